@@ -1,0 +1,182 @@
+//! Answers: what the user wants. The wizard, the prompts and the answers file fill the same value.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{error::Expected, version::Version};
+
+/// The user's choices. Every key of an answers file is optional but `driver_owner`; an unknown key is an error that names its line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answers {
+    /// Who puts the NVIDIA kernel driver on the node.
+    pub driver_owner: DriverOwner,
+    /// The driver that the owner installs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver_version: Option<Version>,
+    /// The CUDA toolkit for the host, or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda_version: Option<CudaChoice>,
+    /// A local runfile instead of the download.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda_runfile: Option<PathBuf>,
+    /// A checksum to trust instead of the catalog's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda_runfile_sha256: Option<String>,
+    /// Where the toolkit goes; `/usr/local/cuda-X.Y` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda_prefix: Option<PathBuf>,
+    /// Cards expected, as `10de:1db6`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<Vec<String>>,
+    /// The Kubespray checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubespray: Option<PathBuf>,
+    /// The inventory, absolute or below the checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<PathBuf>,
+    /// Inventory host of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// All GPU nodes of the cluster; `[node]` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_nodes: Option<Vec<String>>,
+    /// Whether to run the playbooks, or only show their commands.
+    #[serde(default = "yes")]
+    pub run_playbooks: bool,
+    /// The kubeconfig for step 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The image of the test pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_image: Option<String>,
+    /// Whether to remove the GPU taint at the end.
+    #[serde(default)]
+    pub remove_taint: bool,
+    /// What to do when a reboot is needed.
+    #[serde(default)]
+    pub reboot: Reboot,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Who puts the NVIDIA kernel driver on the node. Exactly one; two owners fight over one card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriverOwner {
+    /// Kubespray's DaemonSet `nvidia-driver-installer`.
+    #[default]
+    InstallerPod,
+    /// A driver installed on the host.
+    Host,
+    /// NVIDIA GPU Operator.
+    Operator,
+}
+
+/// The wanted CUDA toolkit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum CudaChoice {
+    /// No toolkit on the host.
+    None,
+    /// This one.
+    Version(Version),
+}
+
+impl TryFrom<String> for CudaChoice {
+    type Error = crate::version::VersionError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text == "none" { Ok(Self::None) } else { text.parse().map(Self::Version) }
+    }
+}
+
+impl From<CudaChoice> for String {
+    fn from(choice: CudaChoice) -> Self {
+        match choice {
+            CudaChoice::None => "none".to_owned(),
+            CudaChoice::Version(version) => version.into(),
+        }
+    }
+}
+
+/// What to do when a reboot is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reboot {
+    /// Ask first.
+    #[default]
+    Ask,
+    /// Leave it to the user.
+    Never,
+    /// Do it.
+    Now,
+}
+
+impl Answers {
+    /// Makes answers with this owner and nothing else decided.
+    pub fn new(driver_owner: DriverOwner) -> Self {
+        Self {
+            driver_owner,
+            driver_version: None,
+            cuda_version: None,
+            cuda_runfile: None,
+            cuda_runfile_sha256: None,
+            cuda_prefix: None,
+            gpus: None,
+            kubespray: None,
+            inventory: None,
+            node: None,
+            gpu_nodes: None,
+            run_playbooks: true,
+            kubeconfig: None,
+            test_image: None,
+            remove_taint: false,
+            reboot: Reboot::Ask,
+        }
+    }
+
+    /// Reads an answers file; the error names the file, the line and what is allowed.
+    pub fn parse(text: &str, file: &str) -> Result<Self, Expected> {
+        serde_yaml::from_str(text).map_err(|error| {
+            let place = error.location().map_or_else(|| file.to_owned(), |at| format!("{file}:{}", at.line()));
+            Expected::new(
+                format!("{place}: {}", crate::text::printable(&error.to_string())),
+                "correct that line; `gpunode report --answers` prints a complete example",
+            )
+        })
+    }
+
+    /// Returns the CUDA toolkit that the host gets, if any.
+    pub fn cuda(&self) -> Option<&Version> {
+        match &self.cuda_version {
+            Some(CudaChoice::Version(version)) => Some(version),
+            Some(CudaChoice::None) | None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_documented_example() {
+        let text =
+            "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\ncuda_version: \"11.0.3\"\ngpus: [\"10de:1db6\"]\nreboot: never\n";
+        let answers = Answers::parse(text, "answers.yaml").unwrap();
+        assert_eq!(answers.driver_version.unwrap().as_str(), "450.51.06");
+        assert_eq!(answers.reboot, Reboot::Never);
+        assert!(answers.run_playbooks);
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_line() {
+        let error = Answers::parse("driver_owner: host\ndriver_verison: \"1\"\n", "a.yaml").unwrap_err();
+        assert!(error.to_string().starts_with("a.yaml:2: "), "{error}");
+        assert!(error.to_string().contains("driver_verison"), "{error}");
+    }
+}

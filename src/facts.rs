@@ -1,0 +1,243 @@
+//! Facts: what is on this machine, read through the [`Host`](crate::host::Host), never guessed without saying so.
+//!
+//! `probe_*` functions read, `parse_*` functions are pure. A probe never fails: a fact is known, absent, or unknown, and then
+//! [`Facts::unknown`] has the reason under the fact's name. The serialised form is the documented output of `gpunode detect --json`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{finding::Finding, host::NvmlAnswer};
+
+/// All that step 1 finds out.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// The NVIDIA GPUs, in the order of their PCI addresses.
+    pub gpus: Vec<Gpu>,
+    /// Everything that is or could become a driver.
+    pub driver: DriverFacts,
+    /// The machine around the GPUs.
+    pub host: HostFacts,
+    /// What a person should know, worst first.
+    pub findings: Vec<Finding>,
+    /// Facts that could not be learned: name (such as `host.gcc_version`) and reason.
+    pub unknown: BTreeMap<String, String>,
+}
+
+/// One GPU on the PCI bus.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gpu {
+    /// `domain:bus:device.function`, such as `0000:18:00.0`.
+    pub pci_address: String,
+    /// Always `10de`, NVIDIA.
+    pub vendor_id: String,
+    /// Four hex digits.
+    pub device_id: String,
+    /// Four hex digits; empty when unreadable.
+    pub subsystem_vendor_id: String,
+    /// Four hex digits; empty when unreadable.
+    pub subsystem_device_id: String,
+    /// Product name.
+    pub name: String,
+    /// Chip code name, such as `GV100`.
+    pub chip: String,
+    /// Architecture, such as `volta`.
+    pub architecture: String,
+    /// CUDA compute capability, such as `7.0`.
+    pub compute_capability: String,
+    /// The kernel driver bound to it (`nvidia`, `nouveau`, `vfio-pci`).
+    pub kernel_driver: Option<String>,
+    /// How the catalog knows it.
+    pub catalog: CatalogMatch,
+    /// First driver branch that knows the card.
+    pub first_branch: Option<u32>,
+    /// Last driver branch that supports the card; absent while current branches do.
+    pub last_branch: Option<u32>,
+    /// Which kind of kernel module the card takes.
+    pub kernel_module: KernelModule,
+    /// What NVML adds, when a driver is loaded.
+    pub nvml: Option<GpuNvml>,
+}
+
+/// How sure the catalog is about a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CatalogMatch {
+    /// Device and subsystem id are listed.
+    Exact,
+    /// The device id is listed.
+    Device,
+    /// Only the chip was worked out from the name in pci.ids, or nothing at all.
+    #[default]
+    Guess,
+}
+
+/// Which kind of NVIDIA kernel module a card takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KernelModule {
+    /// Before Turing: the open module does not know the card.
+    ProprietaryOnly,
+    /// Turing to Hopper.
+    #[default]
+    Either,
+    /// Blackwell and newer.
+    OpenRequired,
+}
+
+/// What NVML adds to a card.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GpuNvml {
+    /// `GPU-…`.
+    pub uuid: String,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// Version of the loaded driver.
+    pub driver_version: String,
+    /// Newest CUDA version the driver supports.
+    pub cuda_version: Option<String>,
+    /// Degrees Celsius.
+    pub temperature_c: Option<u32>,
+    /// Error-correcting memory on.
+    pub ecc: Option<bool>,
+    /// Multi-instance GPU on.
+    pub mig: Option<bool>,
+    /// Current PCIe generation.
+    pub pcie_generation: Option<u32>,
+    /// Current PCIe lanes.
+    pub pcie_width: Option<u32>,
+}
+
+/// Everything on the host that is or could become a driver.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DriverFacts {
+    /// Version of the loaded NVIDIA module, from `/proc/driver/nvidia/version`.
+    pub loaded_version: Option<String>,
+    /// Open or proprietary.
+    pub loaded_kind: Option<ModuleKind>,
+    /// Loaded modules that matter: `nvidia*`, `nouveau`, `nova_core`, `vfio_pci`.
+    pub modules: Vec<Module>,
+    /// The ledger: every thing with its origin.
+    pub ledger: Vec<LedgerEntry>,
+    /// Who holds the loaded module.
+    pub holders: Vec<Holder>,
+    /// NVML's answer.
+    pub nvml: Option<NvmlAnswer>,
+}
+
+/// Kind of a loaded NVIDIA module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModuleKind {
+    /// NVIDIA's open kernel module.
+    Open,
+    /// NVIDIA's closed kernel module.
+    Proprietary,
+}
+
+/// A loaded kernel module.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Module {
+    /// Its name.
+    pub name: String,
+    /// How many users it has; absent where the kernel does not say.
+    pub refcount: Option<u64>,
+    /// The modules among its users.
+    pub used_by: Vec<String>,
+}
+
+/// One line of the driver ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// How it came here.
+    pub origin: Origin,
+    /// What it is: a module with version, a package with version, a unit.
+    pub what: String,
+    /// Where it was seen: a path or a database.
+    pub r#where: String,
+}
+
+/// How a driver came to a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// A module that is loaded now.
+    LoadedModule,
+    /// A runfile install; `what` is the version, `where` its `nvidia-uninstall`.
+    Runfile,
+    /// An rpm package; `what` is `name-version-release.arch`.
+    Rpm,
+    /// A Debian package; `what` is `name version`.
+    Deb,
+    /// A dkms source tree.
+    Dkms,
+    /// A module file in `/lib/modules`.
+    ModuleFile,
+    /// What the installer pod left in `/home/kubernetes/bin/nvidia`.
+    InstallerPod,
+    /// What NVIDIA GPU Operator mounted at `/run/nvidia/driver`.
+    Operator,
+    /// A running unit that uses the driver (nvidia-persistenced, nvidia-fabricmanager, dcgm).
+    Unit,
+    /// A CUDA toolkit; `where` is its prefix.
+    CudaToolkit,
+}
+
+/// A process that has a GPU device open or an NVIDIA library mapped.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Holder {
+    /// Process id.
+    pub pid: u32,
+    /// Its command line, cut to 200 characters.
+    pub command: String,
+    /// Its systemd unit.
+    pub unit: Option<String>,
+    /// The pod (UID) it runs in.
+    pub pod: Option<String>,
+}
+
+/// The machine around the GPUs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostFacts {
+    /// The host's name.
+    pub hostname: String,
+    /// `ID` of os-release.
+    pub os_id: String,
+    /// `VERSION_ID` of os-release, or the more exact one of `/etc/centos-release` (`7.8.2003`).
+    pub os_version: String,
+    /// A name for people: `CentOS Linux 7.8`.
+    pub os_name: String,
+    /// `ID_LIKE` of os-release, split.
+    pub os_like: Vec<String>,
+    /// `uname -r`.
+    pub kernel: String,
+    /// `uname -m`.
+    pub architecture: String,
+    /// Version of `gcc`.
+    pub gcc_version: Option<String>,
+    /// Version of the C library.
+    pub glibc_version: Option<String>,
+    /// Whether headers for the running kernel are installed.
+    pub kernel_headers: bool,
+    /// Whether Secure Boot is on; absent where the firmware does not say.
+    pub secure_boot: Option<bool>,
+    /// The kernel's random id of this boot.
+    pub boot_id: String,
+    /// `docker`, `containerd`, `cri-o`: what the kubelet uses, or what is there.
+    pub container_runtime: Option<String>,
+    /// Docker's storage driver.
+    pub storage_driver: Option<String>,
+    /// The package manager: `apt`, `dnf`, `yum`, `zypper`.
+    pub package_manager: Option<String>,
+    /// Whether this process may change the machine.
+    pub root: bool,
+    /// Free bytes by path: `/`, `/tmp`, `/var`.
+    pub free_space: BTreeMap<String, u64>,
+}

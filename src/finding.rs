@@ -1,0 +1,71 @@
+//! A finding: something a person should know before going on, with its evidence and its remedy.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+
+use crate::i18n::Lang;
+
+/// How much a finding matters. The order is the order of display: worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It will not work like this.
+    Error,
+    /// It may not work, or not as wanted.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+/// One finding. Its texts are looked up by its id: `finding.<id>.message` and `finding.<id>.remedy` of the locale files, with `args`
+/// filled in, so that the value itself has no language.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Finding {
+    /// Stable name, such as `driver-must-go`.
+    pub id: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Where it was read: a file with line, or a command.
+    pub evidence: String,
+    /// Values for the texts.
+    #[serde(default)]
+    pub args: BTreeMap<String, String>,
+}
+
+impl Finding {
+    /// Makes a finding; `args` are the values of its texts.
+    pub fn new(id: &str, severity: Severity, evidence: impl Into<String>, args: &[(&str, &str)]) -> Self {
+        let args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { id: id.to_owned(), severity, evidence: evidence.into(), args }
+    }
+
+    /// Returns what was found, as a sentence.
+    pub fn message(&self, lang: Lang) -> String {
+        self.text(lang, "message")
+    }
+
+    /// Returns what to do about it.
+    pub fn remedy(&self, lang: Lang) -> String {
+        self.text(lang, "remedy")
+    }
+
+    fn text(&self, lang: Lang, part: &str) -> String {
+        let args: Vec<_> = self.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        lang.text(&format!("finding.{}.{part}", self.id), &args)
+    }
+}
+
+/// JSON carries the English texts: it is a contract for programs, and programs do not follow `LANG`.
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Finding", 6)?;
+        out.serialize_field("id", &self.id)?;
+        out.serialize_field("severity", &self.severity)?;
+        out.serialize_field("message", &self.message(Lang::En))?;
+        out.serialize_field("evidence", &self.evidence)?;
+        out.serialize_field("remedy", &self.remedy(Lang::En))?;
+        out.serialize_field("args", &self.args)?;
+        out.end()
+    }
+}

@@ -1,0 +1,56 @@
+//! The seam: everything that touches a machine goes through [`Host`].
+//!
+//! A host is four small parts: its files, its commands, its GPUs as NVML sees them, and its clock. [`Host::local`] is the real machine
+//! below a root prefix; `replay` is a machine made from a scenario folder. Nothing above this module knows which of the two it has,
+//! but for [`Host::simulation`], which the screen must show.
+
+pub mod clock;
+pub mod command;
+pub mod files;
+pub mod local;
+pub mod nvml;
+
+use std::{path::Path, sync::Arc};
+
+pub use clock::{Cancel, Clock};
+pub use command::{Command, CommandError, Commands, Exit, Kind, Line, Output, Stream};
+pub use files::{FileKind, FileMeta, Files};
+pub use nvml::{Gpus, NvmlAnswer, NvmlGpu};
+
+/// One machine. Cheap to clone and to send to a worker thread.
+#[derive(Clone)]
+pub struct Host {
+    /// The machine's files.
+    pub files: Arc<dyn Files>,
+    /// Starts programs on the machine.
+    pub commands: Arc<dyn Commands>,
+    /// The machine's GPUs as NVML reports them.
+    pub gpus: Arc<dyn Gpus>,
+    /// Time on the machine.
+    pub clock: Arc<dyn Clock>,
+    /// What this machine simulates; absent on a real one.
+    pub simulation: Option<Simulation>,
+}
+
+/// What a simulated machine says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Simulation {
+    /// The scenario's name, as `--demo=NAME` takes it.
+    pub scenario: String,
+}
+
+impl Host {
+    /// Returns this machine; all paths are read below `root` (`/` for the machine itself). With another root nothing is run and NVML
+    /// is not asked: the folder is a picture of a machine, and this machine's commands would answer for the wrong one.
+    pub fn local(root: &Path) -> Self {
+        let commands: Arc<dyn Commands> =
+            if root == Path::new("/") { Arc::new(local::LocalCommands::default()) } else { Arc::new(local::NoCommands) };
+        Self {
+            files: Arc::new(local::LocalFiles::new(root)),
+            commands,
+            gpus: nvml::local(root),
+            clock: Arc::new(local::SystemClock),
+            simulation: None,
+        }
+    }
+}

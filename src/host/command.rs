@@ -1,0 +1,261 @@
+//! Commands as values: shown, journalled, matched and run, and never a shell string.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::Cancel;
+
+/// How a command is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A child of this program, read through a pipe; it dies with the program.
+    #[default]
+    Query,
+    /// A process of its own session that writes to a log file and outlives this program.
+    Detached,
+}
+
+/// A program with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The program's name, looked up in the machine's PATH, or its absolute path.
+    pub program: String,
+    /// Its arguments, each handed over as it is.
+    pub args: Vec<String>,
+    /// Variables set on top of the environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// The folder to run in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<PathBuf>,
+    /// When to give up; absent for commands whose length nobody can know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Duration>,
+    /// What the program reads from its standard input; nothing if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<String>,
+    /// How it is run.
+    #[serde(default)]
+    pub kind: Kind,
+}
+
+impl Command {
+    /// Makes a command with a deadline of 20 seconds, enough for any query that is going to answer.
+    pub fn new(program: impl Into<String>, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            program: program.into(),
+            args: args.into_iter().map(Into::into).collect(),
+            env: BTreeMap::new(),
+            cwd: None,
+            deadline: Some(Duration::from_secs(20)),
+            stdin: None,
+            kind: Kind::Query,
+        }
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Sets the folder to run in.
+    #[must_use]
+    pub fn cwd(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(folder.into());
+        self
+    }
+
+    /// Sets the deadline; `None` waits for as long as it takes.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Option<Duration>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sets the text of the standard input.
+    #[must_use]
+    pub fn stdin(mut self, text: impl Into<String>) -> Self {
+        self.stdin = Some(text.into());
+        self
+    }
+
+    /// Makes the command outlive this program; it has no deadline then.
+    #[must_use]
+    pub fn detached(mut self) -> Self {
+        self.kind = Kind::Detached;
+        self.deadline = None;
+        self
+    }
+
+    /// Returns program and arguments as one list.
+    pub fn argv(&self) -> Vec<String> {
+        std::iter::once(&self.program).chain(&self.args).cloned().collect()
+    }
+}
+
+/// Prints the command as a person would type it, quoted where a shell needs it. For display only: nothing is ever run from this text.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.env {
+            write!(f, "{name}={} ", quote(value))?;
+        }
+        write!(f, "{}", quote(&self.program))?;
+        self.args.iter().try_for_each(|arg| write!(f, " {}", quote(arg)))
+    }
+}
+
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+^".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// Which of its two outputs a command wrote to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// One line of output, without its line end. Lines of more than 64 KiB come in pieces of that size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Where it was written to. A detached command writes both to one file: all is [`Stream::Stdout`].
+    pub stream: Stream,
+    /// The bytes as they came: not safe for a terminal (see [`crate::text::printable_bytes`]).
+    pub bytes: Vec<u8>,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// It ended with this status.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// It was stopped at its deadline.
+    TimedOut,
+    /// It was stopped because the user asked for it.
+    Cancelled,
+    /// It ended while nobody watched (this program was killed and came back): only a probe can tell how it went.
+    Unseen,
+}
+
+impl Exit {
+    /// Tells whether the command ended with status 0.
+    pub fn is_success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit status {code}"),
+            Self::Signal(signal) => write!(f, "killed by signal {signal}"),
+            Self::TimedOut => f.write_str("gave no answer in time"),
+            Self::Cancelled => f.write_str("stopped"),
+            Self::Unseen => f.write_str("ended unseen"),
+        }
+    }
+}
+
+/// Why a command could not even be started.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommandError {
+    /// The program is not on this machine.
+    #[error("`{0}` is not installed")]
+    NotFound(String),
+    /// The machine is only a picture (`--root`), so nothing can be run on it.
+    #[error("`{0}` was not run: this is a folder, not a running machine")]
+    NotAMachine(String),
+    /// A simulated machine has no rule for this command.
+    #[error("the simulated machine has no answer for `{0}`")]
+    NoRule(String),
+    /// The operating system refused.
+    #[error("cannot run `{program}`: {reason}")]
+    Failed {
+        /// The program.
+        program: String,
+        /// What the operating system said.
+        reason: String,
+    },
+}
+
+/// All that a command printed, for queries with a short answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// How it ended.
+    pub exit: Exit,
+    /// Standard output, lossily as UTF-8.
+    pub stdout: String,
+    /// Standard error, lossily as UTF-8.
+    pub stderr: String,
+}
+
+/// Starts programs on a machine. Every call blocks: call it on a worker thread.
+pub trait Commands: Send + Sync {
+    /// Returns where a program is in the machine's PATH.
+    fn locate(&self, program: &str) -> Option<PathBuf>;
+
+    /// Runs a [`Kind::Query`] command to its end and hands over each line as it comes. The whole process group is stopped (TERM, then
+    /// KILL) at the deadline or once `cancel` is set.
+    fn run(&self, command: &Command, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Result<Exit, CommandError>;
+
+    /// Starts a [`Kind::Detached`] command whose output goes to `log`, and returns what is needed to find it again.
+    fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError>;
+
+    /// Follows a started job until it ends and hands over the lines of its log from byte `offset` on. Stops the job's whole session
+    /// once `cancel` is set.
+    fn follow(&self, job: &Job, offset: u64, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Exit;
+}
+
+/// A detached command that was started: enough to recognise it after this program was killed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its process id, which is also its session and process group.
+    pub pid: u32,
+    /// The kernel's start time of the process (field 22 of `/proc/PID/stat`), so that a reused pid is not mistaken for it.
+    pub started: u64,
+    /// The file that its output goes to.
+    pub log: PathBuf,
+}
+
+impl dyn Commands {
+    /// Runs a query and returns all it printed, at most 16 MiB of each stream.
+    pub fn capture(&self, command: &Command) -> Result<Output, CommandError> {
+        const LIMIT: usize = 16 << 20;
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let exit = self.run(command, &Cancel::default(), &mut |line| {
+            let target = if line.stream == Stream::Stdout { &mut stdout } else { &mut stderr };
+            if target.len() + line.bytes.len() < LIMIT {
+                target.extend_from_slice(&line.bytes);
+                target.push(b'\n');
+            }
+        })?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Output { exit, stdout: text(stdout), stderr: text(stderr) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_quotes_what_a_shell_would_take_apart() {
+        let command = Command::new("yum", ["remove", "-y", "a b", "it's", ""]).env("LANG", "C");
+        assert_eq!(command.to_string(), r"LANG=C yum remove -y 'a b' 'it'\''s' ''");
+    }
+}

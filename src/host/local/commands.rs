@@ -1,0 +1,363 @@
+//! Programs of this machine. Each runs in a session of its own (`setsid` of util-linux), so that a whole group can be stopped, a
+//! program that asks the terminal fails at once instead of hanging, and a detached one outlives us.
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{self, PipeReader, Read},
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::host::{Cancel, Command, CommandError, Commands, Exit, Line, Stream, command::Job};
+
+/// How often a running command is looked at.
+const POLL: Duration = Duration::from_millis(20);
+/// How long a stopped group may clean up before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long output is still read after the program itself has ended: a daemon it left behind may hold the pipe for ever.
+const DRAIN: Duration = Duration::from_millis(300);
+/// Longest line that is handed over in one piece.
+const LINE_LIMIT: usize = 64 << 10;
+
+/// Runs programs of this machine.
+#[derive(Debug, Default)]
+pub struct LocalCommands {
+    /// The detached children of this process: without the handle nobody would learn their exit status.
+    jobs: Mutex<HashMap<u32, duct::Handle>>,
+}
+
+impl Commands for LocalCommands {
+    fn locate(&self, program: &str) -> Option<PathBuf> {
+        locate(program)
+    }
+
+    fn run(&self, command: &Command, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Result<Exit, CommandError> {
+        let failed = |error: io::Error| failed(command, &error);
+        let (stdout, stdout_writer) = io::pipe().map_err(failed)?;
+        let (stderr, stderr_writer) = io::pipe().map_err(failed)?;
+        let expression = expression(command)?.stdout_file(stdout_writer).stderr_file(stderr_writer);
+        let handle = expression.start().map_err(failed)?;
+        drop(expression);
+        let (sender, receiver) = sync_channel(64);
+        let errors = sender.clone();
+        thread::spawn(move || read_lines(stdout, Stream::Stdout, &sender));
+        thread::spawn(move || read_lines(stderr, Stream::Stderr, &errors));
+        Ok(wait(&handle, command.deadline, cancel, &receiver, on_line))
+    }
+
+    fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
+        let failed = |error: io::Error| failed(command, &error);
+        let file = fs::OpenOptions::new().create(true).append(true).open(log).map_err(failed)?;
+        let handle = expression(command)?.stdout_file(file).stderr_to_stdout().start().map_err(failed)?;
+        let pid = handle.pids().first().copied().unwrap_or(0);
+        let started = start_time(pid).unwrap_or(0);
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, handle);
+        Ok(Job { pid, started, log: log.to_owned() })
+    }
+
+    fn follow(&self, job: &Job, mut offset: u64, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Exit {
+        let mut splitter = Splitter::default();
+        let mut stop = None;
+        loop {
+            let ended = self.job_exit(job);
+            let grown = read_log(&job.log, &mut offset, &mut splitter, on_line);
+            if let Some(exit) = ended {
+                splitter.finish(Stream::Stdout, on_line);
+                return if stop.is_some() { Exit::Cancelled } else { exit };
+            }
+            if cancel.is_cancelled() {
+                stop_group(job.pid, stop.get_or_insert_with(Stopping::default));
+            }
+            if !grown {
+                thread::sleep(POLL);
+            }
+        }
+    }
+}
+
+impl LocalCommands {
+    /// Returns how a job ended, or nothing while it runs. A job of an earlier process leaves no status behind.
+    fn job_exit(&self, job: &Job) -> Option<Exit> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        match jobs.get(&job.pid) {
+            Some(handle) => match handle.try_wait() {
+                Ok(None) => None,
+                Ok(Some(output)) => Some(exit_of(output.status)),
+                Err(_) => Some(Exit::Unseen),
+            },
+            None if start_time(job.pid) == Some(job.started) => None,
+            None => Some(Exit::Unseen),
+        }
+    }
+}
+
+fn failed(command: &Command, error: &io::Error) -> CommandError {
+    CommandError::Failed { program: command.program.clone(), reason: error.to_string() }
+}
+
+/// Makes the expression for a command, after looking the program up: `setsid` would only say "exit status 127".
+fn expression(command: &Command) -> Result<duct::Expression, CommandError> {
+    let program = locate(&command.program).ok_or_else(|| CommandError::NotFound(command.program.clone()))?;
+    let setsid = locate("setsid").ok_or_else(|| CommandError::NotFound("setsid".to_owned()))?;
+    let argv = std::iter::once(program.into_os_string()).chain(command.args.iter().map(Into::into));
+    let mut expression = duct::cmd(setsid, argv).unchecked();
+    // Answers are parsed, so they must not be translated.
+    if !command.env.contains_key("LC_ALL") {
+        expression = expression.env("LC_ALL", "C");
+    }
+    for (name, value) in &command.env {
+        expression = expression.env(name, value);
+    }
+    if let Some(folder) = &command.cwd {
+        expression = expression.dir(folder);
+    }
+    Ok(match &command.stdin {
+        Some(text) => expression.stdin_bytes(text.as_bytes()),
+        None => expression.stdin_null(),
+    })
+}
+
+/// Looks a program up as `execvp` would; root's PATH on a console often lacks `/usr/local/bin` and the sbin folders.
+fn locate(program: &str) -> Option<PathBuf> {
+    if program.contains('/') {
+        return is_executable(Path::new(program)).then(|| PathBuf::from(program));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let extra = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(extra).map(|folder| folder.join(program)).find(|file| is_executable(file))
+}
+
+fn is_executable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file()
+}
+
+/// Waits for a child, passing on its lines and keeping its deadline.
+fn wait(
+    handle: &duct::Handle,
+    deadline: Option<Duration>,
+    cancel: &Cancel,
+    lines: &Receiver<Vec<Line>>,
+    on_line: &mut dyn FnMut(Line),
+) -> Exit {
+    let pid = handle.pids().first().copied().unwrap_or(0);
+    let begin = Instant::now();
+    let mut stopping: Option<(Exit, Stopping)> = None;
+    let mut ended: Option<(Exit, Instant)> = None;
+    loop {
+        let open = match lines.recv_timeout(POLL) {
+            Ok(batch) => {
+                batch.into_iter().for_each(&mut *on_line);
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Disconnected) => false,
+        };
+        if ended.is_none() {
+            ended = match handle.try_wait() {
+                Ok(None) => None,
+                Ok(Some(output)) => Some((exit_of(output.status), Instant::now())),
+                Err(_) => Some((Exit::Unseen, Instant::now())),
+            };
+        }
+        if let Some((exit, at)) = ended
+            && (!open || at.elapsed() > DRAIN)
+        {
+            return stopping.map_or(exit, |(why, _)| why);
+        }
+        if stopping.is_none() {
+            let why = if cancel.is_cancelled() { Some(Exit::Cancelled) } else { None };
+            let late = deadline.is_some_and(|limit| begin.elapsed() > limit).then_some(Exit::TimedOut);
+            stopping = why.or(late).map(|why| (why, Stopping::default()));
+        }
+        if let Some((_, state)) = &mut stopping {
+            stop_group(pid, state);
+        }
+        if !open {
+            thread::sleep(POLL);
+        }
+    }
+}
+
+/// How far stopping a group has come.
+#[derive(Debug, Default)]
+struct Stopping {
+    asked: Option<Instant>,
+    killed: bool,
+}
+
+/// Asks a process group to end, and kills it when it has not after the grace time.
+fn stop_group(pid: u32, state: &mut Stopping) {
+    let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    // A group that is already gone needs no signal, so errors mean nothing here.
+    match state.asked {
+        None => {
+            state.asked = Some(Instant::now());
+            let _ = kill_process_group(group, Signal::TERM);
+        }
+        Some(at) if !state.killed && at.elapsed() > GRACE => {
+            state.killed = true;
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        Some(_) => {}
+    }
+}
+
+fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(signal)) => Exit::Signal(signal),
+        (None, None) => Exit::Unseen,
+    }
+}
+
+/// Returns the kernel's start time of a process that is alive (a zombie is not).
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?;
+    (state != "Z").then(|| fields.nth(18)?.parse().ok()).flatten()
+}
+
+fn read_lines(mut pipe: PipeReader, stream: Stream, sender: &SyncSender<Vec<Line>>) {
+    let mut splitter = Splitter::default();
+    let mut buffer = vec![0; LINE_LIMIT];
+    loop {
+        let mut batch = Vec::new();
+        match pipe.read(&mut buffer) {
+            Ok(0) | Err(_) => {
+                splitter.finish(stream, &mut |line| batch.push(line));
+                let _ = sender.send(batch);
+                return;
+            }
+            Ok(len) => splitter.push(&buffer[..len], stream, &mut |line| batch.push(line)),
+        }
+        if sender.send(batch).is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads what a log has gained; tells whether there was anything.
+fn read_log(log: &Path, offset: &mut u64, splitter: &mut Splitter, on_line: &mut dyn FnMut(Line)) -> bool {
+    let mut grown = false;
+    let read = |offset: u64| {
+        use io::Seek;
+        let mut file = fs::File::open(log)?;
+        file.seek(io::SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(LINE_LIMIT as u64).read_to_end(&mut bytes)?;
+        io::Result::Ok(bytes)
+    };
+    while let Ok(bytes) = read(*offset) {
+        if bytes.is_empty() {
+            break;
+        }
+        grown = true;
+        *offset += bytes.len() as u64;
+        splitter.push(&bytes, Stream::Stdout, on_line);
+    }
+    grown
+}
+
+/// Cuts a stream of bytes into lines.
+#[derive(Debug, Default)]
+struct Splitter {
+    rest: Vec<u8>,
+}
+
+impl Splitter {
+    fn push(&mut self, mut bytes: &[u8], stream: Stream, on_line: &mut dyn FnMut(Line)) {
+        while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
+            self.rest.extend_from_slice(&bytes[..end]);
+            on_line(Line { stream, bytes: std::mem::take(&mut self.rest) });
+            bytes = &bytes[end + 1..];
+        }
+        self.rest.extend_from_slice(bytes);
+        while self.rest.len() >= LINE_LIMIT {
+            let tail = self.rest.split_off(LINE_LIMIT);
+            on_line(Line { stream, bytes: std::mem::replace(&mut self.rest, tail) });
+        }
+    }
+
+    fn finish(&mut self, stream: Stream, on_line: &mut dyn FnMut(Line)) {
+        if !self.rest.is_empty() {
+            on_line(Line { stream, bytes: std::mem::take(&mut self.rest) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commands() -> Box<dyn Commands> {
+        Box::new(LocalCommands::default())
+    }
+
+    #[test]
+    fn captures_both_streams_and_the_status() {
+        let output = commands().capture(&Command::new("ls", ["/", "/nonexistent"])).unwrap();
+        assert!(output.stdout.contains("etc"));
+        assert!(output.stderr.contains("nonexistent"));
+        assert_eq!(output.exit, Exit::Code(2));
+    }
+
+    #[test]
+    fn a_missing_program_is_said_by_name() {
+        let error = commands().capture(&Command::new("no-such-program", ["x"])).unwrap_err();
+        assert_eq!(error.to_string(), "`no-such-program` is not installed");
+    }
+
+    #[test]
+    fn a_deadline_stops_the_whole_group() {
+        let command = Command::new("sh", ["-c", "sleep 300 & sleep 300"]).deadline(Some(Duration::from_millis(100)));
+        assert_eq!(commands().capture(&command).unwrap().exit, Exit::TimedOut);
+    }
+
+    #[test]
+    fn a_daemon_that_holds_the_pipe_does_not_hold_us() {
+        let command = Command::new("sh", ["-c", "setsid sleep 5 & echo done"]);
+        let output = commands().capture(&command).unwrap();
+        assert_eq!((output.exit, output.stdout.as_str()), (Exit::Code(0), "done\n"));
+    }
+
+    #[test]
+    fn standard_input_is_passed_on() {
+        assert_eq!(commands().capture(&Command::new("cat", ["-"]).stdin("hello")).unwrap().stdout, "hello\n");
+    }
+
+    #[test]
+    fn a_detached_job_is_followed_and_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let command = Command::new("sh", ["-c", "echo one; sleep 0.2; echo two; exit 3"]).detached();
+        let first = LocalCommands::default();
+        let job = first.start(&command, &log).unwrap();
+        // A second value knows nothing of the first one's children, as after a restart of this program.
+        let mut lines = Vec::new();
+        let exit = LocalCommands::default().follow(&job, 0, &Cancel::default(), &mut |line| lines.push(line.bytes));
+        assert_eq!(lines, [b"one".to_vec(), b"two".to_vec()]);
+        assert_eq!(exit, Exit::Unseen);
+        assert_eq!(first.follow(&job, 0, &Cancel::default(), &mut |_| {}), Exit::Code(3));
+    }
+
+    #[test]
+    fn long_lines_come_in_pieces() {
+        let mut lines = Vec::new();
+        let mut splitter = Splitter::default();
+        splitter.push(&vec![b'x'; LINE_LIMIT * 2 + 5], Stream::Stdout, &mut |line| lines.push(line.bytes.len()));
+        splitter.push(b"y\nz", Stream::Stdout, &mut |line| lines.push(line.bytes.len()));
+        splitter.finish(Stream::Stdout, &mut |line| lines.push(line.bytes.len()));
+        assert_eq!(lines, [LINE_LIMIT, LINE_LIMIT, 6, 1]);
+    }
+}

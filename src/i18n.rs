@@ -1,0 +1,135 @@
+//! Every text a user sees, in English and Korean.
+//!
+//! The texts live in `assets/locales/<language>/<area>.yaml`, one flat map of `key: text` a file, with `{name}` where a value goes.
+//! A value below the faces carries a key and its arguments (see [`crate::finding::Finding`]); the language is chosen at the edge.
+
+use std::{collections::HashMap, sync::OnceLock};
+
+use include_dir::{Dir, include_dir};
+
+static LOCALES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/locales");
+
+/// A language of the user interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Lang {
+    /// English, and the fallback for everything.
+    #[default]
+    En,
+    /// Korean, the language of the document this tool grew from.
+    Ko,
+}
+
+impl Lang {
+    /// Returns the language of the environment: the first of `LC_ALL`, `LC_MESSAGES`, `LANG` that is set decides. The Linux console
+    /// has no Korean glyphs, so `TERM=linux` and `vt100` stay English whatever the locale says.
+    pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Self {
+        if matches!(get("TERM").as_deref(), Some("linux" | "vt100")) {
+            return Self::En;
+        }
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| get(name).filter(|value| !value.is_empty()));
+        if locale.is_some_and(|value| value.starts_with("ko")) { Self::Ko } else { Self::En }
+    }
+
+    /// Returns the code that names the language's folder in `assets/locales`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Ko => "ko",
+        }
+    }
+
+    /// Returns the text of `key` with each `{name}` replaced by its argument. A key without a text comes back as it is, so that
+    /// nothing is ever blank; a test demands that every key has a text in both languages.
+    pub fn text(self, key: &str, args: &[(&str, &str)]) -> String {
+        let template = texts(self).get(key).or_else(|| texts(Self::En).get(key)).map_or(key, String::as_str);
+        fill(template, args)
+    }
+
+    /// Tells whether `key` has a text in this language.
+    pub fn has(self, key: &str) -> bool {
+        texts(self).contains_key(key)
+    }
+}
+
+/// Replaces each `{name}` in one pass, so that an argument that holds braces is not read again.
+fn fill(template: &str, args: &[(&str, &str)]) -> String {
+    let mut out = String::with_capacity(template.len() + 32);
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        out.push_str(&rest[..open]);
+        rest = &rest[open..];
+        let known = rest.find('}').and_then(|close| Some((close, args.iter().find(|(name, _)| *name == &rest[1..close])?)));
+        match known {
+            Some((close, (_, value))) => {
+                out.push_str(value);
+                rest = &rest[close + 1..];
+            }
+            None => {
+                out.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn texts(lang: Lang) -> &'static HashMap<String, String> {
+    static EN: OnceLock<HashMap<String, String>> = OnceLock::new();
+    static KO: OnceLock<HashMap<String, String>> = OnceLock::new();
+    match lang {
+        Lang::En => EN.get_or_init(|| load(Lang::En)),
+        Lang::Ko => KO.get_or_init(|| load(Lang::Ko)),
+    }
+}
+
+fn load(lang: Lang) -> HashMap<String, String> {
+    let Some(folder) = LOCALES.get_dir(lang.code()) else { return HashMap::new() };
+    folder
+        .files()
+        .filter_map(include_dir::File::contents_utf8)
+        .filter_map(|text| serde_yaml::from_str::<HashMap<String, String>>(text).ok())
+        .flatten()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_locale_file_is_a_flat_map_of_texts() {
+        for lang in [Lang::En, Lang::Ko] {
+            for file in LOCALES.get_dir(lang.code()).unwrap().files() {
+                let parsed = serde_yaml::from_str::<HashMap<String, String>>(file.contents_utf8().unwrap());
+                assert!(parsed.is_ok(), "{}: {:?}", file.path().display(), parsed.err());
+            }
+        }
+    }
+
+    #[test]
+    fn both_languages_have_the_same_keys_with_the_same_arguments() {
+        let keys = |lang| texts(lang).keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(keys(Lang::En), keys(Lang::Ko));
+        let placeholder = regex::Regex::new(r"\{[a-z_]+\}").unwrap();
+        for (key, english) in texts(Lang::En) {
+            let names = |text: &str| placeholder.find_iter(text).map(|m| m.as_str().to_owned()).collect::<BTreeSet<_>>();
+            assert_eq!(names(english), names(&texts(Lang::Ko)[key]), "arguments of {key}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_not_expanded_twice() {
+        assert_eq!(fill("{a} and {b}", &[("a", "{b}"), ("b", "x")]), "{b} and x");
+        assert_eq!(fill("{unknown} {", &[]), "{unknown} {");
+    }
+
+    #[test]
+    fn the_linux_console_stays_english() {
+        let env = |name: &str| Some(if name == "TERM" { "linux" } else { "ko_KR.UTF-8" }.to_owned());
+        assert_eq!(Lang::from_env(env), Lang::En);
+        assert_eq!(Lang::from_env(|name| (name == "LANG").then(|| "ko_KR.UTF-8".to_owned())), Lang::Ko);
+    }
+}

@@ -1,0 +1,164 @@
+//! Kubespray: the checkout, the inventory, which value of a variable wins, what the GPU role will do with it, and how to change it.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::finding::Finding;
+
+/// The variable preview: the documented output of `gpunode vars --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Preview {
+    /// Kubespray's release, such as `v2.14.2`; absent when it could not be read.
+    pub release: Option<String>,
+    /// The checkout, when there is one.
+    pub checkout: Option<PathBuf>,
+    /// The inventory file or folder.
+    pub inventory: Option<PathBuf>,
+    /// The Kubernetes node name of this machine.
+    pub node: Option<String>,
+    /// The inventory host of this machine.
+    pub inventory_host: Option<String>,
+    /// The first host of the control plane: its OS decides about the installer image.
+    pub first_control_plane: Option<String>,
+    /// `docker`, `containerd`, `crio`.
+    pub container_manager: String,
+    /// Every variable that matters for a GPU node.
+    pub variables: Vec<Variable>,
+    /// What the GPU role will do.
+    pub capability: Capability,
+    /// What a person should know, worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// One variable with its provenance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// The value as the role will see it; templates are shown raw but for plain `{{ name }}`.
+    pub value: Option<serde_json::Value>,
+    /// Where the value comes from.
+    pub winner: Option<Place>,
+    /// Definitions that lose, strongest first.
+    pub shadowed: Vec<Shadowed>,
+    /// Definitions that Ansible never looks at, or that something overrides in any case.
+    pub ignored: Vec<Ignored>,
+}
+
+/// Where a value is defined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line, from 1.
+    pub line: usize,
+    /// The place in Ansible's order of precedence.
+    pub level: Level,
+}
+
+/// A definition that another one beats.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Shadowed {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line, from 1.
+    pub line: usize,
+    /// The place in Ansible's order of precedence.
+    pub level: Level,
+    /// The losing value.
+    pub value: serde_json::Value,
+}
+
+/// A definition without effect. The text is `ignored.<why>` of the locale files.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ignored {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line, from 1.
+    pub line: usize,
+    /// Stable name of the reason, such as `wrong-folder-name`, `include-vars`, `set-fact`.
+    pub why: String,
+}
+
+/// Ansible's order of variable precedence, weakest first.
+/// Source: Ansible documentation, "Understanding variable precedence".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Values of command line options such as `-u`.
+    CommandLine,
+    /// A role's `defaults/main.yml`.
+    RoleDefaults,
+    /// `[group:vars]` of the inventory file.
+    InventoryGroupVars,
+    /// `group_vars/all` beside the inventory.
+    GroupVarsAll,
+    /// `group_vars/all` beside the playbook.
+    PlaybookGroupVarsAll,
+    /// `group_vars/*` beside the inventory.
+    GroupVars,
+    /// `group_vars/*` beside the playbook.
+    PlaybookGroupVars,
+    /// Variables on the host's line of the inventory file.
+    InventoryHostVars,
+    /// `host_vars/*` beside the inventory.
+    HostVars,
+    /// `host_vars/*` beside the playbook.
+    PlaybookHostVars,
+    /// Facts and cached `set_fact`.
+    HostFacts,
+    /// `vars:` of a play.
+    PlayVars,
+    /// `vars_prompt:` of a play.
+    PlayVarsPrompt,
+    /// `vars_files:` of a play.
+    PlayVarsFiles,
+    /// A role's `vars/main.yml`.
+    RoleVars,
+    /// `vars:` of a block.
+    BlockVars,
+    /// `vars:` of a task.
+    TaskVars,
+    /// `include_vars`.
+    IncludeVars,
+    /// `set_fact` and `register`.
+    SetFact,
+    /// Parameters of a role.
+    RoleParams,
+    /// Parameters of an include.
+    IncludeParams,
+    /// `-e`.
+    ExtraVars,
+}
+
+/// What Kubespray's GPU role will do with these values.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Capability {
+    /// In a word.
+    pub verdict: Verdict,
+    /// Stable name of the reason; the texts are `capability.<why>.why` and `capability.<why>.instead` of the locale files.
+    #[serde(skip)]
+    pub reason: String,
+    /// Values for the texts.
+    #[serde(skip)]
+    pub args: Vec<(String, String)>,
+    /// Why, in English.
+    pub why: String,
+    /// What to set instead, in English; absent when it works.
+    pub instead: Option<String>,
+}
+
+/// The capability verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The DaemonSets come up with a usable image.
+    Works,
+    /// The role skips everything and reports nothing.
+    NoOp,
+    /// It fails, or applies something that cannot work.
+    Broken,
+    /// Not enough is known.
+    Unknown,
+}

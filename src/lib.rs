@@ -1,0 +1,12 @@
+//! gpunode.
+pub mod answers;
+pub mod catalog;
+pub mod error;
+pub mod exit_code;
+pub mod facts;
+pub mod finding;
+pub mod host;
+pub mod i18n;
+pub mod kubespray;
+pub mod text;
+pub mod version;

@@ -1,0 +1,140 @@
+//! Text from outside made safe for a terminal, and text cut to a width.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Returns `raw` without anything a terminal could take for a command: escape sequences, control characters and the bidirectional
+/// overrides are dropped, a tab becomes spaces up to the next multiple of eight, and of a carriage-return progress line only what
+/// a person would still see (the last part) stays.
+pub fn printable(raw: &str) -> String {
+    let raw = raw.trim_end_matches(['\r', '\n']);
+    let visible = raw.rsplit('\r').find(|part| !part.is_empty()).unwrap_or("");
+    let mut out = String::with_capacity(visible.len());
+    let mut column = 0;
+    let mut chars = visible.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => skip_escape(&mut chars),
+            '\t' => {
+                let fill = 8 - column % 8;
+                out.extend(std::iter::repeat_n(' ', fill));
+                column += fill;
+            }
+            c if is_unsafe(c) => {}
+            c => {
+                out.push(c);
+                column += c.width().unwrap_or(0);
+            }
+        }
+    }
+    out
+}
+
+/// As [`printable`], for bytes that need not be UTF-8.
+pub fn printable_bytes(raw: &[u8]) -> String {
+    printable(&String::from_utf8_lossy(raw))
+}
+
+/// Control characters (C0, DEL, C1) and the Unicode characters that reorder or hide text.
+fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Skips what follows ESC: a CSI sequence to its final byte, an OSC or DCS string to its terminator, else one character.
+fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    match chars.next() {
+        Some('[') => {
+            for c in chars.by_ref() {
+                if ('\u{40}'..='\u{7e}').contains(&c) {
+                    break;
+                }
+            }
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            while let Some(c) = chars.next() {
+                if c == '\u{7}' || (c == '\u{1b}' && chars.next_if_eq(&'\\').is_some()) {
+                    break;
+                }
+            }
+        }
+        Some('(' | ')' | '*' | '+') => {
+            chars.next();
+        }
+        _ => {}
+    }
+}
+
+/// Returns how many terminal cells `text` takes.
+pub fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// Cuts `text` in the middle to at most `cells` cells, with `mark` where something is missing: both ends of a path or a version carry meaning.
+pub fn cut_middle(text: &str, cells: usize, mark: &str) -> String {
+    if width(text) <= cells {
+        return text.to_owned();
+    }
+    let room = cells.saturating_sub(width(mark));
+    let head = take_cells(text.chars(), room.div_ceil(2));
+    let tail = take_cells(text.chars().rev(), room / 2);
+    format!("{head}{}{}", take_cells(mark.chars(), cells), tail.chars().rev().collect::<String>())
+}
+
+/// Pads `text` with spaces on the right to `cells` cells; longer text is cut in the middle.
+pub fn fit(text: &str, cells: usize, mark: &str) -> String {
+    let cut = cut_middle(text, cells, mark);
+    let fill = cells.saturating_sub(width(&cut));
+    cut + &" ".repeat(fill)
+}
+
+fn take_cells(chars: impl Iterator<Item = char>, cells: usize) -> String {
+    let mut used = 0;
+    chars
+        .take_while(|c| {
+            used += c.width().unwrap_or(0);
+            used <= cells
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn drops_escape_sequences() {
+        assert_eq!(printable("\u{1b}[31mred\u{1b}[0m \u{1b}]0;title\u{7}x\u{1b}(B"), "red x");
+        assert_eq!(printable("a\u{1b}[2Jb\u{8}\u{202e}c"), "abc");
+    }
+
+    #[test]
+    fn keeps_the_last_part_of_a_progress_line() {
+        assert_eq!(printable(" 10%\r 50%\r100%\r\n"), "100%");
+    }
+
+    #[test]
+    fn expands_tabs() {
+        assert_eq!(printable("ab\tc"), "ab      c");
+    }
+
+    #[test]
+    fn cuts_in_the_middle() {
+        assert_eq!(cut_middle("/very/long/path/main.yml", 11, "…"), "/very…n.yml");
+        assert_eq!(cut_middle("short", 11, "…"), "short");
+    }
+
+    proptest! {
+        #[test]
+        fn printable_never_lets_a_control_character_through(raw in any::<String>()) {
+            prop_assert!(!printable(&raw).chars().any(is_unsafe));
+        }
+
+        #[test]
+        fn cut_never_exceeds_its_width(raw in "[가-힣a-z ]{0,40}", cells in 0usize..50) {
+            let raw = printable(&raw);
+            prop_assert!(width(&cut_middle(&raw, cells, "…")) <= cells);
+            prop_assert_eq!(width(&fit(&raw, cells, "…")), cells);
+        }
+    }
+}
