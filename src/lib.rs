@@ -12,4 +12,6 @@ pub mod kubespray;
 pub mod plan;
 pub mod session;
 pub mod text;
+pub mod tui;
 pub mod version;
+pub mod wizard;
