@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-const DRIVERS: [Column; 6] = [left(12), left(10), right(5), left(12), left(12), right(10)];
+const DRIVERS: [Column; 6] = [left(12), left(10), right(5), left(14), left(13), right(9)];
 
 /// Draws the choice.
 pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
@@ -72,15 +72,15 @@ fn toolkit(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let mut spans = vec![ui.mark(focus, focus)];
     // As many neighbours as there is room for, the chosen one always among them.
     let room = usize::from(cells).saturating_sub(12);
-    let (mut first, mut last, mut used) = (here, here, width(&names[here]) + 3);
+    let (mut first, mut last, mut used) = (here, here, width(&names[here]) + 5);
     loop {
-        let grow = |index: usize| used + width(&names[index]) + 3 <= room;
+        let grow = |index: usize| used + width(&names[index]) + 4 <= room;
         if first > 0 && grow(first - 1) {
             first -= 1;
-            used += width(&names[first]) + 3;
+            used += width(&names[first]) + 4;
         } else if last + 1 < names.len() && grow(last + 1) {
             last += 1;
-            used += width(&names[last]) + 3;
+            used += width(&names[last]) + 4;
         } else {
             break;
         }
@@ -88,9 +88,9 @@ fn toolkit(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     spans.push(Span::styled(if first > 0 { "‹ " } else { "  " }, ui.theme.dim()));
     for (index, name) in names.iter().enumerate().take(last + 1).skip(first) {
         let (glyph, style) = match (index == here, focus) {
-            (true, true) => ("●", ui.theme.selected()),
-            (true, false) => ("●", Style::new()),
-            (false, _) => (" ", ui.theme.dim()),
+            (true, true) => ("● ", ui.theme.selected()),
+            (true, false) => ("● ", Style::new()),
+            (false, _) => ("  ", ui.theme.dim()),
         };
         spans.push(Span::styled(glyph, ui.theme.accent()));
         spans.push(Span::styled(format!("{name}  "), style));
@@ -129,9 +129,9 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
 
 fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> {
     let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-    let branch = format!("{} {}", row.branch, row.kind);
+    let branch = format!("{} {}", row.branch, kind(ui, &row.kind));
     let size = row.size_bytes.map_or_else(|| "-".to_owned(), bytes);
-    let values = [row.version.to_string(), or_dash(&row.release_date), or_dash(&row.cuda_version), branch, or_dash(&row.end_of_life), size];
+    let values = [row.version.to_string(), or_dash(&row.release_date), or_dash(&row.cuda_version), branch, support(ui, row), size];
     let style = match (chosen, row.fits) {
         (true, _) if focus => ui.theme.selected(),
         (true, _) => ui.theme.strong(),
@@ -144,6 +144,22 @@ fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> 
         (false, false) => ("✗", ui.theme.error()),
     };
     Line::from(vec![ui.mark(chosen, focus), Span::styled(columns(&DRIVERS, &values), style), Span::styled(format!("  {glyph}"), glyph_style)])
+}
+
+/// The kind of a branch in a word people know, when the catalog's texts have one.
+fn kind(ui: &Ui, kind: &str) -> String {
+    let key = format!("drivers.kind.{kind}");
+    if ui.app.settings.lang.has(&key) { ui.app.settings.lang.text(&key, &[]) } else { kind.to_owned() }
+}
+
+/// When the support ends, or that it has ended.
+fn support(ui: &Ui, row: &DriverRow) -> String {
+    let Some(end) = &row.end_of_life else { return "-".to_owned() };
+    let today = ui.app.session.updated.to_string();
+    match end.get(..7) {
+        Some(month) if today.get(..10).is_some_and(|today| end.as_str() < today) => ui.app.tr("choice.ended", &[("month", month)]),
+        _ => end.clone(),
+    }
 }
 
 fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
