@@ -1,0 +1,354 @@
+//! A scenario: a machine in a folder.
+//!
+//! ```text
+//! scenario.yaml    title and lesson in both languages, first flags, layers, NVML's answers, what a reboot does
+//! commands.yaml    rules: argv pattern, under which flags, output with delays, exit status, flags that change
+//! rootfs/**        files as they are
+//! <layer>/**       files that are there only under some flags
+//! ```
+//! A recorded machine is the same in one YAML file, with `files:` in place of the folders.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use include_dir::{Dir, include_dir};
+use serde::{Deserialize, Serialize};
+
+use crate::host::NvmlAnswer;
+
+static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/scenarios");
+
+/// Flags in force; `!name` in a condition asks for the absence of `name`.
+pub type Flags = BTreeSet<String>;
+
+/// A machine to simulate.
+#[derive(Debug, Clone, Default)]
+pub struct Scenario {
+    /// Its name: the folder's or file's name.
+    pub name: String,
+    /// `scenario.yaml`.
+    pub about: About,
+    /// `commands.yaml`.
+    pub rules: Vec<Rule>,
+    /// Files by layer, `rootfs` among them, and by path on the machine.
+    pub layers: BTreeMap<String, BTreeMap<PathBuf, Vec<u8>>>,
+    /// Files that rules print, by their path in the scenario.
+    pub outputs: BTreeMap<String, Vec<u8>>,
+}
+
+/// The head of a scenario.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// One line, by language code.
+    pub title: BTreeMap<String, String>,
+    /// What one learns from it, by language code.
+    #[serde(default)]
+    pub lesson: BTreeMap<String, String>,
+    /// Flags in force at the start.
+    #[serde(default)]
+    pub flags: Flags,
+    /// Free bytes by path.
+    #[serde(default)]
+    pub free_space: BTreeMap<PathBuf, u64>,
+    /// Symbolic links: path and target.
+    #[serde(default)]
+    pub links: BTreeMap<PathBuf, PathBuf>,
+    /// Lengths of files that are too large to be here, by path.
+    #[serde(default)]
+    pub lengths: BTreeMap<PathBuf, u64>,
+    /// Programs that exist although no rule runs them.
+    #[serde(default)]
+    pub programs: BTreeSet<String>,
+    /// Layers above `rootfs`, lowest first.
+    #[serde(default)]
+    pub layers: Vec<Layer>,
+    /// NVML's answers; the first whose flags hold is given.
+    #[serde(default)]
+    pub nvml: Vec<NvmlRule>,
+    /// What a reboot changes, in order.
+    #[serde(default)]
+    pub on_boot: Vec<BootRule>,
+}
+
+/// Files that are there only under some flags.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// The folder in the scenario.
+    #[serde(default)]
+    pub folder: Option<String>,
+    /// All of these must hold.
+    #[serde(default)]
+    pub when: Vec<String>,
+    /// Paths that this layer takes away, with all below them.
+    #[serde(default)]
+    pub hide: Vec<PathBuf>,
+}
+
+/// One answer of NVML.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NvmlRule {
+    /// All of these must hold.
+    #[serde(default)]
+    pub when: Vec<String>,
+    /// The answer.
+    pub answer: NvmlAnswer,
+}
+
+/// What a reboot changes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BootRule {
+    /// All of these must hold.
+    #[serde(default)]
+    pub when: Vec<String>,
+    /// Flags that come into force.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// Flags that go.
+    #[serde(default)]
+    pub clear: Vec<String>,
+}
+
+/// How a command is answered. The first rule whose pattern and flags fit is taken.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Program and arguments: each as it is, `*` inside a word for any characters, `...` for any further arguments.
+    pub command: Vec<String>,
+    /// All of these must hold.
+    #[serde(default)]
+    pub when: Vec<String>,
+    /// What it prints.
+    #[serde(default)]
+    pub output: String,
+    /// A file of the scenario that it prints, after `output`.
+    #[serde(default)]
+    pub output_file: Option<String>,
+    /// What it prints to standard error.
+    #[serde(default)]
+    pub errors: String,
+    /// Seconds before the first line.
+    #[serde(default)]
+    pub delay: f64,
+    /// Seconds between two lines.
+    #[serde(default)]
+    pub pace: f64,
+    /// Its exit status.
+    #[serde(default)]
+    pub exit: i32,
+    /// Flags that come into force when it ends.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// Flags that go when it ends.
+    #[serde(default)]
+    pub clear: Vec<String>,
+    /// Files it leaves: the text by path, or `@name` for the bytes of a file of the scenario.
+    #[serde(default)]
+    pub write: BTreeMap<PathBuf, String>,
+    /// Files it removes.
+    #[serde(default)]
+    pub remove: Vec<PathBuf>,
+    /// The machine reboots.
+    #[serde(default)]
+    pub reboot: bool,
+}
+
+/// A scenario in one file, as `gpunode record` writes it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    /// As `scenario.yaml`.
+    pub about: About,
+    /// As `commands.yaml`.
+    #[serde(default)]
+    pub commands: Vec<Rule>,
+    /// As `rootfs`: text by path.
+    #[serde(default)]
+    pub files: BTreeMap<PathBuf, String>,
+}
+
+/// Why a scenario cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScenarioError {
+    /// No built-in scenario has this name.
+    #[error("there is no built-in scenario `{name}`; there are: {known}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// All names.
+        known: String,
+    },
+    /// A file of it cannot be read.
+    #[error("{file}: {reason}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why, with a line where there is one.
+        reason: String,
+    },
+}
+
+impl Scenario {
+    /// Returns the names of the built-in scenarios; the first is the default of `--demo`.
+    pub fn names() -> Vec<String> {
+        let mut names: Vec<_> = BUILT_IN.dirs().filter_map(|dir| Some(dir.path().file_name()?.to_string_lossy().into_owned())).collect();
+        names.sort_by_key(|name| (name != "seed", name.clone()));
+        names
+    }
+
+    /// Returns a built-in scenario.
+    pub fn built_in(name: &str) -> Result<Self, ScenarioError> {
+        let unknown = || ScenarioError::Unknown { name: crate::text::printable(name), known: Self::names().join(", ") };
+        let dir = BUILT_IN.get_dir(name).ok_or_else(unknown)?;
+        let mut files = BTreeMap::new();
+        collect_built_in(dir, dir.path(), &mut files);
+        Self::from_files(name, files)
+    }
+
+    /// Reads a scenario from a folder or from one file.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let name = path.file_stem().map_or_else(|| "replay".to_owned(), |name| name.to_string_lossy().into_owned());
+        let unreadable = |error: std::io::Error| ScenarioError::Unreadable { file: path.display().to_string(), reason: error.to_string() };
+        if fs::metadata(path).map_err(unreadable)?.is_dir() {
+            let mut files = BTreeMap::new();
+            collect_folder(path, path, &mut files).map_err(unreadable)?;
+            return Self::from_files(&name, files);
+        }
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let recording: Recording = parse(&path.display().to_string(), text.as_bytes())?;
+        let rootfs = recording.files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+        let layers = BTreeMap::from([("rootfs".to_owned(), rootfs)]);
+        Ok(Self { name, about: recording.about, rules: recording.commands, layers, outputs: BTreeMap::new() })
+    }
+
+    /// Makes a scenario from its files by relative path.
+    fn from_files(name: &str, files: BTreeMap<PathBuf, Vec<u8>>) -> Result<Self, ScenarioError> {
+        let missing = |file: &str| ScenarioError::Unreadable { file: format!("{name}/{file}"), reason: "is missing".to_owned() };
+        let about: About = parse("scenario.yaml", files.get(Path::new("scenario.yaml")).ok_or_else(|| missing("scenario.yaml"))?)?;
+        let rules = parse("commands.yaml", files.get(Path::new("commands.yaml")).ok_or_else(|| missing("commands.yaml"))?)?;
+        let folders: BTreeSet<String> = about.layers.iter().filter_map(|layer| layer.folder.clone()).chain(["rootfs".to_owned()]).collect();
+        let mut layers: BTreeMap<String, BTreeMap<PathBuf, Vec<u8>>> = BTreeMap::new();
+        let mut outputs = BTreeMap::new();
+        for (path, bytes) in files {
+            let folder = folders.iter().find(|folder| path.starts_with(folder));
+            if let Some((folder, inner)) = folder.and_then(|folder| Some((folder, path.strip_prefix(folder).ok()?))) {
+                layers.entry(folder.clone()).or_default().insert(Path::new("/").join(inner), bytes);
+            } else {
+                outputs.insert(path.display().to_string(), bytes);
+            }
+        }
+        Ok(Self { name: name.to_owned(), about, rules, layers, outputs })
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, ScenarioError> {
+    serde_yaml::from_slice(bytes)
+        .map_err(|error| ScenarioError::Unreadable { file: file.to_owned(), reason: crate::text::printable(&error.to_string()) })
+}
+
+fn collect_built_in(dir: &Dir<'_>, top: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for file in dir.files() {
+        if let Ok(path) = file.path().strip_prefix(top) {
+            files.insert(path.to_owned(), file.contents().to_owned());
+        }
+    }
+    dir.dirs().for_each(|dir| collect_built_in(dir, top, files));
+}
+
+fn collect_folder(folder: &Path, top: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            collect_folder(&entry.path(), top, files)?;
+        } else if let Ok(path) = entry.path().strip_prefix(top) {
+            files.insert(path.to_owned(), fs::read(entry.path())?);
+        }
+    }
+    Ok(())
+}
+
+/// Tells whether all conditions hold: `name`, or `!name` for its absence.
+pub fn holds(conditions: &[String], flags: &Flags) -> bool {
+    conditions.iter().all(|condition| match condition.strip_prefix('!') {
+        Some(name) => !flags.contains(name),
+        None => flags.contains(condition),
+    })
+}
+
+impl Rule {
+    /// Tells whether this rule answers `argv` under `flags`.
+    pub fn fits(&self, argv: &[String], flags: &Flags) -> bool {
+        let open = self.command.last().is_some_and(|word| word == "...");
+        let words = &self.command[..self.command.len() - usize::from(open)];
+        let long_enough = if open { argv.len() >= words.len() } else { argv.len() == words.len() };
+        long_enough && holds(&self.when, flags) && words.iter().zip(argv).all(|(pattern, word)| matches(pattern, word))
+    }
+}
+
+/// Matches a word against a pattern in which `*` stands for any characters.
+fn matches(pattern: &str, word: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == word };
+    let Some(mut tail) = word.strip_prefix(head) else { return false };
+    let mut parts = rest.split('*').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return tail.ends_with(part);
+        }
+        match tail.find(part) {
+            Some(at) => tail = &tail[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_words() {
+        for (pattern, word, fits) in [
+            ("a", "a", true),
+            ("a", "b", false),
+            ("*", "", true),
+            ("kernel-*-el7", "kernel-3.10-el7", true),
+            ("*x*y", "axby", true),
+            ("*x*y", "ayx", false),
+        ] {
+            assert_eq!(matches(pattern, word), fits, "{pattern} {word}");
+        }
+    }
+
+    #[test]
+    fn rules_fit_by_length_and_flags() {
+        let rule = Rule { command: vec!["ls".into(), "...".into()], when: vec!["!off".into()], ..Rule::default() };
+        let argv = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert!(rule.fits(&argv(&["ls"]), &Flags::new()));
+        assert!(rule.fits(&argv(&["ls", "-l", "/"]), &Flags::new()));
+        assert!(!rule.fits(&argv(&["ls"]), &Flags::from(["off".to_owned()])));
+        assert!(!rule.fits(&argv(&["cat"]), &Flags::new()));
+    }
+
+    #[test]
+    fn every_built_in_scenario_loads_and_speaks_both_languages() {
+        for name in Scenario::names() {
+            let scenario = Scenario::built_in(&name).unwrap();
+            for code in ["en", "ko"] {
+                assert!(scenario.about.title.contains_key(code), "title of {name} in {code}");
+                assert!(scenario.about.lesson.contains_key(code), "lesson of {name} in {code}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        assert!(Scenario::built_in("nope").unwrap_err().to_string().contains("seed"));
+    }
+}
