@@ -1,5 +1,7 @@
 //! Session: facts, answers, plan and the journal of what happened, in one file.
 
+pub mod store;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,53 @@ pub struct Session {
     pub checks: BTreeMap<String, String>,
 }
 
+impl Session {
+    /// Makes an empty session for a machine.
+    pub fn new(machine: String, hostname: String, now: jiff::Timestamp) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            machine,
+            hostname,
+            created: now,
+            updated: now,
+            step: Step::Detect,
+            done: Vec::new(),
+            facts: Facts::default(),
+            answers: None,
+            plan: Plan::default(),
+            journal: Vec::new(),
+            reboot: None,
+            checks: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the newest record of an action.
+    pub fn record(&self, id: &str) -> Option<&Record> {
+        self.journal.iter().rev().find(|record| record.action.id == id)
+    }
+
+    /// Tells whether an action is in effect as far as the journal knows.
+    pub fn is_done(&self, id: &str) -> bool {
+        self.record(id).is_some_and(|record| record.status.is_done())
+    }
+
+    /// Replaces the actions of one step by newly planned ones and marks the step, and what comes after it, as not done.
+    pub fn replan(&mut self, step: Step, actions: Vec<Action>) {
+        self.plan.actions.retain(|action| action.step != step);
+        self.plan.actions.extend(actions);
+        self.plan.actions.sort_by_key(|action| action.step);
+        self.done.retain(|done| *done < step);
+    }
+
+    /// Marks a step as done.
+    pub fn finish(&mut self, step: Step) {
+        if !self.done.contains(&step) {
+            self.done.push(step);
+            self.done.sort();
+        }
+    }
+}
+
 /// A reboot that is needed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingReboot {
@@ -82,6 +131,9 @@ pub struct Record {
     /// How its last command ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
+    /// What was there before, to prove afterwards what did not change: fingerprints by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub before: BTreeMap<String, String>,
     /// What proves it, or what went wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,

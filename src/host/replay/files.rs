@@ -19,22 +19,15 @@ pub struct ReplayFiles(pub Arc<Machine>);
 impl ReplayFiles {
     /// Follows the scenario's links.
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
-        let links = &self.0.scenario.about.links;
+        let links = self.0.links();
         let mut path = normal(path);
         for _ in 0..LINK_LIMIT {
-            let Some((link, target)) = links.iter().find(|(link, _)| path.starts_with(link) && self.bytes_removed(link)) else {
-                return Ok(path);
-            };
+            let Some((link, target)) = links.iter().find(|(link, _)| path.starts_with(link)) else { return Ok(path) };
             let rest = path.strip_prefix(link).unwrap_or(Path::new("")).to_owned();
             let base = link.parent().unwrap_or(Path::new("/")).join(target);
             path = normal(&if rest.as_os_str().is_empty() { base } else { base.join(rest) });
         }
         Err(rustix::io::Errno::LOOP.into())
-    }
-
-    /// Tells whether a link of the scenario is still there.
-    fn bytes_removed(&self, link: &Path) -> bool {
-        !self.0.state().removed.iter().any(|gone| link.starts_with(gone))
     }
 
     fn children(&self, folder: &Path) -> BTreeSet<String> {
@@ -85,10 +78,7 @@ impl Files for ReplayFiles {
     fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
         let folder = self.resolve(path.parent().unwrap_or(Path::new("/")))?;
         let link = path.file_name().map_or_else(|| folder.clone(), |name| folder.join(name));
-        match self.0.scenario.about.links.get(&link) {
-            Some(target) => Ok(target.clone()),
-            None => Err(io::ErrorKind::InvalidInput.into()),
-        }
+        self.0.links().remove(&link).ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
 
     fn meta(&self, path: &Path) -> io::Result<FileMeta> {

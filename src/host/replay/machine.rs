@@ -137,30 +137,45 @@ impl Machine {
         if state.removed.iter().any(|gone| path.starts_with(gone)) {
             return None;
         }
-        self.layered(path, &state)
+        self.layered(path, &state).cloned()
     }
 
     /// Looks through the layers, from the top down.
-    fn layered(&self, path: &Path, state: &State) -> Option<Vec<u8>> {
+    fn layered(&self, path: &Path, state: &State) -> Option<&Vec<u8>> {
         for layer in self.scenario.about.layers.iter().rev().filter(|layer| holds(&layer.when, &state.flags)) {
             let files = layer.folder.as_ref().and_then(|folder| self.scenario.layers.get(folder));
             if let Some(bytes) = files.and_then(|files| files.get(path)) {
-                return Some(bytes.clone());
+                return Some(bytes);
             }
             if layer.hide.iter().any(|hidden| path.starts_with(hidden)) {
                 return None;
             }
         }
-        self.scenario.layers.get("rootfs")?.get(path).cloned()
+        self.scenario.layers.get("rootfs")?.get(path)
+    }
+
+    /// Returns the symbolic links that are there now.
+    pub fn links(&self) -> BTreeMap<PathBuf, PathBuf> {
+        let state = self.state();
+        let active = self.scenario.about.layers.iter().filter(|layer| holds(&layer.when, &state.flags));
+        let all = self.scenario.about.links.iter().chain(active.flat_map(|layer| &layer.links));
+        let there = |link: &Path| !state.removed.iter().any(|gone| link.starts_with(gone));
+        all.filter(|(link, _)| there(link)).map(|(link, target)| (link.clone(), target.clone())).collect()
+    }
+
+    /// Tells whether there is a file at `path` now.
+    fn has(&self, path: &Path, state: &State) -> bool {
+        let is_removed = || state.removed.iter().any(|gone| path.starts_with(gone));
+        state.written.contains_key(path) || (!is_removed() && self.layered(path, state).is_some())
     }
 
     /// Returns every path that has a file or a link now.
     pub fn paths(&self) -> BTreeSet<PathBuf> {
-        let mut all: BTreeSet<PathBuf> = self.scenario.layers.values().flat_map(BTreeMap::keys).cloned().collect();
-        all.extend(self.state().written.keys().cloned());
-        all.retain(|path| self.bytes(path).is_some());
         let state = self.state();
-        all.extend(self.scenario.about.links.keys().filter(|link| !state.removed.iter().any(|gone| link.starts_with(gone))).cloned());
+        let known = self.scenario.layers.values().flat_map(BTreeMap::keys).chain(state.written.keys());
+        let mut all: BTreeSet<PathBuf> = known.filter(|path| self.has(path, &state)).cloned().collect();
+        drop(state);
+        all.extend(self.links().into_keys());
         all
     }
 }

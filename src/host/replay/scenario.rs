@@ -87,6 +87,9 @@ pub struct Layer {
     /// Paths that this layer takes away, with all below them.
     #[serde(default)]
     pub hide: Vec<PathBuf>,
+    /// Symbolic links that it brings: path and target.
+    #[serde(default)]
+    pub links: BTreeMap<PathBuf, PathBuf>,
 }
 
 /// One answer of NVML.
