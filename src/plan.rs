@@ -18,13 +18,18 @@ pub mod remove_packages;
 pub mod remove_runfile_driver;
 pub mod run_playbook;
 pub mod set_paths;
+pub mod remove_taint;
+pub mod test_pod;
 mod variables_step;
+mod verify_step;
+pub mod watch_installer;
 
 use serde::{Deserialize, Serialize};
 
 pub use driver_step::driver_step;
 pub use kind::Kind;
 pub use variables_step::variables_step;
+pub use verify_step::verify_step;
 
 use crate::{host::Command, i18n::Lang};
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     answers::Answers,
+    cluster::verify::VerifyReport,
     facts::Facts,
     host::{Exit, command::Job},
     plan::{Action, Plan, Step},
@@ -49,9 +50,9 @@ pub struct Session {
     /// A reboot that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot: Option<PendingReboot>,
-    /// The last verdict of step 4 by check: `pass`, `fail`, `unknown` with evidence.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub checks: BTreeMap<String, String>,
+    /// The last verdict of step 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<VerifyReport>,
 }
 
 impl Session {
@@ -70,7 +71,7 @@ impl Session {
             plan: Plan::default(),
             journal: Vec::new(),
             reboot: None,
-            checks: BTreeMap::new(),
+            verdict: None,
         }
     }
 
@@ -173,12 +174,12 @@ impl Status {
 pub enum Undo {
     /// Put files back, each only if it still is as we left it.
     RestoreFiles(Vec<SavedFile>),
-    /// Run a command; `path` must be gone afterwards.
+    /// Run a command.
     Run {
         /// The command.
         command: crate::host::Command,
-        /// What must not be there any more.
-        gone: PathBuf,
+        /// What must not be there any more afterwards.
+        gone: Option<PathBuf>,
     },
     /// Cannot be taken back: `undo.<name>` of the locale files says why.
     Impossible(String),

@@ -132,12 +132,13 @@ impl Runner<'_> {
                 log,
                 cancel: self.cancel,
                 emit,
+                notes: Vec::new(),
                 journal_job: &mut on_job,
             };
-            act.execute(&mut work)
+            act.execute(&mut work).map(|()| work.notes)
         };
         let record = Record { job, ..record };
-        let result = result.and_then(|()| act.prove(self.host, &before));
+        let result = result.and_then(|notes| Ok([act.prove(self.host, &before)?, notes].concat()));
         self.close(record, result)
     }
 
@@ -200,7 +201,7 @@ impl Runner<'_> {
         journal_job: &'w mut dyn FnMut(&Job) -> Result<(), Failure>,
     ) -> Result<Work<'w>, Expected> {
         let folder = self.store.folder().map_err(|error| folder_failure(&error))?;
-        Ok(Work { host: self.host, folder, log, cancel: self.cancel, emit, journal_job })
+        Ok(Work { host: self.host, folder, log, cancel: self.cancel, emit, notes: Vec::new(), journal_job })
     }
 
     /// Returns a new log file's path: each attempt has its own.

@@ -60,13 +60,16 @@ fn one(host: &Host, store: &Store, undo: &Undo, cancel: &Cancel, emit: &mut dyn 
         Undo::Impossible(name) => UndoResult::Kept(crate::i18n::Lang::En.text(&format!("undo.{name}"), &[])),
         Undo::RestoreFiles(files) => restore_all(host, files),
         Undo::Run { command, gone } => {
-            if !host.files.exists(gone) {
-                return UndoResult::Kept(format!("{} is gone already", gone.display()));
+            let is_gone = |host: &Host| gone.as_ref().is_some_and(|path| !host.files.exists(path));
+            let what = gone.as_ref().map_or_else(|| format!("`{command}`"), |path| path.display().to_string());
+            if is_gone(host) {
+                return UndoResult::Kept(format!("{what} is gone already"));
             }
             match run(host, store, command, cancel, emit) {
                 Err(error) => UndoResult::Kept(error),
-                Ok(_) if !host.files.exists(gone) => UndoResult::Undone(format!("{} is gone", gone.display())),
-                Ok(exit) => UndoResult::Kept(format!("`{command}` ended with {exit}, but {} is still there", gone.display())),
+                Ok(_) if is_gone(host) => UndoResult::Undone(format!("{what} is gone")),
+                Ok(exit) if gone.is_none() && exit.is_success() => UndoResult::Undone(format!("{what} ended with exit status 0")),
+                Ok(exit) => UndoResult::Kept(format!("`{command}` ended with {exit}; {what} is as it was")),
             }
         }
     }

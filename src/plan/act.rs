@@ -70,6 +70,8 @@ pub struct Work<'a> {
     pub cancel: &'a Cancel,
     /// Told to the face.
     pub emit: &'a mut dyn FnMut(Event),
+    /// What an execution saw that belongs into the proof.
+    pub notes: Vec<String>,
     /// Journals a detached command before anybody waits for it.
     pub journal_job: &'a mut dyn FnMut(&Job) -> Result<(), Failure>,
 }

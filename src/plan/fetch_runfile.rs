@@ -84,7 +84,7 @@ impl Act for FetchRunfile {
 
     fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
         let command = Command::new("rm", ["--force".to_owned(), self.file.display().to_string()]);
-        Ok(Undo::Run { command, gone: self.file.clone() })
+        Ok(Undo::Run { command, gone: Some(self.file.clone()) })
     }
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {

@@ -79,7 +79,7 @@ impl Act for InstallToolkit {
     }
 
     fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Run { command: self.uninstaller(), gone: self.nvcc() })
+        Ok(Undo::Run { command: self.uninstaller(), gone: Some(self.nvcc()) })
     }
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {

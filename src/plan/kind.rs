@@ -32,6 +32,12 @@ pub enum Kind {
     EditFile(EditFile),
     /// Run a playbook.
     RunPlaybook(RunPlaybook),
+    /// Wait for the installer pod.
+    WatchInstaller(WatchInstaller),
+    /// Run the test pod.
+    TestPod(RunTestPod),
+    /// Remove the GPU taint.
+    RemoveTaint(RemoveTaint),
 }
 
 impl Kind {
@@ -48,6 +54,9 @@ impl Kind {
             Self::Reboot(action) => action,
             Self::EditFile(action) => action,
             Self::RunPlaybook(action) => action,
+            Self::WatchInstaller(action) => action,
+            Self::TestPod(action) => action,
+            Self::RemoveTaint(action) => action,
         }
     }
 }
