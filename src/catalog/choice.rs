@@ -11,8 +11,8 @@ mod toolkits;
 
 use jiff::civil::Date;
 
-pub use self::toolkits::cuda_rows;
 use self::rules::Wanted;
+pub use self::toolkits::cuda_rows;
 use super::{
     Architecture, DriverRow, DriverTable,
     drivers::{self, Driver},
