@@ -1,6 +1,6 @@
 //! The choice: which drivers and toolkits fit these cards on this host, why the others do not, and which one to take.
 //!
-//! Several different cards share one driver, so a row fits only when it fits all of them. The rules are in [`rules`], one function
+//! Several different cards share one driver, so a row fits only when it fits all of them. The rules are in `rules`, one function
 //! each; `recommend` picks one of the rows that fit; `toolkits` judges the CUDA runfiles.
 
 mod recommend;
@@ -11,8 +11,8 @@ mod toolkits;
 
 use jiff::civil::Date;
 
-pub use self::toolkits::cuda_rows;
 use self::rules::Wanted;
+pub use self::toolkits::cuda_rows;
 use super::{
     Architecture, DriverRow, DriverTable,
     drivers::{self, Driver},

@@ -185,7 +185,9 @@ mod tests {
 
     #[test]
     fn names_that_are_no_runfiles_are_refused() {
-        for name in ["", "cuda_11.0.3", "cuda__linux.run", "cuda_a_linux.run", "cuda_11.0.3_450.51.06_linux.run.part", "cuda_1_2_3_linux.run"] {
+        for name in
+            ["", "cuda_11.0.3", "cuda__linux.run", "cuda_a_linux.run", "cuda_11.0.3_450.51.06_linux.run.part", "cuda_1_2_3_linux.run"]
+        {
             assert_eq!(parse_runfile_name(name), None, "{name}");
         }
     }

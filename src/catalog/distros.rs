@@ -57,7 +57,10 @@ fn any_major() -> u32 {
 /// Returns the family of a host: the first that has its id, else the first that has one of its `ID_LIKE`, in their order.
 pub fn family(host: &HostFacts) -> Option<Family> {
     let like = host.os_like.iter().map(String::as_str);
-    std::iter::once(host.os_id.as_str()).chain(like).find_map(|id| families().iter().find(|row| row.is_of(id, host))).map(|row| row.of(host))
+    std::iter::once(host.os_id.as_str())
+        .chain(like)
+        .find_map(|id| families().iter().find(|row| row.is_of(id, host)))
+        .map(|row| row.of(host))
 }
 
 impl FamilyRow {
@@ -112,7 +115,11 @@ mod tests {
     fn every_family_parses_and_has_commands() {
         let catalog: Catalog = serde_yaml::from_str(DISTROS).unwrap();
         for row in catalog.families {
-            assert!([&row.install, &row.remove, &row.headers, &row.compiler, &row.initramfs].iter().all(|list| !list.is_empty()), "{}", row.name);
+            assert!(
+                [&row.install, &row.remove, &row.headers, &row.compiler, &row.initramfs].iter().all(|list| !list.is_empty()),
+                "{}",
+                row.name
+            );
             assert!(row.ids.iter().all(|id| *id == id.to_ascii_lowercase()), "{}", row.name);
         }
     }

@@ -105,6 +105,11 @@ pub fn drivers() -> &'static [Driver] {
     })
 }
 
+/// Returns the driver of exactly this version, to the letter.
+pub fn driver(version: &Version) -> Option<&'static Driver> {
+    drivers().iter().find(|row| row.version.as_str() == version.as_str())
+}
+
 /// Returns all branches by number.
 pub fn branches() -> &'static BTreeMap<u32, Branch> {
     static ALL: OnceLock<BTreeMap<u32, Branch>> = OnceLock::new();
@@ -135,6 +140,14 @@ mod tests {
     #[test]
     fn newest_comes_first() {
         assert!(drivers().is_sorted_by(|a, b| a.version >= b.version));
+    }
+
+    #[test]
+    fn a_driver_is_found_to_the_letter() {
+        let found = |text: &str| driver(&text.parse().unwrap()).map(|row| row.version.as_str());
+        assert_eq!(found("440.64.00"), Some("440.64.00"));
+        assert_eq!(found("440.64"), Some("440.64"));
+        assert_eq!(found("440.64.0"), None);
     }
 
     #[test]

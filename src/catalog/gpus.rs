@@ -89,7 +89,10 @@ pub fn lookup(id: &str) -> Result<GpuModel, Expected> {
     }
     let subsystem = |index: usize| parts.get(index).map_or("", String::as_str);
     by_id(&parts[1], subsystem(2), subsystem(3)).ok_or_else(|| {
-        Expected::new(format!("The catalog has no card `{id}`"), "Check the id; on the machine itself `gpunode detect` also knows it by its chip.")
+        Expected::new(
+            format!("The catalog has no card `{id}`"),
+            "Check the id; on the machine itself `gpunode detect` also knows it by its chip.",
+        )
     })
 }
 
@@ -128,7 +131,8 @@ fn guess(pci_ids_name: &str) -> Option<GpuModel> {
         _ => pci_ids_name,
     };
     let prefix = word.get(..2)?;
-    let rules = rows::with(GPUS, "architectures", &format!("chip_prefix: {prefix},")).find(|row: &ArchitectureRow| names_a_chip(word, &row.chip_prefix))?;
+    let rules = rows::with(GPUS, "architectures", &format!("chip_prefix: {prefix},"))
+        .find(|row: &ArchitectureRow| names_a_chip(word, &row.chip_prefix))?;
     let chip = chip_of(word);
     let sister = [chip.0, chip.1].into_iter().find_map(|chip| rows::with::<GpuRow>(GPUS, "gpus", &format!("chip: {chip}, ")).next());
     let only_capability = (rules.cc.len() == 1).then(|| rules.cc[0].clone());
@@ -171,9 +175,12 @@ mod tests {
 
     #[derive(Deserialize)]
     struct Ids {
-        device_id: String,
-        subvendor_id: Option<String>,
-        subdevice_id: Option<String>,
+        #[serde(rename = "device_id")]
+        device: String,
+        #[serde(rename = "subvendor_id")]
+        subvendor: Option<String>,
+        #[serde(rename = "subdevice_id")]
+        subdevice: Option<String>,
     }
 
     #[test]
@@ -183,17 +190,17 @@ mod tests {
         assert_eq!(strict::<CapabilityRow>(GPUS, "compute_capabilities").len(), 23);
         let mut seen = BTreeSet::new();
         for ids in strict::<Ids>(GPUS, "gpus") {
-            assert!(seen.insert((ids.device_id.clone(), ids.subvendor_id, ids.subdevice_id)), "{} twice", ids.device_id);
+            assert!(seen.insert((ids.device.clone(), ids.subvendor, ids.subdevice)), "{} twice", ids.device);
         }
     }
 
     #[test]
     fn every_id_of_the_catalog_is_found_exactly_or_by_device() {
         for ids in strict::<Ids>(GPUS, "gpus") {
-            let (vendor, device) = (ids.subvendor_id.clone().unwrap_or_default(), ids.subdevice_id.clone().unwrap_or_default());
-            let expected = if ids.subvendor_id.is_some() { CatalogMatch::Exact } else { CatalogMatch::Device };
-            assert_eq!(identify(&ids.device_id, &vendor, &device, None).unwrap().catalog, expected, "{}", ids.device_id);
-            assert!(identify(&ids.device_id, "ffff", "ffff", None).is_some_and(|model| model.catalog == CatalogMatch::Device));
+            let (vendor, device) = (ids.subvendor.clone().unwrap_or_default(), ids.subdevice.clone().unwrap_or_default());
+            let expected = if ids.subvendor.is_some() { CatalogMatch::Exact } else { CatalogMatch::Device };
+            assert_eq!(identify(&ids.device, &vendor, &device, None).unwrap().catalog, expected, "{}", ids.device);
+            assert!(identify(&ids.device, "ffff", "ffff", None).is_some_and(|model| model.catalog == CatalogMatch::Device));
         }
     }
 

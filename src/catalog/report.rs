@@ -40,7 +40,7 @@ fn drivers_text(shown: &DriverTable, lang: Lang) -> String {
 
 fn driver_cells(row: &DriverRow, lang: Lang) -> Vec<String> {
     let date = |date: Option<jiff::civil::Date>| date.map_or_else(unknown, |date| date.to_string());
-    let size = row.size_bytes.map_or_else(unknown, mebibytes);
+    let size = row.size_bytes.map_or_else(unknown, size);
     let cuda = row.cuda_version.clone().unwrap_or_else(unknown);
     vec![row.version.to_string(), date(row.release_date), cuda, branch(row, lang), support(row, lang), size]
 }
@@ -86,7 +86,7 @@ fn cuda_text(table: &DriverTable, shown: &DriverTable, lang: Lang, all: bool) ->
 
 fn cuda_cells(row: &CudaRow) -> Vec<String> {
     let driver = row.min_driver.as_ref().map_or_else(unknown, ToString::to_string);
-    vec![row.version.to_string(), row.file.clone(), driver, row.size_bytes.map_or_else(unknown, mebibytes)]
+    vec![row.version.to_string(), row.file.clone(), driver, row.size_bytes.map_or_else(unknown, size)]
 }
 
 /// The notes are much the same on every row: only the recommended one says them, unless everything is shown.
@@ -162,8 +162,9 @@ fn unknown() -> String {
     "–".to_owned()
 }
 
-/// NVIDIA's pages show sizes in MiB.
+/// NVIDIA's pages show a driver's size in MiB; a toolkit is easier to compare with free space in GiB.
 #[expect(clippy::cast_precision_loss, reason = "an installer is far smaller than 2^53 bytes, and one decimal is shown")]
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+fn size(bytes: u64) -> String {
+    let mebibytes = bytes as f64 / f64::from(1 << 20);
+    if mebibytes < 1000.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
 }

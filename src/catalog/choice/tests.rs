@@ -55,7 +55,7 @@ fn the_seeds_row_for_cuda_10_2_is_recommended() {
     let row = table.recommended().unwrap();
     assert_eq!((row.version.as_str(), row.release_date.unwrap().to_string().as_str()), ("440.95.01", "2020-06-24"));
     assert_eq!((row.cuda_version.as_deref(), row.size_bytes), (Some("10.2"), Some(143_652_320)));
-    assert!(report(&table, Lang::En, false).contains("★ 440.95.01   2020-06-24  10.2  440 production  ended            137.0 MiB"));
+    assert!(report(&table, Lang::En, false).contains("★ 440.95.01   2020-06-24  10.2  440 production   ended          137.0 MiB"));
     assert_eq!(table.recommended_cuda().unwrap().file, "cuda_10.2.89_440.33.01_linux.run");
 }
 
@@ -206,7 +206,8 @@ fn a_toolkit_may_run_on_an_older_driver_of_its_generation() {
 
 #[test]
 fn toolkits_are_judged_by_the_cards() {
-    let id = |ids: &[&str], text: &str| cuda(&cuda_rows(&cards(ids), None, &host(DriverOwner::Host)), text).reason.as_ref().map(|why| why.id);
+    let id =
+        |ids: &[&str], text: &str| cuda(&cuda_rows(&cards(ids), None, &host(DriverOwner::Host)), text).reason.as_ref().map(|why| why.id);
     assert_eq!(id(&[V100], "12.9.2"), None);
     assert_eq!(id(&[V100], "13.0.0"), Some("cuda-drops-card"));
     assert_eq!(id(&[K80], "11.8.0"), None);
