@@ -31,7 +31,7 @@ pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: 
 pub fn check(answers: &Answers, table: &DriverTable) -> Result<(), Expected> {
     let hint = "`gpunode drivers --all` lists what there is";
     if let Some(version) = &answers.driver_version
-        && !table.drivers.iter().any(|row| row.version == *version)
+        && !crate::catalog::drivers::driver(version).is_some()
     {
         return Err(Expected::new(format!("there is no driver {version} in the catalog"), hint));
     }
@@ -64,13 +64,12 @@ pub fn preview(host: &Host, facts: &Facts, answers: &Answers) -> Result<Preview,
 }
 
 fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
-    let control_plane_os = answers.node.as_ref().map(|_| ()).and(None);
     PreviewRequest {
         checkout: answers.kubespray.clone(),
         inventory: answers.inventory.clone(),
         node: answers.node.clone(),
         hostname: facts.host.hostname.clone(),
-        control_plane_os,
+        control_plane_os: None,
         release: None,
     }
 }

@@ -15,8 +15,11 @@ use super::{
 };
 use crate::{
     answers::{Answers, DriverOwner},
-    catalog::{cuda, distros},
-    facts::{Facts, LedgerEntry, Origin},
+    catalog::{Architecture, cuda, distros},
+    facts::{
+        Facts, LedgerEntry, Origin,
+        packages::{is_driver_package, package_name},
+    },
     version::Version,
 };
 
@@ -48,7 +51,8 @@ pub fn driver_step(facts: &Facts, answers: &Answers, downloads: &Path) -> Vec<Ac
 fn remove_drivers(facts: &Facts) -> Vec<Action> {
     let entries = |origin: &[Origin]| facts.driver.ledger.iter().filter(|entry| origin.contains(&entry.origin)).collect::<Vec<_>>();
     let mut actions: Vec<_> = entries(&[Origin::Runfile]).into_iter().map(|entry| remove_runfile_driver(entry, facts)).collect();
-    let packages = entries(&[Origin::Deb, Origin::Rpm]);
+    let mut packages = entries(&[Origin::Deb, Origin::Rpm]);
+    packages.retain(|entry| is_driver_package(entry));
     if !packages.is_empty() {
         actions.push(remove_packages(&packages, facts));
     }
@@ -66,7 +70,7 @@ fn remove_runfile_driver(entry: &LedgerEntry, facts: &Facts) -> Action {
 }
 
 fn remove_packages(entries: &[&LedgerEntry], facts: &Facts) -> Action {
-    let packages: Vec<String> = entries.iter().filter_map(|entry| entry.what.split_whitespace().next()).map(str::to_owned).collect();
+    let packages: Vec<String> = entries.iter().filter_map(|entry| package_name(entry)).map(str::to_owned).collect();
     let remove = distros::family(&facts.host).map(|family| family.remove).unwrap_or_default();
     let is_known = !remove.is_empty();
     let kind = RemovePackages { remove, packages };
@@ -121,7 +125,7 @@ fn compiler(facts: &Facts) -> Option<Action> {
 
 /// Downloads the runfile unless one was given, installs it, and sets the paths.
 fn toolkit(facts: &Facts, answers: &Answers, version: &Version, downloads: &Path) -> Vec<Action> {
-    let row = cuda::runfile(version, &facts.host.architecture);
+    let row = cuda::runfile(version, Architecture::from_uname(&facts.host.architecture));
     let published = row.as_ref().and_then(|row| match (&row.sha256, &row.md5) {
         (Some(hex), _) => Some(Checksum::Sha256(hex.clone())),
         (None, Some(hex)) => Some(Checksum::Md5(hex.clone())),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::act::{Act, Failure, Work};
 use crate::{
-    facts::{self, Origin},
+    facts::{self, Origin, packages::package_name},
     host::{Command, Host},
     session::Undo,
 };
@@ -31,7 +31,7 @@ impl Act for RemovePackages {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let ledger = facts::probe(host).driver.ledger;
         let left = ledger.iter().filter(|entry| matches!(entry.origin, Origin::Deb | Origin::Rpm));
-        let none_left = !left.clone().any(|entry| self.packages.iter().any(|name| entry.what.starts_with(name.as_str())));
+        let none_left = !left.clone().any(|entry| package_name(entry).is_some_and(|name| self.packages.iter().any(|gone| gone == name)));
         none_left.then(|| vec![format!("not in the package database any more: {}", self.packages.join(", "))])
     }
 
