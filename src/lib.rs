@@ -1,6 +1,8 @@
 //! gpunode.
 pub mod answers;
 pub mod catalog;
+pub mod cluster;
+pub mod diagnosis;
 pub mod error;
 pub mod exit_code;
 pub mod facts;
