@@ -1,15 +1,25 @@
 //! gpunode.
 pub mod answers;
 pub mod catalog;
+pub mod cli;
+pub mod cluster;
+pub mod diagnosis;
 pub mod engine;
 pub mod error;
 pub mod exit_code;
 pub mod facts;
 pub mod finding;
+pub mod headless;
 pub mod host;
 pub mod i18n;
 pub mod kubespray;
 pub mod plan;
+pub mod report;
 pub mod session;
+pub mod signals;
+pub mod steps;
 pub mod text;
+pub mod tui;
 pub mod version;
+pub mod wizard;
+pub mod workspace;

@@ -1,0 +1,93 @@
+//! One run of `kubectl logs`, with its last line held back until it is known to be whole.
+
+use std::{
+    sync::mpsc::{RecvTimeoutError, sync_channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    cluster::ClusterState,
+    host::{Cancel, Command, Host, Stream},
+};
+
+/// How long a line is held back while nothing follows it. A connection that breaks inside a line leaves half a line as the last one; it
+/// comes when kubectl ends, so a line after which kubectl stays alive is whole.
+const HOLD: Duration = Duration::from_millis(250);
+/// After how much silence the caller is asked whether the stream is still the right one.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How much of kubectl's own words is kept.
+const WORDS: usize = 8 << 10;
+
+/// How a stream ended.
+pub(super) struct End {
+    /// Whether kubectl ended well; else the state its words tell.
+    pub result: Result<(), ClusterState>,
+    /// The last line, if it may be half a one.
+    pub held: Option<Vec<u8>>,
+}
+
+/// Runs `command` and hands over its lines. `stale` is asked after a long silence whether to give the stream up.
+pub(super) fn read(
+    host: &Host,
+    command: &Command,
+    cancel: &Cancel,
+    stale: &mut dyn FnMut() -> bool,
+    on_line: &mut dyn FnMut(&[u8]),
+) -> End {
+    let stop = Cancel::default();
+    let (sender, lines) = sync_channel(256);
+    thread::scope(|scope| {
+        let runner = scope.spawn({
+            let stop = stop.clone();
+            move || {
+                host.commands.run(command, &stop, &mut |line| {
+                    // Nobody listens any more only when this stream was given up.
+                    let _ = sender.send(line);
+                })
+            }
+        });
+        let mut held: Option<Vec<u8>> = None;
+        let mut words = String::new();
+        let mut heard = Instant::now();
+        loop {
+            match lines.recv_timeout(HOLD) {
+                Ok(line) => {
+                    heard = Instant::now();
+                    if line.stream == Stream::Stdout {
+                        if let Some(whole) = held.replace(line.bytes) {
+                            on_line(&whole);
+                        }
+                    } else if words.len() < WORDS {
+                        words.push_str(&String::from_utf8_lossy(&line.bytes));
+                        words.push('\n');
+                    }
+                }
+                // Once kubectl has complained it is about to end, and what it has printed last may be half a line.
+                Err(RecvTimeoutError::Timeout) if words.is_empty() => {
+                    if let Some(whole) = held.take() {
+                        on_line(&whole);
+                    }
+                    if heard.elapsed() > SILENCE && !cancel.is_cancelled() {
+                        heard = Instant::now();
+                        if stale() {
+                            stop.cancel();
+                        }
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if cancel.is_cancelled() {
+                stop.cancel();
+            }
+        }
+        let result = match runner.join() {
+            Ok(Ok(exit)) if exit.is_success() || stop.is_cancelled() => Ok(()),
+            Ok(Ok(exit)) => Err(ClusterState::from_words(&words, exit)),
+            Ok(Err(error)) => Err(ClusterState::from_start(&error)),
+            Err(_) => Err(ClusterState::Failed("kubectl".to_owned())),
+        };
+        End { result, held }
+    })
+}

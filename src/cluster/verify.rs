@@ -1,0 +1,274 @@
+//! The checks of step 4: does the GPU arrive, judged link by link. The documented output of `gpunode verify --json`.
+
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+
+use super::{
+    Chain, ClusterState, Kubectl, NAMESPACE,
+    chain::{self, ContainerState, DaemonSetView},
+    kubectl, scheduling,
+    testpod::{Outcome, TestPodResult},
+};
+use crate::{finding::Finding, host::Host, i18n::Lang};
+
+/// How much of the plugin's log is read, from its start: it registers within its first lines.
+const PLUGIN_LOG_BYTES: u32 = 256 << 10;
+/// What a device plugin logs once the kubelet knows it: GCE's, then NVIDIA's own. Source: kubespray.md 2.1 and NVIDIA/k8s-device-plugin.
+const REGISTERED: [&str; 2] = ["registered with the kubelet", "Registered device plugin for"];
+
+/// Ids of the checks, in order.
+pub const IDS: [&str; 8] = ["api", "node-ready", "node-label", "daemonsets", "installer", "plugin", "capacity", "test-pod"];
+
+/// The result of all checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyReport {
+    /// All in one word.
+    pub verdict: Verdict,
+    /// The checks, in the order of the chain.
+    pub checks: Vec<Check>,
+}
+
+/// The verdict over all checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The node offers its GPU.
+    Ok,
+    /// At least one check failed.
+    Failed,
+    /// Nothing failed, but something could not be told.
+    Unknown,
+}
+
+/// The state of one check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As it should be.
+    Pass,
+    /// Not as it should be.
+    Fail,
+    /// Could not be told.
+    Unknown,
+}
+
+/// One check. Texts: `check.<id>` and, where no finding knows better, `check.<id>.remedy`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Check {
+    /// Stable name, one of [`IDS`].
+    pub id: String,
+    /// The result.
+    pub state: State,
+    /// What was seen, in the words of `kubectl`.
+    pub evidence: String,
+    /// Why, where that is known.
+    #[serde(default)]
+    pub because: Option<Finding>,
+    /// Why the cluster gave no answer.
+    #[serde(default)]
+    pub cluster: Option<ClusterState>,
+}
+
+impl Check {
+    fn new(id: &str, state: State, evidence: impl Into<String>) -> Self {
+        Self { id: id.to_owned(), state, evidence: evidence.into(), because: None, cluster: None }
+    }
+
+    fn because(mut self, finding: Option<Finding>) -> Self {
+        self.because = finding;
+        self
+    }
+
+    /// Returns the name of the check.
+    pub fn title(&self, lang: Lang) -> String {
+        lang.text(&format!("check.{}", self.id), &[])
+    }
+
+    /// Returns what to do; nothing when the check passed.
+    pub fn remedy(&self, lang: Lang) -> Option<String> {
+        match (self.state, &self.because, &self.cluster) {
+            (State::Pass, _, _) => None,
+            (_, Some(finding), _) => Some(finding.remedy(lang)),
+            (_, _, Some(state)) => Some(state.remedy(lang)),
+            (_, None, None) => Some(lang.text(&format!("check.{}.remedy", self.id), &[])),
+        }
+    }
+}
+
+/// JSON carries the English texts beside the values they are made of.
+impl Serialize for Check {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Check", 7)?;
+        out.serialize_field("id", &self.id)?;
+        out.serialize_field("title", &self.title(Lang::En))?;
+        out.serialize_field("state", &self.state)?;
+        out.serialize_field("evidence", &self.evidence)?;
+        out.serialize_field("remedy", &self.remedy(Lang::En))?;
+        out.serialize_field("because", &self.because)?;
+        out.serialize_field("cluster", &self.cluster)?;
+        out.end()
+    }
+}
+
+impl VerifyReport {
+    /// Makes the report of a cluster that gave no answer.
+    pub fn unreachable(state: &ClusterState) -> Self {
+        let mut checks: Vec<_> = IDS.iter().map(|id| Check::new(id, State::Unknown, "")).collect();
+        for check in &mut checks {
+            check.cluster = Some(state.clone());
+        }
+        checks[0].evidence = state.detail().to_owned();
+        Self { verdict: Verdict::Unknown, checks }
+    }
+}
+
+/// Asks the cluster and checks: what `gpunode verify` does. The test pod is not run, for that changes the cluster.
+pub fn verify(host: &Host, kubectl: &Kubectl, node: &str) -> VerifyReport {
+    let chain = match chain::probe(host, kubectl, node) {
+        Ok(chain) => chain,
+        Err(state) => return VerifyReport::unreachable(&state),
+    };
+    let log = plugin_log(host, kubectl, &chain);
+    checks(&chain, log.as_deref(), None)
+}
+
+/// Reads the device plugin's log; nothing if there is no pod or it has no log.
+pub fn plugin_log(host: &Host, kubectl: &Kubectl, chain: &Chain) -> Option<String> {
+    let pod = chain.plugin_pod.as_ref()?;
+    let limit = format!("--limit-bytes={PLUGIN_LOG_BYTES}");
+    kubectl::answer(host, &kubectl.command(&["logs", &pod.name, "-n", NAMESPACE, &limit])).ok()
+}
+
+/// Judges the chain. A test pod that was not run is listed as unknown and has no part in the verdict.
+pub fn checks(chain: &Chain, plugin_log: Option<&str>, test: Option<&TestPodResult>) -> VerifyReport {
+    let checks = vec![
+        Check::new("api", State::Pass, "kubectl get node"),
+        node_ready(chain),
+        node_label(chain),
+        daemonsets(chain),
+        installer(chain),
+        plugin(chain, plugin_log),
+        capacity(chain),
+        test_pod(test),
+    ];
+    let counted = || checks.iter().filter(|check| test.is_some() || check.id != "test-pod");
+    let verdict = if counted().any(|check| check.state == State::Fail) {
+        Verdict::Failed
+    } else if counted().any(|check| check.state == State::Unknown) {
+        Verdict::Unknown
+    } else {
+        Verdict::Ok
+    };
+    VerifyReport { verdict, checks }
+}
+
+fn node_ready(chain: &Chain) -> Check {
+    match &chain.node {
+        None => Check::new("node-ready", State::Fail, &chain.node_name).because(scheduling::why(chain)),
+        Some(node) => {
+            let (state, word) = match node.ready {
+                Some(true) => (State::Pass, "Ready"),
+                Some(false) => (State::Fail, "NotReady"),
+                None => (State::Unknown, "Unknown"),
+            };
+            Check::new("node-ready", state, format!("{}: {word} ({})", chain.node_name, node.ready_message))
+        }
+    }
+}
+
+fn node_label(chain: &Chain) -> Check {
+    let Some(node) = &chain.node else { return Check::new("node-label", State::Unknown, "") };
+    match &node.gpu_label {
+        Some(value) => Check::new("node-label", State::Pass, format!("nvidia.com/gpu={value}")),
+        None => Check::new("node-label", State::Fail, "nvidia.com/gpu: -"),
+    }
+}
+
+fn daemonsets(chain: &Chain) -> Check {
+    let counts = |set: &Option<DaemonSetView>| match set {
+        Some(set) => format!("DESIRED {} CURRENT {} READY {}", set.desired, set.current, set.ready),
+        None => "NotFound".to_owned(),
+    };
+    let evidence = format!("{}: {} · {}: {}", super::INSTALLER, counts(&chain.installer), super::PLUGIN, counts(&chain.plugin));
+    let there = |set: &Option<DaemonSetView>| set.as_ref().is_some_and(|set| set.desired > 0);
+    let state = if there(&chain.installer) && there(&chain.plugin) { State::Pass } else { State::Fail };
+    Check::new("daemonsets", state, evidence).because(scheduling::why(chain))
+}
+
+fn installer(chain: &Chain) -> Check {
+    let Some(pod) = &chain.installer_pod else {
+        return Check::new("installer", State::Fail, "").because(scheduling::why(chain));
+    };
+    let evidence = format!("{}: {}, restarts {}", pod.name, pod.status(true), pod.container.restarts);
+    let ended = pod.container.ended().map(|end| end.exit_code);
+    let state = match (&pod.container.state, ended) {
+        (_, Some(0)) => State::Pass,
+        (_, Some(_)) => State::Fail,
+        (ContainerState::Waiting(waiting), None) if waiting.reason != "PodInitializing" => State::Fail,
+        // Still at work: neither good nor bad yet.
+        _ => State::Unknown,
+    };
+    Check::new("installer", state, evidence).because(scheduling::why(chain))
+}
+
+/// Judges the plugin by its log and by what the kubelet offers. `Running` says nothing: without a driver it runs and waits for ever.
+fn plugin(chain: &Chain, log: Option<&str>) -> Check {
+    let Some(pod) = &chain.plugin_pod else { return Check::new("plugin", State::Fail, "").because(scheduling::why(chain)) };
+    let allocatable = chain.node.as_ref().and_then(|node| node.allocatable).unwrap_or(0);
+    let line = log.and_then(|log| log.lines().rfind(|line| REGISTERED.iter().any(|words| line.contains(words))));
+    let last = log.and_then(|log| log.lines().rfind(|line| !line.trim().is_empty()));
+    let said = line.or(last).map(crate::text::printable).unwrap_or_default();
+    let evidence = format!("{}: {}, allocatable {allocatable} · {said}", pod.name, pod.status(false));
+    let state = match (log, line) {
+        (_, Some(_)) if allocatable > 0 => State::Pass,
+        // Pods can have GPUs, but the log that would prove it is not to be had: rotated, or not readable.
+        _ if allocatable > 0 => State::Unknown,
+        _ => State::Fail,
+    };
+    Check::new("plugin", state, evidence)
+}
+
+fn capacity(chain: &Chain) -> Check {
+    let Some(node) = &chain.node else { return Check::new("capacity", State::Unknown, "") };
+    let shown = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+    let evidence = format!("nvidia.com/gpu: capacity {}, allocatable {}", shown(node.capacity), shown(node.allocatable));
+    let state = if node.allocatable.is_some_and(|count| count > 0) { State::Pass } else { State::Fail };
+    Check::new("capacity", state, evidence)
+}
+
+fn test_pod(test: Option<&TestPodResult>) -> Check {
+    let Some(test) = test else { return Check::new("test-pod", State::Unknown, "") };
+    let state = if test.outcome == Outcome::Passed { State::Pass } else { State::Fail };
+    Check::new("test-pod", state, test.evidence()).because(test.why())
+}
+
+/// Writes the report for a person.
+pub fn report(report: &VerifyReport, lang: Lang) -> String {
+    let mut out = String::new();
+    for check in &report.checks {
+        let mark = lang.text(
+            match check.state {
+                State::Pass => "verify.pass",
+                State::Fail => "verify.fail",
+                State::Unknown => "verify.unknown",
+            },
+            &[],
+        );
+        out.push_str(&format!("{mark} {}\n", check.title(lang)));
+        let remedy = check.remedy(lang).unwrap_or_default();
+        let details =
+            [check.evidence.as_str(), check.because.as_ref().map(|finding| finding.message(lang)).as_deref().unwrap_or(""), &remedy]
+                .into_iter()
+                .filter(|detail| !detail.is_empty())
+                .map(|detail| format!("    {detail}\n"))
+                .collect::<String>();
+        out.push_str(&details);
+    }
+    let verdict = match report.verdict {
+        Verdict::Ok => "verify.ok",
+        Verdict::Failed => "verify.failed",
+        Verdict::Unknown => "verify.could-not-tell",
+    };
+    out.push_str(&lang.text(verdict, &[]));
+    out.push('\n');
+    out
+}
