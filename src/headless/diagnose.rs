@@ -27,7 +27,6 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<Exi
     while let Some(line) = next_line(&mut *reader).map_err(|error| failed(&error))? {
         hits.extend(diagnosis.push(&crate::text::printable_bytes(&line)));
     }
-    hits.extend(diagnosis.finish());
     let code = if hits.is_empty() { ExitCode::Ok } else { ExitCode::Negative };
     if json {
         print_json(&json!({ "hits": hits }))?;
@@ -36,7 +35,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<Exi
     } else {
         for hit in &hits {
             let lang = workspace.lang;
-            print(&format!("{name}:{}: {}\n  {}\n  {}\n  -> {}\n", hit.line_number, hit.signature, hit.line, hit.cause(lang), hit.remedy(lang)))?;
+            print(&format!("{name}:{}: {}\n  {}\n  {}\n  -> {}\n", hit.line_number.unwrap_or(0), hit.signature, hit.line, hit.cause(lang), hit.remedy(lang)))?;
         }
     }
     Ok(code)

@@ -90,7 +90,12 @@ impl Work<'_> {
             CommandKind::Detached => {
                 let job = self.host.commands.start(command, &self.log).map_err(|error| Failure::new(error.to_string()))?;
                 (self.journal_job)(&job)?;
-                self.follow(&job)
+                let emit = &mut *self.emit;
+                self.host.commands.follow(&job, 0, self.cancel, &mut |line| {
+                    let line = text::printable_bytes(&line.bytes);
+                    watch(&line, emit);
+                    emit(Event::Line(line));
+                })
             }
         };
         match exit {
