@@ -65,7 +65,7 @@ pub struct FileMeta {
     pub modified: i128,
 }
 
-impl dyn Files {
+impl dyn Files + '_ {
     /// Reads a file as text; what is not UTF-8 becomes U+FFFD.
     pub fn read_text(&self, path: impl AsRef<Path>) -> io::Result<String> {
         Ok(match String::from_utf8(self.read(path.as_ref())?) {
