@@ -13,6 +13,7 @@ mod tail;
 mod vars;
 mod verify;
 
+pub use apply::line_of;
 pub use session::status_name;
 
 use std::{

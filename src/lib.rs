@@ -13,6 +13,8 @@ pub mod headless;
 pub mod host;
 pub mod i18n;
 pub mod kubespray;
+pub mod perform;
+pub mod plain;
 pub mod plan;
 pub mod report;
 pub mod session;

@@ -9,8 +9,9 @@ use std::{
 };
 
 use crate::{
+    answers::Answers,
     cli::Global,
-    engine::{Outcome, Runner},
+    engine::Runner,
     error::Expected,
     exit_code::ExitCode,
     facts::{self, Facts},
@@ -19,15 +20,14 @@ use crate::{
     report::Report,
     session::{Session, store::Store, store::write_private},
     steps,
-    tui::runtime::{self, Performer, Reply},
+    tui::{self, Performer, Reply, RunError},
     wizard::{Answer, App, Draft, Effect, EffectId, Settings},
     workspace::Workspace,
 };
-use crate::answers::Answers;
 
 /// Starts the full-screen wizard, or goes on where it was. A finished demo begins anew: there is nothing left to go on with.
 pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected> {
-    runtime::demand()?;
+    tui::demand()?;
     let (store, session) = workspace.session(global.new)?;
     let get = |name: &str| std::env::var(name).ok();
     let mut settings = Settings::from_env(&get, workspace.lang, workspace.session_path.clone());
@@ -41,9 +41,9 @@ pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expect
         running: Mutex::default(),
         draft: Mutex::default(),
     };
-    runtime::run(app, Arc::new(performer)).map_err(|error| match error {
-        runtime::RunError::NoTerminal(error) => error,
-        runtime::RunError::Io(error) => Expected::new(format!("the terminal failed: {error}"), "the session is kept; start again, or use `--plain`"),
+    tui::run(app, Arc::new(performer)).map_err(|error| match error {
+        RunError::NoTerminal(error) => error,
+        RunError::Io(error) => Expected::new(format!("the terminal failed: {error}"), "the session is kept; start again, or use `--plain`"),
     })
 }
 

@@ -23,7 +23,7 @@ pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: 
         Some(ids) => ids.iter().map(|id| gpus::lookup(id).map(|model| Card::from(&model))).collect::<Result<Vec<_>, _>>()?,
         None => facts.gpus.iter().map(Card::from).collect(),
     };
-    let today = host.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let today = host.clock.now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
     Ok(choice::driver_table(&cards, wanted_cuda, &HostLimits::new(&facts.host, answers.driver_owner, today)))
 }
 

@@ -24,7 +24,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
     let mut face = Lines { lang: workspace.lang, diagnosis: Diagnosis::default(), outcome: None };
-    let options = Options { once: true };
+    let options = Options { once: true, ..Options::default() };
     match file {
         Some(path) => tail::file(&workspace.host, path, false, options, &cancel, &mut |event| face.show(event)),
         None => {

@@ -7,7 +7,7 @@ use crate::{
         Chain, ClusterState, Kubectl, chain, scheduling,
         phases,
         tail::{self, Options, Outcome as TailOutcome, TailEvent},
-        verify::{self, Check, State, Verdict, VerifyReport},
+        verify::{self, State, Verdict, VerifyReport},
     },
     diagnosis::{self, Hit, Remedy},
     engine::{Event, Outcome, Runner},
@@ -15,7 +15,7 @@ use crate::{
     plan::Step,
     session::Session,
     steps,
-    tui::runtime::Reply,
+    tui::Reply,
     wizard::{
         Answer,
         verify::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
@@ -44,7 +44,7 @@ impl Perform {
     pub(super) fn refresh_chain(&self, answers: &Answers) -> Answer {
         match self.look(answers) {
             Ok((report, chain)) => {
-                let mut rows = rows(&report, self.workspace.lang);
+                let mut rows = ChainRow::of(&report, self.workspace.lang);
                 if let Some(why) = scheduling::why(&chain)
                     && let Some(row) = rows.iter_mut().find(|row| row.id == "installer" && row.state != ChainState::Pass)
                 {
@@ -61,7 +61,7 @@ impl Perform {
             Ok((report, _)) => report,
             Err(state) => VerifyReport::unreachable(&state),
         };
-        let answer = Answer::Verified { rows: rows(&report, self.workspace.lang), ok: report.verdict == Verdict::Ok };
+        let answer = Answer::Verified { rows: ChainRow::of(&report, self.workspace.lang), ok: report.verdict == Verdict::Ok };
         let mut session = self.session();
         session.verdict = Some(report);
         match self.store.save(&mut session, self.workspace.host.clock.now()) {
@@ -82,7 +82,7 @@ impl Perform {
         };
         let cancel = self.begin(reply);
         let mut face = Face { lang, reply, diagnosis: diagnosis::Diagnosis::default(), phases: Vec::new() };
-        tail::follow(&self.workspace.host, &kubectl, &node, Options { once: false }, &cancel, &mut |event| face.show(event));
+        tail::follow(&self.workspace.host, &kubectl, &node, Options::default(), &cancel, &mut |event| face.show(event));
         self.end(reply);
     }
 
@@ -121,20 +121,6 @@ fn count_test_pod(report: &mut VerifyReport, session: &Session) {
     if report.checks.iter().all(|check| check.state == State::Pass) {
         report.verdict = Verdict::Ok;
     }
-}
-
-fn rows(report: &VerifyReport, lang: Lang) -> Vec<ChainRow> {
-    let row = |check: &Check| ChainRow {
-        id: check.id.clone(),
-        title: check.title(lang),
-        state: match check.state {
-            State::Pass => ChainState::Pass,
-            State::Fail => ChainState::Fail,
-            State::Unknown => ChainState::Unknown,
-        },
-        detail: check.because.as_ref().map_or_else(|| check.evidence.clone(), |finding| finding.message(lang)),
-    };
-    report.checks.iter().map(row).collect()
 }
 
 fn say(state: &ClusterState, lang: Lang) -> String {

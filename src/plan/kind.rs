@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     act::Act, blacklist_nouveau::BlacklistNouveau, edit_file::EditFile, fetch_runfile::FetchRunfile, install_packages::InstallPackages,
     install_toolkit::InstallToolkit, reboot::Reboot, remove_packages::RemovePackages, remove_runfile_driver::RemoveRunfileDriver,
-    run_playbook::RunPlaybook, set_paths::SetPaths,
+    remove_taint::RemoveTaint, run_playbook::RunPlaybook, set_paths::SetPaths, test_pod::RunTestPod, watch_installer::WatchInstaller,
 };
 
 /// What an action does.

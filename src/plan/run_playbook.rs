@@ -30,9 +30,12 @@ impl Act for RunPlaybook {
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
         let listing = work.host.commands.capture(&playbook::list_tasks_command(&self.command));
         let total = listing.ok().filter(|output| output.exit.is_success()).map(|output| playbook::count_tasks(&output.stdout));
-        let mut progress = playbook::Progress::default();
+        let mut progress = playbook::Progress::new(total);
         work.run_watching(&self.command, &mut |line, emit| {
-            if progress.push(line) {
+            let before = progress.tasks;
+            progress.line(line);
+            if progress.tasks > before {
+                // Included tasks are not listed, so there may be more than were announced.
                 let total = total.map(|total| total.max(progress.tasks) as u64);
                 emit(Event::Progress(Progress { done: progress.tasks as u64, total, unit: "tasks", rate: None }));
             }

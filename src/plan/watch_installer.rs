@@ -44,7 +44,7 @@ impl Act for WatchInstaller {
         let mut cause = None;
         let mut end = None;
         let emit = &mut *work.emit;
-        tail::follow(work.host, &kubectl, &self.node, Options { once: true }, work.cancel, &mut |event| match event {
+        tail::follow(work.host, &kubectl, &self.node, Options { once: true, ..Options::default() }, work.cancel, &mut |event| match event {
             TailEvent::Line { text, .. } => {
                 if let Some(hit) = diagnosis.push(&text).into_iter().next() {
                     cause.get_or_insert_with(|| format!("{} — {}", hit.cause(Lang::En), hit.remedy(Lang::En)));

@@ -74,7 +74,7 @@ fn card_details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let Some(gpu) = ui.app.session.facts.gpus.get(ui.app.detect.card) else { return Vec::new() };
     let mut texts = vec![identity(ui, gpu), support(ui, gpu)];
     if let Some(nvml) = &gpu.nvml {
-        let memory = format!("{} MiB", nvml.memory_mib);
+        let memory = nvml.memory_mib.map_or_else(|| "-".to_owned(), |mib| format!("{mib} MiB"));
         texts.push(ui.app.tr("detect.nvml", &[("memory", &memory), ("driver", &nvml.driver_version), ("uuid", &nvml.uuid)]));
     }
     texts.iter().flat_map(|text| ui.dim_wrapped(text, 3, cells)).collect()

@@ -131,7 +131,7 @@ fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> 
     let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     let branch = format!("{} {}", row.branch, row.kind);
     let size = row.size_bytes.map_or_else(|| "-".to_owned(), bytes);
-    let values = [row.version.to_string(), or_dash(&row.release_date), or_dash(&row.cuda_version), branch, or_dash(&row.end_of_life), size];
+    let values = [row.version.to_string(), or_dash(&row.release_date.map(|date| date.to_string())), or_dash(&row.cuda_version), branch, or_dash(&row.end_of_life.map(|date| date.to_string())), size];
     let style = match (chosen, row.fits) {
         (true, _) if focus => ui.theme.selected(),
         (true, _) => ui.theme.strong(),

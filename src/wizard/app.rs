@@ -206,7 +206,7 @@ impl App {
         };
         Self {
             driver: DriverStep::resume(&session, &answers),
-            verify: Verify { checks: ChainRow::from_checks(&session.checks), ..Verify::default() },
+            verify: Verify { checks: session.verdict.as_ref().map(|report| ChainRow::of(report, settings.lang)).unwrap_or_default(), ..Verify::default() },
             settings,
             session,
             answers,

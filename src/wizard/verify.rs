@@ -1,9 +1,12 @@
 //! Step 4: the chain from DaemonSet to test pod, the installer's log, and what a known failure means.
 
-use std::collections::BTreeMap;
-
 use super::{App, Dialog, Screen, Slot, driver, keymap::Intent, log::LogBuffer, message::Effect, update};
-use crate::{finding::Severity, plan::Step};
+use crate::{
+    cluster::verify::{Check, State, VerifyReport},
+    finding::Severity,
+    i18n::Lang,
+    plan::Step,
+};
 
 /// The state of a link or a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,18 +38,19 @@ pub struct ChainRow {
 }
 
 impl ChainRow {
-    /// Returns the checks of an earlier run as rows: `pass: …`, `fail: …`, `unknown: …` by check.
-    pub(super) fn from_checks(checks: &BTreeMap<String, String>) -> Vec<Self> {
-        let row = |(id, verdict): (&String, &String)| {
-            let (word, detail) = verdict.split_once(':').unwrap_or((verdict, ""));
-            let state = match word {
-                "pass" => ChainState::Pass,
-                "fail" => ChainState::Fail,
-                _ => ChainState::Unknown,
-            };
-            Self { id: id.clone(), title: id.clone(), state, detail: detail.trim().to_owned() }
+    /// Returns the checks of a report as rows.
+    pub fn of(report: &VerifyReport, lang: Lang) -> Vec<Self> {
+        let row = |check: &Check| Self {
+            id: check.id.clone(),
+            title: check.title(lang),
+            state: match check.state {
+                State::Pass => ChainState::Pass,
+                State::Fail => ChainState::Fail,
+                State::Unknown => ChainState::Unknown,
+            },
+            detail: check.because.as_ref().map_or_else(|| check.evidence.clone(), |finding| finding.message(lang)),
         };
-        checks.iter().map(row).collect()
+        report.checks.iter().map(row).collect()
     }
 }
 
