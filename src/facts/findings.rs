@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CatalogMatch, Facts, Gpu, KernelModule, LedgerEntry, ModuleKind, Origin, kernel, packages, pci};
+use super::{CatalogMatch, Facts, Gpu, KernelModule, LedgerEntry, ModuleKind, Origin, Unknown, kernel, packages, pci};
 use crate::{
     finding::{
         Finding,
@@ -152,18 +152,24 @@ fn guesses(facts: &Facts) -> Vec<Finding> {
     facts.gpus.iter().filter(guess).map(finding).collect()
 }
 
-/// One line for all that could not be learned; the reasons are in [`Facts::unknown`].
-fn not_known(facts: &Facts) -> Option<Finding> {
-    let names: Vec<_> = facts.unknown.keys().map(String::as_str).filter(|name| *name != pci::FACT).collect();
-    let root_helps = facts.unknown.values().any(|reason| matches!(reason.id.as_str(), "not-allowed" | "processes-hidden"));
-    let id = if root_helps && !facts.host.root { "facts-need-root" } else { "facts-not-known" };
-    (!names.is_empty()).then(|| Finding::new(id, Info, names.join(", "), &[("count", &names.len().to_string())]))
+/// One line for what root could learn, one for the rest; the reasons are in [`Facts::unknown`].
+fn not_known(facts: &Facts) -> Vec<Finding> {
+    let names = |for_root: bool| {
+        let needs_root = |reason: &Unknown| !facts.host.root && matches!(reason.id.as_str(), "not-allowed" | "processes-hidden");
+        let chosen = facts.unknown.iter().filter(|(name, reason)| *name != pci::FACT && needs_root(reason) == for_root);
+        chosen.map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+    };
+    let finding = |id: &str, names: Vec<&str>| {
+        let count = names.len().to_string();
+        (!names.is_empty()).then(|| Finding::new(id, Info, names.join(", "), &[("count", &count)]))
+    };
+    [finding("facts-need-root", names(true)), finding("facts-not-known", names(false))].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{facts::Unknown, host::NvmlGpu};
+    use crate::host::NvmlGpu;
 
     fn ids(facts: &Facts) -> Vec<String> {
         let found = judge(facts, None);
@@ -268,6 +274,9 @@ mod tests {
         found.iter().for_each(crate::facts::tests::assert_finding_has_texts);
         let found: Vec<_> = found.into_iter().map(|finding| finding.id).collect();
         assert_eq!(found, ["container", "secure-boot-on", "no-kernel-headers", "catalog-guess", "facts-need-root"]);
+        facts.unknown.insert("driver.modules".into(), Unknown::new("not-there", &[("path", "/proc/modules")]));
+        let both = judge(&facts, None).split_off(3);
+        assert_eq!(both.iter().map(|finding| finding.evidence.as_str()).collect::<Vec<_>>(), ["host.gcc_version", "driver.modules"]);
         facts.host.root = true;
         assert!(ids(&facts).contains(&"facts-not-known".to_owned()));
     }
