@@ -107,7 +107,8 @@ pub fn first_answers() -> Answers {
     Answers::new(DriverOwner::InstallerPod)
 }
 
-/// Returns where a downloaded runfile goes: beside the session.
-pub fn downloads(session: &Path) -> PathBuf {
-    session.parent().unwrap_or(Path::new("/")).join("downloads")
+/// Returns where a downloaded runfile goes: beside the session, or where root's session usually is on a simulated machine.
+pub fn downloads(host: &Host, session: &Path) -> PathBuf {
+    let folder = if host.simulation.is_some() { Path::new("/var/lib/gpunode") } else { session.parent().unwrap_or(Path::new("/")) };
+    folder.join("downloads")
 }

@@ -3,7 +3,7 @@
 use std::{panic, thread, time::Duration};
 
 use super::{DriverFacts, Facts, Gpu, PciDevice, findings, holders, kernel, ledger, nvml, os, packages, pci, reader::Reader, runtime};
-use crate::host::Host;
+use crate::{catalog::gpus, host::Host};
 
 /// How long NVML may take. Without persistence mode the driver wakes each card first, about a second or two a card.
 const NVML_DEADLINE: Duration = Duration::from_secs(20);
@@ -13,10 +13,25 @@ pub fn probe(host: &Host) -> Facts {
     probe_with(host, &in_catalog)
 }
 
-/// What the catalog says of a card. JOINT: once `catalog::gpus` is merged, the body becomes
-/// `catalog::gpus::identify(&device.device_id, &device.subsystem_vendor_id, &device.subsystem_device_id, name).map(Gpu::from)`.
-fn in_catalog(_device: &PciDevice, _name: Option<&str>) -> Option<Gpu> {
-    None
+/// What the catalog says of a card.
+fn in_catalog(device: &PciDevice, name: Option<&str>) -> Option<Gpu> {
+    gpus::identify(&device.device_id, &device.subsystem_vendor_id, &device.subsystem_device_id, name).map(Gpu::from)
+}
+
+impl From<gpus::GpuModel> for Gpu {
+    fn from(model: gpus::GpuModel) -> Self {
+        Self {
+            name: model.name,
+            chip: model.chip,
+            architecture: model.architecture,
+            compute_capability: model.compute_capability,
+            catalog: model.catalog,
+            first_branch: model.first_branch,
+            last_branch: model.last_branch,
+            kernel_module: model.kernel_module,
+            ..Self::default()
+        }
+    }
 }
 
 /// As [`probe`], with the catalog given: from a device and its name in `pci.ids` to a [`Gpu`] whose model fields (name to kernel

@@ -22,7 +22,7 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
     let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
     steps::check(&wanted, &table)?;
     let answers = steps::complete(&wanted, &table);
-    let downloads = steps::downloads(&workspace.session_path);
+    let downloads = steps::downloads(&workspace.host, &workspace.session_path);
     let mut actions = Vec::new();
     let mut missing = None;
     for step in Step::ALL {
