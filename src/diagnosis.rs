@@ -120,7 +120,7 @@ mod tests {
             let excerpts = failures.get(&signature.id).unwrap_or_else(|| panic!("no log excerpt for {}", signature.id));
             assert!(!excerpts.is_empty() || signature.sources == [Source::Status], "{}", signature.id);
             for excerpt in excerpts {
-                assert_eq!(ids(excerpt), [signature.id.clone()], "{excerpt}");
+                assert_eq!(ids(excerpt), [signature.id.as_str()], "{excerpt}");
             }
         }
     }

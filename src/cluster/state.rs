@@ -47,44 +47,25 @@ pub enum ClusterState {
 }
 
 impl ClusterState {
-    /// Every id, for tests and documentation.
-    pub const IDS: [&'static str; 15] = [
-        "no-kubectl",
-        "not-a-machine",
-        "no-kubeconfig",
-        "bad-kubeconfig",
-        "wrong-context",
-        "api-down",
-        "timed-out",
-        "api-trouble",
-        "unauthorized",
-        "forbidden",
-        "certificate-expired",
-        "certificate-untrusted",
-        "not-found",
-        "garbage",
-        "failed",
-    ];
-
     /// Returns the stable name of the state.
     pub fn id(&self) -> &'static str {
-        Self::IDS[match self {
-            Self::NoKubectl => 0,
-            Self::NotAMachine => 1,
-            Self::NoKubeconfig(_) => 2,
-            Self::BadKubeconfig(_) => 3,
-            Self::WrongContext(_) => 4,
-            Self::ApiDown(_) => 5,
-            Self::TimedOut(_) => 6,
-            Self::ApiTrouble(_) => 7,
-            Self::Unauthorized(_) => 8,
-            Self::Forbidden(_) => 9,
-            Self::CertificateExpired(_) => 10,
-            Self::CertificateUntrusted(_) => 11,
-            Self::NotFound(_) => 12,
-            Self::Garbage(_) => 13,
-            Self::Failed(_) => 14,
-        }]
+        match self {
+            Self::NoKubectl => "no-kubectl",
+            Self::NotAMachine => "not-a-machine",
+            Self::NoKubeconfig(_) => "no-kubeconfig",
+            Self::BadKubeconfig(_) => "bad-kubeconfig",
+            Self::WrongContext(_) => "wrong-context",
+            Self::ApiDown(_) => "api-down",
+            Self::TimedOut(_) => "timed-out",
+            Self::ApiTrouble(_) => "api-trouble",
+            Self::Unauthorized(_) => "unauthorized",
+            Self::Forbidden(_) => "forbidden",
+            Self::CertificateExpired(_) => "certificate-expired",
+            Self::CertificateUntrusted(_) => "certificate-untrusted",
+            Self::NotFound(_) => "not-found",
+            Self::Garbage(_) => "garbage",
+            Self::Failed(_) => "failed",
+        }
     }
 
     /// Returns kubectl's own words, or the path; empty where there is nothing to add.
@@ -164,7 +145,7 @@ const PHRASES: [(&[&str], Make); 12] = [
     (&["certificate has expired", "is not yet valid"], ClusterState::CertificateExpired),
     (&["x509: ", "certificate signed by unknown authority"], ClusterState::CertificateUntrusted),
     (&["(Unauthorized)", "must be logged in", "asked for the client to provide credentials"], ClusterState::Unauthorized),
-    (&["(Forbidden)", " is forbidden: "], ClusterState::Forbidden),
+    (&["(Forbidden)"], ClusterState::Forbidden),
     (&["(NotFound)", "the server could not find the requested resource"], ClusterState::NotFound),
     (
         &[
@@ -198,7 +179,7 @@ const PHRASES: [(&[&str], Make); 12] = [
 /// Returns the line that tells what happened: kubectl logs retries (`E1123 …`) before it says so in its last line.
 fn said(stderr: &str) -> String {
     let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-    let last = lines().rfind(|line| !is_klog(line)).or_else(|| lines().last()).unwrap_or("");
+    let last = lines().rfind(|line| !is_klog(line)).or_else(|| lines().next_back()).unwrap_or("");
     crate::text::printable(last)
 }
 
@@ -253,10 +234,13 @@ mod tests {
 
     #[test]
     fn every_state_has_its_texts() {
-        for id in ClusterState::IDS {
+        let others = PHRASES.iter().map(|(_, make)| make(String::new()));
+        let all =
+            [ClusterState::NoKubectl, ClusterState::NotAMachine, ClusterState::Garbage(String::new()), ClusterState::Failed(String::new())];
+        for state in all.into_iter().chain(others) {
             for lang in [Lang::En, Lang::Ko] {
-                assert!(lang.has(&format!("cluster.{id}.message")), "{id}");
-                assert!(lang.has(&format!("cluster.{id}.remedy")), "{id}");
+                let id = state.id();
+                assert!(lang.has(&format!("cluster.{id}.message")) && lang.has(&format!("cluster.{id}.remedy")), "{id}");
             }
         }
     }

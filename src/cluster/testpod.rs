@@ -24,7 +24,7 @@ pub use images::candidates;
 pub use manifest::{NAMESPACE, TestPod};
 
 /// How long the pod may take, which is mostly the pull of its image (about 90 MiB compressed).
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_mins(5);
 /// How often the pod is looked at.
 const POLL: Duration = Duration::from_secs(1);
 /// How long `Pending` may last: the scheduler tries again when the node changes, but the answer is clear at once.

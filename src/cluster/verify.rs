@@ -112,11 +112,11 @@ impl Serialize for Check {
 impl VerifyReport {
     /// Makes the report of a cluster that gave no answer.
     pub fn unreachable(state: &ClusterState) -> Self {
-        let mut checks: Vec<_> = IDS.iter().map(|id| Check::new(id, State::Unknown, "")).collect();
-        for check in &mut checks {
-            check.cluster = Some(state.clone());
-        }
-        checks[0].evidence = state.detail().to_owned();
+        let check = |id: &&'static str| {
+            let evidence = if *id == IDS[0] { state.detail() } else { "" };
+            Check { cluster: Some(state.clone()), ..Check::new(id, State::Unknown, evidence) }
+        };
+        let checks = IDS.iter().map(check).collect();
         Self { verdict: Verdict::Unknown, checks }
     }
 }
@@ -243,32 +243,90 @@ fn test_pod(test: Option<&TestPodResult>) -> Check {
 
 /// Writes the report for a person.
 pub fn report(report: &VerifyReport, lang: Lang) -> String {
-    let mut out = String::new();
-    for check in &report.checks {
-        let mark = lang.text(
-            match check.state {
-                State::Pass => "verify.pass",
-                State::Fail => "verify.fail",
-                State::Unknown => "verify.unknown",
-            },
-            &[],
-        );
-        out.push_str(&format!("{mark} {}\n", check.title(lang)));
-        let remedy = check.remedy(lang).unwrap_or_default();
-        let details =
-            [check.evidence.as_str(), check.because.as_ref().map(|finding| finding.message(lang)).as_deref().unwrap_or(""), &remedy]
-                .into_iter()
-                .filter(|detail| !detail.is_empty())
-                .map(|detail| format!("    {detail}\n"))
-                .collect::<String>();
-        out.push_str(&details);
-    }
     let verdict = match report.verdict {
         Verdict::Ok => "verify.ok",
         Verdict::Failed => "verify.failed",
         Verdict::Unknown => "verify.could-not-tell",
     };
-    out.push_str(&lang.text(verdict, &[]));
-    out.push('\n');
-    out
+    let lines = report.checks.iter().flat_map(|check| lines(check, lang));
+    lines.chain([lang.text(verdict, &[])]).map(|line| line + "\n").collect()
+}
+
+fn lines(check: &Check, lang: Lang) -> Vec<String> {
+    let mark = match check.state {
+        State::Pass => "verify.pass",
+        State::Fail => "verify.fail",
+        State::Unknown => "verify.unknown",
+    };
+    let message = check.because.as_ref().filter(|_| check.state != State::Pass).map(|finding| finding.message(lang));
+    let details = [Some(check.evidence.clone()), message, check.remedy(lang)];
+    let details = details.into_iter().flatten().filter(|detail| !detail.is_empty()).map(|detail| format!("    {detail}"));
+    std::iter::once(format!("{} {}", lang.text(mark, &[]), check.title(lang))).chain(details).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::chain::tests::recorded;
+
+    const LOG: &str = "device-plugin started\nFound Nvidia GPU \"nvidia0\"\ndevice-plugin registered with the kubelet\n";
+
+    fn states(report: &VerifyReport) -> Vec<(&str, State)> {
+        report.checks.iter().filter(|check| check.state != State::Pass).map(|check| (check.id.as_str(), check.state)).collect()
+    }
+
+    #[test]
+    fn a_working_node_is_ok() {
+        let report = checks(&recorded("41-testpod-after-capacity"), Some(LOG), None);
+        assert_eq!(states(&report), [("test-pod", State::Unknown)]);
+        assert_eq!(report.verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn running_is_not_registered() {
+        let report = checks(&recorded("05-running"), Some("device-plugin started\n"), None);
+        assert_eq!(states(&report)[..2], [("plugin", State::Fail), ("capacity", State::Fail)]);
+        assert_eq!(report.verdict, Verdict::Failed);
+        let without_log = checks(&recorded("41-testpod-after-capacity"), None, None);
+        assert_eq!(without_log.verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn recorded_failures_fail_where_they_should() {
+        let failed = |moment: &str| {
+            let report = checks(&recorded(moment), None, None);
+            report.checks.iter().filter(|check| check.state == State::Fail).map(|check| check.id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(failed("11-init-crashloop"), ["installer", "plugin", "capacity"]);
+        assert_eq!(failed("21-invalid-image-name"), ["installer", "plugin", "capacity"]);
+        assert_eq!(failed("30-node-not-labelled"), ["node-label", "daemonsets", "installer", "plugin", "capacity"]);
+    }
+
+    #[test]
+    fn json_has_the_documented_fields_and_reads_back() {
+        let report = checks(&recorded("30-node-not-labelled"), None, None);
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["verdict"], "failed");
+        let check = &json["checks"][2];
+        assert_eq!((check["id"].as_str(), check["state"].as_str()), (Some("node-label"), Some("fail")));
+        assert!(check["evidence"].is_string() && check["remedy"].is_string());
+        assert!(json["checks"][0]["remedy"].is_null());
+        assert_eq!(serde_json::from_value::<VerifyReport>(json).unwrap(), report);
+    }
+
+    #[test]
+    fn a_cluster_that_is_down_cannot_be_told() {
+        let unreachable = VerifyReport::unreachable(&ClusterState::ApiDown("refused".into()));
+        assert_eq!(unreachable.verdict, Verdict::Unknown);
+        assert!(report(&unreachable, Lang::En).contains("control plane is up"));
+    }
+
+    #[test]
+    fn every_check_has_its_texts() {
+        for id in IDS {
+            for lang in [Lang::En, Lang::Ko] {
+                assert!(lang.has(&format!("check.{id}")) && lang.has(&format!("check.{id}.remedy")), "{id}");
+            }
+        }
+    }
 }

@@ -51,7 +51,7 @@ pub enum Remedy {
 
 /// The compiled table.
 pub struct Signatures {
-    signatures: Vec<Signature>,
+    list: Vec<Signature>,
     /// All patterns at once: most lines match none, and that is what has to be fast.
     set: RegexSet,
     /// Each pattern with the index of its signature, in the order of the set.
@@ -77,19 +77,19 @@ pub fn all() -> &'static Signatures {
         };
         let patterns: Vec<_> = signatures.iter().enumerate().flat_map(compile).collect();
         let set = RegexSet::new(patterns.iter().map(|(_, pattern)| pattern.as_str())).unwrap_or_default();
-        Signatures { signatures, set, patterns }
+        Signatures { list: signatures, set, patterns }
     })
 }
 
 impl Signatures {
     /// Returns all signatures, in the order of the table.
     pub fn list(&self) -> &[Signature] {
-        &self.signatures
+        &self.list
     }
 
     /// Finds the first signature of the table that matches `text` and ends behind `new_from`.
     pub(super) fn find(&self, text: &str, new_from: usize, sources: &[Source]) -> Option<Found> {
-        let applies = |index: usize| self.signatures[index].sources.iter().any(|source| sources.contains(source));
+        let applies = |index: usize| self.list[index].sources.iter().any(|source| sources.contains(source));
         self.set.matches(text).iter().map(|pattern| &self.patterns[pattern]).filter(|(index, _)| applies(*index)).find_map(
             |(index, pattern)| {
                 let captures = pattern.captures_iter(text).find(|captures| captures.get_match().end() > new_from)?;
@@ -112,7 +112,7 @@ impl Signatures {
 
 impl Found {
     pub(super) fn hit(self, line_number: Option<u64>, line: String) -> Hit {
-        let signature = &all().signatures[self.index];
+        let signature = &all().list[self.index];
         let remedy_kind = signature.action.clone().map_or(Remedy::Instruction, Remedy::Action);
         Hit { signature: signature.id.clone(), line_number, line, args: self.args, remedy_kind }
     }
