@@ -9,7 +9,9 @@ use crate::i18n::Lang;
 /// Turns a machine with an NVIDIA card into a working GPU node of a Kubespray cluster.
 #[derive(Debug, Parser)]
 #[command(name = "gpunode", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Without a command, the wizard starts on this machine, or goes on where it was.\nTry `gpunode --demo` first: it changes nothing on this machine.")]
+#[command(
+    after_help = "Without a command, the wizard starts on this machine, or goes on where it was.\nTry `gpunode --demo` first: it changes nothing on this machine."
+)]
 pub struct Cli {
     /// What applies to every command.
     #[command(flatten)]

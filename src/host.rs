@@ -34,10 +34,12 @@ pub struct Host {
 }
 
 /// What a simulated machine says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Simulation {
     /// The scenario's name, as `--demo=NAME` takes it.
     pub scenario: String,
+    /// What the person of the story has decided before.
+    pub answers: Option<crate::answers::Answers>,
 }
 
 impl Host {

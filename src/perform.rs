@@ -34,13 +34,8 @@ pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expect
     settings.ascii |= global.ascii;
     settings.simulated.clone_from(&workspace.title);
     let app = App::new(session.clone(), settings, (80, 24));
-    let performer = Perform {
-        workspace: workspace.clone(),
-        store,
-        session: Mutex::new(session),
-        running: Mutex::default(),
-        draft: Mutex::default(),
-    };
+    let performer =
+        Perform { workspace: workspace.clone(), store, session: Mutex::new(session), running: Mutex::default(), draft: Mutex::default() };
     tui::run(app, Arc::new(performer)).map_err(|error| match error {
         RunError::NoTerminal(error) => error,
         RunError::Io(error) => Expected::new(format!("the terminal failed: {error}"), "the session is kept; start again, or use `--plain`"),
@@ -131,7 +126,8 @@ impl Perform {
         let facts = self.facts();
         let table = steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.to_string())?;
         let answers = steps::complete(answers, &table);
-        let actions = steps::plan_step(&self.workspace.host, &facts, &answers, step, &steps::downloads(&self.workspace.host, self.store.path()));
+        let actions =
+            steps::plan_step(&self.workspace.host, &facts, &answers, step, &steps::downloads(&self.workspace.host, self.store.path()));
         actions.map(|actions| Plan { actions }).map_err(|error| format!("{error} — {}", error.hint()))
     }
 

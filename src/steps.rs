@@ -9,11 +9,16 @@ use crate::{
         choice::{self, Card, HostLimits},
         gpus,
     },
+    cluster::{
+        Chain, ClusterState, Kubectl, chain,
+        verify::{self, State, Verdict, VerifyReport},
+    },
     error::Expected,
     facts::Facts,
     host::Host,
     kubespray::{self, Preview, edit, playbook, values, variables::PreviewRequest},
     plan::{self, Action, Step},
+    session::Session,
     version::Version,
 };
 
@@ -93,6 +98,24 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, down
 pub fn node_name(host: &Host, facts: &Facts, answers: &Answers) -> String {
     let from_inventory = || preview(host, facts, answers).ok().and_then(|preview| preview.node);
     answers.node.clone().or_else(from_inventory).unwrap_or_else(|| facts.host.hostname.clone())
+}
+
+/// Step 4: looks at the chain and judges it. A test pod that the session has run counts, for judging runs none.
+pub fn judge(host: &Host, kubectl: &Kubectl, node: &str, session: Option<&Session>) -> Result<(VerifyReport, Chain), ClusterState> {
+    let chain = chain::probe(host, kubectl, node)?;
+    let log = verify::plugin_log(host, kubectl, &chain);
+    let mut report = verify::checks(&chain, log.as_deref(), None);
+    let tested = session.and_then(|session| session.record("test-pod")).filter(|record| record.status.is_done());
+    if let Some(record) = tested
+        && let Some(check) = report.checks.iter_mut().find(|check| check.id == "test-pod" && check.state == State::Unknown)
+    {
+        check.state = State::Pass;
+        check.evidence = record.evidence.first().cloned().unwrap_or_default();
+        if report.checks.iter().all(|check| check.state == State::Pass) {
+            report.verdict = Verdict::Ok;
+        }
+    }
+    Ok((report, chain))
 }
 
 /// Returns the newest CUDA version that the chosen driver supports.

@@ -40,7 +40,10 @@ impl Workspace {
         let Some(scenario) = scenario else {
             let root = global.root.clone().unwrap_or_else(|| PathBuf::from("/"));
             if !root.is_dir() {
-                return Err(Expected::new(format!("{} is not a folder", root.display()), "give the folder that holds etc, proc, sys with `--root`"));
+                return Err(Expected::new(
+                    format!("{} is not a folder", root.display()),
+                    "give the folder that holds etc, proc, sys with `--root`",
+                ));
             }
             let session_path = global.session.clone().unwrap_or_else(|| default_session(Path::new("session.yaml")));
             return Ok(Self { host: Host::local(&root), lang, session_path, title: None });
@@ -85,7 +88,10 @@ impl Workspace {
         }
         let session = match store.load()? {
             Some(session) => self.own(session)?,
-            None => Session::new(self.machine(), self.hostname(), self.host.clock.now()),
+            None => Session {
+                answers: self.host.simulation.as_ref().and_then(|simulation| simulation.answers.clone()),
+                ..Session::new(self.machine(), self.hostname(), self.host.clock.now())
+            },
         };
         Ok((store, session))
     }
@@ -93,7 +99,10 @@ impl Workspace {
     /// Reads the session without locking it.
     pub fn look(&self) -> Result<Session, Expected> {
         crate::session::store::load(&self.session_path)?.ok_or_else(|| {
-            Expected::new(format!("there is no session in {}", self.session_path.display()), "start one with `gpunode`, or name it with `--session FILE`")
+            Expected::new(
+                format!("there is no session in {}", self.session_path.display()),
+                "start one with `gpunode`, or name it with `--session FILE`",
+            )
         })
     }
 

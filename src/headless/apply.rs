@@ -4,6 +4,10 @@ use super::{print, read_answers};
 use crate::{
     answers::{Answers, Reboot as RebootAnswer},
     cli::ApplyArgs,
+    cluster::{
+        self, Kubectl,
+        verify::{Verdict, VerifyReport},
+    },
     engine::{Event, Outcome, Runner},
     error::Expected,
     exit_code::ExitCode,
@@ -20,7 +24,10 @@ use crate::{
 pub fn run(workspace: &Workspace, new: bool, args: &ApplyArgs) -> Result<ExitCode, Expected> {
     let wanted = read_answers(&args.answers)?;
     if !args.yes {
-        return Err(Expected::new("nothing was changed: `apply` changes this machine only with --yes", "look at it first with `gpunode plan --answers FILE`"));
+        return Err(Expected::new(
+            "nothing was changed: `apply` changes this machine only with --yes",
+            "look at it first with `gpunode plan --answers FILE`",
+        ));
     }
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
@@ -69,6 +76,7 @@ fn run_step(workspace: &Workspace, store: &Store, session: &mut Session, step: S
         }
     })?;
     match outcome {
+        Outcome::Done if step == Step::Verify => verify(workspace, store, session, &answers),
         Outcome::Done => Ok(ExitCode::Ok),
         Outcome::Failed { id, .. } => {
             print(&lang.text("apply.failed", &[("id", &id)]))?;
@@ -82,13 +90,30 @@ fn run_step(workspace: &Workspace, store: &Store, session: &mut Session, step: S
     }
 }
 
+/// Judges the whole chain at the end, and keeps the verdict for the report.
+fn verify(workspace: &Workspace, store: &Store, session: &mut Session, answers: &Answers) -> Result<ExitCode, Expected> {
+    let host = &workspace.host;
+    let node = steps::node_name(host, &session.facts, answers);
+    let judged = Kubectl::find(host, answers.kubeconfig.as_deref()).and_then(|kubectl| steps::judge(host, &kubectl, &node, Some(session)));
+    let report = judged.map_or_else(|state| VerifyReport::unreachable(&state), |(report, _)| report);
+    print(&cluster::verify::report(&report, workspace.lang))?;
+    let verdict = report.verdict;
+    session.verdict = Some(report);
+    store.save(session, host.clock.now())?;
+    Ok(if verdict == Verdict::Ok { ExitCode::Ok } else { ExitCode::Negative })
+}
+
 /// Reboots when the answers say so, else leaves it to the caller.
 fn reboot(workspace: &Workspace, answers: &Answers) -> Result<ExitCode, Expected> {
     print(&workspace.lang.text("apply.reboot", &[]))?;
     if answers.reboot == RebootAnswer::Now {
         let command: Command = Reboot::command();
         print(&format!("$ {command}"))?;
-        workspace.host.commands.capture(&command).map_err(|error| Expected::new(error.to_string(), "reboot by hand, then run the same command again"))?;
+        workspace
+            .host
+            .commands
+            .capture(&command)
+            .map_err(|error| Expected::new(error.to_string(), "reboot by hand, then run the same command again"))?;
     }
     Ok(ExitCode::RebootNeeded)
 }

@@ -35,7 +35,14 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<Exi
     } else {
         for hit in &hits {
             let lang = workspace.lang;
-            print(&format!("{name}:{}: {}\n  {}\n  {}\n  -> {}\n", hit.line_number.unwrap_or(0), hit.signature, hit.line, hit.cause(lang), hit.remedy(lang)))?;
+            print(&format!(
+                "{name}:{}: {}\n  {}\n  {}\n  -> {}\n",
+                hit.line_number.unwrap_or(0),
+                hit.signature,
+                hit.line,
+                hit.cause(lang),
+                hit.remedy(lang)
+            ))?;
         }
     }
     Ok(code)

@@ -20,10 +20,22 @@ use crate::{
 pub fn status(workspace: &Workspace) -> Result<ExitCode, Expected> {
     let session = workspace.look()?;
     let lang = workspace.lang;
-    let mut text = lang.text("status.head", &[("file", &workspace.session_path.display().to_string()), ("machine", &session.hostname)]) + "\n";
+    let mut text =
+        lang.text("status.head", &[("file", &workspace.session_path.display().to_string()), ("machine", &session.hostname)]) + "\n";
     for step in Step::ALL {
-        let state = if session.done.contains(&step) { "done" } else if step == session.step { "here" } else { "open" };
-        text += &format!("  {} {:<24} {}\n", step.number(), lang.text(&format!("step.{}", step.number()), &[]), lang.text(&format!("status.{state}"), &[]));
+        let state = if session.done.contains(&step) {
+            "done"
+        } else if step == session.step {
+            "here"
+        } else {
+            "open"
+        };
+        text += &format!(
+            "  {} {:<24} {}\n",
+            step.number(),
+            lang.text(&format!("step.{}", step.number()), &[]),
+            lang.text(&format!("status.{state}"), &[])
+        );
     }
     if let Some(reboot) = &session.reboot {
         let happened = if reboot.boot_id == workspace.boot_id() { "status.reboot-needed" } else { "status.reboot-done" };

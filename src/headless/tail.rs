@@ -67,7 +67,8 @@ impl Lines {
         let text = match event {
             TailEvent::Line { text, .. } => {
                 let hits = self.diagnosis.push(&text);
-                let known = |hit: &crate::diagnosis::Hit| format!("\n!! {}: {}\n   -> {}", hit.signature, hit.cause(lang), hit.remedy(lang));
+                let known =
+                    |hit: &crate::diagnosis::Hit| format!("\n!! {}: {}\n   -> {}", hit.signature, hit.cause(lang), hit.remedy(lang));
                 text + &hits.iter().map(known).collect::<String>()
             }
             TailEvent::Waiting { why } => format!(".. {}", why.text(lang)),

@@ -8,13 +8,18 @@ use crate::{
     cluster::verify::{self, Verdict, VerifyReport},
     error::Expected,
     exit_code::ExitCode,
+    steps,
     workspace::Workspace,
 };
 
 /// Prints the checks. Exit: 0 ok, 1 failed, 2 could not tell.
 pub fn run(workspace: &Workspace, json: bool, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
     let (kubectl, node) = find_cluster(workspace, answers, cluster)?;
-    let report: VerifyReport = verify::verify(&workspace.host, &kubectl, &node);
+    let session = crate::session::store::load(&workspace.session_path)?;
+    let report = match steps::judge(&workspace.host, &kubectl, &node, session.as_ref()) {
+        Ok((report, _)) => report,
+        Err(state) => VerifyReport::unreachable(&state),
+    };
     if json {
         print_json(&report)?;
     } else {

@@ -137,7 +137,9 @@ impl<'t> Reader<'t> {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => return Ok(root),
-                Event::DocumentStart(_) if root.is_some() => return Err(error(span, "a second document; Ansible reads files of one document")),
+                Event::DocumentStart(_) if root.is_some() => {
+                    return Err(error(span, "a second document; Ansible reads files of one document"));
+                }
                 Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
                 event => root = Some(self.node(event, span, 0)?),
             }

@@ -4,16 +4,14 @@ use super::Perform;
 use crate::{
     answers::Answers,
     cluster::{
-        Chain, ClusterState, Kubectl, chain, scheduling,
-        phases,
+        Chain, ClusterState, Kubectl, phases, scheduling,
         tail::{self, Options, Outcome as TailOutcome, TailEvent},
-        verify::{self, State, Verdict, VerifyReport},
+        verify::{Verdict, VerifyReport},
     },
     diagnosis::{self, Hit, Remedy},
     engine::{Event, Outcome, Runner},
     i18n::Lang,
     plan::Step,
-    session::Session,
     steps,
     tui::Reply,
     wizard::{
@@ -34,11 +32,7 @@ impl Perform {
 
     fn look(&self, answers: &Answers) -> Result<(VerifyReport, Chain), ClusterState> {
         let (kubectl, node) = self.reach(answers)?;
-        let chain = chain::probe(&self.workspace.host, &kubectl, &node)?;
-        let log = verify::plugin_log(&self.workspace.host, &kubectl, &chain);
-        let mut report = verify::checks(&chain, log.as_deref(), None);
-        count_test_pod(&mut report, &self.session());
-        Ok((report, chain))
+        steps::judge(&self.workspace.host, &kubectl, &node, Some(&self.session()))
     }
 
     pub(super) fn refresh_chain(&self, answers: &Answers) -> Answer {
@@ -89,7 +83,13 @@ impl Perform {
     /// Runs the test pod through the engine, so that it stands in the journal like everything else that was done.
     pub(super) fn test_pod(&self, answers: &Answers, reply: &Reply) -> Answer {
         let cancel = self.begin(reply);
-        let planned = steps::plan_step(&self.workspace.host, &self.facts(), answers, Step::Verify, &steps::downloads(&self.workspace.host, self.store.path()));
+        let planned = steps::plan_step(
+            &self.workspace.host,
+            &self.facts(),
+            answers,
+            Step::Verify,
+            &steps::downloads(&self.workspace.host, self.store.path()),
+        );
         let mut session = self.session();
         match planned {
             Ok(actions) => session.replan(Step::Verify, actions),
@@ -108,18 +108,6 @@ impl Perform {
             Ok(_) => Err(session.journal.last().map(|record| record.evidence.join(" ")).unwrap_or_default()),
             Err(error) => Err(error.to_string()),
         })
-    }
-}
-
-/// A test pod that the session has run counts as a check: the checks alone run none.
-fn count_test_pod(report: &mut VerifyReport, session: &Session) {
-    let Some(record) = session.record("test-pod").filter(|record| record.status.is_done()) else { return };
-    if let Some(check) = report.checks.iter_mut().find(|check| check.id == "test-pod" && check.state == State::Unknown) {
-        check.state = State::Pass;
-        check.evidence = record.evidence.first().cloned().unwrap_or_default();
-    }
-    if report.checks.iter().all(|check| check.state == State::Pass) {
-        report.verdict = Verdict::Ok;
     }
 }
 

@@ -44,18 +44,25 @@ impl Act for WatchInstaller {
         let mut cause = None;
         let mut end = None;
         let emit = &mut *work.emit;
-        tail::follow(work.host, &kubectl, &self.node, Options { once: true, ..Options::default() }, work.cancel, &mut |event| match event {
-            TailEvent::Line { text, .. } => {
-                if let Some(hit) = diagnosis.push(&text).into_iter().next() {
-                    cause.get_or_insert_with(|| format!("{} — {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
+        tail::follow(
+            work.host,
+            &kubectl,
+            &self.node,
+            Options { once: true, ..Options::default() },
+            work.cancel,
+            &mut |event| match event {
+                TailEvent::Line { text, .. } => {
+                    if let Some(hit) = diagnosis.push(&text).into_iter().next() {
+                        cause.get_or_insert_with(|| format!("{} — {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
+                    }
+                    emit(Event::Line(text));
                 }
-                emit(Event::Line(text));
-            }
-            TailEvent::Waiting { why } => emit(Event::Line(why.text(Lang::En))),
-            TailEvent::Lost { reason } => emit(Event::Line(reason.text(Lang::En))),
-            TailEvent::PodStarted { .. } | TailEvent::Phase(_) => {}
-            TailEvent::Ended { outcome } => end = Some(outcome),
-        });
+                TailEvent::Waiting { why } => emit(Event::Line(why.text(Lang::En))),
+                TailEvent::Lost { reason } => emit(Event::Line(reason.text(Lang::En))),
+                TailEvent::PodStarted { .. } | TailEvent::Phase(_) => {}
+                TailEvent::Ended { outcome } => end = Some(outcome),
+            },
+        );
         match end {
             Some(Outcome::Succeeded) => Ok(()),
             Some(outcome) => Err(Failure::new(cause.unwrap_or_else(|| outcome.text(Lang::En)))),

@@ -140,7 +140,10 @@ fn ledger_row(ui: &Ui, entry: &LedgerEntry, selected: bool, cells: u16) -> Line<
     let focus = ui.app.detect.part == Part::Ledger;
     let go = if must_go(ui.app.answers.driver_owner, entry) { ui.t("detect.must-go") } else { String::new() };
     let rest = usize::from(cells).saturating_sub(3 + 15 + 2 + 2 + 2 + 12);
-    let text = columns(&[left(15), left(rest * 5 / 9), left(rest - rest * 5 / 9)], &[origin(ui, entry.origin), entry.what.clone(), entry.r#where.clone()]);
+    let text = columns(
+        &[left(15), left(rest * 5 / 9), left(rest - rest * 5 / 9)],
+        &[origin(ui, entry.origin), entry.what.clone(), entry.r#where.clone()],
+    );
     let style = if selected && focus { ui.theme.selected() } else { Style::new() };
     Line::from(vec![ui.mark(selected && focus, focus), Span::styled(text, style), Span::styled(format!("  {go}"), ui.theme.error())])
 }

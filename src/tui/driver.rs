@@ -131,7 +131,14 @@ fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> 
     let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     let branch = format!("{} {}", row.branch, row.kind);
     let size = row.size_bytes.map_or_else(|| "-".to_owned(), bytes);
-    let values = [row.version.to_string(), or_dash(&row.release_date.map(|date| date.to_string())), or_dash(&row.cuda_version), branch, or_dash(&row.end_of_life.map(|date| date.to_string())), size];
+    let values = [
+        row.version.to_string(),
+        or_dash(&row.release_date.map(|date| date.to_string())),
+        or_dash(&row.cuda_version),
+        branch,
+        or_dash(&row.end_of_life.map(|date| date.to_string())),
+        size,
+    ];
     let style = match (chosen, row.fits) {
         (true, _) if focus => ui.theme.selected(),
         (true, _) => ui.theme.strong(),
@@ -143,17 +150,24 @@ fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> 
         (false, true) => ("", Style::new()),
         (false, false) => ("✗", ui.theme.error()),
     };
-    Line::from(vec![ui.mark(chosen, focus), Span::styled(columns(&DRIVERS, &values), style), Span::styled(format!("  {glyph}"), glyph_style)])
+    Line::from(vec![
+        ui.mark(chosen, focus),
+        Span::styled(columns(&DRIVERS, &values), style),
+        Span::styled(format!("  {glyph}"), glyph_style),
+    ])
 }
 
 fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let app = ui.app;
-    let row = app.driver.table.iter().flat_map(|table| &table.drivers).find(|row| Some(&row.version) == app.answers.driver_version.as_ref());
+    let row =
+        app.driver.table.iter().flat_map(|table| &table.drivers).find(|row| Some(&row.version) == app.answers.driver_version.as_ref());
     let Some(row) = row else { return Vec::new() };
     let mut lines = Vec::new();
     if let Some(reason) = &row.reason {
         let (glyph, style) = if row.fits { ("★", ui.theme.accent()) } else { ("✗", ui.theme.error()) };
-        for (index, text) in crate::wizard::wrap(&reason.text(app.settings.lang), usize::from(cells).saturating_sub(6)).into_iter().enumerate() {
+        for (index, text) in
+            crate::wizard::wrap(&reason.text(app.settings.lang), usize::from(cells).saturating_sub(6)).into_iter().enumerate()
+        {
             let glyph = if index == 0 && (row.recommended || !row.fits) { glyph } else { " " };
             lines.push(Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(text)]));
         }

@@ -2,7 +2,11 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::{finding::Severity, session::Status, wizard::{Colors, run::RowState, verify::ChainState}};
+use crate::{
+    finding::Severity,
+    session::Status,
+    wizard::{Colors, run::RowState, verify::ChainState},
+};
 
 /// The spinner, one glyph a tenth of a second.
 const SPINNER: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠇", "⠏", "⠛"];

@@ -1,6 +1,10 @@
 //! Answers: what comes back from the effects, into the state.
 
-use super::{App, Dialog, Screen, Slot, driver, message::{Answer, Effect}, run, verify};
+use super::{
+    App, Dialog, Screen, Slot, driver,
+    message::{Answer, Effect},
+    run, verify,
+};
 use crate::{
     finding::Severity,
     plan::{Plan, Step},

@@ -5,7 +5,14 @@ use std::{collections::BTreeMap, path::PathBuf};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    confirm, detect::Detect, driver::DriverStep, keymap::Context, message::{Draft, Effect, EffectId, Order}, overlay, run::Run, variables::Variables,
+    confirm,
+    detect::Detect,
+    driver::DriverStep,
+    keymap::Context,
+    message::{Draft, Effect, EffectId, Order},
+    overlay,
+    run::Run,
+    variables::Variables,
     verify::{ChainRow, Verify},
 };
 use crate::{
@@ -206,7 +213,10 @@ impl App {
         };
         Self {
             driver: DriverStep::resume(&session, &answers),
-            verify: Verify { checks: session.verdict.as_ref().map(|report| ChainRow::of(report, settings.lang)).unwrap_or_default(), ..Verify::default() },
+            verify: Verify {
+                checks: session.verdict.as_ref().map(|report| ChainRow::of(report, settings.lang)).unwrap_or_default(),
+                ..Verify::default()
+            },
             settings,
             session,
             answers,

@@ -96,7 +96,8 @@ impl DriverStep {
 fn pairing<'a>(rows: &'a [CudaRow], driver: &Version) -> Option<&'a CudaRow> {
     let fit = || rows.iter().filter(|row| row.fits);
     let bundled = |row: &&CudaRow| row.bundled_driver.as_ref() == Some(driver);
-    let branch = |row: &&CudaRow| row.bundled_driver.as_ref().is_some_and(|version| version.branch() == driver.branch() && version <= driver);
+    let branch =
+        |row: &&CudaRow| row.bundled_driver.as_ref().is_some_and(|version| version.branch() == driver.branch() && version <= driver);
     let runs = |row: &&CudaRow| row.min_driver.as_ref().is_some_and(|least| least <= driver);
     fit().find(bundled).or_else(|| fit().find(branch)).or_else(|| fit().find(runs))
 }
@@ -115,7 +116,9 @@ pub fn is_needed_by_pod(app: &App, action: &Action) -> bool {
 /// Keys while owner, toolkit and driver are chosen.
 pub(super) fn choose(app: &mut App, intent: Intent) {
     match (intent, app.driver.part) {
-        (Intent::Accept, Part::Owner) | (Intent::NextPart, Part::Owner) | (Intent::PreviousPart, Part::Driver) => app.driver.part = Part::Cuda,
+        (Intent::Accept, Part::Owner) | (Intent::NextPart, Part::Owner) | (Intent::PreviousPart, Part::Driver) => {
+            app.driver.part = Part::Cuda
+        }
         (Intent::Accept | Intent::NextPart, Part::Cuda) | (Intent::PreviousPart, Part::Owner) => app.driver.part = Part::Driver,
         (Intent::NextPart, Part::Driver) | (Intent::PreviousPart, Part::Cuda) => app.driver.part = Part::Owner,
         (Intent::Accept, Part::Driver) => accept(app),

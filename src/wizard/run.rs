@@ -1,12 +1,6 @@
 //! A run: the confirmed actions of a step, how far they are, and what they print.
 
-use super::{
-    App, Dialog, Screen, Slot,
-    keymap::Intent,
-    log::LogBuffer,
-    message::Effect,
-    update,
-};
+use super::{App, Dialog, Screen, Slot, keymap::Intent, log::LogBuffer, message::Effect, update};
 use crate::{
     engine::{Event, Outcome, Progress},
     plan::{Action, Step},

@@ -17,7 +17,7 @@ use std::{
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
 
-use crate::host::NvmlAnswer;
+use crate::{answers::Answers, host::NvmlAnswer};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/scenarios");
 
@@ -43,6 +43,12 @@ pub struct Scenario {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct About {
+    /// The built-in scenario that this one is a variation of: what is not given here comes from there, and its rules come after ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// What the person of this story has decided before: an answers file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
     /// One line, by language code.
     pub title: BTreeMap<String, String>,
     /// What one learns from it, by language code.
@@ -234,7 +240,11 @@ impl Scenario {
     fn from_files(name: &str, files: BTreeMap<PathBuf, Vec<u8>>) -> Result<Self, ScenarioError> {
         let missing = |file: &str| ScenarioError::Unreadable { file: format!("{name}/{file}"), reason: "is missing".to_owned() };
         let about: About = parse("scenario.yaml", files.get(Path::new("scenario.yaml")).ok_or_else(|| missing("scenario.yaml"))?)?;
-        let rules = parse("commands.yaml", files.get(Path::new("commands.yaml")).ok_or_else(|| missing("commands.yaml"))?)?;
+        let rules = match files.get(Path::new("commands.yaml")) {
+            Some(bytes) => parse("commands.yaml", bytes)?,
+            None if about.base.is_some() => Vec::new(),
+            None => return Err(missing("commands.yaml")),
+        };
         let folders: BTreeSet<String> = about.layers.iter().filter_map(|layer| layer.folder.clone()).chain(["rootfs".to_owned()]).collect();
         let mut layers: BTreeMap<String, BTreeMap<PathBuf, Vec<u8>>> = BTreeMap::new();
         let mut outputs = BTreeMap::new();
@@ -246,7 +256,25 @@ impl Scenario {
                 outputs.insert(path.display().to_string(), bytes);
             }
         }
-        Ok(Self { name: name.to_owned(), about, rules, layers, outputs })
+        let scenario = Self { name: name.to_owned(), about, rules, layers, outputs };
+        match scenario.about.base.clone() {
+            Some(base) => Ok(scenario.over(Self::built_in(&base)?)),
+            None => Ok(scenario),
+        }
+    }
+
+    /// Lays this scenario over its base.
+    fn over(mut self, base: Self) -> Self {
+        self.rules.extend(base.rules);
+        for (layer, files) in base.layers {
+            let ours = self.layers.entry(layer).or_default();
+            files.into_iter().for_each(|(path, bytes)| drop(ours.entry(path).or_insert(bytes)));
+        }
+        base.outputs.into_iter().for_each(|(path, bytes)| drop(self.outputs.entry(path).or_insert(bytes)));
+        let About { title, lesson, flags, answers, .. } = self.about;
+        let flags = if flags.is_empty() { base.about.flags.clone() } else { flags };
+        self.about = About { title, lesson, flags, answers, ..base.about };
+        self
     }
 }
 
