@@ -85,6 +85,7 @@ pub enum Verb {
         /// The answers file, for node and kubeconfig
         #[arg(long, value_name = "FILE")]
         answers: Option<PathBuf>,
+        /// How to reach the cluster
         #[command(flatten)]
         cluster: ClusterArgs,
     },
@@ -104,6 +105,7 @@ pub enum Verb {
         /// The answers file, for node and kubeconfig
         #[arg(long, value_name = "FILE")]
         answers: Option<PathBuf>,
+        /// How to reach the cluster
         #[command(flatten)]
         cluster: ClusterArgs,
     },

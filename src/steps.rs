@@ -36,7 +36,7 @@ pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: 
 pub fn check(answers: &Answers, table: &DriverTable) -> Result<(), Expected> {
     let hint = "`gpunode drivers --all` lists what there is";
     if let Some(version) = &answers.driver_version
-        && !crate::catalog::drivers::driver(version).is_some()
+        && crate::catalog::drivers::driver(version).is_none()
     {
         return Err(Expected::new(format!("there is no driver {version} in the catalog"), hint));
     }

@@ -132,5 +132,5 @@ fn default_session(name: &Path) -> PathBuf {
     }
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
-    state.unwrap_or_else(|| std::env::temp_dir()).join("gpunode").join(name)
+    state.unwrap_or_else(std::env::temp_dir).join("gpunode").join(name)
 }

@@ -57,7 +57,9 @@ fn record(host: &Host) -> Recording {
     for address in host.files.list(Path::new(PCI)).unwrap_or_default() {
         let device = Path::new(PCI).join(&address);
         if host.files.read_value(device.join("vendor")).is_ok_and(|vendor| vendor == "0x10de") {
-            PCI_FILES.iter().for_each(|name| take(host, &device.join(name), &mut files));
+            for name in PCI_FILES {
+                take(host, &device.join(name), &mut files);
+            }
             if let Ok(target) = host.files.read_link(&device.join("driver")) {
                 links.insert(device.join("driver"), target);
             }

@@ -25,12 +25,11 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
     crate::signals::cancel_on_signal(&cancel)?;
     let mut face = Lines { lang: workspace.lang, diagnosis: Diagnosis::default(), outcome: None };
     let options = Options { once: true, ..Options::default() };
-    match file {
-        Some(path) => tail::file(&workspace.host, path, false, options, &cancel, &mut |event| face.show(event)),
-        None => {
-            let (kubectl, node) = find_cluster(workspace, answers, cluster)?;
-            tail::follow(&workspace.host, &kubectl, &node, options, &cancel, &mut |event| face.show(event));
-        }
+    if let Some(path) = file {
+        tail::file(&workspace.host, path, false, options, &cancel, &mut |event| face.show(event))
+    } else {
+        let (kubectl, node) = find_cluster(workspace, answers, cluster)?;
+        tail::follow(&workspace.host, &kubectl, &node, options, &cancel, &mut |event| face.show(event));
     }
     Ok(match face.outcome {
         Some(Outcome::Succeeded | Outcome::EndOfFile) => ExitCode::Ok,

@@ -37,6 +37,9 @@ pub trait Act {
     }
 }
 
+/// Sees every line of a command's output and may tell the face something.
+pub type Watch<'w> = dyn FnMut(&str, &mut dyn FnMut(Event)) + 'w;
+
 /// Why an action failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -83,7 +86,7 @@ impl Work<'_> {
     }
 
     /// As [`Self::run`]; `watch` sees every line and may report progress.
-    pub fn run_watching(&mut self, command: &Command, watch: &mut dyn FnMut(&str, &mut dyn FnMut(Event))) -> Result<(), Failure> {
+    pub fn run_watching(&mut self, command: &Command, watch: &mut Watch<'_>) -> Result<(), Failure> {
         (self.emit)(Event::Line(format!("$ {command}")));
         let exit = match command.kind {
             CommandKind::Query => self.query(command, watch)?,
@@ -105,7 +108,7 @@ impl Work<'_> {
         }
     }
 
-    fn query(&mut self, command: &Command, watch: &mut dyn FnMut(&str, &mut dyn FnMut(Event))) -> Result<Exit, Failure> {
+    fn query(&mut self, command: &Command, watch: &mut Watch<'_>) -> Result<Exit, Failure> {
         let mut log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).ok();
         let emit = &mut *self.emit;
         let exit = self.host.commands.run(command, self.cancel, &mut |line| {

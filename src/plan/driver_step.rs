@@ -187,7 +187,7 @@ fn reboot(facts: &Facts, answers: &Answers) -> Action {
     action.commands = vec![Reboot::command()];
     action.skipped = answers.leave_out.contains(&action.id);
     if !is_loaded(facts) {
-        action.why = "reboot-for-nouveau".to_owned();
+        "reboot-for-nouveau".clone_into(&mut action.why);
     }
     action
 }

@@ -74,7 +74,7 @@ impl Store {
         if !self.path.exists() {
             return Ok(None);
         }
-        let free = (1..).map(|n| with_suffix(&self.path, &format!(".{n}"))).find(|path| !path.exists());
+        let free = (1..10_000).map(|n| with_suffix(&self.path, &format!(".{n}"))).find(|path| !path.exists());
         let target = free.unwrap_or_else(|| with_suffix(&self.path, ".old"));
         fs::rename(&self.path, &target)
             .map_err(|error| Expected::new(format!("cannot move {}: {error}", self.path.display()), "move it away by hand"))?;

@@ -116,8 +116,8 @@ pub fn is_needed_by_pod(app: &App, action: &Action) -> bool {
 /// Keys while owner, toolkit and driver are chosen.
 pub(super) fn choose(app: &mut App, intent: Intent) {
     match (intent, app.driver.part) {
-        (Intent::Accept, Part::Owner) | (Intent::NextPart, Part::Owner) | (Intent::PreviousPart, Part::Driver) => {
-            app.driver.part = Part::Cuda
+        (Intent::Accept | Intent::NextPart, Part::Owner) | (Intent::PreviousPart, Part::Driver) => {
+            app.driver.part = Part::Cuda;
         }
         (Intent::Accept | Intent::NextPart, Part::Cuda) | (Intent::PreviousPart, Part::Owner) => app.driver.part = Part::Driver,
         (Intent::NextPart, Part::Driver) | (Intent::PreviousPart, Part::Cuda) => app.driver.part = Part::Owner,

@@ -268,12 +268,16 @@ impl Scenario {
         self.rules.extend(base.rules);
         for (layer, files) in base.layers {
             let ours = self.layers.entry(layer).or_default();
-            files.into_iter().for_each(|(path, bytes)| drop(ours.entry(path).or_insert(bytes)));
+            for (path, bytes) in files {
+                ours.entry(path).or_insert(bytes);
+            }
         }
-        base.outputs.into_iter().for_each(|(path, bytes)| drop(self.outputs.entry(path).or_insert(bytes)));
+        for (path, bytes) in base.outputs {
+            self.outputs.entry(path).or_insert(bytes);
+        }
         let About { title, lesson, flags, answers, .. } = self.about;
         let flags = if flags.is_empty() { base.about.flags.clone() } else { flags };
-        self.about = About { title, lesson, flags, answers, ..base.about };
+        self.about = About { answers, title, lesson, flags, ..base.about };
         self
     }
 }
