@@ -1,8 +1,8 @@
 //! The cluster, seen from one node through `kubectl`: is the driver installer there, does it run, does the GPU arrive.
 //!
 //! [`chain::probe`] reads the whole chain (node, DaemonSets, pods, events) into one plain value; [`scheduling`] says why nothing happens,
-//! [`tail`] follows the installer's log, [`verify`] judges the chain, [`testpod`] proves it with `nvidia-smi` in a pod. What goes wrong with
-//! the cluster itself is a [`ClusterState`]: a state to show and to wait in, never an exit.
+//! [`tail`] follows the installer's log, [`verify`] judges the chain, [`testpod`] proves it with `nvidia-smi` in a pod. What goes wrong
+//! with the cluster itself is a [`ClusterState`]: a state to show and to wait in, never an exit.
 
 pub mod chain;
 pub mod kubectl;

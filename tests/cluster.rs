@@ -1,4 +1,5 @@
 //! The cluster through the real `kubectl`, against a small API server that shows recorded moments.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 #[path = "support/apiserver.rs"]
 mod apiserver;
@@ -112,7 +113,7 @@ fn the_test_pod_shows_the_gpu_and_is_cleaned_up() {
     server.change(|state| state.test_pod = (include_str!("fixtures/logs/nvidia-smi-580.txt").to_owned(), 0));
     let pod = test_pod(&server, "docker.io/nvidia/cuda:gone");
     let fallback = "nvcr.io/nvidia/cuda:12.9.1-base-ubuntu22.04".to_owned();
-    let result = testpod::run(&host, &kubectl, &pod, &[fallback.clone()], &Cancel::default()).unwrap();
+    let result = testpod::run(&host, &kubectl, &pod, std::slice::from_ref(&fallback), &Cancel::default()).unwrap();
     assert_eq!((result.outcome.clone(), result.image.clone()), (Outcome::Passed, fallback));
     assert_eq!(result.smi.as_ref().unwrap().gpus[0].name, "NVIDIA H200");
     let state = server.state();

@@ -1,4 +1,5 @@
 //! The live tail through the real `kubectl`: every line once, whatever happens to streams, containers and pods.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 #[path = "support/apiserver.rs"]
 mod apiserver;

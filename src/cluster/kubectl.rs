@@ -25,8 +25,8 @@ pub struct Kubectl {
 }
 
 impl Kubectl {
-    /// Finds kubectl and the kubeconfig: the given one, else what `$KUBECONFIG` says, else `/etc/kubernetes/admin.conf` when it can be read,
-    /// else `~/.kube/config`.
+    /// Finds kubectl and the kubeconfig: the given one, else what `$KUBECONFIG` says, else `/etc/kubernetes/admin.conf` when it can be
+    /// read, else `~/.kube/config`.
     pub fn find(host: &Host, kubeconfig: Option<&Path>) -> Result<Self, ClusterState> {
         if host.commands.locate("kubectl").is_none() {
             return Err(ClusterState::NoKubectl);

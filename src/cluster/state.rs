@@ -138,7 +138,8 @@ impl std::error::Error for ClusterState {}
 type Make = fn(String) -> ClusterState;
 
 /// What kubectl says, most telling first: a refused connection to localhost:8080 is kubectl without any kubeconfig, and an expired
-/// certificate is reported inside an "Unable to connect". Source: kubectl 1.20 and 1.32; recorded in tests/fixtures/cluster/kubectl-errors.txt.
+/// certificate is reported inside an "Unable to connect". Source: kubectl 1.20 and 1.32; recorded in
+/// tests/fixtures/cluster/kubectl-errors.txt.
 const PHRASES: [(&[&str], Make); 12] = [
     (&["localhost:8080 was refused", "[::1]:8080", "no configuration has been provided"], ClusterState::NoKubeconfig),
     (&["context was not found", "does not exist for context", "context does not exist"], ClusterState::WrongContext),

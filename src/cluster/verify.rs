@@ -1,5 +1,7 @@
 //! The checks of step 4: does the GPU arrive, judged link by link. The documented output of `gpunode verify --json`.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
@@ -198,7 +200,11 @@ fn installer(chain: &Chain) -> Check {
     let Some(pod) = &chain.installer_pod else {
         return Check::new("installer", State::Fail, "").because(scheduling::why(chain));
     };
-    let evidence = format!("{}: {}, restarts {}", pod.name, pod.status(true), pod.container.restarts);
+    let words = match &pod.container.state {
+        ContainerState::Waiting(waiting) => crate::text::printable(&waiting.message),
+        _ => String::new(),
+    };
+    let evidence = seen(format!("{}: {}, restarts {}", pod.name, pod.status(true), pod.container.restarts), &words);
     let ended = pod.container.ended().map(|end| end.exit_code);
     let state = match (&pod.container.state, ended) {
         (_, Some(0)) => State::Pass,
@@ -210,6 +216,11 @@ fn installer(chain: &Chain) -> Check {
     Check::new("installer", state, evidence).because(scheduling::why(chain))
 }
 
+/// Adds the pod's own words to what was seen, if there are any.
+fn seen(what: String, words: &str) -> String {
+    if words.is_empty() { what } else { format!("{what} · {words}") }
+}
+
 /// Judges the plugin by its log and by what the kubelet offers. `Running` says nothing: without a driver it runs and waits for ever.
 fn plugin(chain: &Chain, log: Option<&str>) -> Check {
     let Some(pod) = &chain.plugin_pod else { return Check::new("plugin", State::Fail, "").because(scheduling::why(chain)) };
@@ -217,7 +228,7 @@ fn plugin(chain: &Chain, log: Option<&str>) -> Check {
     let line = log.and_then(|log| log.lines().rfind(|line| REGISTERED.iter().any(|words| line.contains(words))));
     let last = log.and_then(|log| log.lines().rfind(|line| !line.trim().is_empty()));
     let said = line.or(last).map(crate::text::printable).unwrap_or_default();
-    let evidence = format!("{}: {}, allocatable {allocatable} · {said}", pod.name, pod.status(false));
+    let evidence = seen(format!("{}: {}, allocatable {allocatable}", pod.name, pod.status(false)), &said);
     let state = match (log, line) {
         (_, Some(_)) if allocatable > 0 => State::Pass,
         // Pods can have GPUs, but the log that would prove it is not to be had: rotated, or not readable.
@@ -248,20 +259,31 @@ pub fn report(report: &VerifyReport, lang: Lang) -> String {
         Verdict::Failed => "verify.failed",
         Verdict::Unknown => "verify.could-not-tell",
     };
-    let lines = report.checks.iter().flat_map(|check| lines(check, lang));
-    lines.chain([lang.text(verdict, &[])]).map(|line| line + "\n").collect()
+    let mut out = String::new();
+    let mut said = HashSet::new();
+    for check in &report.checks {
+        // One cause fails many checks: it is told at the first of them.
+        for line in std::iter::once(heading(check, lang)).chain(details(check, lang).filter(|detail| said.insert(detail.clone()))) {
+            out.push_str(&line);
+            out.push('\n');
+        }
+    }
+    out + &lang.text(verdict, &[]) + "\n"
 }
 
-fn lines(check: &Check, lang: Lang) -> Vec<String> {
+fn heading(check: &Check, lang: Lang) -> String {
     let mark = match check.state {
         State::Pass => "verify.pass",
         State::Fail => "verify.fail",
         State::Unknown => "verify.unknown",
     };
+    format!("{} {}", lang.text(mark, &[]), check.title(lang))
+}
+
+fn details(check: &Check, lang: Lang) -> impl Iterator<Item = String> {
     let message = check.because.as_ref().filter(|_| check.state != State::Pass).map(|finding| finding.message(lang));
     let details = [Some(check.evidence.clone()), message, check.remedy(lang)];
-    let details = details.into_iter().flatten().filter(|detail| !detail.is_empty()).map(|detail| format!("    {detail}"));
-    std::iter::once(format!("{} {}", lang.text(mark, &[]), check.title(lang))).chain(details).collect()
+    details.into_iter().flatten().filter(|detail| !detail.is_empty()).map(|detail| format!("    {detail}"))
 }
 
 #[cfg(test)]
@@ -319,6 +341,14 @@ mod tests {
         let unreachable = VerifyReport::unreachable(&ClusterState::ApiDown("refused".into()));
         assert_eq!(unreachable.verdict, Verdict::Unknown);
         assert!(report(&unreachable, Lang::En).contains("control plane is up"));
+    }
+
+    #[test]
+    fn one_cause_is_told_once() {
+        let text = report(&checks(&recorded("30-node-not-labelled"), None, None), Lang::En);
+        assert_eq!(text.matches("the node lacks the label").count(), 1, "{text}");
+        let pull = checks(&recorded("20-image-pull-backoff"), None, None);
+        assert!(pull.checks[4].evidence.contains("Back-off pulling image"), "{pull:?}");
     }
 
     #[test]

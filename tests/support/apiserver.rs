@@ -165,7 +165,7 @@ impl ApiServer {
     /// Breaks all open streams in the middle of a line, of which `half` still arrives; nothing of it when it is empty.
     pub fn break_streams(&self, half: &str) {
         self.change(|state| {
-            state.half = half.to_owned();
+            half.clone_into(&mut state.half);
             state.breaks += 1;
         });
     }

@@ -14,8 +14,8 @@ const CHUNK: usize = 64 << 10;
 /// Longest line that is handed over in one piece.
 const LINE_LIMIT: usize = 64 << 10;
 
-/// Reads the log at `path` and hands over its lines; with `keep_on` it waits for more (and for the file) until `cancel` is set. The last event is
-/// [`TailEvent::Ended`]. Blocks: call it on a worker.
+/// Reads the log at `path` and hands over its lines; with `keep_on` it waits for more (and for the file) until `cancel` is set. The last
+/// event is [`TailEvent::Ended`]. Blocks: call it on a worker.
 pub fn file(host: &Host, path: &Path, keep_on: bool, options: Options, cancel: &Cancel, on_event: &mut dyn FnMut(TailEvent)) {
     let mut reader = Reader { on_event, rest: Vec::new(), step: None, success: false };
     let outcome = read(host, path, keep_on, options, cancel, &mut reader);

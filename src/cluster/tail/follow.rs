@@ -147,6 +147,9 @@ impl Follower<'_> {
         if let Err(state) = self.fetch(Fetch::Whole)
             && !self.cancel.is_cancelled()
         {
+            if !state.may_pass() {
+                return Some(Outcome::Refused(state));
+            }
             self.tries += 1;
             if self.tries < TRIES {
                 self.wait(Wait::Cluster(state));

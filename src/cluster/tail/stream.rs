@@ -1,14 +1,14 @@
 //! One run of `kubectl logs`, with its last line held back until it is known to be whole.
 
 use std::{
-    sync::mpsc::{RecvTimeoutError, sync_channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{
     cluster::ClusterState,
-    host::{Cancel, Command, Host, Stream},
+    host::{Cancel, Command, Host, Line, Stream},
 };
 
 /// How long a line is held back while nothing follows it. A connection that breaks inside a line leaves half a line as the last one; it
@@ -47,47 +47,69 @@ pub(super) fn read(
                 })
             }
         });
-        let mut held: Option<Vec<u8>> = None;
-        let mut words = String::new();
-        let mut heard = Instant::now();
-        loop {
-            match lines.recv_timeout(HOLD) {
-                Ok(line) => {
-                    heard = Instant::now();
-                    if line.stream == Stream::Stdout {
-                        if let Some(whole) = held.replace(line.bytes) {
-                            on_line(&whole);
-                        }
-                    } else if words.len() < WORDS {
-                        words.push_str(&String::from_utf8_lossy(&line.bytes));
-                        words.push('\n');
-                    }
-                }
-                // Once kubectl has complained it is about to end, and what it has printed last may be half a line.
-                Err(RecvTimeoutError::Timeout) if words.is_empty() => {
-                    if let Some(whole) = held.take() {
-                        on_line(&whole);
-                    }
-                    if heard.elapsed() > SILENCE && !cancel.is_cancelled() {
-                        heard = Instant::now();
-                        if stale() {
-                            stop.cancel();
-                        }
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            if cancel.is_cancelled() {
+        let mut listener = Listener { held: None, words: String::new(), heard: Instant::now() };
+        while listener.listen(&lines, on_line) {
+            if cancel.is_cancelled() || (listener.is_silent() && stale()) {
                 stop.cancel();
             }
         }
         let result = match runner.join() {
             Ok(Ok(exit)) if exit.is_success() || stop.is_cancelled() => Ok(()),
-            Ok(Ok(exit)) => Err(ClusterState::from_words(&words, exit)),
+            Ok(Ok(exit)) => Err(ClusterState::from_words(&listener.words, exit)),
             Ok(Err(error)) => Err(ClusterState::from_start(&error)),
             Err(_) => Err(ClusterState::Failed("kubectl".to_owned())),
         };
-        End { result, held }
+        End { result, held: listener.held }
     })
+}
+
+/// Takes the lines of one stream.
+struct Listener {
+    /// The last line, until it is known to be whole.
+    held: Option<Vec<u8>>,
+    /// kubectl's own words.
+    words: String,
+    /// When something was last heard, or the silence last noticed.
+    heard: Instant,
+}
+
+impl Listener {
+    /// Takes what comes next, or notices that nothing comes; false once the stream has ended.
+    fn listen(&mut self, lines: &Receiver<Line>, on_line: &mut dyn FnMut(&[u8])) -> bool {
+        match lines.recv_timeout(HOLD) {
+            Ok(line) => {
+                self.heard = Instant::now();
+                if line.stream == Stream::Stderr {
+                    self.complain(&line.bytes);
+                } else if let Some(whole) = self.held.replace(line.bytes) {
+                    on_line(&whole);
+                }
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                // Once kubectl has complained it is about to end, and what it has printed last may be half a line.
+                if let Some(whole) = self.held.take_if(|_| self.words.is_empty()) {
+                    on_line(&whole);
+                }
+                true
+            }
+            Err(RecvTimeoutError::Disconnected) => false,
+        }
+    }
+
+    fn complain(&mut self, words: &[u8]) {
+        if self.words.len() < WORDS {
+            self.words.push_str(&String::from_utf8_lossy(words));
+            self.words.push('\n');
+        }
+    }
+
+    /// Tells, once in a while, that nothing has been heard for long.
+    fn is_silent(&mut self) -> bool {
+        let silent = self.heard.elapsed() > SILENCE;
+        if silent {
+            self.heard = Instant::now();
+        }
+        silent
+    }
 }

@@ -2,10 +2,10 @@
 
 use crate::version::Version;
 
-/// `base` images of `nvidia/cuda`, newest first: CUDA version and tag. Only the last update of each release, because NVIDIA deletes a tag when an
-/// update of the same release supersedes it or its driver branch ends; all of CUDA 10 and all short tags are gone.
-/// Source: NVIDIA's `doc/supported-tags.md` and `doc/unsupported-tags.md` of gitlab.com/nvidia/container-images/cuda (support policy in the
-/// same folder), NVIDIA/nvidia-docker issues 1735 and 1768.
+/// `base` images of `nvidia/cuda`, newest first: CUDA version and tag. Only the last update of each release, because NVIDIA deletes a tag
+/// when an update of the same release supersedes it or its driver branch ends; all of CUDA 10 and all short tags are gone. Source:
+/// NVIDIA's `doc/supported-tags.md` and `doc/unsupported-tags.md` of gitlab.com/nvidia/container-images/cuda (support policy in the same
+/// folder), NVIDIA/nvidia-docker issues 1735 and 1768.
 const TAGS: [(&str, &str); 17] = [
     ("12.9", "12.9.1-base-ubuntu22.04"),
     ("12.8", "12.8.1-base-ubuntu22.04"),

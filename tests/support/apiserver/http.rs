@@ -45,7 +45,7 @@ pub fn serve(shared: &Shared, connection: TcpStream) {
             }
             Mood::Hang => {
                 drop(state);
-                thread::sleep(Duration::from_secs(60));
+                thread::sleep(Duration::from_mins(1));
                 return;
             }
         }
@@ -110,7 +110,7 @@ fn not_found(kind: &str, name: &str) -> (u16, Value) {
     )
 }
 
-fn list(kind: &str, version: &str, items: Vec<Value>) -> (u16, Value) {
+fn list(kind: &str, version: &str, items: &[Value]) -> (u16, Value) {
     (200, json!({"kind": kind, "apiVersion": version, "metadata": {}, "items": items}))
 }
 
@@ -125,16 +125,16 @@ fn object(mut state: MutexGuard<'_, State>, request: &Request, connection: &mut 
         ("GET", ["apis", "apps", "v1"]) => (200, state.http["apis-apps-v1"].clone()),
         ("GET", ["api", "v1", "nodes", name]) if state.node["metadata"]["name"] == *name => (200, state.node.clone()),
         ("GET", ["api", "v1", "nodes", name]) => not_found("nodes", name),
-        ("GET", ["apis", "apps", "v1", "namespaces", _, "daemonsets"]) => list("DaemonSetList", "apps/v1", state.daemonsets.clone()),
+        ("GET", ["apis", "apps", "v1", "namespaces", _, "daemonsets"]) => list("DaemonSetList", "apps/v1", &state.daemonsets),
         ("GET", ["api", "v1", "namespaces", _, "pods"]) => {
             let (key, value) = request.value("labelSelector").and_then(|selector| selector.split_once('=')).unwrap();
-            let chosen = state.pods.iter().filter(|pod| pod["metadata"]["labels"][key] == value).cloned().collect();
-            list("PodList", "v1", chosen)
+            let chosen: Vec<_> = state.pods.iter().filter(|pod| pod["metadata"]["labels"][key] == value).cloned().collect();
+            list("PodList", "v1", &chosen)
         }
         ("GET", ["api", "v1", "namespaces", _, "events"]) => {
             let name = request.value("fieldSelector").and_then(|selector| selector.strip_prefix("involvedObject.name=")).unwrap();
-            let chosen = state.events.iter().filter(|event| event["involvedObject"]["name"] == name).cloned().collect();
-            list("EventList", "v1", chosen)
+            let chosen: Vec<_> = state.events.iter().filter(|event| event["involvedObject"]["name"] == name).cloned().collect();
+            list("EventList", "v1", &chosen)
         }
         ("GET", ["api", "v1", "namespaces", _, "pods", name]) => match find(&state, name) {
             Some(pod) => (200, pod),
