@@ -27,17 +27,17 @@ impl Commands for ReplayCommands {
     }
 
     fn run(&self, command: &Command, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Result<Exit, CommandError> {
-        let (_, rule) = self.find(command)?;
-        Ok(self.play(rule, 0, cancel, on_line).unwrap_or_else(|| self.end(rule)))
+        let rule = self.find(command)?;
+        Ok(self.play(&rule, 0, cancel, on_line).unwrap_or_else(|| self.end(&rule)))
     }
 
     fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
-        let (index, _) = self.find(command)?;
+        let rule = self.find(command)?;
         let failed = |error: std::io::Error| CommandError::Failed { program: command.program.clone(), reason: error.to_string() };
         std::fs::OpenOptions::new().create(true).append(true).open(log).map_err(failed)?;
         let pid = self.machine.change(|state| {
             let pid = state.jobs.keys().max().copied().unwrap_or(4000) + 1;
-            state.jobs.insert(pid, JobState { rule: index, ended: false });
+            state.jobs.insert(pid, JobState { rule, ended: false });
             pid
         });
         Ok(Job { pid: pid.map_err(failed)?, started: 1, log: log.to_owned() })
@@ -45,19 +45,17 @@ impl Commands for ReplayCommands {
 
     fn follow(&self, job: &Job, _offset: u64, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Exit {
         let state = self.machine.state().jobs.get(&job.pid).cloned();
-        let Some((state, rule)) = state.and_then(|state| Some((state.clone(), self.machine.scenario.rules.get(state.rule)?))) else {
-            return Exit::Unseen;
-        };
+        let Some(JobState { rule, ended }) = state else { return Exit::Unseen };
         // What was printed before this program was killed stands in the log: a simulated job goes on from there.
         let printed = std::fs::read_to_string(&job.log).unwrap_or_default();
         for line in printed.lines() {
             on_line(Line { stream: Stream::Stdout, bytes: line.as_bytes().to_owned() });
         }
-        if state.ended {
+        if ended {
             return Exit::Code(rule.exit);
         }
         let mut log = std::fs::OpenOptions::new().append(true).open(&job.log).ok();
-        let stopped = self.play(rule, printed.lines().count(), cancel, &mut |line| {
+        let stopped = self.play(&rule, printed.lines().count(), cancel, &mut |line| {
             if let Some(log) = &mut log {
                 // A log that cannot be written costs only the resume of a demo.
                 let _ = log.write_all(&[&line.bytes[..], b"\n"].concat());
@@ -70,18 +68,20 @@ impl Commands for ReplayCommands {
                     job.ended = true;
                 }
             });
-            if ended.is_err() { Exit::Unseen } else { self.end(rule) }
+            if ended.is_err() { Exit::Unseen } else { self.end(&rule) }
         })
     }
 }
 
 impl ReplayCommands {
-    fn find(&self, command: &Command) -> Result<(usize, &Rule), CommandError> {
-        let found = self.machine.rule(&command.argv());
-        found.ok_or_else(|| match self.locate(&command.program) {
-            Some(_) => CommandError::NoRule(command.to_string()),
-            None => CommandError::NotFound(command.program.clone()),
-        })
+    /// Returns the rule that answers. A program called by its path must be there as a file, as on a real machine.
+    fn find(&self, command: &Command) -> Result<Rule, CommandError> {
+        let missing = || CommandError::NotFound(command.program.clone());
+        if command.program.starts_with('/') && self.machine.bytes(Path::new(&command.program)).is_none() {
+            return Err(missing());
+        }
+        let known = || self.locate(&command.program).is_some();
+        self.machine.rule(&command.argv()).ok_or_else(|| if known() { CommandError::NoRule(command.to_string()) } else { missing() })
     }
 
     /// Prints the lines of a rule from `skip` on, at its pace; returns an exit only when it was stopped.

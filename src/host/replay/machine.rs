@@ -37,7 +37,7 @@ pub struct State {
     pub written: BTreeMap<PathBuf, String>,
     /// Paths removed, with all below them.
     pub removed: BTreeSet<PathBuf>,
-    /// Detached commands: process id, index of the rule that answers, lines already printed.
+    /// Detached commands: by process id.
     pub jobs: BTreeMap<u32, Job>,
 }
 
@@ -45,8 +45,8 @@ pub struct State {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Job {
-    /// Index of the rule that answers it.
-    pub rule: usize,
+    /// The rule that answers it.
+    pub rule: Rule,
     /// Whether its effects have come about.
     pub ended: bool,
 }
@@ -93,10 +93,10 @@ impl Machine {
         rule.map_or(NvmlAnswer::NoLibrary(Vec::new()), |rule| rule.answer.clone())
     }
 
-    /// Returns the rule that answers `argv` now, with its index.
-    pub fn rule(&self, argv: &[String]) -> Option<(usize, &Rule)> {
+    /// Returns the rule that answers `argv` now, filled in.
+    pub fn rule(&self, argv: &[String]) -> Option<Rule> {
         let state = self.state();
-        self.scenario.rules.iter().enumerate().find(|(_, rule)| rule.fits(argv, &state.flags))
+        self.scenario.rules.iter().find_map(|rule| Some(rule.filled(&rule.captures(argv, &state.flags)?)))
     }
 
     /// Lets the effects of a rule come about.

@@ -128,7 +128,8 @@ pub struct BootRule {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Program and arguments: each as it is, `*` inside a word for any characters, `...` for any further arguments.
+    /// Program and arguments: each as it is, `*` inside a word for any characters, `...` for any further arguments. What the first `*`
+    /// stands for replaces `{1}` in `output`, `write` and `remove`, and so on.
     pub command: Vec<String>,
     /// All of these must hold.
     #[serde(default)]
@@ -317,30 +318,45 @@ pub fn holds(conditions: &[String], flags: &Flags) -> bool {
 }
 
 impl Rule {
-    /// Tells whether this rule answers `argv` under `flags`.
-    pub fn fits(&self, argv: &[String], flags: &Flags) -> bool {
+    /// Returns what the `*` of the pattern stand for, if this rule answers `argv` under `flags`.
+    pub fn captures(&self, argv: &[String], flags: &Flags) -> Option<Vec<String>> {
         let open = self.command.last().is_some_and(|word| word == "...");
         let words = &self.command[..self.command.len() - usize::from(open)];
         let long_enough = if open { argv.len() >= words.len() } else { argv.len() == words.len() };
-        long_enough && holds(&self.when, flags) && words.iter().zip(argv).all(|(pattern, word)| matches(pattern, word))
+        if !long_enough || !holds(&self.when, flags) {
+            return None;
+        }
+        let found: Option<Vec<_>> = words.iter().zip(argv).map(|(pattern, word)| captures(pattern, word)).collect();
+        found.map(|found| found.concat())
+    }
+
+    /// Returns the rule with `{1}`, `{2}`, … replaced by what the first, second, … `*` stands for.
+    pub fn filled(&self, captures: &[String]) -> Self {
+        let fill = |text: &str| {
+            captures.iter().enumerate().fold(text.to_owned(), |text, (index, found)| text.replace(&format!("{{{}}}", index + 1), found))
+        };
+        let path = |path: &Path| PathBuf::from(fill(&path.display().to_string()));
+        Self {
+            output: fill(&self.output),
+            write: self.write.iter().map(|(file, text)| (path(file), fill(text))).collect(),
+            remove: self.remove.iter().map(|file| path(file)).collect(),
+            ..self.clone()
+        }
     }
 }
 
-/// Matches a word against a pattern in which `*` stands for any characters.
-fn matches(pattern: &str, word: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == word };
-    let Some(mut tail) = word.strip_prefix(head) else { return false };
+/// Matches a word against a pattern in which each `*` stands for any characters, and returns what they stand for.
+fn captures(pattern: &str, word: &str) -> Option<Vec<String>> {
+    let Some((head, rest)) = pattern.split_once('*') else { return (pattern == word).then(Vec::new) };
+    let mut tail = word.strip_prefix(head)?;
+    let mut found = Vec::new();
     let mut parts = rest.split('*').peekable();
     while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return tail.ends_with(part);
-        }
-        match tail.find(part) {
-            Some(at) => tail = &tail[at + part.len()..],
-            None => return false,
-        }
+        let at = if parts.peek().is_none() { tail.ends_with(part).then(|| tail.len() - part.len())? } else { tail.find(part)? };
+        found.push(tail[..at].to_owned());
+        tail = &tail[at + part.len()..];
     }
-    true
+    Some(found)
 }
 
 #[cfg(test)]
@@ -357,7 +373,7 @@ mod tests {
             ("*x*y", "axby", true),
             ("*x*y", "ayx", false),
         ] {
-            assert_eq!(matches(pattern, word), fits, "{pattern} {word}");
+            assert_eq!(captures(pattern, word).is_some(), fits, "{pattern} {word}");
         }
     }
 
@@ -365,10 +381,18 @@ mod tests {
     fn rules_fit_by_length_and_flags() {
         let rule = Rule { command: vec!["ls".into(), "...".into()], when: vec!["!off".into()], ..Rule::default() };
         let argv = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert!(rule.fits(&argv(&["ls"]), &Flags::new()));
-        assert!(rule.fits(&argv(&["ls", "-l", "/"]), &Flags::new()));
-        assert!(!rule.fits(&argv(&["ls"]), &Flags::from(["off".to_owned()])));
-        assert!(!rule.fits(&argv(&["cat"]), &Flags::new()));
+        let fits = |words: &[&str], flags: &Flags| rule.captures(&argv(words), flags).is_some();
+        assert!(fits(&["ls"], &Flags::new()));
+        assert!(fits(&["ls", "-l", "/"], &Flags::new()));
+        assert!(!fits(&["ls"], &Flags::from(["off".to_owned()])));
+        assert!(!fits(&["cat"], &Flags::new()));
+    }
+
+    #[test]
+    fn what_a_star_stands_for_comes_back() {
+        let rule = Rule { command: vec!["sh".into(), "*-*.run".into()], output: "{2} of {1}".into(), ..Rule::default() };
+        let found = rule.captures(&["sh".to_owned(), "cuda-11.0.run".to_owned()], &Flags::new()).unwrap();
+        assert_eq!(rule.filled(&found).output, "11.0 of cuda");
     }
 
     #[test]
