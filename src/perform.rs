@@ -142,6 +142,8 @@ impl Perform {
             reply.send(Answer::Engine(event));
         });
         self.end(reply);
+        // What the run itself has changed is no news to the user later on.
+        session.facts = facts::probe(&self.workspace.host);
         if let Some(draft) = self.draft.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // The run's own view of what is done is newer than the draft's.
             session.step = draft.step;

@@ -75,6 +75,8 @@ fn run_step(workspace: &Workspace, store: &Store, session: &mut Session, step: S
             let _ = print(&line);
         }
     })?;
+    session.facts = facts::probe(&workspace.host);
+    store.save(session, workspace.host.clock.now())?;
     match outcome {
         Outcome::Done if step == Step::Verify => verify(workspace, store, session, &answers),
         Outcome::Done => Ok(ExitCode::Ok),
