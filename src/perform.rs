@@ -109,6 +109,12 @@ impl Perform {
         let changes = if is_new { Vec::new() } else { facts::changes(&session.facts, &facts) };
         let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();
         session.facts = facts.clone();
+        let cancel = Cancel::default();
+        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel };
+        // A session that cannot be written is told by the save that follows every change.
+        if !matches!(runner.settle_reboot(), Ok(true)) {
+            let _ = self.store.save(&mut session, self.workspace.host.clock.now());
+        }
         Answer::Probed { facts: Box::new(facts), changes }
     }
 

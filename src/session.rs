@@ -85,12 +85,13 @@ impl Session {
         self.record(id).is_some_and(|record| record.status.is_done())
     }
 
-    /// Replaces the actions of one step by newly planned ones and marks the step, and what comes after it, as not done.
+    /// Replaces the actions of one step by newly planned ones. The step is open again, and with it the verdict; the variables stay
+    /// done, for they follow from the answers and not from what is done to the host.
     pub fn replan(&mut self, step: Step, actions: Vec<Action>) {
         self.plan.actions.retain(|action| action.step != step);
         self.plan.actions.extend(actions);
         self.plan.actions.sort_by_key(|action| action.step);
-        self.done.retain(|done| *done < step);
+        self.done.retain(|done| *done != step && *done != Step::Verify);
     }
 
     /// Marks a step as done.

@@ -55,6 +55,18 @@ impl Runner<'_> {
         Ok(Outcome::Done)
     }
 
+    /// Journals a planned reboot that has happened meanwhile; tells whether there was one.
+    pub fn settle_reboot(&mut self) -> Result<bool, Expected> {
+        let planned = self.session.plan.of(Step::Driver).find(|action| matches!(action.kind, Kind::Reboot(_))).cloned();
+        let Some(action) = planned.filter(|_| self.session.reboot.is_some()) else { return Ok(false) };
+        if self.reboot(&action)?.is_some() {
+            return Ok(false);
+        }
+        self.session.finish(Step::Driver);
+        self.save()?;
+        Ok(true)
+    }
+
     /// Records that a reboot is needed, or that it happened.
     fn reboot(&mut self, action: &Action) -> Result<Option<Outcome>, Expected> {
         let Kind::Reboot(reboot) = &action.kind else { return Ok(None) };

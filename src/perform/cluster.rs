@@ -39,6 +39,7 @@ impl Perform {
         match self.look(answers) {
             Ok((report, chain)) => {
                 let mut rows = ChainRow::of(&report, self.workspace.lang);
+                wait_for_installer(&mut rows);
                 if let Some(why) = scheduling::why(&chain)
                     && let Some(row) = rows.iter_mut().find(|row| row.id == "installer" && row.state != ChainState::Pass)
                 {
@@ -108,6 +109,17 @@ impl Perform {
             Ok(_) => Err(session.journal.last().map(|record| record.evidence.join(" ")).unwrap_or_default()),
             Err(error) => Err(error.to_string()),
         })
+    }
+}
+
+/// While the installer is at work, what comes after it has not failed: its turn has not come.
+fn wait_for_installer(rows: &mut [ChainRow]) {
+    let Some(installer) = rows.iter().position(|row| row.id == "installer" && row.state == ChainState::Unknown) else { return };
+    rows[installer].state = ChainState::Active;
+    for row in &mut rows[installer + 1..] {
+        if row.state == ChainState::Fail {
+            row.state = ChainState::Pending;
+        }
     }
 }
 

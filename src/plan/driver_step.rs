@@ -41,7 +41,7 @@ pub fn driver_step(facts: &Facts, answers: &Answers, downloads: &Path) -> Vec<Ac
         }
     }
     // The reboot comes last and once, and only for what is really going to be done.
-    if actions.iter().any(|action| action.needs_reboot && !action.skipped) {
+    if actions.iter().any(|action| action.needs_reboot && !action.skipped) || is_left_over(facts, answers) {
         actions.push(reboot(facts, answers));
     }
     actions
@@ -88,6 +88,14 @@ fn remove_packages(entries: &[&LedgerEntry], facts: &Facts) -> Action {
 
 fn is_loaded(facts: &Facts) -> bool {
     facts.driver.loaded_version.is_some() || facts.driver.modules.iter().any(|module| module.name.starts_with("nvidia"))
+}
+
+/// A driver that is loaded although no driver is on the host any more: removed before, and still in the kernel until the next boot.
+/// What the installer pod has loaded is no left-over.
+fn is_left_over(facts: &Facts, answers: &Answers) -> bool {
+    let ledger = |origins: &[Origin]| facts.driver.ledger.iter().any(|entry| origins.contains(&entry.origin));
+    let on_host = ledger(&[Origin::Runfile, Origin::Deb, Origin::Rpm, Origin::Dkms, Origin::ModuleFile]);
+    answers.driver_owner != DriverOwner::Host && is_loaded(facts) && !on_host && !ledger(&[Origin::InstallerPod, Origin::Operator])
 }
 
 /// Nouveau or nova on a card keeps any NVIDIA driver off it.

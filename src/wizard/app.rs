@@ -212,7 +212,7 @@ impl App {
             Step::Verify => Screen::Verify,
         };
         Self {
-            driver: DriverStep::resume(&session, &answers),
+            driver: DriverStep::resume(&answers),
             verify: Verify {
                 checks: session.verdict.as_ref().map(|report| ChainRow::of(report, settings.lang)).unwrap_or_default(),
                 ..Verify::default()

@@ -1,6 +1,5 @@
 //! Step 2: who owns the driver, which driver and toolkit, and the plan that follows from it.
 
-use std::collections::BTreeSet;
 
 use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, update};
 use crate::{
@@ -8,7 +7,6 @@ use crate::{
     catalog::{CudaRow, DriverRow, DriverTable},
     finding::Severity,
     plan::{Action, Step},
-    session::Session,
     version::Version,
 };
 
@@ -42,8 +40,6 @@ pub struct DriverStep {
     pub action: usize,
     /// Why there is no plan.
     pub plan_error: Option<String>,
-    /// The actions that the user left out, by id.
-    pub left_out: BTreeSet<String>,
     /// The user chose the driver; else it follows the recommendation.
     driver_chosen: bool,
     /// The user chose the toolkit; else it follows the driver.
@@ -51,12 +47,11 @@ pub struct DriverStep {
 }
 
 impl DriverStep {
-    /// Takes up what was chosen and left out before.
-    pub(super) fn resume(session: &Session, answers: &Answers) -> Self {
+    /// Takes up what was chosen before.
+    pub(super) fn resume(answers: &Answers) -> Self {
         Self {
             driver_chosen: answers.driver_version.is_some(),
             cuda_chosen: answers.cuda_version.is_some(),
-            left_out: session.plan.actions.iter().filter(|action| action.skipped).map(|action| action.id.clone()).collect(),
             ..Self::default()
         }
     }
@@ -201,18 +196,28 @@ pub(super) fn plan(app: &mut App, intent: Intent) {
 
 fn toggle(app: &mut App) {
     let Some(id) = app.actions(Step::Driver).get(app.driver.action).map(|action| action.id.clone()) else { return };
-    if !app.driver.left_out.remove(&id) {
-        app.driver.left_out.insert(id);
+    let left_out = &mut app.answers.leave_out;
+    match left_out.iter().position(|other| *other == id) {
+        Some(place) => drop(left_out.remove(place)),
+        None => left_out.push(id),
     }
-    leave_out(app);
-    app.save();
+    leave_out_changed(app);
 }
 
-/// Writes what is left out into the plan.
-pub(super) fn leave_out(app: &mut App) {
+/// Takes everything in again.
+pub(super) fn leave_out_nothing(app: &mut App) {
+    app.answers.leave_out.clear();
+    leave_out_changed(app);
+}
+
+/// The plan depends on what is left out: without a removal, for one, no reboot is needed.
+fn leave_out_changed(app: &mut App) {
     for action in &mut app.session.plan.actions {
-        action.skipped = app.driver.left_out.contains(&action.id);
+        action.skipped = app.answers.leave_out.contains(&action.id);
     }
+    app.session.answers = Some(app.answers.clone());
+    app.order(Effect::MakePlan { step: Step::Driver, answers: Box::new(app.answers.clone()) });
+    app.save();
 }
 
 /// Asks for confirmation of the step's actions; goes straight on to `next` when there is nothing to do.

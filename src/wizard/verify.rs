@@ -170,8 +170,7 @@ pub(super) fn verified(app: &mut App, rows: Vec<ChainRow>, ok: bool) {
 pub(super) fn remedy(app: &mut App) {
     match app.verify.diagnosis.as_ref().and_then(|diagnosis| diagnosis.action) {
         Some(RemedyAction::BackToDriver) => {
-            app.driver.left_out.clear();
-            driver::leave_out(app);
+            driver::leave_out_nothing(app);
             app.verify.diagnosis = None;
             app.mark(Step::Driver, false);
             update::enter(app, Screen::Plan);
@@ -195,17 +194,27 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
         }
         Intent::NextHit => drop(app.verify.log.next_hit()),
         Intent::Pause => app.verify.log.toggle_pause(),
-        Intent::TestPod if !app.waits_for(Slot::TestPod) => {
-            app.verify.part = Part::TestPod;
-            app.verify.test = None;
-            app.order(Effect::RunTestPod { answers: Box::new(app.answers.clone()) });
-        }
+        Intent::TestPod if !app.waits_for(Slot::TestPod) => run_test_pod(app),
         Intent::Accept if app.verify.diagnosis.is_some() => app.open(Dialog::Diagnosis),
+        // The next thing to do when all else is well: a verdict without a pod that used the GPU would be half a verdict.
+        Intent::Accept if only_the_test_is_missing(&app.verify) && !app.waits_for(Slot::TestPod) => run_test_pod(app),
         Intent::Accept if !app.waits_for(Slot::Verify) => {
             app.order(Effect::Verify { answers: Box::new(app.answers.clone()) });
         }
         _ => scroll(&mut app.verify, intent),
     }
+}
+
+fn run_test_pod(app: &mut App) {
+    app.verify.part = Part::TestPod;
+    app.verify.test = None;
+    app.order(Effect::RunTestPod { answers: Box::new(app.answers.clone()) });
+}
+
+/// Tells whether every link passes but the test pod, which has not run yet.
+fn only_the_test_is_missing(state: &Verify) -> bool {
+    let (test, others): (Vec<_>, Vec<_>) = state.chain.iter().partition(|row| row.id == "test-pod");
+    state.test.is_none() && !others.is_empty() && others.iter().all(|row| row.state == ChainState::Pass) && test.iter().any(|row| row.state != ChainState::Pass)
 }
 
 fn next_part(state: &mut Verify) {
