@@ -38,7 +38,11 @@ fn bytes(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn ansible_sees(inventory: &Path, host: &str) -> Value {
-    let output = Command::new(tool("ansible-inventory")).args(["-i", inventory.to_str().unwrap(), "--host", host]).env("LC_ALL", "C.UTF-8").output().unwrap();
+    let output = Command::new(tool("ansible-inventory"))
+        .args(["-i", inventory.to_str().unwrap(), "--host", host])
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }

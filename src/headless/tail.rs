@@ -26,7 +26,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
     let mut face = Lines { lang: workspace.lang, diagnosis: Diagnosis::default(), outcome: None };
     let options = Options { once: true, ..Options::default() };
     if let Some(path) = file {
-        tail::file(&workspace.host, path, false, options, &cancel, &mut |event| face.show(event))
+        tail::file(&workspace.host, path, false, options, &cancel, &mut |event| face.show(event));
     } else {
         let (kubectl, node) = find_cluster(workspace, answers, cluster)?;
         tail::follow(&workspace.host, &kubectl, &node, options, &cancel, &mut |event| face.show(event));

@@ -42,6 +42,7 @@ impl Theme {
     }
 
     /// Headings.
+    #[expect(clippy::unused_self, reason = "asked of the theme like every other style")]
     pub fn strong(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
@@ -67,6 +68,7 @@ impl Theme {
     }
 
     /// Found text.
+    #[expect(clippy::unused_self, reason = "asked of the theme like every other style")]
     pub fn hit(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }

@@ -1,6 +1,5 @@
 //! Step 2: who owns the driver, which driver and toolkit, and the plan that follows from it.
 
-
 use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, update};
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
@@ -49,11 +48,7 @@ pub struct DriverStep {
 impl DriverStep {
     /// Takes up what was chosen before.
     pub(super) fn resume(answers: &Answers) -> Self {
-        Self {
-            driver_chosen: answers.driver_version.is_some(),
-            cuda_chosen: answers.cuda_version.is_some(),
-            ..Self::default()
-        }
+        Self { driver_chosen: answers.driver_version.is_some(), cuda_chosen: answers.cuda_version.is_some(), ..Self::default() }
     }
 
     /// Returns the drivers in view.

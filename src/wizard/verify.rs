@@ -214,7 +214,10 @@ fn run_test_pod(app: &mut App) {
 /// Tells whether every link passes but the test pod, which has not run yet.
 fn only_the_test_is_missing(state: &Verify) -> bool {
     let (test, others): (Vec<_>, Vec<_>) = state.chain.iter().partition(|row| row.id == "test-pod");
-    state.test.is_none() && !others.is_empty() && others.iter().all(|row| row.state == ChainState::Pass) && test.iter().any(|row| row.state != ChainState::Pass)
+    state.test.is_none()
+        && !others.is_empty()
+        && others.iter().all(|row| row.state == ChainState::Pass)
+        && test.iter().any(|row| row.state != ChainState::Pass)
 }
 
 fn next_part(state: &mut Verify) {

@@ -331,6 +331,7 @@ impl Rule {
     }
 
     /// Returns the rule with `{1}`, `{2}`, … replaced by what the first, second, … `*` stands for.
+    #[must_use]
     pub fn filled(&self, captures: &[String]) -> Self {
         let fill = |text: &str| {
             captures.iter().enumerate().fold(text.to_owned(), |text, (index, found)| text.replace(&format!("{{{}}}", index + 1), found))
