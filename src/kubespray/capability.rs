@@ -72,7 +72,8 @@ pub fn is_switch_missing(view: &View<'_>) -> bool {
 
 /// Tells whether a boolean stands where an image belongs; in an INI inventory `true` is a text, with the same effect.
 pub fn is_boolean(image: &Value) -> bool {
-    image.is_boolean() || (image.is_string() && (as_bool(image) || matches!(as_text(image).to_lowercase().as_str(), "false" | "no" | "off")))
+    image.is_boolean()
+        || (image.is_string() && (as_bool(image) || matches!(as_text(image).to_lowercase().as_str(), "false" | "no" | "off")))
 }
 
 fn is_strict(core: &Version) -> bool {

@@ -86,7 +86,10 @@ fn target(preview: &Preview, change: &Change) -> Result<PathBuf, Expected> {
         None | Some((Level::RoleDefaults, _)) => {
             let file = if is_docker { &preview.layout.docker_vars } else { &preview.layout.cluster_vars };
             file.clone().ok_or_else(|| {
-                Expected::new("there is no inventory to write to", "name it with `--inventory PATH`, or put the variables into a file for `-e @FILE`")
+                Expected::new(
+                    "there is no inventory to write to",
+                    "name it with `--inventory PATH`, or put the variables into a file for `-e @FILE`",
+                )
             })
         }
         Some((Level::InventoryGroupVars | Level::InventoryHostVars, winner)) => {

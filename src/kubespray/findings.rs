@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     capability::{is_boolean, is_switch_missing},
-    inventory::{Definition, Problem, Vault, VarsFile},
+    inventory::{Definition, Problem, VarsFile, Vault},
     release::Mechanism,
     site::Site,
     template::{as_bool, as_text, is_truthy},
@@ -54,7 +54,9 @@ fn refused(site: &Site, view: &View<'_>) -> Vec<Finding> {
     };
     let mut found: Vec<Finding> = site.inventory.problems.iter().map(|problem| finding("inventory-refused", problem)).collect();
     let files = || site.folders.iter().flat_map(super::inventory::VarsFolder::files);
-    found.extend(files().filter_map(VarsFile::problem).chain(view.problems.iter().cloned()).map(|problem| finding("vars-file-refused", &problem)));
+    found.extend(
+        files().filter_map(VarsFile::problem).chain(view.problems.iter().cloned()).map(|problem| finding("vars-file-refused", &problem)),
+    );
     let vaulted = files().filter(|file| file.vault == Vault::Encrypted);
     found.extend(vaulted.map(|file| Finding::new("vaulted-file", Severity::Info, file.path.display().to_string(), &[])));
     found
@@ -67,7 +69,12 @@ fn names(site: &Site) -> Vec<Finding> {
     let groups = &site.traits.groups;
     let mut found = Vec::new();
     match &site.inventory_host {
-        None => found.push(Finding::new("node-not-in-inventory", Severity::Warning, &evidence, &[("host", &site.subject), ("group", &groups.node)])),
+        None => found.push(Finding::new(
+            "node-not-in-inventory",
+            Severity::Warning,
+            &evidence,
+            &[("host", &site.subject), ("group", &groups.node)],
+        )),
         Some(host) if !site.inventory.hosts_of(&groups.node).contains(&host.as_str()) => {
             found.push(Finding::new("not-a-kube-node", Severity::Error, &evidence, &[("host", host), ("group", &groups.node)]));
         }
@@ -180,7 +187,9 @@ fn invented(view: &View<'_>) -> Vec<Finding> {
         name.starts_with("nvidia_") && name != DOWNLOAD_URL && !ROLE_VARIABLES.contains(&name)
     };
     let unknown = view.all_own().filter(is_invented).filter(|definition| seen.insert((&definition.file, definition.line)));
-    unknown.map(|definition| Finding::new("invented-variable", Severity::Warning, place(definition), &[("name", &definition.name)])).collect()
+    unknown
+        .map(|definition| Finding::new("invented-variable", Severity::Warning, place(definition), &[("name", &definition.name)]))
+        .collect()
 }
 
 /// What the release itself gets wrong, or needs.

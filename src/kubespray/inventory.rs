@@ -203,8 +203,12 @@ impl Inventory {
     pub fn groups_of(&self, host: &str) -> Vec<&str> {
         let parents = self.parents();
         let mut found: BTreeSet<&str> = BTreeSet::from(["all"]);
-        let mut queue: Vec<&str> =
-            self.groups.iter().filter(|(_, group)| group.hosts.iter().any(|member| member == host)).map(|(name, _)| name.as_str()).collect();
+        let mut queue: Vec<&str> = self
+            .groups
+            .iter()
+            .filter(|(_, group)| group.hosts.iter().any(|member| member == host))
+            .map(|(name, _)| name.as_str())
+            .collect();
         while let Some(name) = queue.pop() {
             if found.insert(name) {
                 queue.extend(parents.get(name).into_iter().flatten());
@@ -326,5 +330,8 @@ fn looks_like_yaml(text: &str) -> bool {
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> Expected {
-    Expected::new(format!("cannot read the inventory {}: {error}", file.display()), "check the path given with `--inventory`, and its permissions")
+    Expected::new(
+        format!("cannot read the inventory {}: {error}", file.display()),
+        "check the path given with `--inventory`, and its permissions",
+    )
 }

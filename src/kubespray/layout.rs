@@ -57,7 +57,8 @@ fn cluster_file(files: &dyn Files, site: &Site, group_vars: &Path) -> PathBuf {
 fn in_group(files: &dyn Files, group: &Path, name: &str) -> PathBuf {
     let beside = |ending: &str| PathBuf::from(format!("{}{ending}", group.display()));
     let has_folder = files.list(group).is_ok();
-    if !has_folder && let Some(single) = ["", ".yml", ".yaml", ".json"].iter().map(|ending| beside(ending)).find(|path| files.exists(path)) {
+    if !has_folder && let Some(single) = ["", ".yml", ".yaml", ".json"].iter().map(|ending| beside(ending)).find(|path| files.exists(path))
+    {
         return single;
     }
     let spelled = ["yml", "yaml"].map(|ending| group.join(format!("{name}.{ending}")));

@@ -38,7 +38,10 @@ fn playbook(preview: &Preview, answers: &Answers, name: &str, more: &[&str]) -> 
     args.extend(more.iter().map(|arg| (*arg).to_owned()));
     let mut command = Command::new("ansible-playbook", args);
     // Ansible refuses to start in a locale that is not UTF-8, and colours would hide what is looked for in its output.
-    command.env = BTreeMap::from([("LC_ALL", "C.UTF-8"), ("ANSIBLE_FORCE_COLOR", "0"), ("ANSIBLE_NOCOLOR", "1")].map(|(name, value)| (name.to_owned(), value.to_owned())));
+    command.env = BTreeMap::from(
+        [("LC_ALL", "C.UTF-8"), ("ANSIBLE_FORCE_COLOR", "0"), ("ANSIBLE_NOCOLOR", "1")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
     command.cwd.clone_from(&preview.checkout);
     command.detached()
 }

@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn reads_every_form_of_a_version() {
-        for (text, shown) in [("2.14.2", "v2.14.2"), ("v2.31.0", "v2.31.0"), ("release-2.25", "v2.25"), ("v2.14.2-31-gab12cd3", "v2.14.2")] {
+        for (text, shown) in [("2.14.2", "v2.14.2"), ("v2.31.0", "v2.31.0"), ("release-2.25", "v2.25"), ("v2.14.2-31-gab12cd3", "v2.14.2")]
+        {
             assert_eq!(Release::parse(text).unwrap().to_string(), shown);
         }
         for text in ["master", "v2", "", "kubespray", "2020.1.1"] {

@@ -119,7 +119,10 @@ impl Site {
             None => checkout.as_ref().and_then(|checkout| checkout.release.clone()),
         };
         let Some(traits) = release.as_ref().and_then(Release::traits).or_else(release::newest) else {
-            return Err(Expected::new("the built-in table of Kubespray releases is empty", "this is a fault of the program; please report it"));
+            return Err(Expected::new(
+                "the built-in table of Kubespray releases is empty",
+                "this is a fault of the program; please report it",
+            ));
         };
         let inventory_path = find_inventory(files, request, checkout.as_ref())?;
         let mut inventory = inventory_path.as_deref().map(|path| Inventory::load(files, path)).transpose()?.unwrap_or_default();
@@ -193,7 +196,10 @@ fn find_inventory(files: &dyn Files, request: &PreviewRequest, checkout: Option<
         return if files.exists(&path) {
             Ok(Some(path))
         } else {
-            Err(Expected::new(format!("there is no inventory at {}", path.display()), "give its path with `--inventory`, absolute or below the checkout"))
+            Err(Expected::new(
+                format!("there is no inventory at {}", path.display()),
+                "give its path with `--inventory`, absolute or below the checkout",
+            ))
         };
     }
     let Some(checkout) = checkout else { return Ok(None) };

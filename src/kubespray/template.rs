@@ -19,11 +19,11 @@ pub fn resolve(value: &Value, values: &Values) -> Value {
 
 fn resolve_within(value: &Value, values: &Values, depth: usize) -> Value {
     match value {
-        Value::String(text) if text.contains("{{") || text.contains("{%") => text_value(text, values, depth).unwrap_or_else(|| value.clone()),
-        Value::Array(items) => items.iter().map(|item| resolve_within(item, values, depth)).collect(),
-        Value::Object(map) => {
-            Value::Object(map.iter().map(|(name, item)| (name.clone(), resolve_within(item, values, depth))).collect())
+        Value::String(text) if text.contains("{{") || text.contains("{%") => {
+            text_value(text, values, depth).unwrap_or_else(|| value.clone())
         }
+        Value::Array(items) => items.iter().map(|item| resolve_within(item, values, depth)).collect(),
+        Value::Object(map) => Value::Object(map.iter().map(|(name, item)| (name.clone(), resolve_within(item, values, depth))).collect()),
         other => other.clone(),
     }
 }
@@ -100,9 +100,10 @@ mod tests {
 
     #[test]
     fn fills_in_plain_names_only() {
-        let values: Values = [("a", json!("{{ b }}/x")), ("b", json!(1.5)), ("list", json!([1])), ("c", json!("{{ c }}")), ("t", json!(true))]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into();
+        let values: Values =
+            [("a", json!("{{ b }}/x")), ("b", json!(1.5)), ("list", json!([1])), ("c", json!("{{ c }}")), ("t", json!(true))]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into();
         for (text, expected) in [
             ("{{ list }}", json!([1])),
             ("u/{{a}}-{{ t }}", json!("u/1.5/x-True")),

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 pub use super::site::PreviewRequest;
 use super::{
-    Ignored, Layout, Level, Place, Preview, Shadowed, Variable, capability, checkout::GPU_ROLE, findings,
+    Ignored, Layout, Level, Place, Preview, Shadowed, Variable, capability,
+    checkout::GPU_ROLE,
+    findings,
     inventory::{Definition, Problem, VarsFile},
     release,
     site::{Os, Site},
@@ -57,7 +59,8 @@ pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, E
     let site = Site::read(files, request)?;
     let view = View::new(files, &site);
     let variables: Vec<Variable> = names().map(|name| view.variable(name)).collect();
-    let container_manager = view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| template::as_text(&value));
+    let container_manager =
+        view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| template::as_text(&value));
     let capability = capability::judge(&site, &view);
     let findings = findings::all(&site, &view, &container_manager);
     Ok(Preview {
@@ -284,7 +287,9 @@ fn included(files: &dyn Files, site: &Site, os: &Os, problems: &mut Vec<Problem>
     let names = os.vars_names();
     let folder = site.checkout.as_ref().map(|checkout| checkout.path.join(GPU_ROLE).join("vars")).filter(|folder| files.exists(folder));
     if let Some(folder) = folder {
-        let Some(path) = names.iter().map(|name| folder.join(format!("{name}.yml"))).find(|path| files.exists(path)) else { return Vec::new() };
+        let Some(path) = names.iter().map(|name| folder.join(format!("{name}.yml"))).find(|path| files.exists(path)) else {
+            return Vec::new();
+        };
         let file = VarsFile::read(files, &path);
         problems.extend(file.problem());
         return file.definitions(Level::IncludeVars).collect();

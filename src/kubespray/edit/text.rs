@@ -22,9 +22,10 @@ pub fn replacement(text: &str, entry: &Entry, value: &Value) -> Option<String> {
         return None;
     }
     let inline = write::inline(value);
-    if region.is_empty() || (is_collection && !is_flow) || region.starts_with(['|', '>']) {
+    let colon = entry.start + text[entry.start..].find(':')? + 1;
+    let is_block_text = text.get(colon..old.start).is_some_and(|header| header.trim_start().starts_with(['|', '>']));
+    if region.is_empty() || (is_collection && !is_flow) || is_block_text {
         // The value stands on the lines below its key, or there is none: the new one goes behind the colon.
-        let colon = entry.start + text[entry.start..].find(':')? + 1;
         let tail = if region.is_empty() { colon } else { end };
         return Some(format!("{} {inline}{}", &text[..colon], &text[tail..]));
     }
@@ -72,11 +73,7 @@ pub fn additions(text: &str, entries: &[Entry], name: &str, value: &Value) -> Ve
 /// Puts a line at `at`, which is the start of a line or the end of the text. A text without a final line end stays without.
 fn insert_line(text: &str, at: usize, line: &str, newline: &str) -> String {
     let (head, tail) = text.split_at(at);
-    if head.is_empty() || head.ends_with('\n') {
-        format!("{head}{line}{newline}{tail}")
-    } else {
-        format!("{head}{newline}{line}{tail}")
-    }
+    if head.is_empty() || head.ends_with('\n') { format!("{head}{line}{newline}{tail}") } else { format!("{head}{newline}{line}{tail}") }
 }
 
 /// Returns where the commented sample of a key ends: `# name: value`, with the commented lines below that belong to it.
@@ -120,7 +117,7 @@ mod tests {
 
     fn edited(text: &str, name: &str, value: serde_json::Value) -> String {
         let change = Change { variable: name.to_owned(), value };
-        let after = set(text, &change).unwrap();
+        let after = set(text, &change).unwrap_or_else(|why| panic!("{why}: {text:?}"));
         assert_eq!(set(&after, &change).unwrap(), after, "a second time changes nothing");
         after
     }
@@ -138,7 +135,10 @@ mod tests {
     #[test]
     fn lists_keep_their_form_and_comments() {
         assert_eq!(edited("l: [a]  # c\nb: 1\n", "l", json!(["a", "b"])), "l: [\"a\", \"b\"]  # c\nb: 1\n");
-        assert_eq!(edited("l:\n  - a  # first\n\n# tail\nb: 1\n", "l", json!(["a", "b"])), "l:\n  - a  # first\n  - \"b\"\n\n# tail\nb: 1\n");
+        assert_eq!(
+            edited("l:\n  - a  # first\n\n# tail\nb: 1\n", "l", json!(["a", "b"])),
+            "l:\n  - a  # first\n  - \"b\"\n\n# tail\nb: 1\n"
+        );
         assert_eq!(edited("l:\n- a\n- b\nb: 1\n", "l", json!(["c"])), "l:\n- \"c\"\nb: 1\n");
         assert_eq!(edited("l:\n  - a", "l", json!(["a", "b"])), "l:\n  - a\n  - \"b\"");
         assert_eq!(edited("l:\n  - a\nb: 1\n", "l", json!([])), "l: []\nb: 1\n");
@@ -167,7 +167,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_changed_safely_is_refused() {
-        for text in ["{a: 1}\n", "v: 1\nv: 2\n", "v:\n  - a # why\n  - b\n", "v: [a, # why\n  b]\n", "a: 1\n...\n", "a: [\n", "$ANSIBLE_VAULT;1.1;AES256\n"] {
+        for text in [
+            "{a: 1}\n",
+            "v: 1\nv: 2\n",
+            "v:\n  - a # why\n  - b\n",
+            "v: [a, # why\n  b]\n",
+            "a: 1\n...\n",
+            "a: [\n",
+            "$ANSIBLE_VAULT;1.1;AES256\n",
+        ] {
             let change = Change::new("v", vec!["x"]);
             assert!(set(text, &change).is_err(), "{text}");
         }

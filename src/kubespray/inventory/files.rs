@@ -136,7 +136,9 @@ fn read_all(files: &dyn Files, folder: &Path, hidden: &mut Vec<VarsFile>) -> BTr
         let path = folder.join(&first);
         let paths = if is_folder(files, &path) { files_below(files, &path) } else { vec![path] };
         found.insert(stem.to_owned(), paths.iter().map(|path| VarsFile::read(files, path)).collect());
-        hidden.extend(candidates.map(|name| folder.join(name)).filter(|path| !is_folder(files, path)).map(|path| VarsFile::read(files, &path)));
+        hidden.extend(
+            candidates.map(|name| folder.join(name)).filter(|path| !is_folder(files, path)).map(|path| VarsFile::read(files, &path)),
+        );
     }
     found
 }

@@ -123,7 +123,11 @@ fn header(line: &str) -> Result<Option<(&str, Section)>, String> {
     });
     let Some((inner, _)) = parsed else {
         let looks_like_one = line.starts_with('[') && line.ends_with(']');
-        return if looks_like_one { Err(format!("`{line}` is not a section: spaces or other characters that may not be there")) } else { Ok(None) };
+        return if looks_like_one {
+            Err(format!("`{line}` is not a section: spaces or other characters that may not be there"))
+        } else {
+            Ok(None)
+        };
     };
     match inner.split_once(':') {
         None => Ok(Some((inner, Section::Hosts))),
@@ -131,7 +135,9 @@ fn header(line: &str) -> Result<Option<(&str, Section)>, String> {
         Some((name, "children")) => Ok(Some((name, Section::Children))),
         Some((name, "vars")) => Ok(Some((name, Section::Vars))),
         // `[1:3]` and the like are host ranges, which may start a line.
-        Some((_, kind)) if kind.chars().all(|c| c.is_alphanumeric() || c == '_') => Err(format!("section `[{inner}]` has the unknown type `{kind}`")),
+        Some((_, kind)) if kind.chars().all(|c| c.is_alphanumeric() || c == '_') => {
+            Err(format!("section `[{inner}]` has the unknown type `{kind}`"))
+        }
         Some(_) => Ok(None),
     }
 }
