@@ -231,11 +231,13 @@ impl<'t> Reader<'t> {
             NodeKind::Map(entries) => entries.last().map(|entry| entry.value.end),
             NodeKind::Scalar(_) => None,
         };
-        let end = match last {
-            Some(last) if !is_flow => last,
-            _ => self.offsets.byte(end.end.index(), self.text),
+        let end = match (&kind, last) {
+            (NodeKind::Scalar(_), _) => self.offsets.byte(span.end.index(), self.text),
+            (_, Some(last)) if !is_flow => last,
+            // The closing event reaches over the white space and comments behind the bracket.
+            _ => self.offsets.byte(end.start.index(), self.text) + 1,
         };
-        Node { kind, line: span.start.line(), start, end: end.max(start) }
+        Node { kind, line: span.start.line(), start, end: end.clamp(start, self.text.len()) }
     }
 }
 

@@ -22,9 +22,10 @@ pub fn replacement(text: &str, entry: &Entry, value: &Value) -> Option<String> {
         return None;
     }
     let inline = write::inline(value);
-    if region.is_empty() || (is_collection && !is_flow) || region.starts_with(['|', '>']) {
+    let colon = entry.start + text[entry.start..].find(':')? + 1;
+    let is_block_text = text.get(colon..old.start).is_some_and(|header| header.trim_start().starts_with(['|', '>']));
+    if region.is_empty() || (is_collection && !is_flow) || is_block_text {
         // The value stands on the lines below its key, or there is none: the new one goes behind the colon.
-        let colon = entry.start + text[entry.start..].find(':')? + 1;
         let tail = if region.is_empty() { colon } else { end };
         return Some(format!("{} {inline}{}", &text[..colon], &text[tail..]));
     }
@@ -116,7 +117,7 @@ mod tests {
 
     fn edited(text: &str, name: &str, value: serde_json::Value) -> String {
         let change = Change { variable: name.to_owned(), value };
-        let after = set(text, &change).unwrap();
+        let after = set(text, &change).unwrap_or_else(|why| panic!("{why}: {text:?}"));
         assert_eq!(set(&after, &change).unwrap(), after, "a second time changes nothing");
         after
     }
