@@ -34,8 +34,10 @@ pub fn replacement(text: &str, entry: &Entry, value: &Value) -> Option<String> {
 
 /// Changes a list with one item a line. New items behind the old ones leave the old lines as they are, with their comments.
 fn block_list(text: &str, old: &Node, end: usize, nodes: &[Node], items: &[Value]) -> Option<String> {
-    let line_start = text[..old.start].rfind('\n').map_or(0, |at| at + 1);
-    let indent = &text[line_start..old.start];
+    // A list may stand as far left as its key; where it begins is told by its first item.
+    let first = nodes.first()?;
+    let line_start = text[..first.start].rfind('\n').map_or(0, |at| at + 1);
+    let indent = text[line_start..first.start].trim_end().strip_suffix('-')?;
     if !indent.trim().is_empty() {
         return None;
     }
@@ -47,7 +49,7 @@ fn block_list(text: &str, old: &Node, end: usize, nodes: &[Node], items: &[Value
         let lines: String = write::items(added, indent).iter().map(|line| format!("{newline}{line}")).collect();
         return Some(format!("{}{lines}{}", &text[..line_end], &text[line_end..]));
     }
-    if text[old.start..end].contains('#') {
+    if text[old.start.min(first.start)..end].contains('#') {
         return None;
     }
     let lines = write::items(items, indent).join(newline);
