@@ -3,6 +3,11 @@
 //! For each action: check (done already?) -> journal the intent -> execute -> prove -> journal the result. An intent without a result
 //! means: look, never assume.
 
+pub mod run;
+pub mod undo;
+
+pub use run::Runner;
+
 use crate::{host::Exit, plan::Action, session::Status};
 
 /// What a face is told while a plan runs.

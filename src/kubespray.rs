@@ -1,8 +1,28 @@
 //! Kubespray: the checkout, the inventory, which value of a variable wins, what the GPU role will do with it, and how to change it.
 
+pub mod capability;
+pub mod checkout;
+pub mod edit;
+mod findings;
+pub mod inventory;
+mod layout;
+mod machine;
+pub mod playbook;
+pub mod release;
+mod report;
+mod site;
+mod template;
+pub mod values;
+pub mod variables;
+pub mod yaml11;
+
 use std::path::PathBuf;
 
 use serde::Serialize;
+
+pub use layout::Layout;
+pub use report::report;
+pub use variables::{PreviewRequest, preview};
 
 use crate::finding::Finding;
 
@@ -29,6 +49,16 @@ pub struct Preview {
     pub capability: Capability,
     /// What a person should know, worst first.
     pub findings: Vec<Finding>,
+    /// Where values are written and playbooks stand.
+    #[serde(skip)]
+    pub layout: Layout,
+}
+
+impl Preview {
+    /// Returns a variable by its name.
+    pub fn variable(&self, name: &str) -> Option<&Variable> {
+        self.variables.iter().find(|variable| variable.name == name)
+    }
 }
 
 /// One variable with its provenance.
@@ -38,7 +68,7 @@ pub struct Variable {
     pub name: String,
     /// The value as the role will see it; templates are shown raw but for plain `{{ name }}`.
     pub value: Option<serde_json::Value>,
-    /// Where the value comes from.
+    /// Where the value comes from; absent when no file here says it and the release's built-in data does.
     pub winner: Option<Place>,
     /// Definitions that lose, strongest first.
     pub shadowed: Vec<Shadowed>,
@@ -130,6 +160,36 @@ pub enum Level {
     IncludeParams,
     /// `-e`.
     ExtraVars,
+}
+
+impl Level {
+    /// Returns the stable name, as in JSON; the text is `level.<name>` of the locale files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CommandLine => "command_line",
+            Self::RoleDefaults => "role_defaults",
+            Self::InventoryGroupVars => "inventory_group_vars",
+            Self::GroupVarsAll => "group_vars_all",
+            Self::PlaybookGroupVarsAll => "playbook_group_vars_all",
+            Self::GroupVars => "group_vars",
+            Self::PlaybookGroupVars => "playbook_group_vars",
+            Self::InventoryHostVars => "inventory_host_vars",
+            Self::HostVars => "host_vars",
+            Self::PlaybookHostVars => "playbook_host_vars",
+            Self::HostFacts => "host_facts",
+            Self::PlayVars => "play_vars",
+            Self::PlayVarsPrompt => "play_vars_prompt",
+            Self::PlayVarsFiles => "play_vars_files",
+            Self::RoleVars => "role_vars",
+            Self::BlockVars => "block_vars",
+            Self::TaskVars => "task_vars",
+            Self::IncludeVars => "include_vars",
+            Self::SetFact => "set_fact",
+            Self::RoleParams => "role_params",
+            Self::IncludeParams => "include_params",
+            Self::ExtraVars => "extra_vars",
+        }
+    }
 }
 
 /// What Kubespray's GPU role will do with these values.

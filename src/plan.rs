@@ -1,10 +1,35 @@
 //! Plan: the ordered actions that lead from the facts to the answers.
 //!
-//! [`Plan::make`] is a pure function; nothing has happened when a plan exists. Each [`Action`] is one change to the host, the inventory
-//! or the cluster. What an action is stands here as data (one file a kind below this module, with its check, execution,
-//! proof and undo); that it is executed is the engine's business.
+//! [`driver_step`] and its siblings are pure functions; nothing has happened when a plan exists. Each [`Action`] is one change to the
+//! host, the inventory or the cluster: data for the eyes and for the journal, with a [`Kind`] that knows how to check, do, prove and
+//! undo it (one file a kind). That it is executed is the engine's business.
+
+pub mod act;
+pub mod blacklist_nouveau;
+pub mod driver_files;
+mod driver_step;
+pub mod edit_file;
+pub mod fetch_runfile;
+pub mod install_packages;
+pub mod install_toolkit;
+mod kind;
+pub mod reboot;
+pub mod remove_packages;
+pub mod remove_runfile_driver;
+pub mod remove_taint;
+pub mod run_playbook;
+pub mod set_paths;
+pub mod test_pod;
+mod variables_step;
+mod verify_step;
+pub mod watch_installer;
 
 use serde::{Deserialize, Serialize};
+
+pub use driver_step::driver_step;
+pub use kind::Kind;
+pub use variables_step::variables_step;
+pub use verify_step::verify_step;
 
 use crate::{host::Command, i18n::Lang};
 
@@ -70,6 +95,8 @@ pub struct Action {
     pub id: String,
     /// The step it belongs to.
     pub step: Step,
+    /// What it does.
+    pub kind: Kind,
     /// Why it is planned: `why.<name>` of the locale files, with the values of `args`.
     pub why: String,
     /// Values for title and reason: pairs of name and value.
@@ -98,6 +125,25 @@ pub struct Action {
 }
 
 impl Action {
+    /// Makes an action whose why and undo texts go by its name.
+    fn new(step: Step, id: &str, kind: Kind, args: &[(&str, String)]) -> Self {
+        let name = id.split(':').next().unwrap_or(id).to_owned();
+        Self {
+            id: id.to_owned(),
+            step,
+            kind,
+            why: name.clone(),
+            args: args.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            skipped: false,
+            blocked: None,
+            commands: Vec::new(),
+            diff: None,
+            needs_root: true,
+            needs_reboot: false,
+            undo: name,
+        }
+    }
+
     /// Returns the title, an order: "Remove driver 418.87.00 with its own uninstaller".
     pub fn title(&self, lang: Lang) -> String {
         self.text(lang, &format!("action.{}", self.name()))

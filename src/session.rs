@@ -1,11 +1,14 @@
 //! Session: facts, answers, plan and the journal of what happened, in one file.
 
+pub mod store;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     answers::Answers,
+    cluster::verify::VerifyReport,
     facts::Facts,
     host::{Exit, command::Job},
     plan::{Action, Plan, Step},
@@ -47,9 +50,57 @@ pub struct Session {
     /// A reboot that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot: Option<PendingReboot>,
-    /// The last verdict of step 4 by check: `pass`, `fail`, `unknown` with evidence.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub checks: BTreeMap<String, String>,
+    /// The last verdict of step 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<VerifyReport>,
+}
+
+impl Session {
+    /// Makes an empty session for a machine.
+    pub fn new(machine: String, hostname: String, now: jiff::Timestamp) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            machine,
+            hostname,
+            created: now,
+            updated: now,
+            step: Step::Detect,
+            done: Vec::new(),
+            facts: Facts::default(),
+            answers: None,
+            plan: Plan::default(),
+            journal: Vec::new(),
+            reboot: None,
+            verdict: None,
+        }
+    }
+
+    /// Returns the newest record of an action.
+    pub fn record(&self, id: &str) -> Option<&Record> {
+        self.journal.iter().rev().find(|record| record.action.id == id)
+    }
+
+    /// Tells whether an action is in effect as far as the journal knows.
+    pub fn is_done(&self, id: &str) -> bool {
+        self.record(id).is_some_and(|record| record.status.is_done())
+    }
+
+    /// Replaces the actions of one step by newly planned ones. The step is open again, and with it the verdict; the variables stay
+    /// done, for they follow from the answers and not from what is done to the host.
+    pub fn replan(&mut self, step: Step, actions: Vec<Action>) {
+        self.plan.actions.retain(|action| action.step != step);
+        self.plan.actions.extend(actions);
+        self.plan.actions.sort_by_key(|action| action.step);
+        self.done.retain(|done| *done != step && *done != Step::Verify);
+    }
+
+    /// Marks a step as done.
+    pub fn finish(&mut self, step: Step) {
+        if !self.done.contains(&step) {
+            self.done.push(step);
+            self.done.sort();
+        }
+    }
 }
 
 /// A reboot that is needed.
@@ -82,6 +133,9 @@ pub struct Record {
     /// How its last command ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
+    /// What was there before, to prove afterwards what did not change: fingerprints by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub before: BTreeMap<String, String>,
     /// What proves it, or what went wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
@@ -121,12 +175,12 @@ impl Status {
 pub enum Undo {
     /// Put files back, each only if it still is as we left it.
     RestoreFiles(Vec<SavedFile>),
-    /// Run a command; `path` must be gone afterwards.
+    /// Run a command.
     Run {
         /// The command.
         command: crate::host::Command,
-        /// What must not be there any more.
-        gone: PathBuf,
+        /// What must not be there any more afterwards.
+        gone: Option<PathBuf>,
     },
     /// Cannot be taken back: `undo.<name>` of the locale files says why.
     Impossible(String),

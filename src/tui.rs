@@ -19,4 +19,5 @@ mod view;
 mod widgets;
 
 pub use runtime::{Performer, Reply, RunError, run};
+pub use terminal::demand;
 pub use view::view;

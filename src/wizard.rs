@@ -4,8 +4,8 @@
 //! and the [`Order`]s that it takes. Orders are data; a performer carries them out and sends [`Answer`]s back under the order's id. An
 //! answer to an order that was given up in the meantime is recognised by that id and dropped.
 
-mod app;
 mod answer;
+mod app;
 pub mod confirm;
 pub mod detect;
 pub mod driver;

@@ -234,8 +234,8 @@ fn failures_are_screens_too() {
     desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Err("The catalog has no driver for this card.".to_owned())));
     shot("80x24-2a-failed", &desk);
     let mut desk = Desk::english(SMALL);
-    desk.running().event(Event::Ended { id: "download-runfile".to_owned(), status: Status::Failed, evidence: vec!["curl: (6) Could not resolve host".to_owned()] });
-    desk.ended(Outcome::Failed { id: "download-runfile".to_owned(), exit: Some(gpunode::host::Exit::Code(6)) });
+    desk.running().event(Event::Ended { id: "fetch-runfile".to_owned(), status: Status::Failed, evidence: vec!["curl: (6) Could not resolve host".to_owned()] });
+    desk.ended(Outcome::Failed { id: "fetch-runfile".to_owned(), exit: Some(gpunode::host::Exit::Code(6)) });
     shot("80x24-2c-failed", &desk);
 }
 
@@ -277,19 +277,22 @@ fn an_unfit_driver_cannot_be_taken() {
 #[test]
 fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
     let mut desk = Desk::english(SMALL);
-    desk.plan().keys(&[Key::Down, Key::Char(' ')]);
-    assert_eq!(desk.app.to_confirm().len(), 4);
+    desk.plan().keys(&[Key::Char(' ')]);
+    assert_eq!(desk.app.to_confirm().len(), 5);
     assert!(desk.screen().contains("Left out, the installer pod"), "{}", desk.screen());
+    let mut left_out = sample::plan(Step::Driver);
+    left_out.actions[0].skipped = true;
+    desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(left_out)));
     desk.keys(&[Key::Enter, Key::Enter]);
     let Effect::RunStep { actions, .. } = desk.last() else { panic!("{:?}", desk.last()) };
-    assert!(actions[1].skipped);
+    assert!(actions[0].skipped);
     desk.ended(Outcome::Done).keys(&[Key::Enter]);
     desk.say(|effect| matches!(effect, Effect::LoadPreview { .. }), Answer::Preview(Ok(Box::new(sample::preview()))));
     desk.planned(Step::Variables).keys(&[Key::Enter, Key::Enter]).ended(Outcome::Done).keys(&[Key::Enter]);
     desk.say(is_tail, Answer::Diagnosed(sample::diagnosis()));
     assert_eq!(desk.app.dialog, Some(Dialog::Diagnosis));
     desk.keys(&[Key::Enter]).planned(Step::Driver);
-    assert_eq!((desk.app.screen, desk.app.to_confirm().len()), (Screen::Plan, 5));
+    assert_eq!((desk.app.screen, desk.app.to_confirm().len()), (Screen::Plan, 6));
 }
 
 #[test]
@@ -331,7 +334,7 @@ fn a_session_that_waited_for_a_reboot_sees_that_it_happened() {
     session.step = Step::Driver;
     session.answers = Some(sample::answers());
     session.plan = sample::plan(Step::Driver);
-    session.reboot = Some(gpunode::session::PendingReboot { why: "driver-loaded".to_owned(), boot_id: "boot-0".to_owned() });
+    session.reboot = Some(gpunode::session::PendingReboot { why: "reboot".to_owned(), boot_id: "boot-0".to_owned() });
     let mut app = App::new(session, sample::settings(Lang::En, false), SMALL);
     let open = start(&mut app);
     let mut desk = Desk { app, open };

@@ -61,9 +61,11 @@ pub struct FileMeta {
     pub mode: u32,
     /// Owner.
     pub uid: u32,
+    /// Time of the last change in nanoseconds since 1970; 0 on a simulated machine.
+    pub modified: i128,
 }
 
-impl dyn Files {
+impl dyn Files + '_ {
     /// Reads a file as text; what is not UTF-8 becomes U+FFFD.
     pub fn read_text(&self, path: impl AsRef<Path>) -> io::Result<String> {
         Ok(match String::from_utf8(self.read(path.as_ref())?) {

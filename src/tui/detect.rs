@@ -74,7 +74,7 @@ fn card_details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let Some(gpu) = ui.app.session.facts.gpus.get(ui.app.detect.card) else { return Vec::new() };
     let mut texts = vec![identity(ui, gpu), support(ui, gpu)];
     if let Some(nvml) = &gpu.nvml {
-        let memory = format!("{} MiB", nvml.memory_mib);
+        let memory = nvml.memory_mib.map_or_else(|| "-".to_owned(), |mib| format!("{mib} MiB"));
         texts.push(ui.app.tr("detect.nvml", &[("memory", &memory), ("driver", &nvml.driver_version), ("uuid", &nvml.uuid)]));
     }
     texts.iter().flat_map(|text| ui.dim_wrapped(text, 3, cells)).collect()
@@ -140,7 +140,10 @@ fn ledger_row(ui: &Ui, entry: &LedgerEntry, selected: bool, cells: u16) -> Line<
     let focus = ui.app.detect.part == Part::Ledger;
     let go = if must_go(ui.app.answers.driver_owner, entry) { ui.t("detect.must-go") } else { String::new() };
     let rest = usize::from(cells).saturating_sub(3 + 15 + 2 + 2 + 2 + 12);
-    let text = columns(&[left(15), left(rest * 4 / 9), left(rest - rest * 4 / 9)], &[origin(ui, entry.origin), entry.what.clone(), entry.r#where.clone()]);
+    let text = columns(
+        &[left(15), left(rest * 4 / 9), left(rest - rest * 4 / 9)],
+        &[origin(ui, entry.origin), entry.what.clone(), entry.r#where.clone()],
+    );
     let style = if selected && focus { ui.theme.selected() } else { Style::new() };
     Line::from(vec![ui.mark(selected && focus, focus), Span::styled(text, style), Span::styled(format!("  {go}"), ui.theme.error())])
 }

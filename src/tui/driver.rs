@@ -9,7 +9,7 @@ use ratatui::{
 
 use super::widgets::{Column, Ui, bytes, columns, draw, first_row, is_wide, left, right, split_columns, split_rows};
 use crate::{
-    catalog::DriverRow,
+    catalog::{BranchKind, DriverRow},
     text::width,
     wizard::{
         Slot,
@@ -129,9 +129,18 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
 
 fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> {
     let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-    let branch = format!("{} {}", row.branch, kind(ui, &row.kind));
+    let kind = ui.app.settings.lang.text(&format!("drivers.kind.{}", row.kind), &[]);
+    let kind = if row.kind == BranchKind::Legacy { "" } else { &kind };
+    let branch = format!("{} {kind}", row.branch);
     let size = row.size_bytes.map_or_else(|| "-".to_owned(), bytes);
-    let values = [row.version.to_string(), or_dash(&row.release_date), or_dash(&row.cuda_version), branch, support(ui, row), size];
+    let values = [
+        row.version.to_string(),
+        or_dash(&row.release_date.map(|date| date.to_string())),
+        or_dash(&row.cuda_version),
+        branch,
+        support(ui, row),
+        size,
+    ];
     let style = match (chosen, row.fits) {
         (true, _) if focus => ui.theme.selected(),
         (true, _) => ui.theme.strong(),
@@ -143,33 +152,35 @@ fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> 
         (false, true) => ("", Style::new()),
         (false, false) => ("✗", ui.theme.error()),
     };
-    Line::from(vec![ui.mark(chosen, focus), Span::styled(columns(&DRIVERS, &values), style), Span::styled(format!("  {glyph}"), glyph_style)])
-}
-
-/// The kind of a branch in a word people know, when the catalog's texts have one.
-fn kind(ui: &Ui, kind: &str) -> String {
-    let key = format!("drivers.kind.{kind}");
-    if ui.app.settings.lang.has(&key) { ui.app.settings.lang.text(&key, &[]) } else { kind.to_owned() }
+    Line::from(vec![
+        ui.mark(chosen, focus),
+        Span::styled(columns(&DRIVERS, &values), style),
+        Span::styled(format!("  {glyph}"), glyph_style),
+    ])
 }
 
 /// When the support ends, or that it has ended.
 fn support(ui: &Ui, row: &DriverRow) -> String {
-    let Some(end) = &row.end_of_life else { return "-".to_owned() };
-    let today = ui.app.session.updated.to_string();
-    match end.get(..7) {
-        Some(month) if today.get(..10).is_some_and(|today| end.as_str() < today) => ui.app.tr("choice.ended", &[("month", month)]),
-        _ => end.clone(),
+    let month = row.end_of_life.map(|end| end.strftime("%Y-%m").to_string());
+    match (month, row.ended) {
+        (Some(month), true) => ui.app.tr("choice.ended", &[("month", &month)]),
+        (None, true) => ui.t("choice.ended-some-day"),
+        (Some(month), false) => month,
+        (None, false) => "-".to_owned(),
     }
 }
 
 fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let app = ui.app;
-    let row = app.driver.table.iter().flat_map(|table| &table.drivers).find(|row| Some(&row.version) == app.answers.driver_version.as_ref());
+    let row =
+        app.driver.table.iter().flat_map(|table| &table.drivers).find(|row| Some(&row.version) == app.answers.driver_version.as_ref());
     let Some(row) = row else { return Vec::new() };
     let mut lines = Vec::new();
     if let Some(reason) = &row.reason {
         let (glyph, style) = if row.fits { ("★", ui.theme.accent()) } else { ("✗", ui.theme.error()) };
-        for (index, text) in crate::wizard::wrap(&reason.text(app.settings.lang), usize::from(cells).saturating_sub(6)).into_iter().enumerate() {
+        for (index, text) in
+            crate::wizard::wrap(&reason.text(app.settings.lang), usize::from(cells).saturating_sub(6)).into_iter().enumerate()
+        {
             let glyph = if index == 0 && (row.recommended || !row.fits) { glyph } else { " " };
             lines.push(Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(text)]));
         }
@@ -178,6 +189,12 @@ fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
         lines.push(ui.dim(format!("     {}", crate::text::cut_middle(url, usize::from(cells).saturating_sub(6), "…"))));
     }
     if let Some(cuda) = chosen_toolkit(app) {
+        for note in &cuda.notes {
+            let lines_of = crate::wizard::wrap(&note.text(app.settings.lang), usize::from(cells).saturating_sub(6));
+            lines.extend(lines_of.into_iter().enumerate().map(|(index, text)| {
+                Line::from(vec![Span::styled(if index == 0 { "   ! " } else { "     " }, ui.theme.warning()), Span::raw(text)])
+            }));
+        }
         lines.push(ui.dim(format!("     {}", crate::text::cut_middle(&cuda.file, usize::from(cells).saturating_sub(6), "…"))));
     }
     lines

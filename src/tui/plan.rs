@@ -100,7 +100,8 @@ fn details(ui: &Ui, action: Option<&Action>, cells: u16) -> Vec<Line<'static>> {
     lines.extend(plain(&action.reason(lang)));
     for command in &action.commands {
         let text = wrap(&crate::text::printable(&command.to_string()), room - 2);
-        let row = |(index, line): (usize, String)| Line::styled(format!("   {} {line}", if index == 0 { "$" } else { " " }), ui.theme.accent());
+        let row =
+            |(index, line): (usize, String)| Line::styled(format!("   {} {line}", if index == 0 { "$" } else { " " }), ui.theme.accent());
         lines.extend(text.into_iter().enumerate().map(row));
     }
     lines.extend(ui.dim_wrapped(&action.undo_text(lang), 3, cells));
@@ -112,7 +113,11 @@ fn untouched(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let mut lines = vec![ui.rule(&ui.t("plan.untouched"), cells, false)];
     if let Some(row) = chosen_toolkit(ui.app) {
         let driver = row.bundled_driver.as_ref().map_or_else(String::new, ToString::to_string);
-        lines.extend(wrap(&ui.app.tr("plan.runfile", &[("file", &row.file), ("driver", &driver)]), usize::from(cells) - 6).into_iter().map(|line| Line::raw(format!("   {line}"))));
+        lines.extend(
+            wrap(&ui.app.tr("plan.runfile", &[("file", &row.file), ("driver", &driver)]), usize::from(cells) - 6)
+                .into_iter()
+                .map(|line| Line::raw(format!("   {line}"))),
+        );
     }
     lines.extend(ui.dim_wrapped(&ui.t("plan.others"), 3, cells));
     lines

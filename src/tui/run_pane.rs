@@ -55,7 +55,11 @@ fn action(ui: &Ui, row: &Row, cells: u16) -> Line<'static> {
         RowState::Ended(_) => Style::new(),
     };
     let text = cut_middle(&row.action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(24), CUT);
-    Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::styled(text, text_style), Span::styled(format!("  {word}"), ui.theme.dim())])
+    Line::from(vec![
+        Span::styled(format!("   {glyph} "), style),
+        Span::styled(text, text_style),
+        Span::styled(format!("  {word}"), ui.theme.dim()),
+    ])
 }
 
 fn status_key(status: crate::session::Status) -> &'static str {
@@ -73,7 +77,9 @@ fn status_key(status: crate::session::Status) -> &'static str {
 /// How far the active action is, or how the run ended.
 fn state(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let run = &ui.app.run;
-    let toned = |glyph: &'static str, style: Style, key: &str| vec![Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(ui.t(key))])];
+    let toned = |glyph: &'static str, style: Style, key: &str| {
+        vec![Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(ui.t(key))])]
+    };
     let Some(outcome) = &run.outcome else {
         return vec![if run.stopping { ui.loading("run.stopping") } else { progress(ui, run.progress.as_ref(), cells) }];
     };

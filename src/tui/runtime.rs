@@ -128,7 +128,7 @@ impl Ui {
             let patience = match (changed, self.app.wants_ticks()) {
                 (true, _) => FRAME.saturating_sub(drawn.elapsed()),
                 (false, true) => TICK.saturating_sub(ticked.elapsed()),
-                (false, false) => Duration::from_secs(3600),
+                (false, false) => Duration::from_hours(1),
             };
             match queue.recv_timeout(patience) {
                 Ok(input) => changed |= self.take(input, screen)?,

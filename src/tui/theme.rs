@@ -2,7 +2,11 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::{finding::Severity, session::Status, wizard::{Colors, run::RowState, verify::ChainState}};
+use crate::{
+    finding::Severity,
+    session::Status,
+    wizard::{Colors, run::RowState, verify::ChainState},
+};
 
 /// The spinner, one glyph a tenth of a second.
 const SPINNER: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠇", "⠏", "⠛"];
@@ -38,6 +42,7 @@ impl Theme {
     }
 
     /// Headings.
+    #[expect(clippy::unused_self, reason = "asked of the theme like every other style")]
     pub fn strong(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
@@ -63,6 +68,7 @@ impl Theme {
     }
 
     /// Found text.
+    #[expect(clippy::unused_self, reason = "asked of the theme like every other style")]
     pub fn hit(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }

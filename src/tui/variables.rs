@@ -63,7 +63,11 @@ fn verdict(ui: &Ui, preview: &Preview, cells: u16) -> Vec<Line<'static>> {
         Verdict::Unknown => ("?", ui.theme.warning(), "unknown"),
     };
     let names = [preview.release.as_deref(), preview.inventory_host.as_deref(), Some(preview.container_manager.as_str())];
-    let title = format!("{} · {}", ui.t("variables.role"), names.into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" · "));
+    let title = format!(
+        "{} · {}",
+        ui.t("variables.role"),
+        names.into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" · ")
+    );
     let mut lines = vec![ui.rule(&title, cells, false)];
     let word = ui.t(&format!("variables.verdict.{word}"));
     let texts = wrap(&format!("{word}: {why}"), usize::from(cells).saturating_sub(6));
@@ -91,7 +95,8 @@ fn table(ui: &Ui, frame: &mut Frame, area: Rect, preview: &Preview) {
     let room = usize::from(area.height).saturating_sub(3);
     let first = first_row(app.variables.selected, preview.variables.len(), room);
     let rows = preview.variables.iter().enumerate().skip(first).take(room);
-    lines.extend(rows.map(|(index, variable)| row(ui, variable, &state(variable, &proposals), index == app.variables.selected, area.width)));
+    lines
+        .extend(rows.map(|(index, variable)| row(ui, variable, &state(variable, &proposals), index == app.variables.selected, area.width)));
     draw(frame, area, lines);
 }
 
@@ -121,10 +126,17 @@ fn details(ui: &Ui, preview: &Preview, cells: u16, full: bool) -> Vec<Line<'stat
     let place = |path: &std::path::Path, line: usize| format!("{}:{line}", short_path(preview, path));
     let proposals = proposals(ui.app.actions(Step::Variables));
     let mut row = |key: &str, value: String, style: Style| {
-        let lines_of = if full { wrap(&value, usize::from(cells).saturating_sub(20)) } else { vec![cut_middle(&value, usize::from(cells).saturating_sub(20), CUT)] };
+        let lines_of = if full {
+            wrap(&value, usize::from(cells).saturating_sub(20))
+        } else {
+            vec![cut_middle(&value, usize::from(cells).saturating_sub(20), CUT)]
+        };
         for (index, text) in lines_of.into_iter().enumerate() {
             let label = if index == 0 { ui.t(&format!("variables.{key}")) } else { String::new() };
-            lines.push(Line::from(vec![Span::styled(format!("   {}  ", crate::text::fit(&label, 12, "")), ui.theme.dim()), Span::styled(text, style)]));
+            lines.push(Line::from(vec![
+                Span::styled(format!("   {}  ", crate::text::fit(&label, 12, "")), ui.theme.dim()),
+                Span::styled(text, style),
+            ]));
         }
     };
     row("now", value_text(variable.value.as_ref()), Style::new());

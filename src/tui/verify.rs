@@ -78,14 +78,21 @@ fn right_side(ui: &Ui, frame: &mut Frame, area: Rect) {
     let mut lines = vec![ui.rule(&log_title(ui), area.width, focus)];
     lines.extend(phases(ui, area.width));
     if let Some(typing) = &state.typing {
-        lines.push(Line::from(vec![Span::styled("   / ", ui.theme.accent()), Span::raw(typing.clone()), Span::styled(" ", ui.theme.hit())]));
+        lines.push(Line::from(vec![
+            Span::styled("   / ", ui.theme.accent()),
+            Span::raw(typing.clone()),
+            Span::styled(" ", ui.theme.hit()),
+        ]));
     }
     if state.log.is_empty() {
         let text = if state.state.is_empty() { ui.t("verify.waiting") } else { state.state.clone() };
         let waiting = wrap(&text, usize::from(area.width).saturating_sub(8));
         let spin = super::theme::spinner(ui.app.ticks);
         let row = |(index, line): (usize, String)| {
-            Line::from(vec![Span::styled(format!("   {} ", if index == 0 { spin } else { " " }), ui.theme.accent()), Span::styled(line, ui.theme.dim())])
+            Line::from(vec![
+                Span::styled(format!("   {} ", if index == 0 { spin } else { " " }), ui.theme.accent()),
+                Span::styled(line, ui.theme.dim()),
+            ])
         };
         lines.extend(waiting.into_iter().enumerate().map(row));
     }
@@ -123,7 +130,10 @@ fn phases(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
         }
         used += wide;
         spans.push(Span::styled(format!("{glyph} "), style));
-        spans.push(Span::styled(format!("{}  ", phase.title), if phase.state == ChainState::Active { ui.theme.selected() } else { ui.theme.dim() }));
+        spans.push(Span::styled(
+            format!("{}  ", phase.title),
+            if phase.state == ChainState::Active { ui.theme.selected() } else { ui.theme.dim() },
+        ));
     }
     if spans.len() > 1 {
         lines.push(Line::from(spans));

@@ -100,7 +100,16 @@ fn stepper(ui: &Ui) -> Line<'static> {
         };
         let name = format!(" {} {}", step.number(), ui.t(&format!("step.{}", step.number())));
         spans.push(Span::styled(glyph, style));
-        spans.push(Span::styled(name, if here { ui.theme.selected() } else if glyph == "·" { ui.theme.dim() } else { Style::new() }));
+        spans.push(Span::styled(
+            name,
+            if here {
+                ui.theme.selected()
+            } else if glyph == "·" {
+                ui.theme.dim()
+            } else {
+                Style::new()
+            },
+        ));
     }
     Line::from(spans)
 }

@@ -1,6 +1,10 @@
 //! Answers: what comes back from the effects, into the state.
 
-use super::{App, Dialog, Screen, Slot, driver, message::{Answer, Effect}, run, verify};
+use super::{
+    App, Dialog, Screen, Slot,
+    message::{Answer, Effect},
+    run, verify,
+};
 use crate::{
     finding::Severity,
     plan::{Plan, Step},
@@ -73,7 +77,6 @@ fn planned(app: &mut App, plan: Result<Plan, String>) {
             let place = actions.iter().position(|action| Some(&action.id) == selected.as_ref());
             app.driver.action = place.unwrap_or(app.driver.action.min(actions.len().saturating_sub(1)));
             app.set_actions(step, actions);
-            driver::leave_out(app);
             None
         }
         Err(error) => Some(error),

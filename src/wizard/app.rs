@@ -5,7 +5,14 @@ use std::{collections::BTreeMap, path::PathBuf};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    confirm, detect::Detect, driver::DriverStep, keymap::Context, message::{Draft, Effect, EffectId, Order}, overlay, run::Run, variables::Variables,
+    confirm,
+    detect::Detect,
+    driver::DriverStep,
+    keymap::Context,
+    message::{Draft, Effect, EffectId, Order},
+    overlay,
+    run::Run,
+    variables::Variables,
     verify::{ChainRow, Verify},
 };
 use crate::{
@@ -205,8 +212,11 @@ impl App {
             Step::Verify => Screen::Verify,
         };
         Self {
-            driver: DriverStep::resume(&session, &answers),
-            verify: Verify { checks: ChainRow::from_checks(&session.checks), ..Verify::default() },
+            driver: DriverStep::resume(&answers),
+            verify: Verify {
+                checks: session.verdict.as_ref().map(|report| ChainRow::of(report, settings.lang)).unwrap_or_default(),
+                ..Verify::default()
+            },
             settings,
             session,
             answers,

@@ -1,14 +1,11 @@
 //! Step 2: who owns the driver, which driver and toolkit, and the plan that follows from it.
 
-use std::collections::BTreeSet;
-
 use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, update};
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
     catalog::{CudaRow, DriverRow, DriverTable},
     finding::Severity,
     plan::{Action, Step},
-    session::Session,
     version::Version,
 };
 
@@ -42,8 +39,6 @@ pub struct DriverStep {
     pub action: usize,
     /// Why there is no plan.
     pub plan_error: Option<String>,
-    /// The actions that the user left out, by id.
-    pub left_out: BTreeSet<String>,
     /// The user chose the driver; else it follows the recommendation.
     driver_chosen: bool,
     /// The user chose the toolkit; else it follows the driver.
@@ -51,14 +46,9 @@ pub struct DriverStep {
 }
 
 impl DriverStep {
-    /// Takes up what was chosen and left out before.
-    pub(super) fn resume(session: &Session, answers: &Answers) -> Self {
-        Self {
-            driver_chosen: answers.driver_version.is_some(),
-            cuda_chosen: answers.cuda_version.is_some(),
-            left_out: session.plan.actions.iter().filter(|action| action.skipped).map(|action| action.id.clone()).collect(),
-            ..Self::default()
-        }
+    /// Takes up what was chosen before.
+    pub(super) fn resume(answers: &Answers) -> Self {
+        Self { driver_chosen: answers.driver_version.is_some(), cuda_chosen: answers.cuda_version.is_some(), ..Self::default() }
     }
 
     /// Returns the drivers in view.
@@ -96,7 +86,8 @@ impl DriverStep {
 fn pairing<'a>(rows: &'a [CudaRow], driver: &Version) -> Option<&'a CudaRow> {
     let fit = || rows.iter().filter(|row| row.fits);
     let bundled = |row: &&CudaRow| row.bundled_driver.as_ref() == Some(driver);
-    let branch = |row: &&CudaRow| row.bundled_driver.as_ref().is_some_and(|version| version.branch() == driver.branch() && version <= driver);
+    let branch =
+        |row: &&CudaRow| row.bundled_driver.as_ref().is_some_and(|version| version.branch() == driver.branch() && version <= driver);
     let runs = |row: &&CudaRow| row.min_driver.as_ref().is_some_and(|least| least <= driver);
     fit().find(bundled).or_else(|| fit().find(branch)).or_else(|| fit().find(runs))
 }
@@ -115,7 +106,9 @@ pub fn is_needed_by_pod(app: &App, action: &Action) -> bool {
 /// Keys while owner, toolkit and driver are chosen.
 pub(super) fn choose(app: &mut App, intent: Intent) {
     match (intent, app.driver.part) {
-        (Intent::Accept, Part::Owner) | (Intent::NextPart, Part::Owner) | (Intent::PreviousPart, Part::Driver) => app.driver.part = Part::Cuda,
+        (Intent::Accept | Intent::NextPart, Part::Owner) | (Intent::PreviousPart, Part::Driver) => {
+            app.driver.part = Part::Cuda;
+        }
         (Intent::Accept | Intent::NextPart, Part::Cuda) | (Intent::PreviousPart, Part::Owner) => app.driver.part = Part::Driver,
         (Intent::NextPart, Part::Driver) | (Intent::PreviousPart, Part::Cuda) => app.driver.part = Part::Owner,
         (Intent::Accept, Part::Driver) => accept(app),
@@ -198,18 +191,28 @@ pub(super) fn plan(app: &mut App, intent: Intent) {
 
 fn toggle(app: &mut App) {
     let Some(id) = app.actions(Step::Driver).get(app.driver.action).map(|action| action.id.clone()) else { return };
-    if !app.driver.left_out.remove(&id) {
-        app.driver.left_out.insert(id);
+    let left_out = &mut app.answers.leave_out;
+    match left_out.iter().position(|other| *other == id) {
+        Some(place) => drop(left_out.remove(place)),
+        None => left_out.push(id),
     }
-    leave_out(app);
-    app.save();
+    leave_out_changed(app);
 }
 
-/// Writes what is left out into the plan.
-pub(super) fn leave_out(app: &mut App) {
+/// Takes everything in again.
+pub(super) fn leave_out_nothing(app: &mut App) {
+    app.answers.leave_out.clear();
+    leave_out_changed(app);
+}
+
+/// The plan depends on what is left out: without a removal, for one, no reboot is needed.
+fn leave_out_changed(app: &mut App) {
     for action in &mut app.session.plan.actions {
-        action.skipped = app.driver.left_out.contains(&action.id);
+        action.skipped = app.answers.leave_out.contains(&action.id);
     }
+    app.session.answers = Some(app.answers.clone());
+    app.order(Effect::MakePlan { step: Step::Driver, answers: Box::new(app.answers.clone()) });
+    app.save();
 }
 
 /// Asks for confirmation of the step's actions; goes straight on to `next` when there is nothing to do.

@@ -59,7 +59,8 @@ mod tests {
     fn every_topic_and_word_has_its_texts() {
         let topics = ["detect", "choice", "plan", "run", "variables", "verify"];
         let keys = topics.iter().flat_map(|topic| ["what", "why", "none"].map(|part| format!("wizard.help.{topic}.{part}")));
-        let words = WORDS.iter().flat_map(|(_, words)| *words).flat_map(|word| [format!("wizard.word.{word}"), format!("wizard.word.{word}.text")]);
+        let words =
+            WORDS.iter().flat_map(|(_, words)| *words).flat_map(|word| [format!("wizard.word.{word}"), format!("wizard.word.{word}.text")]);
         for key in keys.chain(words) {
             assert!(Lang::En.has(&key) && Lang::Ko.has(&key), "{key}");
         }

@@ -1,12 +1,6 @@
 //! A run: the confirmed actions of a step, how far they are, and what they print.
 
-use super::{
-    App, Dialog, Screen, Slot,
-    keymap::Intent,
-    log::LogBuffer,
-    message::Effect,
-    update,
-};
+use super::{App, Dialog, Screen, Slot, keymap::Intent, log::LogBuffer, message::Effect, update};
 use crate::{
     engine::{Event, Outcome, Progress},
     plan::{Action, Step},
@@ -135,7 +129,7 @@ pub(super) fn ended(app: &mut App, outcome: Outcome, session: Session) {
     app.mark(app.run.step, done);
     if reboot {
         let boot_id = app.session.facts.host.boot_id.clone();
-        app.session.reboot.get_or_insert_with(|| PendingReboot { why: "driver-loaded".to_owned(), boot_id });
+        app.session.reboot.get_or_insert_with(|| PendingReboot { why: "reboot".to_owned(), boot_id });
         if app.dialog.is_none() {
             app.open(Dialog::AskReboot);
         }
@@ -156,9 +150,15 @@ pub(super) fn rebooted(app: &mut App) {
     app.mark(Step::Driver, true);
     if matches!(app.screen, Screen::Run | Screen::Plan | Screen::Choice) {
         app.dialog.take_if(|dialog| *dialog == Dialog::AskReboot);
-        update::enter(app, Screen::Variables);
+        onward(app, Step::Driver);
     }
     app.save();
+}
+
+/// Goes on after a step: to the next one, or past the variables when they are done and nothing has called them into question.
+pub(super) fn onward(app: &mut App, step: Step) {
+    let variables_next = step == Step::Driver && !app.session.done.contains(&Step::Variables);
+    update::enter(app, if variables_next { Screen::Variables } else { Screen::Verify });
 }
 
 pub(super) fn intend(app: &mut App, intent: Intent) {
@@ -172,8 +172,7 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
         (Intent::Cancel, None) if !app.run.stopping => app.open(Dialog::AskCancel),
         (Intent::Accept, Some(Outcome::RebootNeeded)) => app.open(Dialog::AskReboot),
         (Intent::Accept, Some(Outcome::Done)) => {
-            let next = if app.run.step == Step::Driver { Screen::Variables } else { Screen::Verify };
-            update::enter(app, next);
+            onward(app, app.run.step);
         }
         (Intent::Retry, Some(Outcome::Failed { .. } | Outcome::Cancelled)) => begin(app),
         (Intent::Back | Intent::Accept, Some(_)) => {

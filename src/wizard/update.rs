@@ -79,7 +79,7 @@ pub(super) fn enter(app: &mut App, screen: Screen) {
 
 fn tick(app: &mut App) {
     app.ticks = app.ticks.wrapping_add(1);
-    if app.screen == Screen::Verify && app.ticks % LOOK_EVERY == 0 && !app.waits_for(Slot::Chain) {
+    if app.screen == Screen::Verify && app.ticks.is_multiple_of(LOOK_EVERY) && !app.waits_for(Slot::Chain) {
         app.order(Effect::RefreshChain { answers: Box::new(app.answers.clone()) });
     }
 }

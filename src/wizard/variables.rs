@@ -144,6 +144,7 @@ mod tests {
         let action = Action {
             id: "edit-file:x".to_owned(),
             step: Step::Variables,
+            kind: crate::plan::Kind::Reboot(crate::plan::reboot::Reboot { boot_id: String::new() }),
             why: String::new(),
             args: Vec::new(),
             skipped: false,

@@ -1,9 +1,12 @@
 //! Step 4: the chain from DaemonSet to test pod, the installer's log, and what a known failure means.
 
-use std::collections::BTreeMap;
-
 use super::{App, Dialog, Screen, Slot, driver, keymap::Intent, log::LogBuffer, message::Effect, update};
-use crate::{finding::Severity, plan::Step};
+use crate::{
+    cluster::verify::{Check, State, VerifyReport},
+    finding::Severity,
+    i18n::Lang,
+    plan::Step,
+};
 
 /// The state of a link or a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,18 +38,19 @@ pub struct ChainRow {
 }
 
 impl ChainRow {
-    /// Returns the checks of an earlier run as rows: `pass: …`, `fail: …`, `unknown: …` by check.
-    pub(super) fn from_checks(checks: &BTreeMap<String, String>) -> Vec<Self> {
-        let row = |(id, verdict): (&String, &String)| {
-            let (word, detail) = verdict.split_once(':').unwrap_or((verdict, ""));
-            let state = match word {
-                "pass" => ChainState::Pass,
-                "fail" => ChainState::Fail,
-                _ => ChainState::Unknown,
-            };
-            Self { id: id.clone(), title: id.clone(), state, detail: detail.trim().to_owned() }
+    /// Returns the checks of a report as rows.
+    pub fn of(report: &VerifyReport, lang: Lang) -> Vec<Self> {
+        let row = |check: &Check| Self {
+            id: check.id.clone(),
+            title: check.title(lang),
+            state: match check.state {
+                State::Pass => ChainState::Pass,
+                State::Fail => ChainState::Fail,
+                State::Unknown => ChainState::Unknown,
+            },
+            detail: check.because.as_ref().map_or_else(|| check.evidence.clone(), |finding| finding.message(lang)),
         };
-        checks.iter().map(row).collect()
+        report.checks.iter().map(row).collect()
     }
 }
 
@@ -166,8 +170,7 @@ pub(super) fn verified(app: &mut App, rows: Vec<ChainRow>, ok: bool) {
 pub(super) fn remedy(app: &mut App) {
     match app.verify.diagnosis.as_ref().and_then(|diagnosis| diagnosis.action) {
         Some(RemedyAction::BackToDriver) => {
-            app.driver.left_out.clear();
-            driver::leave_out(app);
+            driver::leave_out_nothing(app);
             app.verify.diagnosis = None;
             app.mark(Step::Driver, false);
             update::enter(app, Screen::Plan);
@@ -191,17 +194,30 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
         }
         Intent::NextHit => drop(app.verify.log.next_hit()),
         Intent::Pause => app.verify.log.toggle_pause(),
-        Intent::TestPod if !app.waits_for(Slot::TestPod) => {
-            app.verify.part = Part::TestPod;
-            app.verify.test = None;
-            app.order(Effect::RunTestPod { answers: Box::new(app.answers.clone()) });
-        }
+        Intent::TestPod if !app.waits_for(Slot::TestPod) => run_test_pod(app),
         Intent::Accept if app.verify.diagnosis.is_some() => app.open(Dialog::Diagnosis),
+        // The next thing to do when all else is well: a verdict without a pod that used the GPU would be half a verdict.
+        Intent::Accept if only_the_test_is_missing(&app.verify) && !app.waits_for(Slot::TestPod) => run_test_pod(app),
         Intent::Accept if !app.waits_for(Slot::Verify) => {
             app.order(Effect::Verify { answers: Box::new(app.answers.clone()) });
         }
         _ => scroll(&mut app.verify, intent),
     }
+}
+
+fn run_test_pod(app: &mut App) {
+    app.verify.part = Part::TestPod;
+    app.verify.test = None;
+    app.order(Effect::RunTestPod { answers: Box::new(app.answers.clone()) });
+}
+
+/// Tells whether every link passes but the test pod, which has not run yet.
+fn only_the_test_is_missing(state: &Verify) -> bool {
+    let (test, others): (Vec<_>, Vec<_>) = state.chain.iter().partition(|row| row.id == "test-pod");
+    state.test.is_none()
+        && !others.is_empty()
+        && others.iter().all(|row| row.state == ChainState::Pass)
+        && test.iter().any(|row| row.state != ChainState::Pass)
 }
 
 fn next_part(state: &mut Verify) {

@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use gpunode::{
     answers::{Answers, DriverOwner},
-    catalog::{CudaRow, DriverRow, DriverTable, Reason},
+    catalog::{BranchKind, CudaRow, DriverRow, DriverTable, Reason},
     facts::{CatalogMatch, DriverFacts, Facts, Gpu, HostFacts, KernelModule, LedgerEntry, Module, ModuleKind, Origin},
     finding::{Finding, Severity},
     host::Command,
     i18n::Lang,
     kubespray::{Capability, Ignored, Level, Place, Preview, Shadowed, Variable, Verdict},
-    plan::{Action, Plan, Step},
-    session::{SCHEMA_VERSION, Session},
+    plan::{Action, Kind, Plan, Step, reboot::Reboot},
+    session::Session,
     wizard::{
         Colors, Settings,
         verify::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
@@ -32,21 +32,7 @@ pub fn settings(lang: Lang, ascii: bool) -> Settings {
 
 pub fn session() -> Session {
     let now: Timestamp = "2026-11-24T14:02:11Z".parse().expect("a time");
-    Session {
-        schema_version: SCHEMA_VERSION,
-        machine: "simulated:seed".to_owned(),
-        hostname: "node1".to_owned(),
-        created: now,
-        updated: now,
-        step: Step::Detect,
-        done: Vec::new(),
-        facts: Facts::default(),
-        answers: None,
-        plan: Plan::default(),
-        journal: Vec::new(),
-        reboot: None,
-        checks: BTreeMap::new(),
-    }
+    Session::new("simulated:seed".to_owned(), "node1".to_owned(), now)
 }
 
 fn gpu(address: &str) -> Gpu {
@@ -114,18 +100,20 @@ pub fn facts() -> Facts {
     }
 }
 
-fn driver(version: &str, date: &str, cuda: &str, kind: &str, end: &str, fits: bool) -> DriverRow {
+fn driver(version: &str, date: &str, cuda: &str, kind: BranchKind, end: &str, fits: bool) -> DriverRow {
     let parsed: gpunode::version::Version = version.parse().expect("a version");
     DriverRow {
         branch: format!("R{}", parsed.branch()),
         version: parsed,
-        release_date: Some(date.to_owned()),
+        release_date: date.parse().ok(),
         cuda_version: Some(cuda.to_owned()),
         size_bytes: Some(143_100_000),
         url: Some(format!("https://us.download.nvidia.com/tesla/{version}/NVIDIA-Linux-x86_64-{version}.run")),
         sha256: None,
-        kind: kind.to_owned(),
-        end_of_life: Some(end.to_owned()),
+        kind,
+        end_of_life: end.parse().ok(),
+        ended: true,
+        datacenter: true,
         fits,
         reason: None,
         recommended: false,
@@ -146,15 +134,18 @@ fn cuda(version: &str, bundled: &str) -> CudaRow {
         version: parsed,
         fits: true,
         reason: None,
+        notes: Vec::new(),
+        wanted: false,
+        recommended: false,
     }
 }
 
 pub fn table() -> DriverTable {
     let mut drivers = vec![
-        driver("470.82.01", "2021-10-26", "11.4", "LTSB", "2024-07-31", true),
-        driver("450.80.02", "2020-09-30", "11.0", "LTSB", "2023-07-31", true),
-        driver("450.51.06", "2020-07-28", "11.0", "LTSB", "2023-07-31", true),
-        driver("440.95.01", "2020-06-24", "10.2", "PB", "2020-11-30", false),
+        driver("470.82.01", "2021-10-26", "11.4", BranchKind::LongTerm, "2024-07-31", true),
+        driver("450.80.02", "2020-09-30", "11.0", BranchKind::LongTerm, "2023-07-31", true),
+        driver("450.51.06", "2020-07-28", "11.0", BranchKind::LongTerm, "2023-07-31", true),
+        driver("440.95.01", "2020-06-24", "10.2", BranchKind::Production, "2020-11-30", false),
     ];
     drivers[2].recommended = true;
     drivers[2].reason = Some(Reason { id: "recommended-bundled", args: vec![("cuda", "11.0.3".to_owned())] });
@@ -162,43 +153,56 @@ pub fn table() -> DriverTable {
     DriverTable { drivers, cuda: vec![cuda("11.4.2", "470.57.02"), cuda("11.0.3", "450.51.06"), cuda("10.2.89", "440.33.01")] }
 }
 
-fn action(id: &str, step: Step, commands: Vec<Command>) -> Action {
+fn action(id: &str, step: Step, args: &[(&str, &str)], commands: Vec<Command>) -> Action {
+    let name = id.split(':').next().unwrap_or(id).to_owned();
     Action {
         id: id.to_owned(),
         step,
-        why: "sample".to_owned(),
-        args: vec![("version".to_owned(), "418.87.00".to_owned())],
+        // The screens do not look at it.
+        kind: Kind::Reboot(Reboot { boot_id: String::new() }),
+        why: name.clone(),
+        args: args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         skipped: false,
         blocked: None,
         commands,
         diff: None,
         needs_root: true,
-        needs_reboot: false,
-        undo: "sample".to_owned(),
+        needs_reboot: name == "reboot",
+        undo: name,
     }
 }
 
 pub fn plan(step: Step) -> Plan {
+    let file = "cuda_11.0.3_450.51.06_linux.run";
+    let local = format!("/var/lib/gpunode/{file}");
+    let url = format!("https://developer.download.nvidia.com/compute/cuda/11.0.3/local_installers/{file}");
+    let prefix = "/usr/local/cuda-11.0";
+    let old = [("version", "418.87.00")];
     let mut actions = match step {
         Step::Driver => vec![
-            action("stop-unit:nvidia-persistenced", step, vec![Command::new("systemctl", ["disable", "--now", "nvidia-persistenced.service"])]),
-            action("remove-runfile-driver", step, vec![Command::new("/usr/bin/nvidia-uninstall", ["--silent"])]),
-            action("install-prerequisites", step, vec![Command::new("yum", ["install", "-y", "gcc", "make"])]),
-            action("download-runfile", step, vec![Command::new("curl", ["-fL", "-C", "-", "-o", "/var/lib/gpunode/cuda_11.0.3_450.51.06_linux.run", "https://developer.download.nvidia.com/compute/cuda/11.0.3/local_installers/cuda_11.0.3_450.51.06_linux.run"])]),
-            action("install-cuda-toolkit", step, vec![Command::new("sh", ["/var/lib/gpunode/cuda_11.0.3_450.51.06_linux.run", "--silent", "--toolkit", "--toolkitpath=/usr/local/cuda-11.0"])]),
+            action("remove-runfile-driver", step, &old, vec![Command::new("/usr/bin/nvidia-uninstall", ["--silent"])]),
+            action("install-packages", step, &[("packages", "gcc, make")], vec![Command::new("yum", ["install", "-y", "gcc", "make"])]),
+            action("fetch-runfile", step, &[("file", file)], vec![Command::new("curl", ["-fL", "-C", "-", "-o", &local, &url])]),
+            action(
+                "install-toolkit",
+                step,
+                &[("version", "11.0.3"), ("prefix", prefix)],
+                vec![Command::new("sh", [&local, "--silent", "--toolkit", "--toolkitpath=/usr/local/cuda-11.0"])],
+            ),
+            action("set-paths", step, &[("prefix", prefix)], Vec::new()),
+            action("reboot", step, &old, vec![Command::new("systemctl", ["reboot"])]),
         ],
-        Step::Variables => vec![
-            action("edit-file:k8s-cluster.yml", step, Vec::new()),
-            action("run-playbook:cluster.yml", step, vec![Command::new("ansible-playbook", ["-i", "inventory/my-cluster/inventory.ini", "-b", "cluster.yml", "--tags", "nvidia_gpu"])]),
-        ],
+        Step::Variables => {
+            let playbook = ["-i", "inventory/my-cluster/inventory.ini", "-b", "cluster.yml", "--tags", "nvidia_gpu"];
+            vec![
+                action("edit-file:k8s-cluster.yml", step, &[("file", "k8s-cluster.yml")], Vec::new()),
+                action("run-playbook:cluster.yml", step, &[("playbook", "cluster.yml")], vec![Command::new("ansible-playbook", playbook)]),
+            ]
+        }
         _ => Vec::new(),
     };
-    for action in &mut actions {
-        match action.id.as_str() {
-            "remove-runfile-driver" => action.needs_reboot = true,
-            "edit-file:k8s-cluster.yml" => action.diff = Some(DIFF.to_owned()),
-            _ => {}
-        }
+    if step == Step::Variables {
+        actions[0].diff = Some(DIFF.to_owned());
     }
     Plan { actions }
 }
@@ -268,7 +272,8 @@ pub fn preview() -> Preview {
             why: "nvidia_accelerator_enabled is false, so the role is skipped without a word.".to_owned(),
             instead: Some("The proposed edits switch it on for node1.".to_owned()),
         },
-        findings: vec![],
+        findings: Vec::new(),
+        layout: gpunode::kubespray::Layout::default(),
     }
 }
 

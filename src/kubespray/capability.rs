@@ -1,0 +1,81 @@
+//! The capability verdict: what Kubespray's GPU role will do on this control plane, once it is switched on.
+//!
+//! The role acts only where it has an image for the installer. It has one where its `vars` folder knows the system of the first control
+//! plane, or where the inventory gives an image of its own together with `nvidia_driver_install_supported: true`. Everywhere else
+//! it skips its tasks and reports nothing. The container manager does not matter: neither DaemonSet uses it.
+
+use serde_json::Value;
+
+use super::{
+    Capability, Verdict,
+    site::Site,
+    template::{as_bool, as_text, is_truthy},
+    variables::{DOWNLOAD_URL, View},
+};
+use crate::{i18n::Lang, version::Version};
+
+/// The first ansible-core that refuses a text as a condition, which the role's tasks are.
+const STRICT_CORE: (u32, u32) = (2, 19);
+
+/// Judges one combination of release, system and settings.
+pub fn judge(site: &Site, view: &View<'_>) -> Capability {
+    let (verdict, reason) = decide(site, view);
+    let os = site.control_plane_os.as_ref().map(ToString::to_string).unwrap_or_default();
+    let image = view.role_value("nvidia_driver_install_container").map(|value| as_text(&value)).unwrap_or_default();
+    let args = vec![
+        ("release".to_owned(), site.release.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("os".to_owned(), os),
+        ("image".to_owned(), image),
+        ("flavor".to_owned(), view.role_value("nvidia_gpu_flavor").map(|value| as_text(&value)).unwrap_or_default()),
+        ("core".to_owned(), site.ansible_core.as_ref().map(ToString::to_string).unwrap_or_default()),
+    ];
+    let text = |part: &str| {
+        let args: Vec<_> = args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        Lang::En.text(&format!("capability.{reason}.{part}"), &args)
+    };
+    let instead = Lang::En.has(&format!("capability.{reason}.instead")).then(|| text("instead"));
+    Capability { verdict, why: text("why"), instead, reason: reason.to_owned(), args }
+}
+
+fn decide(site: &Site, view: &View<'_>) -> (Verdict, &'static str) {
+    let flavor = view.role_value("nvidia_gpu_flavor").map(|value| as_text(&value).to_lowercase()).unwrap_or_default();
+    if !matches!(flavor.as_str(), "tesla" | "gtx") && view.own(DOWNLOAD_URL).is_none() {
+        return (Verdict::Broken, "unknown-flavor");
+    }
+    if is_switch_missing(view) {
+        return (Verdict::Broken, "switch-missing");
+    }
+    if site.control_plane_os.is_none() {
+        return (Verdict::Unknown, "os-unknown");
+    }
+    if site.release.is_none() && site.checkout.is_none() {
+        return (Verdict::Unknown, "release-unknown");
+    }
+    let image = view.role_value("nvidia_driver_install_container").unwrap_or(Value::Null);
+    let supported = view.role_value("nvidia_driver_install_supported").is_some_and(|value| is_truthy(&value));
+    let works = if view.is_os_supported() { "works" } else { "works-with-own-image" };
+    match (&image, supported) {
+        (image, _) if !is_truthy(image) => (Verdict::NoOp, "os-not-listed"),
+        (image, true) if is_boolean(image) => (Verdict::Broken, "image-true"),
+        (image, false) if is_boolean(image) => (Verdict::NoOp, "image-true-not-applied"),
+        (_, false) => (Verdict::NoOp, "image-not-applied"),
+        (_, true) if site.ansible_core.as_ref().is_some_and(is_strict) => (Verdict::Broken, "strict-core"),
+        (_, true) => (Verdict::Works, works),
+    }
+}
+
+/// Tells whether GPU nodes are named and the switch is defined nowhere: the role that sets the label then fails on every host, because
+/// the GPU role's default does not reach it.
+pub fn is_switch_missing(view: &View<'_>) -> bool {
+    view.node_value("nvidia_gpu_nodes").is_some_and(|nodes| is_truthy(&nodes)) && view.own("nvidia_accelerator_enabled").is_none()
+}
+
+/// Tells whether a boolean stands where an image belongs; in an INI inventory `true` is a text, with the same effect.
+pub fn is_boolean(image: &Value) -> bool {
+    image.is_boolean()
+        || (image.is_string() && (as_bool(image) || matches!(as_text(image).to_lowercase().as_str(), "false" | "no" | "off")))
+}
+
+fn is_strict(core: &Version) -> bool {
+    (core.part(0), core.part(1)) >= STRICT_CORE
+}

@@ -1,0 +1,149 @@
+//! Changing variables in files that people own: only the lines of the variable change, and nothing is proposed that does not read back
+//! as exactly that.
+
+mod text;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::{Level, Preview, yaml11};
+use crate::{error::Expected, host::Files};
+
+/// A variable and the value it shall have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The variable.
+    pub variable: String,
+    /// Its new value.
+    pub value: Value,
+}
+
+impl Change {
+    /// Makes a change.
+    pub fn new(variable: &str, value: impl Into<Value>) -> Self {
+        Self { variable: variable.to_owned(), value: value.into() }
+    }
+}
+
+/// A file as it is and as it shall be. `before` is empty for a file that does not exist yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEdit {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text now.
+    pub before: String,
+    /// Its text afterwards.
+    pub after: String,
+}
+
+impl FileEdit {
+    /// Returns the change as a unified diff.
+    pub fn diff(&self) -> String {
+        let name = self.path.display().to_string();
+        similar::TextDiff::from_lines(&self.before, &self.after).unified_diff().context_radius(3).header(&name, &name).to_string()
+    }
+}
+
+/// Works out the edits that give the variables their values; nothing is written. A variable that already has its value needs no edit, so
+/// a second call after writing returns nothing.
+pub fn propose(files: &dyn Files, preview: &Preview, changes: &[Change]) -> Result<Vec<FileEdit>, Expected> {
+    let mut edits: Vec<FileEdit> = Vec::new();
+    for change in changes {
+        let path = target(preview, change)?;
+        let index = if let Some(index) = edits.iter().position(|edit| edit.path == path) {
+            index
+        } else {
+            let text = read(files, &path)?;
+            edits.push(FileEdit { path, before: text.clone(), after: text });
+            edits.len() - 1
+        };
+        let edit = &mut edits[index];
+        edit.after = set(&edit.after, change).map_err(|why| by_hand(&edit.path, change, &why))?;
+    }
+    edits.retain(|edit| edit.before != edit.after);
+    Ok(edits)
+}
+
+/// Returns a file of variables with these values, for where there is no inventory to edit.
+pub fn vars_file(changes: &[Change]) -> String {
+    let lines: Vec<String> = changes.iter().map(|change| write::block(&change.variable, &change.value, "", "\n")).collect();
+    format!("---\n{}\n", lines.join("\n"))
+}
+
+/// The file that a change belongs into: where the variable is defined now, or else the cluster's own file.
+fn target(preview: &Preview, change: &Change) -> Result<PathBuf, Expected> {
+    let name = &change.variable;
+    let is_docker = name == "docker_storage_options";
+    if is_docker && preview.container_manager != "docker" {
+        let what = format!("docker_storage_options has no effect: the container manager is {}", preview.container_manager);
+        return Err(Expected::new(what, "leave it out"));
+    }
+    let winner = preview.variable(name).and_then(|variable| variable.winner.as_ref());
+    match winner.map(|winner| (winner.level, winner)) {
+        None | Some((Level::RoleDefaults, _)) => {
+            let file = if is_docker { &preview.layout.docker_vars } else { &preview.layout.cluster_vars };
+            file.clone().ok_or_else(|| {
+                Expected::new(
+                    "there is no inventory to write to",
+                    "name it with `--inventory PATH`, or put the variables into a file for `-e @FILE`",
+                )
+            })
+        }
+        Some((Level::InventoryGroupVars | Level::InventoryHostVars, winner)) => {
+            Err(by_hand(&winner.file, change, &format!("`{name}` is set in the inventory itself, at line {}", winner.line)))
+        }
+        Some((Level::IncludeVars | Level::SetFact, winner)) => {
+            let what = format!("`{name}` in the inventory has no effect: {} overrides it", winner.file.display());
+            Err(Expected::new(what, "set the image variable of that system instead, such as `nvidia_driver_install_ubuntu_container`"))
+        }
+        Some((_, winner)) => Ok(winner.file.clone()),
+    }
+}
+
+fn read(files: &dyn Files, path: &Path) -> Result<String, Expected> {
+    match files.read(path) {
+        Ok(bytes) => String::from_utf8(bytes)
+            .map_err(|_| Expected::new(format!("{} is not UTF-8 text", path.display()), "convert the file, or make the change by hand")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(Expected::new(format!("cannot read {}: {error}", path.display()), "check the file's permissions")),
+    }
+}
+
+/// Returns the text with the change made, checked by reading it back; the error says why it cannot be made.
+fn set(before: &str, change: &Change) -> Result<String, String> {
+    if before.starts_with("$ANSIBLE_VAULT") {
+        return Err("the file is encrypted".to_owned());
+    }
+    let entries = yaml11::parse_vars(before).map_err(|error| error.to_string())?;
+    let mut wanted: Map<String, Value> = entries.iter().map(|entry| (entry.key.clone(), entry.value.value())).collect();
+    let own: Vec<_> = entries.iter().filter(|entry| entry.key == change.variable).collect();
+    let candidates = match own[..] {
+        [] => text::additions(before, &entries, &change.variable, &change.value),
+        [only] if only.value.value() == change.value => return Ok(before.to_owned()),
+        [only] => text::replacement(before, only, &change.value).into_iter().collect(),
+        _ => return Err(format!("the file defines `{}` more than once", change.variable)),
+    };
+    wanted.insert(change.variable.clone(), change.value.clone());
+    let found = candidates.into_iter().find(|after| reads_back(before, after, &wanted));
+    found.ok_or_else(|| "the file is written in a way that this program cannot change safely".to_owned())
+}
+
+/// The guard: the new text says what the old one said, with the change, and has lost no comment.
+fn reads_back(before: &str, after: &str, wanted: &Map<String, Value>) -> bool {
+    let comments = |text: &str| text.lines().map(str::trim).filter(|line| line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    let Ok(entries) = yaml11::parse_vars(after) else { return false };
+    let count = entries.len();
+    let read: Map<String, Value> = entries.into_iter().map(|entry| (entry.key, entry.value.value())).collect();
+    let had_duplicates = yaml11::parse_vars(before).is_ok_and(|entries| {
+        let names: std::collections::BTreeSet<_> = entries.iter().map(|entry| &entry.key).collect();
+        names.len() != entries.len()
+    });
+    read == *wanted && (had_duplicates || count == wanted.len()) && comments(before) == comments(after)
+}
+
+fn by_hand(path: &Path, change: &Change, why: &str) -> Expected {
+    let line = write::block(&change.variable, &change.value, "", "\n");
+    Expected::new(format!("{}: {why}", path.display()), format!("make this change by hand and run again:\n{line}"))
+}

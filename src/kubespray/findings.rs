@@ -1,0 +1,240 @@
+//! What a person should know about the inventory before Kubespray runs: each trap with its place and its remedy.
+
+use serde_json::Value;
+
+use super::{
+    capability::{is_boolean, is_switch_missing},
+    inventory::{Definition, Problem, VarsFile, Vault},
+    release::Mechanism,
+    site::Site,
+    template::{as_bool, as_text, is_truthy},
+    variables::{DOWNLOAD_URL, ROLE_VARIABLES, View},
+};
+use crate::{
+    finding::{Finding, Severity},
+    version::Version,
+};
+
+/// Returns everything that was found, worst first.
+pub fn all(site: &Site, view: &View<'_>, container_manager: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    found.extend(refused(site, view));
+    found.extend(names(site));
+    found.extend(folders(site));
+    found.extend(switches(site, view));
+    found.extend(gpu_nodes(site, view));
+    found.extend(values(view, container_manager));
+    found.extend(invented(view));
+    found.extend(release(site, view));
+    found.sort_by_key(|finding| finding.severity);
+    found
+}
+
+fn place(definition: &Definition) -> String {
+    format!("{}:{}", definition.file.display(), definition.line)
+}
+
+/// Where a variable that a person set stands.
+fn evidence(view: &View<'_>, name: &str) -> String {
+    view.own(name).map(place).unwrap_or_default()
+}
+
+impl VarsFile {
+    /// Returns why Ansible would stop at this file.
+    pub fn problem(&self) -> Option<Problem> {
+        self.error.as_ref().map(|error| Problem { file: self.path.clone(), line: error.line, what: error.message.clone() })
+    }
+}
+
+/// Lines and files that Ansible refuses, and files that are encrypted.
+fn refused(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    let finding = |id: &str, problem: &Problem| {
+        let what = crate::text::printable(&problem.what);
+        Finding::new(id, Severity::Error, format!("{}:{}", problem.file.display(), problem.line), &[("what", &what)])
+    };
+    let mut found: Vec<Finding> = site.inventory.problems.iter().map(|problem| finding("inventory-refused", problem)).collect();
+    let files = || site.folders.iter().flat_map(super::inventory::VarsFolder::files);
+    found.extend(
+        files().filter_map(VarsFile::problem).chain(view.problems.iter().cloned()).map(|problem| finding("vars-file-refused", &problem)),
+    );
+    let vaulted = files().filter(|file| file.vault == Vault::Encrypted);
+    found.extend(vaulted.map(|file| Finding::new("vaulted-file", Severity::Info, file.path.display().to_string(), &[])));
+    found
+}
+
+/// The three names of this machine, and its place in the cluster.
+fn names(site: &Site) -> Vec<Finding> {
+    let Some(path) = &site.inventory_path else { return Vec::new() };
+    let evidence = path.display().to_string();
+    let groups = &site.traits.groups;
+    let mut found = Vec::new();
+    match &site.inventory_host {
+        None => found.push(Finding::new(
+            "node-not-in-inventory",
+            Severity::Warning,
+            &evidence,
+            &[("host", &site.subject), ("group", &groups.node)],
+        )),
+        Some(host) if !site.inventory.hosts_of(&groups.node).contains(&host.as_str()) => {
+            found.push(Finding::new("not-a-kube-node", Severity::Error, &evidence, &[("host", host), ("group", &groups.node)]));
+        }
+        Some(_) => {}
+    }
+    if site.first_control_plane.is_none() {
+        found.push(Finding::new("no-control-plane", Severity::Warning, &evidence, &[("group", &groups.control_plane)]));
+    }
+    if site.release.as_ref().is_some_and(super::release::Release::has_implicit_cluster_group)
+        && !site.declared_groups.contains("k8s_cluster")
+        && !site.declared_groups.contains("k8s-cluster")
+    {
+        found.push(Finding::new("implicit-cluster-group", Severity::Info, evidence, &[]));
+    }
+    found
+}
+
+/// Folders that no group answers to, and files that a folder hides.
+fn folders(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for folder in &site.folders {
+        for name in folder.group_names().filter(|name| !site.inventory.has_group(name)) {
+            if let Some(group) = site.similar_group(name) {
+                let path = folder.base().join("group_vars").join(name).display().to_string();
+                found.push(Finding::new("wrong-folder-name", Severity::Error, path, &[("folder", name), ("group", group)]));
+            }
+        }
+        let hidden = folder.hidden.iter().map(|file| file.path.display().to_string());
+        found.extend(hidden.map(|path| Finding::new("folder-hides-file", Severity::Warning, &path, &[("file", &path)])));
+    }
+    found
+}
+
+/// `nvidia_accelerator_enabled` and `nvidia_gpu_nodes` belong together.
+fn switches(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let enabled = view.node_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value));
+    let has_nodes = view.node_value("nvidia_gpu_nodes").is_some_and(|value| is_truthy(&value));
+    if is_switch_missing(view) {
+        found.push(Finding::new("gpu-nodes-without-switch", Severity::Error, evidence(view, "nvidia_gpu_nodes"), &[]));
+    } else if has_nodes && !enabled {
+        found.push(Finding::new("gpu-nodes-switched-off", Severity::Warning, evidence(view, "nvidia_accelerator_enabled"), &[]));
+    } else if enabled && !has_nodes {
+        found.push(Finding::new("switch-without-gpu-nodes", Severity::Warning, evidence(view, "nvidia_accelerator_enabled"), &[]));
+    }
+    if let Some(first) = &site.first_control_plane
+        && enabled
+        && !view.role_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value))
+    {
+        let evidence = evidence(view, "nvidia_accelerator_enabled");
+        found.push(Finding::new("switch-not-on-control-plane", Severity::Error, evidence, &[("host", first)]));
+    }
+    found
+}
+
+/// The names in `nvidia_gpu_nodes`.
+fn gpu_nodes(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    let Some(nodes) = view.node_value("nvidia_gpu_nodes").filter(is_truthy) else { return Vec::new() };
+    let evidence = evidence(view, "nvidia_gpu_nodes");
+    let Value::Array(names) = &nodes else {
+        return vec![Finding::new("gpu-nodes-not-a-list", Severity::Error, evidence, &[("value", &as_text(&nodes))])];
+    };
+    let names: Vec<String> = names.iter().map(as_text).collect();
+    let mut found = Vec::new();
+    for name in &names {
+        let is_future = site.inventory_host.is_none() && *name == site.subject;
+        if site.inventory_path.is_some() && (is_future || !site.inventory.has_host(name)) {
+            found.push(Finding::new("gpu-node-not-in-inventory", Severity::Error, &evidence, &[("name", name)]));
+        }
+    }
+    if let Some(host) = site.inventory_host.as_ref().filter(|host| !names.contains(host)) {
+        found.push(Finding::new("not-among-gpu-nodes", Severity::Warning, evidence, &[("host", host)]));
+    }
+    found
+}
+
+/// Values that the role cannot use.
+fn values(view: &View<'_>, container_manager: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let flavor = view.role_value("nvidia_gpu_flavor").map(|value| as_text(&value)).unwrap_or_default();
+    let own_url = view.own(DOWNLOAD_URL).is_some();
+    if !matches!(flavor.to_lowercase().as_str(), "tesla" | "gtx") && !own_url {
+        found.push(Finding::new("unknown-flavor", Severity::Error, evidence(view, "nvidia_gpu_flavor"), &[("flavor", &flavor)]));
+    }
+    if let Some(image) = view.own("nvidia_driver_install_container").filter(|image| is_boolean(&image.value) && is_truthy(&image.value)) {
+        // On a system that the role knows, its vars file wins and the value does no harm.
+        let severity = if view.is_os_supported() { Severity::Info } else { Severity::Error };
+        found.push(Finding::new("image-true", severity, place(image), &[]));
+    }
+    if let Some(version) = view.own("nvidia_driver_version").filter(|version| version.value.is_number()) {
+        found.push(Finding::new("version-is-a-number", Severity::Error, place(version), &[("value", &as_text(&version.value))]));
+    }
+    let url = view.role_value(DOWNLOAD_URL).map(|value| as_text(&value)).unwrap_or_default();
+    if url.starts_with("http://") {
+        found.push(Finding::new("http-url", Severity::Warning, evidence(view, "nvidia_gpu_gtx_base_url"), &[("url", &url)]));
+    }
+    if container_manager != "docker"
+        && let Some(options) = view.own("docker_storage_options")
+    {
+        found.push(Finding::new("docker-only-setting", Severity::Warning, place(options), &[("manager", container_manager)]));
+    }
+    found
+}
+
+/// Names that look like the role's and are in no release; guides pass some of them on.
+fn invented(view: &View<'_>) -> Vec<Finding> {
+    let mut seen = std::collections::BTreeSet::new();
+    let is_invented = |definition: &&Definition| {
+        let name = definition.name.as_str();
+        name.starts_with("nvidia_") && name != DOWNLOAD_URL && !ROLE_VARIABLES.contains(&name)
+    };
+    let unknown = view.all_own().filter(is_invented).filter(|definition| seen.insert((&definition.file, definition.line)));
+    unknown
+        .map(|definition| Finding::new("invented-variable", Severity::Warning, place(definition), &[("name", &definition.name)]))
+        .collect()
+}
+
+/// What the release itself gets wrong, or needs.
+fn release(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let Some(release) = &site.release else {
+        let evidence = site.checkout.as_ref().map(|checkout| checkout.path.display().to_string()).unwrap_or_default();
+        return vec![Finding::new("release-unknown", Severity::Warning, evidence, &[])];
+    };
+    let text = release.to_string();
+    if site.traits.label == Mechanism::None {
+        found.push(Finding::new("release-without-labels", Severity::Error, &text, &[("release", &text)]));
+    }
+    let name = view.own("kube_override_hostname").filter(|name| name.value == Value::String(String::new()));
+    if site.traits.taint == Mechanism::Kubectl
+        && let Some(name) = name
+    {
+        found.push(Finding::new("empty-node-name", Severity::Error, place(name), &[]));
+    }
+    if let (Some(bounds), Some(core)) = (&site.traits.ansible_core, &site.ansible_core) {
+        let limit = |text: &str| text.parse::<Version>().ok();
+        let fits = limit(&bounds.min).is_none_or(|min| *core >= min) && limit(&bounds.below).is_none_or(|below| *core < below);
+        if !fits {
+            let args = [("core", core.as_str()), ("release", &text), ("min", &bounds.min), ("below", &bounds.below)];
+            found.push(Finding::new("ansible-core-unfit", Severity::Error, format!("ansible-core {core}"), &args));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::i18n::Lang;
+
+    #[test]
+    fn every_finding_has_its_texts() {
+        let source = include_str!("findings.rs");
+        let ids = regex::Regex::new(r#"(?:Finding::new|finding)\("([a-z-]+)""#).unwrap();
+        let mut count = 0;
+        for id in ids.captures_iter(source).map(|found| found[1].to_owned()) {
+            count += 1;
+            for part in ["message", "remedy"] {
+                assert!(Lang::En.has(&format!("finding.{id}.{part}")), "finding.{id}.{part}");
+            }
+        }
+        assert!(count > 20, "only {count} found");
+    }
+}

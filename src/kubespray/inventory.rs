@@ -1,0 +1,339 @@
+//! The inventory as Ansible sees it: groups, hosts, and every definition of a variable in the order in which they override each other.
+
+mod files;
+mod ini;
+mod literal;
+mod words;
+mod yaml;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+pub use files::{VarsFile, VarsFolder, Vault};
+
+use super::{Level, release::Release};
+use crate::{error::Expected, host::Files};
+
+/// Groups and hosts of one inventory.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Inventory {
+    groups: BTreeMap<String, Group>,
+    hosts: Vec<Host>,
+    host_index: HashMap<String, usize>,
+    /// What Ansible refuses to read; it then drops that whole file.
+    pub problems: Vec<Problem>,
+}
+
+/// A group.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Group {
+    priority: i64,
+    children: Vec<String>,
+    hosts: Vec<String>,
+    vars: Vec<Definition>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Host {
+    name: String,
+    vars: Vec<Definition>,
+}
+
+/// One definition of a variable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition {
+    /// The variable.
+    pub name: String,
+    /// Its value, templates raw.
+    pub value: Value,
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1.
+    pub line: usize,
+    /// The place in Ansible's order of precedence.
+    pub level: Level,
+}
+
+/// A line that Ansible refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl Problem {
+    fn new(file: &Path, line: usize, what: String) -> Self {
+        Self { file: file.to_owned(), line, what }
+    }
+}
+
+/// Names that a folder of inventories holds beside them. Source: `ansible.cfg` of Kubespray, `inventory_ignore_extensions`.
+const IGNORED_ENDINGS: [&str; 10] = ["~", ".orig", ".bak", ".ini", ".cfg", ".retry", ".pyc", ".pyo", ".creds", ".gpg"];
+
+impl Inventory {
+    /// Reads an inventory file, or all files of an inventory folder.
+    pub fn load(files: &dyn Files, path: &Path) -> Result<Self, Expected> {
+        let mut inventory = Self::default();
+        inventory.add_group("all");
+        inventory.add_group("ungrouped");
+        for file in sources(files, path)? {
+            let text = files.read_text(&file).map_err(|error| unreadable(&file, &error))?;
+            inventory.add_source(&text, &file);
+        }
+        Ok(inventory)
+    }
+
+    fn add_source(&mut self, text: &str, file: &Path) {
+        let read = match file.extension().and_then(|ending| ending.to_str()) {
+            Some("yaml" | "yml" | "json") => yaml::read(text, file, self),
+            // Ansible tries a file without an ending as YAML first.
+            None if looks_like_yaml(text) => yaml::read(text, file, self),
+            _ => ini::read(text, file, self),
+        };
+        self.problems.extend(read.err());
+    }
+
+    /// Tells whether the group exists.
+    pub fn has_group(&self, name: &str) -> bool {
+        self.groups.contains_key(name)
+    }
+
+    /// Returns the names of all groups, sorted.
+    pub fn group_names(&self) -> impl Iterator<Item = &str> {
+        self.groups.keys().map(String::as_str)
+    }
+
+    /// Returns the names of all hosts in the order of the inventory.
+    pub fn host_names(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(|host| host.name.as_str())
+    }
+
+    /// Tells whether the host exists.
+    pub fn has_host(&self, name: &str) -> bool {
+        self.host_index.contains_key(name)
+    }
+
+    /// Returns the hosts of a group and of all groups below it, in Ansible's order (`groups['name']`).
+    pub fn hosts_of(&self, group: &str) -> Vec<&str> {
+        let mut hosts = Vec::new();
+        let (mut queue, mut seen) = (vec![group], BTreeSet::new());
+        while !queue.is_empty() {
+            let mut next = Vec::new();
+            for name in queue {
+                let Some(group) = self.groups.get(name).filter(|_| seen.insert(name)) else { continue };
+                hosts.extend(group.hosts.iter().map(String::as_str));
+                next.extend(group.children.iter().map(String::as_str));
+            }
+            queue = next;
+        }
+        let mut known = BTreeSet::new();
+        hosts.retain(|host| known.insert(*host));
+        hosts
+    }
+
+    /// Returns a variable that the inventory file itself gives the host, such as `ansible_host`.
+    pub fn host_var(&self, host: &str, name: &str) -> Option<&Value> {
+        let host = &self.hosts[*self.host_index.get(host)?];
+        host.vars.iter().rev().find(|definition| definition.name == name).map(|definition| &definition.value)
+    }
+
+    /// Adds the groups that Kubespray makes at run time: `k8s_cluster` where the inventory has none (v2.27 and later), and the new
+    /// spelling of groups that the inventory still writes with dashes (v2.16 and later).
+    pub fn add_groups_of_run_time(&mut self, release: &Release) {
+        const SPELLINGS: [(&str, &str); 4] =
+            [("kube-master", "kube_control_plane"), ("kube-node", "kube_node"), ("calico-rr", "calico_rr"), ("k8s-cluster", "k8s_cluster")];
+        if !release.has_underscore_groups() {
+            return;
+        }
+        for (old, new) in SPELLINGS {
+            if self.has_group(old) {
+                self.adopt(new, &[old]);
+            }
+        }
+        if release.has_implicit_cluster_group() && !self.has_group("k8s_cluster") {
+            self.adopt("k8s_cluster", &["kube_control_plane", "kube_node", "calico_rr"]);
+        }
+    }
+
+    /// Puts the hosts of `sources` into `group`, as Ansible's `group_by` does: as hosts, not as child groups.
+    fn adopt(&mut self, group: &str, sources: &[&str]) {
+        let hosts: Vec<String> = sources.iter().flat_map(|source| self.hosts_of(source)).map(str::to_owned).collect();
+        self.add_group(group);
+        for host in &hosts {
+            self.add_host(host, group);
+        }
+    }
+
+    /// Adds a host that does not exist yet as a member of `group`: the node that is going to be added.
+    pub fn add_future_host(&mut self, name: &str, group: &str) {
+        self.add_group(group);
+        self.add_host(name, group);
+    }
+
+    /// Returns every definition that reaches `host`, weakest first: the inventory's own and those of `group_vars` and `host_vars`
+    /// in `folders`.
+    pub fn definitions(&self, host: &str, folders: &[VarsFolder]) -> Vec<Definition> {
+        let groups = self.groups_of(host);
+        let mut found: Vec<Definition> = Vec::new();
+        for name in &groups {
+            found.extend(self.groups.get(*name).into_iter().flat_map(|group| group.vars.iter().cloned()));
+        }
+        for folder in folders {
+            found.extend(folder.group("all"));
+        }
+        for folder in folders {
+            found.extend(groups.iter().filter(|name| **name != "all").flat_map(|name| folder.group(name)));
+        }
+        if let Some(index) = self.host_index.get(host) {
+            found.extend(self.hosts[*index].vars.iter().cloned());
+        }
+        for folder in folders {
+            found.extend(folder.host(host));
+        }
+        found
+    }
+
+    /// Returns the host's groups, weakest first: by depth, then priority, then name.
+    pub fn groups_of(&self, host: &str) -> Vec<&str> {
+        let parents = self.parents();
+        let mut found: BTreeSet<&str> = BTreeSet::from(["all"]);
+        let mut queue: Vec<&str> = self
+            .groups
+            .iter()
+            .filter(|(_, group)| group.hosts.iter().any(|member| member == host))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        while let Some(name) = queue.pop() {
+            if found.insert(name) {
+                queue.extend(parents.get(name).into_iter().flatten());
+            }
+        }
+        // A host that has a real group is not ungrouped, whatever the file says.
+        if found.iter().any(|name| !matches!(*name, "all" | "ungrouped")) {
+            found.remove("ungrouped");
+        } else {
+            found.insert("ungrouped");
+        }
+        let mut depths = HashMap::new();
+        let mut sorted: Vec<&str> = found.into_iter().collect();
+        sorted.sort_by_key(|name| (depth(name, &parents, &mut depths), self.groups.get(*name).map_or(1, |group| group.priority), *name));
+        sorted
+    }
+
+    fn parents(&self) -> HashMap<&str, Vec<&str>> {
+        let mut parents: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (name, group) in &self.groups {
+            for child in &group.children {
+                parents.entry(child).or_default().push(name);
+            }
+        }
+        parents
+    }
+
+    fn add_group(&mut self, name: &str) {
+        self.groups.entry(name.to_owned()).or_insert_with(|| Group { priority: 1, ..Group::default() });
+    }
+
+    /// Makes a group the child of another one; a circle is an error, as in Ansible.
+    fn add_child(&mut self, parent: &str, child: &str) -> Result<(), String> {
+        if parent == child || self.is_below(parent, child) {
+            return Err(format!("the group `{child}` would contain itself"));
+        }
+        self.add_group(child);
+        let group = self.groups.entry(parent.to_owned()).or_default();
+        if !group.children.iter().any(|known| known == child) {
+            group.children.push(child.to_owned());
+        }
+        Ok(())
+    }
+
+    fn is_below(&self, name: &str, ancestor: &str) -> bool {
+        let (mut queue, mut seen) = (vec![ancestor], BTreeSet::new());
+        while let Some(at) = queue.pop() {
+            if at == name {
+                return true;
+            }
+            if seen.insert(at) {
+                queue.extend(self.groups.get(at).into_iter().flat_map(|group| group.children.iter().map(String::as_str)));
+            }
+        }
+        false
+    }
+
+    fn add_host(&mut self, name: &str, group: &str) {
+        if !self.host_index.contains_key(name) {
+            self.host_index.insert(name.to_owned(), self.hosts.len());
+            self.hosts.push(Host { name: name.to_owned(), vars: Vec::new() });
+        }
+        let group = self.groups.entry(group.to_owned()).or_default();
+        if !group.hosts.iter().any(|known| known == name) {
+            group.hosts.push(name.to_owned());
+        }
+    }
+
+    fn set_group_var(&mut self, group: &str, name: &str, value: Value, file: &Path, line: usize) {
+        let group = self.groups.entry(group.to_owned()).or_default();
+        if name == "ansible_group_priority" {
+            group.priority = value.as_i64().unwrap_or(1);
+            return;
+        }
+        let level = Level::InventoryGroupVars;
+        group.vars.push(Definition { name: name.to_owned(), value, file: file.to_owned(), line, level });
+    }
+
+    fn set_host_var(&mut self, host: &str, name: &str, value: Value, file: &Path, line: usize) {
+        if let Some(index) = self.host_index.get(host) {
+            let level = Level::InventoryHostVars;
+            self.hosts[*index].vars.push(Definition { name: name.to_owned(), value, file: file.to_owned(), line, level });
+        }
+    }
+}
+
+/// The length of the longest way from `all`; groups without a parent hang below it.
+fn depth<'g>(name: &'g str, parents: &HashMap<&'g str, Vec<&'g str>>, known: &mut HashMap<&'g str, usize>) -> usize {
+    if name == "all" {
+        return 0;
+    }
+    if let Some(depth) = known.get(name) {
+        return *depth;
+    }
+    let above = parents.get(name).into_iter().flatten().map(|parent| depth(parent, parents, known)).max().unwrap_or(0);
+    known.insert(name, above + 1);
+    above + 1
+}
+
+/// The files that make up an inventory.
+fn sources(files: &dyn Files, path: &Path) -> Result<Vec<PathBuf>, Expected> {
+    let Ok(names) = files.list(path) else { return Ok(vec![path.to_owned()]) };
+    let is_source = |name: &&String| {
+        let ignored = name.starts_with('.') || IGNORED_ENDINGS.iter().any(|ending| name.ends_with(ending));
+        !ignored && !matches!(name.as_str(), "group_vars" | "host_vars" | "vars_plugins")
+    };
+    let is_file = |path: &PathBuf| files.meta(path).is_ok_and(|meta| meta.kind == crate::host::FileKind::File);
+    let found: Vec<PathBuf> = names.iter().filter(is_source).map(|name| path.join(name)).filter(is_file).collect();
+    if found.is_empty() {
+        let what = format!("{} holds no inventory file that Ansible would read", path.display());
+        return Err(Expected::new(what, "name the file itself, such as `--inventory inventory/mycluster/inventory.ini`"));
+    }
+    Ok(found)
+}
+
+fn looks_like_yaml(text: &str) -> bool {
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    first.is_some_and(|line| line == "---" || line.starts_with('{') || (line.ends_with(':') && !line.starts_with('[')))
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> Expected {
+    Expected::new(
+        format!("cannot read the inventory {}: {error}", file.display()),
+        "check the path given with `--inventory`, and its permissions",
+    )
+}

@@ -1,0 +1,150 @@
+//! Ansible's INI inventories: sections of hosts, children and variables. It is not the INI of other programs.
+//! Source: ansible-core, `plugins/inventory/ini.py`.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{Inventory, Problem, literal, words};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Section {
+    Hosts,
+    Children,
+    Vars,
+}
+
+/// Adds an INI inventory. At the first line that Ansible refuses, reading ends with a problem; what stood before it stays.
+pub fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Problem> {
+    let mut reader = Reader { inventory, file, group: "ungrouped".to_owned(), section: Section::Hosts, pending: BTreeMap::new() };
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if !line.is_empty() && !line.starts_with(['#', ';']) {
+            reader.line(line, index + 1).map_err(|what| Problem::new(file, index + 1, what))?;
+        }
+    }
+    reader.undeclared().map_or(Ok(()), Err)
+}
+
+/// A group that was named before it was declared.
+struct Pending {
+    line: usize,
+    /// The groups that want it as a child; empty for the group of a `[name:vars]`.
+    parents: Vec<String>,
+}
+
+struct Reader<'a> {
+    inventory: &'a mut Inventory,
+    file: &'a Path,
+    group: String,
+    section: Section,
+    pending: BTreeMap<String, Pending>,
+}
+
+impl Reader<'_> {
+    fn line(&mut self, line: &str, number: usize) -> Result<(), String> {
+        if let Some((name, section)) = header(line)? {
+            return self.open(name, section, number);
+        }
+        match self.section {
+            Section::Hosts => self.host(line, number),
+            Section::Vars => {
+                let (name, value) = line.split_once('=').ok_or_else(|| format!("expected key=value, got `{line}`"))?;
+                self.inventory.set_group_var(&self.group, name.trim(), literal::value(value.trim()), self.file, number);
+                Ok(())
+            }
+            Section::Children => self.child(line, number),
+        }
+    }
+
+    fn open(&mut self, name: &str, section: Section, number: usize) -> Result<(), String> {
+        name.clone_into(&mut self.group);
+        self.section = section;
+        if !self.inventory.has_group(name) {
+            if section == Section::Vars && !self.pending.contains_key(name) {
+                self.pending.insert(name.to_owned(), Pending { line: number, parents: Vec::new() });
+            }
+            self.inventory.add_group(name);
+        }
+        if section != Section::Vars
+            && let Some(pending) = self.pending.remove(name)
+        {
+            pending.parents.iter().try_for_each(|parent| self.inventory.add_child(parent, name))?;
+        }
+        Ok(())
+    }
+
+    fn host(&mut self, line: &str, number: usize) -> Result<(), String> {
+        let tokens = words::split(line).map_err(|problem| format!("{problem} in `{line}`"))?;
+        let Some((pattern, assignments)) = tokens.split_first() else { return Ok(()) };
+        if pattern == "---" {
+            return Err("`---` starts a YAML file, and this is read as INI".to_owned());
+        }
+        let (names, port) = words::expand_hosts(pattern)?;
+        let mut vars = Vec::new();
+        for token in assignments {
+            let (name, value) = token.split_once('=').ok_or_else(|| format!("expected key=value behind the host, got `{token}`"))?;
+            vars.push((name.to_owned(), literal::value(value)));
+        }
+        vars.extend(port.map(|port| ("ansible_port".to_owned(), port.into())));
+        for name in &names {
+            self.inventory.add_host(name, &self.group);
+            for (key, value) in &vars {
+                self.inventory.set_host_var(name, key, value.clone(), self.file, number);
+            }
+        }
+        Ok(())
+    }
+
+    fn child(&mut self, line: &str, number: usize) -> Result<(), String> {
+        let name = group_name(line).ok_or_else(|| format!("expected a group name, got `{line}`"))?;
+        if self.inventory.has_group(name) {
+            return self.inventory.add_child(&self.group, name);
+        }
+        let pending = self.pending.entry(name.to_owned()).or_insert_with(|| Pending { line: number, parents: Vec::new() });
+        pending.parents.push(self.group.clone());
+        Ok(())
+    }
+
+    /// Names the first group that was used and never declared: Ansible then drops the whole file.
+    fn undeclared(&self) -> Option<Problem> {
+        let (name, pending) = self.pending.iter().min_by_key(|(_, pending)| pending.line)?;
+        let what = match pending.parents.last() {
+            Some(parent) => format!("[{parent}:children] names the group `{name}`, which is declared nowhere"),
+            None => format!("[{name}:vars] is for a group that is declared nowhere"),
+        };
+        Some(Problem::new(self.file, pending.line, what))
+    }
+}
+
+/// Reads `[name]`, `[name:children]`, `[name:vars]`; other lines are `None`.
+fn header(line: &str) -> Result<Option<(&str, Section)>, String> {
+    let parsed = line.strip_prefix('[').and_then(|rest| rest.split_once(']')).filter(|(inner, tail)| {
+        let tail = tail.trim_start();
+        !inner.is_empty() && !inner.contains(char::is_whitespace) && (tail.is_empty() || tail.starts_with('#'))
+    });
+    let Some((inner, _)) = parsed else {
+        let looks_like_one = line.starts_with('[') && line.ends_with(']');
+        return if looks_like_one {
+            Err(format!("`{line}` is not a section: spaces or other characters that may not be there"))
+        } else {
+            Ok(None)
+        };
+    };
+    match inner.split_once(':') {
+        None => Ok(Some((inner, Section::Hosts))),
+        Some((name, "hosts")) => Ok(Some((name, Section::Hosts))),
+        Some((name, "children")) => Ok(Some((name, Section::Children))),
+        Some((name, "vars")) => Ok(Some((name, Section::Vars))),
+        // `[1:3]` and the like are host ranges, which may start a line.
+        Some((_, kind)) if kind.chars().all(|c| c.is_alphanumeric() || c == '_') => {
+            Err(format!("section `[{inner}]` has the unknown type `{kind}`"))
+        }
+        Some(_) => Ok(None),
+    }
+}
+
+fn group_name(line: &str) -> Option<&str> {
+    let end = line.find(|c: char| c.is_whitespace()).unwrap_or(line.len());
+    let (name, tail) = line.split_at(end);
+    let tail = tail.trim_start();
+    (!name.contains([':', ']']) && (tail.is_empty() || tail.starts_with('#'))).then_some(name)
+}

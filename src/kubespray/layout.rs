@@ -1,0 +1,72 @@
+//! Where things stand in this cluster's files: which files take new values, and which playbooks the release has.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    release::{Release, Traits},
+    site::Site,
+};
+use crate::host::Files;
+
+/// The places that editing and running need. Not part of the JSON.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Layout {
+    /// The file that takes the cluster's variables.
+    pub cluster_vars: Option<PathBuf>,
+    /// The file that takes docker's variables.
+    pub docker_vars: Option<PathBuf>,
+    /// The playbook that refreshes all facts, below the checkout.
+    pub facts_playbook: Option<String>,
+    /// Whether this machine is one of the control plane.
+    pub is_control_plane: bool,
+    /// Whether this machine's kernel can do overlay2; absent when it could not be read.
+    pub has_overlay2: Option<bool>,
+    /// The release as a value that compares.
+    pub release: Option<Release>,
+}
+
+impl Layout {
+    /// Finds the places: files that are there come first, the release's custom second.
+    pub fn new(files: &dyn Files, site: &Site) -> Self {
+        let group_vars = site.vars_base().filter(|_| site.inventory_path.is_some()).map(|base| base.join("group_vars"));
+        let host = site.inventory_host.as_deref().unwrap_or_default();
+        Self {
+            cluster_vars: group_vars.as_deref().map(|folder| cluster_file(files, site, folder)),
+            docker_vars: group_vars.as_deref().map(|folder| in_group(files, &folder.join("all"), "docker")),
+            facts_playbook: facts_playbook(files, site.checkout.as_ref().map(|checkout| checkout.path.as_path()), site.traits),
+            is_control_plane: site.inventory.hosts_of(&site.traits.groups.control_plane).contains(&host),
+            has_overlay2: files.read_value("/proc/sys/kernel/osrelease").ok().and_then(|kernel| super::values::overlay2_fits(&kernel)),
+            release: site.release.clone(),
+        }
+    }
+}
+
+/// The folder must be named like the group; of two spellings that are both groups, the one that has a folder counts.
+fn cluster_file(files: &dyn Files, site: &Site, group_vars: &Path) -> PathBuf {
+    let usual = site.traits.groups.cluster.as_str();
+    let other = if usual == "k8s_cluster" { "k8s-cluster" } else { "k8s_cluster" };
+    let is_group = |name: &&str| site.inventory.has_group(name);
+    let has_vars = |name: &&str| ["", ".yml", ".yaml"].iter().any(|ending| files.exists(group_vars.join(format!("{name}{ending}"))));
+    let both = [usual, other];
+    let name = both.iter().find(|name| is_group(name) && has_vars(name)).or_else(|| both.iter().find(|name| is_group(name)));
+    in_group(files, &group_vars.join(name.unwrap_or(&usual)), "k8s-cluster")
+}
+
+/// Returns `name.yml` in the group's folder, in the spelling that is there. Where the group has one file instead of a folder, that file:
+/// a new folder would hide it from Ansible.
+fn in_group(files: &dyn Files, group: &Path, name: &str) -> PathBuf {
+    let beside = |ending: &str| PathBuf::from(format!("{}{ending}", group.display()));
+    let has_folder = files.list(group).is_ok();
+    if !has_folder && let Some(single) = ["", ".yml", ".yaml", ".json"].iter().map(|ending| beside(ending)).find(|path| files.exists(path))
+    {
+        return single;
+    }
+    let spelled = ["yml", "yaml"].map(|ending| group.join(format!("{name}.{ending}")));
+    spelled.iter().find(|path| files.exists(path)).unwrap_or(&spelled[0]).clone()
+}
+
+fn facts_playbook(files: &dyn Files, checkout: Option<&Path>, traits: &Traits) -> Option<String> {
+    let present = |name: &&str| checkout.is_some_and(|checkout| files.exists(checkout.join(name)));
+    let found = ["playbooks/facts.yml", "facts.yml"].iter().find(|name| present(name)).map(|name| (*name).to_owned());
+    found.or_else(|| traits.facts_playbook.clone())
+}

@@ -1,0 +1,74 @@
+//! Which inventory host this machine is, and which ansible-core it has.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use super::{inventory::Inventory, site::PreviewRequest};
+use crate::{host::Files, version::Version};
+
+/// Returns the inventory host of this machine: the one that was asked for, or by name, by short name, by address, or the only one.
+pub fn identify(files: &dyn Files, inventory: &Inventory, request: &PreviewRequest) -> Option<String> {
+    if let Some(node) = &request.node {
+        return inventory.has_host(node).then(|| node.clone());
+    }
+    let hosts: Vec<&str> = inventory.host_names().collect();
+    let own: BTreeSet<String> = addresses(files).into_iter().chain([request.hostname.clone()]).collect();
+    let has_own_address = |host: &&&str| {
+        let values = ["ansible_host", "ip", "access_ip"].iter().filter_map(|name| inventory.host_var(host, name));
+        values.filter_map(Value::as_str).any(|value| own.contains(value)) || own.contains(**host)
+    };
+    let is_short_name = |host: &&&str| !request.hostname.is_empty() && short(host) == short(&request.hostname);
+    let by_name = hosts.iter().find(|host| **host == request.hostname);
+    let found = by_name.or_else(|| only(hosts.iter().filter(is_short_name))).or_else(|| only(hosts.iter().filter(has_own_address)));
+    found.or_else(|| only(hosts.iter())).map(|host| (*host).to_owned())
+}
+
+/// An address is no name with dots to be cut.
+fn short(name: &str) -> &str {
+    let is_address = name.parse::<std::net::IpAddr>().is_ok();
+    if is_address { name } else { name.split('.').next().unwrap_or(name) }
+}
+
+fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    let first = items.next()?;
+    items.next().is_none().then_some(first)
+}
+
+/// Returns this machine's IPv4 addresses from the kernel's routing table, without the loopback's.
+fn addresses(files: &dyn Files) -> Vec<String> {
+    let text = files.read_text("/proc/net/fib_trie").unwrap_or_default();
+    let mut found = Vec::new();
+    let mut last = "";
+    for line in text.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            last = address;
+        } else if line == "/32 host LOCAL" && !last.starts_with("127.") {
+            found.push(last.to_owned());
+        }
+    }
+    found
+}
+
+/// Returns the version of ansible-core by its package's metadata; `None` when there is none, or when several could be the one.
+pub fn ansible_core(files: &dyn Files, checkout: Option<&Path>) -> Option<Version> {
+    let mut libraries: Vec<PathBuf> = ["/usr/lib", "/usr/local/lib", "/usr/lib64"].iter().map(PathBuf::from).collect();
+    for folder in [checkout, checkout.and_then(Path::parent), Some(Path::new("/root"))].into_iter().flatten() {
+        let is_environment = |name: &&String| name.contains("venv");
+        libraries.extend(files.list(folder).unwrap_or_default().iter().filter(is_environment).map(|name| folder.join(name).join("lib")));
+    }
+    let mut found = BTreeSet::new();
+    for library in libraries {
+        for python in files.list(&library).unwrap_or_default().iter().filter(|name| name.starts_with("python3")) {
+            for packages in ["site-packages", "dist-packages"] {
+                let names = files.list(&library.join(python).join(packages)).unwrap_or_default();
+                let version = |name: &String| Some(name.strip_prefix("ansible_core-")?.strip_suffix(".dist-info")?.to_owned());
+                found.extend(names.iter().filter_map(version));
+            }
+        }
+    }
+    only(found.into_iter()).and_then(|version| version.parse().ok())
+}

@@ -1,0 +1,55 @@
+//! The playbooks to run for a GPU node, and what their output says while they run.
+
+mod progress;
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+pub use progress::{Failure, Progress, Recap, count_tasks};
+
+use super::Preview;
+use crate::{answers::Answers, host::Command};
+
+/// Reading all roles of a checkout takes ansible a while, on a slow disk more than a minute.
+const LIST_TASKS_DEADLINE: Duration = Duration::from_mins(5);
+
+/// Returns the commands that bring this node into the cluster and deploy the GPU role, in order.
+///
+/// - Facts of all hosts first, without a limit: with `--limit` the roles of a new node need the cached facts of the others.
+/// - `scale.yml --limit` adds the node, with label and taint. It never deploys the GPU role, so:
+/// - `cluster.yml --tags nvidia_gpu` without a limit: the role's tasks run on the first control plane.
+///
+/// A machine of the control plane is not added by `scale.yml`: there `cluster.yml` does everything.
+pub fn commands(preview: &Preview, answers: &Answers) -> Vec<Command> {
+    if preview.layout.is_control_plane {
+        return vec![playbook(preview, answers, "cluster.yml", &[])];
+    }
+    let node = answers.node.as_ref().or(preview.inventory_host.as_ref());
+    let mut commands = Vec::new();
+    commands.extend(preview.layout.facts_playbook.as_ref().map(|facts| playbook(preview, answers, facts, &[])));
+    commands.extend(node.map(|node| playbook(preview, answers, "scale.yml", &[&format!("--limit={node}")])));
+    commands.push(playbook(preview, answers, "cluster.yml", &["--tags", "nvidia_gpu"]));
+    commands
+}
+
+fn playbook(preview: &Preview, answers: &Answers, name: &str, more: &[&str]) -> Command {
+    let inventory = preview.inventory.as_deref().or(answers.inventory.as_deref()).unwrap_or(Path::new("inventory/mycluster/inventory.ini"));
+    let below = preview.checkout.as_deref().and_then(|checkout| inventory.strip_prefix(checkout).ok()).unwrap_or(inventory);
+    let mut args = vec!["-i".to_owned(), below.display().to_string(), name.to_owned(), "-b".to_owned()];
+    args.extend(more.iter().map(|arg| (*arg).to_owned()));
+    let mut command = Command::new("ansible-playbook", args);
+    // Ansible refuses to start in a locale that is not UTF-8, and colours would hide what is looked for in its output.
+    command.env = BTreeMap::from(
+        [("LC_ALL", "C.UTF-8"), ("ANSIBLE_FORCE_COLOR", "0"), ("ANSIBLE_NOCOLOR", "1")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    command.cwd.clone_from(&preview.checkout);
+    command.detached()
+}
+
+/// Returns the command that lists the tasks of a playbook command without running them.
+pub fn list_tasks_command(command: &Command) -> Command {
+    let mut listing = command.clone().deadline(Some(LIST_TASKS_DEADLINE));
+    listing.kind = crate::host::Kind::Query;
+    listing.args.push("--list-tasks".to_owned());
+    listing
+}

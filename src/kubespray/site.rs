@@ -1,0 +1,240 @@
+//! What the preview reads, before anything is concluded: checkout, release, inventory, variables folders, and which host this machine is.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    checkout::{self, Checkout},
+    inventory::{Inventory, VarsFolder},
+    release::{self, Release, Traits},
+};
+use crate::{error::Expected, host::Files, version::Version};
+
+/// What the caller knows and wants; everything may be absent but the host name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PreviewRequest {
+    /// The checkout; looked for around the inventory and in the usual places if absent.
+    pub checkout: Option<PathBuf>,
+    /// The inventory, absolute or below the checkout; the only one of the checkout if absent.
+    pub inventory: Option<PathBuf>,
+    /// The inventory host of this machine; recognised by name and address if absent.
+    pub node: Option<String>,
+    /// This machine's host name.
+    pub hostname: String,
+    /// What the role will see on the first control plane, as `ubuntu-22.04`.
+    pub control_plane_os: Option<String>,
+    /// The release, where no checkout can tell.
+    pub release: Option<String>,
+}
+
+/// Everything that was read.
+#[derive(Debug)]
+pub struct Site {
+    /// The checkout.
+    pub checkout: Option<Checkout>,
+    /// Its release.
+    pub release: Option<Release>,
+    /// What the release does; the newest row when the release is unknown.
+    pub traits: &'static Traits,
+    /// The inventory file or folder.
+    pub inventory_path: Option<PathBuf>,
+    /// The inventory, with the groups that Kubespray adds at run time.
+    pub inventory: Inventory,
+    /// The groups that the inventory itself declares.
+    pub declared_groups: BTreeSet<String>,
+    /// `group_vars` and `host_vars`, the weaker folder first.
+    pub folders: Vec<VarsFolder>,
+    /// The inventory host of this machine.
+    pub inventory_host: Option<String>,
+    /// The host whose values are shown: this machine, or a node that would be added.
+    pub subject: String,
+    /// The first host of the control plane.
+    pub first_control_plane: Option<String>,
+    /// Its operating system.
+    pub control_plane_os: Option<Os>,
+    /// The one ansible-core that is installed here, if exactly one was found.
+    pub ansible_core: Option<Version>,
+}
+
+/// A system as Ansible names it: `ubuntu`, `22.04`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Os {
+    /// Ansible's `ansible_distribution`, in lower case.
+    pub distribution: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl Os {
+    /// Reads `ubuntu-22.04`, `centos-7`, or an ID and a version of os-release joined by a dash.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().to_lowercase();
+        let (id, version) = text.rsplit_once('-')?;
+        let distribution = match id {
+            "rhel" => "redhat",
+            "ol" => "oraclelinux",
+            other => other,
+        };
+        (!id.is_empty() && version.starts_with(|c: char| c.is_ascii_digit()))
+            .then(|| Self { distribution: distribution.to_owned(), version: version.to_owned() })
+    }
+
+    /// Reads `os-release`.
+    fn read(files: &dyn Files) -> Option<Self> {
+        let text = ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| files.read_text(path).ok())?;
+        let field = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+            Some(line.trim().trim_matches(['"', '\'']).to_owned())
+        };
+        Self::parse(&format!("{}-{}", field("ID")?, field("VERSION_ID")?))
+    }
+
+    /// Returns the names of vars files that the GPU role tries, in its order. Source: the role's `tasks/main.yml`.
+    pub fn vars_names(&self) -> Vec<String> {
+        let major = self.version.split('.').next().unwrap_or_default();
+        let family = match self.distribution.as_str() {
+            "ubuntu" | "debian" => "debian",
+            "centos" | "redhat" | "rocky" | "almalinux" | "oraclelinux" | "fedora" | "amazon" => "redhat",
+            other => other,
+        };
+        let name = &self.distribution;
+        vec![format!("{name}-{}", self.version), format!("{name}-{major}"), name.clone(), family.to_owned()]
+    }
+}
+
+impl std::fmt::Display for Os {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.distribution, self.version)
+    }
+}
+
+impl Site {
+    /// Reads everything that the request names, and looks for what it leaves open.
+    pub fn read(files: &dyn Files, request: &PreviewRequest) -> Result<Self, Expected> {
+        let checkout = find_checkout(files, request)?;
+        let release = match &request.release {
+            Some(text) => Some(Release::parse(text).ok_or_else(|| unknown_release(text))?),
+            None => checkout.as_ref().and_then(|checkout| checkout.release.clone()),
+        };
+        let Some(traits) = release.as_ref().and_then(Release::traits).or_else(release::newest) else {
+            return Err(Expected::new(
+                "the built-in table of Kubespray releases is empty",
+                "this is a fault of the program; please report it",
+            ));
+        };
+        let inventory_path = find_inventory(files, request, checkout.as_ref())?;
+        let mut inventory = inventory_path.as_deref().map(|path| Inventory::load(files, path)).transpose()?.unwrap_or_default();
+        let declared_groups = inventory.group_names().map(str::to_owned).collect();
+        if let Some(release) = &release {
+            inventory.add_groups_of_run_time(release);
+        }
+        let folders = vars_folders(files, inventory_path.as_deref(), checkout.as_ref());
+        let first_control_plane = inventory.hosts_of(&traits.groups.control_plane).first().map(|host| (*host).to_owned());
+        let inventory_host = super::machine::identify(files, &inventory, request);
+        let control_plane_os = match &request.control_plane_os {
+            Some(text) => Some(Os::parse(text).ok_or_else(|| unknown_os(text))?),
+            // Only this machine's own system can be read from here.
+            None => first_control_plane.as_ref().filter(|first| Some(*first) == inventory_host.as_ref()).and_then(|_| Os::read(files)),
+        };
+        let subject = inventory_host.clone().or_else(|| request.node.clone()).unwrap_or_else(|| request.hostname.clone());
+        if inventory_host.is_none() {
+            inventory.add_future_host(&subject, &traits.groups.node);
+            if let Some(release) = &release {
+                inventory.add_groups_of_run_time(release);
+            }
+            if inventory_path.is_none() || inventory.has_group(&traits.groups.cluster) {
+                inventory.add_future_host(&subject, &traits.groups.cluster);
+            }
+        }
+        let ansible_core = super::machine::ansible_core(files, checkout.as_ref().map(|checkout| checkout.path.as_path()));
+        Ok(Self {
+            checkout,
+            release,
+            traits,
+            inventory_path,
+            inventory,
+            declared_groups,
+            folders,
+            inventory_host,
+            subject,
+            first_control_plane,
+            control_plane_os,
+            ansible_core,
+        })
+    }
+
+    /// Returns the folder that holds `group_vars` beside the inventory.
+    pub fn vars_base(&self) -> Option<&Path> {
+        self.folders.first().map(VarsFolder::base)
+    }
+}
+
+fn unknown_release(text: &str) -> Expected {
+    Expected::new(format!("`{text}` is not a Kubespray release"), "write it like v2.14.2")
+}
+
+fn unknown_os(text: &str) -> Expected {
+    Expected::new(format!("`{text}` is not a system and its version"), "write it like ubuntu-22.04 or centos-7")
+}
+
+fn find_checkout(files: &dyn Files, request: &PreviewRequest) -> Result<Option<Checkout>, Expected> {
+    if let Some(path) = &request.checkout {
+        return checkout::open(files, path).map(Some);
+    }
+    if let Some(inventory) = &request.inventory {
+        return Ok(checkout::around(files, inventory));
+    }
+    Ok(checkout::find(files).into_iter().next())
+}
+
+fn find_inventory(files: &dyn Files, request: &PreviewRequest, checkout: Option<&Checkout>) -> Result<Option<PathBuf>, Expected> {
+    if let Some(path) = &request.inventory {
+        let below = checkout.map(|checkout| checkout.path.join(path)).filter(|path| files.exists(path));
+        let path = below.unwrap_or_else(|| path.clone());
+        return if files.exists(&path) {
+            Ok(Some(path))
+        } else {
+            Err(Expected::new(
+                format!("there is no inventory at {}", path.display()),
+                "give its path with `--inventory`, absolute or below the checkout",
+            ))
+        };
+    }
+    let Some(checkout) = checkout else { return Ok(None) };
+    let found = checkout::inventories(files, &checkout.path);
+    let own: Vec<_> = found.iter().filter(|path| !checkout::is_sample(path)).collect();
+    match own[..] {
+        [] => Ok(None),
+        [only] => Ok(Some(only.clone())),
+        _ => {
+            let names: Vec<_> = own.iter().map(|path| path.display().to_string()).collect();
+            let what = format!("{} holds several inventories: {}", checkout.path.display(), names.join(", "));
+            Err(Expected::new(what, "choose one with `--inventory PATH`"))
+        }
+    }
+}
+
+fn vars_folders(files: &dyn Files, inventory: Option<&Path>, checkout: Option<&Checkout>) -> Vec<VarsFolder> {
+    let mut folders = Vec::new();
+    let base = inventory.map(|path| if files.list(path).is_ok() { path } else { path.parent().unwrap_or(path) });
+    folders.extend(base.map(|base| VarsFolder::read(files, base, false)));
+    let playbooks = checkout.map(|checkout| checkout.path.as_path()).filter(|path| Some(*path) != base);
+    folders.extend(playbooks.map(|path| VarsFolder::read(files, path, true)));
+    folders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_systems() {
+        let os = Os::parse("rhel-7.8").unwrap();
+        assert_eq!(os.vars_names(), ["redhat-7.8", "redhat-7", "redhat", "redhat"]);
+        assert_eq!(Os::parse("opensuse-leap-15.6").unwrap().distribution, "opensuse-leap");
+        assert_eq!(Os::parse("ubuntu"), None);
+        assert_eq!(Os::parse("-7"), None);
+    }
+}

@@ -1,0 +1,303 @@
+//! The preview: every variable that matters for a GPU node, its value as the role will see it, and where that value comes from.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+pub use super::site::PreviewRequest;
+use super::{
+    Ignored, Layout, Level, Place, Preview, Shadowed, Variable, capability,
+    checkout::GPU_ROLE,
+    findings,
+    inventory::{Definition, Problem, VarsFile},
+    release,
+    site::{Os, Site},
+    template::{self, Values},
+};
+use crate::{error::Expected, host::Files};
+
+/// The variables of the GPU role, in the order of its `defaults/main.yml`.
+pub const ROLE_VARIABLES: [&str; 13] = [
+    "nvidia_accelerator_enabled",
+    "nvidia_driver_version",
+    "nvidia_gpu_tesla_base_url",
+    "nvidia_gpu_gtx_base_url",
+    "nvidia_gpu_flavor",
+    "nvidia_url_end",
+    "nvidia_driver_install_container",
+    "nvidia_driver_install_centos_container",
+    "nvidia_driver_install_ubuntu_container",
+    "nvidia_driver_install_supported",
+    "nvidia_gpu_device_plugin_container",
+    "nvidia_gpu_nodes",
+    "nvidia_gpu_device_plugin_memory",
+];
+
+/// Set by the role itself for the flavors it knows.
+pub const DOWNLOAD_URL: &str = "nvidia_driver_download_url_default";
+
+/// Read by tasks that run on the node itself; all others only count where the GPU role runs, on the control plane.
+const NODE_VARIABLES: [&str; 7] = [
+    "nvidia_accelerator_enabled",
+    "nvidia_gpu_nodes",
+    "container_manager",
+    "docker_storage_options",
+    "node_labels",
+    "node_taints",
+    "kube_override_hostname",
+];
+
+/// Returns the names of all variables of the preview, in its order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let others = [DOWNLOAD_URL, "container_manager", "docker_storage_options", "node_labels", "node_taints", "kube_override_hostname"];
+    ROLE_VARIABLES.into_iter().chain(others)
+}
+
+/// Reads checkout and inventory and returns what the GPU role will see. Without a checkout or inventory the release's built-in data
+/// is shown. An error means that what was asked for is not there or not readable at all.
+pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, Expected> {
+    let site = Site::read(files, request)?;
+    let view = View::new(files, &site);
+    let variables: Vec<Variable> = names().map(|name| view.variable(name)).collect();
+    let container_manager =
+        view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| template::as_text(&value));
+    let capability = capability::judge(&site, &view);
+    let findings = findings::all(&site, &view, &container_manager);
+    Ok(Preview {
+        release: site.release.as_ref().map(ToString::to_string),
+        checkout: site.checkout.as_ref().map(|checkout| checkout.path.clone()),
+        inventory: site.inventory_path.clone(),
+        node: node_name(&site, &view),
+        inventory_host: site.inventory_host.clone(),
+        first_control_plane: site.first_control_plane.clone(),
+        container_manager,
+        variables,
+        capability,
+        findings,
+        layout: Layout::new(files, &site),
+    })
+}
+
+/// The name that Kubernetes knows this machine by.
+fn node_name(site: &Site, view: &View<'_>) -> Option<String> {
+    let host = site.inventory_host.as_ref()?;
+    let overridden = view.node_value("kube_override_hostname").and_then(|value| value.as_str().map(str::to_owned));
+    Some(overridden.filter(|name| !name.is_empty() && !name.contains("{{") && !name.contains("{%")).unwrap_or_else(|| host.clone()))
+}
+
+/// All definitions that reach the role, for the two hosts that matter: this node, and the first control plane, where the role runs.
+pub struct View<'s> {
+    site: &'s Site,
+    defaults: Vec<Definition>,
+    node: Vec<Definition>,
+    control_plane: Vec<Definition>,
+    included: Vec<Definition>,
+    fact: Option<Definition>,
+    node_values: Values,
+    control_plane_values: Values,
+    /// Files below the roles that could not be read.
+    pub problems: Vec<Problem>,
+}
+
+impl<'s> View<'s> {
+    /// Collects the definitions.
+    pub fn new(files: &dyn Files, site: &'s Site) -> Self {
+        let (defaults, mut problems) = role_defaults(files, site);
+        let node = site.inventory.definitions(&site.subject, &site.folders);
+        let control_plane = match &site.first_control_plane {
+            Some(host) => site.inventory.definitions(host, &site.folders),
+            None => node.clone(),
+        };
+        let included = site.control_plane_os.as_ref().map(|os| included(files, site, os, &mut problems)).unwrap_or_default();
+        let mut view = Self {
+            site,
+            defaults,
+            node,
+            control_plane,
+            included,
+            fact: None,
+            node_values: Values::new(),
+            control_plane_values: Values::new(),
+            problems,
+        };
+        view.node_values = view.values(&view.node, &site.subject);
+        view.control_plane_values = view.values(&view.control_plane, site.first_control_plane.as_deref().unwrap_or(&site.subject));
+        view.fact = view.download_fact(files);
+        if let Some(fact) = view.fact.clone() {
+            view.control_plane_values.insert(fact.name, fact.value);
+        }
+        view
+    }
+
+    fn values(&self, inventory: &[Definition], host: &str) -> Values {
+        let all = self.defaults.iter().chain(inventory).chain(&self.included);
+        let mut values: Values = all.map(|definition| (definition.name.clone(), definition.value.clone())).collect();
+        values.insert("inventory_hostname".to_owned(), host.into());
+        values
+    }
+
+    /// The role's `set_fact` of the download URL, which beats the inventory for the two flavors that it knows.
+    fn download_fact(&self, files: &dyn Files) -> Option<Definition> {
+        let flavor = self.role_value("nvidia_gpu_flavor")?.as_str()?.to_lowercase();
+        let base = match flavor.as_str() {
+            "tesla" => "nvidia_gpu_tesla_base_url",
+            "gtx" => "nvidia_gpu_gtx_base_url",
+            _ => return None,
+        };
+        let tasks = self.site.checkout.as_ref().map(|checkout| checkout.path.join(GPU_ROLE).join("tasks/main.yml")).unwrap_or_default();
+        let text = files.read_text(&tasks).unwrap_or_default();
+        let line = text.lines().position(|line| line.contains(DOWNLOAD_URL) && line.contains(base)).map(|index| index + 1);
+        let value = Value::String(format!("{{{{ {base} }}}}{{{{ nvidia_url_end }}}}"));
+        let file = line.map_or_else(PathBuf::new, |_| tasks);
+        Some(Definition { name: DOWNLOAD_URL.to_owned(), value, file, line: line.unwrap_or(0), level: Level::SetFact })
+    }
+
+    /// Returns the value of a variable where the GPU role runs, templates filled in.
+    pub fn role_value(&self, name: &str) -> Option<Value> {
+        self.control_plane_values.get(name).map(|value| template::resolve(value, &self.control_plane_values))
+    }
+
+    /// Returns the value of a variable on this node, templates filled in.
+    pub fn node_value(&self, name: &str) -> Option<Value> {
+        self.node_values.get(name).map(|value| template::resolve(value, &self.node_values))
+    }
+
+    /// Returns the strongest definition of a variable that a person made for this node.
+    pub fn own(&self, name: &str) -> Option<&Definition> {
+        self.subject(name).iter().rev().find(|definition| definition.name == name)
+    }
+
+    /// Returns all definitions that people made for this node or for the control plane.
+    pub fn all_own(&self) -> impl Iterator<Item = &Definition> {
+        self.node.iter().chain(&self.control_plane)
+    }
+
+    /// Tells whether the role has a vars file for the control plane's system.
+    pub fn is_os_supported(&self) -> bool {
+        !self.included.is_empty()
+    }
+
+    fn subject(&self, name: &str) -> &[Definition] {
+        if NODE_VARIABLES.contains(&name) { &self.node } else { &self.control_plane }
+    }
+
+    /// Returns one variable with its provenance.
+    pub fn variable(&self, name: &str) -> Variable {
+        let is_node = NODE_VARIABLES.contains(&name);
+        let values = if is_node { &self.node_values } else { &self.control_plane_values };
+        let named = |definitions: &[Definition]| -> Vec<Definition> {
+            definitions.iter().filter(|definition| definition.name == name).cloned().collect()
+        };
+        let own = named(self.subject(name));
+        let included = named(&self.included);
+        let fact: Vec<_> = self.fact.iter().filter(|fact| fact.name == name).cloned().collect();
+        let mut ignored = self.unreached(name, &own);
+        let mut stack = named(&self.defaults);
+        if included.is_empty() && fact.is_empty() {
+            stack.extend(own);
+        } else {
+            let why = if fact.is_empty() { "include-vars" } else { "set-fact" };
+            ignored.extend(own.iter().rev().map(|definition| ignore(&definition.file, definition.line, why)));
+        }
+        stack.extend(included);
+        stack.extend(fact);
+        let winner = stack.pop();
+        Variable {
+            name: name.to_owned(),
+            value: winner.as_ref().map(|winner| template::resolve(&winner.value, values)),
+            winner: winner.filter(has_place).map(|winner| Place { file: winner.file, line: winner.line, level: winner.level }),
+            shadowed: stack.into_iter().rev().filter(has_place).map(shadow).collect(),
+            ignored,
+        }
+    }
+
+    /// Definitions that no one reads: in a folder of another name, in a file that a folder hides, or for another host only.
+    fn unreached(&self, name: &str, own: &[Definition]) -> Vec<Ignored> {
+        let mut found = Vec::new();
+        for folder in &self.site.folders {
+            for group in folder.group_names().filter(|group| !self.site.inventory.has_group(group)) {
+                let why = if self.site.similar_group(group).is_some() { "wrong-folder-name" } else { "no-such-group" };
+                let lines = folder.group(group).into_iter().filter(|definition| definition.name == name);
+                found.extend(lines.map(|definition| ignore(&definition.file, definition.line, why)));
+            }
+            for file in &folder.hidden {
+                let lines = file.vars.iter().filter(|(known, ..)| known == name);
+                found.extend(lines.map(|(_, line, _)| ignore(&file.path, *line, "folder-wins")));
+            }
+        }
+        let elsewhere = if NODE_VARIABLES.contains(&name) { &[] } else { self.node.as_slice() };
+        let missed = elsewhere.iter().filter(|definition| definition.name == name && !own.contains(definition));
+        found.extend(missed.map(|definition| ignore(&definition.file, definition.line, "other-host")));
+        found
+    }
+}
+
+impl Site {
+    /// Returns the group of the inventory whose name differs from `name` only in dashes and underscores.
+    pub fn similar_group(&self, name: &str) -> Option<&str> {
+        let plain = |name: &str| name.replace('-', "_");
+        self.inventory.group_names().find(|group| *group != name && plain(group) == plain(name))
+    }
+}
+
+fn has_place(definition: &Definition) -> bool {
+    !definition.file.as_os_str().is_empty()
+}
+
+fn shadow(definition: Definition) -> Shadowed {
+    Shadowed { file: definition.file, line: definition.line, level: definition.level, value: definition.value }
+}
+
+fn ignore(file: &Path, line: usize, why: &str) -> Ignored {
+    Ignored { file: file.to_owned(), line, why: why.to_owned() }
+}
+
+/// A definition that the program knows and no file here says.
+fn built_in(name: &str, value: Value, level: Level) -> Definition {
+    Definition { name: name.to_owned(), value, file: PathBuf::new(), line: 0, level }
+}
+
+/// The defaults of Kubespray and of its GPU role: from the checkout's files, or built in.
+fn role_defaults(files: &dyn Files, site: &Site) -> (Vec<Definition>, Vec<Problem>) {
+    const SHARED: [&str; 4] = [
+        "roles/kubespray-defaults/defaults/main.yaml",
+        "roles/kubespray-defaults/defaults/main.yml",
+        "roles/kubespray-defaults/defaults/main/main.yml",
+        "roles/kubespray_defaults/defaults/main/main.yml",
+    ];
+    let mut found = vec![built_in("container_manager", site.traits.container_manager.clone().into(), Level::RoleDefaults)];
+    found.extend(release::role_defaults(site.traits).into_iter().map(|(name, value)| built_in(&name, value, Level::RoleDefaults)));
+    let mut problems = Vec::new();
+    let Some(checkout) = &site.checkout else { return (found, problems) };
+    for name in SHARED.iter().map(|name| (*name).to_owned()).chain([format!("{GPU_ROLE}/defaults/main.yml")]) {
+        let path = checkout.path.join(name);
+        if files.exists(&path) {
+            let file = VarsFile::read(files, &path);
+            problems.extend(file.problem());
+            let read: Vec<_> = file.definitions(Level::RoleDefaults).collect();
+            found.retain(|known| !read.iter().any(|new| new.name == known.name));
+            found.extend(read);
+        }
+    }
+    (found, problems)
+}
+
+/// What the role's vars file for this system sets: from the checkout's files, or from the release table where there is no role.
+fn included(files: &dyn Files, site: &Site, os: &Os, problems: &mut Vec<Problem>) -> Vec<Definition> {
+    let names = os.vars_names();
+    let folder = site.checkout.as_ref().map(|checkout| checkout.path.join(GPU_ROLE).join("vars")).filter(|folder| files.exists(folder));
+    if let Some(folder) = folder {
+        let Some(path) = names.iter().map(|name| folder.join(format!("{name}.yml"))).find(|path| files.exists(path)) else {
+            return Vec::new();
+        };
+        let file = VarsFile::read(files, &path);
+        problems.extend(file.problem());
+        return file.definitions(Level::IncludeVars).collect();
+    }
+    let Some(known) = names.iter().find(|name| site.traits.gpu_os.contains(name)) else { return Vec::new() };
+    let kind = known.split('-').next().unwrap_or_default();
+    vec![
+        built_in("nvidia_driver_install_container", format!("{{{{ nvidia_driver_install_{kind}_container }}}}").into(), Level::IncludeVars),
+        built_in("nvidia_driver_install_supported", true.into(), Level::IncludeVars),
+    ]
+}
