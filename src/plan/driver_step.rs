@@ -1,6 +1,6 @@
 //! The plan of step 2: one driver owner, a clean host, and CUDA without the driver.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     Action, Kind, Step,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     answers::{Answers, DriverOwner},
-    catalog::{Architecture, cuda, distros},
+    catalog::{Architecture, CudaRow, cuda, distros},
     facts::{
         Facts, LedgerEntry, Origin,
         packages::{is_driver_package, package_name},
@@ -131,61 +131,66 @@ fn compiler(facts: &Facts) -> Option<Action> {
     Some(action)
 }
 
-/// Downloads the runfile unless one was given, installs it, and sets the paths.
+/// Downloads the runfile unless one was given, installs it, and sets the paths unless the prefix is one's own.
 fn toolkit(facts: &Facts, answers: &Answers, version: &Version, downloads: &Path) -> Vec<Action> {
     let row = cuda::runfile(version, Architecture::from_uname(&facts.host.architecture));
-    let published = row.as_ref().and_then(|row| match (&row.sha256, &row.md5) {
-        (Some(hex), _) => Some(Checksum::Sha256(hex.clone())),
-        (None, Some(hex)) => Some(Checksum::Md5(hex.clone())),
-        (None, None) => None,
-    });
-    let checksum = answers.cuda_runfile_sha256.clone().map(Checksum::Sha256).or(published);
-    let mut actions = Vec::new();
-    let runfile = match (&answers.cuda_runfile, &row) {
-        (Some(file), _) => file.clone(),
-        (None, Some(row)) => downloads.join(&row.file),
-        (None, None) => downloads.join(format!("cuda_{version}_linux.run")),
-    };
-    if answers.cuda_runfile.is_none()
-        && let (Some(row), Some(checksum)) = (&row, &checksum)
-    {
-        let kind = FetchRunfile { url: row.url.clone(), file: runfile.clone(), size: row.size_bytes, checksum: checksum.clone() };
-        let commands = vec![kind.command(), checksum.command(&runfile)];
-        let args = [("file", row.file.clone()), ("url", row.url.clone())];
-        let mut action = Action::new(Step::Driver, "fetch-runfile", Kind::FetchRunfile(kind), &args);
-        action.commands = commands;
-        action.needs_root = false;
-        actions.push(action);
-    }
+    let checksum = answers.cuda_runfile_sha256.clone().map(Checksum::Sha256).or_else(|| published_checksum(row.as_ref()?));
+    let name = row.as_ref().map_or_else(|| format!("cuda_{version}_linux.run"), |row| row.file.clone());
+    let runfile = answers.cuda_runfile.clone().unwrap_or_else(|| downloads.join(name));
     let prefix = answers.cuda_prefix.clone().unwrap_or_else(|| format!("/usr/local/cuda-{}", version.major_minor()).into());
-    let is_known = checksum.is_some() && (row.is_some() || answers.cuda_runfile.is_some());
+    let mut actions = Vec::new();
+    if let (None, Some(row), Some(checksum)) = (&answers.cuda_runfile, &row, &checksum) {
+        actions.push(fetch_runfile(row, checksum, &runfile));
+    }
+    let mut install = install_toolkit(version, &prefix, runfile, checksum);
+    if row.is_none() && answers.cuda_runfile.is_none() {
+        install.blocked = Some("no-checksum".to_owned());
+    }
+    if answers.cuda_prefix.is_some() {
+        // The runfile writes nowhere else, so it takes no root; and what is one's own is not put on everybody's path.
+        install.needs_root = false;
+        actions.push(install);
+    } else {
+        actions.extend([install, set_paths(prefix)]);
+    }
+    actions
+}
+
+fn published_checksum(row: &CudaRow) -> Option<Checksum> {
+    let sha256 = row.sha256.clone().map(Checksum::Sha256);
+    sha256.or_else(|| row.md5.clone().map(Checksum::Md5))
+}
+
+fn fetch_runfile(row: &CudaRow, checksum: &Checksum, file: &Path) -> Action {
+    let kind = FetchRunfile { url: row.url.clone(), file: file.to_owned(), size: row.size_bytes, checksum: checksum.clone() };
+    let commands = vec![kind.command(), checksum.command(file)];
+    let args = [("file", row.file.clone()), ("url", row.url.clone())];
+    let action = Action::new(Step::Driver, "fetch-runfile", Kind::FetchRunfile(kind), &args);
+    Action { commands, needs_root: false, ..action }
+}
+
+/// Without a checksum the action is there to be seen, and blocked: an unknown file never runs.
+fn install_toolkit(version: &Version, prefix: &Path, runfile: PathBuf, checksum: Option<Checksum>) -> Action {
+    let blocked = checksum.is_none().then(|| "no-checksum".to_owned());
     let kind = InstallToolkit {
         tmpdir: runfile.parent().unwrap_or(Path::new("/tmp")).to_owned(),
         checksum: checksum.unwrap_or_else(|| Checksum::Sha256(String::new())),
         version: version.clone(),
-        prefix: prefix.clone(),
+        prefix: prefix.to_owned(),
         runfile,
     };
-    let args = [("version", version.to_string()), ("prefix", prefix.display().to_string())];
     let commands = vec![kind.command()];
-    let mut action = Action::new(Step::Driver, "install-toolkit", Kind::InstallToolkit(kind), &args);
-    action.commands = commands;
-    // A prefix of one's own needs no root: the runfile writes nowhere else.
-    action.needs_root = answers.cuda_prefix.is_none();
-    if !is_known {
-        action.blocked = Some("no-checksum".to_owned());
-    }
-    actions.push(action);
-    if answers.cuda_prefix.is_none() {
-        let kind = SetPaths { prefix: prefix.clone() };
-        let diff = kind.diff();
-        let args = [("prefix", prefix.display().to_string())];
-        let mut action = Action::new(Step::Driver, "set-paths", Kind::SetPaths(kind), &args);
-        action.diff = Some(diff);
-        action.commands = vec![SetPaths::command()];
-        actions.push(action);
-    }
-    actions
+    let args = [("version", version.to_string()), ("prefix", prefix.display().to_string())];
+    let action = Action::new(Step::Driver, "install-toolkit", Kind::InstallToolkit(kind), &args);
+    Action { commands, blocked, ..action }
+}
+
+fn set_paths(prefix: PathBuf) -> Action {
+    let args = [("prefix", prefix.display().to_string())];
+    let kind = SetPaths { prefix };
+    let diff = Some(kind.diff());
+    let action = Action::new(Step::Driver, "set-paths", Kind::SetPaths(kind), &args);
+    Action { diff, commands: vec![SetPaths::command()], ..action }
 }
 
 fn reboot(facts: &Facts, answers: &Answers) -> Action {
@@ -198,4 +203,86 @@ fn reboot(facts: &Facts, answers: &Answers) -> Action {
         "reboot-for-nouveau".clone_into(&mut action.why);
     }
     action
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Module;
+
+    /// A node with a V100 and a runfile driver that is loaded.
+    fn node() -> Facts {
+        let mut facts = Facts::default();
+        facts.host.root = true;
+        facts.host.architecture = "x86_64".to_owned();
+        facts.host.gcc_version = Some("4.8.5".to_owned());
+        facts.driver.loaded_version = Some("418.87.00".to_owned());
+        facts.driver.modules = vec![Module { name: "nvidia".to_owned(), ..Module::default() }];
+        facts.driver.ledger =
+            vec![LedgerEntry { origin: Origin::Runfile, what: "418.87.00".to_owned(), r#where: "/usr/bin/nvidia-uninstall".to_owned() }];
+        facts
+    }
+
+    fn answers(owner: DriverOwner) -> Answers {
+        Answers { cuda_version: "11.0.3".to_owned().try_into().ok(), ..Answers::new(owner) }
+    }
+
+    fn ids(facts: &Facts, answers: &Answers) -> Vec<String> {
+        driver_step(facts, answers, Path::new("/d")).into_iter().map(|action| action.id).collect()
+    }
+
+    #[test]
+    fn the_seeds_node_is_cleaned_equipped_and_rebooted() {
+        let planned = ids(&node(), &answers(DriverOwner::InstallerPod));
+        assert_eq!(planned, ["remove-runfile-driver", "fetch-runfile", "install-toolkit", "set-paths", "reboot"]);
+    }
+
+    #[test]
+    fn no_command_ever_installs_the_driver() {
+        for action in driver_step(&node(), &answers(DriverOwner::InstallerPod), Path::new("/d")) {
+            assert!(action.commands.iter().all(|command| !command.args.iter().any(|arg| arg.starts_with("--driver"))), "{action:?}");
+        }
+    }
+
+    #[test]
+    fn the_hosts_own_driver_stays_when_the_host_is_the_owner() {
+        assert_eq!(ids(&node(), &answers(DriverOwner::Host)), ["fetch-runfile", "install-toolkit", "set-paths"]);
+    }
+
+    #[test]
+    fn without_the_removal_there_is_no_reboot() {
+        let answers = Answers { leave_out: vec!["remove-runfile-driver".to_owned()], ..answers(DriverOwner::InstallerPod) };
+        let planned = driver_step(&node(), &answers, Path::new("/d"));
+        assert!(planned[0].skipped);
+        assert!(planned.iter().all(|action| action.id != "reboot"));
+    }
+
+    #[test]
+    fn a_driver_that_is_loaded_but_gone_from_disk_still_needs_the_reboot() {
+        let mut facts = node();
+        facts.driver.ledger.clear();
+        assert!(ids(&facts, &answers(DriverOwner::InstallerPod)).contains(&"reboot".to_owned()));
+        // What the installer pod has loaded is as it should be.
+        facts.driver.ledger.push(LedgerEntry { origin: Origin::InstallerPod, what: "450.51.06".to_owned(), r#where: String::new() });
+        assert!(!ids(&facts, &answers(DriverOwner::InstallerPod)).contains(&"reboot".to_owned()));
+    }
+
+    #[test]
+    fn without_root_what_needs_it_is_blocked_and_shown() {
+        let mut facts = node();
+        facts.host.root = false;
+        let planned = driver_step(&facts, &answers(DriverOwner::InstallerPod), Path::new("/d"));
+        assert_eq!(planned[0].blocked.as_deref(), Some("needs-root"));
+        assert_eq!(planned[1].blocked, None);
+    }
+
+    #[test]
+    fn an_unknown_runfile_without_a_checksum_is_blocked() {
+        let mut wanted = answers(DriverOwner::InstallerPod);
+        wanted.cuda_version = "99.1".to_owned().try_into().ok();
+        wanted.cuda_runfile = Some("/root/x.run".into());
+        let planned = driver_step(&node(), &wanted, Path::new("/d"));
+        let install = planned.iter().find(|action| action.id == "install-toolkit").unwrap();
+        assert_eq!(install.blocked.as_deref(), Some("no-checksum"));
+    }
 }
