@@ -1,4 +1,5 @@
 //! The wizard without a terminal: keys in; orders and screens out. No threads, no time, no machine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 #[path = "screens/sample.rs"]
 mod sample;
@@ -39,16 +40,16 @@ impl Desk {
     }
 
     fn keys(&mut self, keys: &[Key]) -> &mut Self {
-        keys.iter().for_each(|key| {
+        for key in keys {
             self.tell(Msg::Key(*key));
-        });
+        }
         self
     }
 
     fn type_in(&mut self, text: &str) -> &mut Self {
-        text.chars().for_each(|c| {
+        for c in text.chars() {
             self.tell(Msg::Key(Key::Char(c)));
-        });
+        }
         self
     }
 
@@ -231,10 +232,17 @@ fn ascii_has_nothing_else() {
 fn failures_are_screens_too() {
     let mut desk = Desk::english(SMALL);
     desk.probed().keys(&[Key::Enter]);
-    desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Err("The catalog has no driver for this card.".to_owned())));
+    desk.say(
+        |effect| matches!(effect, Effect::LoadTable { .. }),
+        Answer::Table(Err("The catalog has no driver for this card.".to_owned())),
+    );
     shot("80x24-2a-failed", &desk);
     let mut desk = Desk::english(SMALL);
-    desk.running().event(Event::Ended { id: "fetch-runfile".to_owned(), status: Status::Failed, evidence: vec!["curl: (6) Could not resolve host".to_owned()] });
+    desk.running().event(Event::Ended {
+        id: "fetch-runfile".to_owned(),
+        status: Status::Failed,
+        evidence: vec!["curl: (6) Could not resolve host".to_owned()],
+    });
     desk.ended(Outcome::Failed { id: "fetch-runfile".to_owned(), exit: Some(gpunode::host::Exit::Code(6)) });
     shot("80x24-2c-failed", &desk);
 }
