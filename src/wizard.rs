@@ -25,4 +25,4 @@ pub use app::{App, Colors, Dialog, Notice, Screen, Settings, Slot, StepState};
 pub use message::{Answer, Draft, Effect, EffectId, Key, Msg, Order, Signal};
 pub use summary::{Fact as SummaryFact, summary};
 pub use update::{start, update};
-pub use wrap::wrap;
+pub use wrap::{cut_end, wrap};

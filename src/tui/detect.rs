@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-const CARDS: [Column; 5] = [left(13), left(32), left(8), right(7), left(10)];
+const CARDS: [Column; 5] = [left(12), left(32), left(8), right(7), left(10)];
 
 /// Draws step 1.
 pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
@@ -109,7 +109,7 @@ fn ledger(ui: &Ui, area: Rect) -> Vec<Line<'static>> {
     let driver = &app.session.facts.driver;
     let focus = app.detect.part == Part::Ledger;
     let mut lines = vec![ui.rule(&ui.t("detect.ledger"), area.width, focus)];
-    lines.push(ui.dim(format!("   {}", loaded(ui))));
+    lines.push(ui.dim(format!("   {}", crate::wizard::cut_end(&loaded(ui), usize::from(area.width).saturating_sub(4)))));
     let room = if area.height >= 40 { 14 } else { 4 };
     let first = first_row(app.detect.entry, driver.ledger.len(), room);
     let rows = driver.ledger.iter().enumerate().skip(first).take(room);
@@ -141,7 +141,7 @@ fn ledger_row(ui: &Ui, entry: &LedgerEntry, selected: bool, cells: u16) -> Line<
     let go = if must_go(ui.app.answers.driver_owner, entry) { ui.t("detect.must-go") } else { String::new() };
     let rest = usize::from(cells).saturating_sub(3 + 15 + 2 + 2 + 2 + 12);
     let text = columns(
-        &[left(15), left(rest * 5 / 9), left(rest - rest * 5 / 9)],
+        &[left(15), left(rest * 4 / 9), left(rest - rest * 4 / 9)],
         &[origin(ui, entry.origin), entry.what.clone(), entry.r#where.clone()],
     );
     let style = if selected && focus { ui.theme.selected() } else { Style::new() };

@@ -9,7 +9,7 @@ use ratatui::{
 
 use super::widgets::{Column, Ui, bytes, columns, draw, first_row, is_wide, left, right, split_columns, split_rows};
 use crate::{
-    catalog::DriverRow,
+    catalog::{BranchKind, DriverRow},
     text::width,
     wizard::{
         Slot,
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-const DRIVERS: [Column; 6] = [left(12), left(10), right(5), left(12), left(12), right(10)];
+const DRIVERS: [Column; 6] = [left(12), left(10), right(5), left(14), left(13), right(9)];
 
 /// Draws the choice.
 pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
@@ -72,15 +72,15 @@ fn toolkit(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let mut spans = vec![ui.mark(focus, focus)];
     // As many neighbours as there is room for, the chosen one always among them.
     let room = usize::from(cells).saturating_sub(12);
-    let (mut first, mut last, mut used) = (here, here, width(&names[here]) + 3);
+    let (mut first, mut last, mut used) = (here, here, width(&names[here]) + 5);
     loop {
-        let grow = |index: usize| used + width(&names[index]) + 3 <= room;
+        let grow = |index: usize| used + width(&names[index]) + 4 <= room;
         if first > 0 && grow(first - 1) {
             first -= 1;
-            used += width(&names[first]) + 3;
+            used += width(&names[first]) + 4;
         } else if last + 1 < names.len() && grow(last + 1) {
             last += 1;
-            used += width(&names[last]) + 3;
+            used += width(&names[last]) + 4;
         } else {
             break;
         }
@@ -88,9 +88,9 @@ fn toolkit(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     spans.push(Span::styled(if first > 0 { "‹ " } else { "  " }, ui.theme.dim()));
     for (index, name) in names.iter().enumerate().take(last + 1).skip(first) {
         let (glyph, style) = match (index == here, focus) {
-            (true, true) => ("●", ui.theme.selected()),
-            (true, false) => ("●", Style::new()),
-            (false, _) => (" ", ui.theme.dim()),
+            (true, true) => ("● ", ui.theme.selected()),
+            (true, false) => ("● ", Style::new()),
+            (false, _) => ("  ", ui.theme.dim()),
         };
         spans.push(Span::styled(glyph, ui.theme.accent()));
         spans.push(Span::styled(format!("{name}  "), style));
@@ -129,14 +129,16 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
 
 fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> {
     let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-    let branch = format!("{} {}", row.branch, row.kind);
+    let kind = ui.app.settings.lang.text(&format!("drivers.kind.{}", row.kind), &[]);
+    let kind = if row.kind == BranchKind::Legacy { "" } else { &kind };
+    let branch = format!("{} {kind}", row.branch);
     let size = row.size_bytes.map_or_else(|| "-".to_owned(), bytes);
     let values = [
         row.version.to_string(),
         or_dash(&row.release_date.map(|date| date.to_string())),
         or_dash(&row.cuda_version),
         branch,
-        or_dash(&row.end_of_life.map(|date| date.to_string())),
+        support(ui, row),
         size,
     ];
     let style = match (chosen, row.fits) {
@@ -155,6 +157,17 @@ fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> 
         Span::styled(columns(&DRIVERS, &values), style),
         Span::styled(format!("  {glyph}"), glyph_style),
     ])
+}
+
+/// When the support ends, or that it has ended.
+fn support(ui: &Ui, row: &DriverRow) -> String {
+    let month = row.end_of_life.map(|end| end.strftime("%Y-%m").to_string());
+    match (month, row.ended) {
+        (Some(month), true) => ui.app.tr("choice.ended", &[("month", &month)]),
+        (None, true) => ui.t("choice.ended-some-day"),
+        (Some(month), false) => month,
+        (None, false) => "-".to_owned(),
+    }
 }
 
 fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
@@ -176,6 +189,12 @@ fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
         lines.push(ui.dim(format!("     {}", crate::text::cut_middle(url, usize::from(cells).saturating_sub(6), "…"))));
     }
     if let Some(cuda) = chosen_toolkit(app) {
+        for note in &cuda.notes {
+            let lines_of = crate::wizard::wrap(&note.text(app.settings.lang), usize::from(cells).saturating_sub(6));
+            lines.extend(lines_of.into_iter().enumerate().map(|(index, text)| {
+                Line::from(vec![Span::styled(if index == 0 { "   ! " } else { "     " }, ui.theme.warning()), Span::raw(text)])
+            }));
+        }
         lines.push(ui.dim(format!("     {}", crate::text::cut_middle(&cuda.file, usize::from(cells).saturating_sub(6), "…"))));
     }
     lines

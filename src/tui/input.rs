@@ -15,8 +15,15 @@ pub enum Input {
     Redraw,
 }
 
-/// Translates a key event; keys that not every console has mean nothing.
-pub fn translate(event: KeyEvent) -> Option<Input> {
+/// Translates a key event; keys that not every console has mean nothing. Escape with another key close behind it looks like Alt with
+/// that key, and is read as the two keys that were pressed.
+pub fn translate(event: KeyEvent) -> Vec<Input> {
+    let alt = event.modifiers.contains(KeyModifiers::ALT) && event.kind != KeyEventKind::Release;
+    let escape = alt.then_some(Input::Key(Key::Esc));
+    escape.into_iter().chain(single(event)).collect()
+}
+
+fn single(event: KeyEvent) -> Option<Input> {
     if event.kind == KeyEventKind::Release {
         return None;
     }

@@ -52,7 +52,8 @@ pub fn question(ui: &Ui, frame: &mut Frame, area: Rect, document: &Document) {
     let rows = u16::try_from(document.lines.len() + 4).unwrap_or(area.height).min(area.height);
     let place = Rect { x: area.x + (area.width - cells) / 2, y: area.y + (area.height - rows) / 2, width: cells, height: rows };
     let title = Span::styled(format!(" {} ", document.title), ui.theme.selected());
-    frame.render_widget(Clear, place);
+    // One empty column on each side keeps the box apart from the text it stands on.
+    frame.render_widget(Clear, Rect { x: place.x - 1, width: place.width + 2, ..place });
     let lines: Vec<_> = std::iter::once(Line::default()).chain(document.lines.iter().map(|row| line(ui, row))).collect();
     frame.render_widget(Paragraph::new(lines).block(Block::bordered().border_style(ui.theme.accent()).title(title)), place);
 }

@@ -117,10 +117,11 @@ fn progress(ui: &Ui, progress: Option<&Progress>, cells: u16) -> Line<'static> {
     let ratio = progress.total.filter(|total| *total > 0).map(|total| progress.done as f64 / total as f64);
     let mut spans = vec![Span::raw("   ")];
     if let Some(ratio) = ratio {
-        spans.extend(ui.gauge(ratio, (usize::from(cells) / 3).clamp(10, 40)));
+        spans.extend(ui.gauge(ratio, (usize::from(cells) / 4).clamp(10, 32)));
         spans.push(Span::raw(format!(" {:>3.0}%  ", ratio.clamp(0.0, 1.0) * 100.0)));
     }
-    spans.push(Span::styled(text, ui.theme.dim()));
+    let used: usize = spans.iter().map(Span::width).sum();
+    spans.push(Span::styled(crate::wizard::cut_end(&text, usize::from(cells).saturating_sub(used + 1)), ui.theme.dim()));
     Line::from(spans)
 }
 

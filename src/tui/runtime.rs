@@ -68,6 +68,16 @@ enum Incoming {
     Redraw,
 }
 
+impl From<Input> for Incoming {
+    fn from(input: Input) -> Self {
+        match input {
+            Input::Key(key) => Self::Msg(Msg::Key(key)),
+            Input::Suspend => Self::Suspend,
+            Input::Redraw => Self::Redraw,
+        }
+    }
+}
+
 /// Why the wizard could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -205,17 +215,12 @@ fn save_in_order(performer: Arc<dyn Performer>) -> Sender<(Effect, Reply)> {
 fn read_keys(queue: SyncSender<Incoming>) {
     thread::spawn(move || {
         while let Ok(event) = event::read() {
-            let input = match event {
-                Event::Key(key) => match translate(key) {
-                    Some(Input::Key(key)) => Incoming::Msg(Msg::Key(key)),
-                    Some(Input::Suspend) => Incoming::Suspend,
-                    Some(Input::Redraw) => Incoming::Redraw,
-                    None => continue,
-                },
-                Event::Resize(columns, rows) => Incoming::Msg(Msg::Resize(columns, rows)),
-                _ => continue,
+            let inputs = match event {
+                Event::Key(key) => translate(key).into_iter().map(Incoming::from).collect(),
+                Event::Resize(columns, rows) => vec![Incoming::Msg(Msg::Resize(columns, rows))],
+                _ => Vec::new(),
             };
-            if queue.send(input).is_err() {
+            if inputs.into_iter().any(|input| queue.send(input).is_err()) {
                 return;
             }
         }

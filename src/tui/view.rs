@@ -3,6 +3,7 @@
 use ratatui::{
     Frame,
     layout::Rect,
+    style::Style,
     text::{Line, Span},
 };
 
@@ -106,7 +107,7 @@ fn stepper(ui: &Ui) -> Line<'static> {
             } else if glyph == "·" {
                 ui.theme.dim()
             } else {
-                ratatui::style::Style::new()
+                Style::new()
             },
         ));
     }
@@ -122,34 +123,30 @@ fn notice(ui: &Ui, cells: u16) -> Line<'static> {
 
 /// The keys, printed from the keymap, and when the session was saved.
 fn footer(ui: &Ui, cells: u16) -> Line<'static> {
-    let (saved, style) = saved(ui);
-    let room = usize::from(cells).saturating_sub(width(&saved) + 2);
-    let bindings = keymap::bindings(ui.app.context()).iter().filter(|binding| !binding.label.is_empty());
     let mut spans = vec![Span::raw(" ")];
-    let mut used = 1;
-    for binding in bindings {
+    for binding in keymap::bindings(ui.app.context()).iter().filter(|binding| !binding.label.is_empty()) {
         let caps = if ui.app.settings.ascii { binding.caps.replace("↑↓", "Up/Dn") } else { binding.caps.to_owned() };
-        let label = ui.t(&format!("key.{}", binding.label));
-        let wide = width(&caps) + width(&label) + 3;
-        if used + wide > room + 2 {
-            break;
-        }
-        used += wide;
         spans.push(Span::styled(caps, ui.theme.accent()));
-        spans.push(Span::styled(format!(" {label}  "), ui.theme.dim()));
+        spans.push(Span::styled(format!(" {}  ", ui.t(&format!("key.{}", binding.label))), ui.theme.dim()));
     }
-    spans.push(Span::raw(" ".repeat(usize::from(cells).saturating_sub(used + width(&saved) + 1))));
-    spans.push(Span::styled(saved, style));
+    let room = usize::from(cells).saturating_sub(spans.iter().map(Span::width).sum::<usize>() + 1);
+    // The keys come first: with little room the save is told by its time alone, and then not at all.
+    let fitting = saved(ui).into_iter().find(|(text, _)| width(text) <= room);
+    if let Some((text, style)) = fitting {
+        spans.push(Span::raw(" ".repeat(room - width(&text))));
+        spans.push(Span::styled(text, style));
+    }
     Line::from(spans)
 }
 
-fn saved(ui: &Ui) -> (String, ratatui::style::Style) {
+/// When the session was saved, in its forms from long to short.
+fn saved(ui: &Ui) -> Vec<(String, Style)> {
     match &ui.app.saved {
-        None => (String::new(), ui.theme.dim()),
+        None => Vec::new(),
         Some(Ok(at)) => {
             let time = at.to_zoned_datetime(ui.app.settings.zone.clone()).strftime("%H:%M:%S").to_string();
-            (ui.app.tr("saved", &[("time", &time)]), ui.theme.dim())
+            vec![(ui.app.tr("saved", &[("time", &time)]), ui.theme.dim()), (time, ui.theme.dim())]
         }
-        Some(Err(_)) => (ui.t("not-saved"), ui.theme.error()),
+        Some(Err(_)) => vec![(ui.t("not-saved"), ui.theme.error()), ("✗".to_owned(), ui.theme.error())],
     }
 }

@@ -12,7 +12,7 @@ use super::theme::{Theme, spinner};
 use crate::{
     finding::Finding,
     text::{cut_middle, fit, width},
-    wizard::{App, log, log::LogBuffer, wrap},
+    wizard::{App, cut_end, log, log::LogBuffer, wrap},
 };
 
 /// Mark where the middle of a long value was cut out.
@@ -116,7 +116,7 @@ impl Ui<'_> {
     /// Returns the lines of a log in view, hits marked.
     pub fn log(&self, log: &LogBuffer, area: Rect) -> Vec<Line<'static>> {
         let cells = usize::from(area.width).saturating_sub(4);
-        log.window(usize::from(area.height)).map(|text| self.log_line(&take(text, cells), log.query())).collect()
+        log.window(usize::from(area.height)).map(|text| self.log_line(&cut_end(text, cells), log.query())).collect()
     }
 
     fn log_line(&self, text: &str, query: &str) -> Line<'static> {
@@ -130,22 +130,6 @@ impl Ui<'_> {
         spans.push(Span::raw(text[at..].to_owned()));
         Line::from(spans)
     }
-}
-
-/// Returns the first `cells` cells of a line; a mark says that there is more.
-fn take(text: &str, cells: usize) -> String {
-    if width(text) <= cells {
-        return text.to_owned();
-    }
-    let mut used = 0;
-    let kept: String = text
-        .chars()
-        .take_while(|c| {
-            used += width(c.encode_utf8(&mut [0; 4]));
-            used < cells
-        })
-        .collect();
-    kept + CUT
 }
 
 /// One column of a table.

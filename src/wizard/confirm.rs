@@ -3,7 +3,7 @@
 use super::{
     App,
     overlay::{Row, Tone},
-    wrap,
+    wrap::{cut_end, wrap},
 };
 use crate::plan::Action;
 
@@ -48,12 +48,9 @@ pub(super) fn diff_rows(diff: &str, cells: usize) -> Vec<Row> {
             [b'-', ..] => Tone::Removed,
             _ => Tone::Text,
         };
-        let text = wrap_hard(&crate::text::printable(line), cells.saturating_sub(2));
+        let text = cut_end(&crate::text::printable(line), cells.saturating_sub(2));
         Row::new(tone, format!("  {text}"))
     };
     diff.lines().map(row).collect()
 }
 
-fn wrap_hard(line: &str, cells: usize) -> String {
-    if crate::text::width(line) <= cells { line.to_owned() } else { crate::text::cut_middle(line, cells, "~") }
-}

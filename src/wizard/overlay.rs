@@ -53,7 +53,7 @@ pub struct Document {
 
 /// Returns the rows that are in view of a text that takes the body.
 pub fn height(app: &App) -> usize {
-    usize::from(app.size.1.saturating_sub(6)).max(1)
+    usize::from(app.size.1.saturating_sub(5)).max(1)
 }
 
 /// Returns the text in front, if there is any.
@@ -119,8 +119,11 @@ fn changes_rows(app: &App, changes: &[String], cells: usize) -> Vec<Row> {
 fn reboot_rows(app: &App, cells: usize) -> Vec<Row> {
     let why = app.session.reboot.as_ref().map(|reboot| app.settings.lang.text(&format!("reboot.{}", reboot.why), &[]));
     let mut rows: Vec<_> = why.iter().flat_map(|why| Row::wrapped(Tone::Text, why, cells)).collect();
-    let yes = if app.settings.simulated.is_some() { "reboot.yes-simulated" } else { "reboot.yes" };
-    rows.extend(paragraphs(app, &["reboot.text"], &[yes, "reboot.no"], cells));
+    let (text, yes) = match app.settings.simulated {
+        Some(_) => ("reboot.text-simulated", "reboot.yes-simulated"),
+        None => ("reboot.text", "reboot.yes"),
+    };
+    rows.extend(paragraphs(app, &[text], &[yes, "reboot.no"], cells));
     rows
 }
 

@@ -129,7 +129,7 @@ pub(super) fn ended(app: &mut App, outcome: Outcome, session: Session) {
     app.mark(app.run.step, done);
     if reboot {
         let boot_id = app.session.facts.host.boot_id.clone();
-        app.session.reboot.get_or_insert_with(|| PendingReboot { why: "driver-loaded".to_owned(), boot_id });
+        app.session.reboot.get_or_insert_with(|| PendingReboot { why: "reboot".to_owned(), boot_id });
         if app.dialog.is_none() {
             app.open(Dialog::AskReboot);
         }

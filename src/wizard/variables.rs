@@ -55,11 +55,12 @@ pub fn proposals<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<
             let Some(added) = line.strip_prefix('+') else { continue };
             match (added.split_once(':'), added.trim_start().strip_prefix("- "), &list_of) {
                 (_, Some(item), Some(name)) => {
+                    let item = unquoted(item.trim());
                     let value = found.entry(name.clone()).or_default();
                     *value = if value.is_empty() { format!("[{item}]") } else { format!("{}, {item}]", value.trim_end_matches(']')) };
                 }
                 (Some((name, value)), None, _) if is_name(name) => {
-                    found.insert(name.to_owned(), value.trim().to_owned());
+                    found.insert(name.to_owned(), unquoted(value.trim()).to_owned());
                     list_of = Some(name.to_owned());
                 }
                 _ => list_of = None,
@@ -67,6 +68,10 @@ pub fn proposals<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<
         }
     }
     found
+}
+
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
 fn is_name(text: &str) -> bool {
