@@ -143,7 +143,6 @@ const YAML_VALUES: &[&str] = &[
     "0000:18:00.0",
     "0x1F",
     "1e3",
-    ".inf",
     "v1.2.3",
     "a # b",
     "\n  - x\n  - y",
@@ -231,7 +230,7 @@ fn generated_inventories_read_as_ansible_reads_them() {
                 for (name, text) in &made.files {
                     place.write(&format!("inventory/{name}"), text);
                 }
-                compare(&ini);
+                compared.set(compared.get() + compare(&ini));
                 Ok(())
             });
     result.unwrap_or_else(|error| panic!("{error}"));
