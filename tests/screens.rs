@@ -231,10 +231,17 @@ fn ascii_has_nothing_else() {
 fn failures_are_screens_too() {
     let mut desk = Desk::english(SMALL);
     desk.probed().keys(&[Key::Enter]);
-    desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Err("The catalog has no driver for this card.".to_owned())));
+    desk.say(
+        |effect| matches!(effect, Effect::LoadTable { .. }),
+        Answer::Table(Err("The catalog has no driver for this card.".to_owned())),
+    );
     shot("80x24-2a-failed", &desk);
     let mut desk = Desk::english(SMALL);
-    desk.running().event(Event::Ended { id: "fetch-runfile".to_owned(), status: Status::Failed, evidence: vec!["curl: (6) Could not resolve host".to_owned()] });
+    desk.running().event(Event::Ended {
+        id: "fetch-runfile".to_owned(),
+        status: Status::Failed,
+        evidence: vec!["curl: (6) Could not resolve host".to_owned()],
+    });
     desk.ended(Outcome::Failed { id: "fetch-runfile".to_owned(), exit: Some(gpunode::host::Exit::Code(6)) });
     shot("80x24-2c-failed", &desk);
 }

@@ -53,4 +53,3 @@ pub(super) fn diff_rows(diff: &str, cells: usize) -> Vec<Row> {
     };
     diff.lines().map(row).collect()
 }
-

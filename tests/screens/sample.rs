@@ -94,7 +94,12 @@ pub fn facts() -> Facts {
         },
         findings: vec![
             Finding::new("driver-loaded", Severity::Error, "/proc/driver/nvidia/version", &[("version", "418.87.00")]),
-            Finding::new("no-kernel-headers", Severity::Warning, "/lib/modules/3.10.0-1160.2.2.el7.x86_64/build", &[("kernel", "3.10.0-1160.2.2.el7.x86_64")]),
+            Finding::new(
+                "no-kernel-headers",
+                Severity::Warning,
+                "/lib/modules/3.10.0-1160.2.2.el7.x86_64/build",
+                &[("kernel", "3.10.0-1160.2.2.el7.x86_64")],
+            ),
         ],
         unknown: BTreeMap::new(),
     }
@@ -149,7 +154,8 @@ pub fn table() -> DriverTable {
     ];
     drivers[2].recommended = true;
     drivers[2].reason = Some(Reason { id: "recommended-bundled", args: vec![("cuda", "11.0.3".to_owned())] });
-    drivers[3].reason = Some(Reason { id: "older-than-cuda-needs", args: vec![("cuda", "11.0".to_owned()), ("driver", "450.51.06".to_owned())] });
+    drivers[3].reason =
+        Some(Reason { id: "older-than-cuda-needs", args: vec![("cuda", "11.0".to_owned()), ("driver", "450.51.06".to_owned())] });
     DriverTable { drivers, cuda: vec![cuda("11.4.2", "470.57.02"), cuda("11.0.3", "450.51.06"), cuda("10.2.89", "440.33.01")] }
 }
 
@@ -252,10 +258,20 @@ pub fn preview() -> Preview {
             value: Some("384.111".into()),
             winner: place(group, 331, Level::GroupVars),
             shadowed: vec![Shadowed { file: PathBuf::from(role), line: 5, level: Level::RoleDefaults, value: "390.87".into() }],
-            ignored: vec![Ignored { file: PathBuf::from("/opt/kubespray/inventory/my-cluster/group_vars/k8s_cluster/gpu.yml"), line: 2, why: "wrong-folder-name".to_owned() }],
+            ignored: vec![Ignored {
+                file: PathBuf::from("/opt/kubespray/inventory/my-cluster/group_vars/k8s_cluster/gpu.yml"),
+                line: 2,
+                why: "wrong-folder-name".to_owned(),
+            }],
         },
     );
-    variables.push(Variable { name: "docker_storage_options".to_owned(), value: None, winner: None, shadowed: Vec::new(), ignored: Vec::new() });
+    variables.push(Variable {
+        name: "docker_storage_options".to_owned(),
+        value: None,
+        winner: None,
+        shadowed: Vec::new(),
+        ignored: Vec::new(),
+    });
     Preview {
         release: Some("v2.14.2".to_owned()),
         checkout: Some(PathBuf::from("/opt/kubespray")),
@@ -278,13 +294,23 @@ pub fn preview() -> Preview {
 }
 
 pub fn chain(running: bool) -> Vec<ChainRow> {
-    let row = |id: &str, title: &str, state, detail: &str| ChainRow { id: id.to_owned(), title: title.to_owned(), state, detail: detail.to_owned() };
+    let row = |id: &str, title: &str, state, detail: &str| ChainRow {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        state,
+        detail: detail.to_owned(),
+    };
     let later = if running { ChainState::Pass } else { ChainState::Pending };
     vec![
         row("daemonset", "DaemonSets", ChainState::Pass, "nvidia-driver-installer, nvidia-gpu-device-plugin: 1 wanted"),
         row("label", "Node label", ChainState::Pass, "nvidia.com/gpu=true"),
         row("taint", "Taint", ChainState::Pass, "nvidia.com/gpu:NoSchedule, tolerated"),
-        row("installer", "Installer pod", if running { ChainState::Pass } else { ChainState::Active }, "nvidia-driver-installer-588gl: Init:0/1"),
+        row(
+            "installer",
+            "Installer pod",
+            if running { ChainState::Pass } else { ChainState::Active },
+            "nvidia-driver-installer-588gl: Init:0/1",
+        ),
         row("plugin", "Device plugin", later, if running { "registered with the kubelet" } else { "" }),
         row("allocatable", "Allocatable", later, if running { "nvidia.com/gpu: 1" } else { "nvidia.com/gpu: 0" }),
         row("test-pod", "Test pod", later, if running { "nvidia-smi shows Tesla V100-PCIE-32GB" } else { "" }),
@@ -319,7 +345,9 @@ pub fn diagnosis() -> Diagnosis {
     Diagnosis {
         signature: "module-loaded".to_owned(),
         title: "A driver is loaded on the host already".to_owned(),
-        cause: "The kernel module nvidia is already loaded on the host: a driver of the host starts at boot, or something is using the card.".to_owned(),
+        cause:
+            "The kernel module nvidia is already loaded on the host: a driver of the host starts at boot, or something is using the card."
+                .to_owned(),
         evidence_line: "ERROR: An NVIDIA kernel module 'nvidia' appears to already be loaded in your kernel.".to_owned(),
         remedy: "Remove the host's driver in step 2, reboot, and come back here.".to_owned(),
         action: Some(RemedyAction::BackToDriver),
