@@ -1,4 +1,5 @@
 //! The wizard without a terminal: keys in; orders and screens out. No threads, no time, no machine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 #[path = "screens/sample.rs"]
 mod sample;
@@ -39,16 +40,16 @@ impl Desk {
     }
 
     fn keys(&mut self, keys: &[Key]) -> &mut Self {
-        keys.iter().for_each(|key| {
+        for key in keys {
             self.tell(Msg::Key(*key));
-        });
+        }
         self
     }
 
     fn type_in(&mut self, text: &str) -> &mut Self {
-        text.chars().for_each(|c| {
+        for c in text.chars() {
             self.tell(Msg::Key(Key::Char(c)));
-        });
+        }
         self
     }
 

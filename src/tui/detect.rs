@@ -10,7 +10,7 @@ use ratatui::{
 use super::widgets::{Column, Ui, columns, draw, first_row, is_wide, left, right, split_columns, split_rows};
 use crate::{
     facts::{CatalogMatch, Gpu, KernelModule, LedgerEntry, ModuleKind, Origin},
-    text::fit,
+    text::{fit, width},
     wizard::{
         Slot,
         detect::{Part, must_go},
@@ -139,11 +139,9 @@ fn loaded(ui: &Ui) -> String {
 fn ledger_row(ui: &Ui, entry: &LedgerEntry, selected: bool, cells: u16) -> Line<'static> {
     let focus = ui.app.detect.part == Part::Ledger;
     let go = if must_go(ui.app.answers.driver_owner, entry) { ui.t("detect.must-go") } else { String::new() };
-    let rest = usize::from(cells).saturating_sub(3 + 15 + 2 + 2 + 2 + 12);
-    let text = columns(
-        &[left(15), left(rest * 4 / 9), left(rest - rest * 4 / 9)],
-        &[origin(ui, entry.origin), entry.what.clone(), entry.r#where.clone()],
-    );
+    let rest = usize::from(cells).saturating_sub(3 + 15 + 2 + 2 + 2 + 1 + width(&ui.t("detect.must-go")));
+    let text =
+        columns(&[left(15), left(rest / 2), left(rest - rest / 2)], &[origin(ui, entry.origin), entry.what.clone(), entry.r#where.clone()]);
     let style = if selected && focus { ui.theme.selected() } else { Style::new() };
     Line::from(vec![ui.mark(selected && focus, focus), Span::styled(text, style), Span::styled(format!("  {go}"), ui.theme.error())])
 }

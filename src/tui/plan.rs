@@ -10,7 +10,7 @@ use ratatui::{
 use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
     plan::{Action, Step},
-    text::cut_middle,
+    text::{cut_middle, width},
     wizard::{
         Slot,
         driver::{chosen_toolkit, is_needed_by_pod},
@@ -62,13 +62,13 @@ fn list(ui: &Ui, actions: &[&Action], cells: u16, room: usize) -> Vec<Line<'stat
             (false, Some(_)) => ("[✗] ", ui.theme.error()),
             (false, None) => ("[✓] ", ui.theme.good()),
         };
-        let text = cut_middle(&action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(18), CUT);
+        let reboot = if action.needs_reboot { format!("  {}", ui.t("plan.reboot")) } else { String::new() };
+        let text = cut_middle(&action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(8 + width(&reboot)), CUT);
         let text_style = match (selected, action.skipped) {
             (true, _) => ui.theme.selected(),
             (false, true) => ui.theme.dim(),
             (false, false) => Style::new(),
         };
-        let reboot = if action.needs_reboot { format!("  {}", ui.t("plan.reboot")) } else { String::new() };
         lines.push(Line::from(vec![
             ui.mark(selected, true),
             Span::styled(mark, style),

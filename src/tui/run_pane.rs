@@ -10,7 +10,7 @@ use ratatui::{
 use super::widgets::{CUT, Ui, bytes, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
     engine::{Outcome, Progress},
-    text::cut_middle,
+    text::{cut_middle, width},
     wizard::run::{Row, RowState},
 };
 
@@ -54,7 +54,7 @@ fn action(ui: &Ui, row: &Row, cells: u16) -> Line<'static> {
         RowState::Waiting | RowState::LeftOut => ui.theme.dim(),
         RowState::Ended(_) => Style::new(),
     };
-    let text = cut_middle(&row.action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(24), CUT);
+    let text = cut_middle(&row.action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(8 + width(&word)), CUT);
     Line::from(vec![
         Span::styled(format!("   {glyph} "), style),
         Span::styled(text, text_style),

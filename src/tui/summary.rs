@@ -15,8 +15,6 @@ use crate::{
 /// Draws the summary.
 pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let (head, body) = split_rows(area, 2);
-    let done = Line::from(vec![Span::styled(" ✓ ", ui.theme.good()), Span::styled(ui.t("summary.title"), ui.theme.strong())]);
-    draw(frame, head, vec![done]);
     let room = usize::from(area.width).saturating_sub(6);
     let line = |fact: &SummaryFact| match fact {
         SummaryFact::Heading(text) => ui.rule(text, area.width, false),
@@ -33,5 +31,13 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     };
     let facts = summary(ui.app);
     let first = ui.app.scroll.min(facts.len().saturating_sub(usize::from(body.height)));
+    let more = facts.len().saturating_sub(first + usize::from(body.height));
+    let below = if more > 0 { format!(" · {}", ui.app.tr("more-below", &[("count", &more.to_string())])) } else { String::new() };
+    let done = Line::from(vec![
+        Span::styled(" ✓ ", ui.theme.good()),
+        Span::styled(ui.t("summary.title"), ui.theme.strong()),
+        Span::styled(below, ui.theme.dim()),
+    ]);
+    draw(frame, head, vec![done]);
     draw(frame, body, facts.iter().skip(first).map(line).collect());
 }

@@ -7,11 +7,11 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::widgets::{CUT, Ui, columns, draw, first_row, is_wide, left, split_columns, split_rows};
+use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
-    text::{cut_middle, width},
+    text::{fit, width},
     wizard::{
-        Slot,
+        Slot, cut_end,
         verify::{ChainState, Part},
         wrap,
     },
@@ -21,13 +21,21 @@ use crate::{
 pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let state = &ui.app.verify;
     if is_wide(area) {
-        let (main, side) = split_columns(area, area.width * 2 / 5);
+        // The log gets the 80 columns that nvidia-smi's table wants, once the chain has enough for its sentences.
+        let (main, side) = split_columns(area, area.width.saturating_sub(84).clamp(area.width * 2 / 5, area.width / 2));
         draw(frame, main, chain(ui, main.width, usize::from(main.height)));
         return right_side(ui, frame, side);
     }
-    let rows = if state.chain.is_empty() { 3 } else { state.chain.len().min(8) + 3 };
+    // With little room the chain gives way, but for its heading, to whatever is being read.
+    let rows = match (state.part, state.chain.is_empty()) {
+        (Part::Chain, true) => 3,
+        (Part::Chain, false) => state.chain.len().min(8) + 3,
+        (Part::Log | Part::TestPod, _) => 2,
+    };
     let (top, rest) = split_rows(area, rows);
-    draw(frame, top, chain(ui, top.width, usize::from(top.height)));
+    let mut lines = chain(ui, top.width, usize::from(top.height));
+    lines.truncate(rows - 1);
+    draw(frame, top, lines);
     right_side(ui, frame, rest);
 }
 
@@ -45,26 +53,29 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
         lines.push(ui.loading("verify.looking"));
         return lines;
     }
-    let titles = state.chain.iter().map(|row| width(&row.title)).max().unwrap_or(0).min(26);
+    let titles = state.chain.iter().map(|row| width(&row.title)).max().unwrap_or(0).min(usize::from(cells) * 3 / 5);
     let room = height.saturating_sub(3).max(1);
     let first = first_row(state.selected, state.chain.len(), room);
     for (index, row) in state.chain.iter().enumerate().skip(first).take(room) {
         let (glyph, style) = ui.theme.chain(row.state, app.ticks);
         let selected = index == state.selected;
-        let detail = cut_middle(&row.detail, usize::from(cells).saturating_sub(titles + 9), CUT);
+        let detail = cut_end(&row.detail, usize::from(cells).saturating_sub(titles + 8));
         let title_style = if selected && focus { ui.theme.selected() } else { Style::new() };
         lines.push(Line::from(vec![
             ui.mark(selected && focus, focus),
             Span::styled(format!("{glyph} "), style),
-            Span::styled(columns(&[left(titles)], &[&row.title]), title_style),
+            Span::styled(fit(&cut_end(&row.title, titles), titles, CUT), title_style),
             Span::styled(format!("  {detail}"), if row.state == ChainState::Fail { style } else { ui.theme.dim() }),
         ]));
     }
     if app.waits_for(Slot::Verify) {
         lines.push(ui.loading("verify.checking"));
-    } else if cells >= 60 && height > 12 {
-        lines.push(Line::default());
-        lines.extend(state.chain.get(state.selected).iter().flat_map(|row| ui.dim_wrapped(&row.detail, 5, cells)));
+    } else if let Some(row) = state.chain.get(state.selected) {
+        if height > 12 {
+            lines.push(Line::default());
+        }
+        let room = height.saturating_sub(lines.len() + 1);
+        lines.extend(ui.dim_wrapped(&row.detail, 5, cells).into_iter().take(room));
     }
     lines
 }
@@ -142,12 +153,16 @@ fn phases(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
 }
 
 fn test_pod(ui: &Ui, frame: &mut Frame, area: Rect) {
+    let state = &ui.app.verify;
+    let room = usize::from(area.height).saturating_sub(1);
+    let length = state.test.as_ref().and_then(|test| test.as_ref().ok()).map_or(0, Vec::len);
+    let first = state.test_top.min(length.saturating_sub(room));
     let mut lines = vec![ui.rule(&ui.t("verify.test-pod"), area.width, true)];
-    match &ui.app.verify.test {
+    match &state.test {
         _ if ui.app.waits_for(Slot::TestPod) => lines.push(ui.loading("verify.test-running")),
         None => lines.push(ui.dim(format!("   {}", ui.t("verify.test-none")))),
         Some(Err(error)) => lines.extend(ui.failure(error, area.width)),
-        Some(Ok(output)) => lines.extend(output.iter().map(|line| Line::raw(format!(" {}", crate::text::printable(line))))),
+        Some(Ok(output)) => lines.extend(output.iter().skip(first).map(|line| Line::raw(format!(" {}", crate::text::printable(line))))),
     }
     draw(frame, area, lines);
 }

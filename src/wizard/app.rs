@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     answers::{Answers, DriverOwner},
+    engine::Outcome,
     finding::Severity,
     i18n::Lang,
     plan::{Action, Plan, Step},
@@ -295,8 +296,12 @@ impl App {
             Screen::Detect => Context::Detect,
             Screen::Choice => Context::Choice,
             Screen::Plan => Context::Plan,
-            Screen::Run if self.run.outcome.is_none() => Context::Running,
-            Screen::Run => Context::RunOver,
+            Screen::Run => match self.run.outcome {
+                None => Context::Running,
+                Some(Outcome::Done) => Context::RunOver,
+                Some(Outcome::RebootNeeded) => Context::RebootDue,
+                Some(Outcome::Failed { .. } | Outcome::Cancelled) => Context::RunFailed,
+            },
             Screen::Variables => Context::Variables,
             Screen::Verify if self.verify.typing.is_some() => Context::Search,
             Screen::Verify => Context::Verify,

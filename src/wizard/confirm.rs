@@ -5,7 +5,7 @@ use super::{
     overlay::{Row, Tone},
     wrap::{cut_end, wrap},
 };
-use crate::plan::Action;
+use crate::{plan::Action, text::cut_middle};
 
 /// Returns the actions that will be done: not the ones left out.
 pub fn to_do<'a>(actions: impl IntoIterator<Item = &'a Action>) -> Vec<&'a Action> {
@@ -20,7 +20,7 @@ pub(super) fn rows(app: &App, actions: &[&Action], cells: usize) -> Vec<Row> {
             rows.push(Row::new(Tone::Text, ""));
         }
         let title = format!("{}. {}", index + 1, action.title(app.settings.lang));
-        rows.extend(Row::wrapped(Tone::Heading, &title, cells));
+        rows.push(Row::new(Tone::Heading, cut_middle(&title, cells, "…")));
         for command in &action.commands {
             rows.extend(command_rows(&command.to_string(), cells));
         }
@@ -48,7 +48,9 @@ pub(super) fn diff_rows(diff: &str, cells: usize) -> Vec<Row> {
             [b'-', ..] => Tone::Removed,
             _ => Tone::Text,
         };
-        let text = cut_end(&crate::text::printable(line), cells.saturating_sub(2));
+        let line = crate::text::printable(line);
+        // Of a file both ends matter, of a line of text its beginning.
+        let text = if tone == Tone::Dim { cut_middle(&line, cells - 2, "…") } else { cut_end(&line, cells - 2) };
         Row::new(tone, format!("  {text}"))
     };
     diff.lines().map(row).collect()

@@ -13,8 +13,12 @@ pub enum Context {
     Plan,
     /// Actions are running.
     Running,
-    /// A run has ended.
+    /// A run has ended well.
     RunOver,
+    /// A run has ended but for the reboot.
+    RebootDue,
+    /// A run has failed or was stopped.
+    RunFailed,
     /// Step 3.
     Variables,
     /// Step 4.
@@ -134,14 +138,10 @@ const PLAN: &[Binding] = &[
     QUIT,
 ];
 const RUNNING: &[Binding] = &[bind("c", &[(Key::Char('c'), Intent::Cancel)], "cancel"), bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
-const RUN_OVER: &[Binding] = &[
-    bind("Enter", ENTER, "go-on"),
-    bind("r", &[(Key::Char('r'), Intent::Retry)], "retry"),
-    bind("↑↓", UP_DOWN, "scroll"),
-    HELP,
-    BACK,
-    QUIT,
-];
+const RUN_OVER: &[Binding] = &[bind("Enter", ENTER, "go-on"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
+const REBOOT_DUE: &[Binding] = &[bind("Enter", ENTER, "reboot"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
+const RUN_FAILED: &[Binding] =
+    &[bind("", ENTER, ""), bind("r", &[(Key::Char('r'), Intent::Retry)], "retry"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
 const VARIABLES: &[Binding] = &[
     bind("Enter", ENTER, "review"),
     bind("↑↓", UP_DOWN, "look"),
@@ -195,6 +195,8 @@ pub fn bindings(context: Context) -> &'static [Binding] {
         Context::Plan => PLAN,
         Context::Running => RUNNING,
         Context::RunOver => RUN_OVER,
+        Context::RebootDue => REBOOT_DUE,
+        Context::RunFailed => RUN_FAILED,
         Context::Variables => VARIABLES,
         Context::Verify => VERIFY,
         Context::Search => SEARCH,
@@ -226,12 +228,14 @@ mod tests {
     use super::*;
     use crate::i18n::Lang;
 
-    const ALL: [Context; 16] = [
+    const ALL: [Context; 18] = [
         Context::Detect,
         Context::Choice,
         Context::Plan,
         Context::Running,
         Context::RunOver,
+        Context::RebootDue,
+        Context::RunFailed,
         Context::Variables,
         Context::Verify,
         Context::Search,

@@ -20,7 +20,7 @@ pub enum Fact {
 
 /// Returns the summary from top to bottom.
 pub fn summary(app: &App) -> Vec<Fact> {
-    [there(app), changed(app), proof(app), report(app)].concat()
+    [there(app), report(app), changed(app), proof(app)].concat()
 }
 
 fn there(app: &App) -> Vec<Fact> {
@@ -33,7 +33,6 @@ fn there(app: &App) -> Vec<Fact> {
     rows.push(value("driver", format!("{driver} · {owner}")));
     rows.push(value("toolkit", app.answers.cuda().map_or_else(|| app.t("cuda.none"), |version| format!("CUDA {version}"))));
     rows.push(value("host", format!("{} · {}", facts.host.os_name, facts.host.kernel)));
-    rows.push(Fact::Blank);
     rows
 }
 
@@ -55,7 +54,6 @@ fn proof(app: &App) -> Vec<Fact> {
     let mut rows = vec![Fact::Heading(app.t("summary.proof"))];
     let text = |title: &str, detail: &str| if detail.is_empty() { title.to_owned() } else { format!("{title}: {detail}") };
     rows.extend(app.verify.checks.iter().map(|row| Fact::State(row.state, text(&row.title, &row.detail))));
-    rows.push(Fact::Blank);
     rows
 }
 
@@ -65,5 +63,6 @@ fn report(app: &App) -> Vec<Fact> {
         Some(Err(error)) => app.tr("summary.no-report", &[("error", error)]),
         None => app.t("summary.writing"),
     };
-    vec![Fact::Value(app.t("summary.report"), text), Fact::Value(app.t("summary.session"), app.settings.session_path.display().to_string())]
+    let session = app.settings.session_path.display().to_string();
+    vec![Fact::Value(app.t("summary.report"), text), Fact::Value(app.t("summary.session"), session), Fact::Blank]
 }

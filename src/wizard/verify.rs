@@ -122,6 +122,8 @@ pub struct Verify {
     pub diagnosis: Option<Diagnosis>,
     /// What the test pod printed, or why it did not run.
     pub test: Option<Result<Vec<String>, String>>,
+    /// The first line in view of what the test pod printed.
+    pub test_top: usize,
     /// The last verdict, one row a check.
     pub checks: Vec<ChainRow>,
 }
@@ -208,6 +210,7 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
 fn run_test_pod(app: &mut App) {
     app.verify.part = Part::TestPod;
     app.verify.test = None;
+    app.verify.test_top = 0;
     app.order(Effect::RunTestPod { answers: Box::new(app.answers.clone()) });
 }
 
@@ -229,9 +232,17 @@ fn next_part(state: &mut Verify) {
 }
 
 fn scroll(state: &mut Verify, intent: Intent) {
-    if state.part == Part::Chain {
-        state.selected = update::moved(state.selected, intent, state.chain.len());
-        return;
+    match state.part {
+        Part::Chain => {
+            state.selected = update::moved(state.selected, intent, state.chain.len());
+            return;
+        }
+        Part::TestPod => {
+            let length = state.test.as_ref().and_then(|test| test.as_ref().ok()).map_or(0, Vec::len);
+            state.test_top = update::moved(state.test_top, intent, length);
+            return;
+        }
+        Part::Log => {}
     }
     match intent {
         Intent::Up => state.log.up(1),
