@@ -105,11 +105,11 @@ impl Plain<'_> {
 
     fn detect(&mut self) -> Result<(), Stop> {
         println!("{}", facts::report(&self.session.facts, self.lang));
-        self.go_on("plain.next")
+        self.go_on("plain.next", true)
     }
 
-    fn go_on(&self, question: &str) -> Result<(), Stop> {
-        if Confirm::new(&self.lang.text(question, &[])).with_default(true).prompt()? { Ok(()) } else { Err(Stop::Quit) }
+    fn go_on(&self, question: &str, default: bool) -> Result<(), Stop> {
+        if Confirm::new(&self.lang.text(question, &[])).with_default(default).prompt()? { Ok(()) } else { Err(Stop::Quit) }
     }
 
     fn driver(&mut self) -> Result<(), Stop> {
@@ -125,12 +125,14 @@ impl Plain<'_> {
         let owners = [DriverOwner::InstallerPod, DriverOwner::Host, DriverOwner::Operator];
         let names = ["installer-pod", "host", "operator"].map(|name| self.lang.text(&format!("plain.owner.{name}"), &[]));
         let chosen = Select::new(&self.lang.text("plain.owner", &[]), names.to_vec()).raw_prompt()?;
-        let mut answers = Answers::new(owners[chosen.index.min(2)]);
+        let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        answers.driver_owner = owners[chosen.index.min(2)];
         let host = &self.workspace.host;
         let table = steps::driver_table(host, &self.session.facts, &answers, None)?;
         let mut toolkits: Vec<String> = table.cuda.iter().filter(|row| row.fits).map(|row| row.version.to_string()).collect();
         toolkits.push("none".to_owned());
-        let cuda = Select::new(&self.lang.text("plain.cuda", &[]), toolkits).prompt()?;
+        let wanted = answers.cuda().and_then(|version| toolkits.iter().position(|name| name == version.as_str()));
+        let cuda = Select::new(&self.lang.text("plain.cuda", &[]), toolkits).with_starting_cursor(wanted.unwrap_or(0)).prompt()?;
         answers.cuda_version = CudaChoice::try_from(cuda).ok();
         let table = steps::driver_table(host, &self.session.facts, &answers, answers.cuda())?;
         let shown = table.shown(false);
@@ -166,7 +168,13 @@ impl Plain<'_> {
             self.session.replan(step, actions);
         }
         self.session.plan.of(step).for_each(|action| self.show(action));
-        self.go_on("plain.run")?;
+        // What changes the machine is never one careless Enter away.
+        self.go_on("plain.run", false)?;
+        self.execute(step)
+    }
+
+    /// Runs what was confirmed, or the rest of it.
+    fn execute(&mut self, step: Step) -> Result<(), Stop> {
         let cancel = Cancel::default();
         crate::signals::cancel_on_signal(&cancel)?;
         let lang = self.lang;
@@ -205,7 +213,7 @@ impl Plain<'_> {
             return Err(Stop::Reboot);
         }
         self.session.facts = facts::probe(&self.workspace.host);
-        self.run_step(step)
+        self.execute(step)
     }
 }
 

@@ -172,3 +172,33 @@ fn korean_and_the_linux_console_are_both_served() {
     screen.wait("must go");
     assert!(screen.screen().is_ascii(), "{}", screen.screen());
 }
+
+#[test]
+fn plain_prompts_ask_the_same_questions() {
+    let place = Place::new();
+    let mut screen = Terminal::start(&place.command(["--demo", "--plain", "--speed", "0"]), 100, 40, "vt100");
+    screen.wait("Go on to the driver?");
+    screen.keys(ENTER);
+    screen.wait("Who puts the driver on this node?");
+    screen.keys(ENTER);
+    screen.wait("Which CUDA toolkit");
+    screen.wait("11.0.3");
+    screen.keys(ENTER);
+    screen.wait("Which driver?");
+    screen.wait("450.51.06");
+    screen.keys(ENTER);
+    screen.wait("Do this now?");
+    screen.keys("y\r");
+    screen.wait("Reboot now?");
+    screen.keys("y\r");
+    screen.wait("== 3 Variables ==");
+    screen.wait("Do this now?");
+    screen.keys("y\r");
+    screen.wait("== 4 Verify ==");
+    screen.wait("Do this now?");
+    screen.keys("y\r");
+    assert_eq!(screen.end(), 0);
+    let report = place.run(["--demo", "report", "--format", "json"]).demand(0).json();
+    let done: Vec<_> = report["actions"].as_array().unwrap().iter().map(|action| action["id"].as_str().unwrap()).collect();
+    assert!(done.contains(&"test-pod") && done.contains(&"reboot"), "{done:?}");
+}
