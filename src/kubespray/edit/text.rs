@@ -14,7 +14,7 @@ pub fn replacement(text: &str, entry: &Entry, value: &Value) -> Option<String> {
     if let (NodeKind::List(nodes), Value::Array(items), false) = (&old.kind, value, is_flow)
         && !items.is_empty()
     {
-        return block_list(text, old, end, nodes, items);
+        return block_list(text, end, nodes, items);
     }
     let is_collection = !matches!(old.kind, NodeKind::Scalar(_));
     if is_collection && region.contains('#') {
@@ -33,9 +33,11 @@ pub fn replacement(text: &str, entry: &Entry, value: &Value) -> Option<String> {
 }
 
 /// Changes a list with one item a line. New items behind the old ones leave the old lines as they are, with their comments.
-fn block_list(text: &str, old: &Node, end: usize, nodes: &[Node], items: &[Value]) -> Option<String> {
-    let line_start = text[..old.start].rfind('\n').map_or(0, |at| at + 1);
-    let indent = &text[line_start..old.start];
+fn block_list(text: &str, end: usize, nodes: &[Node], items: &[Value]) -> Option<String> {
+    // The parser starts a list that is not indented behind its first dash, so the line of the first item is looked at.
+    let line_start = text[..nodes.first()?.start].rfind('\n').map_or(0, |at| at + 1);
+    let indent_end = line_start + text[line_start..].find('-')?;
+    let indent = &text[line_start..indent_end];
     if !indent.trim().is_empty() {
         return None;
     }
@@ -47,7 +49,7 @@ fn block_list(text: &str, old: &Node, end: usize, nodes: &[Node], items: &[Value
         let lines: String = write::items(added, indent).iter().map(|line| format!("{newline}{line}")).collect();
         return Some(format!("{}{lines}{}", &text[..line_end], &text[line_end..]));
     }
-    if text[old.start..end].contains('#') {
+    if text[line_start..end].contains('#') {
         return None;
     }
     let lines = write::items(items, indent).join(newline);
