@@ -1,5 +1,7 @@
 //! Step 3 on the real inventories of eight releases: preview, verdict, findings, edits and commands.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may stop a test")]
+
 #[path = "support/kubespray.rs"]
 mod support;
 
@@ -29,16 +31,25 @@ fn has(preview: &Preview, id: &str) -> bool {
 
 /// The folder of group variables that the release's own inventories use.
 fn cluster_vars(release: &str) -> &'static str {
-    if matches!(release, "v2.12.10" | "v2.14.2") { "group_vars/k8s-cluster/k8s-cluster.yml" } else { "group_vars/k8s_cluster/k8s-cluster.yml" }
+    if matches!(release, "v2.12.10" | "v2.14.2") {
+        "group_vars/k8s-cluster/k8s-cluster.yml"
+    } else {
+        "group_vars/k8s_cluster/k8s-cluster.yml"
+    }
 }
 
 fn one_node(release: &str) -> Checkout {
-    Checkout::with_inventory(release, match cluster_vars(release) {
-        "group_vars/k8s-cluster/k8s-cluster.yml" => {
-            "node1 ansible_connection=local\n[kube-master]\nnode1\n[etcd]\nnode1\n[kube-node]\nnode1\n[k8s-cluster:children]\nkube-node\nkube-master\n"
-        }
-        _ => "node1 ansible_connection=local\n[kube_control_plane]\nnode1\n[etcd]\nnode1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_node\nkube_control_plane\n",
-    })
+    Checkout::with_inventory(
+        release,
+        match cluster_vars(release) {
+            "group_vars/k8s-cluster/k8s-cluster.yml" => {
+                "node1 ansible_connection=local\n[kube-master]\nnode1\n[etcd]\nnode1\n[kube-node]\nnode1\n[k8s-cluster:children]\nkube-node\nkube-master\n"
+            }
+            _ => {
+                "node1 ansible_connection=local\n[kube_control_plane]\nnode1\n[etcd]\nnode1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_node\nkube_control_plane\n"
+            }
+        },
+    )
 }
 
 #[test]
@@ -103,7 +114,8 @@ fn without_a_checkout_the_built_in_data_answers() {
 #[test]
 fn built_in_defaults_equal_the_roles_own() {
     for release in RELEASES {
-        let request = gpunode::kubespray::PreviewRequest { hostname: "n".to_owned(), release: Some(release.to_owned()), ..Default::default() };
+        let request =
+            gpunode::kubespray::PreviewRequest { hostname: "n".to_owned(), release: Some(release.to_owned()), ..Default::default() };
         let empty = tempfile::tempdir().unwrap();
         let built_in = preview(&gpunode::host::local::LocalFiles::new(empty.path()), &request).unwrap();
         let mut request = request;
@@ -160,8 +172,17 @@ fn verdicts_are_those_that_the_real_roles_showed() {
 }
 
 #[test]
+fn what_would_work_says_that_it_is_switched_off() {
+    let preview = look(&one_node("v2.14.2"), "centos-7");
+    assert_eq!((preview.capability.verdict, preview.capability.reason.as_str()), (Verdict::Works, "works-once-on"));
+}
+
+#[test]
 fn the_verdict_is_unknown_where_the_control_plane_is_another_machine() {
-    let checkout = Checkout::with_inventory("v2.16.0", "[kube_control_plane]\ncp1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_control_plane\nkube_node\n");
+    let checkout = Checkout::with_inventory(
+        "v2.16.0",
+        "[kube_control_plane]\ncp1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_control_plane\nkube_node\n",
+    );
     let preview = preview(&files(), &checkout.request()).unwrap();
     assert_eq!((preview.capability.verdict, preview.first_control_plane.as_deref()), (Verdict::Unknown, Some("cp1")));
     assert_eq!(preview.inventory_host.as_deref(), Some("node1"));
@@ -218,7 +239,10 @@ fn the_winner_and_all_that_it_beats_are_shown() {
 
 #[test]
 fn values_for_the_node_alone_do_not_reach_a_role_that_runs_elsewhere() {
-    let checkout = Checkout::with_inventory("v2.16.0", "[kube_control_plane]\ncp1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_control_plane\nkube_node\n");
+    let checkout = Checkout::with_inventory(
+        "v2.16.0",
+        "[kube_control_plane]\ncp1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_control_plane\nkube_node\n",
+    );
     checkout.add("host_vars/node1.yml", "nvidia_driver_version: \"3\"\nnvidia_accelerator_enabled: true\n");
     let preview = look(&checkout, "centos-7");
     let version = preview.variable("nvidia_driver_version").unwrap();
@@ -278,6 +302,13 @@ fn the_cluster_group_that_kubespray_makes_itself_counts() {
 }
 
 #[test]
+fn before_v2_27_the_cluster_group_must_be_there() {
+    let text = "[kube_control_plane]\nnode1\n[kube_node]\nnode1\n";
+    let preview = look(&Checkout::with_inventory("v2.26.1", text), "ubuntu-22.04");
+    assert!(has(&preview, "no-cluster-group") && !has(&preview, "implicit-cluster-group"));
+}
+
+#[test]
 fn an_inventory_that_ansible_drops_is_named_with_its_line() {
     let preview = look(&Checkout::of("v2.14.2", "local/hosts.ini"), "centos-7");
     let finding = preview.findings.iter().find(|finding| finding.id == "inventory-refused").unwrap();
@@ -289,7 +320,9 @@ fn an_inventory_that_ansible_drops_is_named_with_its_line() {
 fn this_machine_is_found_by_name_address_and_by_being_the_only_one() {
     let inventory = "[all]\nfirst ansible_host=node1.example.com\nsecond ansible_host=10.0.0.2\n[kube_control_plane]\nfirst\n[kube_node]\nfirst\nsecond\n[k8s_cluster:children]\nkube_node\nkube_control_plane\n";
     let checkout = Checkout::with_inventory("v2.16.0", inventory);
-    for (hostname, found) in [("second", Some("second")), ("second.example.com", Some("second")), ("node1.example.com", Some("first")), ("other", None)] {
+    for (hostname, found) in
+        [("second", Some("second")), ("second.example.com", Some("second")), ("node1.example.com", Some("first")), ("other", None)]
+    {
         let mut request = checkout.request();
         request.hostname = hostname.to_owned();
         assert_eq!(preview(&files(), &request).unwrap().inventory_host.as_deref(), found, "{hostname}");
@@ -335,16 +368,21 @@ fn the_diff_of_the_seeds_release_is_the_seeds_change() {
     let checkout = one_node("v2.14.2");
     let preview = look(&checkout, "centos-7");
     let edits = edit::propose(&files(), &preview, &values::proposed(&preview, &seed_answers())).unwrap();
-    let added: Vec<String> =
-        edits.iter().flat_map(|edit| edit.diff().lines().skip(2).filter(|line| line.starts_with('+')).map(str::to_owned).collect::<Vec<_>>()).collect();
-    assert_eq!(added, [
-        "+nvidia_accelerator_enabled: true",
-        "+nvidia_gpu_nodes:",
-        "+  - \"node1\"",
-        "+nvidia_driver_version: \"450.51.06\"",
-        "+nvidia_gpu_flavor: \"tesla\"",
-        "+docker_storage_options: \"-s overlay2\"",
-    ]);
+    let added: Vec<String> = edits
+        .iter()
+        .flat_map(|edit| edit.diff().lines().skip(2).filter(|line| line.starts_with('+')).map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(
+        added,
+        [
+            "+nvidia_accelerator_enabled: true",
+            "+nvidia_gpu_nodes:",
+            "+  - \"node1\"",
+            "+nvidia_driver_version: \"450.51.06\"",
+            "+nvidia_gpu_flavor: \"tesla\"",
+            "+docker_storage_options: \"-s overlay2\"",
+        ]
+    );
     assert!(edits[0].path.ends_with(cluster_vars("v2.14.2")) && edits[1].path.ends_with("group_vars/all/docker.yml"));
 }
 
@@ -360,11 +398,17 @@ fn an_active_definition_is_changed_where_it_stands() {
 
 #[test]
 fn what_cannot_be_edited_comes_with_the_manual_edit() {
-    let checkout = Checkout::with_inventory("v2.16.0", "[kube_control_plane]\nnode1\n[kube_node]\nnode1\n[all:vars]\nnvidia_driver_version=1\n");
+    let checkout =
+        Checkout::with_inventory("v2.16.0", "[kube_control_plane]\nnode1\n[kube_node]\nnode1\n[all:vars]\nnvidia_driver_version=1\n");
     let preview = look(&checkout, "centos-7");
     let error = edit::propose(&files(), &preview, &[edit::Change::new("nvidia_driver_version", "450.51.06")]).unwrap_err();
-    assert!(error.to_string().contains("at line 6") && error.hint().contains("nvidia_driver_version: \"450.51.06\""), "{error} {}", error.hint());
-    let error = edit::propose(&files(), &look(&one_node("v2.31.0"), "ubuntu-22.04"), &[edit::Change::new("docker_storage_options", "-s overlay2")]);
+    assert!(
+        error.to_string().contains("at line 6") && error.hint().contains("nvidia_driver_version: \"450.51.06\""),
+        "{error} {}",
+        error.hint()
+    );
+    let error =
+        edit::propose(&files(), &look(&one_node("v2.31.0"), "ubuntu-22.04"), &[edit::Change::new("docker_storage_options", "-s overlay2")]);
     assert!(error.unwrap_err().to_string().contains("containerd"));
 }
 
@@ -384,9 +428,19 @@ fn another_owner_switches_the_role_off_and_names_no_image() {
 fn commands_fit_the_release() {
     let inventory = |old: bool| {
         let text = "[kube_control_plane]\ncp1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_control_plane\nkube_node\n";
-        if old { text.replace("kube_control_plane", "kube-master").replace("kube_node", "kube-node").replace("k8s_cluster", "k8s-cluster") } else { text.to_owned() }
+        if old {
+            text.replace("kube_control_plane", "kube-master").replace("kube_node", "kube-node").replace("k8s_cluster", "k8s-cluster")
+        } else {
+            text.to_owned()
+        }
     };
-    for (release, facts) in [("v2.12.10", None), ("v2.14.2", Some("facts.yml")), ("v2.18.2", Some("facts.yml")), ("v2.22.2", Some("playbooks/facts.yml")), ("v2.31.0", Some("playbooks/facts.yml"))] {
+    for (release, facts) in [
+        ("v2.12.10", None),
+        ("v2.14.2", Some("facts.yml")),
+        ("v2.18.2", Some("facts.yml")),
+        ("v2.22.2", Some("playbooks/facts.yml")),
+        ("v2.31.0", Some("playbooks/facts.yml")),
+    ] {
         let checkout = Checkout::with_inventory(release, &inventory(release < "v2.16"));
         let commands = playbook::commands(&look(&checkout, "centos-7"), &seed_answers());
         let mut argv: Vec<Vec<String>> = commands.iter().map(gpunode::host::Command::argv).collect();

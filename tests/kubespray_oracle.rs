@@ -2,11 +2,13 @@
 //!
 //! Ansible is looked for in the folder `GPUNODE_ANSIBLE_BIN`, then in `target/venv/bin`, then in PATH; without it these tests fail.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may stop a test")]
+
 #[path = "support/kubespray.rs"]
 mod support;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -105,7 +107,11 @@ fn every_variable_of_every_real_inventory_is_equal() {
 #[test]
 fn after_an_edit_ansible_sees_the_new_values_and_the_old_bytes_come_back() {
     for release in RELEASES {
-        let groups = if release < "v2.16" { ["kube-master", "kube-node", "k8s-cluster"] } else { ["kube_control_plane", "kube_node", "k8s_cluster"] };
+        let groups = if release < "v2.16" {
+            ["kube-master", "kube-node", "k8s-cluster"]
+        } else {
+            ["kube_control_plane", "kube_node", "k8s_cluster"]
+        };
         let [control_plane, node, cluster] = groups;
         let text = format!("[{control_plane}]\nnode1\n[{node}]\nnode1\n[{cluster}:children]\n{control_plane}\n{node}\n");
         let checkout = Checkout::with_inventory(release, &text);
@@ -142,15 +148,66 @@ const NAMES: [&str; 5] = ["nvidia_driver_version", "nvidia_gpu_nodes", "nvidia_a
 
 /// Values as people write them in an INI inventory, and a few that no one should.
 const INI_VALUES: [&str; 24] = [
-    "450.80", "450.51.06", "True", "true", "None", "0644", "0o17", "1_000", "1e3", "-5", "['node1', \"b\"]", "[node1]", "{'a': [1, (2,)]}", "'quoted'",
-    "-s", "12:30", "a=b", "0x1f", "1.", "(1)", "'a' 'b'", "http://h/p", "{{ x }}", "\"\"",
+    "450.80",
+    "450.51.06",
+    "True",
+    "true",
+    "None",
+    "0644",
+    "0o17",
+    "1_000",
+    "1e3",
+    "-5",
+    "['node1', \"b\"]",
+    "[node1]",
+    "{'a': [1, (2,)]}",
+    "'quoted'",
+    "-s",
+    "12:30",
+    "a=b",
+    "0x1f",
+    "1.",
+    "(1)",
+    "'a' 'b'",
+    "http://h/p",
+    "{{ x }}",
+    "\"\"",
 ];
 
 /// Values as people write them in YAML.
 const YAML_VALUES: [&str; 32] = [
-    "450.80", "450.51.06", "\"450.80\"", "yes", "Off", "'yes'", "", "~", "0644", "0o17", "1_000", "1e3", "1.5e+3", "[node1, 'b', 12:30]", "{a: 1, yes: no}",
-    "12:30:45", "0000:18:00.0", "52:54:00:12:34:56", "2020-07-08", "=", "-s overlay2", "a # c", "'it''s'", "\"tab\\tx\\u00e9\"", "\"{{a}}x\"", "0x1F", "0b11",
-    ".5", "\n  - one\n  - two # c\n  -", "\n  k: v\n  l: [1]", "|\n  line\n  two", ">-\n  folded\n  text",
+    "450.80",
+    "450.51.06",
+    "\"450.80\"",
+    "yes",
+    "Off",
+    "'yes'",
+    "",
+    "~",
+    "0644",
+    "0o17",
+    "1_000",
+    "1e3",
+    "1.5e+3",
+    "[node1, 'b', 12:30]",
+    "{a: 1, yes: no}",
+    "12:30:45",
+    "0000:18:00.0",
+    "52:54:00:12:34:56",
+    "2020-07-08",
+    "=",
+    "-s overlay2",
+    "a # c",
+    "'it''s'",
+    "\"tab\\tx\\u00e9\"",
+    "\"{{a}}x\"",
+    "0x1F",
+    "0b11",
+    ".5",
+    "\n  - one\n  - two # c\n  -",
+    "\n  k: v\n  l: [1]",
+    "|\n  line\n  two",
+    ">-\n  folded\n  text",
 ];
 
 #[derive(Debug, Clone)]
@@ -166,22 +223,38 @@ struct Plan {
 
 fn plan() -> impl Strategy<Value = Plan> {
     let group = 0..GROUPS.len();
-    let hosts = prop::collection::vec((group.clone(), select(vec!["node1", "node2", "gpu[01:03]", "r[a:b]-n[1:3:2]", "other.example.com"])), 1..7);
+    let hosts =
+        prop::collection::vec((group.clone(), select(vec!["node1", "node2", "gpu[01:03]", "r[a:b]-n[1:3:2]", "other.example.com"])), 1..7);
     let children = prop::collection::vec((group.clone(), group.clone()), 0..6);
     let host_vars = prop::collection::vec((0..INI_VALUES.len(), select(NAMES.to_vec())), 0..4);
     let group_vars = prop::collection::vec((group.clone(), 0..NAMES.len(), 0..YAML_VALUES.len()), 0..6);
     let priorities = prop::collection::vec((group, -2i64..20), 0..3);
     let place = select(vec![
-        "group_vars/{}", "group_vars/{}.yml", "group_vars/{}.yaml", "group_vars/{}/a.yml", "group_vars/{}/sub/c.yaml", "group_vars/{}/b", "group_vars/all.yml",
-        "group_vars/all/x.yml", "group_vars/{}/n.txt", "group_vars/{}/.hidden.yml", "host_vars/node1.yml", "host_vars/node2/v", "host_vars/gpu01.yaml",
-        "playbooks/group_vars/{}.yml", "playbooks/group_vars/all/p.yml", "playbooks/host_vars/node1.yml",
+        "group_vars/{}",
+        "group_vars/{}.yml",
+        "group_vars/{}.yaml",
+        "group_vars/{}/a.yml",
+        "group_vars/{}/sub/c.yaml",
+        "group_vars/{}/b",
+        "group_vars/all.yml",
+        "group_vars/all/x.yml",
+        "group_vars/{}/n.txt",
+        "group_vars/{}/.hidden.yml",
+        "host_vars/node1.yml",
+        "host_vars/node2/v",
+        "host_vars/gpu01.yaml",
+        "playbooks/group_vars/{}.yml",
+        "playbooks/group_vars/all/p.yml",
+        "playbooks/host_vars/node1.yml",
     ]);
     let files = prop::collection::vec((0..GROUPS.len(), place, 0..NAMES.len(), 0..YAML_VALUES.len()), 0..9);
-    (any::<bool>(), hosts, children, host_vars, group_vars, priorities, files).prop_map(|(yaml, hosts, children, host_vars, group_vars, priorities, files)| {
-        // Only from a lower to a higher group, so that there is no circle.
-        let children = children.into_iter().filter(|(parent, child)| parent < child).collect();
-        Plan { yaml, hosts, children, host_vars, group_vars, priorities, files }
-    })
+    (any::<bool>(), hosts, children, host_vars, group_vars, priorities, files).prop_map(
+        |(yaml, hosts, children, host_vars, group_vars, priorities, files)| {
+            // Only from a lower to a higher group, so that there is no circle.
+            let children = children.into_iter().filter(|(parent, child)| parent < child).collect();
+            Plan { yaml, hosts, children, host_vars, group_vars, priorities, files }
+        },
+    )
 }
 
 impl Plan {
@@ -213,7 +286,8 @@ impl Plan {
             1 if !value.contains('\'') => format!("'{value}'"),
             _ => value.replace(' ', ""),
         };
-        self.host_vars.iter().map(|(value, name)| format!(" {name}={}", quote(INI_VALUES[*value]))).collect()
+        let words: Vec<String> = self.host_vars.iter().map(|(value, name)| format!(" {name}={}", quote(INI_VALUES[*value]))).collect();
+        words.concat()
     }
 
     fn yaml(&self) -> String {
@@ -228,11 +302,15 @@ impl Plan {
             }
             vars.extend(priorities.get(&index).map(|priority| ("ansible_group_priority", priority.to_string())));
             section(&mut out, "vars", vars.iter().map(|(name, value)| format!("{name}: {value}")));
-            let hosts: BTreeMap<_, _> = self.hosts.iter().enumerate().filter(|(_, (group, _))| *group == index).map(|(at, (_, hosts))| (*hosts, at)).collect();
-            let values = |at: usize| self.host_vars.iter().take(1).map(move |(value, name)| format!("\n          {name}: {}", YAML_VALUES[(value + at) % 24]));
+            let hosts: BTreeMap<_, _> =
+                self.hosts.iter().enumerate().filter(|(_, (group, _))| *group == index).map(|(at, (_, hosts))| (*hosts, at)).collect();
+            let values = |at: usize| {
+                self.host_vars.iter().take(1).map(move |(value, name)| format!("\n          {name}: {}", YAML_VALUES[(value + at) % 24]))
+            };
             section(&mut out, "hosts", hosts.iter().map(|(hosts, at)| format!("{}: {}", json!(hosts), values(*at).collect::<String>())));
-            let children: BTreeMap<_, _> = self.children.iter().filter(|(parent, _)| *parent == index).map(|(_, child)| (GROUPS[*child], ())).collect();
-            section(&mut out, "children", children.keys().map(|child| format!("{child}:")));
+            let children: BTreeSet<_> =
+                self.children.iter().filter(|(parent, _)| *parent == index).map(|(_, child)| GROUPS[*child]).collect();
+            section(&mut out, "children", children.iter().map(|child| format!("{child}:")));
         }
         out
     }
@@ -241,7 +319,7 @@ impl Plan {
 fn section(out: &mut String, name: &str, lines: impl Iterator<Item = String>) {
     let lines: Vec<String> = lines.map(|line| format!("        {line}\n")).collect();
     if !lines.is_empty() {
-        *out += &format!("      {name}:\n{}", lines.concat());
+        *out = format!("{out}      {name}:\n{}", lines.concat());
     }
 }
 

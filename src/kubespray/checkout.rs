@@ -180,7 +180,7 @@ fn traces(files: &dyn Files, path: &Path) -> Option<Release> {
         ("roles/kubernetes/node-label", 12),
     ];
     let has = |name: &str| files.exists(path.join(name));
-    let mut minor = TRACES.iter().find(|(name, _)| has(name)).map(|(_, minor)| *minor).unwrap_or(0);
+    let mut minor = TRACES.iter().find(|(name, _)| has(name)).map_or(0, |(_, minor)| *minor);
     let role = path.join(GPU_ROLE);
     let defaults = files.read_text(role.join("defaults/main.yml")).unwrap_or_default();
     if defaults.contains("registry.k8s.io") {

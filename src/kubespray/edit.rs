@@ -52,13 +52,12 @@ pub fn propose(files: &dyn Files, preview: &Preview, changes: &[Change]) -> Resu
     let mut edits: Vec<FileEdit> = Vec::new();
     for change in changes {
         let path = target(preview, change)?;
-        let index = match edits.iter().position(|edit| edit.path == path) {
-            Some(index) => index,
-            None => {
-                let text = read(files, &path)?;
-                edits.push(FileEdit { path, before: text.clone(), after: text });
-                edits.len() - 1
-            }
+        let index = if let Some(index) = edits.iter().position(|edit| edit.path == path) {
+            index
+        } else {
+            let text = read(files, &path)?;
+            edits.push(FileEdit { path, before: text.clone(), after: text });
+            edits.len() - 1
         };
         let edit = &mut edits[index];
         edit.after = set(&edit.after, change).map_err(|why| by_hand(&edit.path, change, &why))?;

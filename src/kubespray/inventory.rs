@@ -167,7 +167,9 @@ impl Inventory {
     fn adopt(&mut self, group: &str, sources: &[&str]) {
         let hosts: Vec<String> = sources.iter().flat_map(|source| self.hosts_of(source)).map(str::to_owned).collect();
         self.add_group(group);
-        hosts.iter().for_each(|host| self.add_host(host, group));
+        for host in &hosts {
+            self.add_host(host, group);
+        }
     }
 
     /// Adds a host that does not exist yet as a member of `group`: the node that is going to be added.

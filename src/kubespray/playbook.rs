@@ -10,7 +10,7 @@ use super::Preview;
 use crate::{answers::Answers, host::Command};
 
 /// Reading all roles of a checkout takes ansible a while, on a slow disk more than a minute.
-const LIST_TASKS_DEADLINE: Duration = Duration::from_secs(300);
+const LIST_TASKS_DEADLINE: Duration = Duration::from_mins(5);
 
 /// Returns the commands that bring this node into the cluster and deploy the GPU role, in order.
 ///

@@ -334,7 +334,7 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..9 {
             let refs = vec![format!("*a{}", level - 1); 10].join(", ");
-            text += &format!("a{level}: &a{level} [{refs}]\n");
+            text = format!("{text}a{level}: &a{level} [{refs}]\n");
         }
         assert!(parse(&text).is_err());
     }

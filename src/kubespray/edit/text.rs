@@ -46,8 +46,8 @@ fn block_list(text: &str, end: usize, nodes: &[Node], items: &[Value]) -> Option
     if let Some(added) = items.strip_prefix(known.as_slice()) {
         let line_end = text[end..].find('\n').map_or(text.len(), |at| end + at);
         let line_end = text[..line_end].trim_end_matches('\r').len();
-        let lines: String = write::items(added, indent).iter().map(|line| format!("{newline}{line}")).collect();
-        return Some(format!("{}{lines}{}", &text[..line_end], &text[line_end..]));
+        let lines = write::items(added, indent).join(newline);
+        return Some(format!("{}{newline}{lines}{}", &text[..line_end], &text[line_end..]));
     }
     if text[line_start..end].contains('#') {
         return None;
