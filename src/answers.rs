@@ -51,6 +51,9 @@ pub struct Answers {
     /// The image of the test pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_image: Option<String>,
+    /// Actions to leave out, by their ids in `gpunode plan`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leave_out: Vec<String>,
     /// Whether to remove the GPU taint at the end.
     #[serde(default)]
     pub remove_taint: bool,
@@ -134,6 +137,7 @@ impl Answers {
             run_playbooks: true,
             kubeconfig: None,
             test_image: None,
+            leave_out: Vec::new(),
             remove_taint: false,
             reboot: Reboot::Ask,
         }

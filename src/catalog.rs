@@ -1,8 +1,24 @@
-//! Catalog: what NVIDIA's cards, drivers and CUDA toolkits are, and which fit which. Facts with sources in `assets/catalog`, read lazily.
+//! Catalog: what NVIDIA's cards, drivers and CUDA toolkits are, and which fit which.
+//!
+//! The facts, with their sources, are in `assets/catalog`: one row a line, so that a question about one card or one toolkit parses
+//! that line and no other. [`choice`] is the judgement over them: which rows fit these cards on this host, and which one to take.
 
-use serde::Serialize;
+pub mod choice;
+pub mod cuda;
+pub mod distros;
+pub mod drivers;
+pub mod gpus;
+mod report;
+mod rows;
 
-use crate::version::Version;
+use std::fmt;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::{i18n::Lang, version::Version};
+
+pub use report::report;
 
 /// The driver table and the toolkit table for a set of cards: the documented output of `gpunode drivers --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -13,27 +29,52 @@ pub struct DriverTable {
     pub cuda: Vec<CudaRow>,
 }
 
+impl DriverTable {
+    /// Returns the rows to show: what fits and is a data-center release, and what is recommended or wanted; with `all`, every row.
+    #[must_use]
+    pub fn shown(&self, all: bool) -> Self {
+        let drivers = self.drivers.iter().filter(|row| all || row.recommended || (row.fits && row.datacenter));
+        let cuda = self.cuda.iter().filter(|row| all || row.fits || row.wanted);
+        Self { drivers: drivers.cloned().collect(), cuda: cuda.cloned().collect() }
+    }
+
+    /// Returns the recommended driver; absent when none fits.
+    pub fn recommended(&self) -> Option<&DriverRow> {
+        self.drivers.iter().find(|row| row.recommended)
+    }
+
+    /// Returns the toolkit that goes with the recommended driver; absent when none fits.
+    pub fn recommended_cuda(&self) -> Option<&CudaRow> {
+        self.cuda.iter().find(|row| row.recommended)
+    }
+}
+
 /// One driver.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of the documented JSON, where each is a column of its own")]
 pub struct DriverRow {
     /// `450.51.06`.
     pub version: Version,
     /// `R450`.
     pub branch: String,
-    /// `YYYY-MM-DD`.
-    pub release_date: Option<String>,
+    /// The day of its release.
+    pub release_date: Option<Date>,
     /// Newest CUDA version the branch supports, `11.0`.
     pub cuda_version: Option<String>,
     /// Size of the installer in bytes.
     pub size_bytes: Option<u64>,
-    /// Where NVIDIA has it.
+    /// Where NVIDIA has it, for the host's architecture.
     pub url: Option<String>,
     /// Checksum of the installer.
     pub sha256: Option<String>,
-    /// Kind of the branch as NVIDIA calls it: `LTSB`, `PB`, `NFB`, `legacy`.
-    pub kind: String,
-    /// End of support, `YYYY-MM-DD`.
-    pub end_of_life: Option<String>,
+    /// Kind of the branch.
+    pub kind: BranchKind,
+    /// The day NVIDIA's support of the branch ends or ended.
+    pub end_of_life: Option<Date>,
+    /// Whether support has ended: by its date, or, for a branch without one, because a later branch's has.
+    pub ended: bool,
+    /// Whether it is a data-center release, which is what servers run and what the `/tesla/` tree of the download server holds.
+    pub datacenter: bool,
     /// Whether it fits all cards and the wanted CUDA.
     pub fits: bool,
     /// Why it does not fit, or why it is recommended.
@@ -67,6 +108,77 @@ pub struct CudaRow {
     pub fits: bool,
     /// Why it does not fit.
     pub reason: Option<Reason>,
+    /// What to know although it fits, such as a host compiler that `nvcc` will refuse.
+    pub notes: Vec<Reason>,
+    /// The one that was asked for.
+    pub wanted: bool,
+    /// The one to take: the one that was asked for, or else the one that goes with the driver.
+    pub recommended: bool,
+}
+
+/// Kind of a driver branch. Source: NVIDIA's data-center driver lifecycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BranchKind {
+    /// Long-term support branch, three years.
+    #[serde(rename = "LTSB")]
+    LongTerm,
+    /// Production branch, one year.
+    #[serde(rename = "PB", alias = "production")]
+    Production,
+    /// New-feature branch, until the next branch.
+    #[serde(rename = "NFB", alias = "new_feature")]
+    NewFeature,
+    /// From before these kinds.
+    #[serde(
+        rename = "legacy",
+        alias = "long_lived",
+        alias = "short_lived",
+        alias = "cuda_dev_or_short_lived",
+        alias = "production_pre_LTSB_scheme"
+    )]
+    Legacy,
+}
+
+impl BranchKind {
+    /// Tells whether NVIDIA means it for production: a long-term support or a production branch.
+    pub fn is_for_production(self) -> bool {
+        matches!(self, Self::LongTerm | Self::Production)
+    }
+}
+
+impl fmt::Display for BranchKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::LongTerm => "LTSB",
+            Self::Production => "PB",
+            Self::NewFeature => "NFB",
+            Self::Legacy => "legacy",
+        })
+    }
+}
+
+/// A machine architecture that NVIDIA's installers are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Architecture {
+    /// 64-bit x86.
+    #[serde(rename = "x86_64")]
+    X86_64,
+    /// 64-bit Arm servers (NVIDIA's "sbsa" runfiles).
+    Aarch64,
+    /// Anything else: the catalog has no installer for it.
+    Other,
+}
+
+impl Architecture {
+    /// Returns the architecture that `uname -m` names.
+    pub fn from_uname(machine: &str) -> Self {
+        match machine {
+            "x86_64" | "amd64" => Self::X86_64,
+            "aarch64" | "arm64" => Self::Aarch64,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// A reason, without a language: the text is `reason.<id>` of the locale files.
@@ -79,8 +191,13 @@ pub struct Reason {
 }
 
 impl Reason {
+    /// Makes a reason from its id and the values of its text.
+    pub fn new(id: &'static str, args: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        Self { id, args: args.into_iter().collect() }
+    }
+
     /// Returns the reason as a sentence.
-    pub fn text(&self, lang: crate::i18n::Lang) -> String {
+    pub fn text(&self, lang: Lang) -> String {
         let args: Vec<_> = self.args.iter().map(|(name, value)| (*name, value.as_str())).collect();
         lang.text(&format!("reason.{}", self.id), &args)
     }
@@ -89,6 +206,6 @@ impl Reason {
 /// JSON carries the English text.
 impl Serialize for Reason {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text(crate::i18n::Lang::En))
+        serializer.serialize_str(&self.text(Lang::En))
     }
 }

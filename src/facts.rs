@@ -3,9 +3,31 @@
 //! `probe_*` functions read, `parse_*` functions are pure. A probe never fails: a fact is known, absent, or unknown, and then
 //! [`Facts::unknown`] has the reason under the fact's name. The serialised form is the documented output of `gpunode detect --json`.
 
+mod changes;
+mod findings;
+mod holders;
+mod kernel;
+mod ledger;
+mod nvml;
+mod os;
+pub mod packages;
+mod pci;
+mod probe;
+mod reader;
+mod report;
+mod runtime;
+#[cfg(test)]
+mod tests;
+mod unknown;
+
 use std::collections::BTreeMap;
 
+pub use changes::{Change, changes};
+pub use pci::PciDevice;
+pub use probe::{probe, probe_with};
+pub use report::report;
 use serde::{Deserialize, Serialize};
+pub use unknown::Unknown;
 
 use crate::{finding::Finding, host::NvmlAnswer};
 
@@ -22,7 +44,19 @@ pub struct Facts {
     /// What a person should know, worst first.
     pub findings: Vec<Finding>,
     /// Facts that could not be learned: name (such as `host.gcc_version`) and reason.
-    pub unknown: BTreeMap<String, String>,
+    pub unknown: BTreeMap<String, Unknown>,
+}
+
+impl Facts {
+    /// Tells whether this machine has a GPU that a node can offer: `None` when nothing can tell, because neither the PCI bus nor NVML
+    /// could be read. A card whose last driver branch is older than what the device plugin takes does not count.
+    pub fn usable_gpu(&self) -> Option<bool> {
+        let seen_by_nvml = matches!(&self.driver.nvml, Some(NvmlAnswer::Answer { gpus, .. }) if !gpus.is_empty());
+        if self.gpus.iter().any(Gpu::is_usable) {
+            return Some(true);
+        }
+        if self.unknown.contains_key(pci::FACT) { seen_by_nvml.then_some(true) } else { Some(false) }
+    }
 }
 
 /// One GPU on the PCI bus.
@@ -61,6 +95,16 @@ pub struct Gpu {
     pub nvml: Option<GpuNvml>,
 }
 
+impl Gpu {
+    /// The oldest driver branch that the Kubernetes device plugin runs on (384.81, its README).
+    const OLDEST_BRANCH: u32 = 384;
+
+    /// Tells whether some driver serves both this card and the Kubernetes device plugin.
+    pub fn is_usable(&self) -> bool {
+        self.last_branch.is_none_or(|last| last >= Self::OLDEST_BRANCH)
+    }
+}
+
 /// How sure the catalog is about a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -93,8 +137,8 @@ pub enum KernelModule {
 pub struct GpuNvml {
     /// `GPU-…`.
     pub uuid: String,
-    /// Memory in MiB.
-    pub memory_mib: u64,
+    /// Memory in MiB; absent when neither NVML nor `nvidia-smi` could tell.
+    pub memory_mib: Option<u64>,
     /// Version of the loaded driver.
     pub driver_version: String,
     /// Newest CUDA version the driver supports.
@@ -105,9 +149,9 @@ pub struct GpuNvml {
     pub ecc: Option<bool>,
     /// Multi-instance GPU on.
     pub mig: Option<bool>,
-    /// Current PCIe generation.
+    /// Current PCI Express generation.
     pub pcie_generation: Option<u32>,
-    /// Current PCIe lanes.
+    /// Current PCI Express lanes.
     pub pcie_width: Option<u32>,
 }
 
@@ -186,6 +230,24 @@ pub enum Origin {
     Unit,
     /// A CUDA toolkit; `where` is its prefix.
     CudaToolkit,
+}
+
+impl Origin {
+    /// Returns the name that JSON has, which is also the last part of the fact's name in [`Facts::unknown`] (`driver.ledger.rpm`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LoadedModule => "loaded-module",
+            Self::Runfile => "runfile",
+            Self::Rpm => "rpm",
+            Self::Deb => "deb",
+            Self::Dkms => "dkms",
+            Self::ModuleFile => "module-file",
+            Self::InstallerPod => "installer-pod",
+            Self::Operator => "operator",
+            Self::Unit => "unit",
+            Self::CudaToolkit => "cuda-toolkit",
+        }
+    }
 }
 
 /// A process that has a GPU device open or an NVIDIA library mapped.

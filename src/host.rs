@@ -1,7 +1,7 @@
 //! The seam: everything that touches a machine goes through [`Host`].
 //!
 //! A host is four small parts: its files, its commands, its GPUs as NVML sees them, and its clock. [`Host::local`] is the real machine
-//! below a root prefix; `replay` is a machine made from a scenario folder. Nothing above this module knows which of the two it has,
+//! below a root prefix; [`replay`] is a machine made from a scenario folder. Nothing above this module knows which of the two it has,
 //! but for [`Host::simulation`], which the screen must show.
 
 pub mod clock;
@@ -9,6 +9,7 @@ pub mod command;
 pub mod files;
 pub mod local;
 pub mod nvml;
+pub mod replay;
 
 use std::{path::Path, sync::Arc};
 
@@ -33,10 +34,12 @@ pub struct Host {
 }
 
 /// What a simulated machine says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Simulation {
     /// The scenario's name, as `--demo=NAME` takes it.
     pub scenario: String,
+    /// What the person of the story has decided before.
+    pub answers: Option<crate::answers::Answers>,
 }
 
 impl Host {

@@ -59,15 +59,12 @@ fn fill(template: &str, args: &[(&str, &str)]) -> String {
         out.push_str(&rest[..open]);
         rest = &rest[open..];
         let known = rest.find('}').and_then(|close| Some((close, args.iter().find(|(name, _)| *name == &rest[1..close])?)));
-        match known {
-            Some((close, (_, value))) => {
-                out.push_str(value);
-                rest = &rest[close + 1..];
-            }
-            None => {
-                out.push('{');
-                rest = &rest[1..];
-            }
+        if let Some((close, (_, value))) = known {
+            out.push_str(value);
+            rest = &rest[close + 1..];
+        } else {
+            out.push('{');
+            rest = &rest[1..];
         }
     }
     out.push_str(rest);

@@ -1,12 +1,63 @@
-//! gpunode.
+//! gpunode takes a machine with an NVIDIA card and makes it a working GPU node of a Kubernetes cluster built with Kubespray.
+//!
+//! # The nouns
+//!
+//! - **Facts** ([`facts`]): what is, read off the machine, each with its source or the reason for not knowing.
+//! - **Answers** ([`answers`]): what the user wants.
+//! - **Plan** ([`plan`]): what will be done, a pure function of the two and of the [`catalog`]; shown before anything happens.
+//! - **Session** ([`session`]): all three, and the journal of what happened, in one file on disk.
+//!
+//! Every command and every face is a view on these four. Resume = load the session, probe the facts again, say what changed, go on.
+//!
+//! # The flow
+//!
+//! ```text
+//!   Host ──probe──▶ Facts ─┐
+//!                          ├─ plan ─▶ Plan ── confirm ──▶ engine ──▶ Host, inventory, cluster
+//!   user ──ask────▶ Answers┘                                │
+//!                                                           └──▶ journal in the Session, before and after each action
+//! ```
+//!
+//! [`steps`] holds the four steps as functions; [`wizard`] (with [`tui`] and [`perform`]), [`plain`] and [`headless`] are the three
+//! faces that call them. In the wizard, a message goes into `update`, which is pure; effects come out as data; [`perform`] carries them
+//! out on worker threads and sends messages back through the one queue.
+//!
+//! # The rules
+//!
+//! - Everything that touches a machine goes through [`host`]: this machine, a picture of one below `--root`, or a simulated one. The
+//!   session file and its logs are this program's own and are written by [`session::store`] and the engine.
+//! - A command is a list of arguments; no value ever passes through a shell.
+//! - The intent is on disk before an action, the result after. An intent without a result means: look, never assume.
+//! - A probe never fails; a fact is known, absent, or unknown with a reason.
+//! - What comes from outside is made printable ([`text`]) before it reaches a terminal.
+//! - Every text a user sees has a key in [`i18n`], in English and Korean.
+//!
+//! Dependencies point downwards: tui, plain, headless, perform → wizard, engine, steps → plan, diagnosis → kubespray, cluster, catalog,
+//! facts → host, version, text, i18n. One arrow goes the other way on purpose: an action reports progress as an [`engine::Event`].
+
 pub mod answers;
 pub mod catalog;
+pub mod cli;
+pub mod cluster;
+pub mod diagnosis;
+pub mod engine;
 pub mod error;
 pub mod exit_code;
 pub mod facts;
 pub mod finding;
+pub mod headless;
 pub mod host;
 pub mod i18n;
 pub mod kubespray;
+pub mod perform;
+pub mod plain;
+pub mod plan;
+pub mod report;
+pub mod session;
+pub mod signals;
+pub mod steps;
 pub mod text;
+pub mod tui;
 pub mod version;
+pub mod wizard;
+pub mod workspace;

@@ -44,6 +44,9 @@ pub struct Command {
     /// How it is run.
     #[serde(default)]
     pub kind: Kind,
+    /// Whether a carriage return ends a line too: the only way to see a progress meter move.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub meter: bool,
 }
 
 impl Command {
@@ -57,6 +60,7 @@ impl Command {
             deadline: Some(Duration::from_secs(20)),
             stdin: None,
             kind: Kind::Query,
+            meter: false,
         }
     }
 
@@ -85,6 +89,13 @@ impl Command {
     #[must_use]
     pub fn stdin(mut self, text: impl Into<String>) -> Self {
         self.stdin = Some(text.into());
+        self
+    }
+
+    /// Makes a carriage return end a line too, for programs with a progress meter.
+    #[must_use]
+    pub fn meter(mut self) -> Self {
+        self.meter = true;
         self
     }
 

@@ -61,6 +61,8 @@ pub struct FileMeta {
     pub mode: u32,
     /// Owner.
     pub uid: u32,
+    /// Time of the last change in nanoseconds since 1970; 0 on a simulated machine.
+    pub modified: i128,
 }
 
 impl dyn Files + '_ {

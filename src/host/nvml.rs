@@ -1,6 +1,12 @@
 //! What NVML, NVIDIA's management library, says of a machine.
 
-use std::{path::PathBuf, time::Duration};
+mod library;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,23 +55,34 @@ pub struct NvmlGpu {
     pub name: String,
     /// `GPU-…`.
     pub uuid: String,
-    /// Memory in MiB.
-    pub memory_mib: u64,
+    /// Memory in MiB; absent with libraries before R510, which lack the call that is used.
+    pub memory_mib: Option<u64>,
     /// Temperature in degrees Celsius.
     pub temperature_c: Option<u32>,
     /// Whether error-correcting memory is on.
     pub ecc: Option<bool>,
     /// Whether MIG (multi-instance GPU) is on.
     pub mig: Option<bool>,
-    /// Current PCIe generation.
+    /// Current PCI Express generation.
     pub pcie_generation: Option<u32>,
-    /// Current PCIe width in lanes.
+    /// Current PCI Express width in lanes.
     pub pcie_width: Option<u32>,
 }
 
 /// Returns NVML of this machine, or of the picture below `root`, which is not asked.
-pub fn local(_root: &std::path::Path) -> std::sync::Arc<dyn Gpus> {
-    std::sync::Arc::new(NotAsked)
+pub fn local(root: &Path) -> Arc<dyn Gpus> {
+    if root == Path::new("/") { Arc::new(library::LocalGpus) } else { Arc::new(NotAsked) }
+}
+
+/// Returns a PCI address in the kernel's form: NVML writes the domain with eight digits and upper case (`00000000:3B:00.0`). Text that
+/// is not such an address comes back in lower case.
+pub fn normalise_address(address: &str) -> String {
+    let lower = address.to_ascii_lowercase();
+    let parts = lower.split_once(':').and_then(|(domain, rest)| Some((u32::from_str_radix(domain, 16).ok()?, rest)));
+    match parts {
+        Some((domain, rest)) => format!("{domain:04x}:{rest}"),
+        None => lower,
+    }
 }
 
 /// NVML of a machine that is only a folder.
@@ -74,5 +91,22 @@ struct NotAsked;
 impl Gpus for NotAsked {
     fn query(&self, _deadline: Duration) -> NvmlAnswer {
         NvmlAnswer::NotAsked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_take_the_kernels_form() {
+        assert_eq!(normalise_address("00000000:3B:00.0"), "0000:3b:00.0");
+        assert_eq!(normalise_address("00010000:18:00.0"), "10000:18:00.0");
+        assert_eq!(normalise_address("nonsense:"), "nonsense:");
+    }
+
+    #[test]
+    fn a_folder_is_not_asked() {
+        assert_eq!(local(Path::new("/tmp")).query(Duration::from_secs(1)), NvmlAnswer::NotAsked);
     }
 }

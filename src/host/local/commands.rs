@@ -50,8 +50,9 @@ impl Commands for LocalCommands {
         drop(expression);
         let (sender, receiver) = sync_channel(64);
         let errors = sender.clone();
-        thread::spawn(move || read_lines(stdout, Stream::Stdout, &sender));
-        thread::spawn(move || read_lines(stderr, Stream::Stderr, &errors));
+        let meter = command.meter;
+        thread::spawn(move || read_lines(stdout, Stream::Stdout, meter, &sender));
+        thread::spawn(move || read_lines(stderr, Stream::Stderr, meter, &errors));
         Ok(wait(&handle, command.deadline, cancel, &receiver, on_line))
     }
 
@@ -228,8 +229,8 @@ fn start_time(pid: u32) -> Option<u64> {
     (state != "Z").then(|| fields.nth(18)?.parse().ok()).flatten()
 }
 
-fn read_lines(mut pipe: PipeReader, stream: Stream, sender: &SyncSender<Vec<Line>>) {
-    let mut splitter = Splitter::default();
+fn read_lines(mut pipe: PipeReader, stream: Stream, meter: bool, sender: &SyncSender<Vec<Line>>) {
+    let mut splitter = Splitter { meter, ..Splitter::default() };
     let mut buffer = vec![0; LINE_LIMIT];
     loop {
         let mut batch = Vec::new();
@@ -273,11 +274,13 @@ fn read_log(log: &Path, offset: &mut u64, splitter: &mut Splitter, on_line: &mut
 #[derive(Debug, Default)]
 struct Splitter {
     rest: Vec<u8>,
+    /// A carriage return ends a line too.
+    meter: bool,
 }
 
 impl Splitter {
     fn push(&mut self, mut bytes: &[u8], stream: Stream, on_line: &mut dyn FnMut(Line)) {
-        while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
+        while let Some(end) = bytes.iter().position(|b| *b == b'\n' || (self.meter && *b == b'\r')) {
             self.rest.extend_from_slice(&bytes[..end]);
             on_line(Line { stream, bytes: std::mem::take(&mut self.rest) });
             bytes = &bytes[end + 1..];

@@ -107,7 +107,8 @@ impl Files for LocalFiles {
             kind if kind.is_dir() => FileKind::Folder,
             _ => FileKind::Other,
         };
-        Ok(FileMeta { kind, len: meta.len(), mode: meta.mode() & 0o7777, uid: meta.uid() })
+        let modified = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
+        Ok(FileMeta { kind, len: meta.len(), mode: meta.mode() & 0o7777, uid: meta.uid(), modified })
     }
 
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {

@@ -1,0 +1,60 @@
+//! Which of the fitting drivers to take, and why.
+
+use super::super::{
+    DriverRow, Reason,
+    cuda::Toolkit,
+    drivers::{self, Driver},
+};
+use crate::{answers::DriverOwner, version::Version};
+
+/// Returns the index of the row to take and the reason; nothing when no row fits.
+///
+/// For the installer pod with a wanted CUDA the toolkit's own driver comes first: the seed's author found that the driver in the pod
+/// and the toolkit on the host should be the same release. Otherwise the newest driver that NVIDIA still supports: a newer driver
+/// runs every older toolkit.
+pub(super) fn recommend(rows: &[DriverRow], wanted: Option<&Toolkit>, owner: DriverOwner) -> Option<(usize, Reason)> {
+    let paired = wanted.filter(|_| owner == DriverOwner::InstallerPod).and_then(|toolkit| paired(rows, toolkit));
+    paired.or_else(|| newest(rows))
+}
+
+/// The driver that goes with a toolkit, if it fits: the one that the seed names for its CUDA version, the one inside its runfile, the
+/// newest of the branch that it needs.
+fn paired(rows: &[DriverRow], toolkit: &Toolkit) -> Option<(usize, Reason)> {
+    let bundles = |driver: &Driver| driver.bundled_in_cuda.contains(&toolkit.version);
+    let seed = |driver: &Driver| driver.seed_cuda.as_ref().is_some_and(|cuda| is_newest_of(toolkit, cuda));
+    let branch = toolkit.needs().map(Version::branch);
+    let find = |wanted: &dyn Fn(&Driver) -> bool| {
+        let mut pairs = rows.iter().zip(drivers::drivers());
+        pairs.position(|(row, driver)| row.fits && row.datacenter && wanted(driver))
+    };
+    let index = find(&seed).or_else(|| find(&bundles)).or_else(|| find(&|driver| Some(driver.version.branch()) == branch))?;
+    let driver = &drivers::drivers()[index];
+    let id = match driver {
+        driver if bundles(driver) => "recommended-bundled",
+        driver if seed(driver) => "recommended-seed",
+        _ => "recommended-same-branch",
+    };
+    Some((index, Reason::new(id, [("cuda", toolkit.version.to_string())])))
+}
+
+/// The seed names `11.0`, and means the toolkit that this is today.
+fn is_newest_of(toolkit: &Toolkit, cuda: &Version) -> bool {
+    super::super::cuda::newest(cuda).is_some_and(|newest| newest.version == toolkit.version)
+}
+
+/// The newest driver that fits: of a supported production branch, of a production branch, of any data-center release, of any.
+fn newest(rows: &[DriverRow]) -> Option<(usize, Reason)> {
+    let find = |wanted: &dyn Fn(&DriverRow) -> bool| rows.iter().position(|row| row.fits && wanted(row));
+    let production = |row: &DriverRow| row.datacenter && row.kind.is_for_production();
+    let index = find(&|row| production(row) && !row.ended)
+        .or_else(|| find(&production))
+        .or_else(|| find(&|row| row.datacenter))
+        .or_else(|| find(&|_| true))?;
+    let row = &rows[index];
+    let reason = match row.end_of_life {
+        Some(date) if production(row) && !row.ended => Reason::new("recommended-supported", [("until", date.to_string())]),
+        _ if production(row) => Reason::new("recommended-ended", []),
+        _ => Reason::new("recommended-other", []),
+    };
+    Some((index, reason))
+}

@@ -1,0 +1,114 @@
+//! The rules by which a driver does not fit, each with the reason it gives.
+
+use super::{
+    super::{
+        Architecture, Reason,
+        cuda::{self, Toolkit},
+        drivers::Driver,
+        gpus,
+    },
+    Card, HostLimits,
+};
+use crate::{answers::DriverOwner, facts::KernelModule, version::Version};
+
+/// First branch with an open kernel module. Source: NVIDIA/open-gpu-kernel-modules, tags from 515.43.04 on.
+const FIRST_OPEN_BRANCH: u32 = 515;
+
+/// The CUDA toolkit that somebody wants on the host.
+pub(super) enum Wanted<'a> {
+    /// None, or it does not matter.
+    Nothing,
+    /// One that the catalog does not know.
+    Unknown(&'a Version),
+    /// This one.
+    Toolkit(&'static Toolkit),
+}
+
+impl<'a> Wanted<'a> {
+    pub fn new(wanted: Option<&'a Version>) -> Self {
+        wanted.map_or(Self::Nothing, |version| cuda::newest(version).map_or(Self::Unknown(version), Self::Toolkit))
+    }
+
+    pub fn toolkit(&self) -> Option<&'static Toolkit> {
+        if let Self::Toolkit(toolkit) = self { Some(toolkit) } else { None }
+    }
+
+    /// Returns why the toolkit rules out every driver: nobody knows it, or it does not build for a card.
+    pub fn misfit(&self, cards: &[Card]) -> Option<Reason> {
+        match self {
+            Self::Nothing => None,
+            Self::Unknown(version) => Some(Reason::new("cuda-unknown", [("cuda", version.to_string())])),
+            Self::Toolkit(toolkit) => toolkit_misfit(toolkit, cards),
+        }
+    }
+
+    /// Returns why a driver is too old for the toolkit.
+    pub fn driver_misfit(&self, driver: &Driver) -> Option<Reason> {
+        let toolkit = self.toolkit()?;
+        let needed = toolkit.needs().filter(|needed| driver.version < **needed)?;
+        Some(Reason::new("older-than-cuda-needs", [("cuda", toolkit.version.to_string()), ("driver", needed.to_string())]))
+    }
+}
+
+/// Returns why a toolkit does not build for one of the cards.
+pub(super) fn toolkit_misfit(toolkit: &Toolkit, cards: &[Card]) -> Option<Reason> {
+    cards.iter().find_map(|card| {
+        let cc = card.compute_capability.as_ref()?;
+        let known = gpus::capability(cc.as_str());
+        let ended = known.as_ref().and_then(|row| row.cuda_last.as_ref());
+        let dropped = *cc < toolkit.cc_min || ended.is_some_and(|last| toolkit.version > *last && !toolkit.version.starts_with(last));
+        let too_new = *cc > toolkit.cc_max || known.as_ref().is_some_and(|row| toolkit.version < row.cuda_first);
+        let id = if dropped {
+            "cuda-drops-card"
+        } else if too_new {
+            "cuda-before-card"
+        } else {
+            return None;
+        };
+        Some(Reason::new(id, [("card", card.name.clone()), ("cc", cc.to_string()), ("cuda", toolkit.version.to_string())]))
+    })
+}
+
+/// Returns why a driver does not drive one of the cards, or not all of them together.
+pub(super) fn card_misfit(driver: &Driver, cards: &[Card], owner: DriverOwner) -> Option<Reason> {
+    cards.iter().find_map(|card| branch_misfit(driver, card)).or_else(|| module_misfit(driver, cards, owner))
+}
+
+fn branch_misfit(driver: &Driver, card: &Card) -> Option<Reason> {
+    let branch = driver.version.branch();
+    let reason = |id, limit: u32| Some(Reason::new(id, [("card", card.name.clone()), ("branch", format!("R{limit}"))]));
+    match (card.first_branch, card.last_branch) {
+        (Some(first), _) if branch < first => reason("before-first-branch", first),
+        (_, Some(last)) if branch > last => reason("after-last-branch", last),
+        _ => None,
+    }
+}
+
+/// The kind of kernel module: one kind serves all cards, and Kubespray's installer pod cannot ask for the open one.
+fn module_misfit(driver: &Driver, cards: &[Card], owner: DriverOwner) -> Option<Reason> {
+    let open = cards.iter().find(|card| card.kernel_module == KernelModule::OpenRequired)?;
+    let name = ("card", open.name.clone());
+    if owner == DriverOwner::InstallerPod {
+        return Some(Reason::new("open-required", [name]));
+    }
+    if driver.version.branch() < FIRST_OPEN_BRANCH {
+        return Some(Reason::new("no-open-module", [name, ("branch", format!("R{FIRST_OPEN_BRANCH}"))]));
+    }
+    let closed = cards.iter().find(|card| card.kernel_module == KernelModule::ProprietaryOnly)?;
+    Some(Reason::new("module-kinds-differ", [name, ("other", closed.name.clone())]))
+}
+
+/// Returns why the owner cannot get the driver's installer, or should not run it.
+pub(super) fn file_misfit(driver: &Driver, host: &HostLimits) -> Option<Reason> {
+    if driver.is_beta() {
+        return Some(Reason::new("beta", []));
+    }
+    match host.owner {
+        // The role's download address names x86_64 whatever the node is.
+        DriverOwner::InstallerPod if host.architecture != Architecture::X86_64 => Some(Reason::new("pod-x86-only", [])),
+        DriverOwner::InstallerPod if !driver.has_tesla_file(host.architecture) => Some(Reason::new("no-tesla-file", [])),
+        DriverOwner::Operator if !driver.datacenter => Some(Reason::new("not-datacenter", [])),
+        DriverOwner::Host if driver.file(host.architecture).is_none() => Some(Reason::new("no-file", [])),
+        _ => None,
+    }
+}

@@ -1,0 +1,68 @@
+//! Which CUDA toolkits fit the cards, the driver and the host.
+
+use super::{
+    super::{
+        CudaRow, Reason,
+        cuda::{self, Toolkit},
+    },
+    Card, HostLimits, rules,
+};
+use crate::version::Version;
+
+/// Judges every toolkit that has a runfile for the host's architecture, newest first. Without a driver that rule is left out, and
+/// nothing is recommended: the toolkit follows the driver.
+pub fn cuda_rows(cards: &[Card], driver: Option<&Version>, host: &HostLimits) -> Vec<CudaRow> {
+    let mut rows: Vec<CudaRow> = cuda::toolkits().iter().filter_map(|toolkit| judged(toolkit, cards, driver, host)).collect();
+    if let Some(index) = driver.and_then(|driver| pairing(&rows, driver)) {
+        rows[index].recommended = true;
+    }
+    rows
+}
+
+fn judged(toolkit: &Toolkit, cards: &[Card], driver: Option<&Version>, host: &HostLimits) -> Option<CudaRow> {
+    let row = toolkit.row(host.architecture)?;
+    let reason = rules::toolkit_misfit(toolkit, cards)
+        .or_else(|| driver.and_then(|driver| driver_misfit(toolkit, driver)))
+        .or_else(|| glibc_misfit(toolkit, host))
+        .or_else(|| toolkit.prerelease.then(|| Reason::new("cuda-prerelease", [])));
+    let notes = if reason.is_none() { notes(toolkit, driver, host) } else { Vec::new() };
+    Some(CudaRow { fits: reason.is_none(), reason, notes, ..row })
+}
+
+/// A driver below the toolkit's own may still run it by minor-version compatibility (CUDA 11 and later).
+/// Source: NVIDIA's CUDA compatibility guide.
+fn driver_misfit(toolkit: &Toolkit, driver: &Version) -> Option<Reason> {
+    let least = toolkit.needs().into_iter().chain(&toolkit.minor_compat_driver).min()?;
+    (driver < least).then(|| Reason::new("cuda-needs-newer-driver", [("driver", driver.to_string()), ("needed", least.to_string())]))
+}
+
+fn glibc_misfit(toolkit: &Toolkit, host: &HostLimits) -> Option<Reason> {
+    let (needed, there) = (toolkit.glibc_min.as_ref()?, host.glibc_version.as_ref()?);
+    (there < needed).then(|| Reason::new("glibc-too-old", [("there", there.to_string()), ("needed", needed.to_string())]))
+}
+
+fn notes(toolkit: &Toolkit, driver: Option<&Version>, host: &HostLimits) -> Vec<Reason> {
+    let below = driver.and_then(|driver| toolkit.needs().filter(|needed| driver < *needed));
+    let minor = below.map(|needed| Reason::new("cuda-minor-compatibility", [("needed", needed.to_string())]));
+    let clash = host.glibc_version.as_ref().filter(|there| toolkit.glibc_below.as_ref().is_some_and(|limit| *there >= limit));
+    let glibc = clash.map(|there| Reason::new("glibc-too-new", [("there", there.to_string())]));
+    [minor, gcc_note(toolkit, host), glibc].into_iter().flatten().collect()
+}
+
+/// The toolkit installs with any compiler (`--override`); it is `nvcc` that refuses one outside its range.
+fn gcc_note(toolkit: &Toolkit, host: &HostLimits) -> Option<Reason> {
+    let there = host.gcc_version.as_ref()?;
+    let note = |id, limit: u32| Some(Reason::new(id, [("there", there.to_string()), ("limit", limit.to_string())]));
+    match (toolkit.gcc_min, toolkit.gcc_max) {
+        (_, Some(max)) if there.part(0) > max => note("gcc-too-new", max),
+        (Some(min), _) if there.part(0) < min => note("gcc-too-old", min),
+        _ => None,
+    }
+}
+
+/// The toolkit that goes with a driver: the newest whose runfile carries it, else the newest that needs nothing newer.
+fn pairing(rows: &[CudaRow], driver: &Version) -> Option<usize> {
+    let carries = |row: &CudaRow| row.fits && row.bundled_driver.as_ref() == Some(driver);
+    let runs_on = |row: &CudaRow| row.fits && row.min_driver.as_ref().is_some_and(|needed| needed <= driver);
+    rows.iter().position(carries).or_else(|| rows.iter().position(runs_on))
+}

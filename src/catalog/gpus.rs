@@ -1,0 +1,245 @@
+//! The cards: `assets/catalog/gpus.yaml` by PCI id, and a guess from the chip's name for a card that is not in it.
+
+use serde::Deserialize;
+
+use super::rows;
+use crate::{
+    error::Expected,
+    facts::{CatalogMatch, KernelModule},
+    text::printable,
+    version::Version,
+};
+
+pub(super) const GPUS: &str = include_str!("../../assets/catalog/gpus.yaml");
+
+/// What the catalog knows about a card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpuModel {
+    /// Product name.
+    pub name: String,
+    /// Chip code name, such as `GV100`.
+    pub chip: String,
+    /// Architecture, such as `volta`.
+    pub architecture: String,
+    /// CUDA compute capability, such as `7.0`; empty when it cannot be told.
+    pub compute_capability: String,
+    /// First driver branch that knows the card.
+    pub first_branch: Option<u32>,
+    /// Last driver branch that supports the card; absent while current branches do.
+    pub last_branch: Option<u32>,
+    /// Which kind of kernel module the card takes.
+    pub kernel_module: KernelModule,
+    /// How sure this is.
+    pub catalog: CatalogMatch,
+}
+
+/// One line of the list `gpus`.
+#[derive(Debug, Clone, Deserialize)]
+struct GpuRow {
+    name: String,
+    chip: String,
+    arch: String,
+    cc: String,
+    subvendor_id: Option<String>,
+    subdevice_id: Option<String>,
+    first_branch: Option<u32>,
+    last_branch: Option<u32>,
+    kernel_module: KernelModule,
+}
+
+/// One line of the list `architectures`.
+#[derive(Debug, Deserialize)]
+struct ArchitectureRow {
+    architecture: String,
+    chip_prefix: String,
+    cc: Vec<String>,
+    driver_first: u32,
+    driver_last: Option<u32>,
+    kernel_module: KernelModule,
+}
+
+/// One line of the list `compute_capabilities`: the toolkits (`major.minor`) that build for it.
+#[derive(Debug, Deserialize)]
+pub(super) struct CapabilityRow {
+    pub cuda_first: Version,
+    pub cuda_last: Option<Version>,
+}
+
+/// Returns the toolkits that can build for a compute capability; absent where the catalog has no row for it.
+pub(super) fn capability(cc: &str) -> Option<CapabilityRow> {
+    rows::with(GPUS, "compute_capabilities", &format!("cc: \"{cc}\"")).next()
+}
+
+/// Finds a card by its PCI ids: by device and subsystem, else by device alone, else by the chip in `pci_ids_name`, the text of pci.ids
+/// (`GH100 [H200 NVL]`). Returns nothing when not even the chip can be told.
+pub fn identify(device_id: &str, subsystem_vendor: &str, subsystem_device: &str, pci_ids_name: Option<&str>) -> Option<GpuModel> {
+    by_id(&hex(device_id), &hex(subsystem_vendor), &hex(subsystem_device)).or_else(|| guess(&printable(pci_ids_name?)))
+}
+
+/// Finds the card of `gpunode drivers --gpu`: `10de:1db6`, or with its subsystem `10de:20b5:10de:1533`.
+pub fn lookup(id: &str) -> Result<GpuModel, Expected> {
+    let parts: Vec<String> = id.split(':').map(hex).collect();
+    let is_hex = |part: &String| part.len() == 4 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let form = "Give it as `lspci -nn` prints it: 10de:1db6, or with the subsystem 10de:20b5:10de:1533.";
+    if !parts.iter().all(is_hex) || !matches!(parts.len(), 2 | 4) {
+        return Err(Expected::new(format!("`{}` is not a PCI id", printable(id)), form));
+    }
+    if parts[0] != "10de" {
+        return Err(Expected::new(format!("`{id}` is not a card by NVIDIA (10de)"), form));
+    }
+    let subsystem = |index: usize| parts.get(index).map_or("", String::as_str);
+    by_id(&parts[1], subsystem(2), subsystem(3)).ok_or_else(|| {
+        Expected::new(
+            format!("The catalog has no card `{id}`"),
+            "Check the id; on the machine itself `gpunode detect` also knows it by its chip.",
+        )
+    })
+}
+
+fn by_id(device: &str, subvendor: &str, subdevice: &str) -> Option<GpuModel> {
+    let rows: Vec<GpuRow> = rows::with(GPUS, "gpus", &format!("device_id: \"{device}\", ")).collect();
+    let exact = |row: &&GpuRow| row.subvendor_id.as_deref() == Some(subvendor) && row.subdevice_id.as_deref() == Some(subdevice);
+    if let Some(row) = rows.iter().find(exact) {
+        return Some(model(row, CatalogMatch::Exact));
+    }
+    if let Some(row) = rows.iter().find(|row| row.subvendor_id.is_none()) {
+        return Some(model(row, CatalogMatch::Device));
+    }
+    // An unknown board of a known device: no older driver than the newest of its sisters needs is promised.
+    let newest = rows.iter().filter_map(|row| row.first_branch).max();
+    rows.first().map(|row| GpuModel { first_branch: newest, ..model(row, CatalogMatch::Device) })
+}
+
+fn model(row: &GpuRow, catalog: CatalogMatch) -> GpuModel {
+    GpuModel {
+        name: row.name.clone(),
+        chip: row.chip.clone(),
+        architecture: row.arch.clone(),
+        compute_capability: row.cc.clone(),
+        first_branch: row.first_branch,
+        last_branch: row.last_branch,
+        kernel_module: row.kernel_module,
+        catalog,
+    }
+}
+
+/// Guesses from `GV100GL [Tesla V100 PCIe 32GB]`: the chip's other cards if the catalog has any, else the rules of its architecture.
+fn guess(pci_ids_name: &str) -> Option<GpuModel> {
+    let word = pci_ids_name.split([' ', '[', '/']).next()?;
+    let name = match (pci_ids_name.find('['), pci_ids_name.rfind(']')) {
+        (Some(open), Some(close)) if open < close => &pci_ids_name[open + 1..close],
+        _ => pci_ids_name,
+    };
+    let prefix = word.get(..2)?;
+    let rules = rows::with(GPUS, "architectures", &format!("chip_prefix: {prefix},"))
+        .find(|row: &ArchitectureRow| names_a_chip(word, &row.chip_prefix))?;
+    let chip = chip_of(word);
+    let sister = [chip.0, chip.1].into_iter().find_map(|chip| rows::with::<GpuRow>(GPUS, "gpus", &format!("chip: {chip}, ")).next());
+    let only_capability = (rules.cc.len() == 1).then(|| rules.cc[0].clone());
+    Some(GpuModel {
+        name: name.to_owned(),
+        chip: sister.as_ref().map_or(chip.0, |row| &row.chip).to_owned(),
+        compute_capability: sister.map(|row| row.cc).or(only_capability).unwrap_or_default(),
+        architecture: rules.architecture,
+        first_branch: Some(rules.driver_first),
+        last_branch: rules.driver_last,
+        kernel_module: rules.kernel_module,
+        catalog: CatalogMatch::Guess,
+    })
+}
+
+/// A chip name is the two letters of its architecture and at least two digits.
+fn names_a_chip(word: &str, prefix: &str) -> bool {
+    word.strip_prefix(prefix).is_some_and(|rest| rest.bytes().take(2).filter(u8::is_ascii_digit).count() == 2)
+}
+
+/// Splits the segment letters off a chip name: `GV100GL` is (`GV100`, `GV100`), `GK110BGL` is (`GK110B`, `GK110`).
+fn chip_of(word: &str) -> (&str, &str) {
+    let rest = word.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start_matches(|c: char| c.is_ascii_digit());
+    let digits = word.len() - rest.len();
+    let revision = rest.bytes().next().is_some_and(|letter| matches!(letter, b'A'..=b'F'));
+    (word.get(..digits + usize::from(revision)).unwrap_or(word), word.get(..digits).unwrap_or(word))
+}
+
+/// Ids are compared in the catalog's form: lower case, without a `0x`.
+fn hex(id: &str) -> String {
+    let id = id.trim().to_ascii_lowercase();
+    id.strip_prefix("0x").unwrap_or(&id).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{super::rows::tests::strict, *};
+
+    #[derive(Deserialize)]
+    struct Ids {
+        #[serde(rename = "device_id")]
+        device: String,
+        #[serde(rename = "subvendor_id")]
+        subvendor: Option<String>,
+        #[serde(rename = "subdevice_id")]
+        subdevice: Option<String>,
+    }
+
+    #[test]
+    fn every_row_parses_and_none_comes_twice() {
+        assert!(strict::<GpuRow>(GPUS, "gpus").len() > 1400);
+        assert_eq!(strict::<ArchitectureRow>(GPUS, "architectures").len(), 10);
+        assert_eq!(strict::<CapabilityRow>(GPUS, "compute_capabilities").len(), 23);
+        let mut seen = BTreeSet::new();
+        for ids in strict::<Ids>(GPUS, "gpus") {
+            assert!(seen.insert((ids.device.clone(), ids.subvendor, ids.subdevice)), "{} twice", ids.device);
+        }
+    }
+
+    #[test]
+    fn every_id_of_the_catalog_is_found_exactly_or_by_device() {
+        for ids in strict::<Ids>(GPUS, "gpus") {
+            let (vendor, device) = (ids.subvendor.clone().unwrap_or_default(), ids.subdevice.clone().unwrap_or_default());
+            let expected = if ids.subvendor.is_some() { CatalogMatch::Exact } else { CatalogMatch::Device };
+            assert_eq!(identify(&ids.device, &vendor, &device, None).unwrap().catalog, expected, "{}", ids.device);
+            assert!(identify(&ids.device, "ffff", "ffff", None).is_some_and(|model| model.catalog == CatalogMatch::Device));
+        }
+    }
+
+    #[test]
+    fn the_seeds_card_is_known() {
+        let card = lookup("10de:1db6").unwrap();
+        assert_eq!((card.name.as_str(), card.chip.as_str(), card.architecture.as_str()), ("Tesla V100-PCIE-32GB", "GV100", "volta"));
+        assert_eq!((card.first_branch, card.last_branch, card.kernel_module), (Some(384), Some(580), KernelModule::ProprietaryOnly));
+        assert_eq!(lookup("10DE:1DB6").unwrap(), card);
+    }
+
+    #[test]
+    fn a_board_is_told_apart_by_its_subsystem() {
+        assert_eq!(identify("0x20f6", "0x10de", "0x17a3", None).unwrap().name, "NVIDIA A800 40GB PCIe");
+        assert_eq!(identify("20f6", "1028", "180a", None).unwrap().name, "NVIDIA A800 40GB Active");
+        let unknown_board = identify("20f6", "1111", "2222", None).unwrap();
+        assert_eq!(unknown_board.first_branch, Some(535), "the newest of its sisters");
+    }
+
+    #[test]
+    fn an_unknown_card_is_guessed_from_its_chip() {
+        let card = identify("ffff", "10de", "0001", Some("GH100 [H300 NVL]")).unwrap();
+        assert_eq!((card.name.as_str(), card.chip.as_str(), card.compute_capability.as_str()), ("H300 NVL", "GH100", "9.0"));
+        assert_eq!((card.catalog, card.first_branch), (CatalogMatch::Guess, Some(520)));
+        let chip = |name| identify("ffff", "", "", Some(name)).map(|card| (card.chip, card.architecture));
+        assert_eq!(chip("GV100GL [Tesla V100 PCIe 32GB]"), Some(("GV100".into(), "volta".into())));
+        assert_eq!(chip("GK110BGL [Tesla K40x]"), Some(("GK110B".into(), "kepler".into())));
+        assert_eq!(chip("TU104BM [GeForce]"), Some(("TU104".into(), "turing".into())));
+        assert_eq!(chip("GB999 [B999]"), Some(("GB999".into(), "blackwell".into())));
+        for nothing in ["", "G80 [GeForce 8800]", "GT200 [GeForce GTX 280]", "GH", "가나", "\u{1b}[31m"] {
+            assert_eq!(chip(nothing), None, "{nothing:?}");
+        }
+        assert_eq!(identify("ffff", "", "", None), None);
+    }
+
+    #[test]
+    fn an_id_that_cannot_be_read_says_so() {
+        for wrong in ["1db6", "10de:1db", "10de:xyzw", "10de:1db6:10de", "1002:1db6", "10de:ffff", ""] {
+            assert!(!lookup(wrong).unwrap_err().hint().is_empty(), "{wrong}");
+        }
+    }
+}

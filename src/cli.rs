@@ -1,0 +1,247 @@
+//! The command line: what there is, and nothing of how it is done.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::i18n::Lang;
+
+/// Turns a machine with an NVIDIA card into a working GPU node of a Kubespray cluster.
+#[derive(Debug, Parser)]
+#[command(name = "gpunode", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    after_help = "Without a command, the wizard starts on this machine, or goes on where it was.\nTry `gpunode --demo` first: it changes nothing on this machine."
+)]
+pub struct Cli {
+    /// What applies to every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command; the wizard if absent.
+    #[command(subcommand)]
+    pub command: Option<Verb>,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Use a simulated machine instead of this one (see `gpunode scenarios`)
+    #[arg(long, global = true, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "seed", conflicts_with_all = ["replay", "root"])]
+    pub demo: Option<String>,
+    /// Use a recorded machine: a file of `gpunode record`, or a scenario folder
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "root")]
+    pub replay: Option<PathBuf>,
+    /// Keep the session in this file
+    #[arg(long, global = true, value_name = "FILE", env = "GPUNODE_SESSION")]
+    pub session: Option<PathBuf>,
+    /// Begin a new session; the old one is kept beside it
+    #[arg(long, global = true)]
+    pub new: bool,
+    /// Read /proc, /sys, /etc and the rest below this folder
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// How fast a simulated machine answers: 1 is real time, 0 at once
+    #[arg(long, global = true, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+    /// Language of the texts
+    #[arg(long, global = true, value_enum)]
+    pub lang: Option<Lang>,
+    /// Draw with ASCII characters only
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// Ask with plain prompts, line by line: for dumb terminals, serial lines and screen readers
+    #[arg(long, global = true)]
+    pub plain: bool,
+}
+
+/// The commands.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Verb {
+    /// Step 1: what is in this machine, and who owns its driver
+    Detect {
+        /// Print the documented JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// The drivers and CUDA toolkits that fit
+    Drivers(DriversArgs),
+    /// Step 3: which value wins, and what Kubespray will do with it
+    Vars(VarsArgs),
+    /// All actions with commands and diffs; changes nothing
+    Plan {
+        /// The answers file
+        #[arg(long, value_name = "FILE")]
+        answers: Option<PathBuf>,
+        /// Print the documented JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Do it, with progress as lines
+    Apply(ApplyArgs),
+    /// The live tail of the installer pod, with diagnosis
+    Tail {
+        /// Read this log file instead of the cluster's
+        #[arg(long, value_name = "LOG")]
+        file: Option<PathBuf>,
+        /// The answers file, for node and kubeconfig
+        #[arg(long, value_name = "FILE")]
+        answers: Option<PathBuf>,
+        /// How to reach the cluster
+        #[command(flatten)]
+        cluster: ClusterArgs,
+    },
+    /// Known failures in a log, from a file or standard input
+    Diagnose {
+        /// The log; standard input if absent
+        file: Option<PathBuf>,
+        /// Print the documented JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Step 4's checks, once
+    Verify {
+        /// Print the documented JSON
+        #[arg(long)]
+        json: bool,
+        /// The answers file, for node and kubeconfig
+        #[arg(long, value_name = "FILE")]
+        answers: Option<PathBuf>,
+        /// How to reach the cluster
+        #[command(flatten)]
+        cluster: ClusterArgs,
+    },
+    /// Where the session stands
+    Status,
+    /// Take back what was done, newest first
+    Undo {
+        /// Really do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// What is there, what was changed, what proves it
+    Report {
+        /// The form
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+        /// Print the session's answers as an answers file instead
+        #[arg(long)]
+        answers: bool,
+    },
+    /// Record this machine's facts into a scenario, without names and serial numbers
+    Record {
+        /// The file to write
+        file: PathBuf,
+    },
+    /// The built-in simulated machines
+    Scenarios,
+    /// Shell completions
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// The manual page, in roff
+    Man,
+}
+
+/// Options of `drivers`.
+#[derive(Debug, Clone, Args)]
+pub struct DriversArgs {
+    /// A card by PCI id instead of this host's; may be given more than once
+    #[arg(long, value_name = "10de:XXXX")]
+    pub gpu: Vec<String>,
+    /// The wanted CUDA version
+    #[arg(long, value_name = "X.Y")]
+    pub cuda: Option<crate::version::Version>,
+    /// Show what does not fit too, with the reason
+    #[arg(long)]
+    pub all: bool,
+    /// Print the documented JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `vars`.
+#[derive(Debug, Clone, Args)]
+pub struct VarsArgs {
+    /// The Kubespray checkout
+    #[arg(long, value_name = "DIR")]
+    pub kubespray: Option<PathBuf>,
+    /// The inventory, absolute or below the checkout
+    #[arg(long, value_name = "PATH")]
+    pub inventory: Option<PathBuf>,
+    /// This machine's name in the inventory
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// The OS of the first control plane, as the role will see it
+    #[arg(long, value_name = "ID-VERSION")]
+    pub control_plane_os: Option<String>,
+    /// Print the documented JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `apply`.
+#[derive(Debug, Clone, Args)]
+pub struct ApplyArgs {
+    /// The answers file
+    #[arg(long, value_name = "FILE")]
+    pub answers: PathBuf,
+    /// Really do it
+    #[arg(long)]
+    pub yes: bool,
+    /// Stop after this step
+    #[arg(long, value_name = "STEP", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub until: u8,
+    /// Do only these steps
+    #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=4), conflicts_with = "until")]
+    pub steps: Vec<u8>,
+}
+
+/// How to reach the cluster.
+#[derive(Debug, Clone, Args)]
+pub struct ClusterArgs {
+    /// The kubeconfig
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// This machine's name in the cluster
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+}
+
+/// Forms of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For the terminal.
+    Text,
+    /// Markdown.
+    Md,
+    /// JSON.
+    Json,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed >= 0.0 => Ok(speed),
+        _ => Err("expected a number from 0 on, such as 1, 10 or 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_demo_takes_a_name_only_with_an_equals_sign() {
+        assert_eq!(Cli::parse_from(["gpunode", "--demo"]).global.demo.as_deref(), Some("seed"));
+        let cli = Cli::parse_from(["gpunode", "--demo=other", "detect"]);
+        assert_eq!(cli.global.demo.as_deref(), Some("other"));
+        assert!(matches!(cli.command, Some(Verb::Detect { json: false })));
+    }
+}

@@ -1,0 +1,248 @@
+//! The states in which a cluster gives no answer, recognised from kubectl's own words.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    host::{CommandError, Exit},
+    i18n::Lang,
+};
+
+/// Why the cluster gave no usable answer. The value is kubectl's own words (or the path), safe for a terminal.
+/// Texts: `cluster.<id>.message` and `cluster.<id>.remedy`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", content = "detail", rename_all = "kebab-case")]
+pub enum ClusterState {
+    /// There is no kubectl on this machine.
+    NoKubectl,
+    /// The machine is only a picture (`--root`).
+    NotAMachine,
+    /// No kubeconfig was found, or the given one is not there.
+    NoKubeconfig(String),
+    /// The kubeconfig cannot be read as one.
+    BadKubeconfig(String),
+    /// The kubeconfig names a context that it does not have.
+    WrongContext(String),
+    /// Nothing answers at the API server's address.
+    ApiDown(String),
+    /// The API server gave no answer in time.
+    TimedOut(String),
+    /// The API server answers, but with an error of its own (5xx, etcd, too many requests).
+    ApiTrouble(String),
+    /// The API server does not know these credentials.
+    Unauthorized(String),
+    /// These credentials may not ask this.
+    Forbidden(String),
+    /// The certificate of the server or of the client is out of its dates.
+    CertificateExpired(String),
+    /// The server's certificate is not signed by the kubeconfig's authority.
+    CertificateUntrusted(String),
+    /// The object asked for is not there.
+    NotFound(String),
+    /// The answer is not what kubectl prints.
+    Garbage(String),
+    /// Any other failure.
+    Failed(String),
+}
+
+impl ClusterState {
+    /// Returns the stable name of the state.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::NoKubectl => "no-kubectl",
+            Self::NotAMachine => "not-a-machine",
+            Self::NoKubeconfig(_) => "no-kubeconfig",
+            Self::BadKubeconfig(_) => "bad-kubeconfig",
+            Self::WrongContext(_) => "wrong-context",
+            Self::ApiDown(_) => "api-down",
+            Self::TimedOut(_) => "timed-out",
+            Self::ApiTrouble(_) => "api-trouble",
+            Self::Unauthorized(_) => "unauthorized",
+            Self::Forbidden(_) => "forbidden",
+            Self::CertificateExpired(_) => "certificate-expired",
+            Self::CertificateUntrusted(_) => "certificate-untrusted",
+            Self::NotFound(_) => "not-found",
+            Self::Garbage(_) => "garbage",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Returns kubectl's own words, or the path; empty where there is nothing to add.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::NoKubectl | Self::NotAMachine => "",
+            Self::NoKubeconfig(detail)
+            | Self::BadKubeconfig(detail)
+            | Self::WrongContext(detail)
+            | Self::ApiDown(detail)
+            | Self::TimedOut(detail)
+            | Self::ApiTrouble(detail)
+            | Self::Unauthorized(detail)
+            | Self::Forbidden(detail)
+            | Self::CertificateExpired(detail)
+            | Self::CertificateUntrusted(detail)
+            | Self::NotFound(detail)
+            | Self::Garbage(detail)
+            | Self::Failed(detail) => detail,
+        }
+    }
+
+    /// Tells whether waiting may help: the API server of a node that is just joining comes and goes.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::ApiDown(_) | Self::TimedOut(_) | Self::ApiTrouble(_) | Self::NotFound(_) | Self::Garbage(_) | Self::Failed(_))
+    }
+
+    /// Returns what is the matter, as a sentence.
+    pub fn message(&self, lang: Lang) -> String {
+        lang.text(&format!("cluster.{}.message", self.id()), &[("detail", self.detail())])
+    }
+
+    /// Returns what to do about it.
+    pub fn remedy(&self, lang: Lang) -> String {
+        lang.text(&format!("cluster.{}.remedy", self.id()), &[("detail", self.detail())])
+    }
+
+    /// Recognises the state from what kubectl wrote to its standard error and how it ended.
+    pub fn from_words(stderr: &str, exit: Exit) -> Self {
+        let words = said(stderr);
+        if exit == Exit::TimedOut {
+            return Self::TimedOut(words);
+        }
+        let state = PHRASES.iter().find(|(phrases, _)| phrases.iter().any(|phrase| words.contains(phrase)));
+        match state {
+            Some((_, make)) => make(words),
+            None if words.is_empty() => Self::Failed(exit.to_string()),
+            None => Self::Failed(words),
+        }
+    }
+
+    /// Recognises the state when kubectl could not even be started.
+    pub fn from_start(error: &CommandError) -> Self {
+        match error {
+            CommandError::NotFound(_) => Self::NoKubectl,
+            CommandError::NotAMachine(_) => Self::NotAMachine,
+            CommandError::NoRule(_) | CommandError::Failed { .. } => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for ClusterState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message(Lang::En))
+    }
+}
+
+impl std::error::Error for ClusterState {}
+
+type Make = fn(String) -> ClusterState;
+
+/// What kubectl says, most telling first: a refused connection to localhost:8080 is kubectl without any kubeconfig, and an expired
+/// certificate is reported inside an "Unable to connect". Source: kubectl 1.20 and 1.32; recorded in
+/// tests/fixtures/cluster/kubectl-errors.txt.
+const PHRASES: [(&[&str], Make); 12] = [
+    (&["localhost:8080 was refused", "[::1]:8080", "no configuration has been provided"], ClusterState::NoKubeconfig),
+    (&["context was not found", "does not exist for context", "context does not exist"], ClusterState::WrongContext),
+    (&["certificate has expired", "is not yet valid"], ClusterState::CertificateExpired),
+    (&["x509: ", "certificate signed by unknown authority"], ClusterState::CertificateUntrusted),
+    (&["(Unauthorized)", "must be logged in", "asked for the client to provide credentials"], ClusterState::Unauthorized),
+    (&["(Forbidden)"], ClusterState::Forbidden),
+    (&["(NotFound)", "the server could not find the requested resource"], ClusterState::NotFound),
+    (
+        &[
+            "(InternalError)",
+            "(ServiceUnavailable)",
+            "(TooManyRequests)",
+            "error on the server",
+            "etcdserver: ",
+            "currently unable to handle",
+        ],
+        ClusterState::ApiTrouble,
+    ),
+    (&["deadline exceeded", "Client.Timeout", "i/o timeout", "TLS handshake timeout", "(Timeout)", "timed out"], ClusterState::TimedOut),
+    (
+        &[
+            "was refused",
+            "connection refused",
+            "Unable to connect",
+            "no such host",
+            "no route to host",
+            "unreachable",
+            "connection reset",
+            "EOF",
+        ],
+        ClusterState::ApiDown,
+    ),
+    (&["error loading config file", "couldn't get version/kind", "invalid configuration"], ClusterState::BadKubeconfig),
+    (&["no such file or directory"], ClusterState::NoKubeconfig),
+];
+
+/// Returns the line that tells what happened: kubectl logs retries (`E1123 …`) before it says so in its last line.
+fn said(stderr: &str) -> String {
+    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    let last = lines().rfind(|line| !is_klog(line)).or_else(|| lines().next_back()).unwrap_or("");
+    crate::text::printable(last)
+}
+
+/// Tells whether a line is one of kubectl's log lines: a letter, the date, the time, the process, the source.
+fn is_klog(line: &str) -> bool {
+    let bytes = line.as_bytes();
+    bytes.len() > 5 && b"EWIF".contains(&bytes[0]) && bytes[1..5].iter().all(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(words: &str) -> &'static str {
+        ClusterState::from_words(words, Exit::Code(1)).id()
+    }
+
+    #[test]
+    fn every_recorded_error_of_kubectl_has_its_state() {
+        let recorded = include_str!("../../tests/fixtures/cluster/kubectl-errors.txt");
+        let said: Vec<_> = recorded.split("\n\n").filter(|part| part.starts_with('$')).collect();
+        let ids: Vec<_> = said
+            .iter()
+            .filter(|part| !part.contains("can-i"))
+            .map(|part| id(&part.lines().filter(|line| !line.starts_with('$') && !line.starts_with("exit")).collect::<Vec<_>>().join("\n")))
+            .collect();
+        assert_eq!(ids, ["api-down", "not-found", "not-found", "unauthorized", "forbidden", "wrong-context", "no-kubeconfig"]);
+    }
+
+    #[test]
+    fn the_most_telling_words_win() {
+        assert_eq!(
+            id("The connection to the server localhost:8080 was refused - did you specify the right host or port?"),
+            "no-kubeconfig"
+        );
+        assert_eq!(
+            id("Unable to connect to the server: x509: certificate has expired or is not yet valid: current time …"),
+            "certificate-expired"
+        );
+        assert_eq!(id("Unable to connect to the server: x509: certificate signed by unknown authority"), "certificate-untrusted");
+        assert_eq!(id("Unable to connect to the server: net/http: TLS handshake timeout"), "timed-out");
+        assert_eq!(id("Unable to connect to the server: dial tcp 10.0.0.1:6443: connect: no route to host"), "api-down");
+        assert_eq!(
+            id(
+                "E1123 21:57:25.141584 77 memcache.go:265] \"Unhandled Error\" err=\"connection refused\"\nerror: You must be logged in to the server (Unauthorized)"
+            ),
+            "unauthorized"
+        );
+        assert_eq!(id(""), "failed");
+        assert_eq!(ClusterState::from_words("", Exit::TimedOut).id(), "timed-out");
+    }
+
+    #[test]
+    fn every_state_has_its_texts() {
+        let others = PHRASES.iter().map(|(_, make)| make(String::new()));
+        let all =
+            [ClusterState::NoKubectl, ClusterState::NotAMachine, ClusterState::Garbage(String::new()), ClusterState::Failed(String::new())];
+        for state in all.into_iter().chain(others) {
+            for lang in [Lang::En, Lang::Ko] {
+                let id = state.id();
+                assert!(lang.has(&format!("cluster.{id}.message")) && lang.has(&format!("cluster.{id}.remedy")), "{id}");
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The live tail of the driver installer: every line once, across restarts, back-off, pods made anew and broken connections.
+//!
+//! [`follow`] is a small state machine over one question, "which pod, which attempt, does it run?". A running attempt is streamed with
+//! `kubectl logs -f --timestamps`; whenever a stream ends, for whatever reason, the question is asked again, and what may be missing is
+//! fetched with some seconds of overlap, of which [`seen::Seen`] drops what was delivered before.
+
+mod file;
+mod follow;
+mod seen;
+mod stream;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use file::file;
+pub use follow::follow;
+
+use super::{ClusterState, phases::Step};
+use crate::i18n::Lang;
+
+/// How to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Ends at the first failed attempt instead of waiting for the next one.
+    pub once: bool,
+    /// How often the cluster, or a file, is asked for news.
+    pub poll: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { once: false, poll: Duration::from_secs(2) }
+    }
+}
+
+/// What the tail has to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TailEvent {
+    /// Nothing to read yet; said once for each reason.
+    Waiting {
+        /// Why.
+        why: Wait,
+    },
+    /// The lines that follow are of this attempt.
+    PodStarted {
+        /// The pod's name.
+        pod: String,
+        /// How often the container was started before, from 0.
+        attempt: u32,
+    },
+    /// One line of the log.
+    Line {
+        /// The text, safe for a terminal, without its time.
+        text: String,
+        /// When it was written.
+        at: Option<jiff::Timestamp>,
+    },
+    /// A step of the installer began or is done; comes after the line that says so.
+    Phase(Step),
+    /// Something was interrupted; lines may be missing only where the reason says so.
+    Lost {
+        /// What.
+        reason: Loss,
+    },
+    /// The end.
+    Ended {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// Why there is nothing to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "wait", rename_all = "kebab-case")]
+pub enum Wait {
+    /// The cluster gives no answer.
+    Cluster(ClusterState),
+    /// No installer pod for this node.
+    NoPod,
+    /// The pod's container has not started.
+    Pod {
+        /// The pod's name.
+        pod: String,
+        /// Its status as `kubectl get pods` shows it.
+        status: String,
+        /// What the scheduler or the kubelet says about it.
+        words: String,
+    },
+    /// The container failed and is started again soon.
+    BackOff {
+        /// The pod's name.
+        pod: String,
+        /// Exit status of the failed attempt.
+        exit_code: i32,
+        /// How often it was started anew.
+        restarts: u32,
+    },
+    /// The log file is not there.
+    NoFile {
+        /// Its path.
+        path: String,
+    },
+}
+
+impl Wait {
+    /// Returns the reason as a sentence.
+    pub fn text(&self, lang: Lang) -> String {
+        match self {
+            Self::Cluster(state) => state.message(lang),
+            Self::NoPod => lang.text("wait.no-pod", &[]),
+            Self::Pod { pod, status, words } => lang.text("wait.pod", &[("pod", pod), ("status", status), ("words", words)]),
+            Self::BackOff { pod, exit_code, restarts } => {
+                lang.text("wait.back-off", &[("pod", pod), ("code", &exit_code.to_string()), ("restarts", &restarts.to_string())])
+            }
+            Self::NoFile { path } => lang.text("wait.no-file", &[("path", path)]),
+        }
+    }
+}
+
+/// What was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "loss", rename_all = "kebab-case")]
+pub enum Loss {
+    /// The stream broke; it is taken up again where it was.
+    Connection(ClusterState),
+    /// The pod is gone before its log was read to the end.
+    PodGone {
+        /// The pod's name.
+        pod: String,
+    },
+    /// The container was started anew more than once meanwhile: whole attempts are missing.
+    AttemptsMissed {
+        /// How many.
+        count: u32,
+    },
+    /// The node has already deleted the log.
+    LogGone,
+    /// The file became shorter: it was written anew, and is read from its start.
+    FileReplaced,
+}
+
+impl Loss {
+    /// Returns what happened, as a sentence.
+    pub fn text(&self, lang: Lang) -> String {
+        match self {
+            Self::Connection(state) => lang.text("loss.connection", &[("detail", state.detail())]),
+            Self::PodGone { pod } => lang.text("loss.pod-gone", &[("pod", pod)]),
+            Self::AttemptsMissed { count } => lang.text("loss.attempts-missed", &[("count", &count.to_string())]),
+            Self::LogGone => lang.text("loss.log-gone", &[]),
+            Self::FileReplaced => lang.text("loss.file-replaced", &[]),
+        }
+    }
+}
+
+/// How a tail ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The installer ended with status 0 and its log is complete; for a file: its success line was read.
+    Succeeded,
+    /// The attempt failed (only with [`Options::once`]).
+    Failed {
+        /// Exit status.
+        exit_code: i32,
+    },
+    /// The end of the file.
+    EndOfFile,
+    /// The file cannot be read.
+    Unreadable {
+        /// What the system said.
+        reason: String,
+    },
+    /// The cluster refuses, and waiting will not change that.
+    Refused(ClusterState),
+    /// The user stopped it.
+    Cancelled,
+}
+
+impl Outcome {
+    /// Returns how it ended, as a sentence.
+    pub fn text(&self, lang: Lang) -> String {
+        match self {
+            Self::Succeeded => lang.text("tail.succeeded", &[]),
+            Self::Failed { exit_code } => lang.text("tail.failed", &[("code", &exit_code.to_string())]),
+            Self::EndOfFile => lang.text("tail.end-of-file", &[]),
+            Self::Unreadable { reason } => lang.text("tail.unreadable", &[("reason", reason)]),
+            Self::Refused(state) => state.message(lang),
+            Self::Cancelled => lang.text("tail.cancelled", &[]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_its_text() {
+        let text = String::new;
+        let waits = [
+            Wait::NoPod,
+            Wait::Pod { pod: text(), status: text(), words: text() },
+            Wait::BackOff { pod: text(), exit_code: 1, restarts: 2 },
+            Wait::NoFile { path: text() },
+        ];
+        let losses = [
+            Loss::Connection(ClusterState::NoKubectl),
+            Loss::PodGone { pod: text() },
+            Loss::AttemptsMissed { count: 1 },
+            Loss::LogGone,
+            Loss::FileReplaced,
+        ];
+        let outcomes = [
+            Outcome::Succeeded,
+            Outcome::Failed { exit_code: 1 },
+            Outcome::EndOfFile,
+            Outcome::Unreadable { reason: text() },
+            Outcome::Cancelled,
+        ];
+        for lang in [Lang::En, Lang::Ko] {
+            let texts = waits.iter().map(|wait| wait.text(lang)).chain(losses.iter().map(|loss| loss.text(lang)));
+            for text in texts.chain(outcomes.iter().map(|outcome| outcome.text(lang))) {
+                assert!(text.contains(' '), "no text for {text}");
+            }
+        }
+    }
+}

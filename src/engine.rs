@@ -1,0 +1,69 @@
+//! Engine: runs a plan, for all faces the same way.
+//!
+//! For each action: check (done already?) -> journal the intent -> execute -> prove -> journal the result. An intent without a result
+//! means: look, never assume.
+
+pub mod run;
+pub mod undo;
+
+pub use run::Runner;
+
+use crate::{host::Exit, plan::Action, session::Status};
+
+/// What a face is told while a plan runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// An action begins.
+    Started {
+        /// Its place among the actions that run, from 0.
+        index: usize,
+        /// How many run.
+        total: usize,
+        /// The action.
+        action: Box<Action>,
+    },
+    /// It printed a line (made safe for a terminal).
+    Line(String),
+    /// How far it has come.
+    Progress(Progress),
+    /// It ended.
+    Ended {
+        /// The action's id.
+        id: String,
+        /// How.
+        status: Status,
+        /// What proves it, or what went wrong.
+        evidence: Vec<String>,
+    },
+}
+
+/// Progress of one action.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Progress {
+    /// What is done, in `unit`.
+    pub done: u64,
+    /// All of it, when known.
+    pub total: Option<u64>,
+    /// `bytes` or `tasks`.
+    pub unit: &'static str,
+    /// Bytes a second, for downloads.
+    pub rate: Option<u64>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Everything is done.
+    Done,
+    /// This action failed.
+    Failed {
+        /// Its id.
+        id: String,
+        /// How its command ended, if it was a command.
+        exit: Option<Exit>,
+    },
+    /// The next thing is a reboot.
+    RebootNeeded,
+    /// The user stopped it.
+    Cancelled,
+}

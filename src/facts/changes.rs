@@ -1,0 +1,168 @@
+//! What changed on a machine between two looks at it: what a resumed session shows first.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Facts, LedgerEntry, Origin};
+use crate::i18n::Lang;
+
+/// One change, without a language: the text is `change.<id>` of the locale files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Stable name, such as `booted`.
+    pub id: String,
+    /// Values for the text.
+    pub args: BTreeMap<String, String>,
+}
+
+impl Change {
+    fn new(id: &str, args: &[(&str, &str)]) -> Self {
+        Self { id: id.to_owned(), args: args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
+    }
+
+    /// Returns the change as a sentence.
+    pub fn text(&self, lang: Lang) -> String {
+        let args: Vec<_> = self.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        lang.text(&format!("change.{}", self.id), &args)
+    }
+}
+
+/// Returns what changed since `before`. What either look could not learn is no change.
+pub fn changes(before: &Facts, now: &Facts) -> Vec<Change> {
+    let mut found = Vec::new();
+    value(&mut found, "host-name", &before.host.hostname, &now.host.hostname);
+    if differ(&before.host.boot_id, &now.host.boot_id) {
+        found.push(Change::new("booted", &[]));
+    }
+    value(&mut found, "kernel", &before.host.kernel, &now.host.kernel);
+    value(&mut found, "os-version", &before.host.os_version, &now.host.os_version);
+    driver(&mut found, before, now);
+    gpus(&mut found, before, now);
+    ledger(&mut found, before, now);
+    headers(&mut found, before, now);
+    found
+}
+
+fn differ(before: &str, now: &str) -> bool {
+    !before.is_empty() && !now.is_empty() && before != now
+}
+
+fn value(found: &mut Vec<Change>, id: &str, before: &str, now: &str) {
+    if differ(before, now) {
+        found.push(Change::new(id, &[("before", before), ("now", now)]));
+    }
+}
+
+fn driver(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
+    const FACT: &str = "driver.loaded_version";
+    if before.unknown.contains_key(FACT) || now.unknown.contains_key(FACT) {
+        return;
+    }
+    match (&before.driver.loaded_version, &now.driver.loaded_version) {
+        (Some(old), Some(new)) => value(found, "driver", old, new),
+        (None, Some(new)) => found.push(Change::new("driver-loaded", &[("version", new)])),
+        (Some(old), None) => found.push(Change::new("driver-unloaded", &[("version", old)])),
+        (None, None) => {}
+    }
+}
+
+fn gpus(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
+    if before.unknown.contains_key(super::pci::FACT) || now.unknown.contains_key(super::pci::FACT) {
+        return;
+    }
+    let mut missing = |id: &str, from: &Facts, other: &Facts| {
+        let same = |gpu: &super::Gpu, one: &super::Gpu| gpu.pci_address == one.pci_address && gpu.device_id == one.device_id;
+        let gone = from.gpus.iter().filter(|gpu| !other.gpus.iter().any(|one| same(gpu, one)));
+        found.extend(gone.map(|gpu| Change::new(id, &[("address", &gpu.pci_address), ("name", &gpu.name)])));
+    };
+    missing("gpu-added", now, before);
+    missing("gpu-removed", before, now);
+}
+
+/// Loaded modules and running units come and go with the driver, which has its own line.
+fn ledger(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
+    let lasts = |entry: &&LedgerEntry| !matches!(entry.origin, Origin::LoadedModule | Origin::Unit);
+    let mut missing = |id: &str, from: &Facts, other: &Facts| {
+        let known = |entry: &&LedgerEntry| !other.unknown.contains_key(&format!("driver.ledger.{}", entry.origin.name()));
+        let gone = from.driver.ledger.iter().filter(lasts).filter(known).filter(|entry| !other.driver.ledger.contains(entry));
+        found.extend(gone.map(|entry| Change::new(id, &[("what", &entry.what), ("where", &entry.r#where)])));
+    };
+    missing("ledger-added", now, before);
+    missing("ledger-removed", before, now);
+}
+
+fn headers(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
+    match (before.host.kernel_headers, now.host.kernel_headers) {
+        (false, true) => found.push(Change::new("headers-added", &[("kernel", &now.host.kernel)])),
+        (true, false) => found.push(Change::new("headers-removed", &[("kernel", &now.host.kernel)])),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Gpu, *};
+
+    fn ids(before: &Facts, now: &Facts) -> Vec<String> {
+        let found = changes(before, now);
+        for change in &found {
+            crate::facts::tests::assert_text(&format!("change.{}", change.id), &change.args);
+        }
+        found.into_iter().map(|change| change.id).collect()
+    }
+
+    #[test]
+    fn nothing_changed() {
+        let facts = Facts { gpus: vec![Gpu { pci_address: "0000:18:00.0".into(), ..Gpu::default() }], ..Facts::default() };
+        assert_eq!(changes(&facts, &facts), []);
+    }
+
+    #[test]
+    fn a_boot_that_unloaded_the_driver_shows() {
+        let mut before = Facts::default();
+        before.host.boot_id = "a".into();
+        before.driver.loaded_version = Some("418.87.00".into());
+        before.driver.ledger =
+            vec![LedgerEntry { origin: Origin::Runfile, what: "418.87.00".into(), r#where: "/usr/bin/nvidia-uninstall".into() }];
+        let mut now = Facts::default();
+        now.host.boot_id = "b".into();
+        now.gpus = vec![Gpu { pci_address: "0000:18:00.0".into(), ..Gpu::default() }];
+        assert_eq!(ids(&before, &now), ["booted", "driver-unloaded", "gpu-added", "ledger-removed"]);
+    }
+
+    #[test]
+    fn each_value_that_differs_shows() {
+        let look = |name: &str, headers| {
+            let mut facts = Facts::default();
+            facts.host.hostname = format!("node-{name}");
+            facts.host.kernel = format!("6.8.0-{name}");
+            facts.host.os_version = format!("24.0{name}");
+            facts.driver.loaded_version = Some(format!("580.0{name}"));
+            facts.host.kernel_headers = headers;
+            facts
+        };
+        assert_eq!(ids(&look("1", true), &look("2", false)), ["host-name", "kernel", "os-version", "driver", "headers-removed"]);
+        assert_eq!(ids(&look("1", false), &look("1", true)), ["headers-added"]);
+        let mut more = look("1", true);
+        more.driver.ledger = vec![LedgerEntry { origin: Origin::Deb, what: "nvidia-driver-535 1".into(), r#where: "/x".into() }];
+        more.driver.loaded_version = None;
+        assert_eq!(ids(&more, &look("1", true)), ["driver-loaded", "ledger-removed"]);
+        assert_eq!(ids(&look("1", true), &more), ["driver-unloaded", "ledger-added"]);
+        more.driver.loaded_version = look("1", true).driver.loaded_version;
+        more.gpus = vec![Gpu::default()];
+        assert_eq!(ids(&more, &look("1", true)), ["gpu-removed", "ledger-removed"]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_change() {
+        let mut before = Facts { gpus: vec![Gpu::default()], ..Facts::default() };
+        before.driver.loaded_version = Some("418.87.00".into());
+        before.host.boot_id = "a".into();
+        let mut now = Facts::default();
+        for fact in ["gpus", "driver.loaded_version"] {
+            now.unknown.insert(fact.into(), super::super::Unknown::new("not-there", &[("path", "/x")]));
+        }
+        assert_eq!(changes(&before, &now), []);
+    }
+}

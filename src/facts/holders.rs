@@ -1,0 +1,151 @@
+//! Who holds the driver: processes with a GPU device open or a driver library mapped, with their systemd unit and pod.
+
+use std::{io, path::Path};
+
+use super::{Holder, LedgerEntry, Origin, Unknown, reader::Reader};
+use crate::text::printable;
+
+/// Longest command line that is kept.
+const COMMAND_LENGTH: usize = 200;
+
+/// Daemons that use the driver: the name of the process, cut by the kernel to 15 characters, and the unit it belongs to.
+const DAEMONS: [(&str, &str); 4] = [
+    ("nvidia-persiste", "nvidia-persistenced"),
+    ("nv-fabricmanage", "nvidia-fabricmanager"),
+    ("nv-hostengine", "nvidia-dcgm"),
+    ("nvidia-imex", "nvidia-imex"),
+];
+
+/// Returns the holders and the ledger entries of running daemons.
+pub(super) fn probe(reader: &mut Reader<'_>) -> (Vec<Holder>, Vec<LedgerEntry>) {
+    const FACT: &str = "driver.holders";
+    let names = match reader.host.files.list(Path::new("/proc")) {
+        Ok(names) => names,
+        Err(error) => {
+            reader.note(FACT, Unknown::from_io(Path::new("/proc"), &error));
+            return Default::default();
+        }
+    };
+    let own = reader.host.files.read_link(Path::new("/proc/self")).ok().and_then(|path| path.to_str()?.parse::<u32>().ok());
+    let mut pids: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).filter(|pid| Some(*pid) != own).collect();
+    pids.sort_unstable();
+    let (mut holders, mut daemons, mut hidden) = (Vec::new(), Vec::new(), 0);
+    for pid in pids {
+        daemons.extend(daemon(reader, pid));
+        match holds_driver(reader, pid) {
+            Ok(true) => holders.push(describe(reader, pid)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => hidden += 1,
+            Ok(false) | Err(_) => {}
+        }
+    }
+    if hidden > 0 {
+        reader.note(FACT, Unknown::new("processes-hidden", &[("count", &hidden.to_string())]));
+    }
+    (holders, daemons)
+}
+
+fn daemon(reader: &Reader<'_>, pid: u32) -> Option<LedgerEntry> {
+    let name = reader.host.files.read_value(format!("/proc/{pid}/comm")).ok()?;
+    let (_, unit) = DAEMONS.iter().find(|(process, _)| *process == name)?;
+    Some(LedgerEntry { origin: Origin::Unit, what: (*unit).to_owned(), r#where: format!("/proc/{pid}") })
+}
+
+/// Tells whether a process has a GPU device open or a driver library mapped. A process that ended meanwhile is an error of its own kind.
+fn holds_driver(reader: &Reader<'_>, pid: u32) -> io::Result<bool> {
+    let files = &reader.host.files;
+    let folder = format!("/proc/{pid}/fd");
+    let names = files.list(Path::new(&folder))?;
+    let opens_gpu =
+        |name: &String| files.read_link(&Path::new(&folder).join(name)).is_ok_and(|target| is_gpu_device(&target.to_string_lossy()));
+    if names.iter().any(opens_gpu) {
+        return Ok(true);
+    }
+    match files.read(Path::new(&format!("/proc/{pid}/maps"))) {
+        Ok(maps) => Ok(maps_driver(&maps)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_gpu_device(target: &str) -> bool {
+    target.strip_prefix("/dev/nvidia").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == 'c'))
+}
+
+/// Tells whether a memory map names a library of the driver. `libnvidia-container` is a tool of the container runtime.
+fn maps_driver(maps: &[u8]) -> bool {
+    let is_driver = |line: &[u8]| {
+        let file = String::from_utf8_lossy(line.rsplit(|byte| *byte == b'/').next().unwrap_or_default());
+        file.starts_with("libcuda.so") || (file.starts_with("libnvidia-") && !file.starts_with("libnvidia-container"))
+    };
+    maps.split(|byte| *byte == b'\n').filter(|line| line.contains(&b'/')).any(is_driver)
+}
+
+fn describe(reader: &Reader<'_>, pid: u32) -> Holder {
+    let files = &reader.host.files;
+    let command = files.read_text(format!("/proc/{pid}/cmdline")).map(|text| parse_command_line(&text)).unwrap_or_default();
+    let command = if command.is_empty() { files.read_value(format!("/proc/{pid}/comm")).unwrap_or_default() } else { command };
+    let cgroup = files.read_text(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    Holder { pid, command, unit: parse_unit(&cgroup), pod: parse_pod(&cgroup) }
+}
+
+/// Joins the arguments, which the kernel ends with a zero byte each.
+fn parse_command_line(text: &str) -> String {
+    let words = text.trim_end_matches('\0').replace(['\0', '\n', '\r'], " ");
+    printable(words.trim()).chars().take(COMMAND_LENGTH).collect()
+}
+
+/// Returns the unit of `0::/system.slice/nvidia-persistenced.service`: the innermost service or scope.
+fn parse_unit(cgroup: &str) -> Option<String> {
+    let is_unit = |part: &&str| [".service", ".scope"].iter().any(|end| part.ends_with(end));
+    cgroup.lines().find_map(|line| line.rsplit('/').find(is_unit)).map(printable)
+}
+
+/// Returns the UID of `…/kubepods-burstable-pod0a1b…_….slice/…`: 36 characters, or 32 for a static pod; systemd writes `_` for `-`.
+fn parse_pod(cgroup: &str) -> Option<String> {
+    cgroup.match_indices("pod").find_map(|(at, _)| {
+        let is_uid = |c: &char| c.is_ascii_hexdigit() || matches!(c, '-' | '_');
+        let uid: String = cgroup[at + 3..].chars().take_while(is_uid).collect();
+        matches!(uid.len(), 32 | 36).then(|| uid.replace('_', "-"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn finds_the_unit() {
+        assert_eq!(parse_unit("0::/system.slice/nvidia-persistenced.service\n").as_deref(), Some("nvidia-persistenced.service"));
+        let old = "9:cpu:/system.slice\n1:name=systemd:/user.slice/user-0.slice/session-3.scope\n";
+        assert_eq!(parse_unit(old).as_deref(), Some("session-3.scope"));
+        assert_eq!(parse_unit("0::/\n"), None);
+    }
+
+    #[test]
+    fn finds_the_pod_in_both_spellings() {
+        let systemd = "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1f0c3f2e_9d52_4b8e_8c61_0f3b7a6d5e4c.slice/cri-containerd-ab.scope";
+        assert_eq!(parse_pod(systemd).as_deref(), Some("1f0c3f2e-9d52-4b8e-8c61-0f3b7a6d5e4c"));
+        let cgroupfs = "4:memory:/kubepods/burstable/pod1f0c3f2e-9d52-4b8e-8c61-0f3b7a6d5e4c/0123456789abcdef";
+        assert_eq!(parse_pod(cgroupfs).as_deref(), Some("1f0c3f2e-9d52-4b8e-8c61-0f3b7a6d5e4c"));
+        assert_eq!(parse_pod("0::/system.slice/podman.service"), None);
+    }
+
+    #[test]
+    fn knows_devices_and_libraries_of_the_driver() {
+        assert!(is_gpu_device("/dev/nvidia0") && is_gpu_device("/dev/nvidiactl") && is_gpu_device("/dev/nvidia-uvm"));
+        assert!(!is_gpu_device("/dev/null") && !is_gpu_device("/dev/nvidia"));
+        assert!(maps_driver(b"7f00 r-xp 0 08:01 1 /usr/lib64/libcuda.so.450.51.06\n"));
+        assert!(!maps_driver(b"7f00 r-xp 0 08:01 1 /usr/lib64/libnvidia-container.so.1\n7f00 rw-p 0 00:00 0\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parsers_panic(bytes in any::<Vec<u8>>()) {
+            let text = String::from_utf8_lossy(&bytes);
+            let _ = (parse_unit(&text), parse_pod(&text), parse_pod(&format!("pod{text}")), maps_driver(&bytes), is_gpu_device(&text));
+            prop_assert!(parse_command_line(&text).chars().count() <= COMMAND_LENGTH);
+        }
+    }
+}

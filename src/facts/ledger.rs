@@ -1,0 +1,221 @@
+//! The driver ledger: everything on the machine that is or could become a driver, each with how it came here.
+
+use std::path::{Path, PathBuf};
+
+use super::{DriverFacts, LedgerEntry, Module, Origin, Unknown, reader::Reader};
+use crate::{host::FileKind, text::printable, version::Version};
+
+/// What stands in the ledger where a version could not be learned.
+const NO_VERSION: &str = "unknown";
+
+/// Folders below `/lib/modules/RELEASE` where installers put modules: `extra` and `weak-updates` (rpm), `updates` (dkms, SUSE), `misc`,
+/// `kernel/drivers/video` (runfile), `kernel/nvidia-…` (Ubuntu's signed modules), `video` (installer pod).
+const MODULE_FOLDERS: [&str; 7] = ["extra", "updates", "weak-updates", "misc", "kernel/drivers/video", "kernel/drivers/char/drm", "video"];
+
+/// How deep below such a folder modules are looked for; a link in a circle ends there too.
+const MODULE_DEPTH: usize = 5;
+
+const UNINSTALLERS: [&str; 2] = ["/usr/bin/nvidia-uninstall", "/usr/local/bin/nvidia-uninstall"];
+const POD_FOLDER: &str = "/home/kubernetes/bin/nvidia";
+const OPERATOR_FOLDER: &str = "/run/nvidia/driver";
+
+/// Returns the ledger entries that come from files, in the order of [`Origin`].
+pub(super) fn probe_files(reader: &mut Reader<'_>, release: &str) -> Vec<LedgerEntry> {
+    let mut found = Vec::new();
+    found.extend(probe_runfile(reader));
+    found.extend(probe_dkms(reader));
+    found.extend(probe_module_files(reader, release));
+    found.extend(probe_installer_pod(reader));
+    found.extend(probe_operator(reader));
+    found.extend(probe_toolkits(reader));
+    found
+}
+
+/// Returns the entries of the loaded modules, seen at `place`.
+pub(super) fn loaded_modules(driver: &DriverFacts, place: &str) -> Vec<LedgerEntry> {
+    let entry = |module: &Module| {
+        let version = driver.loaded_version.as_deref().filter(|_| module.name.starts_with("nvidia"));
+        let what = version.map_or_else(|| module.name.clone(), |version| format!("{} {version}", module.name));
+        entry(Origin::LoadedModule, what, place)
+    };
+    driver.modules.iter().map(entry).collect()
+}
+
+fn entry(origin: Origin, what: impl Into<String>, place: impl AsRef<Path>) -> LedgerEntry {
+    LedgerEntry { origin, what: what.into(), r#where: printable(&place.as_ref().to_string_lossy()) }
+}
+
+fn probe_runfile(reader: &mut Reader<'_>) -> Option<LedgerEntry> {
+    let uninstaller = reader.first_there(&UNINSTALLERS)?;
+    Some(entry(Origin::Runfile, runfile_version(reader), uninstaller))
+}
+
+/// The installer's own record starts with the version, but only root may read it; its log names it for everybody.
+fn runfile_version(reader: &mut Reader<'_>) -> String {
+    const LOG: &str = "/var/log/nvidia-installer.log";
+    let record = reader.host.files.read_text("/var/lib/nvidia/log").ok();
+    let version = record.and_then(|text| version_of(text.lines().next()?));
+    let version = version.or_else(|| parse_installer_log(&reader.host.files.read_text(LOG).ok()?));
+    version.unwrap_or_else(|| {
+        reader.note("driver.ledger.runfile", Unknown::new("not-understood", &[("path", LOG)]));
+        NO_VERSION.to_owned()
+    })
+}
+
+/// Returns the version of the last install in the log.
+fn parse_installer_log(text: &str) -> Option<String> {
+    text.lines().rev().find_map(|line| version_of(line.strip_prefix("installer version:")?))
+}
+
+fn version_of(text: &str) -> Option<String> {
+    let text = text.trim();
+    text.parse::<Version>().is_ok().then(|| text.to_owned())
+}
+
+fn probe_dkms(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
+    const DKMS: &str = "/var/lib/dkms";
+    let names = reader.list_if_there("driver.ledger.dkms", DKMS);
+    let is_driver = |name: &&String| name.starts_with("nvidia") && !name.starts_with("nvidia-fs") && !name.starts_with("nvidia-peermem");
+    let mut found = Vec::new();
+    for name in names.iter().filter(is_driver) {
+        let folder = Path::new(DKMS).join(name);
+        let versions = reader
+            .list_if_there("driver.ledger.dkms", &folder)
+            .into_iter()
+            .filter(|version| version.starts_with(|c: char| c.is_ascii_digit()));
+        found.extend(versions.map(|version| entry(Origin::Dkms, printable(&format!("{name} {version}")), folder.join(&version))));
+    }
+    found
+}
+
+fn probe_module_files(reader: &mut Reader<'_>, release: &str) -> Vec<LedgerEntry> {
+    if release.is_empty() {
+        return Vec::new();
+    }
+    let root = Path::new("/lib/modules").join(release);
+    let mut folders: Vec<PathBuf> = MODULE_FOLDERS.iter().map(|folder| root.join(folder)).collect();
+    let kernel = reader.host.files.list(&root.join("kernel")).unwrap_or_default();
+    folders.extend(kernel.iter().filter(|name| name.starts_with("nvidia")).map(|name| root.join("kernel").join(name)));
+    let mut paths = Vec::new();
+    for folder in folders {
+        collect_modules(reader, &folder, MODULE_DEPTH, &mut paths);
+    }
+    paths.sort();
+    let name = |path: &PathBuf| path.file_name().map(|name| printable(&name.to_string_lossy())).unwrap_or_default();
+    paths.iter().map(|path| entry(Origin::ModuleFile, name(path), path)).collect()
+}
+
+fn collect_modules(reader: &Reader<'_>, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    for name in reader.host.files.list(folder).unwrap_or_default() {
+        let path = folder.join(&name);
+        if is_driver_module(&name) {
+            found.push(path);
+        } else if depth > 0 && !name.contains(".ko") && reader.host.files.meta(&path).is_ok_and(|meta| meta.kind == FileKind::Folder) {
+            collect_modules(reader, &path, depth - 1, found);
+        }
+    }
+}
+
+/// Tells whether a file name is a module of NVIDIA's driver: `nvidia-uvm.ko.xz`, Debian's `nvidia-current-drm.ko`, but not the kernel's
+/// own `nvidiafb.ko` or `nvidia-wmi-ec-backlight.ko`.
+fn is_driver_module(name: &str) -> bool {
+    let Some((stem, _)) = name.split_once(".ko") else { return false };
+    let stem = stem.replace('-', "_");
+    let Some(rest) = stem.strip_prefix("nvidia") else { return false };
+    let part = rest.trim_start_matches("_current").trim_start_matches("_open");
+    matches!(part, "" | "_uvm" | "_modeset" | "_drm" | "_peermem" | "_vgpu_vfio")
+        || rest.starts_with("_tesla_")
+        || rest.starts_with("_legacy_")
+}
+
+fn probe_installer_pod(reader: &mut Reader<'_>) -> Option<LedgerEntry> {
+    let cache = Path::new(POD_FOLDER).join(".cache");
+    if let Some(text) = reader.text_if_there("driver.ledger.installer-pod", &cache) {
+        return Some(entry(Origin::InstallerPod, parse_pod_cache(&text).unwrap_or_else(|| NO_VERSION.to_owned()), cache));
+    }
+    let left_over = ["drivers", "lib64", "bin"].iter().any(|name| reader.host.files.exists(Path::new(POD_FOLDER).join(name)));
+    left_over.then(|| entry(Origin::InstallerPod, NO_VERSION, POD_FOLDER))
+}
+
+fn parse_pod_cache(text: &str) -> Option<String> {
+    text.lines().find_map(|line| version_of(line.trim().strip_prefix("CACHE_NVIDIA_DRIVER_VERSION=")?.trim_matches('"')))
+}
+
+/// GPU Operator mounts a driver container's root here; with a driver on the host the folder stays empty.
+fn probe_operator(reader: &mut Reader<'_>) -> Option<LedgerEntry> {
+    let root = Path::new(OPERATOR_FOLDER);
+    if !reader.host.files.exists(root.join("usr")) {
+        return None;
+    }
+    let folders = ["usr/lib64", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu"];
+    let names = folders.iter().flat_map(|folder| reader.host.files.list(&root.join(folder)).unwrap_or_default());
+    let version = names.filter_map(|name| version_of(name.strip_prefix("libnvidia-ml.so.")?)).find(|version| version.contains('.'));
+    Some(entry(Origin::Operator, version.unwrap_or_else(|| NO_VERSION.to_owned()), root))
+}
+
+fn probe_toolkits(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
+    let names = reader.list_if_there("driver.ledger.cuda-toolkit", "/usr/local");
+    let folders = names.iter().filter(|name| name.starts_with("cuda-")).map(|name| Path::new("/usr/local").join(name));
+    // `cuda-12` is a link to `cuda-12.4` where the packages made it: one toolkit, not two.
+    let real: Vec<_> = folders.filter(|path| reader.host.files.read_link(path).is_err()).collect();
+    real.iter().map(|path| entry(Origin::CudaToolkit, toolkit_version(reader, path), path)).collect()
+}
+
+fn toolkit_version(reader: &Reader<'_>, prefix: &Path) -> String {
+    let json = reader.host.files.read_text(prefix.join("version.json")).ok();
+    let text = reader.host.files.read_text(prefix.join("version.txt")).ok();
+    let from_name = || prefix.to_string_lossy().split_once("cuda-").and_then(|(_, version)| version_of(version));
+    let version =
+        json.and_then(|json| parse_version_json(&json)).or_else(|| version_of(text?.lines().next()?.strip_prefix("CUDA Version")?));
+    version.or_else(from_name).unwrap_or_else(|| NO_VERSION.to_owned())
+}
+
+fn parse_version_json(text: &str) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_str(text).ok()?;
+    version_of(json.get("cuda")?.get("version")?.as_str()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_the_drivers_modules_count() {
+        for name in
+            ["nvidia.ko", "nvidia-uvm.ko.xz", "nvidia_drm.ko.zst", "nvidia-current-modeset.ko", "nvidia-peermem.ko", "nvidia-tesla-470.ko"]
+        {
+            assert!(is_driver_module(name), "{name}");
+        }
+        for name in ["nvidiafb.ko", "nvidia-wmi-ec-backlight.ko", "i2c-nvidia-gpu.ko", "nvidia", "typec_nvidia.ko.xz"] {
+            assert!(!is_driver_module(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_last_install_of_the_log_counts() {
+        let text = "nvidia-installer log file\ninstaller version: 410.48\n\ninstaller version: 418.87.00\n";
+        assert_eq!(parse_installer_log(text).as_deref(), Some("418.87.00"));
+    }
+
+    #[test]
+    fn reads_the_cache_of_the_installer_pod() {
+        let text = "CACHE_KERNEL_VERSION=3.10.0-1160.2.2.el7.x86_64\nCACHE_NVIDIA_DRIVER_VERSION=450.51.06\n";
+        assert_eq!(parse_pod_cache(text).as_deref(), Some("450.51.06"));
+    }
+
+    #[test]
+    fn reads_the_version_of_a_toolkit() {
+        assert_eq!(parse_version_json(r#"{"cuda": {"name": "CUDA SDK", "version": "11.0.3"}}"#).as_deref(), Some("11.0.3"));
+        assert_eq!(parse_version_json("[]"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parsers_panic(text in any::<String>()) {
+            let _ = (is_driver_module(&text), parse_installer_log(&text), parse_pod_cache(&text), parse_version_json(&text));
+            let _ = is_driver_module(&format!("nvidia{text}.ko"));
+        }
+    }
+}

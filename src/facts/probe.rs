@@ -1,0 +1,97 @@
+//! Asks everything at once: the slow questions (NVML, the rpm database, `gcc`) each have a thread.
+
+use std::{panic, thread, time::Duration};
+
+use super::{DriverFacts, Facts, Gpu, PciDevice, findings, holders, kernel, ledger, nvml, os, packages, pci, reader::Reader, runtime};
+use crate::{catalog::gpus, host::Host};
+
+/// How long NVML may take. Without persistence mode the driver wakes each card first, about a second or two a card.
+const NVML_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Returns all that can be learned about a machine. Never fails: what could not be learned is in [`Facts::unknown`].
+pub fn probe(host: &Host) -> Facts {
+    probe_with(host, &in_catalog)
+}
+
+/// What the catalog says of a card.
+fn in_catalog(device: &PciDevice, name: Option<&str>) -> Option<Gpu> {
+    gpus::identify(&device.device_id, &device.subsystem_vendor_id, &device.subsystem_device_id, name).map(Gpu::from)
+}
+
+impl From<gpus::GpuModel> for Gpu {
+    fn from(model: gpus::GpuModel) -> Self {
+        Self {
+            name: model.name,
+            chip: model.chip,
+            architecture: model.architecture,
+            compute_capability: model.compute_capability,
+            catalog: model.catalog,
+            first_branch: model.first_branch,
+            last_branch: model.last_branch,
+            kernel_module: model.kernel_module,
+            ..Self::default()
+        }
+    }
+}
+
+/// As [`probe`], with the catalog given: from a device and its name in `pci.ids` to a [`Gpu`] whose model fields (name to kernel
+/// module) are filled in.
+pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> Option<Gpu> + Sync)) -> Facts {
+    let (mut facts, container) = thread::scope(|scope| {
+        let nvml = scope.spawn(|| with_reader(host, |reader| nvml::probe(reader, NVML_DEADLINE)));
+        let around = scope.spawn(|| with_reader(host, os::probe));
+        let packages = scope.spawn(|| with_reader(host, packages::probe));
+        let holders = scope.spawn(|| with_reader(host, holders::probe));
+        let mut reader = Reader::new(host);
+        let gpus = pci::probe_gpus(&mut reader, identify);
+        let mut driver = probe_driver(&mut reader);
+        let container = runtime::probe_container(&reader);
+
+        let mut facts = Facts { gpus, unknown: reader.unknown, ..Facts::default() };
+        let answer = facts.take(joined(nvml));
+        facts.host = facts.take(joined(around));
+        driver.ledger.extend(facts.take(joined(packages)));
+        let (held, daemons) = facts.take(joined(holders));
+        driver.ledger.extend(daemons);
+        driver.ledger.sort_by(|a, b| (a.origin, &a.what, &a.r#where).cmp(&(b.origin, &b.what, &b.r#where)));
+        driver.ledger.dedup();
+        driver.holders = held;
+        nvml::join(&mut facts.gpus, &answer);
+        driver.nvml = Some(answer);
+        facts.driver = driver;
+        (facts, container)
+    });
+    facts.findings = findings::judge(&facts, container);
+    facts
+}
+
+fn probe_driver(reader: &mut Reader<'_>) -> DriverFacts {
+    let (modules, place) = kernel::probe_modules(reader);
+    let (loaded_version, loaded_kind) = kernel::probe_loaded_driver(reader);
+    let mut driver = DriverFacts { loaded_version, loaded_kind, modules, ..DriverFacts::default() };
+    driver.ledger = ledger::loaded_modules(&driver, place);
+    let release = reader.host.files.read_value("/proc/sys/kernel/osrelease").unwrap_or_default();
+    driver.ledger.extend(ledger::probe_files(reader, &release));
+    driver
+}
+
+type Learned<T> = (T, std::collections::BTreeMap<String, super::Unknown>);
+
+fn with_reader<T>(host: &Host, probe: impl FnOnce(&mut Reader<'_>) -> T) -> Learned<T> {
+    let mut reader = Reader::new(host);
+    let fact = probe(&mut reader);
+    (fact, reader.unknown)
+}
+
+impl Facts {
+    /// Keeps what a probe could not learn and hands over what it did.
+    fn take<T>(&mut self, (fact, unknown): Learned<T>) -> T {
+        self.unknown.extend(unknown);
+        fact
+    }
+}
+
+/// A probe that panics is a bug: it goes on in the caller, who reports it.
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
+}

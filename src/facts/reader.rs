@@ -1,0 +1,74 @@
+//! Reads a machine for the probes and notes what it could not learn, so that no probe ever fails.
+
+use std::{collections::BTreeMap, io, path::Path};
+
+use super::Unknown;
+use crate::host::{Command, Host};
+
+/// One probe's view of the machine, with what it could not learn.
+pub(super) struct Reader<'a> {
+    pub host: &'a Host,
+    pub unknown: BTreeMap<String, Unknown>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(host: &'a Host) -> Self {
+        Self { host, unknown: BTreeMap::new() }
+    }
+
+    /// Notes why `fact` is not known; the first reason stays.
+    pub fn note(&mut self, fact: &str, reason: Unknown) {
+        self.unknown.entry(fact.to_owned()).or_insert(reason);
+    }
+
+    /// Reads a file that every machine has: without it the fact is unknown.
+    pub fn text(&mut self, fact: &str, path: impl AsRef<Path>) -> Option<String> {
+        let result = self.host.files.read_text(&path);
+        self.known(fact, path.as_ref(), result)
+    }
+
+    /// Reads a file that some machines have: without it the fact is absent, unreadable it is unknown.
+    pub fn text_if_there(&mut self, fact: &str, path: impl AsRef<Path>) -> Option<String> {
+        let result = self.host.files.read_text(&path);
+        self.known_if_there(fact, path.as_ref(), result)
+    }
+
+    /// Lists a folder that some machines have.
+    pub fn list_if_there(&mut self, fact: &str, path: impl AsRef<Path>) -> Vec<String> {
+        let result = self.host.files.list(path.as_ref());
+        self.known_if_there(fact, path.as_ref(), result).unwrap_or_default()
+    }
+
+    /// Runs a query and returns what it printed; without success the fact is unknown.
+    pub fn command(&mut self, fact: &str, command: &Command) -> Option<String> {
+        match self.host.commands.capture(command) {
+            Ok(output) if output.exit.is_success() => Some(output.stdout),
+            Ok(output) => {
+                let first_line = output.stderr.lines().next().unwrap_or_default();
+                let error = if first_line.is_empty() { output.exit.to_string() } else { format!("{}: {first_line}", output.exit) };
+                self.note(fact, Unknown::new("no-answer", &[("command", &command.to_string()), ("error", &error)]));
+                None
+            }
+            Err(error) => {
+                self.note(fact, Unknown::from_command(command, &error));
+                None
+            }
+        }
+    }
+
+    /// Returns the first of `paths` that is there.
+    pub fn first_there(&self, paths: &[&'static str]) -> Option<&'static str> {
+        paths.iter().find(|path| self.host.files.exists(path)).copied()
+    }
+
+    fn known<T>(&mut self, fact: &str, path: &Path, result: io::Result<T>) -> Option<T> {
+        result.map_err(|error| self.note(fact, Unknown::from_io(path, &error))).ok()
+    }
+
+    fn known_if_there<T>(&mut self, fact: &str, path: &Path, result: io::Result<T>) -> Option<T> {
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            other => self.known(fact, path, other),
+        }
+    }
+}

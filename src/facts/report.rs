@@ -1,0 +1,164 @@
+//! The facts as plain aligned text for a terminal: `gpunode detect`.
+
+use std::fmt::Write;
+
+use super::{Facts, Gpu, Holder, ModuleKind};
+use crate::{
+    finding::Severity,
+    host::NvmlAnswer,
+    i18n::Lang,
+    text::{printable, width},
+};
+
+/// Returns the report, lines ended by `\n`. All that came from the machine is safe for a terminal.
+pub fn report(facts: &Facts, lang: Lang) -> String {
+    let mut out = String::new();
+    section(&mut out, lang, "gpus", &gpu_rows(facts, lang));
+    section(&mut out, lang, "driver", &driver_rows(facts, lang));
+    section(&mut out, lang, "host", &host_rows(facts, lang));
+    findings(&mut out, facts, lang);
+    let unknown: Vec<_> = facts.unknown.iter().map(|(name, reason)| (name.clone(), reason.text(lang))).collect();
+    section(&mut out, lang, "unknown", &unknown);
+    out
+}
+
+type Row = (String, String);
+
+/// Writes a heading and its rows, values aligned; nothing if there is no row.
+fn section(out: &mut String, lang: Lang, name: &str, rows: &[Row]) {
+    if rows.is_empty() {
+        return;
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    let _ = writeln!(out, "{}", word(lang, name));
+    let column = rows.iter().map(|(label, _)| width(label)).max().unwrap_or(0);
+    for (label, value) in rows {
+        let fill = " ".repeat(column - width(label));
+        let _ = writeln!(out, "{}", printable(&format!("  {label}{fill}  {value}")).trim_end());
+    }
+}
+
+fn word(lang: Lang, name: &str) -> String {
+    lang.text(&format!("detect.{name}"), &[])
+}
+
+fn gpu_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
+    if facts.gpus.is_empty() {
+        return vec![(word(lang, "none"), String::new())];
+    }
+    facts.gpus.iter().flat_map(|gpu| one_gpu(gpu, lang)).collect()
+}
+
+fn one_gpu(gpu: &Gpu, lang: Lang) -> Vec<Row> {
+    let id = format!("[10de:{}]", gpu.device_id);
+    let first = [gpu.name.as_str(), &id, gpu.chip.as_str(), gpu.architecture.as_str()];
+    let mut parts: Vec<_> = first.iter().filter(|part| !part.is_empty()).map(|part| (*part).to_owned()).collect();
+    if !gpu.compute_capability.is_empty() {
+        parts.push(lang.text("detect.compute", &[("capability", &gpu.compute_capability)]));
+    }
+    let none = word(lang, "no-kernel-driver");
+    parts.push(lang.text("detect.kernel-driver", &[("driver", gpu.kernel_driver.as_deref().unwrap_or(&none))]));
+    let mut rows = vec![(gpu.pci_address.clone(), parts.join("  "))];
+    if let Some(nvml) = &gpu.nvml {
+        let mut parts = vec![nvml.uuid.clone()];
+        parts.extend(nvml.memory_mib.map(|mib| format!("{mib} MiB")));
+        parts.extend(nvml.temperature_c.map(|degrees| format!("{degrees} °C")));
+        parts.extend(nvml.pcie_generation.zip(nvml.pcie_width).map(|(generation, lanes)| format!("PCIe {generation} x{lanes}")));
+        let switch = |name: &str, on: Option<bool>| on.map(|on| format!("{name} {}", word(lang, if on { "on" } else { "off" })));
+        parts.extend(switch("ECC", nvml.ecc));
+        parts.extend(switch("MIG", nvml.mig));
+        rows.push((String::new(), parts.join("  ")));
+    }
+    rows
+}
+
+fn driver_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
+    let driver = &facts.driver;
+    let kind = driver.loaded_kind.map(|kind| word(lang, if kind == ModuleKind::Open { "open" } else { "proprietary" }));
+    let loaded = match (&driver.loaded_version, kind) {
+        (Some(version), Some(kind)) => format!("{version} ({kind})"),
+        (Some(version), None) => version.clone(),
+        (None, _) => word(lang, "none"),
+    };
+    let mut rows = vec![(word(lang, "loaded"), loaded)];
+    rows.extend(driver.nvml.as_ref().map(|answer| ("NVML".to_owned(), nvml_text(answer, lang))));
+    rows.extend(driver.modules.iter().map(|module| {
+        let users = module.refcount.map_or_else(|| "?".to_owned(), |count| count.to_string());
+        (word(lang, "module"), lang.text("detect.module-users", &[("name", &module.name), ("users", &users)]))
+    }));
+    let entries = driver.ledger.iter().filter(|entry| entry.origin != super::Origin::LoadedModule);
+    rows.extend(entries.map(|entry| (entry.origin.name().to_owned(), format!("{}  {}", entry.what, entry.r#where))));
+    rows.extend(driver.holders.iter().map(|holder| (word(lang, "holder"), holder_text(holder))));
+    rows
+}
+
+fn nvml_text(answer: &NvmlAnswer, lang: Lang) -> String {
+    let text = |id: &str, args: &[(&str, &str)]| lang.text(&format!("detect.nvml.{id}"), args);
+    match answer {
+        NvmlAnswer::Answer { driver_version, cuda_version, gpus } => {
+            let cuda = cuda_version.as_deref().unwrap_or("?");
+            text("answer", &[("version", driver_version), ("cuda", cuda), ("count", &gpus.len().to_string())])
+        }
+        NvmlAnswer::NoLibrary(_) => text("no-library", &[]),
+        NvmlAnswer::NoDriver => text("no-driver", &[]),
+        NvmlAnswer::Mismatch => text("mismatch", &[]),
+        NvmlAnswer::NoPermission => text("no-permission", &[]),
+        NvmlAnswer::TimedOut => text("timed-out", &[]),
+        NvmlAnswer::Failed(error) => text("failed", &[("error", error)]),
+        NvmlAnswer::NotAsked => text("not-asked", &[]),
+    }
+}
+
+fn holder_text(holder: &Holder) -> String {
+    let unit = holder.unit.as_deref().unwrap_or_default();
+    let pod = holder.pod.as_ref().map(|pod| format!("pod {pod}")).unwrap_or_default();
+    let parts = [holder.pid.to_string(), holder.command.clone(), unit.to_owned(), pod];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
+}
+
+fn host_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
+    let host = &facts.host;
+    let yes_no = |on: bool| word(lang, if on { "yes" } else { "no" });
+    let some = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+    let rows = [
+        ("hostname", some(&host.hostname)),
+        ("os", some(&host.os_name)),
+        ("kernel", some(&host.kernel)),
+        ("headers", some(&host.kernel).map(|_| yes_no(host.kernel_headers))),
+        ("architecture", some(&host.architecture)),
+        ("gcc", host.gcc_version.clone()),
+        ("glibc", host.glibc_version.clone()),
+        ("secure-boot", host.secure_boot.map(|on| word(lang, if on { "on" } else { "off" }))),
+        ("runtime", host.container_runtime.clone()),
+        ("storage-driver", host.storage_driver.clone()),
+        ("package-manager", host.package_manager.clone()),
+    ];
+    let mut rows: Vec<Row> = rows.into_iter().filter_map(|(name, value)| Some((word(lang, name), value?))).collect();
+    let gib = |bytes: u64| lang.text("detect.free", &[("gib", &format!("{}.{}", bytes >> 30, ((bytes & 0x3fff_ffff) * 10) >> 30))]);
+    rows.extend(host.free_space.iter().map(|(path, bytes)| (path.clone(), gib(*bytes))));
+    rows
+}
+
+fn findings(out: &mut String, facts: &Facts, lang: Lang) {
+    if facts.findings.is_empty() {
+        return;
+    }
+    let _ = write!(out, "\n{}\n", word(lang, "findings"));
+    for finding in &facts.findings {
+        let label = match finding.severity {
+            Severity::Error => word(lang, "error"),
+            Severity::Warning => word(lang, "warning"),
+            Severity::Info => word(lang, "info"),
+        };
+        let lines = [
+            format!("  {label}: {}", finding.message(lang)),
+            format!("      {}", finding.evidence),
+            format!("      {}", finding.remedy(lang)),
+        ];
+        for line in lines.iter().map(|line| printable(line)).filter(|line| !line.trim().is_empty()) {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The headless face: each command of the command line, one file each, over the same steps and the same engine as the wizard.
+
+mod apply;
+mod detect;
+mod diagnose;
+mod drivers;
+mod plan;
+mod record;
+mod report;
+mod scenarios;
+mod session;
+mod tail;
+mod vars;
+mod verify;
+
+pub use apply::line_of;
+pub use session::status_name;
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use clap::CommandFactory;
+use serde::Serialize;
+
+use crate::{
+    answers::Answers,
+    cli::{Cli, Verb},
+    error::Expected,
+    exit_code::ExitCode,
+    workspace::Workspace,
+};
+
+/// Runs what the command line asks for.
+pub fn run(cli: &Cli) -> Result<ExitCode, Expected> {
+    match &cli.command {
+        Some(Verb::Completions { shell }) => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "gpunode", &mut text);
+            return print(&String::from_utf8_lossy(&text));
+        }
+        Some(Verb::Man) => {
+            let mut text = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut text).map_err(|error| output_failed(&error))?;
+            return print(&String::from_utf8_lossy(&text));
+        }
+        _ => {}
+    }
+    let workspace = Workspace::open(&cli.global)?;
+    match &cli.command {
+        None if cli.global.plain => crate::plain::run(&workspace, cli.global.new),
+        None => crate::perform::wizard(&workspace, &cli.global),
+        Some(Verb::Detect { json }) => detect::run(&workspace, *json),
+        Some(Verb::Drivers(args)) => drivers::run(&workspace, args),
+        Some(Verb::Vars(args)) => vars::run(&workspace, args),
+        Some(Verb::Plan { answers, json }) => plan::run(&workspace, answers.as_deref(), *json),
+        Some(Verb::Apply(args)) => apply::run(&workspace, cli.global.new, args),
+        Some(Verb::Tail { file, answers, cluster }) => tail::run(&workspace, file.as_deref(), answers.as_deref(), cluster),
+        Some(Verb::Diagnose { file, json }) => diagnose::run(&workspace, file.as_deref(), *json),
+        Some(Verb::Verify { json, answers, cluster }) => verify::run(&workspace, *json, answers.as_deref(), cluster),
+        Some(Verb::Status) => session::status(&workspace),
+        Some(Verb::Undo { yes }) => session::undo(&workspace, *yes),
+        Some(Verb::Report { format, answers }) => report::run(&workspace, *format, *answers),
+        Some(Verb::Record { file }) => record::run(&workspace, file),
+        Some(Verb::Scenarios) => scenarios::run(&workspace),
+        Some(Verb::Completions { .. } | Verb::Man) => Ok(ExitCode::Ok),
+    }
+}
+
+/// Prints text to standard output. A reader that went away (`| head`) is not an error of ours.
+fn print(text: &str) -> Result<ExitCode, Expected> {
+    let mut out = io::stdout().lock();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    match write!(out, "{text}{end}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(output_failed(&error)),
+        _ => Ok(ExitCode::Ok),
+    }
+}
+
+fn print_json(value: &impl Serialize) -> Result<ExitCode, Expected> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Expected::new(format!("cannot write JSON: {error}"), "please report this as a bug"))?;
+    print(&text)
+}
+
+fn output_failed(error: &io::Error) -> Expected {
+    Expected::new(format!("cannot write to standard output: {error}"), "check where the output goes")
+}
+
+/// Reads an answers file.
+fn read_answers(path: &Path) -> Result<Answers, Expected> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Expected::new(format!("cannot read the answers {}: {error}", path.display()), "`gpunode report --answers` prints an example")
+    })?;
+    Answers::parse(&text, &path.display().to_string())
+}
+
+/// Returns the answers of the file, or of the session, or none.
+fn answers_or_session(workspace: &Workspace, file: Option<&Path>) -> Result<Answers, Expected> {
+    if let Some(file) = file {
+        return read_answers(file);
+    }
+    let session = crate::session::store::load(&workspace.session_path)?;
+    Ok(session.and_then(|session| session.answers).unwrap_or_else(crate::steps::first_answers))
+}

@@ -1,0 +1,23 @@
+//! `gpunode drivers`: the driver table.
+
+use super::{print, print_json};
+use crate::{catalog, cli::DriversArgs, error::Expected, exit_code::ExitCode, facts, steps, workspace::Workspace};
+
+/// Prints the table. Exit: 0 something fits, 1 nothing does.
+pub fn run(workspace: &Workspace, args: &DriversArgs) -> Result<ExitCode, Expected> {
+    let facts = facts::probe(&workspace.host);
+    let mut answers = steps::first_answers();
+    if !args.gpu.is_empty() {
+        answers.gpus = Some(args.gpu.clone());
+    }
+    if answers.gpus.is_none() && facts.gpus.is_empty() {
+        return Err(Expected::new("there is no NVIDIA GPU on this machine", "name a card with `--gpu 10de:1db6`").code(ExitCode::Negative));
+    }
+    let table = steps::driver_table(&workspace.host, &facts, &answers, args.cuda.as_ref())?;
+    if args.json {
+        print_json(&table.shown(args.all))?;
+    } else {
+        print(&catalog::report(&table, workspace.lang, args.all))?;
+    }
+    Ok(if table.drivers.iter().any(|row| row.fits) { ExitCode::Ok } else { ExitCode::Negative })
+}

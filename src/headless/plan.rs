@@ -1,0 +1,85 @@
+//! `gpunode plan`: all actions with commands and diffs; changes nothing.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{answers_or_session, print, print_json};
+use crate::{
+    error::Expected,
+    exit_code::ExitCode,
+    facts,
+    i18n::Lang,
+    plan::{Action, Kind, Step},
+    steps,
+    workspace::Workspace,
+};
+
+/// Prints the plan of all steps.
+pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<ExitCode, Expected> {
+    let wanted = answers_or_session(workspace, answers)?;
+    let facts = facts::probe(&workspace.host);
+    let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
+    steps::check(&wanted, &table)?;
+    let answers = steps::complete(&wanted, &table);
+    let downloads = steps::downloads(&workspace.host, &workspace.session_path);
+    let mut actions = Vec::new();
+    let mut missing = None;
+    for step in Step::ALL {
+        match steps::plan_step(&workspace.host, &facts, &answers, step, &downloads) {
+            Ok(planned) => actions.extend(planned),
+            Err(error) => missing = Some((step, error)),
+        }
+    }
+    if json {
+        print_json(&json!({"actions": actions.iter().map(|action| describe(workspace, action)).collect::<Vec<_>>()}))?;
+    } else {
+        let text: String = actions.iter().map(|action| paragraph(workspace, action)).collect();
+        print(&text)?;
+    }
+    match missing {
+        // What can be planned was shown; what is missing is said with it.
+        Some((step, error)) => Err(Expected::new(format!("step {} cannot be planned: {error}", step.number()), error.hint())),
+        None => Ok(ExitCode::Ok),
+    }
+}
+
+/// Returns `needed`, `done` or `blocked`.
+fn state(workspace: &Workspace, action: &Action) -> &'static str {
+    let is_done = !matches!(action.kind, Kind::Reboot(_)) && action.kind.act().done(&workspace.host).is_some();
+    match &action.blocked {
+        _ if is_done => "done",
+        Some(_) => "blocked",
+        None => "needed",
+    }
+}
+
+fn describe(workspace: &Workspace, action: &Action) -> Value {
+    json!({
+        "id": action.id,
+        "step": action.step.number(),
+        "title": action.title(Lang::En),
+        "state": state(workspace, action),
+        "left_out": action.skipped,
+        "why": action.blocked_text(Lang::En).unwrap_or_else(|| action.reason(Lang::En)),
+        "commands": action.commands.iter().map(crate::host::Command::argv).collect::<Vec<_>>(),
+        "diff": action.diff,
+        "needs_root": action.needs_root,
+        "needs_reboot": action.needs_reboot,
+        "undo": action.undo_text(Lang::En),
+    })
+}
+
+fn paragraph(workspace: &Workspace, action: &Action) -> String {
+    let lang = workspace.lang;
+    let state = lang.text(&format!("plan.state.{}", if action.skipped { "left-out" } else { state(workspace, action) }), &[]);
+    let why = action.blocked_text(lang).unwrap_or_else(|| action.reason(lang));
+    let mut text = format!("{} [{state}] {}\n    {why}\n", action.step.number(), action.title(lang));
+    for command in &action.commands {
+        text += &format!("    $ {command}\n");
+    }
+    for line in action.diff.iter().flat_map(|diff| diff.lines()) {
+        text += &format!("    {}\n", crate::text::printable(line));
+    }
+    text + "\n"
+}

@@ -1,0 +1,30 @@
+//! `gpunode vars`: the variable preview.
+
+use super::{print, print_json};
+use crate::{
+    cli::VarsArgs,
+    error::Expected,
+    exit_code::ExitCode,
+    kubespray::{self, variables::PreviewRequest},
+    workspace::Workspace,
+};
+
+/// Prints the preview. Exit: 0 fine, 1 findings, 2 unreadable.
+pub fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Expected> {
+    let request = PreviewRequest {
+        checkout: args.kubespray.clone(),
+        inventory: args.inventory.clone(),
+        node: args.node.clone(),
+        hostname: workspace.hostname(),
+        control_plane_os: args.control_plane_os.clone(),
+        release: None,
+    };
+    let preview = kubespray::variables::preview(&*workspace.host.files, &request)?;
+    if args.json {
+        print_json(&preview)?;
+    } else {
+        print(&kubespray::report(&preview, workspace.lang))?;
+    }
+    let is_fine = preview.findings.iter().all(|finding| finding.severity == crate::finding::Severity::Info);
+    Ok(if is_fine { ExitCode::Ok } else { ExitCode::Negative })
+}

@@ -1,0 +1,33 @@
+//! `gpunode verify`: step 4's checks, once. It changes nothing, so it runs no test pod; one that the session has run counts.
+
+use std::path::Path;
+
+use super::{print, print_json, tail::find_cluster};
+use crate::{
+    cli::ClusterArgs,
+    cluster::verify::{self, Verdict, VerifyReport},
+    error::Expected,
+    exit_code::ExitCode,
+    steps,
+    workspace::Workspace,
+};
+
+/// Prints the checks. Exit: 0 ok, 1 failed, 2 could not tell.
+pub fn run(workspace: &Workspace, json: bool, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
+    let (kubectl, node) = find_cluster(workspace, answers, cluster)?;
+    let session = crate::session::store::load(&workspace.session_path)?;
+    let report = match steps::judge(&workspace.host, &kubectl, &node, session.as_ref()) {
+        Ok((report, _)) => report,
+        Err(state) => VerifyReport::unreachable(&state),
+    };
+    if json {
+        print_json(&report)?;
+    } else {
+        print(&verify::report(&report, workspace.lang))?;
+    }
+    Ok(match report.verdict {
+        Verdict::Ok => ExitCode::Ok,
+        Verdict::Failed => ExitCode::Negative,
+        Verdict::Unknown => ExitCode::Usage,
+    })
+}

@@ -1,0 +1,116 @@
+//! The commands of a simulated machine.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{Machine, Speed, machine::Job as JobState, scenario::Rule};
+use crate::host::{Cancel, Clock, Command, CommandError, Commands, Exit, Line, Stream, command::Job, local::SystemClock};
+
+/// Answers commands by the scenario's rules.
+pub struct ReplayCommands {
+    /// The machine.
+    pub machine: Arc<Machine>,
+    /// How fast it answers.
+    pub speed: Speed,
+}
+
+impl Commands for ReplayCommands {
+    fn locate(&self, program: &str) -> Option<PathBuf> {
+        let name = program.rsplit('/').next().unwrap_or(program);
+        let known = |rule: &Rule| rule.command.first().is_some_and(|word| word == program || word == name);
+        let is_program = self.machine.scenario.about.programs.contains(name) || self.machine.scenario.rules.iter().any(known);
+        is_program.then(|| if program.starts_with('/') { PathBuf::from(program) } else { Path::new("/usr/bin").join(program) })
+    }
+
+    fn run(&self, command: &Command, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Result<Exit, CommandError> {
+        let rule = self.find(command)?;
+        Ok(self.play(&rule, 0, cancel, on_line).unwrap_or_else(|| self.end(&rule)))
+    }
+
+    fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
+        let rule = self.find(command)?;
+        let failed = |error: std::io::Error| CommandError::Failed { program: command.program.clone(), reason: error.to_string() };
+        std::fs::OpenOptions::new().create(true).append(true).open(log).map_err(failed)?;
+        let pid = self.machine.change(|state| {
+            let pid = state.jobs.keys().max().copied().unwrap_or(4000) + 1;
+            state.jobs.insert(pid, JobState { rule, ended: false });
+            pid
+        });
+        Ok(Job { pid: pid.map_err(failed)?, started: 1, log: log.to_owned() })
+    }
+
+    fn follow(&self, job: &Job, _offset: u64, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Exit {
+        let state = self.machine.state().jobs.get(&job.pid).cloned();
+        let Some(JobState { rule, ended }) = state else { return Exit::Unseen };
+        // What was printed before this program was killed stands in the log: a simulated job goes on from there.
+        let printed = std::fs::read_to_string(&job.log).unwrap_or_default();
+        for line in printed.lines() {
+            on_line(Line { stream: Stream::Stdout, bytes: line.as_bytes().to_owned() });
+        }
+        if ended {
+            return Exit::Code(rule.exit);
+        }
+        let mut log = std::fs::OpenOptions::new().append(true).open(&job.log).ok();
+        let stopped = self.play(&rule, printed.lines().count(), cancel, &mut |line| {
+            if let Some(log) = &mut log {
+                // A log that cannot be written costs only the resume of a demo.
+                let _ = log.write_all(&[&line.bytes[..], b"\n"].concat());
+            }
+            on_line(line);
+        });
+        stopped.unwrap_or_else(|| {
+            let ended = self.machine.change(|state| {
+                if let Some(job) = state.jobs.get_mut(&job.pid) {
+                    job.ended = true;
+                }
+            });
+            if ended.is_err() { Exit::Unseen } else { self.end(&rule) }
+        })
+    }
+}
+
+impl ReplayCommands {
+    /// Returns the rule that answers. A program called by its path must be there as a file, as on a real machine.
+    fn find(&self, command: &Command) -> Result<Rule, CommandError> {
+        let missing = || CommandError::NotFound(command.program.clone());
+        if command.program.starts_with('/') && self.machine.bytes(Path::new(&command.program)).is_none() {
+            return Err(missing());
+        }
+        let known = || self.locate(&command.program).is_some();
+        self.machine.rule(&command.argv()).ok_or_else(|| if known() { CommandError::NoRule(command.to_string()) } else { missing() })
+    }
+
+    /// Prints the lines of a rule from `skip` on, at its pace; returns an exit only when it was stopped.
+    fn play(&self, rule: &Rule, skip: usize, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Option<Exit> {
+        let file = rule.output_file.as_ref().and_then(|name| self.machine.scenario.outputs.get(name));
+        let text = file.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
+        let stdout = rule.output.lines().chain(text.lines()).map(|line| (Stream::Stdout, line));
+        let lines = stdout.chain(rule.errors.lines().map(|line| (Stream::Stderr, line)));
+        if !self.pause(if skip == 0 { rule.delay } else { 0.0 }, cancel) {
+            return Some(Exit::Cancelled);
+        }
+        for (stream, line) in lines.skip(skip) {
+            on_line(Line { stream, bytes: line.as_bytes().to_owned() });
+            if !self.pause(rule.pace, cancel) {
+                return Some(Exit::Cancelled);
+            }
+        }
+        cancel.is_cancelled().then_some(Exit::Cancelled)
+    }
+
+    /// Waits; `false` when cancelled.
+    fn pause(&self, seconds: f64, cancel: &Cancel) -> bool {
+        seconds <= 0.0 || SystemClock.sleep(self.speed.scale(Duration::from_secs_f64(seconds)), cancel)
+    }
+
+    fn end(&self, rule: &Rule) -> Exit {
+        match self.machine.apply(rule) {
+            Ok(()) => Exit::Code(rule.exit),
+            Err(_) => Exit::Unseen,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The files of a simulated machine.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use super::Machine;
+use crate::host::{FileKind, FileMeta, Files};
+
+/// Links followed in one path before it counts as a circle.
+const LINK_LIMIT: usize = 40;
+
+/// Reads the machine's layers; writes go to its state.
+pub struct ReplayFiles(pub Arc<Machine>);
+
+impl ReplayFiles {
+    /// Follows the scenario's links.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        let links = self.0.links();
+        let mut path = normal(path);
+        for _ in 0..LINK_LIMIT {
+            let Some((link, target)) = links.iter().find(|(link, _)| path.starts_with(link)) else { return Ok(path) };
+            let rest = path.strip_prefix(link).unwrap_or(Path::new("")).to_owned();
+            let base = link.parent().unwrap_or(Path::new("/")).join(target);
+            path = normal(&if rest.as_os_str().is_empty() { base } else { base.join(rest) });
+        }
+        Err(rustix::io::Errno::LOOP.into())
+    }
+
+    fn children(&self, folder: &Path) -> BTreeSet<String> {
+        self.0
+            .paths()
+            .iter()
+            .filter_map(|path| path.strip_prefix(folder).ok()?.components().next())
+            .map(|part| part.as_os_str().to_string_lossy().into_owned())
+            .collect()
+    }
+}
+
+/// Removes `.` and `..` from a path.
+fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::Normal(name) => out.push(name),
+            _ => {}
+        }
+    }
+    out
+}
+
+fn not_found() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}
+
+impl Files for ReplayFiles {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.0.bytes(&self.resolve(path)?).ok_or_else(not_found)
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let bytes = self.read(path)?;
+        let begin = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        Ok(bytes[begin..bytes.len().min(begin.saturating_add(len))].to_owned())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let children = self.children(&self.resolve(path)?);
+        if children.is_empty() { Err(not_found()) } else { Ok(children.into_iter().collect()) }
+    }
+
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        let folder = self.resolve(path.parent().unwrap_or(Path::new("/")))?;
+        let link = path.file_name().map_or_else(|| folder.clone(), |name| folder.join(name));
+        self.0.links().remove(&link).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    }
+
+    fn meta(&self, path: &Path) -> io::Result<FileMeta> {
+        let path = self.resolve(path)?;
+        let meta = |kind, len, mode| FileMeta { kind, len, mode, uid: 0, modified: 0 };
+        if let Some(bytes) = self.0.bytes(&path) {
+            let len = self.0.scenario.about.lengths.get(&path).copied().unwrap_or(bytes.len() as u64);
+            return Ok(meta(FileKind::File, len, 0o644));
+        }
+        if self.children(&path).is_empty() { Err(not_found()) } else { Ok(meta(FileKind::Folder, 0, 0o755)) }
+    }
+
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        self.meta(path)?;
+        self.resolve(path)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8], _mode: u32) -> io::Result<()> {
+        let path = self.resolve(path)?;
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        self.0.change(|state| {
+            state.removed.remove(&path);
+            state.written.insert(path, text);
+        })
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.remove_all(path)
+    }
+
+    fn remove_all(&self, path: &Path) -> io::Result<()> {
+        let path = normal(path);
+        self.0.change(|state| {
+            state.written.retain(|written, _| !written.starts_with(&path));
+            state.removed.insert(path);
+        })
+    }
+
+    fn free_space(&self, path: &Path) -> io::Result<u64> {
+        let spaces = &self.0.scenario.about.free_space;
+        let best = spaces.iter().filter(|(mount, _)| path.starts_with(mount)).max_by_key(|(mount, _)| mount.as_os_str().len());
+        best.map(|(_, bytes)| *bytes).ok_or_else(not_found)
+    }
+}

@@ -1,0 +1,186 @@
+//! The state of a simulated machine, kept in one file.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use atomic_write_file::AtomicWriteFile;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Scenario, ScenarioError,
+    scenario::{Flags, Rule, holds},
+};
+use crate::host::NvmlAnswer;
+
+/// A simulated machine.
+pub struct Machine {
+    /// What it was made from.
+    pub scenario: Scenario,
+    path: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+/// What became of the machine since its scenario began.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct State {
+    /// Flags in force.
+    pub flags: Flags,
+    /// How often it was rebooted.
+    pub boots: u32,
+    /// Files written, as text by path.
+    pub written: BTreeMap<PathBuf, String>,
+    /// Paths removed, with all below them.
+    pub removed: BTreeSet<PathBuf>,
+    /// Detached commands: by process id.
+    pub jobs: BTreeMap<u32, Job>,
+}
+
+/// A detached command of a simulated machine.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Job {
+    /// The rule that answers it.
+    pub rule: Rule,
+    /// Whether its effects have come about.
+    pub ended: bool,
+}
+
+impl Machine {
+    /// Opens a machine: as its state file has it, or as the scenario begins.
+    pub fn open(scenario: Scenario, path: Option<PathBuf>) -> Result<Self, ScenarioError> {
+        let begin = State { flags: scenario.about.flags.clone(), ..State::default() };
+        let state = match path.as_deref().map(fs::read) {
+            Some(Ok(bytes)) => serde_yaml::from_slice(&bytes).map_err(|error| ScenarioError::Unreadable {
+                file: path.as_deref().unwrap_or(Path::new("")).display().to_string(),
+                reason: crate::text::printable(&error.to_string()),
+            })?,
+            Some(Err(_)) | None => begin,
+        };
+        Ok(Self { scenario, path, state: Mutex::new(state) })
+    }
+
+    /// Returns the state to read it.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state and keeps it.
+    pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> std::io::Result<T> {
+        let mut state = self.state();
+        let result = change(&mut state);
+        if let Some(path) = &self.path {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let text = serde_yaml::to_string(&*state).map_err(std::io::Error::other)?;
+            let mut file = AtomicWriteFile::open(path)?;
+            file.write_all(text.as_bytes())?;
+            file.commit()?;
+        }
+        Ok(result)
+    }
+
+    /// Returns NVML's answer under the present flags.
+    pub fn nvml(&self) -> NvmlAnswer {
+        let state = self.state();
+        let rule = self.scenario.about.nvml.iter().find(|rule| holds(&rule.when, &state.flags));
+        rule.map_or(NvmlAnswer::NoLibrary(Vec::new()), |rule| rule.answer.clone())
+    }
+
+    /// Returns the rule that answers `argv` now, filled in.
+    pub fn rule(&self, argv: &[String]) -> Option<Rule> {
+        let state = self.state();
+        self.scenario.rules.iter().find_map(|rule| Some(rule.filled(&rule.captures(argv, &state.flags)?)))
+    }
+
+    /// Lets the effects of a rule come about.
+    pub fn apply(&self, rule: &Rule) -> std::io::Result<()> {
+        self.change(|state| {
+            change_flags(&mut state.flags, &rule.set, &rule.clear);
+            for path in &rule.remove {
+                state.written.retain(|written, _| !written.starts_with(path));
+                state.removed.insert(path.clone());
+            }
+            for (path, text) in &rule.write {
+                let bytes = text.strip_prefix('@').and_then(|name| self.scenario.outputs.get(name));
+                let text = bytes.map_or_else(|| text.clone(), |bytes| String::from_utf8_lossy(bytes).into_owned());
+                state.removed.remove(path);
+                state.written.insert(path.clone(), text);
+            }
+            if rule.reboot {
+                state.boots += 1;
+                state.jobs.clear();
+                for boot in &self.scenario.about.on_boot {
+                    if holds(&boot.when, &state.flags) {
+                        change_flags(&mut state.flags, &boot.set, &boot.clear);
+                    }
+                }
+            }
+        })
+    }
+
+    /// Returns the bytes of a file, or nothing where there is none.
+    pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
+        let state = self.state();
+        if path == Path::new("/proc/sys/kernel/random/boot_id") {
+            return Some(format!("00000000-0000-4000-8000-{:012}\n", state.boots).into_bytes());
+        }
+        if let Some(text) = state.written.get(path) {
+            return Some(text.clone().into_bytes());
+        }
+        if state.removed.iter().any(|gone| path.starts_with(gone)) {
+            return None;
+        }
+        self.layered(path, &state).cloned()
+    }
+
+    /// Looks through the layers, from the top down.
+    fn layered(&self, path: &Path, state: &State) -> Option<&Vec<u8>> {
+        for layer in self.scenario.about.layers.iter().rev().filter(|layer| holds(&layer.when, &state.flags)) {
+            let files = layer.folder.as_ref().and_then(|folder| self.scenario.layers.get(folder));
+            if let Some(bytes) = files.and_then(|files| files.get(path)) {
+                return Some(bytes);
+            }
+            if layer.hide.iter().any(|hidden| path.starts_with(hidden)) {
+                return None;
+            }
+        }
+        self.scenario.layers.get("rootfs")?.get(path)
+    }
+
+    /// Returns the symbolic links that are there now.
+    pub fn links(&self) -> BTreeMap<PathBuf, PathBuf> {
+        let state = self.state();
+        let active = self.scenario.about.layers.iter().filter(|layer| holds(&layer.when, &state.flags));
+        let all = self.scenario.about.links.iter().chain(active.flat_map(|layer| &layer.links));
+        let there = |link: &Path| !state.removed.iter().any(|gone| link.starts_with(gone));
+        all.filter(|(link, _)| there(link)).map(|(link, target)| (link.clone(), target.clone())).collect()
+    }
+
+    /// Tells whether there is a file at `path` now.
+    fn has(&self, path: &Path, state: &State) -> bool {
+        let is_removed = || state.removed.iter().any(|gone| path.starts_with(gone));
+        state.written.contains_key(path) || (!is_removed() && self.layered(path, state).is_some())
+    }
+
+    /// Returns every path that has a file or a link now.
+    pub fn paths(&self) -> BTreeSet<PathBuf> {
+        let state = self.state();
+        let known = self.scenario.layers.values().flat_map(BTreeMap::keys).chain(state.written.keys());
+        let mut all: BTreeSet<PathBuf> = known.filter(|path| self.has(path, &state)).cloned().collect();
+        drop(state);
+        all.extend(self.links().into_keys());
+        all
+    }
+}
+
+fn change_flags(flags: &mut Flags, set: &[String], clear: &[String]) {
+    flags.retain(|flag| !clear.contains(flag));
+    flags.extend(set.iter().cloned());
+}

@@ -1,0 +1,414 @@
+//! A scenario: a machine in a folder.
+//!
+//! ```text
+//! scenario.yaml    title and lesson in both languages, first flags, layers, NVML's answers, what a reboot does
+//! commands.yaml    rules: argv pattern, under which flags, output with delays, exit status, flags that change
+//! rootfs/**        files as they are
+//! <layer>/**       files that are there only under some flags
+//! ```
+//! A recorded machine is the same in one YAML file, with `files:` in place of the folders.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use include_dir::{Dir, include_dir};
+use serde::{Deserialize, Serialize};
+
+use crate::{answers::Answers, host::NvmlAnswer};
+
+static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/scenarios");
+
+/// Flags in force; `!name` in a condition asks for the absence of `name`.
+pub type Flags = BTreeSet<String>;
+
+/// A machine to simulate.
+#[derive(Debug, Clone, Default)]
+pub struct Scenario {
+    /// Its name: the folder's or file's name.
+    pub name: String,
+    /// `scenario.yaml`.
+    pub about: About,
+    /// `commands.yaml`.
+    pub rules: Vec<Rule>,
+    /// Files by layer, `rootfs` among them, and by path on the machine.
+    pub layers: BTreeMap<String, BTreeMap<PathBuf, Vec<u8>>>,
+    /// Files that rules print, by their path in the scenario.
+    pub outputs: BTreeMap<String, Vec<u8>>,
+}
+
+/// The head of a scenario.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// The built-in scenario that this one is a variation of: what is not given here comes from there, and its rules come after ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// What the person of this story has decided before: an answers file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
+    /// One line, by language code.
+    pub title: BTreeMap<String, String>,
+    /// What one learns from it, by language code.
+    #[serde(default)]
+    pub lesson: BTreeMap<String, String>,
+    /// Flags in force at the start.
+    #[serde(default)]
+    pub flags: Flags,
+    /// Free bytes by path.
+    #[serde(default)]
+    pub free_space: BTreeMap<PathBuf, u64>,
+    /// Symbolic links: path and target.
+    #[serde(default)]
+    pub links: BTreeMap<PathBuf, PathBuf>,
+    /// Lengths of files that are too large to be here, by path.
+    #[serde(default)]
+    pub lengths: BTreeMap<PathBuf, u64>,
+    /// Programs that exist although no rule runs them.
+    #[serde(default)]
+    pub programs: BTreeSet<String>,
+    /// Layers above `rootfs`, lowest first.
+    #[serde(default)]
+    pub layers: Vec<Layer>,
+    /// NVML's answers; the first whose flags hold is given.
+    #[serde(default)]
+    pub nvml: Vec<NvmlRule>,
+    /// What a reboot changes, in order.
+    #[serde(default)]
+    pub on_boot: Vec<BootRule>,
+}
+
+/// Files that are there only under some flags.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// The folder in the scenario.
+    #[serde(default)]
+    pub folder: Option<String>,
+    /// All of these must hold.
+    #[serde(default)]
+    pub when: Vec<String>,
+    /// Paths that this layer takes away, with all below them.
+    #[serde(default)]
+    pub hide: Vec<PathBuf>,
+    /// Symbolic links that it brings: path and target.
+    #[serde(default)]
+    pub links: BTreeMap<PathBuf, PathBuf>,
+}
+
+/// One answer of NVML.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NvmlRule {
+    /// All of these must hold.
+    #[serde(default)]
+    pub when: Vec<String>,
+    /// The answer.
+    pub answer: NvmlAnswer,
+}
+
+/// What a reboot changes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BootRule {
+    /// All of these must hold.
+    #[serde(default)]
+    pub when: Vec<String>,
+    /// Flags that come into force.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// Flags that go.
+    #[serde(default)]
+    pub clear: Vec<String>,
+}
+
+/// How a command is answered. The first rule whose pattern and flags fit is taken.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Program and arguments: each as it is, `*` inside a word for any characters, `...` for any further arguments. What the first `*`
+    /// stands for replaces `{1}` in `output`, `write` and `remove`, and so on.
+    pub command: Vec<String>,
+    /// All of these must hold.
+    #[serde(default)]
+    pub when: Vec<String>,
+    /// What it prints.
+    #[serde(default)]
+    pub output: String,
+    /// A file of the scenario that it prints, after `output`.
+    #[serde(default)]
+    pub output_file: Option<String>,
+    /// What it prints to standard error.
+    #[serde(default)]
+    pub errors: String,
+    /// Seconds before the first line.
+    #[serde(default)]
+    pub delay: f64,
+    /// Seconds between two lines.
+    #[serde(default)]
+    pub pace: f64,
+    /// Its exit status.
+    #[serde(default)]
+    pub exit: i32,
+    /// Flags that come into force when it ends.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// Flags that go when it ends.
+    #[serde(default)]
+    pub clear: Vec<String>,
+    /// Files it leaves: the text by path, or `@name` for the bytes of a file of the scenario.
+    #[serde(default)]
+    pub write: BTreeMap<PathBuf, String>,
+    /// Files it removes.
+    #[serde(default)]
+    pub remove: Vec<PathBuf>,
+    /// The machine reboots.
+    #[serde(default)]
+    pub reboot: bool,
+}
+
+/// A scenario in one file, as `gpunode record` writes it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    /// As `scenario.yaml`.
+    pub about: About,
+    /// As `commands.yaml`.
+    #[serde(default)]
+    pub commands: Vec<Rule>,
+    /// As `rootfs`: text by path.
+    #[serde(default)]
+    pub files: BTreeMap<PathBuf, String>,
+}
+
+/// Why a scenario cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScenarioError {
+    /// No built-in scenario has this name.
+    #[error("there is no built-in scenario `{name}`; there are: {known}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// All names.
+        known: String,
+    },
+    /// A file of it cannot be read.
+    #[error("{file}: {reason}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why, with a line where there is one.
+        reason: String,
+    },
+}
+
+impl Scenario {
+    /// Returns the names of the built-in scenarios; the first is the default of `--demo`.
+    pub fn names() -> Vec<String> {
+        let mut names: Vec<_> = BUILT_IN.dirs().filter_map(|dir| Some(dir.path().file_name()?.to_string_lossy().into_owned())).collect();
+        names.sort_by_key(|name| (name != "seed", name.clone()));
+        names
+    }
+
+    /// Returns a built-in scenario.
+    pub fn built_in(name: &str) -> Result<Self, ScenarioError> {
+        let unknown = || ScenarioError::Unknown { name: crate::text::printable(name), known: Self::names().join(", ") };
+        let dir = BUILT_IN.get_dir(name).ok_or_else(unknown)?;
+        let mut files = BTreeMap::new();
+        collect_built_in(dir, dir.path(), &mut files);
+        Self::from_files(name, files)
+    }
+
+    /// Reads a scenario from a folder or from one file.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let name = path.file_stem().map_or_else(|| "replay".to_owned(), |name| name.to_string_lossy().into_owned());
+        let unreadable = |error: std::io::Error| ScenarioError::Unreadable { file: path.display().to_string(), reason: error.to_string() };
+        if fs::metadata(path).map_err(unreadable)?.is_dir() {
+            let mut files = BTreeMap::new();
+            collect_folder(path, path, &mut files).map_err(unreadable)?;
+            return Self::from_files(&name, files);
+        }
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let recording: Recording = parse(&path.display().to_string(), text.as_bytes())?;
+        let rootfs = recording.files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+        let layers = BTreeMap::from([("rootfs".to_owned(), rootfs)]);
+        Ok(Self { name, about: recording.about, rules: recording.commands, layers, outputs: BTreeMap::new() })
+    }
+
+    /// Makes a scenario from its files by relative path.
+    fn from_files(name: &str, files: BTreeMap<PathBuf, Vec<u8>>) -> Result<Self, ScenarioError> {
+        let missing = |file: &str| ScenarioError::Unreadable { file: format!("{name}/{file}"), reason: "is missing".to_owned() };
+        let about: About = parse("scenario.yaml", files.get(Path::new("scenario.yaml")).ok_or_else(|| missing("scenario.yaml"))?)?;
+        let rules = match files.get(Path::new("commands.yaml")) {
+            Some(bytes) => parse("commands.yaml", bytes)?,
+            None if about.base.is_some() => Vec::new(),
+            None => return Err(missing("commands.yaml")),
+        };
+        let folders: BTreeSet<String> = about.layers.iter().filter_map(|layer| layer.folder.clone()).chain(["rootfs".to_owned()]).collect();
+        let mut layers: BTreeMap<String, BTreeMap<PathBuf, Vec<u8>>> = BTreeMap::new();
+        let mut outputs = BTreeMap::new();
+        for (path, bytes) in files {
+            let folder = folders.iter().find(|folder| path.starts_with(folder));
+            if let Some((folder, inner)) = folder.and_then(|folder| Some((folder, path.strip_prefix(folder).ok()?))) {
+                layers.entry(folder.clone()).or_default().insert(Path::new("/").join(inner), bytes);
+            } else {
+                outputs.insert(path.display().to_string(), bytes);
+            }
+        }
+        let scenario = Self { name: name.to_owned(), about, rules, layers, outputs };
+        match scenario.about.base.clone() {
+            Some(base) => Ok(scenario.over(Self::built_in(&base)?)),
+            None => Ok(scenario),
+        }
+    }
+
+    /// Lays this scenario over its base.
+    fn over(mut self, base: Self) -> Self {
+        self.rules.extend(base.rules);
+        for (layer, files) in base.layers {
+            let ours = self.layers.entry(layer).or_default();
+            for (path, bytes) in files {
+                ours.entry(path).or_insert(bytes);
+            }
+        }
+        for (path, bytes) in base.outputs {
+            self.outputs.entry(path).or_insert(bytes);
+        }
+        let About { title, lesson, flags, answers, .. } = self.about;
+        let flags = if flags.is_empty() { base.about.flags.clone() } else { flags };
+        self.about = About { answers, title, lesson, flags, ..base.about };
+        self
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, ScenarioError> {
+    serde_yaml::from_slice(bytes)
+        .map_err(|error| ScenarioError::Unreadable { file: file.to_owned(), reason: crate::text::printable(&error.to_string()) })
+}
+
+fn collect_built_in(dir: &Dir<'_>, top: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for file in dir.files() {
+        if let Ok(path) = file.path().strip_prefix(top) {
+            files.insert(path.to_owned(), file.contents().to_owned());
+        }
+    }
+    dir.dirs().for_each(|dir| collect_built_in(dir, top, files));
+}
+
+fn collect_folder(folder: &Path, top: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            collect_folder(&entry.path(), top, files)?;
+        } else if let Ok(path) = entry.path().strip_prefix(top) {
+            files.insert(path.to_owned(), fs::read(entry.path())?);
+        }
+    }
+    Ok(())
+}
+
+/// Tells whether all conditions hold: `name`, or `!name` for its absence.
+pub fn holds(conditions: &[String], flags: &Flags) -> bool {
+    conditions.iter().all(|condition| match condition.strip_prefix('!') {
+        Some(name) => !flags.contains(name),
+        None => flags.contains(condition),
+    })
+}
+
+impl Rule {
+    /// Returns what the `*` of the pattern stand for, if this rule answers `argv` under `flags`.
+    pub fn captures(&self, argv: &[String], flags: &Flags) -> Option<Vec<String>> {
+        let open = self.command.last().is_some_and(|word| word == "...");
+        let words = &self.command[..self.command.len() - usize::from(open)];
+        let long_enough = if open { argv.len() >= words.len() } else { argv.len() == words.len() };
+        if !long_enough || !holds(&self.when, flags) {
+            return None;
+        }
+        let found: Option<Vec<_>> = words.iter().zip(argv).map(|(pattern, word)| captures(pattern, word)).collect();
+        found.map(|found| found.concat())
+    }
+
+    /// Returns the rule with `{1}`, `{2}`, … replaced by what the first, second, … `*` stands for.
+    #[must_use]
+    pub fn filled(&self, captures: &[String]) -> Self {
+        let fill = |text: &str| {
+            captures.iter().enumerate().fold(text.to_owned(), |text, (index, found)| text.replace(&format!("{{{}}}", index + 1), found))
+        };
+        let path = |path: &Path| PathBuf::from(fill(&path.display().to_string()));
+        Self {
+            output: fill(&self.output),
+            write: self.write.iter().map(|(file, text)| (path(file), fill(text))).collect(),
+            remove: self.remove.iter().map(|file| path(file)).collect(),
+            ..self.clone()
+        }
+    }
+}
+
+/// Matches a word against a pattern in which each `*` stands for any characters, and returns what they stand for.
+fn captures(pattern: &str, word: &str) -> Option<Vec<String>> {
+    let Some((head, rest)) = pattern.split_once('*') else { return (pattern == word).then(Vec::new) };
+    let mut tail = word.strip_prefix(head)?;
+    let mut found = Vec::new();
+    let mut parts = rest.split('*').peekable();
+    while let Some(part) = parts.next() {
+        let at = if parts.peek().is_none() { tail.ends_with(part).then(|| tail.len() - part.len())? } else { tail.find(part)? };
+        found.push(tail[..at].to_owned());
+        tail = &tail[at + part.len()..];
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_words() {
+        for (pattern, word, fits) in [
+            ("a", "a", true),
+            ("a", "b", false),
+            ("*", "", true),
+            ("kernel-*-el7", "kernel-3.10-el7", true),
+            ("*x*y", "axby", true),
+            ("*x*y", "ayx", false),
+        ] {
+            assert_eq!(captures(pattern, word).is_some(), fits, "{pattern} {word}");
+        }
+    }
+
+    #[test]
+    fn rules_fit_by_length_and_flags() {
+        let rule = Rule { command: vec!["ls".into(), "...".into()], when: vec!["!off".into()], ..Rule::default() };
+        let argv = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let fits = |words: &[&str], flags: &Flags| rule.captures(&argv(words), flags).is_some();
+        assert!(fits(&["ls"], &Flags::new()));
+        assert!(fits(&["ls", "-l", "/"], &Flags::new()));
+        assert!(!fits(&["ls"], &Flags::from(["off".to_owned()])));
+        assert!(!fits(&["cat"], &Flags::new()));
+    }
+
+    #[test]
+    fn what_a_star_stands_for_comes_back() {
+        let rule = Rule { command: vec!["sh".into(), "*-*.run".into()], output: "{2} of {1}".into(), ..Rule::default() };
+        let found = rule.captures(&["sh".to_owned(), "cuda-11.0.run".to_owned()], &Flags::new()).unwrap();
+        assert_eq!(rule.filled(&found).output, "11.0 of cuda");
+    }
+
+    #[test]
+    fn every_built_in_scenario_loads_and_speaks_both_languages() {
+        for name in Scenario::names() {
+            let scenario = Scenario::built_in(&name).unwrap();
+            for code in ["en", "ko"] {
+                assert!(scenario.about.title.contains_key(code), "title of {name} in {code}");
+                assert!(scenario.about.lesson.contains_key(code), "lesson of {name} in {code}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        assert!(Scenario::built_in("nope").unwrap_err().to_string().contains("seed"));
+    }
+}

@@ -1,0 +1,197 @@
+//! Carries out the wizard's effects: the one place where the full-screen wizard touches the machine, the cluster and the session.
+
+mod cluster;
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    answers::Answers,
+    cli::Global,
+    engine::Runner,
+    error::Expected,
+    exit_code::ExitCode,
+    facts::{self, Facts},
+    host::Cancel,
+    plan::{Action, Plan, Step, reboot::Reboot},
+    report::Report,
+    session::{Session, store::Store, store::write_private},
+    steps,
+    tui::{self, Performer, Reply, RunError},
+    wizard::{Answer, App, Draft, Effect, EffectId, Settings},
+    workspace::Workspace,
+};
+
+/// Starts the full-screen wizard, or goes on where it was. A finished demo begins anew: there is nothing left to go on with.
+pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected> {
+    tui::demand()?;
+    let (store, session) = workspace.session(global.new)?;
+    let get = |name: &str| std::env::var(name).ok();
+    let mut settings = Settings::from_env(&get, workspace.lang, workspace.session_path.clone());
+    settings.ascii |= global.ascii;
+    settings.simulated.clone_from(&workspace.title);
+    let app = App::new(session.clone(), settings, (80, 24));
+    let performer =
+        Perform { workspace: workspace.clone(), store, session: Mutex::new(session), running: Mutex::default(), draft: Mutex::default() };
+    tui::run(app, Arc::new(performer)).map_err(|error| match error {
+        RunError::NoTerminal(error) => error,
+        RunError::Io(error) => Expected::new(format!("the terminal failed: {error}"), "the session is kept; start again, or use `--plain`"),
+    })
+}
+
+/// The wizard's hands.
+struct Perform {
+    workspace: Workspace,
+    store: Store,
+    session: Mutex<Session>,
+    /// How to stop what is under way.
+    running: Mutex<HashMap<EffectId, Cancel>>,
+    /// A draft that came while a run had the session; kept as soon as the run lets go of it.
+    draft: Mutex<Option<Draft>>,
+}
+
+impl Performer for Perform {
+    fn perform(&self, effect: Effect, reply: &Reply) {
+        let answer = match effect {
+            Effect::Probe => self.probe(),
+            Effect::LoadTable { answers } => Answer::Table(self.table(&answers)),
+            Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
+            Effect::MakePlan { step, answers } => Answer::Planned(self.plan(step, &answers)),
+            Effect::RunStep { step, actions, answers } => self.run_step(step, actions, *answers, reply),
+            Effect::Reboot => self.reboot(),
+            Effect::RefreshChain { answers } => self.refresh_chain(&answers),
+            Effect::Tail { answers } => return self.tail(&answers, reply),
+            Effect::RunTestPod { answers } => self.test_pod(&answers, reply),
+            Effect::Verify { answers } => self.verify(&answers),
+            Effect::SaveSession(draft) => self.save(*draft),
+            Effect::WriteReport => Answer::ReportWritten(self.write_report().map_err(|error| error.to_string())),
+            Effect::Cancel(id) => return self.cancel(id),
+            // The runtime itself leaves.
+            Effect::Quit(_) => return,
+        };
+        reply.send(answer);
+    }
+}
+
+impl Perform {
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn facts(&self) -> Facts {
+        self.session().facts.clone()
+    }
+
+    /// Registers an order that can be stopped.
+    fn begin(&self, reply: &Reply) -> Cancel {
+        let cancel = Cancel::default();
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(reply.id(), cancel.clone());
+        cancel
+    }
+
+    fn end(&self, reply: &Reply) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&reply.id());
+    }
+
+    fn cancel(&self, id: EffectId) {
+        if let Some(cancel) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+            cancel.cancel();
+        }
+    }
+
+    fn probe(&self) -> Answer {
+        let facts = facts::probe(&self.workspace.host);
+        let mut session = self.session();
+        let is_new = session.facts == Facts::default();
+        let changes = if is_new { Vec::new() } else { facts::changes(&session.facts, &facts) };
+        let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();
+        session.facts = facts.clone();
+        let cancel = Cancel::default();
+        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel };
+        // A session that cannot be written is told by the save that follows every change.
+        if !matches!(runner.settle_reboot(), Ok(true)) {
+            let _ = self.store.save(&mut session, self.workspace.host.clock.now());
+        }
+        Answer::Probed { facts: Box::new(facts), changes }
+    }
+
+    fn table(&self, answers: &Answers) -> Result<crate::catalog::DriverTable, String> {
+        let table = steps::driver_table(&self.workspace.host, &self.facts(), answers, answers.cuda()).map_err(|error| error.to_string())?;
+        Ok(table.shown(true))
+    }
+
+    fn preview(&self, answers: &Answers) -> Result<Box<crate::kubespray::Preview>, String> {
+        let preview = steps::preview(&self.workspace.host, &self.facts(), answers);
+        preview.map(Box::new).map_err(|error| format!("{error} — {}", error.hint()))
+    }
+
+    fn plan(&self, step: Step, answers: &Answers) -> Result<Plan, String> {
+        let facts = self.facts();
+        let table = steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.to_string())?;
+        let answers = steps::complete(answers, &table);
+        let actions =
+            steps::plan_step(&self.workspace.host, &facts, &answers, step, &steps::downloads(&self.workspace.host, self.store.path()));
+        actions.map(|actions| Plan { actions }).map_err(|error| format!("{error} — {}", error.hint()))
+    }
+
+    fn run_step(&self, step: Step, actions: Vec<Action>, answers: Answers, reply: &Reply) -> Answer {
+        let cancel = self.begin(reply);
+        let mut session = self.session();
+        session.step = step;
+        session.answers = Some(answers);
+        session.replan(step, actions);
+        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel };
+        let result = runner.run(step, &mut |event| {
+            reply.send(Answer::Engine(event));
+        });
+        self.end(reply);
+        // What the run itself has changed is no news to the user later on.
+        session.facts = facts::probe(&self.workspace.host);
+        if let Some(draft) = self.draft.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // The run's own view of what is done is newer than the draft's.
+            session.step = draft.step;
+            let _ = self.store.save(&mut session, self.workspace.host.clock.now());
+        }
+        match result {
+            Ok(outcome) => Answer::RunEnded { outcome, session: Box::new(session.clone()) },
+            Err(error) => Answer::Failed(format!("{error} — {}", error.hint())),
+        }
+    }
+
+    fn reboot(&self) -> Answer {
+        match self.workspace.host.commands.capture(&Reboot::command()) {
+            Ok(output) if output.exit.is_success() => Answer::Rebooted,
+            Ok(output) => Answer::Failed(format!("`{}` ended with {}: {}", Reboot::command(), output.exit, output.stderr.trim())),
+            Err(error) => Answer::Failed(error.to_string()),
+        }
+    }
+
+    fn save(&self, draft: Draft) -> Answer {
+        let now = self.workspace.host.clock.now();
+        let Ok(mut session) = self.session.try_lock() else {
+            // A run has the session and writes it after every action; the draft follows it.
+            *self.draft.lock().unwrap_or_else(PoisonError::into_inner) = Some(draft);
+            return Answer::Saved(now);
+        };
+        session.step = draft.step;
+        session.done = draft.done;
+        session.answers = draft.answers;
+        session.plan = draft.plan;
+        match self.store.save(&mut session, now) {
+            Ok(()) => Answer::Saved(now),
+            Err(error) => Answer::SaveFailed(format!("{error} — {}", error.hint())),
+        }
+    }
+
+    fn write_report(&self) -> Result<PathBuf, Expected> {
+        let failed = |error: std::io::Error| Expected::new(format!("cannot write the report: {error}"), "`gpunode report` prints it");
+        let path = self.store.folder().map_err(failed)?.join("report.md");
+        let session = self.session();
+        let text = Report::new(&session, self.workspace.lang).markdown(self.workspace.lang);
+        write_private(&path, text.as_bytes()).map_err(failed)?;
+        Ok(path)
+    }
+}

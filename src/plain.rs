@@ -1,0 +1,224 @@
+//! The plain face: the same questions as the wizard, one after the other, for dumb terminals, serial lines and screen readers.
+
+use inquire::{Confirm, InquireError, Select, Text};
+
+use crate::{
+    answers::{Answers, CudaChoice, DriverOwner},
+    engine::{Outcome, Runner},
+    error::Expected,
+    exit_code::ExitCode,
+    facts,
+    host::Cancel,
+    i18n::Lang,
+    plan::{Action, Step, reboot::Reboot},
+    report::Report,
+    session::{Session, store::Store},
+    steps,
+    workspace::Workspace,
+};
+
+/// Why the questions ended early.
+enum Stop {
+    /// The user left; the session is kept.
+    Quit,
+    /// Something failed.
+    Failed(Expected),
+    /// The machine must boot before it goes on.
+    Reboot,
+}
+
+impl From<Expected> for Stop {
+    fn from(error: Expected) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<InquireError> for Stop {
+    fn from(error: InquireError) -> Self {
+        match error {
+            InquireError::OperationCanceled | InquireError::OperationInterrupted => Self::Quit,
+            InquireError::NotTTY => Self::Failed(Expected::new(
+                "there is no terminal to ask on",
+                "use `gpunode apply --answers FILE --yes`, or start from a terminal",
+            )),
+            error => Self::Failed(Expected::new(format!("cannot ask: {error}"), "use `gpunode apply --answers FILE --yes`")),
+        }
+    }
+}
+
+/// Asks, plans, confirms and runs, step by step. Goes on where the session was.
+pub fn run(workspace: &Workspace, new: bool) -> Result<ExitCode, Expected> {
+    let (store, session) = workspace.session(new)?;
+    let mut face = Plain { workspace, lang: workspace.lang, store, session };
+    match face.all() {
+        Ok(()) => Ok(ExitCode::Ok),
+        Err(Stop::Quit) => {
+            println!("{}", workspace.lang.text("plain.kept", &[("file", &workspace.session_path.display().to_string())]));
+            Ok(ExitCode::Quit)
+        }
+        Err(Stop::Reboot) => Ok(ExitCode::RebootNeeded),
+        Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
+struct Plain<'a> {
+    workspace: &'a Workspace,
+    lang: Lang,
+    store: Store,
+    session: Session,
+}
+
+impl Plain<'_> {
+    fn all(&mut self) -> Result<(), Stop> {
+        if let Some(title) = &self.workspace.title {
+            println!("{}", self.lang.text("plain.simulated", &[("title", title)]));
+        }
+        self.session.facts = facts::probe(&self.workspace.host);
+        for step in Step::ALL {
+            if self.session.done.contains(&step) {
+                println!("{} {} - {}", step.number(), self.title(step), self.lang.text("status.done", &[]));
+                continue;
+            }
+            println!("\n== {} {} ==", step.number(), self.title(step));
+            self.session.step = step;
+            self.save()?;
+            match step {
+                Step::Detect => self.detect()?,
+                Step::Driver => self.driver()?,
+                Step::Variables => self.variables()?,
+                Step::Verify => self.run_step(step)?,
+            }
+            self.session.finish(step);
+            self.save()?;
+        }
+        println!("\n{}", Report::new(&self.session, self.lang).text(self.lang));
+        Ok(())
+    }
+
+    fn title(&self, step: Step) -> String {
+        self.lang.text(&format!("step.{}", step.number()), &[])
+    }
+
+    fn save(&mut self) -> Result<(), Expected> {
+        self.store.save(&mut self.session, self.workspace.host.clock.now())
+    }
+
+    fn detect(&mut self) -> Result<(), Stop> {
+        println!("{}", facts::report(&self.session.facts, self.lang));
+        self.go_on("plain.next", true)
+    }
+
+    fn go_on(&self, question: &str, default: bool) -> Result<(), Stop> {
+        if Confirm::new(&self.lang.text(question, &[])).with_default(default).prompt()? { Ok(()) } else { Err(Stop::Quit) }
+    }
+
+    fn driver(&mut self) -> Result<(), Stop> {
+        let begun = self.session.plan.of(Step::Driver).next().is_some() && self.session.answers.is_some();
+        if !begun {
+            let answers = self.ask_driver()?;
+            self.session.answers = Some(answers);
+        }
+        self.run_step(Step::Driver)
+    }
+
+    fn ask_driver(&self) -> Result<Answers, Stop> {
+        let owners = [DriverOwner::InstallerPod, DriverOwner::Host, DriverOwner::Operator];
+        let names = ["installer-pod", "host", "operator"].map(|name| self.lang.text(&format!("plain.owner.{name}"), &[]));
+        let chosen = Select::new(&self.lang.text("plain.owner", &[]), names.to_vec()).raw_prompt()?;
+        let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        answers.driver_owner = owners[chosen.index.min(2)];
+        let host = &self.workspace.host;
+        let table = steps::driver_table(host, &self.session.facts, &answers, None)?;
+        let mut toolkits: Vec<String> = table.cuda.iter().filter(|row| row.fits).map(|row| row.version.to_string()).collect();
+        toolkits.push("none".to_owned());
+        let wanted = answers.cuda().and_then(|version| toolkits.iter().position(|name| name == version.as_str()));
+        let cuda = Select::new(&self.lang.text("plain.cuda", &[]), toolkits).with_starting_cursor(wanted.unwrap_or(0)).prompt()?;
+        answers.cuda_version = CudaChoice::try_from(cuda).ok();
+        let table = steps::driver_table(host, &self.session.facts, &answers, answers.cuda())?;
+        let shown = table.shown(false);
+        let rows: Vec<_> = shown.drivers.iter().filter(|row| row.fits).collect();
+        let labels: Vec<String> = rows.iter().map(|row| row_label(row)).collect();
+        let start = rows.iter().position(|row| row.recommended).unwrap_or(0);
+        if !rows.is_empty() {
+            let chosen = Select::new(&self.lang.text("plain.driver", &[]), labels).with_starting_cursor(start).raw_prompt()?;
+            answers.driver_version = rows.get(chosen.index).map(|row| row.version.clone());
+        }
+        Ok(steps::complete(&answers, &table))
+    }
+
+    fn variables(&mut self) -> Result<(), Stop> {
+        let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        if let Err(error) = steps::preview(&self.workspace.host, &self.session.facts, &answers) {
+            println!("{error}");
+            let checkout = Text::new(&self.lang.text("plain.kubespray", &[])).with_help_message(error.hint()).prompt()?;
+            answers.kubespray = Some(checkout.into());
+        }
+        let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers)?;
+        println!("{}", crate::kubespray::report(&preview, self.lang));
+        self.session.answers = Some(answers);
+        self.run_step(Step::Variables)
+    }
+
+    /// Plans a step unless it was begun, shows every command and diff, asks, and runs.
+    fn run_step(&mut self, step: Step) -> Result<(), Stop> {
+        let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        if self.session.plan.of(step).next().is_none() {
+            let downloads = steps::downloads(&self.workspace.host, self.store.path());
+            let actions = steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, &downloads)?;
+            self.session.replan(step, actions);
+        }
+        self.session.plan.of(step).for_each(|action| self.show(action));
+        // What changes the machine is never one careless Enter away.
+        self.go_on("plain.run", false)?;
+        self.execute(step)
+    }
+
+    /// Runs what was confirmed, or the rest of it.
+    fn execute(&mut self, step: Step) -> Result<(), Stop> {
+        let cancel = Cancel::default();
+        crate::signals::cancel_on_signal(&cancel)?;
+        let lang = self.lang;
+        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut self.session, cancel: &cancel };
+        let outcome = runner.run(step, &mut |event| {
+            if let Some(line) = crate::headless::line_of(&event, lang) {
+                println!("{line}");
+            }
+        })?;
+        match outcome {
+            Outcome::Done => Ok(()),
+            Outcome::Cancelled => Err(Stop::Quit),
+            Outcome::RebootNeeded => self.reboot(step),
+            Outcome::Failed { id, .. } => Err(Stop::Failed(
+                Expected::new(lang.text("apply.failed", &[("id", &id)]), lang.text("plain.failed-hint", &[])).code(ExitCode::Negative),
+            )),
+        }
+    }
+
+    fn show(&self, action: &Action) {
+        let left_out = if action.skipped { format!(" ({})", self.lang.text("plan.state.left-out", &[])) } else { String::new() };
+        println!("\n* {}{left_out}\n  {}", action.title(self.lang), action.reason(self.lang));
+        action.commands.iter().for_each(|command| println!("  $ {command}"));
+        action.diff.iter().flat_map(|diff| diff.lines()).for_each(|line| println!("  {}", crate::text::printable(line)));
+    }
+
+    /// A simulated machine boots at once and the questions go on; a real one goes down.
+    fn reboot(&mut self, step: Step) -> Result<(), Stop> {
+        println!("{}", self.lang.text("apply.reboot", &[]));
+        if !Confirm::new(&self.lang.text("plain.reboot", &[])).with_default(false).prompt()? {
+            return Err(Stop::Reboot);
+        }
+        let failed = |error: crate::host::CommandError| Expected::new(error.to_string(), "reboot by hand, then start again");
+        self.workspace.host.commands.capture(&Reboot::command()).map_err(failed)?;
+        if self.workspace.host.simulation.is_none() {
+            return Err(Stop::Reboot);
+        }
+        self.session.facts = facts::probe(&self.workspace.host);
+        self.execute(step)
+    }
+}
+
+fn row_label(row: &crate::catalog::DriverRow) -> String {
+    let date = row.release_date.map(|date| date.to_string()).unwrap_or_default();
+    let cuda = row.cuda_version.clone().unwrap_or_default();
+    format!("{:<14} {date:<12} CUDA {cuda:<6} {}{}", row.version, row.branch, if row.recommended { "  *" } else { "" })
+}

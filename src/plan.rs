@@ -1,0 +1,176 @@
+//! Plan: the ordered actions that lead from the facts to the answers.
+//!
+//! [`driver_step`] and its siblings are pure functions; nothing has happened when a plan exists. Each [`Action`] is one change to the
+//! host, the inventory or the cluster: data for the eyes and for the journal, with a [`Kind`] that knows how to check, do, prove and
+//! undo it (one file a kind). That it is executed is the engine's business.
+
+pub mod act;
+pub mod blacklist_nouveau;
+pub mod driver_files;
+mod driver_step;
+pub mod edit_file;
+pub mod fetch_runfile;
+pub mod install_packages;
+pub mod install_toolkit;
+mod kind;
+pub mod reboot;
+pub mod remove_packages;
+pub mod remove_runfile_driver;
+pub mod remove_taint;
+pub mod run_playbook;
+pub mod set_paths;
+pub mod test_pod;
+mod variables_step;
+mod verify_step;
+pub mod watch_installer;
+
+use serde::{Deserialize, Serialize};
+
+pub use driver_step::driver_step;
+pub use kind::Kind;
+pub use variables_step::variables_step;
+pub use verify_step::verify_step;
+
+use crate::{host::Command, i18n::Lang};
+
+/// The four steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// 1: what is in this machine.
+    #[default]
+    Detect,
+    /// 2: the driver, and CUDA without the driver.
+    Driver,
+    /// 3: the Kubespray variables.
+    Variables,
+    /// 4: is the GPU usable in the cluster.
+    Verify,
+}
+
+impl Step {
+    /// All steps, in order.
+    pub const ALL: [Self; 4] = [Self::Detect, Self::Driver, Self::Variables, Self::Verify];
+
+    /// Returns the step's number, from 1.
+    pub fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// Returns the step with this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.number() == number)
+    }
+
+    /// Returns the step after this one.
+    pub fn next(self) -> Option<Self> {
+        Self::from_number(self.number() + 1)
+    }
+
+    /// Returns the step before this one.
+    pub fn previous(self) -> Option<Self> {
+        Self::from_number(self.number() - 1)
+    }
+}
+
+/// The ordered actions.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Plan {
+    /// The actions, in the order in which they are done.
+    pub actions: Vec<Action>,
+}
+
+impl Plan {
+    /// Returns the actions of one step.
+    pub fn of(&self, step: Step) -> impl Iterator<Item = &Action> {
+        self.actions.iter().filter(move |action| action.step == step)
+    }
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// Stable name, unique in its plan: `remove-runfile-driver`, `edit-file:/opt/…/k8s-cluster.yml`.
+    pub id: String,
+    /// The step it belongs to.
+    pub step: Step,
+    /// What it does.
+    pub kind: Kind,
+    /// Why it is planned: `why.<name>` of the locale files, with the values of `args`.
+    pub why: String,
+    /// Values for title and reason: pairs of name and value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<(String, String)>,
+    /// The user left it out: it is shown, and not done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
+    /// Why it cannot be done as things stand: `blocked.<name>` of the locale files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<String>,
+    /// The commands it runs, for the eyes of the user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<Command>,
+    /// The change of a file, as a unified diff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+    /// Only root can do it.
+    #[serde(default)]
+    pub needs_root: bool,
+    /// A reboot must follow before the next step.
+    #[serde(default)]
+    pub needs_reboot: bool,
+    /// Whether it can be taken back, and how: `undo.<name>` of the locale files.
+    pub undo: String,
+}
+
+impl Action {
+    /// Makes an action whose why and undo texts go by its name.
+    fn new(step: Step, id: &str, kind: Kind, args: &[(&str, String)]) -> Self {
+        let name = id.split(':').next().unwrap_or(id).to_owned();
+        Self {
+            id: id.to_owned(),
+            step,
+            kind,
+            why: name.clone(),
+            args: args.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            skipped: false,
+            blocked: None,
+            commands: Vec::new(),
+            diff: None,
+            needs_root: true,
+            needs_reboot: false,
+            undo: name,
+        }
+    }
+
+    /// Returns the title, an order: "Remove driver 418.87.00 with its own uninstaller".
+    pub fn title(&self, lang: Lang) -> String {
+        self.text(lang, &format!("action.{}", self.name()))
+    }
+
+    /// Returns why it is planned, a sentence.
+    pub fn reason(&self, lang: Lang) -> String {
+        self.text(lang, &format!("why.{}", self.why))
+    }
+
+    /// Returns how it is taken back, a sentence.
+    pub fn undo_text(&self, lang: Lang) -> String {
+        self.text(lang, &format!("undo.{}", self.undo))
+    }
+
+    /// Returns why it cannot be done, a sentence.
+    pub fn blocked_text(&self, lang: Lang) -> Option<String> {
+        self.blocked.as_ref().map(|name| self.text(lang, &format!("blocked.{name}")))
+    }
+
+    /// Returns the kind's name, the part of the id before the colon.
+    pub fn name(&self) -> &str {
+        self.id.split(':').next().unwrap_or(&self.id)
+    }
+
+    fn text(&self, lang: Lang, key: &str) -> String {
+        let args: Vec<_> = self.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        lang.text(key, &args)
+    }
+}

@@ -1,0 +1,175 @@
+//! What every kind of action can do, and what the engine lends it while it does it.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    engine::{Event, Progress},
+    host::{Cancel, Command, Exit, Host, Kind as CommandKind, command::Job},
+    session::{SavedFile, Undo},
+    text,
+};
+
+/// One kind of action. Nothing here remembers anything: the journal does.
+pub trait Act {
+    /// Returns what proves that the wanted state holds, or nothing. Asked before (done already?) and after (did it work?).
+    fn done(&self, host: &Host) -> Option<Vec<String>>;
+
+    /// Returns fingerprints of what must not change, taken before anything is done.
+    fn before(&self, _host: &Host) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
+    /// Makes backups and returns how to take the action back.
+    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure>;
+
+    /// Does it. Doing it a second time must be harmless: that is what happens after a power cut.
+    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure>;
+
+    /// Proves that it worked; by default the wanted state must hold.
+    fn prove(&self, host: &Host, _before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
+        self.done(host).ok_or_else(|| Failure::new("the wanted state did not come about"))
+    }
+}
+
+/// Sees every line of a command's output and may tell the face something.
+pub type Watch<'w> = dyn FnMut(&str, &mut dyn FnMut(Event)) + 'w;
+
+/// Why an action failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// A sentence for the journal and the screen.
+    pub message: String,
+    /// How its command ended, if it was a command.
+    pub exit: Option<Exit>,
+}
+
+impl Failure {
+    /// Makes a failure from a sentence.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: None }
+    }
+
+    /// Makes the failure of a command.
+    pub fn command(command: &Command, exit: Exit) -> Self {
+        Self { message: format!("`{command}` ended with {exit}"), exit: Some(exit) }
+    }
+}
+
+/// What the engine lends an action.
+pub struct Work<'a> {
+    /// The machine.
+    pub host: &'a Host,
+    /// The session's folder for backups.
+    pub folder: PathBuf,
+    /// The action's log file.
+    pub log: PathBuf,
+    /// Set when the user stops the run.
+    pub cancel: &'a Cancel,
+    /// Told to the face.
+    pub emit: &'a mut dyn FnMut(Event),
+    /// What an execution saw that belongs into the proof.
+    pub notes: Vec<String>,
+    /// Journals a detached command before anybody waits for it.
+    pub journal_job: &'a mut dyn FnMut(&Job) -> Result<(), Failure>,
+}
+
+impl Work<'_> {
+    /// Runs a command, shows and logs its output, and returns its lines that `keep` wants. A status other than 0 is a failure.
+    pub fn run(&mut self, command: &Command) -> Result<(), Failure> {
+        self.run_watching(command, &mut |_, _| {})
+    }
+
+    /// As [`Self::run`]; `watch` sees every line and may report progress.
+    pub fn run_watching(&mut self, command: &Command, watch: &mut Watch<'_>) -> Result<(), Failure> {
+        (self.emit)(Event::Line(format!("$ {command}")));
+        let exit = match command.kind {
+            CommandKind::Query => self.query(command, watch)?,
+            CommandKind::Detached => {
+                let job = self.host.commands.start(command, &self.log).map_err(|error| Failure::new(error.to_string()))?;
+                (self.journal_job)(&job)?;
+                let emit = &mut *self.emit;
+                self.host.commands.follow(&job, 0, self.cancel, &mut |line| {
+                    let line = text::printable_bytes(&line.bytes);
+                    watch(&line, emit);
+                    emit(Event::Line(line));
+                })
+            }
+        };
+        match exit {
+            // A probe decides about what nobody saw the end of.
+            Exit::Code(0) | Exit::Unseen => Ok(()),
+            exit => Err(Failure::command(command, exit)),
+        }
+    }
+
+    fn query(&mut self, command: &Command, watch: &mut Watch<'_>) -> Result<Exit, Failure> {
+        let mut log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).ok();
+        let emit = &mut *self.emit;
+        let exit = self.host.commands.run(command, self.cancel, &mut |line| {
+            if let Some(log) = &mut log {
+                // The log is a convenience; the run does not stop because it cannot be written.
+                let _ = log.write_all(&[&line.bytes[..], b"\n"].concat());
+            }
+            let line = text::printable_bytes(&line.bytes);
+            watch(&line, emit);
+            if !command.meter || !is_meter(&line) {
+                emit(Event::Line(line));
+            }
+        });
+        exit.map_err(|error| Failure::new(error.to_string()))
+    }
+
+    /// Follows a detached command that runs already; used after a restart of this program too.
+    pub fn follow(&mut self, job: &Job) -> Exit {
+        let emit = &mut *self.emit;
+        self.host.commands.follow(job, 0, self.cancel, &mut |line| emit(Event::Line(text::printable_bytes(&line.bytes))))
+    }
+
+    /// Reports progress.
+    pub fn progress(&mut self, progress: Progress) {
+        (self.emit)(Event::Progress(progress));
+    }
+
+    /// Copies a file's present bytes into the session's folder and returns the record for its undo. `written` is what will be written.
+    pub fn save_file(&self, path: &Path, written: &[u8]) -> Result<SavedFile, Failure> {
+        let backup = match self.host.files.read(path) {
+            Ok(bytes) => {
+                let name = path.display().to_string().trim_start_matches('/').replace('/', "%");
+                let backup = self.folder.join(format!("{name}.{}", &sha256(&bytes)[..12]));
+                crate::session::store::write_private(&backup, &bytes)
+                    .map_err(|error| Failure::new(format!("cannot keep a backup in {}: {error}", backup.display())))?;
+                Some(backup)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Failure::new(format!("cannot read {}: {error}", path.display()))),
+        };
+        Ok(SavedFile { path: path.to_owned(), backup, written_sha256: sha256(written) })
+    }
+}
+
+/// A progress meter is for the gauge, not for the log on the screen.
+fn is_meter(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words.next().is_some_and(|word| word.parse::<u32>().is_ok()) && words.count() >= 10 || line.contains("Xferd") || line.contains("Dload")
+}
+
+/// Returns the SHA-256 of `bytes` in hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// Returns the failure of a file operation.
+pub fn file_failure(verb: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("cannot {verb} {}: {error}", path.display()))
+}

@@ -1,0 +1,41 @@
+//! Change a file of the inventory as text: the new bytes were worked out and shown before.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::act::{Act, Failure, Work, file_failure, sha256};
+use crate::{host::Host, session::Undo};
+
+/// Replaces the file's bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EditFile {
+    /// The file.
+    pub path: PathBuf,
+    /// SHA-256 of the bytes that the change was worked out from.
+    pub before_sha256: String,
+    /// The new text.
+    pub after: String,
+}
+
+impl Act for EditFile {
+    fn done(&self, host: &Host) -> Option<Vec<String>> {
+        let found = host.files.read(&self.path).ok()?;
+        (found == self.after.as_bytes()).then(|| vec![format!("{} has the new text", self.path.display())])
+    }
+
+    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
+        Ok(Undo::RestoreFiles(vec![work.save_file(&self.path, self.after.as_bytes())?]))
+    }
+
+    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+        let found = work.host.files.read(&self.path).map_err(|error| file_failure("read", &self.path, &error))?;
+        if sha256(&found) != self.before_sha256 {
+            let path = self.path.display();
+            return Err(Failure::new(format!(
+                "{path} was changed by somebody else since the preview; nothing was written, look at it again"
+            )));
+        }
+        work.host.files.write(&self.path, self.after.as_bytes(), 0o644).map_err(|error| file_failure("write", &self.path, &error))
+    }
+}

@@ -1,0 +1,41 @@
+//! Reboot, and know afterwards that it happened.
+
+use serde::{Deserialize, Serialize};
+
+use super::act::{Act, Failure, Work};
+use crate::{
+    host::{Command, Host},
+    session::Undo,
+};
+
+/// Where the kernel tells which boot this is: a random id, new with each boot.
+pub const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Reboots the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reboot {
+    /// The boot in which it was planned.
+    pub boot_id: String,
+}
+
+impl Reboot {
+    /// Returns the command.
+    pub fn command() -> Command {
+        Command::new("systemctl", ["reboot"])
+    }
+}
+
+impl Act for Reboot {
+    fn done(&self, host: &Host) -> Option<Vec<String>> {
+        let now = host.files.read_value(BOOT_ID).ok()?;
+        (now != self.boot_id).then(|| vec![format!("boot id was {}, is {now}", self.boot_id)])
+    }
+
+    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+        Ok(Undo::Impossible("reboot".to_owned()))
+    }
+
+    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+        work.run(&Self::command())
+    }
+}

@@ -1,0 +1,65 @@
+//! Put the toolkit on everybody's PATH and its libraries into the loader's cache.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::act::{Act, Failure, Work, file_failure};
+use crate::{
+    host::{Command, Host},
+    session::Undo,
+};
+
+const PROFILE: &str = "/etc/profile.d/gpunode-cuda.sh";
+const LOADER: &str = "/etc/ld.so.conf.d/gpunode-cuda.conf";
+
+/// Writes both files and rebuilds the loader's cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetPaths {
+    /// The toolkit's prefix.
+    pub prefix: PathBuf,
+}
+
+impl SetPaths {
+    /// Returns the files with their texts.
+    fn files(&self) -> [(&'static Path, String); 2] {
+        let prefix = self.prefix.display();
+        let profile = format!(
+            "# Written by gpunode: the CUDA toolkit for all users.\ncase \":$PATH:\" in\n  *:{prefix}/bin:*) ;;\n  *) PATH={prefix}/bin:$PATH ;;\nesac\nexport PATH\n"
+        );
+        [(Path::new(PROFILE), profile), (Path::new(LOADER), format!("# Written by gpunode.\n{prefix}/lib64\n"))]
+    }
+
+    /// Returns the command that follows the files.
+    pub fn command() -> Command {
+        Command::new("ldconfig", [] as [&str; 0])
+    }
+
+    /// Returns the new files as a diff.
+    pub fn diff(&self) -> String {
+        let file = |(path, text): (&Path, String)| {
+            let added = text.lines().fold(String::new(), |diff, line| diff + "+" + line + "\n");
+            format!("--- /dev/null\n+++ {}\n{added}", path.display())
+        };
+        self.files().map(file).concat()
+    }
+}
+
+impl Act for SetPaths {
+    fn done(&self, host: &Host) -> Option<Vec<String>> {
+        let in_place = self.files().iter().all(|(path, text)| host.files.read_text(path).is_ok_and(|found| found == *text));
+        in_place.then(|| vec![format!("{PROFILE} and {LOADER} are in place")])
+    }
+
+    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
+        let saved = self.files().iter().map(|(path, text)| work.save_file(path, text.as_bytes())).collect::<Result<_, _>>();
+        saved.map(Undo::RestoreFiles)
+    }
+
+    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+        for (path, text) in self.files() {
+            work.host.files.write(path, text.as_bytes(), 0o644).map_err(|error| file_failure("write", path, &error))?;
+        }
+        work.run(&Self::command())
+    }
+}

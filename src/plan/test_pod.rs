@@ -1,0 +1,71 @@
+//! Run `nvidia-smi` in a pod on this node, as a user's pod would.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::act::{Act, Failure, Work};
+use crate::{
+    cluster::{
+        Kubectl, chain,
+        testpod::{self, Outcome, TestPod},
+    },
+    engine::Event,
+    host::Host,
+    i18n::Lang,
+    session::Undo,
+    version::Version,
+};
+
+/// Runs the test pod and deletes it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTestPod {
+    /// The kubeconfig; found if absent.
+    pub kubeconfig: Option<PathBuf>,
+    /// The Kubernetes node.
+    pub node: String,
+    /// Images to try, best first.
+    pub images: Vec<String>,
+}
+
+impl RunTestPod {
+    /// Returns the images to try: the user's, or those that fit a driver which supports up to `cuda`.
+    pub fn images(wanted: Option<&String>, cuda: Option<&Version>) -> Vec<String> {
+        wanted.map_or_else(|| testpod::candidates(cuda), |image| vec![image.clone()])
+    }
+}
+
+impl Act for RunTestPod {
+    /// A test of the past proves nothing about now.
+    fn done(&self, _host: &Host) -> Option<Vec<String>> {
+        None
+    }
+
+    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+        Ok(Undo::Impossible("test-pod-is-deleted".to_owned()))
+    }
+
+    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+        let failed = |state: crate::cluster::ClusterState| Failure::new(state.message(Lang::En));
+        let kubectl = Kubectl::find(work.host, self.kubeconfig.as_deref()).map_err(failed)?;
+        let chain = chain::probe(work.host, &kubectl, &self.node).map_err(failed)?;
+        let (first, others) = self.images.split_first().ok_or_else(|| Failure::new("there is no image for the test pod"))?;
+        let pod = TestPod::new(&chain, first, work.host.clock.now());
+        for command in testpod::commands(&kubectl, &pod) {
+            (work.emit)(Event::Line(format!("$ {command}")));
+        }
+        let result = testpod::run(work.host, &kubectl, &pod, others, work.cancel).map_err(failed)?;
+        result.log.lines().for_each(|line| (work.emit)(Event::Line(line.to_owned())));
+        if result.outcome == Outcome::Passed {
+            work.notes.push(result.evidence());
+            work.notes.extend(result.log.lines().map(str::to_owned));
+            return Ok(());
+        }
+        let why = result.why().map(|finding| format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En)));
+        Err(Failure::new(why.unwrap_or_else(|| result.evidence())))
+    }
+
+    fn prove(&self, _host: &Host, _before: &std::collections::BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,39 @@
+//! The plan of step 3: the edits of the inventory, then the playbooks.
+
+use super::{Action, Kind, Step, act::sha256, edit_file::EditFile, run_playbook::RunPlaybook};
+use crate::{answers::Answers, host::Command, kubespray::edit::FileEdit};
+
+/// Plans step 3. Without `ansible-playbook` here, or when the user wants only to see them, the playbooks are blocked and shown.
+pub fn variables_step(edits: &[FileEdit], playbooks: Vec<Command>, answers: &Answers, has_ansible: bool) -> Vec<Action> {
+    let edits = edits.iter().map(|edit| {
+        let file = edit.path.display().to_string();
+        let kind = EditFile { path: edit.path.clone(), before_sha256: sha256(edit.before.as_bytes()), after: edit.after.clone() };
+        let mut action = Action::new(Step::Variables, &format!("edit-file:{file}"), Kind::EditFile(kind), &[("file", file)]);
+        action.diff = Some(edit.diff());
+        action.needs_root = false;
+        action
+    });
+    let playbooks = playbooks.into_iter().enumerate().map(|(index, command)| {
+        let playbook = command.args.iter().find(|arg| is_playbook(arg)).cloned().unwrap_or_default();
+        let kind = Kind::RunPlaybook(RunPlaybook { command: command.clone() });
+        let id = format!("run-playbook:{}:{playbook}", index + 1);
+        let mut action = Action::new(Step::Variables, &id, kind, &[("playbook", playbook)]);
+        action.commands = vec![command];
+        action.needs_root = false;
+        action.skipped = !answers.run_playbooks;
+        if !has_ansible {
+            action.blocked = Some("no-ansible".to_owned());
+        }
+        action
+    });
+    let mut actions: Vec<_> = edits.chain(playbooks).collect();
+    for action in &mut actions {
+        action.skipped |= answers.leave_out.contains(&action.id);
+    }
+    actions
+}
+
+fn is_playbook(arg: &str) -> bool {
+    let name = arg.rsplit('/').next().unwrap_or(arg);
+    matches!(name, "facts.yml" | "scale.yml" | "cluster.yml")
+}

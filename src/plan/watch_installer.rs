@@ -1,0 +1,72 @@
+//! Wait until the installer pod has put the driver on this node, with its log on the screen.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::act::{Act, Failure, Work};
+use crate::{
+    cluster::{
+        Kubectl, chain,
+        tail::{self, Options, Outcome, TailEvent},
+    },
+    diagnosis::Diagnosis,
+    engine::Event,
+    host::Host,
+    i18n::Lang,
+    session::Undo,
+};
+
+/// Follows the installer to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchInstaller {
+    /// The kubeconfig; found if absent.
+    pub kubeconfig: Option<PathBuf>,
+    /// The Kubernetes node.
+    pub node: String,
+}
+
+impl Act for WatchInstaller {
+    fn done(&self, host: &Host) -> Option<Vec<String>> {
+        let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
+        let pod = chain::installer_pod(host, &kubectl, &self.node).ok()??;
+        let ended = pod.container.ended()?;
+        (ended.exit_code == 0).then(|| vec![format!("init container of {} ended with exit status 0", pod.name)])
+    }
+
+    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+        Ok(Undo::Impossible("only-watched".to_owned()))
+    }
+
+    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+        let kubectl = Kubectl::find(work.host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.message(Lang::En)))?;
+        let mut diagnosis = Diagnosis::default();
+        let mut cause = None;
+        let mut end = None;
+        let emit = &mut *work.emit;
+        tail::follow(
+            work.host,
+            &kubectl,
+            &self.node,
+            Options { once: true, ..Options::default() },
+            work.cancel,
+            &mut |event| match event {
+                TailEvent::Line { text, .. } => {
+                    if let Some(hit) = diagnosis.push(&text).into_iter().next() {
+                        cause.get_or_insert_with(|| format!("{} — {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
+                    }
+                    emit(Event::Line(text));
+                }
+                TailEvent::Waiting { why } => emit(Event::Line(why.text(Lang::En))),
+                TailEvent::Lost { reason } => emit(Event::Line(reason.text(Lang::En))),
+                TailEvent::PodStarted { .. } | TailEvent::Phase(_) => {}
+                TailEvent::Ended { outcome } => end = Some(outcome),
+            },
+        );
+        match end {
+            Some(Outcome::Succeeded) => Ok(()),
+            Some(outcome) => Err(Failure::new(cause.unwrap_or_else(|| outcome.text(Lang::En)))),
+            None => Err(Failure::new("the tail ended without an outcome")),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Session: facts, answers, plan and the journal of what happened, in one file.
+
+pub mod store;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    answers::Answers,
+    cluster::verify::VerifyReport,
+    facts::Facts,
+    host::{Exit, command::Job},
+    plan::{Action, Plan, Step},
+};
+
+/// The session file's schema version. Older files are migrated; newer ones are refused and left alone.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// All that a wizard knows and has done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// See [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The machine it belongs to: the content of `/etc/machine-id`, or `simulated:<scenario>`.
+    pub machine: String,
+    /// The machine's name, for people.
+    pub hostname: String,
+    /// When it began.
+    pub created: jiff::Timestamp,
+    /// When it was last written.
+    pub updated: jiff::Timestamp,
+    /// The step where the user is.
+    pub step: Step,
+    /// Steps that are done.
+    #[serde(default)]
+    pub done: Vec<Step>,
+    /// The facts of the last probe.
+    #[serde(default)]
+    pub facts: Facts,
+    /// What the user has answered so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
+    /// The actions that were confirmed.
+    #[serde(default)]
+    pub plan: Plan,
+    /// What happened, oldest first.
+    #[serde(default)]
+    pub journal: Vec<Record>,
+    /// A reboot that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reboot: Option<PendingReboot>,
+    /// The last verdict of step 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<VerifyReport>,
+}
+
+impl Session {
+    /// Makes an empty session for a machine.
+    pub fn new(machine: String, hostname: String, now: jiff::Timestamp) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            machine,
+            hostname,
+            created: now,
+            updated: now,
+            step: Step::Detect,
+            done: Vec::new(),
+            facts: Facts::default(),
+            answers: None,
+            plan: Plan::default(),
+            journal: Vec::new(),
+            reboot: None,
+            verdict: None,
+        }
+    }
+
+    /// Returns the newest record of an action.
+    pub fn record(&self, id: &str) -> Option<&Record> {
+        self.journal.iter().rev().find(|record| record.action.id == id)
+    }
+
+    /// Tells whether an action is in effect as far as the journal knows.
+    pub fn is_done(&self, id: &str) -> bool {
+        self.record(id).is_some_and(|record| record.status.is_done())
+    }
+
+    /// Replaces the actions of one step by newly planned ones. The step is open again, and with it the verdict; the variables stay
+    /// done, for they follow from the answers and not from what is done to the host.
+    pub fn replan(&mut self, step: Step, actions: Vec<Action>) {
+        self.plan.actions.retain(|action| action.step != step);
+        self.plan.actions.extend(actions);
+        self.plan.actions.sort_by_key(|action| action.step);
+        self.done.retain(|done| *done != step && *done != Step::Verify);
+    }
+
+    /// Marks a step as done.
+    pub fn finish(&mut self, step: Step) {
+        if !self.done.contains(&step) {
+            self.done.push(step);
+            self.done.sort();
+        }
+    }
+}
+
+/// A reboot that is needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingReboot {
+    /// Why: `reboot.<name>` of the locale files.
+    pub why: String,
+    /// The boot in which it was asked for: another boot id means that it happened.
+    pub boot_id: String,
+}
+
+/// What happened to one action. It is on disk as [`Status::Intent`] before anything is done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The action as it was planned.
+    pub action: Action,
+    /// How far it came.
+    pub status: Status,
+    /// When it was begun.
+    pub started: jiff::Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<jiff::Timestamp>,
+    /// Its raw output, beside the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<PathBuf>,
+    /// The detached command that does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Job>,
+    /// How its last command ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Exit>,
+    /// What was there before, to prove afterwards what did not change: fingerprints by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub before: BTreeMap<String, String>,
+    /// What proves it, or what went wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// What is needed to take it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Undo>,
+}
+
+/// How far an action came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Begun. Found in a file, it means: nobody knows, so look.
+    Intent,
+    /// Done and proven.
+    Done,
+    /// Found to be done already.
+    AlreadyDone,
+    /// Failed; the evidence says why.
+    Failed,
+    /// Stopped by the user.
+    Cancelled,
+    /// Done, and taken back.
+    Undone,
+}
+
+impl Status {
+    /// Tells whether the action is in effect.
+    pub fn is_done(self) -> bool {
+        matches!(self, Self::Done | Self::AlreadyDone)
+    }
+}
+
+/// What is needed to take an action back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undo {
+    /// Put files back, each only if it still is as we left it.
+    RestoreFiles(Vec<SavedFile>),
+    /// Run a command.
+    Run {
+        /// The command.
+        command: crate::host::Command,
+        /// What must not be there any more afterwards.
+        gone: Option<PathBuf>,
+    },
+    /// Cannot be taken back: `undo.<name>` of the locale files says why.
+    Impossible(String),
+}
+
+/// A file before and after a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The copy of its old bytes; absent when the file was not there.
+    pub backup: Option<PathBuf>,
+    /// SHA-256 of the bytes that we wrote.
+    pub written_sha256: String,
+}

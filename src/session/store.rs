@@ -1,0 +1,210 @@
+//! The session file: one YAML file, written atomically and durably, mode 0600, locked against a second wizard.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use atomic_write_file::AtomicWriteFile;
+
+use super::{SCHEMA_VERSION, Session};
+use crate::error::Expected;
+
+/// An open, locked session file with the folder for logs and backups beside it.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    /// Held for as long as this value lives; the kernel lets go of it when the process dies, however it dies.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the place of a session and locks it.
+    pub fn open(path: &Path) -> Result<Self, Expected> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let failed = |error: &io::Error| {
+            Expected::new(
+                format!("cannot keep the session in {}: {error}", folder.display()),
+                "choose a place with `--session FILE`, or run as root",
+            )
+        };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(&error))?;
+        let lock_path = with_suffix(path, ".lock");
+        let mut lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(|error| failed(&error))?;
+        if let Err(error) = lock.try_lock() {
+            return Err(match error {
+                fs::TryLockError::WouldBlock => held(path, &lock_path),
+                fs::TryLockError::Error(error) => failed(&error),
+            });
+        }
+        // Who holds it is a courtesy to a second wizard; the lock itself does not depend on the text.
+        let _ = lock.set_len(0).and_then(|()| lock.write_all(format!("pid {}\n", std::process::id()).as_bytes()));
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Reads the session, if there is one.
+    pub fn load(&self) -> Result<Option<Session>, Expected> {
+        load(&self.path)
+    }
+
+    /// Writes the session; afterwards it survives a power cut.
+    pub fn save(&self, session: &mut Session, now: jiff::Timestamp) -> Result<(), Expected> {
+        session.updated = now;
+        let text = serde_yaml::to_string(session)
+            .map_err(|error| Expected::new(format!("cannot write the session as YAML: {error}"), "please report this as a bug"))?;
+        write_private(&self.path, text.as_bytes()).map_err(|error| {
+            Expected::new(
+                format!("cannot write {}: {error}", self.path.display()),
+                "the file on disk is as it was before; make room or choose another place with `--session FILE`",
+            )
+        })
+    }
+
+    /// Moves a session that is finished or not wanted out of the way and returns where it is now.
+    pub fn retire(&self) -> Result<Option<PathBuf>, Expected> {
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        let free = (1..10_000).map(|n| with_suffix(&self.path, &format!(".{n}"))).find(|path| !path.exists());
+        let target = free.unwrap_or_else(|| with_suffix(&self.path, ".old"));
+        fs::rename(&self.path, &target)
+            .map_err(|error| Expected::new(format!("cannot move {}: {error}", self.path.display()), "move it away by hand"))?;
+        Ok(Some(target))
+    }
+
+    /// Returns the session's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the folder for logs and backups, made on first use.
+    pub fn folder(&self) -> io::Result<PathBuf> {
+        let folder = with_suffix(&self.path, ".d");
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        // The working directory may change; what is in the journal must not depend on it.
+        folder.canonicalize()
+    }
+}
+
+/// Writes a file for the owner's eyes only, whole or not at all.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = AtomicWriteFile::options().open(path)?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    file.commit()
+}
+
+/// Reads a session file without locking it.
+pub fn load(path: &Path) -> Result<Option<Session>, Expected> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Expected::new(
+                format!("cannot read the session {}: {error}", path.display()),
+                "it was left as it is; run as its owner, or begin another one with `--session FILE`",
+            ));
+        }
+    };
+    parse(&text, path).map(Some)
+}
+
+/// Reads a session's text: the version first, so that a newer file is recognised whatever else it holds.
+fn parse(text: &str, path: &Path) -> Result<Session, Expected> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        schema_version: u32,
+    }
+    let damaged = |error: serde_yaml::Error| {
+        let line = error.location().map_or_else(String::new, |at| format!(":{}", at.line()));
+        Expected::new(
+            format!("{}{line}: this is not a session: {}", path.display(), crate::text::printable(&error.to_string())),
+            "it was left as it is; move it away, or begin another one with `--session FILE`",
+        )
+    };
+    let head: Head = serde_yaml::from_str(text).map_err(damaged)?;
+    if head.schema_version > SCHEMA_VERSION {
+        return Err(Expected::new(
+            format!("{}: written by a newer gpunode (schema {}, this one knows {SCHEMA_VERSION})", path.display(), head.schema_version),
+            "it was left as it is; use the newer gpunode, or begin another session with `--session FILE`",
+        ));
+    }
+    serde_yaml::from_str(text).map_err(damaged)
+}
+
+fn held(path: &Path, lock: &Path) -> Expected {
+    let holder = fs::read_to_string(lock).unwrap_or_default();
+    let holder = holder.trim();
+    let who = if holder.is_empty() { String::new() } else { format!(" ({})", crate::text::printable(holder)) };
+    Expected::new(format!("another gpunode{who} has the session {} open", path.display()), "finish there, or look on with `gpunode status`")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    fn session() -> Session {
+        Session::new("machine".to_owned(), "node1".to_owned(), jiff::Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_session_comes_back_as_it_was_and_only_for_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sub/session.yaml");
+        let store = Store::open(&path).unwrap();
+        let mut written = session();
+        store.save(&mut written, jiff::Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(store.load().unwrap().unwrap(), written);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_second_wizard_is_refused_and_told_who_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("session.yaml");
+        let _first = Store::open(&path).unwrap();
+        let error = Store::open(&path).unwrap_err().to_string();
+        assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");
+    }
+
+    #[test]
+    fn damaged_and_newer_files_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("session.yaml");
+        let store = Store::open(&path).unwrap();
+        for (text, expected) in [("", "not a session"), ("\u{0}", "not a session"), ("schema_version: 99\n", "newer gpunode")] {
+            fs::write(&path, text).unwrap();
+            let error = store.load().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn retired_sessions_pile_up_beside_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("s.yaml")).unwrap();
+        for n in 1..3 {
+            store.save(&mut session(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+            assert_eq!(store.retire().unwrap().unwrap(), folder.path().join(format!("s.yaml.{n}")));
+        }
+        assert_eq!(store.retire().unwrap(), None);
+    }
+}

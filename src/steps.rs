@@ -1,0 +1,137 @@
+//! The four steps as functions from host and answers to values. The wizard, the prompts and the headless commands all call these.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    answers::{Answers, CudaChoice, DriverOwner},
+    catalog::{
+        DriverTable,
+        choice::{self, Card, HostLimits},
+        gpus,
+    },
+    cluster::{
+        Chain, ClusterState, Kubectl, chain,
+        verify::{self, State, Verdict, VerifyReport},
+    },
+    error::Expected,
+    facts::Facts,
+    host::Host,
+    kubespray::{self, Preview, edit, playbook, values, variables::PreviewRequest},
+    plan::{self, Action, Step},
+    session::Session,
+    version::Version,
+};
+
+/// Step 2: the drivers and toolkits that fit this machine's cards, or the cards that are expected.
+pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: Option<&Version>) -> Result<DriverTable, Expected> {
+    let cards = match &answers.gpus {
+        Some(ids) => ids.iter().map(|id| gpus::lookup(id).map(|model| Card::from(&model))).collect::<Result<Vec<_>, _>>()?,
+        None => facts.gpus.iter().map(Card::from).collect(),
+    };
+    let today = host.clock.now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+    Ok(choice::driver_table(&cards, wanted_cuda, &HostLimits::new(&facts.host, answers.driver_owner, today)))
+}
+
+/// Checks answers against what exists: an unknown driver or toolkit is an error before anything happens.
+pub fn check(answers: &Answers, table: &DriverTable) -> Result<(), Expected> {
+    let hint = "`gpunode drivers --all` lists what there is";
+    if let Some(version) = &answers.driver_version
+        && crate::catalog::drivers::driver(version).is_none()
+    {
+        return Err(Expected::new(format!("there is no driver {version} in the catalog"), hint));
+    }
+    if let Some(version) = answers.cuda()
+        && answers.cuda_runfile.is_none()
+        && !table.cuda.iter().any(|row| row.version.starts_with(version))
+    {
+        return Err(Expected::new(format!("there is no CUDA toolkit {version} in the catalog"), hint));
+    }
+    Ok(())
+}
+
+/// Completes answers: the driver is the recommended one, `11.0` becomes its newest release.
+pub fn complete(answers: &Answers, table: &DriverTable) -> Answers {
+    let mut answers = answers.clone();
+    if answers.driver_version.is_none() {
+        answers.driver_version = table.drivers.iter().find(|row| row.recommended).map(|row| row.version.clone());
+    }
+    if let Some(wanted) = answers.cuda().cloned()
+        && let Some(row) = table.cuda.iter().filter(|row| row.version.starts_with(&wanted)).max_by_key(|row| row.version.clone())
+    {
+        answers.cuda_version = Some(CudaChoice::Version(row.version.clone()));
+    }
+    answers
+}
+
+/// Step 3: the preview of the variables.
+pub fn preview(host: &Host, facts: &Facts, answers: &Answers) -> Result<Preview, Expected> {
+    kubespray::variables::preview(&*host.files, &preview_request(facts, answers))
+}
+
+fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
+    PreviewRequest {
+        checkout: answers.kubespray.clone(),
+        inventory: answers.inventory.clone(),
+        node: answers.node.clone(),
+        hostname: facts.host.hostname.clone(),
+        control_plane_os: None,
+        release: None,
+    }
+}
+
+/// Plans one step. Nothing is changed.
+pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, downloads: &Path) -> Result<Vec<Action>, Expected> {
+    match step {
+        Step::Detect => Ok(Vec::new()),
+        Step::Driver => Ok(plan::driver_step(facts, answers, downloads)),
+        Step::Variables => {
+            let preview = preview(host, facts, answers)?;
+            let edits = edit::propose(&*host.files, &preview, &values::proposed(&preview, answers))?;
+            let has_ansible = host.commands.locate("ansible-playbook").is_some();
+            Ok(plan::variables_step(&edits, playbook::commands(&preview, answers), answers, has_ansible))
+        }
+        Step::Verify => Ok(plan::verify_step(answers, &node_name(host, facts, answers), driver_cuda(answers).as_ref())),
+    }
+}
+
+/// Returns this machine's name in the cluster.
+pub fn node_name(host: &Host, facts: &Facts, answers: &Answers) -> String {
+    let from_inventory = || preview(host, facts, answers).ok().and_then(|preview| preview.node);
+    answers.node.clone().or_else(from_inventory).unwrap_or_else(|| facts.host.hostname.clone())
+}
+
+/// Step 4: looks at the chain and judges it. A test pod that the session has run counts, for judging runs none.
+pub fn judge(host: &Host, kubectl: &Kubectl, node: &str, session: Option<&Session>) -> Result<(VerifyReport, Chain), ClusterState> {
+    let chain = chain::probe(host, kubectl, node)?;
+    let log = verify::plugin_log(host, kubectl, &chain);
+    let mut report = verify::checks(&chain, log.as_deref(), None);
+    let tested = session.and_then(|session| session.record("test-pod")).filter(|record| record.status.is_done());
+    if let Some(record) = tested
+        && let Some(check) = report.checks.iter_mut().find(|check| check.id == "test-pod" && check.state == State::Unknown)
+    {
+        check.state = State::Pass;
+        check.evidence = record.evidence.first().cloned().unwrap_or_default();
+        if report.checks.iter().all(|check| check.state == State::Pass) {
+            report.verdict = Verdict::Ok;
+        }
+    }
+    Ok((report, chain))
+}
+
+/// Returns the newest CUDA version that the chosen driver supports.
+fn driver_cuda(answers: &Answers) -> Option<Version> {
+    let driver = answers.driver_version.as_ref()?;
+    let branch = crate::catalog::drivers::branches().get(&driver.branch())?;
+    branch.cuda.as_ref()?.parse().ok()
+}
+
+/// Returns the answers a new session begins with.
+pub fn first_answers() -> Answers {
+    Answers::new(DriverOwner::InstallerPod)
+}
+
+/// Returns where a downloaded runfile goes: beside the session, or where root's session usually is on a simulated machine.
+pub fn downloads(host: &Host, session: &Path) -> PathBuf {
+    let folder = if host.simulation.is_some() { Path::new("/var/lib/gpunode") } else { session.parent().unwrap_or(Path::new("/")) };
+    folder.join("downloads")
+}

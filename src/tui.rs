@@ -1,0 +1,23 @@
+//! TUI: the full-screen face. The terminal, the threads, and the picture of a [`wizard::App`](crate::wizard::App).
+//!
+//! [`run`] owns the terminal and the one queue; [`view`] draws the state and nothing else.
+
+mod ascii;
+mod detect;
+mod driver;
+mod input;
+mod overlay;
+mod plan;
+mod run_pane;
+mod runtime;
+mod summary;
+mod terminal;
+mod theme;
+mod variables;
+mod verify;
+mod view;
+mod widgets;
+
+pub use runtime::{Performer, Reply, RunError, run};
+pub use terminal::demand;
+pub use view::view;

@@ -1,0 +1,46 @@
+//! ASCII: for consoles without the glyphs, each is replaced by one character after the picture is drawn, so no pane has to know.
+
+use ratatui::buffer::Buffer;
+
+const TABLE: [(&str, &str); 21] = [
+    ("✓", "+"),
+    ("✗", "x"),
+    ("▸", ">"),
+    ("★", "*"),
+    ("●", "*"),
+    ("○", "o"),
+    ("·", "."),
+    ("…", "~"),
+    ("─", "-"),
+    ("━", "="),
+    ("│", "|"),
+    ("┌", "+"),
+    ("┐", "+"),
+    ("└", "+"),
+    ("┘", "+"),
+    ("→", ">"),
+    ("←", "<"),
+    ("↑", "^"),
+    ("↓", "v"),
+    ("‹", "<"),
+    ("›", ">"),
+];
+/// The braille spinner turns as these.
+const SPINNER: [&str; 4] = ["|", "/", "-", "\\"];
+
+/// Replaces our glyphs in the whole picture. Letters of people and places (a Korean name) stay.
+pub fn replace(buffer: &mut Buffer, ticks: u64) {
+    for cell in &mut buffer.content {
+        let symbol = cell.symbol();
+        if symbol.is_ascii() {
+            continue;
+        }
+        let ascii = match symbol.chars().next() {
+            Some('\u{2800}'..='\u{28ff}') => Some(SPINNER[usize::try_from(ticks % 4).unwrap_or(0)]),
+            _ => TABLE.iter().find(|(glyph, _)| *glyph == symbol).map(|(_, ascii)| *ascii),
+        };
+        if let Some(ascii) = ascii {
+            cell.set_symbol(ascii);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Pane of step 2: who owns the driver, which toolkit, which driver.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+};
+
+use super::widgets::{Column, Ui, bytes, columns, draw, first_row, is_wide, left, right, split_columns, split_rows};
+use crate::{
+    catalog::{BranchKind, DriverRow},
+    text::width,
+    wizard::{
+        Slot,
+        driver::{OWNERS, Part, chosen_toolkit, owner_key},
+    },
+};
+
+const DRIVERS: [Column; 6] = [left(11), left(10), right(5), left(15), left(13), right(9)];
+
+/// Draws the choice.
+pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+    let mut lines = owner(ui, area.width);
+    lines.push(Line::default());
+    lines.extend(toolkit(ui, area.width));
+    lines.push(Line::default());
+    let (top, rest) = split_rows(area, lines.len());
+    draw(frame, top, lines);
+    let (table, side) = if is_wide(area) { split_columns(rest, 84) } else { (rest, Rect { width: 0, ..rest }) };
+    let details = details(ui, if side.width > 0 { side.width } else { table.width });
+    if side.width > 0 {
+        drivers(ui, frame, table);
+        let mut lines = vec![ui.rule(&ui.t("choice.details"), side.width, false)];
+        lines.extend(details);
+        return draw(frame, side, lines);
+    }
+    let (table, below) = split_rows(table, usize::from(table.height).saturating_sub(4));
+    drivers(ui, frame, table);
+    draw(frame, below, std::iter::once(Line::default()).chain(details).collect());
+}
+
+fn owner(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
+    let focus = ui.app.driver.part == Part::Owner;
+    let mut lines = vec![ui.rule(&ui.t("choice.owner"), cells, focus)];
+    for owner in OWNERS {
+        let chosen = ui.app.answers.driver_owner == owner;
+        let name = ui.t(&format!("owner.{}", owner_key(owner)));
+        let what = ui.t(&format!("owner.{}.what", owner_key(owner)));
+        let style = if chosen && focus { ui.theme.selected() } else { Style::new() };
+        lines.push(Line::from(vec![
+            ui.mark(chosen && focus, focus),
+            Span::styled(if chosen { "● " } else { "○ " }, if chosen { ui.theme.accent() } else { ui.theme.dim() }),
+            Span::styled(crate::text::fit(&name, 16, "…"), style),
+            Span::styled(format!("  {}", crate::text::cut_middle(&what, usize::from(cells).saturating_sub(24), "…")), ui.theme.dim()),
+        ]));
+    }
+    lines
+}
+
+fn toolkit(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
+    let focus = ui.app.driver.part == Part::Cuda;
+    let mut lines = vec![ui.rule(&ui.t("choice.cuda"), cells, focus)];
+    if ui.app.driver.table.is_none() {
+        lines.push(if ui.app.driver.error.is_some() { ui.dim("   -") } else { ui.loading("choice.loading") });
+        return lines;
+    }
+    let rows = ui.app.driver.toolkits();
+    let none = ui.t("cuda.none");
+    let names: Vec<_> = rows.iter().map(|row| row.map_or_else(|| none.clone(), |row| row.version.to_string())).collect();
+    let here = rows.iter().position(|row| row.map(|row| &row.version) == ui.app.answers.cuda()).unwrap_or(rows.len() - 1);
+    let mut spans = vec![ui.mark(focus, focus)];
+    // As many neighbours as there is room for, the chosen one always among them.
+    let room = usize::from(cells).saturating_sub(12);
+    let (mut first, mut last, mut used) = (here, here, width(&names[here]) + 5);
+    loop {
+        let grow = |index: usize| used + width(&names[index]) + 4 <= room;
+        if first > 0 && grow(first - 1) {
+            first -= 1;
+            used += width(&names[first]) + 4;
+        } else if last + 1 < names.len() && grow(last + 1) {
+            last += 1;
+            used += width(&names[last]) + 4;
+        } else {
+            break;
+        }
+    }
+    spans.push(Span::styled(if first > 0 { "‹ " } else { "  " }, ui.theme.dim()));
+    for (index, name) in names.iter().enumerate().take(last + 1).skip(first) {
+        let (glyph, style) = match (index == here, focus) {
+            (true, true) => ("● ", ui.theme.selected()),
+            (true, false) => ("● ", Style::new()),
+            (false, _) => ("  ", ui.theme.dim()),
+        };
+        spans.push(Span::styled(glyph, ui.theme.accent()));
+        spans.push(Span::styled(format!("{name}  "), style));
+    }
+    spans.push(Span::styled(if last + 1 < names.len() { "›" } else { "" }, ui.theme.dim()));
+    lines.push(Line::from(spans));
+    lines
+}
+
+fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
+    let app = ui.app;
+    let focus = app.driver.part == Part::Driver;
+    let card = app.session.facts.gpus.first().map_or_else(|| ui.t("choice.no-card"), |gpu| gpu.name.clone());
+    let cuda = app.answers.cuda().map_or_else(|| ui.t("cuda.none"), |version| format!("CUDA {}", version.major_minor()));
+    let mut title = app.tr("choice.driver", &[("card", &card), ("cuda", &cuda)]);
+    if app.waits_for(Slot::Table) && app.driver.table.is_some() {
+        title = format!("{title} {}", super::theme::spinner(app.ticks));
+    }
+    let mut lines = vec![ui.rule(&title, area.width, focus)];
+    let rows = app.driver.rows();
+    match (&app.driver.error, rows.is_empty()) {
+        (Some(error), _) => lines.extend(ui.failure(error, area.width)),
+        (None, true) if app.driver.table.is_none() => lines.extend([Line::default(), ui.loading("choice.loading")]),
+        (None, true) => lines.push(ui.dim(format!("   {}", ui.t("choice.none-fits")))),
+        (None, false) => {
+            let heads = ["version", "released", "cuda", "branch", "support", "size"].map(|head| ui.t(&format!("choice.col.{head}")));
+            lines.push(ui.dim(format!("   {}", columns(&DRIVERS, &heads))));
+            let chosen = rows.iter().position(|row| Some(&row.version) == app.answers.driver_version.as_ref());
+            let room = usize::from(area.height).saturating_sub(2);
+            let first = first_row(chosen.unwrap_or(0), rows.len(), room);
+            lines.extend(rows.iter().enumerate().skip(first).take(room).map(|(index, row)| driver(ui, row, chosen == Some(index), focus)));
+        }
+    }
+    draw(frame, area, lines);
+}
+
+fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> {
+    let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+    let kind = ui.app.settings.lang.text(&format!("drivers.kind.{}", row.kind), &[]);
+    let kind = if row.kind == BranchKind::Legacy { "" } else { &kind };
+    let branch = format!("{} {kind}", row.branch);
+    let size = row.size_bytes.map_or_else(|| "-".to_owned(), bytes);
+    let values = [
+        row.version.to_string(),
+        or_dash(&row.release_date.map(|date| date.to_string())),
+        or_dash(&row.cuda_version),
+        branch,
+        support(ui, row),
+        size,
+    ];
+    let style = match (chosen, row.fits) {
+        (true, _) if focus => ui.theme.selected(),
+        (true, _) => ui.theme.strong(),
+        (false, true) => Style::new(),
+        (false, false) => ui.theme.dim(),
+    };
+    let (glyph, glyph_style) = match (row.recommended, row.fits) {
+        (true, _) => ("★", ui.theme.accent()),
+        (false, true) => ("", Style::new()),
+        (false, false) => ("✗", ui.theme.error()),
+    };
+    Line::from(vec![
+        ui.mark(chosen, focus),
+        Span::styled(columns(&DRIVERS, &values), style),
+        Span::styled(format!("  {glyph}"), glyph_style),
+    ])
+}
+
+/// When the support ends, or that it has ended.
+fn support(ui: &Ui, row: &DriverRow) -> String {
+    let month = row.end_of_life.map(|end| end.strftime("%Y-%m").to_string());
+    match (month, row.ended) {
+        (Some(month), true) => ui.app.tr("choice.ended", &[("month", &month)]),
+        (None, true) => ui.t("choice.ended-some-day"),
+        (Some(month), false) => month,
+        (None, false) => "-".to_owned(),
+    }
+}
+
+fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
+    let app = ui.app;
+    let row =
+        app.driver.table.iter().flat_map(|table| &table.drivers).find(|row| Some(&row.version) == app.answers.driver_version.as_ref());
+    let Some(row) = row else { return Vec::new() };
+    let mut lines = Vec::new();
+    if let Some(reason) = &row.reason {
+        let (glyph, style) = if row.fits { ("★", ui.theme.accent()) } else { ("✗", ui.theme.error()) };
+        for (index, text) in
+            crate::wizard::wrap(&reason.text(app.settings.lang), usize::from(cells).saturating_sub(6)).into_iter().enumerate()
+        {
+            let glyph = if index == 0 && (row.recommended || !row.fits) { glyph } else { " " };
+            lines.push(Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(text)]));
+        }
+    }
+    if let Some(url) = &row.url {
+        lines.push(ui.dim(format!("     {}", crate::text::cut_middle(url, usize::from(cells).saturating_sub(6), "…"))));
+    }
+    if let Some(cuda) = chosen_toolkit(app) {
+        for note in &cuda.notes {
+            let lines_of = crate::wizard::wrap(&note.text(app.settings.lang), usize::from(cells).saturating_sub(6));
+            lines.extend(lines_of.into_iter().enumerate().map(|(index, text)| {
+                Line::from(vec![Span::styled(if index == 0 { "   ! " } else { "     " }, ui.theme.warning()), Span::raw(text)])
+            }));
+        }
+        lines.push(ui.dim(format!("     {}", crate::text::cut_middle(&cuda.file, usize::from(cells).saturating_sub(6), "…"))));
+    }
+    lines
+}

@@ -1,0 +1,59 @@
+//! Overlay: help, diffs and the confirmation fill the body; a short question stands in a box.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+    widgets::{Block, Clear, Paragraph},
+};
+
+use super::widgets::{Ui, draw, split_rows};
+use crate::{
+    text::width,
+    wizard::overlay::{Document, Row, Tone, height},
+};
+
+fn style(ui: &Ui, tone: Tone) -> Style {
+    match tone {
+        Tone::Heading => ui.theme.strong(),
+        Tone::Text => Style::new(),
+        Tone::Dim => ui.theme.dim(),
+        Tone::Command => ui.theme.accent(),
+        Tone::Added => ui.theme.good(),
+        Tone::Removed | Tone::Error => ui.theme.error(),
+        Tone::Warning => ui.theme.warning(),
+    }
+}
+
+fn line(ui: &Ui, row: &Row) -> Line<'static> {
+    Line::styled(format!("   {}", row.text), style(ui, row.tone))
+}
+
+/// Draws a text over the body.
+pub fn text(ui: &Ui, frame: &mut Frame, area: Rect, document: &Document) {
+    let height = height(ui.app);
+    let first = ui.app.scroll.min(document.lines.len().saturating_sub(height));
+    let more = document.lines.len().saturating_sub(first + height);
+    let (heading, rest) = split_rows(area, 1);
+    let mut title = document.title.clone();
+    if more > 0 {
+        title = format!("{title} · {}", ui.app.tr("more-below", &[("count", &more.to_string())]));
+    }
+    draw(frame, heading, vec![ui.rule(&title, area.width, true)]);
+    let lines = document.lines.iter().skip(first).take(height).map(|row| line(ui, row));
+    draw(frame, rest, lines.collect());
+}
+
+/// Draws a question in a box in the middle of the body.
+pub fn question(ui: &Ui, frame: &mut Frame, area: Rect, document: &Document) {
+    let widest = document.lines.iter().map(|row| width(&row.text)).chain([width(&document.title) + 2]).max().unwrap_or(0);
+    let cells = u16::try_from(widest + 8).unwrap_or(area.width).clamp(40, area.width.saturating_sub(4));
+    let rows = u16::try_from(document.lines.len() + 4).unwrap_or(area.height).min(area.height);
+    let place = Rect { x: area.x + (area.width - cells) / 2, y: area.y + (area.height - rows) / 2, width: cells, height: rows };
+    let title = Span::styled(format!(" {} ", document.title), ui.theme.selected());
+    // One empty column on each side keeps the box apart from the text it stands on.
+    frame.render_widget(Clear, Rect { x: place.x - 1, width: place.width + 2, ..place });
+    let lines: Vec<_> = std::iter::once(Line::default()).chain(document.lines.iter().map(|row| line(ui, row))).collect();
+    frame.render_widget(Paragraph::new(lines).block(Block::bordered().border_style(ui.theme.accent()).title(title)), place);
+}

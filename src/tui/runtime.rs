@@ -1,0 +1,249 @@
+//! Runtime: the threads around the one queue. Keys, signals and answers go in; the UI thread takes them out, updates, and draws at most
+//! thirty times a second and only when something changed. It never waits for anything but the queue.
+
+use std::{
+    io, panic,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossterm::event::{self, Event};
+use signal_hook::{
+    consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP},
+    iterator::Signals,
+};
+
+use super::{
+    input::{Input, translate},
+    terminal::{Screen, demand},
+    view,
+};
+use crate::{
+    error::Expected,
+    exit_code::ExitCode,
+    wizard::{self, Answer, App, Effect, EffectId, Msg, Order, Signal},
+};
+
+/// Time between two pictures at least.
+const FRAME: Duration = Duration::from_millis(33);
+/// Time between two ticks.
+const TICK: Duration = Duration::from_millis(100);
+/// How long a save that is under way may hold up the end.
+const LAST_SAVE: Duration = Duration::from_secs(2);
+/// Messages that wait at most; then those who send wait. This is what keeps memory flat under a flood of log lines.
+const QUEUE: usize = 1024;
+
+/// Does the work. Called on a thread of its own for each order, and free to block there.
+pub trait Performer: Send + Sync {
+    /// Carries out an effect and replies as [`Effect`] says. [`Effect::Cancel`] names the order to stop; it needs no answer.
+    fn perform(&self, effect: Effect, reply: &Reply);
+}
+
+/// Where the answers to one order go.
+pub struct Reply {
+    id: EffectId,
+    queue: SyncSender<Incoming>,
+}
+
+impl Reply {
+    /// Returns the order's id: what a later [`Effect::Cancel`] names.
+    pub fn id(&self) -> EffectId {
+        self.id
+    }
+
+    /// Sends an answer; waits while the queue is full. Tells whether anybody is there to hear it.
+    pub fn send(&self, answer: Answer) -> bool {
+        self.queue.send(Incoming::Msg(Msg::Answer(self.id, answer))).is_ok()
+    }
+}
+
+/// What comes out of the queue.
+enum Incoming {
+    Msg(Msg),
+    Suspend,
+    Redraw,
+}
+
+impl From<Input> for Incoming {
+    fn from(input: Input) -> Self {
+        match input {
+            Input::Key(key) => Self::Msg(Msg::Key(key)),
+            Input::Suspend => Self::Suspend,
+            Input::Redraw => Self::Redraw,
+        }
+    }
+}
+
+/// Why the wizard could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is no terminal.
+    #[error(transparent)]
+    NoTerminal(#[from] Expected),
+    /// The terminal failed.
+    #[error("the terminal failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Shows the wizard until it ends, and returns how the program should end.
+pub fn run(mut app: App, performer: Arc<dyn Performer>) -> Result<ExitCode, RunError> {
+    demand()?;
+    let (sender, queue) = sync_channel(QUEUE);
+    listen_to_signals(sender.clone())?;
+    let mut screen = Screen::take()?;
+    app.size = crossterm::terminal::size()?;
+    read_keys(sender.clone());
+    let saver = save_in_order(Arc::clone(&performer));
+    let mut ui = Ui { app, performer, sender, saver, saves: 0, exit: None };
+    let orders = wizard::start(&mut ui.app);
+    ui.carry_out(orders);
+    ui.turn(&mut screen, &queue)?;
+    ui.wait_for_saves(&queue);
+    Ok(ui.exit.unwrap_or(ExitCode::Quit))
+}
+
+struct Ui {
+    app: App,
+    performer: Arc<dyn Performer>,
+    sender: SyncSender<Incoming>,
+    /// Takes saves, one after the other: a late one must not overwrite a newer one.
+    saver: Sender<(Effect, Reply)>,
+    /// Saves that have not been answered.
+    saves: usize,
+    exit: Option<ExitCode>,
+}
+
+impl Ui {
+    fn turn(&mut self, screen: &mut Screen, queue: &Receiver<Incoming>) -> io::Result<()> {
+        let (mut changed, mut drawn, mut ticked) = (true, Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now), Instant::now());
+        while self.exit.is_none() {
+            if changed && drawn.elapsed() >= FRAME {
+                screen.terminal().draw(|frame| view(&self.app, frame))?;
+                (changed, drawn) = (false, Instant::now());
+            }
+            let patience = match (changed, self.app.wants_ticks()) {
+                (true, _) => FRAME.saturating_sub(drawn.elapsed()),
+                (false, true) => TICK.saturating_sub(ticked.elapsed()),
+                (false, false) => Duration::from_hours(1),
+            };
+            match queue.recv_timeout(patience) {
+                Ok(input) => changed |= self.take(input, screen)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.app.wants_ticks() && ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                self.update(Msg::Tick);
+                changed = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, input: Incoming, screen: &mut Screen) -> io::Result<bool> {
+        match input {
+            Incoming::Suspend => screen.suspend()?,
+            Incoming::Redraw => screen.forget()?,
+            Incoming::Msg(msg) => {
+                if let Msg::Resize(..) = msg {
+                    screen.forget()?;
+                }
+                self.update(msg);
+            }
+        }
+        Ok(true)
+    }
+
+    fn update(&mut self, msg: Msg) {
+        if matches!(msg, Msg::Answer(_, Answer::Saved(_) | Answer::SaveFailed(_))) {
+            self.saves = self.saves.saturating_sub(1);
+        }
+        let orders = wizard::update(&mut self.app, msg);
+        self.carry_out(orders);
+    }
+
+    fn carry_out(&mut self, orders: Vec<Order>) {
+        for Order { id, effect } in orders {
+            match effect {
+                Effect::Quit(code) => self.exit = Some(code),
+                effect => self.hand_out(effect, Reply { id, queue: self.sender.clone() }),
+            }
+        }
+    }
+
+    fn hand_out(&mut self, effect: Effect, reply: Reply) {
+        if matches!(effect, Effect::SaveSession(_)) {
+            self.saves += usize::from(self.saver.send((effect, reply)).is_ok());
+        } else {
+            let performer = Arc::clone(&self.performer);
+            thread::spawn(move || work(performer.as_ref(), effect, &reply));
+        }
+    }
+
+    /// Gives saves that are under way a moment to end.
+    fn wait_for_saves(&mut self, queue: &Receiver<Incoming>) {
+        let until = Instant::now() + LAST_SAVE;
+        while self.saves > 0 && Instant::now() < until {
+            match queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Incoming::Msg(Msg::Answer(_, Answer::Saved(_) | Answer::SaveFailed(_)))) => self.saves -= 1,
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+    }
+}
+
+/// Performs an effect; a panic becomes an answer with its message.
+fn work(performer: &dyn Performer, effect: Effect, reply: &Reply) {
+    let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| performer.perform(effect, reply)));
+    if let Err(payload) = outcome {
+        let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+        reply.send(Answer::Failed(format!("internal error: {}", crate::text::printable(text.unwrap_or("panic")))));
+    }
+}
+
+fn save_in_order(performer: Arc<dyn Performer>) -> Sender<(Effect, Reply)> {
+    let (sender, saves) = channel::<(Effect, Reply)>();
+    thread::spawn(move || saves.into_iter().for_each(|(effect, reply)| work(performer.as_ref(), effect, &reply)));
+    sender
+}
+
+fn read_keys(queue: SyncSender<Incoming>) {
+    thread::spawn(move || {
+        while let Ok(event) = event::read() {
+            let inputs = match event {
+                Event::Key(key) => translate(key).into_iter().map(Incoming::from).collect(),
+                Event::Resize(columns, rows) => vec![Incoming::Msg(Msg::Resize(columns, rows))],
+                _ => Vec::new(),
+            };
+            if inputs.into_iter().any(|input| queue.send(input).is_err()) {
+                return;
+            }
+        }
+        // The terminal is gone.
+        let _ = queue.send(Incoming::Msg(Msg::Shutdown(Signal::HangUp)));
+    });
+}
+
+fn listen_to_signals(queue: SyncSender<Incoming>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT])?;
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            let input = match signal {
+                SIGTERM => Incoming::Msg(Msg::Shutdown(Signal::Terminate)),
+                SIGHUP => Incoming::Msg(Msg::Shutdown(Signal::HangUp)),
+                SIGINT => Incoming::Msg(Msg::Shutdown(Signal::Interrupt)),
+                SIGTSTP => Incoming::Suspend,
+                _ => Incoming::Redraw,
+            };
+            if queue.send(input).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}

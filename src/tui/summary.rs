@@ -1,0 +1,43 @@
+//! The last pane: what is there, what was changed, what proves it.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use super::widgets::{CUT, Ui, draw, split_rows};
+use crate::{
+    text::{cut_middle, fit},
+    wizard::{SummaryFact, summary},
+};
+
+/// Draws the summary.
+pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+    let (head, body) = split_rows(area, 2);
+    let room = usize::from(area.width).saturating_sub(6);
+    let line = |fact: &SummaryFact| match fact {
+        SummaryFact::Heading(text) => ui.rule(text, area.width, false),
+        SummaryFact::Value(name, value) => Line::from(vec![
+            Span::styled(format!("   {}  ", fit(name, 14, CUT)), ui.theme.dim()),
+            Span::raw(cut_middle(value, room.saturating_sub(16), CUT)),
+        ]),
+        SummaryFact::State(state, text) => {
+            let (glyph, style) = ui.theme.chain(*state, ui.app.ticks);
+            Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(cut_middle(text, room, CUT))])
+        }
+        SummaryFact::Detail(text) => ui.dim(format!("     {}", cut_middle(text, room, CUT))),
+        SummaryFact::Blank => Line::default(),
+    };
+    let facts = summary(ui.app);
+    let first = ui.app.scroll.min(facts.len().saturating_sub(usize::from(body.height)));
+    let more = facts.len().saturating_sub(first + usize::from(body.height));
+    let below = if more > 0 { format!(" · {}", ui.app.tr("more-below", &[("count", &more.to_string())])) } else { String::new() };
+    let done = Line::from(vec![
+        Span::styled(" ✓ ", ui.theme.good()),
+        Span::styled(ui.t("summary.title"), ui.theme.strong()),
+        Span::styled(below, ui.theme.dim()),
+    ]);
+    draw(frame, head, vec![done]);
+    draw(frame, body, facts.iter().skip(first).map(line).collect());
+}

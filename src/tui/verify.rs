@@ -1,0 +1,168 @@
+//! Pane of step 4: the chain on one side, the installer's log on the other.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+};
+
+use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
+use crate::{
+    text::{fit, width},
+    wizard::{
+        Slot, cut_end,
+        verify::{ChainState, Part},
+        wrap,
+    },
+};
+
+/// Draws step 4.
+pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+    let state = &ui.app.verify;
+    if is_wide(area) {
+        // The log gets the 80 columns that nvidia-smi's table wants, once the chain has enough for its sentences.
+        let (main, side) = split_columns(area, area.width.saturating_sub(84).clamp(area.width * 2 / 5, area.width / 2));
+        draw(frame, main, chain(ui, main.width, usize::from(main.height)));
+        return right_side(ui, frame, side);
+    }
+    // With little room the chain gives way, but for its heading, to whatever is being read.
+    let rows = match (state.part, state.chain.is_empty()) {
+        (Part::Chain, true) => 3,
+        (Part::Chain, false) => state.chain.len().min(8) + 3,
+        (Part::Log | Part::TestPod, _) => 2,
+    };
+    let (top, rest) = split_rows(area, rows);
+    let mut lines = chain(ui, top.width, usize::from(top.height));
+    lines.truncate(rows - 1);
+    draw(frame, top, lines);
+    right_side(ui, frame, rest);
+}
+
+fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
+    let app = ui.app;
+    let state = &app.verify;
+    let focus = state.part == Part::Chain;
+    let counts = [("passed", state.passed().to_string()), ("total", state.chain.len().to_string())];
+    let args: Vec<_> = counts.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut lines = vec![ui.rule(&app.tr("verify.chain", &args), cells, focus)];
+    if let Some(error) = &state.chain_error {
+        lines.extend(ui.failure(error, cells));
+    }
+    if state.chain.is_empty() {
+        lines.push(ui.loading("verify.looking"));
+        return lines;
+    }
+    let titles = state.chain.iter().map(|row| width(&row.title)).max().unwrap_or(0).min(usize::from(cells) * 3 / 5);
+    let room = height.saturating_sub(3).max(1);
+    let first = first_row(state.selected, state.chain.len(), room);
+    for (index, row) in state.chain.iter().enumerate().skip(first).take(room) {
+        let (glyph, style) = ui.theme.chain(row.state, app.ticks);
+        let selected = index == state.selected;
+        let detail = cut_end(&row.detail, usize::from(cells).saturating_sub(titles + 8));
+        let title_style = if selected && focus { ui.theme.selected() } else { Style::new() };
+        lines.push(Line::from(vec![
+            ui.mark(selected && focus, focus),
+            Span::styled(format!("{glyph} "), style),
+            Span::styled(fit(&cut_end(&row.title, titles), titles, CUT), title_style),
+            Span::styled(format!("  {detail}"), if row.state == ChainState::Fail { style } else { ui.theme.dim() }),
+        ]));
+    }
+    if app.waits_for(Slot::Verify) {
+        lines.push(ui.loading("verify.checking"));
+    } else if let Some(row) = state.chain.get(state.selected) {
+        if height > 12 {
+            lines.push(Line::default());
+        }
+        let room = height.saturating_sub(lines.len() + 1);
+        lines.extend(ui.dim_wrapped(&row.detail, 5, cells).into_iter().take(room));
+    }
+    lines
+}
+
+fn right_side(ui: &Ui, frame: &mut Frame, area: Rect) {
+    if ui.app.verify.part == Part::TestPod {
+        return test_pod(ui, frame, area);
+    }
+    let state = &ui.app.verify;
+    let focus = state.part == Part::Log;
+    let mut lines = vec![ui.rule(&log_title(ui), area.width, focus)];
+    lines.extend(phases(ui, area.width));
+    if let Some(typing) = &state.typing {
+        lines.push(Line::from(vec![
+            Span::styled("   / ", ui.theme.accent()),
+            Span::raw(typing.clone()),
+            Span::styled(" ", ui.theme.hit()),
+        ]));
+    }
+    if state.log.is_empty() {
+        let text = if state.state.is_empty() { ui.t("verify.waiting") } else { state.state.clone() };
+        let waiting = wrap(&text, usize::from(area.width).saturating_sub(8));
+        let spin = super::theme::spinner(ui.app.ticks);
+        let row = |(index, line): (usize, String)| {
+            Line::from(vec![
+                Span::styled(format!("   {} ", if index == 0 { spin } else { " " }), ui.theme.accent()),
+                Span::styled(line, ui.theme.dim()),
+            ])
+        };
+        lines.extend(waiting.into_iter().enumerate().map(row));
+    }
+    let (top, body) = split_rows(area, lines.len());
+    draw(frame, top, lines);
+    draw(frame, body, ui.log(&state.log, body));
+}
+
+fn log_title(ui: &Ui) -> String {
+    let state = &ui.app.verify;
+    let mut title = ui.t("verify.log");
+    if !state.log.follows() {
+        title = format!("{title} · {}", ui.app.tr("log.paused", &[("count", &state.log.below().to_string())]));
+    } else if !state.state.is_empty() && !state.log.is_empty() {
+        title = format!("{title} · {}", state.state);
+    }
+    if !state.log.query().is_empty() {
+        let count = state.log.hit_count().to_string();
+        title = format!("{title} · {}", ui.app.tr("log.hits", &[("text", state.log.query()), ("count", &count)]));
+    }
+    title
+}
+
+/// The phases in one or two lines, the active one with the accent.
+fn phases(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let mut spans = vec![Span::raw("   ")];
+    let mut used = 3;
+    for phase in &ui.app.verify.phases {
+        let (glyph, style) = ui.theme.chain(phase.state, ui.app.ticks);
+        let wide = width(&phase.title) + 4;
+        if used + wide > usize::from(cells) && used > 3 {
+            lines.push(Line::from(std::mem::replace(&mut spans, vec![Span::raw("   ")])));
+            used = 3;
+        }
+        used += wide;
+        spans.push(Span::styled(format!("{glyph} "), style));
+        spans.push(Span::styled(
+            format!("{}  ", phase.title),
+            if phase.state == ChainState::Active { ui.theme.selected() } else { ui.theme.dim() },
+        ));
+    }
+    if spans.len() > 1 {
+        lines.push(Line::from(spans));
+    }
+    lines
+}
+
+fn test_pod(ui: &Ui, frame: &mut Frame, area: Rect) {
+    let state = &ui.app.verify;
+    let room = usize::from(area.height).saturating_sub(1);
+    let length = state.test.as_ref().and_then(|test| test.as_ref().ok()).map_or(0, Vec::len);
+    let first = state.test_top.min(length.saturating_sub(room));
+    let mut lines = vec![ui.rule(&ui.t("verify.test-pod"), area.width, true)];
+    match &state.test {
+        _ if ui.app.waits_for(Slot::TestPod) => lines.push(ui.loading("verify.test-running")),
+        None => lines.push(ui.dim(format!("   {}", ui.t("verify.test-none")))),
+        Some(Err(error)) => lines.extend(ui.failure(error, area.width)),
+        Some(Ok(output)) => lines.extend(output.iter().skip(first).map(|line| Line::raw(format!(" {}", crate::text::printable(line))))),
+    }
+    draw(frame, area, lines);
+}

@@ -1,0 +1,152 @@
+//! View: the frame around every pane: where you are at the top, what the keys do at the bottom.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+};
+
+use super::{
+    ascii, detect, driver, overlay, plan, run_pane, summary,
+    theme::Theme,
+    variables, verify,
+    widgets::{CUT, Ui, draw, split_rows},
+};
+use crate::{
+    plan::Step,
+    text::{cut_middle, width},
+    wizard::{App, Screen, StepState, keymap},
+};
+
+/// Draws the state.
+pub fn view(app: &App, frame: &mut Frame) {
+    let ui = Ui { app, theme: Theme::new(app.settings.colors) };
+    let area = frame.area();
+    if area.width < 80 || area.height < 24 {
+        too_small(&ui, frame, area);
+    } else {
+        whole(&ui, frame, area);
+    }
+    if app.settings.ascii {
+        ascii::replace(frame.buffer_mut(), app.ticks);
+    }
+}
+
+fn whole(ui: &Ui, frame: &mut Frame, area: Rect) {
+    let (top, rest) = split_rows(area, 2);
+    let (body, bottom) = split_rows(rest, usize::from(rest.height) - 2);
+    draw(frame, top, vec![header(ui, top.width), stepper(ui)]);
+    draw(frame, bottom, vec![notice(ui, bottom.width), footer(ui, bottom.width)]);
+    let document = crate::wizard::overlay::document(ui.app);
+    if let Some(document) = document.as_ref().filter(|document| !document.boxed) {
+        return overlay::text(ui, frame, body, document);
+    }
+    match ui.app.screen {
+        Screen::Detect => detect::draw_pane(ui, frame, body),
+        Screen::Choice => driver::draw_pane(ui, frame, body),
+        Screen::Plan => plan::draw_pane(ui, frame, body),
+        Screen::Run => run_pane::draw_pane(ui, frame, body),
+        Screen::Variables => variables::draw_pane(ui, frame, body),
+        Screen::Verify => verify::draw_pane(ui, frame, body),
+        Screen::Summary => summary::draw_pane(ui, frame, body),
+    }
+    if let Some(document) = document {
+        overlay::question(ui, frame, body, &document);
+    }
+}
+
+fn too_small(ui: &Ui, frame: &mut Frame, area: Rect) {
+    let (columns, rows) = (area.width.to_string(), area.height.to_string());
+    let text = ui.app.tr("too-small", &[("columns", &columns), ("rows", &rows)]);
+    let lines = crate::wizard::wrap(&text, usize::from(area.width).saturating_sub(2)).into_iter().map(|line| Line::raw(format!(" {line}")));
+    draw(frame, area, lines.collect());
+}
+
+/// Program, machine, and at the right whether it is a simulated one.
+fn header(ui: &Ui, cells: u16) -> Line<'static> {
+    let host = &ui.app.session.facts.host;
+    let hostname = if host.hostname.is_empty() { &ui.app.session.hostname } else { &host.hostname };
+    let parts: Vec<_> = [hostname, &host.os_name, &host.kernel].into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
+    let right = match &ui.app.settings.simulated {
+        Some(title) if cells >= 120 && !title.is_empty() => format!("{title} · {}", ui.t("simulated")),
+        Some(_) => ui.t("simulated"),
+        None => String::new(),
+    };
+    let room = usize::from(cells).saturating_sub(width(&right) + 14);
+    let machine = cut_middle(&parts.join(" · "), room, CUT);
+    let fill = room.saturating_sub(width(&machine));
+    Line::from(vec![
+        Span::styled(" gpunode", ui.theme.strong()),
+        Span::styled(format!("   {machine}"), ui.theme.dim()),
+        Span::raw(" ".repeat(fill + 2)),
+        Span::styled(right, ui.theme.warning()),
+    ])
+}
+
+/// The four steps with their states.
+fn stepper(ui: &Ui) -> Line<'static> {
+    let mut spans = vec![Span::raw(" ")];
+    for step in Step::ALL {
+        if step != Step::Detect {
+            spans.push(Span::styled(" ── ", ui.theme.dim()));
+        }
+        let here = step == ui.app.step() && ui.app.screen != Screen::Summary;
+        let (glyph, style) = match ui.app.step_state(step) {
+            StepState::Ahead => ("·", ui.theme.dim()),
+            StepState::Current => ("▸", ui.theme.selected()),
+            StepState::Done => ("✓", ui.theme.good()),
+            StepState::Failed => ("✗", ui.theme.error()),
+        };
+        let name = format!(" {} {}", step.number(), ui.t(&format!("step.{}", step.number())));
+        spans.push(Span::styled(glyph, style));
+        spans.push(Span::styled(
+            name,
+            if here {
+                ui.theme.selected()
+            } else if glyph == "·" {
+                ui.theme.dim()
+            } else {
+                Style::new()
+            },
+        ));
+    }
+    Line::from(spans)
+}
+
+fn notice(ui: &Ui, cells: u16) -> Line<'static> {
+    let Some(notice) = &ui.app.notice else { return Line::default() };
+    let (glyph, style) = ui.theme.severity(notice.severity);
+    let text = cut_middle(&notice.text, usize::from(cells).saturating_sub(4), CUT);
+    Line::from(vec![Span::styled(format!(" {glyph} "), style), Span::raw(text)])
+}
+
+/// The keys, printed from the keymap, and when the session was saved.
+fn footer(ui: &Ui, cells: u16) -> Line<'static> {
+    let mut spans = vec![Span::raw(" ")];
+    for binding in keymap::bindings(ui.app.context()).iter().filter(|binding| !binding.label.is_empty()) {
+        let caps = if ui.app.settings.ascii { binding.caps.replace("↑↓", "Up/Dn") } else { binding.caps.to_owned() };
+        spans.push(Span::styled(caps, ui.theme.accent()));
+        spans.push(Span::styled(format!(" {}  ", ui.t(&format!("key.{}", binding.label))), ui.theme.dim()));
+    }
+    let room = usize::from(cells).saturating_sub(spans.iter().map(Span::width).sum::<usize>() + 1);
+    // The keys come first: with little room the save is told by its time alone, and then not at all.
+    let fitting = saved(ui).into_iter().find(|(text, _)| width(text) <= room);
+    if let Some((text, style)) = fitting {
+        spans.push(Span::raw(" ".repeat(room - width(&text))));
+        spans.push(Span::styled(text, style));
+    }
+    Line::from(spans)
+}
+
+/// When the session was saved, in its forms from long to short.
+fn saved(ui: &Ui) -> Vec<(String, Style)> {
+    match &ui.app.saved {
+        None => Vec::new(),
+        Some(Ok(at)) => {
+            let time = at.to_zoned_datetime(ui.app.settings.zone.clone()).strftime("%H:%M:%S").to_string();
+            vec![(ui.app.tr("saved", &[("time", &time)]), ui.theme.dim()), (time, ui.theme.dim())]
+        }
+        Some(Err(_)) => vec![(ui.t("not-saved"), ui.theme.error()), ("✗".to_owned(), ui.theme.error())],
+    }
+}

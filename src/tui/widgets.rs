@@ -1,0 +1,205 @@
+//! Widgets: the few forms that every pane is made of.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+    widgets::Paragraph,
+};
+
+use super::theme::{Theme, spinner};
+use crate::{
+    finding::Finding,
+    text::{cut_middle, fit, width},
+    wizard::{App, cut_end, log, log::LogBuffer, wrap},
+};
+
+/// Mark where the middle of a long value was cut out.
+pub const CUT: &str = "…";
+
+/// What every pane draws from.
+pub struct Ui<'a> {
+    /// The state.
+    pub app: &'a App,
+    /// The styles.
+    pub theme: Theme,
+}
+
+impl Ui<'_> {
+    /// Returns the text `wizard.<key>`.
+    pub fn t(&self, key: &str) -> String {
+        self.app.t(key)
+    }
+
+    /// Returns a heading with a rule to the right edge; the heading of the part in focus has the accent.
+    pub fn rule(&self, title: &str, cells: u16, focus: bool) -> Line<'static> {
+        let cells = usize::from(cells);
+        let title = cut_middle(title, cells.saturating_sub(8), CUT);
+        let rest = cells.saturating_sub(width(&title) + 6);
+        let style = if focus { self.theme.selected() } else { self.theme.strong() };
+        let line = |count: usize| Span::styled("─".repeat(count), self.theme.dim());
+        Line::from(vec![Span::raw(" "), line(2), Span::raw(" "), Span::styled(title, style), Span::raw(" "), line(rest)])
+    }
+
+    /// Returns a quiet line that says what is being waited for.
+    pub fn loading(&self, key: &str) -> Line<'static> {
+        Line::from(vec![
+            Span::styled(format!("   {} ", spinner(self.app.ticks)), self.theme.accent()),
+            Span::styled(self.t(key), self.theme.dim()),
+        ])
+    }
+
+    /// Returns lines that say why something is not there.
+    pub fn failure(&self, error: &str, cells: u16) -> Vec<Line<'static>> {
+        let lines = wrap(error, usize::from(cells).saturating_sub(6));
+        let line = |(index, text): (usize, String)| {
+            let glyph = if index == 0 { "✗" } else { " " };
+            Line::from(vec![Span::styled(format!("   {glyph} "), self.theme.error()), Span::raw(text)])
+        };
+        lines.into_iter().enumerate().map(line).collect()
+    }
+
+    /// Returns a row of a list: the mark of the selected one, then the text.
+    pub fn item(&self, text: impl Into<String>, selected: bool, focus: bool) -> Line<'static> {
+        let style = if selected && focus { self.theme.selected() } else { Style::new() };
+        Line::from(vec![self.mark(selected, focus), Span::styled(text.into(), style)])
+    }
+
+    /// Returns the mark in front of a list row.
+    pub fn mark(&self, selected: bool, focus: bool) -> Span<'static> {
+        let style = if focus { self.theme.selected() } else { self.theme.dim() };
+        Span::styled(if selected { " ▸ " } else { "   " }, style)
+    }
+
+    /// Returns a quiet line.
+    pub fn dim(&self, text: impl Into<String>) -> Line<'static> {
+        Line::styled(text.into(), self.theme.dim())
+    }
+
+    /// Returns dim wrapped lines with an indent.
+    pub fn dim_wrapped(&self, text: &str, indent: usize, cells: u16) -> Vec<Line<'static>> {
+        let lines = wrap(text, usize::from(cells).saturating_sub(indent + 1));
+        lines.into_iter().map(|line| self.dim(format!("{}{line}", " ".repeat(indent)))).collect()
+    }
+
+    /// Returns the findings, worst first; the selected one with evidence and remedy.
+    pub fn findings(&self, findings: &[Finding], selected: Option<usize>, focus: bool, cells: u16) -> Vec<(usize, Line<'static>)> {
+        let lang = self.app.settings.lang;
+        let room = usize::from(cells).saturating_sub(6);
+        let mut lines = Vec::new();
+        for (index, finding) in findings.iter().enumerate() {
+            let (glyph, style) = self.theme.severity(finding.severity);
+            let here = selected == Some(index);
+            let text_style = if here && focus { self.theme.strong() } else { Style::new() };
+            for (row, text) in wrap(&finding.message(lang), room).into_iter().enumerate() {
+                let mark = if row == 0 { self.mark(here && focus, focus) } else { Span::raw("   ") };
+                let glyph = Span::styled(format!("{} ", if row == 0 { glyph } else { " " }), style);
+                lines.push((index, Line::from(vec![mark, glyph, Span::styled(text, text_style)])));
+            }
+            if here {
+                let more = [finding.remedy(lang), finding.evidence.clone()];
+                let rows = more.iter().filter(|text| !text.is_empty()).flat_map(|text| self.dim_wrapped(text, 5, cells));
+                lines.extend(rows.map(|line| (index, line)));
+            }
+        }
+        lines
+    }
+
+    /// Returns a gauge: the done part, and the text behind it.
+    pub fn gauge(&self, ratio: f64, cells: usize) -> Vec<Span<'static>> {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a few dozen cells")]
+        let done = ((ratio.clamp(0.0, 1.0) * cells as f64).round() as usize).min(cells);
+        vec![Span::styled("━".repeat(done), self.theme.accent()), Span::styled("─".repeat(cells - done), self.theme.dim())]
+    }
+
+    /// Returns the lines of a log in view, hits marked.
+    pub fn log(&self, log: &LogBuffer, area: Rect) -> Vec<Line<'static>> {
+        let cells = usize::from(area.width).saturating_sub(4);
+        log.window(usize::from(area.height)).map(|text| self.log_line(&cut_end(text, cells), log.query())).collect()
+    }
+
+    fn log_line(&self, text: &str, query: &str) -> Line<'static> {
+        let mut spans = vec![Span::raw("   ")];
+        let mut at = 0;
+        for range in log::hits(text, query) {
+            spans.push(Span::raw(text[at..range.start].to_owned()));
+            spans.push(Span::styled(text[range.clone()].to_owned(), self.theme.hit()));
+            at = range.end;
+        }
+        spans.push(Span::raw(text[at..].to_owned()));
+        Line::from(spans)
+    }
+}
+
+/// One column of a table.
+#[derive(Clone, Copy)]
+pub struct Column {
+    /// Cells.
+    pub cells: usize,
+    /// Numbers stand at the right.
+    pub right: bool,
+}
+
+/// A column of text.
+pub const fn left(cells: usize) -> Column {
+    Column { cells, right: false }
+}
+
+/// A column of numbers.
+pub const fn right(cells: usize) -> Column {
+    Column { cells, right: true }
+}
+
+/// Returns the values in their columns, two cells apart.
+pub fn columns<T: AsRef<str>>(columns: &[Column], values: &[T]) -> String {
+    let cell = |(column, value): (&Column, &T)| {
+        let text = value.as_ref();
+        if column.right {
+            let cut = cut_middle(text, column.cells, CUT);
+            format!("{}{cut}", " ".repeat(column.cells.saturating_sub(width(&cut))))
+        } else {
+            fit(text, column.cells, CUT)
+        }
+    };
+    columns.iter().zip(values).map(cell).collect::<Vec<_>>().join("  ")
+}
+
+/// Returns the first row in view of a list, so that the selected one is in the middle as far as there are rows.
+pub fn first_row(selected: usize, rows: usize, height: usize) -> usize {
+    selected.saturating_sub(height / 2).min(rows.saturating_sub(height))
+}
+
+/// Draws lines from the top of an area; what does not fit is not drawn.
+pub fn draw(frame: &mut Frame, area: Rect, lines: Vec<Line<'static>>) {
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// Splits off the first `rows` rows of an area.
+pub fn split_rows(area: Rect, rows: usize) -> (Rect, Rect) {
+    let rows = u16::try_from(rows).unwrap_or(u16::MAX).min(area.height);
+    (Rect { height: rows, ..area }, Rect { y: area.y + rows, height: area.height - rows, ..area })
+}
+
+/// Splits an area into a left part of `cells` cells and the rest.
+pub fn split_columns(area: Rect, cells: u16) -> (Rect, Rect) {
+    let cells = cells.min(area.width);
+    (Rect { width: cells, ..area }, Rect { x: area.x + cells, width: area.width - cells, ..area })
+}
+
+/// Tells whether there is room for details beside a table.
+pub fn is_wide(area: Rect) -> bool {
+    area.width >= 120
+}
+
+/// Returns bytes as people read them.
+pub fn bytes(bytes: u64) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let value = bytes as f64;
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", value / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", value / 1_048_576.0),
+        _ => format!("{:.1} GiB", value / 1_073_741_824.0),
+    }
+}

@@ -1,0 +1,28 @@
+//! Wizard: the pure heart of the full-screen face.
+//!
+//! [`App`] is everything the screen can show. [`update`] is pure and total: every (state, message) has an answer, which is a new state
+//! and the [`Order`]s that it takes. Orders are data; a performer carries them out and sends [`Answer`]s back under the order's id. An
+//! answer to an order that was given up in the meantime is recognised by that id and dropped.
+
+mod answer;
+mod app;
+pub mod confirm;
+pub mod detect;
+pub mod driver;
+mod help;
+pub mod keymap;
+pub mod log;
+mod message;
+pub mod overlay;
+pub mod run;
+mod summary;
+mod update;
+pub mod variables;
+pub mod verify;
+mod wrap;
+
+pub use app::{App, Colors, Dialog, Notice, Screen, Settings, Slot, StepState};
+pub use message::{Answer, Draft, Effect, EffectId, Key, Msg, Order, Signal};
+pub use summary::{Fact as SummaryFact, summary};
+pub use update::{start, update};
+pub use wrap::{cut_end, wrap};

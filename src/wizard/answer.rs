@@ -1,0 +1,108 @@
+//! Answers: what comes back from the effects, into the state.
+
+use super::{
+    App, Dialog, Screen, Slot,
+    message::{Answer, Effect},
+    run, verify,
+};
+use crate::{
+    finding::Severity,
+    plan::{Plan, Step},
+};
+
+/// Takes the answer to the order in `slot` in. An answer that does not belong to its order changes nothing.
+pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
+    match answer {
+        Answer::Engine(_) | Answer::TailLine(_) | Answer::TailPhases(_) | Answer::TailState(_) | Answer::Diagnosed(_) => {}
+        _ => app.finished(slot),
+    }
+    match (slot, answer) {
+        (Slot::Probe, Answer::Probed { facts, changes }) => {
+            app.session.facts = *facts;
+            probed(app, changes);
+        }
+        (Slot::Table, Answer::Table(Ok(table))) => app.driver.take(table, &mut app.answers),
+        (Slot::Table, Answer::Table(Err(error))) => app.driver.error = Some(error),
+        (Slot::Preview, Answer::Preview(Ok(preview))) => app.variables.take(*preview),
+        (Slot::Preview, Answer::Preview(Err(error))) => app.variables.error = Some(error),
+        (Slot::Plan, Answer::Planned(plan)) => planned(app, plan),
+        (Slot::Run, Answer::Engine(event)) => app.run.take(event),
+        (Slot::Run, Answer::RunEnded { outcome, session }) => run::ended(app, outcome, *session),
+        (Slot::Reboot, Answer::Rebooted) => {
+            run::rebooted(app);
+            app.order(Effect::Probe);
+        }
+        (Slot::Tail, Answer::TailLine(line)) => app.verify.log.push(line),
+        (Slot::Tail, Answer::TailPhases(phases)) => app.verify.phases = phases,
+        (Slot::Tail, Answer::TailState(text)) => app.verify.state = text,
+        (_, Answer::Diagnosed(diagnosis)) => verify::diagnosed(app, diagnosis),
+        (Slot::Chain, Answer::ChainRows(rows)) => app.verify.take_chain(rows),
+        (Slot::TestPod, Answer::TestOutput(output)) => app.verify.test = Some(output),
+        (Slot::Verify, Answer::Verified { rows, ok }) => verify::verified(app, rows, ok),
+        (Slot::Save, Answer::Saved(at)) => app.saved = Some(Ok(at)),
+        (Slot::Save, Answer::SaveFailed(error)) => app.saved = Some(Err(error)),
+        (Slot::Report, Answer::ReportWritten(report)) => app.report = Some(report),
+        (slot, Answer::Failed(error)) => failed(app, slot, error),
+        _ => {}
+    }
+}
+
+fn probed(app: &mut App, changes: Vec<String>) {
+    app.detect.probed = true;
+    app.detect.error = None;
+    let facts = &app.session.facts;
+    app.detect.card = app.detect.card.min(facts.gpus.len().saturating_sub(1));
+    app.detect.entry = app.detect.entry.min(facts.driver.ledger.len().saturating_sub(1));
+    app.detect.finding = app.detect.finding.min(facts.findings.len().saturating_sub(1));
+    let boot_id = facts.host.boot_id.clone();
+    match &app.session.reboot {
+        Some(reboot) if reboot.boot_id != boot_id => run::rebooted(app),
+        Some(_) if app.dialog.is_none() && app.screen != Screen::Detect => app.open(Dialog::AskReboot),
+        _ => {}
+    }
+    if app.screen == Screen::Plan {
+        app.order(Effect::MakePlan { step: Step::Driver, answers: Box::new(app.answers.clone()) });
+    }
+    if !changes.is_empty() && app.dialog.is_none() {
+        app.open(Dialog::Changes(changes));
+    }
+}
+
+fn planned(app: &mut App, plan: Result<Plan, String>) {
+    let step = app.step();
+    let error = match plan {
+        Ok(plan) => {
+            let selected = app.actions(step).get(app.driver.action).map(|action| action.id.clone());
+            let actions: Vec<_> = plan.actions.into_iter().filter(|action| action.step == step).collect();
+            let place = actions.iter().position(|action| Some(&action.id) == selected.as_ref());
+            app.driver.action = place.unwrap_or(app.driver.action.min(actions.len().saturating_sub(1)));
+            app.set_actions(step, actions);
+            None
+        }
+        Err(error) => Some(error),
+    };
+    match step {
+        Step::Variables => app.variables.plan_error = error,
+        _ => app.driver.plan_error = error,
+    }
+}
+
+fn failed(app: &mut App, slot: Slot, error: String) {
+    match slot {
+        Slot::Probe => {
+            app.detect.error = Some(error);
+            app.detect.probed = true;
+        }
+        Slot::Table => app.driver.error = Some(error),
+        Slot::Preview => app.variables.error = Some(error),
+        Slot::Plan if app.step() == Step::Variables => app.variables.plan_error = Some(error),
+        Slot::Plan => app.driver.plan_error = Some(error),
+        Slot::Run => run::broke(app, error),
+        Slot::Chain => app.verify.chain_error = Some(error),
+        Slot::Tail => app.verify.state = error,
+        Slot::TestPod => app.verify.test = Some(Err(error)),
+        Slot::Save => app.saved = Some(Err(error)),
+        Slot::Report => app.report = Some(Err(error)),
+        Slot::Reboot | Slot::Verify => app.say(Severity::Error, error),
+    }
+}

@@ -1,0 +1,57 @@
+//! Confirmation: every command and every changed line, before anything happens.
+
+use super::{
+    App,
+    overlay::{Row, Tone},
+    wrap::{cut_end, wrap},
+};
+use crate::{plan::Action, text::cut_middle};
+
+/// Returns the actions that will be done: not the ones left out.
+pub fn to_do<'a>(actions: impl IntoIterator<Item = &'a Action>) -> Vec<&'a Action> {
+    actions.into_iter().filter(|action| !action.skipped).collect()
+}
+
+/// Returns what the actions will do, line by line, at most `cells` wide.
+pub(super) fn rows(app: &App, actions: &[&Action], cells: usize) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (index, action) in actions.iter().enumerate() {
+        if index > 0 {
+            rows.push(Row::new(Tone::Text, ""));
+        }
+        let title = format!("{}. {}", index + 1, action.title(app.settings.lang));
+        rows.push(Row::new(Tone::Heading, cut_middle(&title, cells, "…")));
+        for command in &action.commands {
+            rows.extend(command_rows(&command.to_string(), cells));
+        }
+        rows.extend(action.diff.iter().flat_map(|diff| diff_rows(diff, cells)));
+        if action.needs_reboot {
+            rows.extend(Row::wrapped(Tone::Warning, &format!("  {}", app.t("confirm.needs-reboot")), cells));
+        }
+    }
+    rows
+}
+
+/// A command as it would be typed; lines after the first are indented.
+pub(super) fn command_rows(command: &str, cells: usize) -> Vec<Row> {
+    let lines = wrap(&crate::text::printable(command), cells.saturating_sub(6));
+    let row = |(index, line): (usize, &String)| Row::new(Tone::Command, format!("  {} {line}", if index == 0 { "$" } else { "   " }));
+    lines.iter().enumerate().map(row).collect()
+}
+
+/// A unified diff, one row a line, cut at the right edge: its columns carry meaning.
+pub(super) fn diff_rows(diff: &str, cells: usize) -> Vec<Row> {
+    let row = |line: &str| {
+        let tone = match line.as_bytes() {
+            [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] | [b'@', ..] => Tone::Dim,
+            [b'+', ..] => Tone::Added,
+            [b'-', ..] => Tone::Removed,
+            _ => Tone::Text,
+        };
+        let line = crate::text::printable(line);
+        // Of a file both ends matter, of a line of text its beginning.
+        let text = if tone == Tone::Dim { cut_middle(&line, cells - 2, "…") } else { cut_end(&line, cells - 2) };
+        Row::new(tone, format!("  {text}"))
+    };
+    diff.lines().map(row).collect()
+}

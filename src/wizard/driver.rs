@@ -1,0 +1,251 @@
+//! Step 2: who owns the driver, which driver and toolkit, and the plan that follows from it.
+
+use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, update};
+use crate::{
+    answers::{Answers, CudaChoice, DriverOwner},
+    catalog::{CudaRow, DriverRow, DriverTable},
+    finding::Severity,
+    plan::{Action, Step},
+    version::Version,
+};
+
+/// The owners in the order of the question.
+pub const OWNERS: [DriverOwner; 3] = [DriverOwner::InstallerPod, DriverOwner::Host, DriverOwner::Operator];
+
+/// The questions of step 2, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    /// Who owns the driver?
+    #[default]
+    Owner,
+    /// Which toolkit?
+    Cuda,
+    /// Which driver?
+    Driver,
+}
+
+/// Where the user is in step 2. The choices themselves are the app's answers.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DriverStep {
+    /// The question with the cursor.
+    pub part: Part,
+    /// The table that was last loaded.
+    pub table: Option<DriverTable>,
+    /// Why there is none.
+    pub error: Option<String>,
+    /// Unfit drivers are shown too.
+    pub all: bool,
+    /// The selected action of the plan.
+    pub action: usize,
+    /// Why there is no plan.
+    pub plan_error: Option<String>,
+    /// The user chose the driver; else it follows the recommendation.
+    driver_chosen: bool,
+    /// The user chose the toolkit; else it follows the driver.
+    cuda_chosen: bool,
+}
+
+impl DriverStep {
+    /// Takes up what was chosen before.
+    pub(super) fn resume(answers: &Answers) -> Self {
+        Self { driver_chosen: answers.driver_version.is_some(), cuda_chosen: answers.cuda_version.is_some(), ..Self::default() }
+    }
+
+    /// Returns the drivers in view.
+    pub fn rows(&self) -> Vec<&DriverRow> {
+        self.table.iter().flat_map(|table| &table.drivers).filter(|row| self.all || row.fits).collect()
+    }
+
+    /// Returns the toolkits that can be chosen, newest first; `None` is "no toolkit" and comes last.
+    pub fn toolkits(&self) -> Vec<Option<&CudaRow>> {
+        self.table.iter().flat_map(|table| &table.cuda).filter(|row| row.fits).map(Some).chain([None]).collect()
+    }
+
+    /// Takes a new table in: choices that the user made stay, the others follow the recommendation.
+    pub(super) fn take(&mut self, table: DriverTable, answers: &mut Answers) {
+        self.error = None;
+        if !self.driver_chosen || answers.driver_version.is_none() {
+            let best = table.drivers.iter().find(|row| row.recommended).or_else(|| table.drivers.iter().find(|row| row.fits));
+            answers.driver_version = best.map(|row| row.version.clone());
+        }
+        self.table = Some(table);
+        self.pair(answers);
+    }
+
+    /// Chooses the toolkit that belongs to the driver, unless the user chose one.
+    fn pair(&self, answers: &mut Answers) {
+        let (false, Some(table), Some(driver)) = (self.cuda_chosen, &self.table, &answers.driver_version) else { return };
+        answers.cuda_version = Some(match pairing(&table.cuda, driver) {
+            Some(row) => CudaChoice::Version(row.version.clone()),
+            None => CudaChoice::None,
+        });
+    }
+}
+
+/// Returns the toolkit that pairs with a driver: the one released with it, else the newest of its branch, else the newest that runs on it.
+fn pairing<'a>(rows: &'a [CudaRow], driver: &Version) -> Option<&'a CudaRow> {
+    let fit = || rows.iter().filter(|row| row.fits);
+    let bundled = |row: &&CudaRow| row.bundled_driver.as_ref() == Some(driver);
+    let branch =
+        |row: &&CudaRow| row.bundled_driver.as_ref().is_some_and(|version| version.branch() == driver.branch() && version <= driver);
+    let runs = |row: &&CudaRow| row.min_driver.as_ref().is_some_and(|least| least <= driver);
+    fit().find(bundled).or_else(|| fit().find(branch)).or_else(|| fit().find(runs))
+}
+
+/// Returns the toolkit row of the answers.
+pub fn chosen_toolkit(app: &App) -> Option<&CudaRow> {
+    let wanted = app.answers.cuda()?;
+    app.driver.table.as_ref()?.cuda.iter().find(|row| row.version == *wanted)
+}
+
+/// Tells whether leaving this action out makes the installer pod fail: it removes a driver from the host.
+pub fn is_needed_by_pod(app: &App, action: &Action) -> bool {
+    app.answers.driver_owner == DriverOwner::InstallerPod && action.step == Step::Driver && action.name().starts_with("remove-")
+}
+
+/// Keys while owner, toolkit and driver are chosen.
+pub(super) fn choose(app: &mut App, intent: Intent) {
+    match (intent, app.driver.part) {
+        (Intent::Accept | Intent::NextPart, Part::Owner) | (Intent::PreviousPart, Part::Driver) => {
+            app.driver.part = Part::Cuda;
+        }
+        (Intent::Accept | Intent::NextPart, Part::Cuda) | (Intent::PreviousPart, Part::Owner) => app.driver.part = Part::Driver,
+        (Intent::NextPart, Part::Driver) | (Intent::PreviousPart, Part::Cuda) => app.driver.part = Part::Owner,
+        (Intent::Accept, Part::Driver) => accept(app),
+        (Intent::Back, _) => update::enter(app, Screen::Detect),
+        (Intent::ToggleAll, _) => app.driver.all = !app.driver.all,
+        (_, Part::Owner) => choose_owner(app, intent),
+        (_, Part::Cuda) => choose_toolkit(app, intent),
+        (_, Part::Driver) => choose_driver(app, intent),
+    }
+}
+
+fn accept(app: &mut App) {
+    let chosen = app.answers.driver_version.clone();
+    let fits = app.driver.table.iter().flat_map(|table| &table.drivers).any(|row| row.fits && Some(&row.version) == chosen.as_ref());
+    if !fits {
+        let text = app.t(if app.waits_for(Slot::Table) { "notice.table-loading" } else { "notice.driver-unfit" });
+        return app.say(Severity::Warning, text);
+    }
+    app.session.answers = Some(app.answers.clone());
+    app.save();
+    update::enter(app, Screen::Plan);
+}
+
+fn choose_owner(app: &mut App, intent: Intent) {
+    let here = OWNERS.iter().position(|owner| *owner == app.answers.driver_owner).unwrap_or(0);
+    let next = OWNERS[update::moved(here, intent, OWNERS.len())];
+    if next != app.answers.driver_owner {
+        app.answers.driver_owner = next;
+        changed(app);
+    }
+}
+
+fn choose_toolkit(app: &mut App, intent: Intent) {
+    let intent = match intent {
+        Intent::Left => Intent::Up,
+        Intent::Right => Intent::Down,
+        other => other,
+    };
+    let rows = app.driver.toolkits();
+    let here = rows.iter().position(|row| row.map(|row| &row.version) == app.answers.cuda()).unwrap_or(rows.len() - 1);
+    let next = rows[update::moved(here, intent, rows.len())].map_or(CudaChoice::None, |row| CudaChoice::Version(row.version.clone()));
+    if app.driver.table.is_some() && Some(&next) != app.answers.cuda_version.as_ref() {
+        app.driver.cuda_chosen = true;
+        app.answers.cuda_version = Some(next);
+        changed(app);
+    }
+}
+
+fn choose_driver(app: &mut App, intent: Intent) {
+    let rows = app.driver.rows();
+    let here = rows.iter().position(|row| Some(&row.version) == app.answers.driver_version.as_ref());
+    let next = rows.get(here.map_or(0, |here| update::moved(here, intent, rows.len()))).map(|row| row.version.clone());
+    if next.is_some() && next != app.answers.driver_version {
+        app.driver.driver_chosen = true;
+        app.answers.driver_version = next;
+        app.driver.pair(&mut app.answers);
+        changed(app);
+    }
+}
+
+/// An answer changed: what rests on it is worked out again, and what was done for other answers no longer counts as done.
+fn changed(app: &mut App) {
+    for step in [Step::Driver, Step::Variables, Step::Verify] {
+        app.mark(step, false);
+    }
+    app.session.answers = Some(app.answers.clone());
+    app.order(Effect::LoadTable { answers: Box::new(app.answers.clone()) });
+    app.save();
+}
+
+/// Keys while the plan of step 2 is looked at.
+pub(super) fn plan(app: &mut App, intent: Intent) {
+    match intent {
+        Intent::Back => update::enter(app, Screen::Choice),
+        Intent::ToggleAction => toggle(app),
+        Intent::Accept => confirm(app, Screen::Variables),
+        _ => app.driver.action = update::moved(app.driver.action, intent, app.actions(Step::Driver).len()),
+    }
+}
+
+fn toggle(app: &mut App) {
+    let Some(id) = app.actions(Step::Driver).get(app.driver.action).map(|action| action.id.clone()) else { return };
+    let left_out = &mut app.answers.leave_out;
+    match left_out.iter().position(|other| *other == id) {
+        Some(place) => drop(left_out.remove(place)),
+        None => left_out.push(id),
+    }
+    leave_out_changed(app);
+}
+
+/// Takes everything in again.
+pub(super) fn leave_out_nothing(app: &mut App) {
+    app.answers.leave_out.clear();
+    leave_out_changed(app);
+}
+
+/// The plan depends on what is left out: without a removal, for one, no reboot is needed.
+fn leave_out_changed(app: &mut App) {
+    for action in &mut app.session.plan.actions {
+        action.skipped = app.answers.leave_out.contains(&action.id);
+    }
+    app.session.answers = Some(app.answers.clone());
+    app.order(Effect::MakePlan { step: Step::Driver, answers: Box::new(app.answers.clone()) });
+    app.save();
+}
+
+/// Asks for confirmation of the step's actions; goes straight on to `next` when there is nothing to do.
+pub(super) fn confirm(app: &mut App, next: Screen) {
+    if app.waits_for(Slot::Plan) {
+        let text = app.t("notice.plan-loading");
+        return app.say(Severity::Info, text);
+    }
+    let error = if app.step() == Step::Variables { &app.variables.plan_error } else { &app.driver.plan_error };
+    if let Some(error) = error.clone() {
+        return app.say(Severity::Error, error);
+    }
+    let todo = app.to_confirm();
+    if todo.iter().any(|action| action.blocked.is_some()) {
+        let text = app.t("notice.blocked");
+        app.say(Severity::Error, text);
+    } else if app.lacks_root(&todo) {
+        let text = app.t("notice.root");
+        app.say(Severity::Error, text);
+    } else if todo.is_empty() {
+        app.mark(app.step(), true);
+        app.save();
+        update::enter(app, next);
+    } else {
+        app.open(Dialog::Confirm);
+    }
+}
+
+/// Returns the part of the locale keys that names an owner.
+pub fn owner_key(owner: DriverOwner) -> &'static str {
+    match owner {
+        DriverOwner::InstallerPod => "installer-pod",
+        DriverOwner::Host => "host",
+        DriverOwner::Operator => "operator",
+    }
+}

@@ -1,0 +1,68 @@
+//! Help: what the step is about, why, the commands it will run, and its words for a newcomer.
+
+use super::{
+    App, Screen, confirm,
+    overlay::{Row, Tone},
+};
+use crate::plan::Step;
+
+/// The words explained, by step: `wizard.word.<name>` and `wizard.word.<name>.text`.
+const WORDS: [(Step, &[&str]); 4] = [
+    (Step::Detect, &["ledger", "owner", "nouveau"]),
+    (Step::Driver, &["owner", "daemonset", "toolkit", "runfile", "headers"]),
+    (Step::Variables, &["inventory", "precedence", "playbook", "daemonset"]),
+    (Step::Verify, &["daemonset", "device-plugin", "allocatable", "taint"]),
+];
+
+fn topic(app: &App) -> &'static str {
+    match app.screen {
+        Screen::Detect => "detect",
+        Screen::Choice => "choice",
+        Screen::Plan => "plan",
+        Screen::Run => "run",
+        Screen::Variables => "variables",
+        Screen::Verify | Screen::Summary => "verify",
+    }
+}
+
+/// Returns the help for the screen.
+pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
+    let topic = topic(app);
+    let mut rows = Vec::new();
+    for part in ["what", "why"] {
+        rows.push(Row::new(Tone::Heading, app.t(&format!("help.{part}"))));
+        rows.extend(Row::wrapped(Tone::Text, &format!("  {}", app.t(&format!("help.{topic}.{part}"))), cells));
+        rows.push(Row::new(Tone::Text, ""));
+    }
+    rows.push(Row::new(Tone::Heading, app.t("help.commands")));
+    let actions = confirm::to_do(app.session.plan.of(app.step()));
+    let commands: Vec<_> = actions.iter().flat_map(|action| &action.commands).map(ToString::to_string).collect();
+    if commands.is_empty() {
+        rows.extend(Row::wrapped(Tone::Dim, &format!("  {}", app.t(&format!("help.{topic}.none"))), cells));
+    }
+    rows.extend(commands.iter().flat_map(|command| confirm::command_rows(command, cells)));
+    rows.push(Row::new(Tone::Text, ""));
+    rows.push(Row::new(Tone::Heading, app.t("help.words")));
+    for word in WORDS.iter().filter(|(step, _)| *step == app.step()).flat_map(|(_, words)| *words) {
+        rows.push(Row::new(Tone::Command, format!("  {}", app.t(&format!("word.{word}")))));
+        rows.extend(Row::wrapped(Tone::Text, &format!("    {}", app.t(&format!("word.{word}.text"))), cells));
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::i18n::Lang;
+
+    #[test]
+    fn every_topic_and_word_has_its_texts() {
+        let topics = ["detect", "choice", "plan", "run", "variables", "verify"];
+        let keys = topics.iter().flat_map(|topic| ["what", "why", "none"].map(|part| format!("wizard.help.{topic}.{part}")));
+        let words =
+            WORDS.iter().flat_map(|(_, words)| *words).flat_map(|word| [format!("wizard.word.{word}"), format!("wizard.word.{word}.text")]);
+        for key in keys.chain(words) {
+            assert!(Lang::En.has(&key) && Lang::Ko.has(&key), "{key}");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Keymap: which key means what where. One table: keys are looked up in it and the footer is printed from it.
+
+use super::Key;
+
+/// Where a key is pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    /// Step 1.
+    Detect,
+    /// Step 2: owner, toolkit and driver are chosen.
+    Choice,
+    /// Step 2: what will be done.
+    Plan,
+    /// Actions are running.
+    Running,
+    /// A run has ended well.
+    RunOver,
+    /// A run has ended but for the reboot.
+    RebootDue,
+    /// A run has failed or was stopped.
+    RunFailed,
+    /// Step 3.
+    Variables,
+    /// Step 4.
+    Verify,
+    /// Step 4, a search text is being typed.
+    Search,
+    /// The end.
+    Summary,
+    /// A text over the screen: help, a diff, what has changed.
+    Reading,
+    /// The commands and diffs before they are run.
+    Confirm,
+    /// Shall a run be stopped?
+    AskCancel,
+    /// Shall the machine be rebooted?
+    AskReboot,
+    /// Shall the program end?
+    AskQuit,
+    /// A known failure was recognised.
+    Diagnosis,
+    /// The terminal is too small for anything else.
+    TooSmall,
+}
+
+/// What the user means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Intent {
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    /// Go on, take it, yes.
+    Accept,
+    /// Close what is in front, no.
+    Close,
+    /// Go back a step.
+    Back,
+    /// The next part of the screen.
+    NextPart,
+    /// The part before.
+    PreviousPart,
+    /// Show the rows that do not fit, or hide them.
+    ToggleAll,
+    /// Leave an action out, or take it in again.
+    ToggleAction,
+    ShowDiff,
+    Cancel,
+    Retry,
+    Search,
+    NextHit,
+    Pause,
+    TestPod,
+    Type(char),
+    Erase,
+    Help,
+    Quit,
+    /// Ctrl-C: asks first, ends at once the second time.
+    Interrupt,
+}
+
+/// One entry of the footer with its keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Binding {
+    /// The keys as the footer prints them.
+    pub caps: &'static str,
+    /// What each of them means.
+    pub keys: &'static [(Key, Intent)],
+    /// The text beside them, `wizard.key.<label>`; empty for keys that are not announced.
+    pub label: &'static str,
+}
+
+const fn bind(caps: &'static str, keys: &'static [(Key, Intent)], label: &'static str) -> Binding {
+    Binding { caps, keys, label }
+}
+
+const UP_DOWN: &[(Key, Intent)] = &[
+    (Key::Up, Intent::Up),
+    (Key::Down, Intent::Down),
+    (Key::Char('k'), Intent::Up),
+    (Key::Char('j'), Intent::Down),
+    (Key::PageUp, Intent::PageUp),
+    (Key::PageDown, Intent::PageDown),
+    (Key::Home, Intent::First),
+    (Key::End, Intent::Last),
+];
+const TAB: &[(Key, Intent)] = &[(Key::Tab, Intent::NextPart), (Key::BackTab, Intent::PreviousPart)];
+const ENTER: &[(Key, Intent)] = &[(Key::Enter, Intent::Accept)];
+const YES: &[(Key, Intent)] = &[(Key::Enter, Intent::Accept), (Key::Char('y'), Intent::Accept)];
+const NO: &[(Key, Intent)] = &[(Key::Esc, Intent::Close), (Key::Char('n'), Intent::Close), (Key::Char('q'), Intent::Close)];
+const HELP: Binding = bind("?", &[(Key::Char('?'), Intent::Help)], "help");
+const BACK: Binding = bind("b", &[(Key::Char('b'), Intent::Back), (Key::Esc, Intent::Back)], "back");
+const QUIT: Binding = bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit");
+const INTERRUPT: Binding = bind("", &[(Key::Interrupt, Intent::Interrupt)], "");
+
+const DETECT: &[Binding] = &[bind("Enter", ENTER, "go-on"), bind("↑↓", UP_DOWN, "look"), bind("Tab", TAB, "next-part"), HELP, QUIT];
+const CHOICE: &[Binding] = &[
+    bind("Enter", ENTER, "take"),
+    bind("↑↓", UP_DOWN, "choose"),
+    bind("Tab", TAB, "next-part"),
+    bind("", &[(Key::Left, Intent::Left), (Key::Right, Intent::Right)], ""),
+    bind("a", &[(Key::Char('a'), Intent::ToggleAll)], "all"),
+    HELP,
+    BACK,
+    QUIT,
+];
+const PLAN: &[Binding] = &[
+    bind("Enter", ENTER, "review"),
+    bind("↑↓", UP_DOWN, "look"),
+    bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], "leave-out"),
+    HELP,
+    BACK,
+    QUIT,
+];
+const RUNNING: &[Binding] = &[bind("c", &[(Key::Char('c'), Intent::Cancel)], "cancel"), bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
+const RUN_OVER: &[Binding] = &[bind("Enter", ENTER, "go-on"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
+const REBOOT_DUE: &[Binding] = &[bind("Enter", ENTER, "reboot"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
+const RUN_FAILED: &[Binding] =
+    &[bind("", ENTER, ""), bind("r", &[(Key::Char('r'), Intent::Retry)], "retry"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
+const VARIABLES: &[Binding] = &[
+    bind("Enter", ENTER, "review"),
+    bind("↑↓", UP_DOWN, "look"),
+    bind("d", &[(Key::Char('d'), Intent::ShowDiff)], "diff"),
+    HELP,
+    BACK,
+    QUIT,
+];
+const VERIFY: &[Binding] = &[
+    bind("Enter", ENTER, "finish"),
+    bind("t", &[(Key::Char('t'), Intent::TestPod)], "test-pod"),
+    bind("Tab", TAB, "next-part"),
+    bind("/", &[(Key::Char('/'), Intent::Search)], "search"),
+    bind("p", &[(Key::Char('p'), Intent::Pause)], "pause"),
+    bind("", &[(Key::Char('n'), Intent::NextHit)], ""),
+    bind("", UP_DOWN, ""),
+    HELP,
+    BACK,
+    QUIT,
+];
+const SEARCH: &[Binding] = &[
+    bind("Enter", ENTER, "find"),
+    bind("Esc", &[(Key::Esc, Intent::Close)], "stop-search"),
+    bind("", &[(Key::Backspace, Intent::Erase)], ""),
+    INTERRUPT,
+];
+const SUMMARY: &[Binding] = &[bind("Enter", &[(Key::Enter, Intent::Accept)], "end"), bind("↑↓", UP_DOWN, "scroll"), BACK, QUIT];
+const READING: &[Binding] = &[
+    bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
+    bind("↑↓", UP_DOWN, "scroll"),
+    bind("", &[(Key::Char('?'), Intent::Close), (Key::Char('d'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
+    INTERRUPT,
+];
+const CONFIRM: &[Binding] = &[bind("Enter", YES, "do-it"), bind("Esc", NO, "not-yet"), bind("↑↓", UP_DOWN, "scroll"), INTERRUPT];
+const ASK_CANCEL: &[Binding] = &[bind("y", &[(Key::Char('y'), Intent::Accept)], "stop-it"), bind("Esc", NO, "let-it-run"), INTERRUPT];
+const ASK_REBOOT: &[Binding] = &[bind("Enter", YES, "reboot"), bind("Esc", NO, "later"), INTERRUPT];
+const ASK_QUIT: &[Binding] = &[
+    bind("Enter", YES, "quit"),
+    bind("Esc", &[(Key::Esc, Intent::Close), (Key::Char('n'), Intent::Close)], "stay"),
+    bind("", &[(Key::Char('q'), Intent::Accept)], ""),
+    INTERRUPT,
+];
+const DIAGNOSIS: &[Binding] = &[bind("Enter", ENTER, "remedy"), bind("Esc", NO, "close"), INTERRUPT];
+const TOO_SMALL: &[Binding] = &[bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit")];
+
+/// Returns the bindings of a context, in the order of the footer.
+pub fn bindings(context: Context) -> &'static [Binding] {
+    match context {
+        Context::Detect => DETECT,
+        Context::Choice => CHOICE,
+        Context::Plan => PLAN,
+        Context::Running => RUNNING,
+        Context::RunOver => RUN_OVER,
+        Context::RebootDue => REBOOT_DUE,
+        Context::RunFailed => RUN_FAILED,
+        Context::Variables => VARIABLES,
+        Context::Verify => VERIFY,
+        Context::Search => SEARCH,
+        Context::Summary => SUMMARY,
+        Context::Reading => READING,
+        Context::Confirm => CONFIRM,
+        Context::AskCancel => ASK_CANCEL,
+        Context::AskReboot => ASK_REBOOT,
+        Context::AskQuit => ASK_QUIT,
+        Context::Diagnosis => DIAGNOSIS,
+        Context::TooSmall => TOO_SMALL,
+    }
+}
+
+/// Returns what `key` means in `context`.
+pub fn meaning(context: Context, key: Key) -> Option<Intent> {
+    let bound = bindings(context).iter().flat_map(|binding| binding.keys).find(|(bound, _)| *bound == key);
+    match (bound, key) {
+        (Some((_, intent)), _) => Some(*intent),
+        (None, Key::Char(c)) if context == Context::Search => Some(Intent::Type(c)),
+        (None, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::i18n::Lang;
+
+    const ALL: [Context; 18] = [
+        Context::Detect,
+        Context::Choice,
+        Context::Plan,
+        Context::Running,
+        Context::RunOver,
+        Context::RebootDue,
+        Context::RunFailed,
+        Context::Variables,
+        Context::Verify,
+        Context::Search,
+        Context::Summary,
+        Context::Reading,
+        Context::Confirm,
+        Context::AskCancel,
+        Context::AskReboot,
+        Context::AskQuit,
+        Context::Diagnosis,
+        Context::TooSmall,
+    ];
+
+    #[test]
+    fn no_key_means_two_things_and_ctrl_c_always_means_something() {
+        for context in ALL {
+            let keys: Vec<_> = bindings(context).iter().flat_map(|binding| binding.keys).map(|(key, _)| format!("{key:?}")).collect();
+            assert_eq!(keys.len(), keys.iter().collect::<BTreeSet<_>>().len(), "{context:?}: {keys:?}");
+            assert_eq!(meaning(context, Key::Interrupt), Some(Intent::Interrupt), "{context:?}");
+        }
+    }
+
+    #[test]
+    fn every_label_has_its_texts() {
+        for binding in ALL.into_iter().flat_map(bindings).filter(|binding| !binding.label.is_empty()) {
+            let key = format!("wizard.key.{}", binding.label);
+            assert!(Lang::En.has(&key) && Lang::Ko.has(&key), "{key}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What reaches the wizard (messages) and what it asks for (orders).
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::verify::{ChainRow, Diagnosis, Phase};
+use crate::{
+    answers::Answers,
+    catalog::DriverTable,
+    engine::{Event, Outcome},
+    exit_code::ExitCode,
+    facts::Facts,
+    kubespray::Preview,
+    plan::{Action, Plan, Step},
+    session::Session,
+};
+
+/// Names one order for as long as the program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EffectId(pub u64);
+
+/// An effect with the id that its answers carry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// The id of every [`Answer`] to it.
+    pub id: EffectId,
+    /// What to do.
+    pub effect: Effect,
+}
+
+/// Something that takes time or touches the machine. Data only: tests compare it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Probe the machine, keep the facts in the session -> [`Answer::Probed`].
+    Probe,
+    /// Work out the driver table -> [`Answer::Table`].
+    LoadTable {
+        /// With the wanted CUDA and, once chosen, the driver.
+        answers: Box<Answers>,
+    },
+    /// Work out the variable preview -> [`Answer::Preview`].
+    LoadPreview {
+        /// With checkout, inventory and node, as far as they are known.
+        answers: Box<Answers>,
+    },
+    /// Make the plan of one step from the last facts -> [`Answer::Planned`].
+    MakePlan {
+        /// The step.
+        step: Step,
+        /// The answers so far.
+        answers: Box<Answers>,
+    },
+    /// Run confirmed actions -> many [`Answer::Engine`], then [`Answer::RunEnded`].
+    RunStep {
+        /// The step.
+        step: Step,
+        /// What was confirmed, as it was shown. Skipped ones are in it, for the record.
+        actions: Vec<Action>,
+        /// The answers that led to them.
+        answers: Box<Answers>,
+    },
+    /// Reboot the machine -> [`Answer::Rebooted`] from a simulated one; a real one goes down.
+    Reboot,
+    /// Look at every link between DaemonSet and test pod once -> [`Answer::ChainRows`].
+    RefreshChain {
+        /// With the kubeconfig.
+        answers: Box<Answers>,
+    },
+    /// Follow the installer pod -> [`Answer::TailLine`], [`Answer::TailPhases`], [`Answer::TailState`], [`Answer::Diagnosed`] until it
+    /// is cancelled.
+    Tail {
+        /// With the kubeconfig.
+        answers: Box<Answers>,
+    },
+    /// Run the test pod -> [`Answer::TestOutput`].
+    RunTestPod {
+        /// With image and kubeconfig.
+        answers: Box<Answers>,
+    },
+    /// Check everything, once and for the report -> [`Answer::Verified`].
+    Verify {
+        /// With the kubeconfig.
+        answers: Box<Answers>,
+    },
+    /// Put this into the session file -> [`Answer::Saved`] or [`Answer::SaveFailed`].
+    SaveSession(Box<Draft>),
+    /// Write the report beside the session -> [`Answer::ReportWritten`].
+    WriteReport,
+    /// Stop this order: a tail ends, a run ends with [`Outcome::Cancelled`].
+    Cancel(EffectId),
+    /// Leave. The runtime does it, after the saves that are under way.
+    Quit(ExitCode),
+}
+
+/// The wizard's part of the session. Facts and journal are not in it: those who probe and run write them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// Where the user is.
+    pub step: Step,
+    /// Steps that are done.
+    pub done: Vec<Step>,
+    /// The answers; absent until the first choice.
+    pub answers: Option<Answers>,
+    /// The actions of all steps that have been planned, with what was left out.
+    pub plan: Plan,
+}
+
+/// What comes back from an [`Effect`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The facts, and what has changed since the session was left, as sentences in the user's language.
+    Probed {
+        /// The facts of now.
+        facts: Box<Facts>,
+        /// What has changed; empty in a new session.
+        changes: Vec<String>,
+    },
+    /// The driver table, or why there is none.
+    Table(Result<DriverTable, String>),
+    /// The variable preview, or why there is none.
+    Preview(Result<Box<Preview>, String>),
+    /// The plan of the step that was asked for, or why there is none.
+    Planned(Result<Plan, String>),
+    /// Something happened in a run.
+    Engine(Event),
+    /// A run ended.
+    RunEnded {
+        /// How.
+        outcome: Outcome,
+        /// The session with its journal as it is on disk now.
+        session: Box<Session>,
+    },
+    /// The simulated machine has booted again.
+    Rebooted,
+    /// One line of the installer's log, safe for a terminal.
+    TailLine(String),
+    /// The known phases of the installer, in order, each with its state.
+    TailPhases(Vec<Phase>),
+    /// What the tail does or waits for, as a short sentence.
+    TailState(String),
+    /// The state of every link.
+    ChainRows(Vec<ChainRow>),
+    /// A known failure was recognised.
+    Diagnosed(Diagnosis),
+    /// The test pod ended: what it printed, or why it did not run.
+    TestOutput(Result<Vec<String>, String>),
+    /// All checks, and whether every one passed.
+    Verified {
+        /// One row a check.
+        rows: Vec<ChainRow>,
+        /// Whether the GPU is usable.
+        ok: bool,
+    },
+    /// The session is on disk.
+    Saved(Timestamp),
+    /// The session could not be written, and why.
+    SaveFailed(String),
+    /// The report is in this file, or why it is not.
+    ReportWritten(Result<PathBuf, String>),
+    /// The effect itself failed (also: its worker panicked).
+    Failed(String),
+}
+
+/// Anything that reaches [`update`](super::update).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Msg {
+    /// A key.
+    Key(Key),
+    /// The terminal has this many columns and rows now.
+    Resize(u16, u16),
+    /// A tenth of a second has passed. Only sent while [`App::wants_ticks`](super::App::wants_ticks).
+    Tick,
+    /// A signal asks the program to end.
+    Shutdown(Signal),
+    /// Something came back.
+    Answer(EffectId, Answer),
+}
+
+/// A signal that ends the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Asked to end.
+    Terminate,
+    /// The terminal is gone.
+    HangUp,
+    /// Interrupted from outside (Ctrl-C at the keyboard is a [`Key`]).
+    Interrupt,
+}
+
+/// A key as every console can send it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are what stands on the keys")]
+pub enum Key {
+    Char(char),
+    Enter,
+    Esc,
+    Tab,
+    BackTab,
+    Backspace,
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    Home,
+    End,
+    /// Ctrl-C.
+    Interrupt,
+}

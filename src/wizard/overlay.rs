@@ -1,0 +1,156 @@
+//! Overlay: the text of whatever stands in front of the screen, as rows with a tone. The view only colours them.
+
+use super::{App, Dialog, confirm, help, wrap};
+use crate::plan::Step;
+
+/// How a row looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Tone {
+    Heading,
+    Text,
+    Dim,
+    Command,
+    Added,
+    Removed,
+    Warning,
+    Error,
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// How it looks.
+    pub tone: Tone,
+    /// What it says.
+    pub text: String,
+}
+
+impl Row {
+    /// Makes a row.
+    pub fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self { tone, text: text.into() }
+    }
+
+    /// Makes rows of at most `cells` cells; they keep the indent of the first.
+    pub fn wrapped(tone: Tone, text: &str, cells: usize) -> Vec<Self> {
+        let indent = text.len() - text.trim_start().len();
+        let lines = wrap(text.trim_start(), cells.saturating_sub(indent));
+        lines.into_iter().map(|line| Self::new(tone, format!("{}{line}", " ".repeat(indent)))).collect()
+    }
+}
+
+/// What stands in front of the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its heading.
+    pub title: String,
+    /// Its rows.
+    pub lines: Vec<Row>,
+    /// A short question in a box; else a text that takes the body of the screen.
+    pub boxed: bool,
+}
+
+/// Returns the rows that are in view of a text that takes the body.
+pub fn height(app: &App) -> usize {
+    usize::from(app.size.1.saturating_sub(5)).max(1)
+}
+
+/// Returns the text in front, if there is any.
+pub fn document(app: &App) -> Option<Document> {
+    let dialog = app.dialog.as_ref()?;
+    let cells = usize::from(app.size.0.saturating_sub(6)).min(110);
+    let narrow = cells.min(64);
+    let text = |title: &str, lines| Document { title: app.t(title), lines, boxed: false };
+    let question = |title: &str, lines| Document { title: app.t(title), lines, boxed: true };
+    Some(match dialog {
+        Dialog::Help => text("help.title", help::rows(app, cells)),
+        Dialog::Confirm => text("confirm.title", confirm_rows(app, cells)),
+        Dialog::Diff => text("diff.title", diff_rows(app, cells)),
+        Dialog::Changes(changes) => text("changes.title", changes_rows(app, changes, cells)),
+        Dialog::AskCancel => question("cancel.title", paragraphs(app, &["cancel.text"], &["cancel.yes", "cancel.no"], narrow)),
+        Dialog::AskReboot => question("reboot.title", reboot_rows(app, narrow)),
+        Dialog::AskQuit => question("quit.title", quit_rows(app, narrow)),
+        Dialog::Diagnosis => diagnosis(app, narrow)?,
+    })
+}
+
+/// Sentences, then what each answer does.
+fn paragraphs(app: &App, texts: &[&str], answers: &[&str], cells: usize) -> Vec<Row> {
+    let mut rows: Vec<_> = texts.iter().flat_map(|key| Row::wrapped(Tone::Text, &app.t(key), cells)).collect();
+    rows.push(Row::new(Tone::Text, ""));
+    rows.extend(answers.iter().flat_map(|key| answer(&app.t(key), cells)));
+    rows
+}
+
+/// `Enter  what happens`: the lines after the first stand under the text.
+fn answer(text: &str, cells: usize) -> Vec<Row> {
+    let (key, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let lines = wrap(rest.trim_start(), cells.saturating_sub(8));
+    let row = |(index, line): (usize, &String)| Row::new(Tone::Text, format!("{:<6} {line}", if index == 0 { key } else { "" }));
+    lines.iter().enumerate().map(row).collect()
+}
+
+fn confirm_rows(app: &App, cells: usize) -> Vec<Row> {
+    let actions = app.to_confirm();
+    let key = if app.settings.simulated.is_some() { "confirm.lead-simulated" } else { "confirm.lead" };
+    let mut rows = Row::wrapped(Tone::Dim, &app.tr(key, &[("count", &actions.len().to_string())]), cells);
+    rows.push(Row::new(Tone::Text, ""));
+    rows.extend(confirm::rows(app, &actions, cells));
+    rows
+}
+
+fn diff_rows(app: &App, cells: usize) -> Vec<Row> {
+    let mut rows = Row::wrapped(Tone::Dim, &app.t("diff.lead"), cells);
+    for diff in app.actions(Step::Variables).iter().filter_map(|action| action.diff.as_deref()) {
+        rows.push(Row::new(Tone::Text, ""));
+        rows.extend(confirm::diff_rows(diff, cells));
+    }
+    rows
+}
+
+fn changes_rows(app: &App, changes: &[String], cells: usize) -> Vec<Row> {
+    let mut rows = Row::wrapped(Tone::Dim, &app.t("changes.lead"), cells);
+    rows.push(Row::new(Tone::Text, ""));
+    rows.extend(changes.iter().flat_map(|change| Row::wrapped(Tone::Text, &format!("  {change}"), cells)));
+    rows
+}
+
+fn reboot_rows(app: &App, cells: usize) -> Vec<Row> {
+    let why = app.session.reboot.as_ref().map(|reboot| app.settings.lang.text(&format!("reboot.{}", reboot.why), &[]));
+    let mut rows: Vec<_> = why.iter().flat_map(|why| Row::wrapped(Tone::Text, why, cells)).collect();
+    let (text, yes) = match app.settings.simulated {
+        Some(_) => ("reboot.text-simulated", "reboot.yes-simulated"),
+        None => ("reboot.text", "reboot.yes"),
+    };
+    rows.extend(paragraphs(app, &[text], &[yes, "reboot.no"], cells));
+    rows
+}
+
+fn quit_rows(app: &App, cells: usize) -> Vec<Row> {
+    let path = app.settings.session_path.display().to_string();
+    let saved = match &app.saved {
+        Some(Err(error)) => Row::wrapped(Tone::Error, &app.tr("quit.unsaved", &[("error", error)]), cells),
+        _ => Row::wrapped(Tone::Text, &app.tr("quit.kept", &[("path", &path)]), cells),
+    };
+    let runs = app.waits_for(super::Slot::Run).then(|| Row::wrapped(Tone::Warning, &app.t("quit.run"), cells));
+    let back = Row::wrapped(Tone::Text, &app.t(if app.settings.simulated.is_some() { "quit.back-simulated" } else { "quit.back" }), cells);
+    let answers = paragraphs(app, &[], &["quit.yes", "quit.no"], cells);
+    [saved, runs.unwrap_or_default(), back, answers].concat()
+}
+
+fn diagnosis(app: &App, cells: usize) -> Option<Document> {
+    let found = app.verify.diagnosis.as_ref()?;
+    let blank = || vec![Row::new(Tone::Text, "")];
+    let answers: &[&str] = if found.action.is_some() { &["diagnosis.go", "diagnosis.close"] } else { &["diagnosis.close"] };
+    let lines = [
+        Row::wrapped(Tone::Dim, &found.evidence_line, cells),
+        blank(),
+        Row::wrapped(Tone::Text, &found.cause, cells),
+        blank(),
+        Row::wrapped(Tone::Heading, &found.remedy, cells),
+        paragraphs(app, &[], answers, cells),
+    ]
+    .concat();
+    Some(Document { title: found.title.clone(), lines, boxed: true })
+}

@@ -1,0 +1,184 @@
+//! A run: the confirmed actions of a step, how far they are, and what they print.
+
+use super::{App, Dialog, Screen, Slot, keymap::Intent, log::LogBuffer, message::Effect, update};
+use crate::{
+    engine::{Event, Outcome, Progress},
+    plan::{Action, Step},
+    session::{PendingReboot, Session, Status},
+};
+
+/// How far one action is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowState {
+    /// Its turn has not come.
+    Waiting,
+    /// The user left it out.
+    LeftOut,
+    /// It runs.
+    Active,
+    /// It ended.
+    Ended(Status),
+}
+
+/// One action of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The action.
+    pub action: Action,
+    /// How far it is.
+    pub state: RowState,
+    /// What proves it, or what went wrong.
+    pub evidence: Vec<String>,
+}
+
+/// The run of a step.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Run {
+    /// The step.
+    pub step: Step,
+    /// Its actions.
+    pub rows: Vec<Row>,
+    /// Progress of the active one.
+    pub progress: Option<Progress>,
+    /// What is printed.
+    pub log: LogBuffer,
+    /// How it ended; absent while it runs.
+    pub outcome: Option<Outcome>,
+    /// The effect itself failed: why.
+    pub error: Option<String>,
+    /// The stop was asked for.
+    pub stopping: bool,
+}
+
+impl Run {
+    /// Tells whether it ended badly.
+    pub fn failed(&self) -> bool {
+        self.error.is_some() || matches!(self.outcome, Some(Outcome::Failed { .. }))
+    }
+
+    /// Returns the place of the active action, or of the last that ended.
+    pub fn current(&self) -> Option<usize> {
+        let active = self.rows.iter().position(|row| row.state == RowState::Active);
+        active.or_else(|| self.rows.iter().rposition(|row| matches!(row.state, RowState::Ended(_))))
+    }
+
+    /// Takes an event in.
+    pub(super) fn take(&mut self, event: Event) {
+        match event {
+            Event::Started { action, .. } => {
+                self.progress = None;
+                self.log.push(format!("== {} ==", action.id));
+                match self.rows.iter_mut().find(|row| row.action.id == action.id) {
+                    Some(row) => row.state = RowState::Active,
+                    None => self.rows.push(Row { action: *action, state: RowState::Active, evidence: Vec::new() }),
+                }
+            }
+            Event::Line(line) => self.log.push(line),
+            Event::Progress(progress) => self.progress = Some(progress),
+            Event::Ended { id, status, evidence } => {
+                self.progress = None;
+                if let Some(row) = self.rows.iter_mut().find(|row| row.action.id == id) {
+                    row.state = RowState::Ended(status);
+                    row.evidence = evidence;
+                }
+            }
+        }
+    }
+
+    /// Nothing runs any more: what still looks active was not heard of to its end.
+    fn settle(&mut self) {
+        for row in self.rows.iter_mut().filter(|row| row.state == RowState::Active) {
+            row.state = RowState::Ended(Status::Intent);
+        }
+        self.progress = None;
+        self.stopping = false;
+    }
+}
+
+/// Starts the actions that were confirmed.
+pub(super) fn begin(app: &mut App) {
+    let step = app.step();
+    let actions: Vec<Action> = app.actions(step).into_iter().cloned().collect();
+    let row = |action: &Action| Row {
+        action: action.clone(),
+        state: if action.skipped { RowState::LeftOut } else { RowState::Waiting },
+        evidence: Vec::new(),
+    };
+    app.run = Run { step, rows: actions.iter().map(row).collect(), ..Run::default() };
+    update::enter(app, Screen::Run);
+    app.order(Effect::RunStep { step, actions, answers: Box::new(app.answers.clone()) });
+}
+
+/// Asks the run to stop; it answers with its end.
+pub(super) fn cancel(app: &mut App) {
+    if let Some(id) = app.live_id(Slot::Run) {
+        app.run.stopping = true;
+        app.order(Effect::Cancel(id));
+    }
+}
+
+/// The run ended.
+pub(super) fn ended(app: &mut App, outcome: Outcome, session: Session) {
+    app.run.settle();
+    app.session.journal = session.journal;
+    app.session.reboot = session.reboot;
+    app.dialog.take_if(|dialog| *dialog == Dialog::AskCancel);
+    let done = matches!(outcome, Outcome::Done);
+    let reboot = matches!(outcome, Outcome::RebootNeeded);
+    app.run.outcome = Some(outcome);
+    app.mark(app.run.step, done);
+    if reboot {
+        let boot_id = app.session.facts.host.boot_id.clone();
+        app.session.reboot.get_or_insert_with(|| PendingReboot { why: "reboot".to_owned(), boot_id });
+        if app.dialog.is_none() {
+            app.open(Dialog::AskReboot);
+        }
+    }
+    app.save();
+}
+
+/// The effect failed as a whole.
+pub(super) fn broke(app: &mut App, error: String) {
+    app.run.settle();
+    app.run.outcome = Some(Outcome::Failed { id: String::new(), exit: None });
+    app.run.error = Some(error);
+}
+
+/// The machine has booted since the reboot was asked for: the step that waited for it is done.
+pub(super) fn rebooted(app: &mut App) {
+    app.session.reboot = None;
+    app.mark(Step::Driver, true);
+    if matches!(app.screen, Screen::Run | Screen::Plan | Screen::Choice) {
+        app.dialog.take_if(|dialog| *dialog == Dialog::AskReboot);
+        onward(app, Step::Driver);
+    }
+    app.save();
+}
+
+/// Goes on after a step: to the next one, or past the variables when they are done and nothing has called them into question.
+pub(super) fn onward(app: &mut App, step: Step) {
+    let variables_next = step == Step::Driver && !app.session.done.contains(&Step::Variables);
+    update::enter(app, if variables_next { Screen::Variables } else { Screen::Verify });
+}
+
+pub(super) fn intend(app: &mut App, intent: Intent) {
+    match (intent, &app.run.outcome) {
+        (Intent::Up, _) => app.run.log.up(1),
+        (Intent::Down, _) => app.run.log.down(1),
+        (Intent::PageUp, _) => app.run.log.up(10),
+        (Intent::PageDown, _) => app.run.log.down(10),
+        (Intent::First, _) => app.run.log.to_first(10),
+        (Intent::Last, _) => app.run.log.to_last(),
+        (Intent::Cancel, None) if !app.run.stopping => app.open(Dialog::AskCancel),
+        (Intent::Accept, Some(Outcome::RebootNeeded)) => app.open(Dialog::AskReboot),
+        (Intent::Accept, Some(Outcome::Done)) => {
+            onward(app, app.run.step);
+        }
+        (Intent::Retry, Some(Outcome::Failed { .. } | Outcome::Cancelled)) => begin(app),
+        (Intent::Back | Intent::Accept, Some(_)) => {
+            let back = if app.run.step == Step::Driver { Screen::Plan } else { Screen::Variables };
+            update::enter(app, back);
+        }
+        _ => {}
+    }
+}

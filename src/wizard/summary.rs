@@ -1,0 +1,68 @@
+//! Summary: what is there, what was changed, and what proves it. The end of the way.
+
+use super::{App, verify::ChainState};
+use crate::session::Status;
+
+/// One line of the summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// A heading.
+    Heading(String),
+    /// A name and its value.
+    Value(String, String),
+    /// A sentence with its state.
+    State(ChainState, String),
+    /// Proof of what stands above it.
+    Detail(String),
+    /// Nothing.
+    Blank,
+}
+
+/// Returns the summary from top to bottom.
+pub fn summary(app: &App) -> Vec<Fact> {
+    [there(app), report(app), changed(app), proof(app)].concat()
+}
+
+fn there(app: &App) -> Vec<Fact> {
+    let facts = &app.session.facts;
+    let value = |key: &str, value: String| Fact::Value(app.t(&format!("summary.{key}")), value);
+    let mut rows = vec![Fact::Heading(app.t("summary.there"))];
+    rows.extend(facts.gpus.iter().map(|gpu| value("gpu", format!("{} · {}", gpu.name, gpu.pci_address))));
+    let owner = app.t(&format!("owner.{}", super::driver::owner_key(app.answers.driver_owner)));
+    let driver = app.answers.driver_version.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+    rows.push(value("driver", format!("{driver} · {owner}")));
+    rows.push(value("toolkit", app.answers.cuda().map_or_else(|| app.t("cuda.none"), |version| format!("CUDA {version}"))));
+    rows.push(value("host", format!("{} · {}", facts.host.os_name, facts.host.kernel)));
+    rows
+}
+
+fn changed(app: &App) -> Vec<Fact> {
+    let mut rows = vec![Fact::Heading(app.t("summary.changed"))];
+    let done = || app.session.journal.iter().filter(|record| record.status == Status::Done);
+    for record in done() {
+        rows.push(Fact::State(ChainState::Pass, record.action.title(app.settings.lang)));
+        rows.extend(record.evidence.first().map(|evidence| Fact::Detail(evidence.clone())));
+    }
+    if done().next().is_none() {
+        rows.push(Fact::Detail(app.t("summary.nothing")));
+    }
+    rows.push(Fact::Blank);
+    rows
+}
+
+fn proof(app: &App) -> Vec<Fact> {
+    let mut rows = vec![Fact::Heading(app.t("summary.proof"))];
+    let text = |title: &str, detail: &str| if detail.is_empty() { title.to_owned() } else { format!("{title}: {detail}") };
+    rows.extend(app.verify.checks.iter().map(|row| Fact::State(row.state, text(&row.title, &row.detail))));
+    rows
+}
+
+fn report(app: &App) -> Vec<Fact> {
+    let text = match &app.report {
+        Some(Ok(path)) => path.display().to_string(),
+        Some(Err(error)) => app.tr("summary.no-report", &[("error", error)]),
+        None => app.t("summary.writing"),
+    };
+    let session = app.settings.session_path.display().to_string();
+    vec![Fact::Value(app.t("summary.report"), text), Fact::Value(app.t("summary.session"), session), Fact::Blank]
+}

@@ -1,0 +1,159 @@
+//! Update: (state, message) -> state and orders. Pure and total.
+
+use super::{
+    App, Dialog, Screen, Slot, answer, detect, driver,
+    keymap::{self, Intent},
+    message::{Effect, Msg, Order},
+    overlay, run, variables, verify,
+};
+use crate::{exit_code::ExitCode, plan::Step};
+
+/// Tenths of a second between two looks at the cluster.
+const LOOK_EVERY: u64 = 20;
+
+/// Returns what the first screen needs.
+pub fn start(app: &mut App) -> Vec<Order> {
+    app.order(Effect::Probe);
+    enter(app, app.screen);
+    std::mem::take(&mut app.outbox)
+}
+
+/// Takes a message in and returns what is to be done. After a quit nothing more happens.
+pub fn update(app: &mut App, msg: Msg) -> Vec<Order> {
+    if app.leaving {
+        return Vec::new();
+    }
+    match msg {
+        Msg::Key(key) => {
+            app.notice = None;
+            if let Some(intent) = keymap::meaning(app.context(), key) {
+                intend(app, intent);
+            }
+        }
+        Msg::Resize(columns, rows) => {
+            app.size = (columns, rows);
+            app.scroll_by(0);
+        }
+        Msg::Tick => tick(app),
+        Msg::Shutdown(_) => {
+            app.save();
+            leave(app);
+        }
+        Msg::Answer(id, answer) => {
+            if let Some(slot) = app.slot_of(id) {
+                answer::take(app, slot, answer);
+            }
+        }
+    }
+    std::mem::take(&mut app.outbox)
+}
+
+/// Brings a screen up and orders what it needs.
+pub(super) fn enter(app: &mut App, screen: Screen) {
+    if app.screen == Screen::Verify && screen != Screen::Verify {
+        app.give_up(Slot::Tail);
+        app.give_up(Slot::Chain);
+    }
+    app.screen = screen;
+    app.scroll = 0;
+    if app.session.step != app.step() {
+        app.session.step = app.step();
+        app.save();
+    }
+    let answers = Box::new(app.answers.clone());
+    match screen {
+        Screen::Choice => drop(app.order(Effect::LoadTable { answers })),
+        Screen::Plan => drop(app.order(Effect::MakePlan { step: Step::Driver, answers })),
+        Screen::Variables => {
+            app.order(Effect::LoadPreview { answers: answers.clone() });
+            app.order(Effect::MakePlan { step: Step::Variables, answers });
+        }
+        Screen::Verify => {
+            app.order(Effect::RefreshChain { answers: answers.clone() });
+            app.order(Effect::Tail { answers });
+        }
+        Screen::Summary => drop(app.order(Effect::WriteReport)),
+        Screen::Detect | Screen::Run => {}
+    }
+}
+
+fn tick(app: &mut App) {
+    app.ticks = app.ticks.wrapping_add(1);
+    if app.screen == Screen::Verify && app.ticks.is_multiple_of(LOOK_EVERY) && !app.waits_for(Slot::Chain) {
+        app.order(Effect::RefreshChain { answers: Box::new(app.answers.clone()) });
+    }
+}
+
+fn intend(app: &mut App, intent: Intent) {
+    match intent {
+        Intent::Interrupt if app.dialog == Some(Dialog::AskQuit) => leave(app),
+        Intent::Quit | Intent::Interrupt if app.screen == Screen::Summary && app.dialog.is_none() => leave(app),
+        Intent::Quit | Intent::Interrupt => app.open(Dialog::AskQuit),
+        Intent::Help => app.open(Dialog::Help),
+        _ if app.dialog.is_some() => in_front(app, intent),
+        _ => match app.screen {
+            Screen::Detect => detect::intend(app, intent),
+            Screen::Choice => driver::choose(app, intent),
+            Screen::Plan => driver::plan(app, intent),
+            Screen::Run => run::intend(app, intent),
+            Screen::Variables => variables::intend(app, intent),
+            Screen::Verify => verify::intend(app, intent),
+            Screen::Summary => at_the_end(app, intent),
+        },
+    }
+}
+
+fn in_front(app: &mut App, intent: Intent) {
+    let page = isize::try_from(overlay::height(app)).unwrap_or(1);
+    match intent {
+        Intent::Up => app.scroll_by(-1),
+        Intent::Down => app.scroll_by(1),
+        Intent::PageUp => app.scroll_by(-page),
+        Intent::PageDown => app.scroll_by(page),
+        Intent::First => app.scroll_by(isize::MIN),
+        Intent::Last => app.scroll_by(isize::MAX),
+        Intent::Close => drop(app.dialog.take()),
+        Intent::Accept => match app.dialog.take() {
+            Some(Dialog::Confirm) => run::begin(app),
+            Some(Dialog::AskCancel) => run::cancel(app),
+            Some(Dialog::AskReboot) => drop(app.order(Effect::Reboot)),
+            Some(Dialog::AskQuit) => leave(app),
+            Some(Dialog::Diagnosis) => verify::remedy(app),
+            _ => {}
+        },
+        _ => {}
+    }
+}
+
+fn at_the_end(app: &mut App, intent: Intent) {
+    match intent {
+        Intent::Accept => leave(app),
+        Intent::Back => enter(app, Screen::Verify),
+        Intent::Up => app.scroll_by(-1),
+        Intent::Down => app.scroll_by(1),
+        Intent::PageUp => app.scroll_by(-10),
+        Intent::PageDown => app.scroll_by(10),
+        _ => {}
+    }
+}
+
+fn leave(app: &mut App) {
+    app.leaving = true;
+    let code = if app.screen == Screen::Summary { ExitCode::Ok } else { ExitCode::Quit };
+    app.order(Effect::Quit(code));
+}
+
+/// Moves an index within a list of `len` rows.
+pub(super) fn moved(index: usize, intent: Intent, len: usize) -> usize {
+    let last = len.saturating_sub(1);
+    match intent {
+        Intent::Up => index.saturating_sub(1),
+        Intent::Down => index + 1,
+        Intent::PageUp => index.saturating_sub(8),
+        Intent::PageDown => index + 8,
+        Intent::First => 0,
+        Intent::Last => last,
+        _ => index,
+    }
+    .min(last)
+}

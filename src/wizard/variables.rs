@@ -1,0 +1,162 @@
+//! Step 3: the Kubespray variables, where each value comes from, and what will change.
+
+use std::collections::BTreeMap;
+
+use super::{App, Dialog, Screen, driver, keymap::Intent, update};
+use crate::{
+    finding::Severity,
+    kubespray::{Capability, Level, Preview, Variable},
+    plan::{Action, Step},
+};
+
+/// Where the user is in step 3.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Variables {
+    /// The preview that was last loaded.
+    pub preview: Option<Preview>,
+    /// Why there is none.
+    pub error: Option<String>,
+    /// Why there is no plan.
+    pub plan_error: Option<String>,
+    /// The selected variable.
+    pub selected: usize,
+}
+
+/// What happens to a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Nobody sets it.
+    Unset,
+    /// The role's default holds.
+    Default,
+    /// The inventory sets it.
+    Set,
+    /// The plan changes it to this.
+    Changes(String),
+}
+
+impl Variables {
+    /// Takes a new preview in and keeps the selected variable.
+    pub(super) fn take(&mut self, preview: Preview) {
+        let name = self.preview.as_ref().and_then(|old| old.variables.get(self.selected)).map(|variable| variable.name.clone());
+        let place = preview.variables.iter().position(|variable| Some(&variable.name) == name.as_ref());
+        self.selected = place.unwrap_or(self.selected.min(preview.variables.len().saturating_sub(1)));
+        self.preview = Some(preview);
+        self.error = None;
+    }
+}
+
+/// Returns the new values that the diffs of the plan write, by variable.
+pub fn proposals<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::<String, String>::new();
+    for diff in actions.into_iter().filter(|action| !action.skipped).filter_map(|action| action.diff.as_deref()) {
+        let mut list_of: Option<String> = None;
+        for line in diff.lines().filter(|line| !line.starts_with("+++")) {
+            let Some(added) = line.strip_prefix('+') else { continue };
+            match (added.split_once(':'), added.trim_start().strip_prefix("- "), &list_of) {
+                (_, Some(item), Some(name)) => {
+                    let item = unquoted(item.trim());
+                    let value = found.entry(name.clone()).or_default();
+                    *value = if value.is_empty() { format!("[{item}]") } else { format!("{}, {item}]", value.trim_end_matches(']')) };
+                }
+                (Some((name, value)), None, _) if is_name(name) => {
+                    found.insert(name.to_owned(), unquoted(value.trim()).to_owned());
+                    list_of = Some(name.to_owned());
+                }
+                _ => list_of = None,
+            }
+        }
+    }
+    found
+}
+
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Returns what happens to a variable.
+pub fn state(variable: &Variable, proposals: &BTreeMap<String, String>) -> State {
+    match (proposals.get(&variable.name), &variable.winner) {
+        (Some(value), _) => State::Changes(value.clone()),
+        (None, Some(place)) if place.level == Level::RoleDefaults => State::Default,
+        (None, Some(_)) => State::Set,
+        (None, None) => State::Unset,
+    }
+}
+
+/// Returns a value on one line; `-` when there is none.
+pub fn value_text(value: Option<&serde_json::Value>) -> String {
+    let item = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match value {
+        None => "-".to_owned(),
+        Some(serde_json::Value::Array(items)) => format!("[{}]", items.iter().map(item).collect::<Vec<_>>().join(", ")),
+        Some(value) => crate::text::printable(&item(value)),
+    }
+}
+
+/// Returns why the verdict is what it is and what to set instead, in the user's language.
+pub fn verdict_texts(app: &App, capability: &Capability) -> (String, Option<String>) {
+    let lang = app.settings.lang;
+    let args: Vec<_> = capability.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let text = |part: &str| {
+        let key = format!("capability.{}.{part}", capability.reason);
+        lang.has(&key).then(|| lang.text(&key, &args))
+    };
+    (text("why").unwrap_or_else(|| capability.why.clone()), text("instead").or_else(|| capability.instead.clone()))
+}
+
+/// Returns a path as people know it: below the checkout or the inventory, without the part that all have in common.
+pub fn short_path(preview: &Preview, path: &std::path::Path) -> String {
+    let bases = [preview.checkout.as_deref(), preview.inventory.as_deref().and_then(std::path::Path::parent)];
+    let short = bases.into_iter().flatten().find_map(|base| path.strip_prefix(base).ok()).unwrap_or(path);
+    crate::text::printable(&short.display().to_string())
+}
+
+pub(super) fn intend(app: &mut App, intent: Intent) {
+    let len = app.variables.preview.as_ref().map_or(0, |preview| preview.variables.len());
+    match intent {
+        Intent::Back => update::enter(app, Screen::Plan),
+        Intent::ShowDiff if app.actions(Step::Variables).iter().any(|action| action.diff.is_some()) => app.open(Dialog::Diff),
+        Intent::ShowDiff => {
+            let text = app.t("notice.no-diff");
+            app.say(Severity::Info, text);
+        }
+        Intent::Accept if app.variables.preview.is_none() => {
+            let text = app.variables.error.clone().unwrap_or_else(|| app.t("notice.preview-loading"));
+            app.say(Severity::Warning, text);
+        }
+        Intent::Accept => driver::confirm(app, Screen::Verify),
+        _ => app.variables.selected = update::moved(app.variables.selected, intent, len),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diff_tells_the_new_values() {
+        let diff = "--- a\n+++ b\n@@ -1 +1,4 @@\n-nvidia_accelerator_enabled: false\n+nvidia_accelerator_enabled: true\n+nvidia_gpu_nodes:\n+  - node1\n+  - node2\n # x\n";
+        let action = Action {
+            id: "edit-file:x".to_owned(),
+            step: Step::Variables,
+            kind: crate::plan::Kind::Reboot(crate::plan::reboot::Reboot { boot_id: String::new() }),
+            why: String::new(),
+            args: Vec::new(),
+            skipped: false,
+            blocked: None,
+            commands: Vec::new(),
+            diff: Some(diff.to_owned()),
+            needs_root: false,
+            needs_reboot: false,
+            undo: String::new(),
+        };
+        let found = proposals([&action]);
+        assert_eq!(found["nvidia_accelerator_enabled"], "true");
+        assert_eq!(found["nvidia_gpu_nodes"], "[node1, node2]");
+    }
+}

@@ -1,0 +1,184 @@
+//! The command line as scripts see it: exit codes, JSON, and what it says about bad input.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+#[path = "support/program.rs"]
+mod program;
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use program::{Place, shared};
+use serde_json::Value;
+
+#[test]
+fn this_machine_has_no_gpu_and_says_so() {
+    let ran = Place::new().run(["detect", "--json"]);
+    // A test machine without a PCI bus at all cannot tell, which is its own exit status.
+    assert!(matches!(ran.code, 1 | 2), "{}", ran.stderr);
+    let facts = ran.json();
+    assert_eq!(facts["gpus"], Value::Array(Vec::new()));
+    let ids: Vec<_> = facts["findings"].as_array().unwrap().iter().map(|finding| finding["id"].as_str().unwrap()).collect();
+    assert!(ids.contains(&"no-gpu") || ids.contains(&"no-pci-bus"), "{ids:?}");
+    for key in ["os_id", "os_version", "kernel", "architecture", "boot_id"] {
+        assert!(facts["host"][key].as_str().is_some_and(|value| !value.is_empty()), "host.{key}: {}", facts["host"]);
+    }
+}
+
+#[test]
+fn a_folder_is_read_as_a_machine() {
+    let place = Place::new();
+    let card = "root/sys/bus/pci/devices/0000:18:00.0";
+    for (name, text) in
+        [("vendor", "0x10de"), ("device", "0x1db6"), ("class", "0x030200"), ("subsystem_vendor", "0x10de"), ("subsystem_device", "0x124a")]
+    {
+        place.write(&format!("{card}/{name}"), text);
+    }
+    place.write("root/etc/os-release", "ID=centos\nVERSION_ID=\"7\"\n");
+    place.write("root/proc/modules", "nouveau 1662531 0 - Live 0x0\n");
+    let root = place.path("root");
+    let facts = place.run(["detect", "--json", "--root", root.to_str().unwrap()]).demand(0).json();
+    assert_eq!(facts["gpus"][0]["name"], "Tesla V100-PCIE-32GB");
+    assert_eq!(facts["gpus"][0]["compute_capability"], "7.0");
+    assert_eq!(facts["gpus"][0]["kernel_module"], "proprietary_only");
+    assert_eq!(facts["driver"]["modules"][0]["name"], "nouveau");
+    assert_eq!(facts["host"]["os_id"], "centos");
+}
+
+#[test]
+fn the_drivers_of_the_seed_are_recommended() {
+    let place = Place::new();
+    for (cuda, version, date) in [("10.2", "440.95.01", "2020-06-24"), ("11.0", "450.51.06", "2020-07-28")] {
+        let table = place.run(["drivers", "--gpu", "10de:1db6", "--cuda", cuda, "--json"]).demand(0).json();
+        let row = table["drivers"].as_array().unwrap().iter().find(|row| row["recommended"] == true).unwrap();
+        assert_eq!((row["version"].as_str(), row["release_date"].as_str()), (Some(version), Some(date)));
+        assert_eq!(row["cuda_version"], cuda);
+    }
+}
+
+#[test]
+fn every_real_inventory_can_be_previewed() {
+    let place = Place::new();
+    let releases = shared().join("data/kubespray-inventories");
+    let mut previewed = 0;
+    for release in fs::read_dir(&releases).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        for inventory in ["sample/inventory.ini", "local/hosts.ini", "generated/hosts.yaml"] {
+            let inventory = release.join(inventory);
+            if !inventory.is_file() {
+                continue;
+            }
+            let (checkout, path) = (release.to_str().unwrap(), inventory.to_str().unwrap());
+            let ran = place.run(["vars", "--kubespray", checkout, "--inventory", path, "--control-plane-os", "centos-7", "--json"]);
+            assert!(matches!(ran.code, 0 | 1), "{path}: {}", ran.stderr);
+            let preview = ran.json();
+            assert_eq!(preview["release"].as_str().map(|found| release.ends_with(found)), Some(true), "{path}: {}", preview["release"]);
+            assert!(preview["variables"].as_array().unwrap().len() >= 14, "{path}");
+            assert!(["works", "no_op", "broken", "unknown"].contains(&preview["capability"]["verdict"].as_str().unwrap()), "{path}");
+            previewed += 1;
+        }
+    }
+    assert!(previewed >= 16, "only {previewed} inventories were found");
+}
+
+#[test]
+fn bad_input_gets_a_clear_error() {
+    let place = Place::new();
+    let typo = place.write("typo.yaml", "driver_owner: installer-pod\ndriver_verison: \"450.51.06\"\n");
+    let unknown = place.write("unknown.yaml", "driver_owner: installer-pod\ndriver_version: \"450.99.99\"\ngpus: [\"10de:1db6\"]\n");
+    let binary = place.path("binary.yaml");
+    fs::write(&binary, [0, 159, 146, 150]).unwrap();
+    let [typo, unknown, binary] = [&typo, &unknown, &binary].map(|path| path.to_str().unwrap());
+    place.run(["plan", "--answers", typo]).demand_error(2, &["typo.yaml:2", "driver_verison"]);
+    place.run(["plan", "--answers", unknown]).demand_error(2, &["450.99.99"]);
+    place.run(["plan", "--answers", binary]).demand_error(2, &["binary.yaml"]);
+    place.run(["plan", "--answers", "nowhere.yaml"]).demand_error(2, &["nowhere.yaml"]);
+    place.run(["apply", "--answers", typo]).demand_error(2, &["driver_verison"]);
+    place.run(["vars", "--kubespray", "/nowhere"]).demand_error(2, &["/nowhere"]);
+    place.run(["detect", "--root", "/nowhere"]).demand_error(2, &["/nowhere"]);
+    place.run(["--demo=nothing", "detect"]).demand_error(2, &["nothing", "seed"]);
+    place.run(["--replay", typo, "detect"]).demand_error(2, &["typo.yaml"]);
+    place.run(["drivers", "--gpu", "1234:zzzz"]).demand_error(2, &["1234:zzzz"]);
+    place.run(["diagnose", "/nowhere"]).demand_error(2, &["/nowhere"]);
+    place.run(["status"]).demand_error(2, &["session"]);
+    place.run([] as [&str; 0]).demand_error(2, &["terminal"]);
+    assert!(place.run(["detect", "--speed=-1"]).demand(2).stderr.contains("--speed"));
+    assert!(place.run(["--nonsense"]).demand(2).stderr.contains("--nonsense"));
+}
+
+#[test]
+fn nothing_is_changed_without_yes() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", "driver_owner: installer-pod\n");
+    place.run(["--demo", "apply", "--answers", answers.to_str().unwrap()]).demand_error(2, &["--yes"]);
+    assert!(!place.session().exists());
+}
+
+#[test]
+fn a_missing_kubectl_and_a_dead_api_server_are_told_apart() {
+    let place = Place::new();
+    let kubeconfig = "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: \"http://127.0.0.1:1\"}}]\n\
+        contexts: [{name: c, context: {cluster: c, user: u}}]\ncurrent-context: c\nusers: [{name: u, user: {}}]\n";
+    let kubeconfig = place.write("kubeconfig", kubeconfig);
+    let dead = place.run(["verify", "--json", "--kubeconfig", kubeconfig.to_str().unwrap(), "--node", "node1"]).demand(2);
+    assert_eq!(dead.json()["verdict"], "unknown");
+    let scenario = place.write("bare.yaml", "about:\n  title: {en: bare}\nfiles: {/etc/hostname: \"node1\\n\"}\n");
+    place.run(["--replay", scenario.to_str().unwrap(), "verify"]).demand_error(2, &["kubectl"]);
+}
+
+#[test]
+fn a_session_of_another_machine_is_left_alone() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", "driver_owner: installer-pod\ncuda_version: none\n");
+    let answers = answers.to_str().unwrap();
+    place.run(["--demo", "--speed", "0", "apply", "--answers", answers, "--yes", "--until", "1"]).demand(0);
+    let before = fs::read(place.session()).unwrap();
+    place.run(["--demo=already-loaded", "--speed", "0", "apply", "--answers", answers, "--yes"]).demand_error(2, &["another machine"]);
+    assert_eq!(fs::read(place.session()).unwrap(), before);
+}
+
+#[test]
+fn a_damaged_session_is_kept_and_named() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", "driver_owner: installer-pod\n");
+    for text in ["", "schema_version: 999\n", "\u{1}\u{2}"] {
+        place.write("state/session.yaml", text);
+        let args = ["--demo", "apply", "--yes", "--answers", answers.to_str().unwrap()];
+        place.run(args).demand_error(2, &["session.yaml"]);
+        assert_eq!(fs::read_to_string(place.session()).unwrap(), text);
+    }
+}
+
+#[test]
+fn diagnosis_reads_standard_input_and_knows_the_seeds_error() {
+    let place = Place::new();
+    let good = place.write("good.log", "Updating host's ld cache... DONE.\n");
+    place.run(["diagnose", good.to_str().unwrap()]).demand(0);
+    let bad = place.write("bad.log", "ERROR: An NVIDIA kernel module 'nvidia' appears to already be loaded in your\n       kernel.\n");
+    let hits = place.run(["diagnose", "--json", bad.to_str().unwrap()]).demand(1).json();
+    assert_eq!(hits["hits"][0]["signature"], "module-loaded");
+    assert_eq!(hits["hits"][0]["line_number"], 1);
+}
+
+#[test]
+fn a_recorded_machine_replays() {
+    let place = Place::new();
+    let file = place.path("machine.yaml");
+    let file = file.to_str().unwrap();
+    place.run(["--demo", "record", file]).demand(0);
+    assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    let facts = place.run(["--replay", file, "detect", "--json"]).demand(0).json();
+    assert_eq!(facts["gpus"][0]["device_id"], "1db6");
+    assert_eq!(facts["driver"]["loaded_version"], "418.87.00");
+    assert_eq!(facts["gpus"][0]["nvml"]["uuid"], "GPU-00000000-0000-0000-0000-000000000000");
+}
+
+#[test]
+fn the_other_commands_answer() {
+    let place = Place::new();
+    assert!(place.run(["scenarios"]).demand(0).stdout.contains("gpunode --demo=already-loaded"));
+    assert!(place.run(["--lang", "ko", "scenarios"]).demand(0).stdout.contains("호스트"));
+    assert!(place.run(["completions", "bash"]).demand(0).stdout.contains("_gpunode"));
+    assert!(place.run(["man"]).demand(0).stdout.starts_with(".ie"));
+    assert!(place.run(["--version"]).demand(0).stdout.starts_with("gpunode "));
+    for verb in ["detect", "drivers", "vars", "plan", "apply", "tail", "diagnose", "verify", "status", "undo", "report", "record"] {
+        assert!(place.run([verb, "--help"]).demand(0).stdout.contains("Usage:"), "{verb}");
+    }
+}

@@ -1,0 +1,204 @@
+//! The wizard in a real terminal, with keys, kills, signals and resizes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/terminal.rs"]
+mod terminal;
+
+use program::Place;
+use rustix::process::Signal;
+use terminal::Terminal;
+
+const ENTER: &str = "\r";
+
+fn demo(place: &Place, name: &str, speed: &str) -> Terminal {
+    let args = [&format!("--demo={name}"), "--speed", speed];
+    Terminal::start(&place.command(args), 80, 24, "xterm-256color")
+}
+
+/// From the first screen to the end of step 2's plan.
+fn to_the_plan(screen: &mut Terminal) {
+    screen.wait("Tesla V100-PCIE-32GB");
+    screen.wait("must go");
+    screen.keys(ENTER);
+    screen.wait("Who owns the driver?");
+    screen.wait("450.51.06");
+    screen.keys(ENTER);
+    screen.keys(ENTER);
+    screen.keys(ENTER);
+    screen.wait("What will be done");
+}
+
+/// Runs what the plan shows, and reboots.
+fn run_and_reboot(screen: &mut Terminal) {
+    screen.keys(ENTER);
+    screen.wait("Run this?");
+    screen.keys(ENTER);
+    screen.wait("Reboot now?");
+    screen.keys(ENTER);
+    screen.wait("The machine was booted again.");
+    screen.keys("\x1b");
+}
+
+fn variables(screen: &mut Terminal) {
+    screen.wait("Variables of the GPU role");
+    screen.wait("Works");
+    screen.wait("changes");
+    screen.keys(ENTER);
+    screen.wait("Run this?");
+    screen.keys(ENTER);
+    screen.wait("Done, and proven.");
+    screen.keys(ENTER);
+}
+
+#[test]
+fn the_whole_story_by_keys() {
+    let place = Place::new();
+    let mut screen = demo(&place, "seed", "0");
+    screen.wait("SIMULATED");
+    to_the_plan(&mut screen);
+    screen.wait("inside the runfile is not installed");
+    run_and_reboot(&mut screen);
+    variables(&mut screen);
+    screen.wait("Updating host's ld cache... DONE.");
+    screen.wait("7 of 8");
+    // Enter runs the test pod, because that alone is missing.
+    screen.keys(ENTER);
+    screen.wait("NVIDIA-SMI 450.51.06");
+    screen.wait("8 of 8");
+    screen.keys(ENTER);
+    screen.wait("This machine is a working GPU node.");
+    screen.keys(ENTER);
+    assert_eq!(screen.end(), 0);
+    screen.demand_clean();
+    let report = place.run(["--demo", "report", "--format", "json"]).demand(0).json();
+    assert_eq!(report["verdict"]["verdict"], "ok");
+}
+
+#[test]
+fn error_one_leads_back_to_step_two_and_the_second_try_works() {
+    let place = Place::new();
+    let mut screen = demo(&place, "already-loaded", "0");
+    to_the_plan(&mut screen);
+    // The driver is left out, so nothing asks for a reboot.
+    screen.keys(ENTER);
+    screen.wait("Run this?");
+    screen.keys(ENTER);
+    screen.wait("Done, and proven.");
+    screen.keys(ENTER);
+    variables(&mut screen);
+    screen.wait("already loaded on the host");
+    screen.keys(ENTER);
+    screen.wait("What will be done");
+    run_and_reboot(&mut screen);
+    screen.wait("Updating host's ld cache... DONE.");
+    screen.wait("7 of 8");
+}
+
+#[test]
+fn a_killed_wizard_goes_on_where_it_was() {
+    let place = Place::new();
+    let mut screen = demo(&place, "seed", "8");
+    to_the_plan(&mut screen);
+    screen.keys(ENTER);
+    screen.wait("Run this?");
+    screen.keys(ENTER);
+    screen.wait("Installing: CUDA Toolkit");
+    screen.signal(Signal::KILL);
+    screen.end();
+    let mut screen = demo(&place, "seed", "8");
+    screen.wait("Since you were here");
+    screen.keys("\x1b");
+    screen.wait("What will be done");
+    run_and_reboot(&mut screen);
+    screen.wait("Variables of the GPU role");
+    screen.signal(Signal::KILL);
+    screen.end();
+    let mut screen = demo(&place, "seed", "0");
+    variables(&mut screen);
+    screen.wait("Updating host's ld cache... DONE.");
+}
+
+#[test]
+fn every_way_out_leaves_a_clean_terminal() {
+    for (name, code) in [("ctrl-c", 130), ("q", 130), ("term", 143), ("hup", 129)] {
+        let place = Place::new();
+        let mut screen = demo(&place, "seed", "0");
+        screen.wait("must go");
+        match name {
+            "ctrl-c" => {
+                screen.keys("\x03");
+                screen.wait("Quit?");
+                screen.keys("\x03");
+            }
+            "q" => {
+                screen.keys("q");
+                screen.wait("Quit?");
+                screen.keys(ENTER);
+            }
+            "term" => screen.signal(Signal::TERM),
+            _ => screen.signal(Signal::HUP),
+        }
+        let ended = screen.end();
+        assert!(ended == code || ended == 130, "{name}: {ended}");
+        screen.demand_clean();
+    }
+}
+
+#[test]
+fn a_terminal_that_is_too_small_says_so_and_keeps_the_state() {
+    let place = Place::new();
+    let mut screen = demo(&place, "seed", "0");
+    screen.wait("must go");
+    screen.keys(ENTER);
+    screen.wait("Who owns the driver?");
+    screen.resize(60, 20);
+    screen.wait("80x24");
+    screen.resize(160, 50);
+    screen.wait("Who owns the driver?");
+    screen.resize(80, 24);
+    screen.wait("Who owns the driver?");
+}
+
+#[test]
+fn korean_and_the_linux_console_are_both_served() {
+    let place = Place::new();
+    let mut screen = Terminal::start(&place.command(["--demo", "--speed", "0", "--lang", "ko"]), 80, 24, "xterm-256color");
+    screen.wait("드라이버");
+    drop(screen);
+    let place = Place::new();
+    let mut screen = Terminal::start(place.command(["--demo", "--speed", "0"]).env("LANG", "ko_KR.UTF-8"), 80, 24, "linux");
+    screen.wait("must go");
+    assert!(screen.screen().is_ascii(), "{}", screen.screen());
+}
+
+#[test]
+fn plain_prompts_ask_the_same_questions() {
+    let place = Place::new();
+    let mut screen = Terminal::start(&place.command(["--demo", "--plain", "--speed", "0"]), 100, 40, "vt100");
+    screen.wait("Go on to the driver?");
+    screen.keys(ENTER);
+    screen.wait("Who puts the driver on this node?");
+    screen.keys(ENTER);
+    screen.wait("Which CUDA toolkit");
+    screen.wait("11.0.3");
+    screen.keys(ENTER);
+    screen.wait("Which driver?");
+    screen.wait("450.51.06");
+    screen.keys(ENTER);
+    screen.wait("Do this now?");
+    screen.keys("y\r");
+    screen.wait("Reboot now?");
+    screen.keys("y\r");
+    screen.wait("== 3 Variables ==");
+    screen.wait("Do this now?");
+    screen.keys("y\r");
+    screen.wait("== 4 Verify ==");
+    screen.wait("Do this now?");
+    screen.keys("y\r");
+    assert_eq!(screen.end(), 0);
+    let report = place.run(["--demo", "report", "--format", "json"]).demand(0).json();
+    let done: Vec<_> = report["actions"].as_array().unwrap().iter().map(|action| action["id"].as_str().unwrap()).collect();
+    assert!(done.contains(&"test-pod") && done.contains(&"reboot"), "{done:?}");
+}

@@ -1,0 +1,219 @@
+//! A small Kubernetes API server on 127.0.0.1: enough of it for `kubectl get`, `logs`, `apply` and `delete`, over plain HTTP. It serves
+//! the recordings of tests/fixtures/cluster, and a test directs it: it writes log lines, breaks connections, restarts containers,
+//! replaces pods, refuses or hangs.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+#[path = "apiserver/http.rs"]
+mod http;
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    thread,
+    time::Duration,
+};
+
+use gpunode::{cluster::Kubectl, host::Host};
+use serde_json::{Value, json};
+
+/// The label of the installer's pods.
+const INSTALLER: &str = "nvidia-driver-installer";
+
+/// The server; it stops listening to the test's commands when dropped, its threads end with the process.
+pub struct ApiServer {
+    shared: Arc<Shared>,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+pub struct Shared {
+    pub state: Mutex<State>,
+    pub changed: Condvar,
+}
+
+/// How the server answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    Well,
+    /// Every request gets this status.
+    Status(u16),
+    /// Connections are accepted and never answered.
+    Hang,
+}
+
+pub struct State {
+    pub mood: Mood,
+    pub node: Value,
+    pub daemonsets: Vec<Value>,
+    pub pods: Vec<Value>,
+    pub events: Vec<Value>,
+    pub http: Value,
+    /// The log of each pod and attempt.
+    pub logs: Vec<Log>,
+    /// Counts how often open streams were broken.
+    pub breaks: u32,
+    /// What still arrives of the line in which they break.
+    pub half: String,
+    /// How many streams are open.
+    pub streams: u32,
+    /// Log requests, as they came.
+    pub asked: Vec<String>,
+    /// What a created pod prints, and with which status it ends.
+    pub test_pod: (String, i32),
+    /// Pods that were created and deleted.
+    pub created: Vec<Value>,
+    pub deleted: Vec<String>,
+}
+
+/// The log of one container.
+pub struct Log {
+    pub pod: String,
+    pub attempt: u64,
+    /// Lines with their times.
+    pub lines: Vec<(jiff::Timestamp, String)>,
+    pub ended: bool,
+}
+
+fn fixture(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cluster").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+impl ApiServer {
+    /// Starts a server that shows one recorded moment.
+    pub fn start(moment: &str) -> Self {
+        let moment = fixture(&format!("{moment}.json"));
+        let list = |key: &str| moment[key].as_array().unwrap().clone();
+        let state = State {
+            mood: Mood::Well,
+            node: moment["node"].clone(),
+            daemonsets: list("daemonsets"),
+            pods: list("pods"),
+            events: list("events"),
+            http: fixture("http.json"),
+            logs: Vec::new(),
+            breaks: 0,
+            half: String::new(),
+            streams: 0,
+            asked: Vec::new(),
+            test_pod: (String::new(), 0),
+            created: Vec::new(),
+            deleted: Vec::new(),
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                for connection in listener.incoming().flatten() {
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || http::serve(&shared, connection));
+                }
+            }
+        });
+        Self { shared, port, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Writes a kubeconfig for this server.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.kubeconfig_for(self.port)
+    }
+
+    /// Writes a kubeconfig for another port, where perhaps nothing listens.
+    pub fn kubeconfig_for(&self, port: u16) -> PathBuf {
+        let path = self.folder.path().join("kubeconfig");
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: t\nclusters: [{{name: t, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\n\
+             contexts: [{{name: t, context: {{cluster: t, user: t}}}}]\nusers: [{{name: t, user: {{}}}}]\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Returns this machine and its kubectl, pointed at this server.
+    pub fn kubectl(&self) -> (Host, Kubectl) {
+        let host = Host::local(Path::new("/"));
+        let kubectl = Kubectl::find(&host, Some(&self.kubeconfig()))
+            .unwrap_or_else(|state| panic!("these tests need kubectl (apt-get install kubernetes-client): {state}"));
+        (host, kubectl)
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap()
+    }
+
+    /// Changes the state and wakes all streams.
+    pub fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until the state is so, at most 10 seconds.
+    pub fn until(&self, what: &str, mut holds: impl FnMut(&State) -> bool) {
+        let (state, waited) = self.shared.changed.wait_timeout_while(self.state(), Duration::from_secs(10), |state| !holds(state)).unwrap();
+        drop(state);
+        assert!(!waited.timed_out(), "waited in vain until {what}");
+    }
+
+    /// Writes a line into a log.
+    pub fn write(&self, pod: &str, attempt: u64, at: &str, text: &str) {
+        self.change(|state| state.log(pod, attempt).lines.push((at.parse().unwrap(), text.to_owned())));
+    }
+
+    /// Breaks all open streams in the middle of a line, of which `half` still arrives; nothing of it when it is empty.
+    pub fn break_streams(&self, half: &str) {
+        self.change(|state| {
+            half.clone_into(&mut state.half);
+            state.breaks += 1;
+        });
+    }
+}
+
+impl State {
+    /// Returns a log, made when it is not there yet.
+    pub fn log(&mut self, pod: &str, attempt: u64) -> &mut Log {
+        let index = self.logs.iter().position(|log| log.pod == pod && log.attempt == attempt).unwrap_or_else(|| {
+            self.logs.push(Log { pod: pod.to_owned(), attempt, lines: Vec::new(), ended: false });
+            self.logs.len() - 1
+        });
+        &mut self.logs[index]
+    }
+
+    /// Returns the installer's pod.
+    pub fn installer(&mut self) -> &mut Value {
+        self.pods.iter_mut().find(|pod| pod["metadata"]["labels"]["name"] == INSTALLER).unwrap()
+    }
+
+    /// Returns the name of the installer's pod.
+    pub fn installer_name(&mut self) -> String {
+        self.installer()["metadata"]["name"].as_str().unwrap().to_owned()
+    }
+
+    /// Sets the state of the installer's init container and its restarts.
+    pub fn container(&mut self, restarts: u64, state: Value, last: Value) {
+        let status = &mut self.installer()["status"]["initContainerStatuses"][0];
+        status["restartCount"] = json!(restarts);
+        status["state"] = state;
+        status["lastState"] = last;
+    }
+
+    /// Puts another installer pod in the place of the present one.
+    pub fn replace_installer(&mut self, name: &str) {
+        let pod = self.installer();
+        pod["metadata"]["name"] = json!(name);
+        pod["metadata"]["uid"] = json!(format!("uid-of-{name}"));
+        pod["metadata"]["creationTimestamp"] = json!("2026-11-23T21:30:00Z");
+    }
+}
+
+/// A running container.
+pub fn running() -> Value {
+    json!({"running": {"startedAt": "2026-11-23T20:58:43Z"}})
+}
+
+/// An ended container.
+pub fn terminated(exit_code: i32) -> Value {
+    json!({"terminated": {"exitCode": exit_code, "reason": if exit_code == 0 { "Completed" } else { "Error" }}})
+}

@@ -1,0 +1,245 @@
+//! The wire: requests in, JSON or chunked log streams out.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{Shutdown, TcpStream},
+    sync::MutexGuard,
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{Mood, Shared, State, terminated};
+
+struct Request {
+    method: String,
+    path: String,
+    query: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Answers the requests of one connection until it is closed.
+pub fn serve(shared: &Shared, connection: TcpStream) {
+    let mut reader = BufReader::new(connection.try_clone().unwrap());
+    let mut connection = connection;
+    while let Some(request) = read(&mut reader) {
+        let state = shared.state.lock().unwrap();
+        match state.mood {
+            Mood::Well => {}
+            Mood::Status(code) => {
+                drop(state);
+                let reason = if code == 403 { "Forbidden" } else { "InternalError" };
+                let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code,
+                    "message": reason});
+                if answer(&mut connection, code, &body).is_err() {
+                    return;
+                }
+                continue;
+            }
+            Mood::Hang => {
+                drop(state);
+                thread::sleep(Duration::from_mins(1));
+                return;
+            }
+        }
+        let done = if request.path.ends_with("/log") {
+            log(shared, state, &request, &mut connection)
+        } else {
+            object(state, &request, &mut connection)
+        };
+        if done.is_err() {
+            let _ = connection.shutdown(Shutdown::Both);
+            return;
+        }
+    }
+}
+
+fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|len| *len > 0)?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        if header.trim().is_empty() {
+            break;
+        }
+        if let Some((name, value)) = header.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
+            assert_eq!(name.to_ascii_lowercase(), "content-length");
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let query = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), decode(value))).collect();
+    Some(Request { method, path: path.to_owned(), query, body })
+}
+
+/// Decodes `%3D`.
+fn decode(text: &str) -> String {
+    let mut out = Vec::new();
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let code: Vec<u8> = if byte == b'%' { bytes.by_ref().take(2).collect() } else { Vec::new() };
+        out.push(std::str::from_utf8(&code).ok().and_then(|code| u8::from_str_radix(code, 16).ok()).unwrap_or(byte));
+    }
+    String::from_utf8(out).unwrap()
+}
+
+fn answer(connection: &mut TcpStream, code: u16, body: &Value) -> io::Result<()> {
+    let body = body.to_string();
+    write!(connection, "HTTP/1.1 {code} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn not_found(kind: &str, name: &str) -> (u16, Value) {
+    let message = format!("{kind} \"{name}\" not found");
+    (
+        404,
+        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404, "message": message,
+        "details": {"name": name, "kind": kind}}),
+    )
+}
+
+fn list(kind: &str, version: &str, items: &[Value]) -> (u16, Value) {
+    (200, json!({"kind": kind, "apiVersion": version, "metadata": {}, "items": items}))
+}
+
+/// Answers everything but logs.
+fn object(mut state: MutexGuard<'_, State>, request: &Request, connection: &mut TcpStream) -> io::Result<()> {
+    let parts: Vec<_> = request.path.trim_matches('/').split('/').collect();
+    let (code, body) = match (request.method.as_str(), &parts[..]) {
+        ("GET", ["version"]) => (200, state.http["version"].clone()),
+        ("GET", ["api"]) => (200, state.http["api"].clone()),
+        ("GET", ["apis"]) => (200, state.http["apis-apps-only"].clone()),
+        ("GET", ["api", "v1"]) => (200, state.http["api-v1"].clone()),
+        ("GET", ["apis", "apps", "v1"]) => (200, state.http["apis-apps-v1"].clone()),
+        ("GET", ["api", "v1", "nodes", name]) if state.node["metadata"]["name"] == *name => (200, state.node.clone()),
+        ("GET", ["api", "v1", "nodes", name]) => not_found("nodes", name),
+        ("GET", ["apis", "apps", "v1", "namespaces", _, "daemonsets"]) => list("DaemonSetList", "apps/v1", &state.daemonsets),
+        ("GET", ["api", "v1", "namespaces", _, "pods"]) => {
+            let (key, value) = request.value("labelSelector").and_then(|selector| selector.split_once('=')).unwrap();
+            let chosen: Vec<_> = state.pods.iter().filter(|pod| pod["metadata"]["labels"][key] == value).cloned().collect();
+            list("PodList", "v1", &chosen)
+        }
+        ("GET", ["api", "v1", "namespaces", _, "events"]) => {
+            let name = request.value("fieldSelector").and_then(|selector| selector.strip_prefix("involvedObject.name=")).unwrap();
+            let chosen: Vec<_> = state.events.iter().filter(|event| event["involvedObject"]["name"] == name).cloned().collect();
+            list("EventList", "v1", &chosen)
+        }
+        ("GET", ["api", "v1", "namespaces", _, "pods", name]) => match find(&state, name) {
+            Some(pod) => (200, pod),
+            None => not_found("pods", name),
+        },
+        ("POST", ["api", "v1", "namespaces", _, "pods"]) => (201, create(&mut state, &request.body)),
+        ("DELETE", ["api", "v1", "namespaces", _, "pods", name]) => {
+            state.deleted.push((*name).to_owned());
+            (200, find(&state, name).unwrap_or_else(|| json!({"kind": "Status", "apiVersion": "v1", "status": "Success"})))
+        }
+        _ => not_found("paths", &request.path),
+    };
+    drop(state);
+    answer(connection, code, &body)
+}
+
+fn find(state: &State, name: &str) -> Option<Value> {
+    state.pods.iter().chain(&state.created).find(|pod| pod["metadata"]["name"] == name).cloned()
+}
+
+/// Creates a test pod, which has ended at once; an image that the test calls `gone` cannot be pulled.
+fn create(state: &mut State, body: &[u8]) -> Value {
+    let mut pod: Value = serde_json::from_slice(body).unwrap();
+    let name = pod["spec"]["containers"][0]["name"].clone();
+    let gone = pod["spec"]["containers"][0]["image"].as_str().unwrap().contains("gone");
+    let (phase, container) = if gone {
+        ("Pending", json!({"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}}))
+    } else {
+        ("Succeeded", terminated(state.test_pod.1))
+    };
+    pod["metadata"]["uid"] = json!("u");
+    pod["status"] = json!({"phase": phase, "containerStatuses": [{"name": name, "state": container}]});
+    state.created.push(pod.clone());
+    pod
+}
+
+/// Answers a request for a log, streaming it while the container runs.
+fn log(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, connection: &mut TcpStream) -> io::Result<()> {
+    state.asked.push(request.query.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&"));
+    shared.changed.notify_all();
+    let name = request.path.trim_end_matches("/log").rsplit('/').next().unwrap().to_owned();
+    let Some(pod) = find(&state, &name) else {
+        let (code, body) = not_found("pods", &name);
+        drop(state);
+        return answer(connection, code, &body);
+    };
+    if state.created.iter().any(|created| created["metadata"]["name"] == name.as_str()) {
+        let text = state.test_pod.0.clone();
+        drop(state);
+        return write!(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    }
+    let restarts = pod["status"]["initContainerStatuses"][0]["restartCount"].as_u64().unwrap_or(0);
+    let attempt = if request.value("previous") == Some("true") { restarts.saturating_sub(1) } else { restarts };
+    let since: Option<jiff::Timestamp> = request.value("sinceTime").map(|since| since.parse().unwrap());
+    write!(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+    state.streams += 1;
+    let stream = Stream { name: &name, attempt, since, timestamps: request.value("timestamps") == Some("true") };
+    let follow = request.value("follow") == Some("true");
+    let (mut state, result) = stream.send(shared, state, follow, connection);
+    state.streams -= 1;
+    drop(state);
+    shared.changed.notify_all();
+    result
+}
+
+struct Stream<'a> {
+    name: &'a str,
+    attempt: u64,
+    since: Option<jiff::Timestamp>,
+    timestamps: bool,
+}
+
+impl Stream<'_> {
+    fn send<'a>(
+        &self,
+        shared: &'a Shared,
+        mut state: MutexGuard<'a, State>,
+        follow: bool,
+        connection: &mut TcpStream,
+    ) -> (MutexGuard<'a, State>, io::Result<()>) {
+        let breaks = state.breaks;
+        let mut sent = 0;
+        loop {
+            if state.breaks != breaks {
+                let half = if state.half.is_empty() { Ok(()) } else { chunk(connection, &state.half) };
+                return (state, half.and(Err(io::ErrorKind::ConnectionReset.into())));
+            }
+            let log = state.log(self.name, self.attempt);
+            let news: Vec<_> = log.lines[sent..].iter().filter(|(at, _)| self.since.is_none_or(|since| *at >= since)).cloned().collect();
+            sent = log.lines.len();
+            let ended = log.ended || !follow;
+            for (at, text) in news {
+                let time = if self.timestamps { format!("{at:.9} ") } else { String::new() };
+                if let Err(error) = chunk(connection, &format!("{time}{text}\n")) {
+                    return (state, Err(error));
+                }
+            }
+            if ended {
+                return (state, connection.write_all(b"0\r\n\r\n"));
+            }
+            state = shared.changed.wait_timeout(state, Duration::from_millis(200)).unwrap().0;
+        }
+    }
+}
+
+fn chunk(connection: &mut TcpStream, text: &str) -> io::Result<()> {
+    write!(connection, "{:x}\r\n{text}\r\n", text.len())
+}
