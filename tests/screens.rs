@@ -172,8 +172,11 @@ fn shot(name: &str, desk: &Desk) {
 const SMALL: (u16, u16) = (80, 24);
 const WIDE: (u16, u16) = (160, 50);
 
+/// Keys and answers that lead to a screen.
+type Way = fn(&mut Desk) -> &mut Desk;
+
 fn every_pane(name: &str, make: impl Fn() -> Desk) {
-    let panes: [(&str, fn(&mut Desk) -> &mut Desk); 15] = [
+    let panes: [(&str, Way); 15] = [
         ("1-loading", |desk| desk),
         ("1-detect", Desk::probed),
         ("2a-choice", Desk::choice),
@@ -270,8 +273,8 @@ fn the_whole_way_ends_with_success() {
 fn the_toolkit_that_pairs_with_the_recommended_driver_is_the_default() {
     let mut desk = Desk::english(SMALL);
     desk.choice();
-    assert_eq!(desk.app.answers.driver_version.as_ref().map(|version| version.as_str()), Some("450.51.06"));
-    assert_eq!(desk.app.answers.cuda().map(|version| version.as_str()), Some("11.0.3"));
+    assert_eq!(desk.app.answers.driver_version.as_ref().map(gpunode::version::Version::as_str), Some("450.51.06"));
+    assert_eq!(desk.app.answers.cuda().map(gpunode::version::Version::as_str), Some("11.0.3"));
 }
 
 #[test]

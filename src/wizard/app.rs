@@ -286,7 +286,8 @@ impl App {
                 Dialog::AskCancel => Context::AskCancel,
                 Dialog::AskReboot => Context::AskReboot,
                 Dialog::AskQuit => Context::AskQuit,
-                Dialog::Diagnosis => Context::Diagnosis,
+                Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
+                Dialog::Diagnosis => Context::Reading,
             };
         }
         if self.too_small() {
