@@ -53,7 +53,12 @@ fn decide(site: &Site, view: &View<'_>) -> (Verdict, &'static str) {
     }
     let image = view.role_value("nvidia_driver_install_container").unwrap_or(Value::Null);
     let supported = view.role_value("nvidia_driver_install_supported").is_some_and(|value| is_truthy(&value));
-    let works = if view.is_os_supported() { "works" } else { "works-with-own-image" };
+    let is_on = view.role_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value));
+    let works = match (is_on, view.is_os_supported()) {
+        (false, _) => "works-once-on",
+        (true, true) => "works",
+        (true, false) => "works-with-own-image",
+    };
     match (&image, supported) {
         (image, _) if !is_truthy(image) => (Verdict::NoOp, "os-not-listed"),
         (image, true) if is_boolean(image) => (Verdict::Broken, "image-true"),

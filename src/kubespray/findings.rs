@@ -83,11 +83,12 @@ fn names(site: &Site) -> Vec<Finding> {
     if site.first_control_plane.is_none() {
         found.push(Finding::new("no-control-plane", Severity::Warning, &evidence, &[("group", &groups.control_plane)]));
     }
-    if site.release.as_ref().is_some_and(super::release::Release::has_implicit_cluster_group)
-        && !site.declared_groups.contains("k8s_cluster")
-        && !site.declared_groups.contains("k8s-cluster")
-    {
-        found.push(Finding::new("implicit-cluster-group", Severity::Info, evidence, &[]));
+    if !site.declared_groups.contains("k8s_cluster") && !site.declared_groups.contains("k8s-cluster") {
+        found.push(if site.traits.implicit_cluster {
+            Finding::new("implicit-cluster-group", Severity::Info, evidence, &[])
+        } else {
+            Finding::new("no-cluster-group", Severity::Error, evidence, &[("group", &groups.cluster)])
+        });
     }
     found
 }

@@ -140,13 +140,7 @@ impl Site {
         };
         let subject = inventory_host.clone().or_else(|| request.node.clone()).unwrap_or_else(|| request.hostname.clone());
         if inventory_host.is_none() {
-            inventory.add_future_host(&subject, &traits.groups.node);
-            if let Some(release) = &release {
-                inventory.add_groups_of_run_time(release);
-            }
-            if inventory_path.is_none() || inventory.has_group(&traits.groups.cluster) {
-                inventory.add_future_host(&subject, &traits.groups.cluster);
-            }
+            add_future_node(&mut inventory, &subject, traits, release.as_ref());
         }
         let ansible_core = super::machine::ansible_core(files, checkout.as_ref().map(|checkout| checkout.path.as_path()));
         Ok(Self {
@@ -168,6 +162,17 @@ impl Site {
     /// Returns the folder that holds `group_vars` beside the inventory.
     pub fn vars_base(&self) -> Option<&Path> {
         self.folders.first().map(VarsFolder::base)
+    }
+}
+
+/// Puts a host that the inventory does not have where a new GPU node would go.
+fn add_future_node(inventory: &mut Inventory, host: &str, traits: &Traits, release: Option<&Release>) {
+    inventory.add_future_host(host, &traits.groups.node);
+    if let Some(release) = release {
+        inventory.add_groups_of_run_time(release);
+    }
+    if inventory.has_group(&traits.groups.cluster) {
+        inventory.add_future_host(host, &traits.groups.cluster);
     }
 }
 

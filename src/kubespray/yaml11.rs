@@ -161,6 +161,8 @@ impl<'t> Reader<'t> {
         }
         let (anchor, kind) = match event {
             Event::Alias(id) => return self.alias(id, span),
+            // YAML 1.1 gives it a meaning of its own, and PyYAML stops at it.
+            Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "=" => return Err(error(span, "a lone `=` needs quotes")),
             Event::Scalar(text, style, anchor, tag) => (anchor, NodeKind::Scalar(scalar_value(&text, style, tag.as_deref()))),
             Event::SequenceStart(anchor, _) => return self.list(anchor, span, depth),
             Event::MappingStart(anchor, _) => return self.map(anchor, span, depth),
@@ -323,6 +325,7 @@ mod tests {
         assert_eq!(parse("a: 1\n---\nb: 2\n").unwrap_err().line, 2);
         assert!(parse_vars("- a\n").is_err());
         assert!(parse("a: [1\n").is_err());
+        assert!(parse("a: =\n").is_err() && parse("a: '='\n").is_ok());
         assert!(parse(&"[".repeat(500)).is_err());
     }
 
@@ -331,7 +334,7 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..9 {
             let refs = vec![format!("*a{}", level - 1); 10].join(", ");
-            text += &format!("a{level}: &a{level} [{refs}]\n");
+            text = format!("{text}a{level}: &a{level} [{refs}]\n");
         }
         assert!(parse(&text).is_err());
     }

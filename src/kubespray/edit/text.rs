@@ -14,7 +14,7 @@ pub fn replacement(text: &str, entry: &Entry, value: &Value) -> Option<String> {
     if let (NodeKind::List(nodes), Value::Array(items), false) = (&old.kind, value, is_flow)
         && !items.is_empty()
     {
-        return block_list(text, old, end, nodes, items);
+        return block_list(text, end, nodes, items);
     }
     let is_collection = !matches!(old.kind, NodeKind::Scalar(_));
     if is_collection && region.contains('#') {
@@ -33,11 +33,11 @@ pub fn replacement(text: &str, entry: &Entry, value: &Value) -> Option<String> {
 }
 
 /// Changes a list with one item a line. New items behind the old ones leave the old lines as they are, with their comments.
-fn block_list(text: &str, old: &Node, end: usize, nodes: &[Node], items: &[Value]) -> Option<String> {
-    // A list may stand as far left as its key; where it begins is told by its first item.
-    let first = nodes.first()?;
-    let line_start = text[..first.start].rfind('\n').map_or(0, |at| at + 1);
-    let indent = text[line_start..first.start].trim_end().strip_suffix('-')?;
+fn block_list(text: &str, end: usize, nodes: &[Node], items: &[Value]) -> Option<String> {
+    // The parser starts a list that is not indented behind its first dash, so the line of the first item is looked at.
+    let line_start = text[..nodes.first()?.start].rfind('\n').map_or(0, |at| at + 1);
+    let indent_end = line_start + text[line_start..].find('-')?;
+    let indent = &text[line_start..indent_end];
     if !indent.trim().is_empty() {
         return None;
     }
@@ -46,10 +46,10 @@ fn block_list(text: &str, old: &Node, end: usize, nodes: &[Node], items: &[Value
     if let Some(added) = items.strip_prefix(known.as_slice()) {
         let line_end = text[end..].find('\n').map_or(text.len(), |at| end + at);
         let line_end = text[..line_end].trim_end_matches('\r').len();
-        let lines: String = write::items(added, indent).iter().map(|line| format!("{newline}{line}")).collect();
-        return Some(format!("{}{lines}{}", &text[..line_end], &text[line_end..]));
+        let lines = write::items(added, indent).join(newline);
+        return Some(format!("{}{newline}{lines}{}", &text[..line_end], &text[line_end..]));
     }
-    if text[old.start.min(first.start)..end].contains('#') {
+    if text[line_start..end].contains('#') {
         return None;
     }
     let lines = write::items(items, indent).join(newline);
