@@ -182,7 +182,7 @@ fn install_toolkit(version: &Version, prefix: &Path, runfile: PathBuf, checksum:
     let commands = vec![kind.command()];
     let args = [("version", version.to_string()), ("prefix", prefix.display().to_string())];
     let action = Action::new(Step::Driver, "install-toolkit", Kind::InstallToolkit(kind), &args);
-    Action { commands, blocked, ..action }
+    Action { blocked, commands, ..action }
 }
 
 fn set_paths(prefix: PathBuf) -> Action {
@@ -190,7 +190,7 @@ fn set_paths(prefix: PathBuf) -> Action {
     let kind = SetPaths { prefix };
     let diff = Some(kind.diff());
     let action = Action::new(Step::Driver, "set-paths", Kind::SetPaths(kind), &args);
-    Action { diff, commands: vec![SetPaths::command()], ..action }
+    Action { commands: vec![SetPaths::command()], diff, ..action }
 }
 
 fn reboot(facts: &Facts, answers: &Answers) -> Action {

@@ -29,7 +29,10 @@ impl Act for EditFile {
     }
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
-        let found = work.host.files.read(&self.path).map_err(|error| file_failure("read", &self.path, &error))?;
+        let found = match work.host.files.read(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            other => other.map_err(|error| file_failure("read", &self.path, &error))?,
+        };
         if sha256(&found) != self.before_sha256 {
             let path = self.path.display();
             return Err(Failure::new(format!(

@@ -281,13 +281,12 @@ impl App {
     pub fn context(&self) -> Context {
         if let Some(dialog) = &self.dialog {
             return match dialog {
-                Dialog::Help | Dialog::Diff | Dialog::Changes(_) => Context::Reading,
                 Dialog::Confirm => Context::Confirm,
                 Dialog::AskCancel => Context::AskCancel,
                 Dialog::AskReboot => Context::AskReboot,
                 Dialog::AskQuit => Context::AskQuit,
                 Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
-                Dialog::Diagnosis => Context::Reading,
+                Dialog::Help | Dialog::Diff | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };
         }
         if self.too_small() {
