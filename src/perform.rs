@@ -133,7 +133,7 @@ impl Perform {
         let table = steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.to_string())?;
         let answers = steps::complete(answers, &table);
         let actions =
-            steps::plan_step(&self.workspace.host, &facts, &answers, step, &steps::downloads(&self.workspace.host, self.store.path()));
+            steps::plan_step(&self.workspace.host, &facts, &answers, step, &steps::folder(&self.workspace.host, self.store.path()));
         actions.map(|actions| Plan { actions }).map_err(|error| format!("{error} — {}", error.hint()))
     }
 

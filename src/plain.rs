@@ -163,8 +163,8 @@ impl Plain<'_> {
     fn run_step(&mut self, step: Step) -> Result<(), Stop> {
         let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
         if self.session.plan.of(step).next().is_none() {
-            let downloads = steps::downloads(&self.workspace.host, self.store.path());
-            let actions = steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, &downloads)?;
+            let folder = steps::folder(&self.workspace.host, self.store.path());
+            let actions = steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, &folder)?;
             self.session.replan(step, actions);
         }
         self.session.plan.of(step).for_each(|action| self.show(action));

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use driver_step::driver_step;
 pub use kind::Kind;
-pub use variables_step::variables_step;
+pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::verify_step;
 
 use crate::{host::Command, i18n::Lang};

@@ -80,13 +80,21 @@ fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
 }
 
 /// Plans one step. Nothing is changed.
-pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, downloads: &Path) -> Result<Vec<Action>, Expected> {
+pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, folder: &Path) -> Result<Vec<Action>, Expected> {
     match step {
         Step::Detect => Ok(Vec::new()),
-        Step::Driver => Ok(plan::driver_step(facts, answers, downloads)),
+        Step::Driver => Ok(plan::driver_step(facts, answers, &folder.join("downloads"))),
         Step::Variables => {
             let preview = preview(host, facts, answers)?;
-            let edits = edit::propose(&*host.files, &preview, &values::proposed(&preview, answers))?;
+            let changes = values::proposed(&preview, answers);
+            if preview.inventory.is_none() {
+                return Ok(plan::carried_variables(
+                    &folder.join("gpu-vars.yml"),
+                    &edit::vars_file(&changes),
+                    playbook::commands(&preview, answers),
+                ));
+            }
+            let edits = edit::propose(&*host.files, &preview, &changes)?;
             let has_ansible = host.commands.locate("ansible-playbook").is_some();
             Ok(plan::variables_step(&edits, playbook::commands(&preview, answers), answers, has_ansible))
         }
@@ -130,8 +138,8 @@ pub fn first_answers() -> Answers {
     Answers::new(DriverOwner::InstallerPod)
 }
 
-/// Returns where a downloaded runfile goes: beside the session, or where root's session usually is on a simulated machine.
-pub fn downloads(host: &Host, session: &Path) -> PathBuf {
-    let folder = if host.simulation.is_some() { Path::new("/var/lib/gpunode") } else { session.parent().unwrap_or(Path::new("/")) };
-    folder.join("downloads")
+/// Returns the folder on the machine for downloads and the variables file: the session's, or where root's session usually is on a
+/// simulated machine.
+pub fn folder(host: &Host, session: &Path) -> PathBuf {
+    if host.simulation.is_some() { PathBuf::from("/var/lib/gpunode") } else { session.parent().unwrap_or(Path::new("/")).to_owned() }
 }

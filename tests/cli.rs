@@ -182,3 +182,16 @@ fn the_other_commands_answer() {
         assert!(place.run([verb, "--help"]).demand(0).stdout.contains("Usage:"), "{verb}");
     }
 }
+
+#[test]
+fn without_an_inventory_the_values_go_into_a_file_to_carry() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\ngpus: [\"10de:1db6\"]\nnode: node1\n");
+    let args = ["apply", "--steps", "3", "--yes", "--answers", answers.to_str().unwrap()];
+    place.run(args).demand(0);
+    let file = place.path("state/gpu-vars.yml");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("nvidia_driver_version: \"450.51.06\""), "{text}");
+    place.run(["undo", "--yes"]).demand(0);
+    assert!(!file.exists());
+}

@@ -89,7 +89,7 @@ impl Perform {
             &self.facts(),
             answers,
             Step::Verify,
-            &steps::downloads(&self.workspace.host, self.store.path()),
+            &steps::folder(&self.workspace.host, self.store.path()),
         );
         let mut session = self.session();
         match planned {

@@ -1,5 +1,7 @@
 //! The plan of step 3: the edits of the inventory, then the playbooks.
 
+use std::path::Path;
+
 use super::{Action, Kind, Step, act::sha256, edit_file::EditFile, run_playbook::RunPlaybook};
 use crate::{answers::Answers, host::Command, kubespray::edit::FileEdit};
 
@@ -20,10 +22,9 @@ pub fn variables_step(edits: &[FileEdit], playbooks: Vec<Command>, answers: &Ans
         let mut action = Action::new(Step::Variables, &id, kind, &[("playbook", playbook)]);
         action.commands = vec![command];
         action.needs_root = false;
-        action.skipped = !answers.run_playbooks;
-        if !has_ansible {
-            action.blocked = Some("no-ansible".to_owned());
-        }
+        // Without Ansible here the commands are shown for the Ansible host; the edits need not wait for it.
+        action.skipped = !answers.run_playbooks || !has_ansible;
+        action.blocked = (!has_ansible).then(|| "no-ansible".to_owned());
         action
     });
     let mut actions: Vec<_> = edits.chain(playbooks).collect();
@@ -31,6 +32,24 @@ pub fn variables_step(edits: &[FileEdit], playbooks: Vec<Command>, answers: &Ans
         action.skipped |= answers.leave_out.contains(&action.id);
     }
     actions
+}
+
+/// Plans step 3 for a machine without the inventory: the values go into a file to carry to the Ansible host, and the commands that read
+/// it there are shown.
+pub fn carried_variables(file: &Path, text: &str, playbooks: Vec<Command>) -> Vec<Action> {
+    let edit = FileEdit { path: file.to_owned(), before: String::new(), after: text.to_owned() };
+    let kind = EditFile { path: edit.path.clone(), before_sha256: sha256(b""), after: edit.after.clone() };
+    let args = [("file", file.display().to_string())];
+    let write = Action::new(Step::Variables, "write-vars-file", Kind::EditFile(kind), &args);
+    let write = Action { diff: Some(edit.diff()), needs_root: false, ..write };
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let with_file = |mut command: Command| {
+        command.args.extend(["-e".to_owned(), format!("@{name}")]);
+        command
+    };
+    let playbooks = playbooks.into_iter().map(with_file).collect();
+    let shown = variables_step(&[], playbooks, &Answers::new(crate::answers::DriverOwner::InstallerPod), false);
+    std::iter::once(write).chain(shown).collect()
 }
 
 fn is_playbook(arg: &str) -> bool {

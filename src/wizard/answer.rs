@@ -1,7 +1,7 @@
 //! Answers: what comes back from the effects, into the state.
 
 use super::{
-    App, Dialog, Screen, Slot,
+    App, Dialog, Screen, Slot, driver,
     message::{Answer, Effect},
     run, verify,
 };
@@ -84,6 +84,11 @@ fn planned(app: &mut App, plan: Result<Plan, String>) {
     match step {
         Step::Variables => app.variables.plan_error = error,
         _ => app.driver.plan_error = error,
+    }
+    if app.accepted_early && app.dialog.is_none() {
+        app.notice = None;
+        let next = if step == Step::Variables { Screen::Verify } else { Screen::Variables };
+        driver::confirm(app, next);
     }
 }
 

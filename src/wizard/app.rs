@@ -177,6 +177,8 @@ pub struct App {
     pub scroll: usize,
     /// One line above the footer.
     pub notice: Option<Notice>,
+    /// The plan was accepted while it was being made: it is shown for confirmation as soon as it is there.
+    pub accepted_early: bool,
     /// When the session was last saved, or why it was not.
     pub saved: Option<Result<Timestamp, String>>,
     /// Step 1.
@@ -226,6 +228,7 @@ impl App {
             dialog: None,
             scroll: 0,
             notice: None,
+            accepted_early: false,
             saved: None,
             detect: Detect::default(),
             run: Run::default(),

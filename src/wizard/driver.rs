@@ -217,7 +217,8 @@ fn leave_out_changed(app: &mut App) {
 
 /// Asks for confirmation of the step's actions; goes straight on to `next` when there is nothing to do.
 pub(super) fn confirm(app: &mut App, next: Screen) {
-    if app.waits_for(Slot::Plan) {
+    app.accepted_early = app.waits_for(Slot::Plan);
+    if app.accepted_early {
         let text = app.t("notice.plan-loading");
         return app.say(Severity::Info, text);
     }

@@ -56,6 +56,7 @@ pub(super) fn enter(app: &mut App, screen: Screen) {
     }
     app.screen = screen;
     app.scroll = 0;
+    app.accepted_early = false;
     if app.session.step != app.step() {
         app.session.step = app.step();
         app.save();
