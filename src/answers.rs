@@ -149,7 +149,7 @@ impl Answers {
             let place = error.location().map_or_else(|| file.to_owned(), |at| format!("{file}:{}", at.line()));
             Expected::new(
                 format!("{place}: {}", crate::text::printable(&error.to_string())),
-                "correct that line; `gpunode report --answers` prints a complete example",
+                "correct that line; the README lists all keys under \"Without a screen\"",
             )
         })
     }

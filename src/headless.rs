@@ -91,7 +91,7 @@ fn output_failed(error: &io::Error) -> Expected {
 /// Reads an answers file.
 fn read_answers(path: &Path) -> Result<Answers, Expected> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Expected::new(format!("cannot read the answers {}: {error}", path.display()), "`gpunode report --answers` prints an example")
+        Expected::new(format!("cannot read the answers {}: {error}", path.display()), "the README shows one under \"Without a screen\"")
     })?;
     Answers::parse(&text, &path.display().to_string())
 }
@@ -101,6 +101,6 @@ fn answers_or_session(workspace: &Workspace, file: Option<&Path>) -> Result<Answ
     if let Some(file) = file {
         return read_answers(file);
     }
-    let session = crate::session::store::load(&workspace.session_path)?;
-    Ok(session.and_then(|session| session.answers).unwrap_or_else(crate::steps::first_answers))
+    let answers = workspace.peek()?.and_then(|session| session.answers);
+    Ok(answers.or_else(|| workspace.story_answers()).unwrap_or_else(crate::steps::first_answers))
 }

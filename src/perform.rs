@@ -28,6 +28,9 @@ use crate::{
 /// Starts the full-screen wizard, or goes on where it was. A finished demo begins anew: there is nothing left to go on with.
 pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected> {
     tui::demand()?;
+    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+        return Err(Expected::new("this terminal (TERM=dumb) cannot show a full screen", "use `gpunode --plain`, which asks line by line"));
+    }
     let (store, session) = workspace.session(global.new)?;
     let get = |name: &str| std::env::var(name).ok();
     let mut settings = Settings::from_env(&get, workspace.lang, workspace.session_path.clone());

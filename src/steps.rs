@@ -10,11 +10,12 @@ use crate::{
         gpus,
     },
     cluster::{
-        Chain, ClusterState, Kubectl, chain,
+        Chain, ClusterState, Kubectl, chain, scheduling,
         verify::{self, State, Verdict, VerifyReport},
     },
     error::Expected,
     facts::Facts,
+    finding::Finding,
     host::Host,
     kubespray::{self, Preview, edit, playbook, values, variables::PreviewRequest},
     plan::{self, Action, Step},
@@ -52,7 +53,8 @@ pub fn check(answers: &Answers, table: &DriverTable) -> Result<(), Expected> {
 /// Completes answers: the driver is the recommended one, `11.0` becomes its newest release.
 pub fn complete(answers: &Answers, table: &DriverTable) -> Answers {
     let mut answers = answers.clone();
-    if answers.driver_version.is_none() {
+    // Only the installer pod brings the chosen driver; with another owner there is nothing that this program would install.
+    if answers.driver_version.is_none() && answers.driver_owner == DriverOwner::InstallerPod {
         answers.driver_version = table.drivers.iter().find(|row| row.recommended).map(|row| row.version.clone());
     }
     if let Some(wanted) = answers.cuda().cloned()
@@ -106,6 +108,15 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, fold
 pub fn node_name(host: &Host, facts: &Facts, answers: &Answers) -> String {
     let from_inventory = || preview(host, facts, answers).ok().and_then(|preview| preview.node);
     answers.node.clone().or_else(from_inventory).unwrap_or_else(|| facts.host.hostname.clone())
+}
+
+/// Refuses to wait for an installer that is not even wanted by the cluster: no DaemonSet means that no pod will ever come.
+pub fn demand_installer(host: &Host, kubectl: &Kubectl, node: &str) -> Result<(), Finding> {
+    match chain::probe(host, kubectl, node) {
+        Ok(chain) if chain.installer.is_none() => scheduling::why(&chain).map_or(Ok(()), Err),
+        // What cannot be told now may be told later: the tail waits and says so.
+        _ => Ok(()),
+    }
 }
 
 /// Step 4: looks at the chain and judges it. A test pod that the session has run counts, for judging runs none.

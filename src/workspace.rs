@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    answers::Answers,
     cli::Global,
     error::Expected,
     host::{
@@ -88,22 +89,29 @@ impl Workspace {
         }
         let session = match store.load()? {
             Some(session) => self.own(session)?,
-            None => Session {
-                answers: self.host.simulation.as_ref().and_then(|simulation| simulation.answers.clone()),
-                ..Session::new(self.machine(), self.hostname(), self.host.clock.now())
-            },
+            None => Session { answers: self.story_answers(), ..Session::new(self.machine(), self.hostname(), self.host.clock.now()) },
         };
         Ok((store, session))
     }
 
     /// Reads the session without locking it.
     pub fn look(&self) -> Result<Session, Expected> {
-        crate::session::store::load(&self.session_path)?.ok_or_else(|| {
+        self.peek()?.ok_or_else(|| {
             Expected::new(
                 format!("there is no session in {}", self.session_path.display()),
                 "start one with `gpunode`, or name it with `--session FILE`",
             )
         })
+    }
+
+    /// Reads the session without locking it, if there is one; another machine's is refused.
+    pub fn peek(&self) -> Result<Option<Session>, Expected> {
+        crate::session::store::load(&self.session_path)?.map(|session| self.own(session)).transpose()
+    }
+
+    /// Returns what the person of a simulated story has decided before.
+    pub fn story_answers(&self) -> Option<Answers> {
+        self.host.simulation.as_ref().and_then(|simulation| simulation.answers.clone())
     }
 
     /// Refuses another machine's session: its journal would be about the wrong host.

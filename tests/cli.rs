@@ -195,3 +195,43 @@ fn without_an_inventory_the_values_go_into_a_file_to_carry() {
     place.run(["undo", "--yes"]).demand(0);
     assert!(!file.exists());
 }
+
+#[test]
+fn looking_at_a_simulated_machine_writes_nothing() {
+    let place = Place::new();
+    let session = place.path("elsewhere/session.yaml");
+    for command in ["detect", "drivers", "vars", "plan"] {
+        place.run(["--demo", "--session", session.to_str().unwrap(), command]);
+        assert!(!place.path("elsewhere").exists(), "{command}");
+    }
+}
+
+#[test]
+fn a_tail_without_an_installer_does_not_wait_for_ever() {
+    let place = Place::new();
+    place.run(["--demo", "--speed", "0", "tail"]).demand_error(2, &["DaemonSet"]);
+}
+
+#[test]
+fn the_tail_of_a_file_ends_as_its_log_says() {
+    let place = Place::new();
+    for (text, code) in [
+        ("Updating host's ld cache...\nUpdating host's ld cache... DONE.\n", 0),
+        ("ERROR: An NVIDIA kernel module 'nvidia' appears to already be loaded in your\n       kernel.\n", 1),
+        ("some line\n", 2),
+        ("", 2),
+    ] {
+        let log = place.write("log", text);
+        place.run(["tail", "--file", log.to_str().unwrap()]).demand(code);
+    }
+}
+
+#[test]
+fn another_machines_session_is_not_looked_at_either() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", "driver_owner: installer-pod\ncuda_version: none\n");
+    place.run(["--demo", "--speed", "0", "apply", "--answers", answers.to_str().unwrap(), "--yes", "--until", "1"]).demand(0);
+    for command in ["status", "undo", "report", "plan"] {
+        place.run([command]).demand_error(2, &["another machine"]);
+    }
+}

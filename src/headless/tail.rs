@@ -19,23 +19,27 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Follows the log to its end. Exit: 0 the installer succeeded or the file ended, 1 it failed, 2 there is nothing to follow.
+/// Follows the log to its end. Exit: 0 the installer succeeded, 1 it failed, 2 there is nothing to follow or the log tells neither.
 pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
-    let mut face = Lines { lang: workspace.lang, diagnosis: Diagnosis::default(), outcome: None };
+    let mut face = Lines { lang: workspace.lang, diagnosis: Diagnosis::default(), known: 0, outcome: None };
     let options = Options { once: true, ..Options::default() };
     if let Some(path) = file {
         tail::file(&workspace.host, path, false, options, &cancel, &mut |event| face.show(event));
     } else {
         let (kubectl, node) = find_cluster(workspace, answers, cluster)?;
+        steps::demand_installer(&workspace.host, &kubectl, &node)
+            .map_err(|finding| Expected::new(finding.message(workspace.lang), finding.remedy(workspace.lang)))?;
         tail::follow(&workspace.host, &kubectl, &node, options, &cancel, &mut |event| face.show(event));
     }
     Ok(match face.outcome {
-        Some(Outcome::Succeeded | Outcome::EndOfFile) => ExitCode::Ok,
+        Some(Outcome::Succeeded) => ExitCode::Ok,
         Some(Outcome::Failed { .. }) => ExitCode::Negative,
+        // A log that neither succeeded nor shows a known failure tells nothing.
+        Some(Outcome::EndOfFile) if face.known > 0 => ExitCode::Negative,
         Some(Outcome::Cancelled) => ExitCode::Quit,
-        Some(Outcome::Unreadable { .. } | Outcome::Refused(_)) | None => ExitCode::Usage,
+        Some(Outcome::EndOfFile | Outcome::Unreadable { .. } | Outcome::Refused(_)) | None => ExitCode::Usage,
     })
 }
 
@@ -57,6 +61,8 @@ pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &Clu
 struct Lines {
     lang: Lang,
     diagnosis: Diagnosis,
+    /// Known failures so far.
+    known: usize,
     outcome: Option<Outcome>,
 }
 
@@ -66,6 +72,7 @@ impl Lines {
         let text = match event {
             TailEvent::Line { text, .. } => {
                 let hits = self.diagnosis.push(&text);
+                self.known += usize::from(hits.is_some());
                 let known =
                     |hit: &crate::diagnosis::Hit| format!("\n!! {}: {}\n   -> {}", hit.signature, hit.cause(lang), hit.remedy(lang));
                 text + &hits.iter().map(known).collect::<String>()

@@ -15,7 +15,7 @@ use crate::{
 /// Prints the checks. Exit: 0 ok, 1 failed, 2 could not tell.
 pub fn run(workspace: &Workspace, json: bool, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
     let (kubectl, node) = find_cluster(workspace, answers, cluster)?;
-    let session = crate::session::store::load(&workspace.session_path)?;
+    let session = workspace.peek()?;
     let report = match steps::judge(&workspace.host, &kubectl, &node, session.as_ref()) {
         Ok((report, _)) => report,
         Err(state) => VerifyReport::unreachable(&state),

@@ -40,6 +40,9 @@ pub fn host(scenario: Scenario, state: Option<PathBuf>, speed: Speed) -> Result<
     })
 }
 
+/// The shortest wait on a simulated machine.
+const SHORTEST: Duration = Duration::from_millis(20);
+
 struct ReplayGpus(Arc<Machine>);
 
 impl Gpus for ReplayGpus {
@@ -56,6 +59,7 @@ impl Clock for ReplayClock {
     }
 
     fn sleep(&self, duration: Duration, cancel: &Cancel) -> bool {
-        SystemClock.sleep(self.0.scale(duration), cancel)
+        // Even the fastest machine must not make those who wait for it spin.
+        SystemClock.sleep(self.0.scale(duration).max(duration.min(SHORTEST)), cancel)
     }
 }

@@ -192,7 +192,7 @@ fn known(hit: &Hit, lang: Lang) -> Diagnosis {
     let is_ours = hit.remedy_kind == Remedy::Action(REMOVE_HOST_DRIVER.to_owned());
     Diagnosis {
         signature: hit.signature.clone(),
-        title: hit.signature.clone(),
+        title: hit.signature.replace('-', " "),
         cause: hit.cause(lang),
         evidence_line: hit.line.clone(),
         remedy: hit.remedy(lang),

@@ -26,7 +26,7 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
         (Slot::Preview, Answer::Preview(Ok(preview))) => app.variables.take(*preview),
         (Slot::Preview, Answer::Preview(Err(error))) => app.variables.error = Some(error),
         (Slot::Plan, Answer::Planned(plan)) => planned(app, plan),
-        (Slot::Run, Answer::Engine(event)) => app.run.take(event),
+        (Slot::Run, Answer::Engine(event)) => app.run.take(event, app.settings.lang),
         (Slot::Run, Answer::RunEnded { outcome, session }) => run::ended(app, outcome, *session),
         (Slot::Reboot, Answer::Rebooted) => {
             run::rebooted(app);

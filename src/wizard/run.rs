@@ -3,6 +3,7 @@
 use super::{App, Dialog, Screen, Slot, keymap::Intent, log::LogBuffer, message::Effect, update};
 use crate::{
     engine::{Event, Outcome, Progress},
+    i18n::Lang,
     plan::{Action, Step},
     session::{PendingReboot, Session, Status},
 };
@@ -63,11 +64,11 @@ impl Run {
     }
 
     /// Takes an event in.
-    pub(super) fn take(&mut self, event: Event) {
+    pub(super) fn take(&mut self, event: Event, lang: Lang) {
         match event {
             Event::Started { action, .. } => {
                 self.progress = None;
-                self.log.push(format!("== {} ==", action.id));
+                self.log.push(format!("== {}", action.title(lang)));
                 match self.rows.iter_mut().find(|row| row.action.id == action.id) {
                     Some(row) => row.state = RowState::Active,
                     None => self.rows.push(Row { action: *action, state: RowState::Active, evidence: Vec::new() }),

@@ -330,6 +330,11 @@ impl Rule {
         found.map(|found| found.concat())
     }
 
+    /// Tells whether the command changes the machine: what only answers must not write the machine's state.
+    pub fn changes(&self) -> bool {
+        self.reboot || !(self.set.is_empty() && self.clear.is_empty() && self.write.is_empty() && self.remove.is_empty())
+    }
+
     /// Returns the rule with `{1}`, `{2}`, … replaced by what the first, second, … `*` stands for.
     #[must_use]
     pub fn filled(&self, captures: &[String]) -> Self {
