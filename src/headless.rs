@@ -14,7 +14,6 @@ mod vars;
 mod verify;
 
 pub use apply::line_of;
-pub use session::status_name;
 
 use std::{
     io::{self, Write},

@@ -82,7 +82,7 @@ impl<'a> Report<'a> {
             out += &form.paragraph(&lang.text("report.nothing", &[]));
         }
         for action in &self.actions {
-            let status = lang.text(&format!("record.{}", crate::headless::status_name(action.status)), &[]);
+            let status = lang.text(&format!("record.{}", action.status.name()), &[]);
             out += &form.item(&format!("[{status}] {}", action.title));
             action.commands.iter().for_each(|command| out += &form.detail(&format!("$ {command}")));
             action.evidence.iter().for_each(|line| out += &form.detail(line));

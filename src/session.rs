@@ -163,6 +163,18 @@ pub enum Status {
 }
 
 impl Status {
+    /// Returns the name in progress lines, and the last part of its text's key (`record.<name>`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Intent => "intent",
+            Self::Done => "done",
+            Self::AlreadyDone => "already-done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Undone => "undone",
+        }
+    }
+
     /// Tells whether the action is in effect.
     pub fn is_done(self) -> bool {
         matches!(self, Self::Done | Self::AlreadyDone)

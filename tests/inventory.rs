@@ -1,27 +1,16 @@
 //! Step 3 on a real inventory: after `apply` the real `ansible-inventory` sees the new values, and `undo` restores the bytes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/program.rs"]
 mod program;
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
+use folder::copy;
 use program::{Place, shared, tool};
 use serde_json::Value;
-
-/// Copies a folder into the test's own place.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
 
 /// Returns every file below a folder with its bytes.
 fn bytes(folder: &Path) -> BTreeMap<String, Vec<u8>> {

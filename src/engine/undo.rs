@@ -29,7 +29,7 @@ pub fn candidates(session: &Session) -> Vec<&Record> {
         .collect()
 }
 
-/// Takes everything back. What has changed since is left alone and said so; the first command that fails ends the walk.
+/// Takes everything back. What has changed since is left alone and said so; what fails is said so too, and the walk goes on.
 pub fn undo_all(
     host: &Host,
     store: &Store,

@@ -15,7 +15,7 @@ use crate::{
     host::{Cancel, Command},
     i18n::Lang,
     plan::{Step, reboot::Reboot},
-    session::{Session, Status, store::Store},
+    session::{Session, store::Store},
     steps,
     workspace::Workspace,
 };
@@ -127,15 +127,8 @@ pub fn line_of(event: &Event, lang: Lang) -> Option<String> {
         Event::Line(line) => format!("   {line}"),
         Event::Progress(_) => return None,
         Event::Ended { id, status, evidence } => {
-            let name = match status {
-                Status::Done => "done",
-                Status::AlreadyDone => "already-done",
-                Status::Cancelled => "cancelled",
-                Status::Undone => "undone",
-                Status::Failed | Status::Intent => "failed",
-            };
             let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
-            format!("-- {name}: {id}{evidence}")
+            format!("-- {}: {id}{evidence}", status.name())
         }
     })
 }

@@ -12,7 +12,7 @@ use crate::{
     host::Cancel,
     i18n::Lang,
     plan::Step,
-    session::{Session, Status},
+    session::Session,
     workspace::Workspace,
 };
 
@@ -52,23 +52,11 @@ pub fn status(workspace: &Workspace) -> Result<ExitCode, Expected> {
 /// Returns the journal, a line a record.
 pub fn journal(session: &Session, lang: Lang) -> String {
     let line = |record: &crate::session::Record| {
-        let status = lang.text(&format!("record.{}", status_name(record.status)), &[]);
+        let status = lang.text(&format!("record.{}", record.status.name()), &[]);
         let evidence = record.evidence.first().map(|line| format!("\n      {line}")).unwrap_or_default();
         format!("  [{status}] {}{evidence}\n", record.action.title(lang))
     };
     session.journal.iter().map(line).collect()
-}
-
-/// Returns the name of a status in texts and JSON.
-pub fn status_name(status: Status) -> &'static str {
-    match status {
-        Status::Intent => "intent",
-        Status::Done => "done",
-        Status::AlreadyDone => "already-done",
-        Status::Failed => "failed",
-        Status::Cancelled => "cancelled",
-        Status::Undone => "undone",
-    }
 }
 
 /// Shows what an undo would do, and does it with `--yes`. Exit: 0 all of it is undone, 1 something was kept.

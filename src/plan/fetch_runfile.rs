@@ -1,6 +1,6 @@
 //! Download the CUDA runfile with the host's `curl`, which knows the host's proxy and certificates, and check it.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -92,13 +92,16 @@ impl Act for FetchRunfile {
             if let Some(progress) = parse_meter(line, total) {
                 emit(Event::Progress(progress));
             }
-        })?;
-        if let Err(failure) = self.checksum.check(work.host, &self.file) {
-            // A wrong file must neither run nor be resumed.
-            let _ = work.host.files.remove(&self.file);
-            return Err(Failure::new(format!("{}; it was deleted", failure.message)));
-        }
-        Ok(())
+        })
+    }
+
+    /// Checks the whole file once: it is large. A wrong one must neither run nor be resumed.
+    fn prove(&self, host: &Host, _before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
+        self.checksum.check(host, &self.file).map(|proof| vec![proof]).map_err(|failure| {
+            // A file that cannot be removed is refused by its checksum again.
+            let _ = host.files.remove(&self.file);
+            Failure::new(format!("{}; it was deleted", failure.message))
+        })
     }
 }
 

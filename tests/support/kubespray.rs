@@ -1,10 +1,14 @@
 //! Real inventories of eight Kubespray releases, laid out as a checkout in a temporary folder.
 
+#[path = "folder.rs"]
+mod folder;
+
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
+use folder::copy;
 use gpunode::{host::local::LocalFiles, kubespray::PreviewRequest};
 use tempfile::TempDir;
 
@@ -77,17 +81,4 @@ impl Checkout {
 /// The files of this machine.
 pub fn files() -> LocalFiles {
     LocalFiles::new(Path::new("/"))
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
