@@ -11,7 +11,10 @@ use ratatui::{
 use super::widgets::{Ui, draw, split_rows};
 use crate::{
     text::width,
-    wizard::overlay::{Document, Row, Tone, height},
+    wizard::{
+        overlay::{Document, height},
+        row::{Row, Tone},
+    },
 };
 
 fn style(ui: &Ui, tone: Tone) -> Style {

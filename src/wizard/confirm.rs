@@ -2,7 +2,7 @@
 
 use super::{
     App,
-    overlay::{Row, Tone},
+    row::{Row, Tone},
     wrap::{cut_end, wrap},
 };
 use crate::{plan::Action, text::cut_middle};

@@ -1,6 +1,6 @@
 //! Step 1: what is in this machine.
 
-use super::{App, Screen, keymap::Intent, update};
+use super::{App, Screen, keymap::Intent, navigate};
 use crate::{
     answers::DriverOwner,
     facts::{LedgerEntry, Origin},
@@ -53,7 +53,7 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
     match intent {
         Intent::Accept if state.probed => {
             app.mark(crate::plan::Step::Detect, true);
-            update::enter(app, Screen::Choice);
+            navigate::enter(app, Screen::Choice);
         }
         Intent::NextPart | Intent::PreviousPart => {
             let order = [(Part::Cards, cards), (Part::Ledger, entries), (Part::Findings, findings)];
@@ -63,9 +63,9 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             state.part = next.map_or(state.part, |(part, _)| part);
         }
         _ => match state.part {
-            Part::Cards => state.card = update::moved(state.card, intent, cards),
-            Part::Ledger => state.entry = update::moved(state.entry, intent, entries),
-            Part::Findings => state.finding = update::moved(state.finding, intent, findings),
+            Part::Cards => state.card = navigate::moved(state.card, intent, cards),
+            Part::Ledger => state.entry = navigate::moved(state.entry, intent, entries),
+            Part::Findings => state.finding = navigate::moved(state.finding, intent, findings),
         },
     }
 }

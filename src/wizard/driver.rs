@@ -1,6 +1,6 @@
 //! Step 2: who owns the driver, which driver and toolkit, and the plan that follows from it.
 
-use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, update};
+use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, navigate};
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
     catalog::{CudaRow, DriverRow, DriverTable},
@@ -112,7 +112,7 @@ pub(super) fn choose(app: &mut App, intent: Intent) {
         (Intent::Accept | Intent::NextPart, Part::Cuda) | (Intent::PreviousPart, Part::Owner) => app.driver.part = Part::Driver,
         (Intent::NextPart, Part::Driver) | (Intent::PreviousPart, Part::Cuda) => app.driver.part = Part::Owner,
         (Intent::Accept, Part::Driver) => accept(app),
-        (Intent::Back, _) => update::enter(app, Screen::Detect),
+        (Intent::Back, _) => navigate::enter(app, Screen::Detect),
         (Intent::ToggleAll, _) => app.driver.all = !app.driver.all,
         (_, Part::Owner) => choose_owner(app, intent),
         (_, Part::Cuda) => choose_toolkit(app, intent),
@@ -129,12 +129,12 @@ fn accept(app: &mut App) {
     }
     app.session.answers = Some(app.answers.clone());
     app.save();
-    update::enter(app, Screen::Plan);
+    navigate::enter(app, Screen::Plan);
 }
 
 fn choose_owner(app: &mut App, intent: Intent) {
     let here = OWNERS.iter().position(|owner| *owner == app.answers.driver_owner).unwrap_or(0);
-    let next = OWNERS[update::moved(here, intent, OWNERS.len())];
+    let next = OWNERS[navigate::moved(here, intent, OWNERS.len())];
     if next != app.answers.driver_owner {
         app.answers.driver_owner = next;
         changed(app);
@@ -149,7 +149,7 @@ fn choose_toolkit(app: &mut App, intent: Intent) {
     };
     let rows = app.driver.toolkits();
     let here = rows.iter().position(|row| row.map(|row| &row.version) == app.answers.cuda()).unwrap_or(rows.len() - 1);
-    let next = rows[update::moved(here, intent, rows.len())].map_or(CudaChoice::None, |row| CudaChoice::Version(row.version.clone()));
+    let next = rows[navigate::moved(here, intent, rows.len())].map_or(CudaChoice::None, |row| CudaChoice::Version(row.version.clone()));
     if app.driver.table.is_some() && Some(&next) != app.answers.cuda_version.as_ref() {
         app.driver.cuda_chosen = true;
         app.answers.cuda_version = Some(next);
@@ -160,7 +160,7 @@ fn choose_toolkit(app: &mut App, intent: Intent) {
 fn choose_driver(app: &mut App, intent: Intent) {
     let rows = app.driver.rows();
     let here = rows.iter().position(|row| Some(&row.version) == app.answers.driver_version.as_ref());
-    let next = rows.get(here.map_or(0, |here| update::moved(here, intent, rows.len()))).map(|row| row.version.clone());
+    let next = rows.get(here.map_or(0, |here| navigate::moved(here, intent, rows.len()))).map(|row| row.version.clone());
     if next.is_some() && next != app.answers.driver_version {
         app.driver.driver_chosen = true;
         app.answers.driver_version = next;
@@ -182,10 +182,10 @@ fn changed(app: &mut App) {
 /// Keys while the plan of step 2 is looked at.
 pub(super) fn plan(app: &mut App, intent: Intent) {
     match intent {
-        Intent::Back => update::enter(app, Screen::Choice),
+        Intent::Back => navigate::enter(app, Screen::Choice),
         Intent::ToggleAction => toggle(app),
         Intent::Accept => confirm(app, Screen::Variables),
-        _ => app.driver.action = update::moved(app.driver.action, intent, app.actions(Step::Driver).len()),
+        _ => app.driver.action = navigate::moved(app.driver.action, intent, app.actions(Step::Driver).len()),
     }
 }
 
@@ -236,7 +236,7 @@ pub(super) fn confirm(app: &mut App, next: Screen) {
     } else if todo.is_empty() {
         app.mark(app.step(), true);
         app.save();
-        update::enter(app, next);
+        navigate::enter(app, next);
     } else {
         app.open(Dialog::Confirm);
     }

@@ -2,7 +2,7 @@
 
 use super::{
     App, Screen, confirm,
-    overlay::{Row, Tone},
+    row::{Row, Tone},
 };
 use crate::plan::Step;
 

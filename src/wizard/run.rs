@@ -1,6 +1,6 @@
 //! A run: the confirmed actions of a step, how far they are, and what they print.
 
-use super::{App, Dialog, Screen, Slot, keymap::Intent, log::LogBuffer, message::Effect, update};
+use super::{App, Dialog, Screen, Slot, keymap::Intent, log::LogBuffer, message::Effect, navigate};
 use crate::{
     engine::{Event, Outcome, Progress},
     i18n::Lang,
@@ -106,7 +106,7 @@ pub(super) fn begin(app: &mut App) {
         evidence: Vec::new(),
     };
     app.run = Run { step, rows: actions.iter().map(row).collect(), ..Run::default() };
-    update::enter(app, Screen::Run);
+    navigate::enter(app, Screen::Run);
     app.order(Effect::RunStep { step, actions, answers: Box::new(app.answers.clone()) });
 }
 
@@ -159,7 +159,7 @@ pub(super) fn rebooted(app: &mut App) {
 /// Goes on after a step: to the next one, or past the variables when they are done and nothing has called them into question.
 pub(super) fn onward(app: &mut App, step: Step) {
     let variables_next = step == Step::Driver && !app.session.done.contains(&Step::Variables);
-    update::enter(app, if variables_next { Screen::Variables } else { Screen::Verify });
+    navigate::enter(app, if variables_next { Screen::Variables } else { Screen::Verify });
 }
 
 pub(super) fn intend(app: &mut App, intent: Intent) {
@@ -178,7 +178,7 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
         (Intent::Retry, Some(Outcome::Failed { .. } | Outcome::Cancelled)) => begin(app),
         (Intent::Back | Intent::Accept, Some(_)) => {
             let back = if app.run.step == Step::Driver { Screen::Plan } else { Screen::Variables };
-            update::enter(app, back);
+            navigate::enter(app, back);
         }
         _ => {}
     }

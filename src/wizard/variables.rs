@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{App, Dialog, Screen, driver, keymap::Intent, update};
+use super::{App, Dialog, Screen, driver, keymap::Intent, navigate};
 use crate::{
     finding::Severity,
     kubespray::{Capability, Level, Preview, Variable},
@@ -119,7 +119,7 @@ pub fn short_path(preview: &Preview, path: &std::path::Path) -> String {
 pub(super) fn intend(app: &mut App, intent: Intent) {
     let len = app.variables.preview.as_ref().map_or(0, |preview| preview.variables.len());
     match intent {
-        Intent::Back => update::enter(app, Screen::Plan),
+        Intent::Back => navigate::enter(app, Screen::Plan),
         Intent::ShowDiff if app.actions(Step::Variables).iter().any(|action| action.diff.is_some()) => app.open(Dialog::Diff),
         Intent::ShowDiff => {
             let text = app.t("notice.no-diff");
@@ -130,7 +130,7 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             app.say(Severity::Warning, text);
         }
         Intent::Accept => driver::confirm(app, Screen::Verify),
-        _ => app.variables.selected = update::moved(app.variables.selected, intent, len),
+        _ => app.variables.selected = navigate::moved(app.variables.selected, intent, len),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Step 4: the chain from DaemonSet to test pod, the installer's log, and what a known failure means.
 
-use super::{App, Dialog, Screen, Slot, driver, keymap::Intent, log::LogBuffer, message::Effect, update};
+use super::{App, Dialog, Screen, Slot, driver, keymap::Intent, log::LogBuffer, message::Effect, navigate};
 use crate::{
     cluster::verify::{Check, State, VerifyReport},
     finding::Severity,
@@ -161,7 +161,7 @@ pub(super) fn verified(app: &mut App, rows: Vec<ChainRow>, ok: bool) {
     app.save();
     if ok {
         app.dialog = None;
-        update::enter(app, Screen::Summary);
+        navigate::enter(app, Screen::Summary);
     } else {
         let text = app.t("notice.not-verified");
         app.say(Severity::Warning, text);
@@ -175,7 +175,7 @@ pub(super) fn remedy(app: &mut App) {
             driver::leave_out_nothing(app);
             app.verify.diagnosis = None;
             app.mark(Step::Driver, false);
-            update::enter(app, Screen::Plan);
+            navigate::enter(app, Screen::Plan);
             // What was probed at the start may be long ago: the plan must see the driver that is there now.
             app.order(Effect::Probe);
         }
@@ -188,7 +188,7 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
         return search(app, intent);
     }
     match intent {
-        Intent::Back => update::enter(app, Screen::Variables),
+        Intent::Back => navigate::enter(app, Screen::Variables),
         Intent::NextPart | Intent::PreviousPart => next_part(&mut app.verify),
         Intent::Search => {
             app.verify.part = Part::Log;
@@ -234,12 +234,12 @@ fn next_part(state: &mut Verify) {
 fn scroll(state: &mut Verify, intent: Intent) {
     match state.part {
         Part::Chain => {
-            state.selected = update::moved(state.selected, intent, state.chain.len());
+            state.selected = navigate::moved(state.selected, intent, state.chain.len());
             return;
         }
         Part::TestPod => {
             let length = state.test.as_ref().and_then(|test| test.as_ref().ok()).map_or(0, Vec::len);
-            state.test_top = update::moved(state.test_top, intent, length);
+            state.test_top = navigate::moved(state.test_top, intent, length);
             return;
         }
         Part::Log => {}

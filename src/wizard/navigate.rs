@@ -1,0 +1,49 @@
+//! Navigation: from screen to screen, and within a list.
+
+use super::{App, Screen, Slot, keymap::Intent, message::Effect};
+use crate::plan::Step;
+
+/// Brings a screen up and orders what it needs.
+pub(super) fn enter(app: &mut App, screen: Screen) {
+    if app.screen == Screen::Verify && screen != Screen::Verify {
+        app.give_up(Slot::Tail);
+        app.give_up(Slot::Chain);
+    }
+    app.screen = screen;
+    app.scroll = 0;
+    app.accepted_early = false;
+    if app.session.step != app.step() {
+        app.session.step = app.step();
+        app.save();
+    }
+    let answers = Box::new(app.answers.clone());
+    match screen {
+        Screen::Choice => drop(app.order(Effect::LoadTable { answers })),
+        Screen::Plan => drop(app.order(Effect::MakePlan { step: Step::Driver, answers })),
+        Screen::Variables => {
+            app.order(Effect::LoadPreview { answers: answers.clone() });
+            app.order(Effect::MakePlan { step: Step::Variables, answers });
+        }
+        Screen::Verify => {
+            app.order(Effect::RefreshChain { answers: answers.clone() });
+            app.order(Effect::Tail { answers });
+        }
+        Screen::Summary => drop(app.order(Effect::WriteReport)),
+        Screen::Detect | Screen::Run => {}
+    }
+}
+
+/// Moves an index within a list of `len` rows.
+pub(super) fn moved(index: usize, intent: Intent, len: usize) -> usize {
+    let last = len.saturating_sub(1);
+    match intent {
+        Intent::Up => index.saturating_sub(1),
+        Intent::Down => index + 1,
+        Intent::PageUp => index.saturating_sub(8),
+        Intent::PageDown => index + 8,
+        Intent::First => 0,
+        Intent::Last => last,
+        _ => index,
+    }
+    .min(last)
+}
