@@ -1,11 +1,11 @@
 //! Ask: one line of text from the user, in front of whatever asks for it.
 //!
-//! A [`Subject`] says what the text is for; its words are `wizard.ask.<name>.*` of the locale files. Who asks calls [`open`]; Enter hands
-//! the text to the one place below that knows who takes it, and a text that cannot be taken stays in the field, with the reason below it.
+//! A [`Subject`] says what the text is for; its words are `wizard.ask.<name>.*` of the locale files. Who asks calls [`open`]; on Enter
+//! `update` hands the text to whoever takes it, and a text that cannot be taken stays in the field, with the reason below it.
 
 use tui_input::{Input, InputRequest};
 
-use super::{App, Dialog, keymap::Intent, variables};
+use super::{App, Dialog, keymap::Intent};
 use crate::text::width;
 
 /// Most characters of one answer: no path of Linux is longer.
@@ -120,10 +120,9 @@ pub(super) fn open(app: &mut App, subject: Subject, now: &str) {
     app.open(Dialog::Ask(Ask { subject, field: Field::new(now), error: None }));
 }
 
-/// A key in the field: edits it, takes the text, or gives up.
+/// A key in the field: edits it, or gives up.
 pub(super) fn intend(app: &mut App, intent: Intent) {
     match intent {
-        Intent::Accept => accept(app),
         Intent::Close => drop(app.dialog.take()),
         intent => {
             if let Some(Dialog::Ask(ask)) = &mut app.dialog {
@@ -131,22 +130,6 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
                 ask.field.edit(intent);
             }
         }
-    }
-}
-
-/// Hands the text over; what cannot be taken stays where it is, with the reason.
-fn accept(app: &mut App) {
-    let Some(Dialog::Ask(ask)) = app.dialog.take() else { return };
-    match take(app, &ask.subject, ask.field.text()) {
-        Ok(()) => {}
-        Err(why) => app.dialog = Some(Dialog::Ask(Ask { error: Some(why), ..ask })),
-    }
-}
-
-/// The one place that knows who takes which text. The error says why a text cannot be taken.
-fn take(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
-    match subject {
-        Subject::Checkout | Subject::Inventory | Subject::Node => variables::take_text(app, subject, text.trim()),
     }
 }
 
@@ -158,7 +141,9 @@ mod tests {
 
     fn typed(intents: &[Intent]) -> Field {
         let mut field = Field::new("/opt/한글");
-        intents.iter().for_each(|intent| field.edit(*intent));
+        for intent in intents {
+            field.edit(*intent);
+        }
         field
     }
 

@@ -1,7 +1,9 @@
 //! Update: (state, message) -> state and orders. Pure and total.
 
 use super::{
-    App, Dialog, Screen, Slot, answer, ask, detect, driver,
+    App, Dialog, Screen, Slot, answer,
+    ask::{self, Ask, Subject},
+    detect, driver,
     keymap::{self, Intent},
     message::{Effect, Msg, Order},
     navigate::enter,
@@ -74,7 +76,7 @@ fn intend(app: &mut App, intent: Intent) {
         Intent::Quit | Intent::Interrupt if app.screen == Screen::Summary && app.dialog.is_none() => leave(app),
         Intent::Quit | Intent::Interrupt => app.open(Dialog::AskQuit),
         Intent::Help => app.open(Dialog::Help),
-        _ if matches!(app.dialog, Some(Dialog::Ask(_))) => ask::intend(app, intent),
+        _ if matches!(app.dialog, Some(Dialog::Ask(_))) => asked(app, intent),
         _ if app.dialog.is_some() => in_front(app, intent),
         _ => match app.screen {
             Screen::Detect => detect::intend(app, intent),
@@ -107,6 +109,28 @@ fn in_front(app: &mut App, intent: Intent) {
             _ => {}
         },
         _ => {}
+    }
+}
+
+/// A key while a text is asked for. What cannot be taken stays where it is, with the reason.
+fn asked(app: &mut App, intent: Intent) {
+    match (intent, app.dialog.take()) {
+        (Intent::Accept, Some(Dialog::Ask(ask))) => {
+            if let Err(why) = take(app, &ask.subject, ask.field.text()) {
+                app.dialog = Some(Dialog::Ask(Ask { error: Some(why), ..ask }));
+            }
+        }
+        (_, dialog) => {
+            app.dialog = dialog;
+            ask::intend(app, intent);
+        }
+    }
+}
+
+/// The one place that knows who takes which text. The error says why a text cannot be taken.
+fn take(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
+    match subject {
+        Subject::Checkout | Subject::Inventory | Subject::Node => variables::take_text(app, subject, text.trim()),
     }
 }
 
