@@ -2,6 +2,7 @@
 
 pub mod capability;
 pub mod checkout;
+pub mod config;
 pub mod edit;
 mod findings;
 pub mod inventory;

@@ -7,7 +7,8 @@ use std::{
 
 use super::{
     checkout::{self, Checkout},
-    inventory::{Inventory, VarsFolder},
+    config::Config,
+    inventory::{Ignored, Inventory, VarsFolder},
     release::{self, Release, Traits},
 };
 use crate::{error::Expected, host::Files, version::Version};
@@ -46,6 +47,10 @@ pub struct Site {
     pub declared_groups: BTreeSet<String>,
     /// `group_vars` and `host_vars`, the weaker folder first.
     pub folders: Vec<VarsFolder>,
+    /// `group_vars` in the checkout of a release whose plays stand one folder below: nobody reads them.
+    pub unread: Option<VarsFolder>,
+    /// `ansible.cfg` says that mappings are merged, which this program does not do.
+    pub merges: bool,
     /// The inventory host of this machine.
     pub inventory_host: Option<String>,
     /// The host whose values are shown: this machine, or a node that would be added.
@@ -125,12 +130,18 @@ impl Site {
             ));
         };
         let inventory_path = find_inventory(files, request, checkout.as_ref())?;
-        let mut inventory = inventory_path.as_deref().map(|path| Inventory::load(files, path)).transpose()?.unwrap_or_default();
+        let config = checkout.as_ref().map(|checkout| Config::read(files, &checkout.path)).unwrap_or_default();
+        let ignored = Ignored::new(&config);
+        let read = inventory_path.as_deref().map(|path| Inventory::load(files, path, &ignored)).transpose()?;
+        let mut inventory = read.unwrap_or_else(Inventory::empty);
         let declared_groups = inventory.group_names().map(str::to_owned).collect();
         if let Some(release) = &release {
             inventory.add_groups_of_run_time(release);
         }
-        let folders = vars_folders(files, inventory_path.as_deref(), checkout.as_ref());
+        let playbooks = checkout.as_ref().map(|checkout| playbook_folder(files, &checkout.path));
+        let folders = vars_folders(files, inventory_path.as_deref(), playbooks.as_deref());
+        let root = checkout.as_ref().map(|checkout| checkout.path.as_path());
+        let unread = root.filter(|root| playbooks.as_deref() != Some(root)).map(|root| VarsFolder::read(files, root, true));
         let first_control_plane = inventory.hosts_of(&traits.groups.control_plane).first().map(|host| (*host).to_owned());
         let inventory_host = super::machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
         let control_plane_os = match &request.control_plane_os {
@@ -151,6 +162,8 @@ impl Site {
             inventory,
             declared_groups,
             folders,
+            unread,
+            merges: config.get("defaults", "hash_behaviour") == Some("merge"),
             inventory_host,
             subject,
             first_control_plane,
@@ -221,13 +234,18 @@ fn find_inventory(files: &dyn Files, request: &PreviewRequest, checkout: Option<
     }
 }
 
-fn vars_folders(files: &dyn Files, inventory: Option<&Path>, checkout: Option<&Checkout>) -> Vec<VarsFolder> {
-    let mut folders = Vec::new();
+/// `group_vars` and `host_vars` beside the inventory and beside the playbooks.
+fn vars_folders(files: &dyn Files, inventory: Option<&Path>, playbooks: Option<&Path>) -> Vec<VarsFolder> {
     let base = inventory.map(|path| if files.list(path).is_ok() { path } else { path.parent().unwrap_or(path) });
-    folders.extend(base.map(|base| VarsFolder::read(files, base, false)));
-    let playbooks = checkout.map(|checkout| checkout.path.as_path()).filter(|path| Some(*path) != base);
-    folders.extend(playbooks.map(|path| VarsFolder::read(files, path, true)));
-    folders
+    let beside = playbooks.filter(|path| Some(*path) != base);
+    let read = |path: Option<&Path>, beside_playbook| path.map(|path| VarsFolder::read(files, path, beside_playbook));
+    read(base, false).into_iter().chain(read(beside, true)).collect()
+}
+
+/// The folder of the plays: since v2.22 `cluster.yml` only imports `playbooks/cluster.yml`, and Ansible then looks beside that one.
+fn playbook_folder(files: &dyn Files, checkout: &Path) -> PathBuf {
+    let inner = checkout.join("playbooks");
+    if files.exists(inner.join("cluster.yml")) { inner } else { checkout.to_owned() }
 }
 
 #[cfg(test)]
