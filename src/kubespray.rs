@@ -1,17 +1,20 @@
 //! Kubespray: the checkout, the inventory, which value of a variable wins, what the GPU role will do with it, and how to change it.
 
+pub mod ansible;
 pub mod capability;
 pub mod checkout;
 pub mod config;
 pub mod edit;
 mod findings;
 pub mod inventory;
+mod joining;
 mod layout;
 mod machine;
 pub mod playbook;
 mod preview;
 pub mod release;
 mod report;
+pub mod rules;
 mod site;
 mod template;
 pub mod values;

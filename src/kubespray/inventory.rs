@@ -16,7 +16,7 @@ use serde_json::Value;
 
 pub use files::{VarsFile, VarsFolder, Vault};
 pub use literal::value as ini_value;
-pub use sources::Ignored;
+pub use sources::{Ignored, sources};
 pub use words::expand_hosts;
 
 use super::{Level, release::Release};
@@ -64,6 +64,17 @@ pub struct Definition {
     pub level: Level,
 }
 
+/// A host that shall be in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The host.
+    pub host: String,
+    /// The group.
+    pub group: String,
+    /// Variables for its line, where the host is new: `ansible_host` and `ip`.
+    pub vars: Vec<(String, String)>,
+}
+
 /// A line that Ansible refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -85,7 +96,7 @@ impl Inventory {
     /// Reads an inventory file, or the files of an inventory folder that are not ignored.
     pub fn load(files: &dyn Files, path: &Path, ignored: &Ignored) -> Result<Self, Expected> {
         let mut inventory = Self::empty();
-        for file in sources::sources(files, path, ignored)? {
+        for file in sources(files, path, ignored)? {
             let text = files.read_text(&file).map_err(|error| unreadable(&file, &error))?;
             inventory.add_source(&text, &file);
         }
@@ -152,6 +163,11 @@ impl Inventory {
         let mut known = BTreeSet::new();
         hosts.retain(|host| known.insert(*host));
         hosts
+    }
+
+    /// Tells whether hosts were put into the group itself.
+    pub fn has_members(&self, group: &str) -> bool {
+        self.groups.get(group).is_some_and(|group| !group.hosts.is_empty())
     }
 
     /// Returns the groups right below a group.

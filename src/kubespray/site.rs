@@ -6,10 +6,12 @@ use std::{
 };
 
 use super::{
+    ansible::{self, Installed},
     checkout::{self, Checkout},
     config::Config,
     inventory::{Ignored, Inventory, VarsFolder},
-    release::{self, Release, Traits},
+    machine,
+    release::{self, Bounds, Release, Traits},
 };
 use crate::{error::Expected, host::Files, version::Version};
 
@@ -55,12 +57,18 @@ pub struct Site {
     pub inventory_host: Option<String>,
     /// The host whose values are shown: this machine, or a node that would be added.
     pub subject: String,
+    /// Whether that host is the machine that this program runs on.
+    pub is_this_machine: bool,
+    /// What is passed over in a folder of inventories.
+    pub ignored: Ignored,
     /// The first host of the control plane.
     pub first_control_plane: Option<String>,
     /// Its operating system.
     pub control_plane_os: Option<Os>,
-    /// The one ansible-core that is installed here, if exactly one was found.
-    pub ansible_core: Option<Version>,
+    /// The versions of ansible-core that the checkout's own check lets pass, or those that the release is known to pin.
+    pub demanded: Option<Bounds>,
+    /// The Ansible of this machine that would be used.
+    pub ansible: Option<Installed>,
 }
 
 /// A system as Ansible names it: `ubuntu`, `22.04`.
@@ -116,6 +124,11 @@ impl std::fmt::Display for Os {
 }
 
 impl Site {
+    /// Returns the version of the ansible-core that would be used.
+    pub fn ansible_core(&self) -> Option<&Version> {
+        self.ansible.as_ref()?.version.as_ref()
+    }
+
     /// Reads everything that the request names, and looks for what it leaves open.
     pub fn read(files: &dyn Files, request: &PreviewRequest) -> Result<Self, Expected> {
         let checkout = find_checkout(files, request)?;
@@ -143,17 +156,20 @@ impl Site {
         let root = checkout.as_ref().map(|checkout| checkout.path.as_path());
         let unread = root.filter(|root| playbooks.as_deref() != Some(root)).map(|root| VarsFolder::read(files, root, true));
         let first_control_plane = inventory.hosts_of(&traits.groups.control_plane).first().map(|host| (*host).to_owned());
-        let inventory_host = super::machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
+        let inventory_host = machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
         let control_plane_os = match &request.control_plane_os {
             Some(text) => Some(Os::parse(text).ok_or_else(|| unknown_os(text))?),
             // Only this machine's own system can be read from here.
             None => first_control_plane.as_ref().filter(|first| Some(*first) == inventory_host.as_ref()).and_then(|_| Os::read(files)),
         };
+        let inventory_host_found = inventory_host.is_some();
         let subject = inventory_host.clone().or_else(|| request.node.clone()).unwrap_or_else(|| request.hostname.clone());
         if inventory_host.is_none() {
             add_future_node(&mut inventory, &subject, traits, release.as_ref());
         }
-        let ansible_core = super::machine::ansible_core(files, checkout.as_ref().map(|checkout| checkout.path.as_path()));
+        let demanded = checkout.as_ref().and_then(|checkout| ansible::demanded(files, checkout)).or_else(|| traits.ansible_core.clone());
+        let installed = ansible::installed(files, checkout.as_ref().map(|checkout| checkout.path.as_path()));
+        let ansible = ansible::choose(&installed, demanded.as_ref()).cloned();
         Ok(Self {
             checkout,
             release,
@@ -165,10 +181,13 @@ impl Site {
             unread,
             merges: config.get("defaults", "hash_behaviour") == Some("merge"),
             inventory_host,
+            is_this_machine: machine::is_same_name(&subject, &request.hostname) || (inventory_host_found && request.node.is_none()),
             subject,
+            ignored,
             first_control_plane,
             control_plane_os,
-            ansible_core,
+            demanded,
+            ansible,
         })
     }
 

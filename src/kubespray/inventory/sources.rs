@@ -19,6 +19,7 @@ const ENDINGS: [&str; 10] = ["~", ".orig", ".bak", ".ini", ".cfg", ".retry", ".p
 const PATTERNS: [&str; 2] = ["artifacts", "credentials"];
 
 /// What is passed over in a folder of inventories.
+#[derive(Debug)]
 pub struct Ignored {
     endings: Vec<String>,
     patterns: RegexSet,
