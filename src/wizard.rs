@@ -22,6 +22,7 @@ mod summary;
 mod update;
 pub mod variables;
 pub mod verify;
+mod why;
 mod wrap;
 
 pub use app::{App, Colors, Dialog, Notice, Screen, Settings, Slot, StepState};

@@ -107,6 +107,8 @@ pub enum Dialog {
     Confirm,
     /// The proposed edits.
     Diff,
+    /// Why the selected variable has its value.
+    Why,
     /// What has changed since the session was left.
     Changes(Vec<String>),
     /// Stop the run?
@@ -293,7 +295,8 @@ impl App {
                 Dialog::AskQuit => Context::AskQuit,
                 Dialog::Ask(_) => Context::Ask,
                 Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
-                Dialog::Help | Dialog::Diff | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
+                Dialog::Diff => Context::Diff,
+                Dialog::Help | Dialog::Why | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };
         }
         if self.too_small() {

@@ -20,6 +20,11 @@ pub enum Subject {
     Inventory,
     /// The inventory host that this machine is.
     Node,
+    /// The value of a Kubespray variable.
+    Value {
+        /// Its name.
+        variable: String,
+    },
 }
 
 impl Subject {
@@ -29,12 +34,16 @@ impl Subject {
             Self::Checkout => "checkout",
             Self::Inventory => "inventory",
             Self::Node => "node",
+            Self::Value { .. } => "value",
         }
     }
 
     /// Returns the values that its texts name.
     pub fn args(&self) -> Vec<(&'static str, String)> {
-        Vec::new()
+        match self {
+            Self::Value { variable } => vec![("variable", variable.clone())],
+            Self::Checkout | Self::Inventory | Self::Node => Vec::new(),
+        }
     }
 }
 

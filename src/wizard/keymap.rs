@@ -27,8 +27,10 @@ pub enum Context {
     Search,
     /// The end.
     Summary,
-    /// A text over the screen: help, a diff, what has changed.
+    /// A text over the screen: help, what has changed.
     Reading,
+    /// The proposed edits, one file after the other.
+    Diff,
     /// The commands and diffs before they are run.
     Confirm,
     /// Shall a run be stopped?
@@ -75,6 +77,10 @@ pub enum Intent {
     AskCheckout,
     AskInventory,
     AskNode,
+    /// Another value for the selected variable.
+    EditValue,
+    /// Why the selected variable has its value.
+    ShowWhy,
     Cancel,
     Retry,
     Search,
@@ -153,8 +159,12 @@ const REBOOT_DUE: &[Binding] = &[bind("Enter", ENTER, "reboot"), bind("↑↓", 
 const RUN_FAILED: &[Binding] =
     &[bind("", ENTER, ""), bind("r", &[(Key::Char('r'), Intent::Retry)], "retry"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
 const VARIABLES: &[Binding] = &[
-    bind("Enter", ENTER, "review"),
+    bind("Enter", ENTER, "review-values"),
     bind("", UP_DOWN, ""),
+    bind("e", &[(Key::Char('e'), Intent::EditValue)], "edit"),
+    bind("", &[(Key::Char(' '), Intent::ToggleAction)], ""),
+    bind("", TAB, ""),
+    bind("w", &[(Key::Char('w'), Intent::ShowWhy)], "why"),
     bind("d", &[(Key::Char('d'), Intent::ShowDiff)], "diff"),
     bind(
         "c i n",
@@ -187,7 +197,15 @@ const SUMMARY: &[Binding] = &[bind("Enter", &[(Key::Enter, Intent::Accept)], "en
 const READING: &[Binding] = &[
     bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
     bind("↑↓", UP_DOWN, "scroll"),
-    bind("", &[(Key::Char('?'), Intent::Close), (Key::Char('d'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
+    bind("", &[(Key::Char('?'), Intent::Close), (Key::Char('w'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
+    INTERRUPT,
+];
+const DIFF: &[Binding] = &[
+    bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
+    bind("↑↓", UP_DOWN, "scroll"),
+    bind("Tab", TAB, "next-file"),
+    bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], "refuse-file"),
+    bind("", &[(Key::Char('d'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
     INTERRUPT,
 ];
 const CONFIRM: &[Binding] = &[bind("Enter", YES, "do-it"), bind("Esc", NO, "not-yet"), bind("↑↓", UP_DOWN, "scroll"), INTERRUPT];
@@ -225,6 +243,7 @@ pub fn bindings(context: Context) -> &'static [Binding] {
         Context::Search => SEARCH,
         Context::Summary => SUMMARY,
         Context::Reading => READING,
+        Context::Diff => DIFF,
         Context::Confirm => CONFIRM,
         Context::AskCancel => ASK_CANCEL,
         Context::AskReboot => ASK_REBOOT,
@@ -257,7 +276,7 @@ mod tests {
     use super::*;
     use crate::i18n::Lang;
 
-    const ALL: [Context; 19] = [
+    const ALL: [Context; 20] = [
         Context::Detect,
         Context::Choice,
         Context::Plan,
@@ -270,6 +289,7 @@ mod tests {
         Context::Search,
         Context::Summary,
         Context::Reading,
+        Context::Diff,
         Context::Confirm,
         Context::AskCancel,
         Context::AskReboot,

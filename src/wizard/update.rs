@@ -100,6 +100,9 @@ fn in_front(app: &mut App, intent: Intent) {
         Intent::First => app.scroll_by(isize::MIN),
         Intent::Last => app.scroll_by(isize::MAX),
         Intent::Close => drop(app.dialog.take()),
+        Intent::NextPart => variables::turn_file(app, true),
+        Intent::PreviousPart => variables::turn_file(app, false),
+        Intent::ToggleAction => variables::toggle_file(app),
         Intent::Accept => match app.dialog.take() {
             Some(Dialog::Confirm) => run::begin(app),
             Some(Dialog::AskCancel) => run::cancel(app),
@@ -131,6 +134,7 @@ fn asked(app: &mut App, intent: Intent) {
 fn take(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
     match subject {
         Subject::Checkout | Subject::Inventory | Subject::Node => variables::take_text(app, subject, text.trim()),
+        Subject::Value { variable } => variables::take_value(app, variable, text.trim()),
     }
 }
 
