@@ -13,7 +13,7 @@ mod tail;
 mod vars;
 mod verify;
 
-pub use apply::line_of;
+pub use apply::{line_of, run_with_password};
 
 use std::{
     io::{self, Write},

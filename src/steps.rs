@@ -109,7 +109,7 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
     let edits = edit::propose(&*host.files, &preview, &values::proposed(&preview, &answers), members)?;
     let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
     let has_ansible = host.commands.locate(&program.display().to_string()).is_some();
-    Ok(plan::variables_step(&edits, playbook::commands(&preview, &answers), &answers, has_ansible))
+    Ok(plan::variables_step(&edits, playbook::commands(&preview, &answers), &answers, preview.layout.ansible_core.as_ref(), has_ansible))
 }
 
 /// Returns this machine's name in the cluster.

@@ -10,6 +10,7 @@ use crate::{
         Action, Kind, Step,
         act::{Failure, Work},
     },
+    secret::Secret,
     session::{PendingReboot, Record, Session, Status, store::Store},
 };
 
@@ -23,6 +24,8 @@ pub struct Runner<'a> {
     pub session: &'a mut Session,
     /// Set when the user stops the run.
     pub cancel: &'a Cancel,
+    /// The password for `sudo`, where one was asked for.
+    pub secret: Option<Secret>,
 }
 
 impl Runner<'_> {
@@ -143,6 +146,7 @@ impl Runner<'_> {
                 folder: self.store.folder().map_err(|error| folder_failure(&error))?,
                 log,
                 cancel: self.cancel,
+                secret: self.secret.as_ref(),
                 emit,
                 notes: Vec::new(),
                 journal_job: &mut on_job,
@@ -213,7 +217,7 @@ impl Runner<'_> {
         journal_job: &'w mut dyn FnMut(&Job) -> Result<(), Failure>,
     ) -> Result<Work<'w>, Expected> {
         let folder = self.store.folder().map_err(|error| folder_failure(&error))?;
-        Ok(Work { host: self.host, folder, log, cancel: self.cancel, emit, notes: Vec::new(), journal_job })
+        Ok(Work { host: self.host, folder, log, cancel: self.cancel, secret: self.secret.as_ref(), emit, notes: Vec::new(), journal_job })
     }
 
     /// Returns a new log file's path: each attempt has its own.

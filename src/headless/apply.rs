@@ -1,5 +1,7 @@
 //! `gpunode apply`: does it, with progress as lines.
 
+use std::io::IsTerminal;
+
 use super::{print, read_answers};
 use crate::{
     answers::{Answers, Reboot as RebootAnswer},
@@ -15,6 +17,7 @@ use crate::{
     host::{Cancel, Command},
     i18n::Lang,
     plan::{Step, reboot::Reboot},
+    secret::Secret,
     session::{Session, store::Store},
     steps,
     workspace::Workspace,
@@ -67,13 +70,11 @@ fn run_step(workspace: &Workspace, store: &Store, session: &mut Session, step: S
         let actions = steps::plan_step(&workspace.host, &session.facts, &answers, step, &folder)?;
         session.replan(step, actions);
     }
-    let mut runner = Runner { host: &workspace.host, store, session, cancel };
+    let mut runner = Runner { host: &workspace.host, store, session, cancel, secret: None };
     let lang = workspace.lang;
-    let outcome = runner.run(step, &mut |event| {
-        // Progress is for eyes on a screen; lines stay greppable.
-        if let Some(line) = line_of(&event, lang) {
-            let _ = print(&line);
-        }
+    // Progress is for eyes on a screen; lines stay greppable.
+    let outcome = run_with_password(&mut runner, step, lang, &mut |line| {
+        let _ = print(&line);
     })?;
     session.facts = facts::probe(&workspace.host);
     store.save(session, workspace.host.clock.now())?;
@@ -89,6 +90,29 @@ fn run_step(workspace: &Workspace, store: &Store, session: &mut Session, step: S
             Ok(ExitCode::Quit)
         }
         Outcome::RebootNeeded => reboot(workspace, &answers),
+    }
+}
+
+/// Runs a step; where `sudo` wants a password and somebody is there to type it, asks for it without echo and goes on. It is handed to
+/// Ansible through a pipe and kept nowhere.
+pub fn run_with_password(runner: &mut Runner<'_>, step: Step, lang: Lang, say: &mut dyn FnMut(String)) -> Result<Outcome, Expected> {
+    loop {
+        let mut needed = false;
+        let outcome = runner.run(step, &mut |event| {
+            needed |= event == Event::PasswordNeeded;
+            if let Some(line) = line_of(&event, lang) {
+                say(line);
+            }
+        })?;
+        if !needed || !matches!(outcome, Outcome::Failed { .. }) || !std::io::stdin().is_terminal() {
+            return Ok(outcome);
+        }
+        let question = lang.text("apply.password", &[]);
+        let prompt = inquire::Password::new(&question).without_confirmation().with_display_mode(inquire::PasswordDisplayMode::Hidden);
+        match prompt.prompt() {
+            Ok(text) if !text.is_empty() => runner.secret = Some(Secret::new(format!("{text}\n"))),
+            _ => return Ok(outcome),
+        }
     }
 }
 
@@ -126,6 +150,7 @@ pub fn line_of(event: &Event, lang: Lang) -> Option<String> {
         Event::Started { index, total, action } => format!("-- {}/{total} {}", index + 1, action.title(lang)),
         Event::Line(line) => format!("   {line}"),
         Event::Progress(_) => return None,
+        Event::PasswordNeeded => format!("   {}", lang.text("apply.password-needed", &[])),
         Event::Ended { id, status, evidence } => {
             let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
             format!("-- {}: {id}{evidence}", status.name())

@@ -7,7 +7,7 @@ use std::{path::Path, time::Duration};
 pub use progress::{Failure, Progress, Recap, count_tasks};
 
 use super::Preview;
-use crate::{answers::Answers, host::Command};
+use crate::{answers::Answers, host::Command, secret::Secret, version::Version};
 
 /// Reading all roles of a checkout takes ansible a while, on a slow disk more than a minute.
 const LIST_TASKS_DEADLINE: Duration = Duration::from_mins(5);
@@ -46,6 +46,16 @@ fn playbook(preview: &Preview, answers: &Answers, name: &str, more: &[&str]) -> 
     command.env = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     command.cwd.clone_from(&preview.checkout);
     command.detached()
+}
+
+/// Returns the command with the password for `sudo`: Ansible reads it from its standard input, so that it is in no argument, no
+/// environment and no file. Before ansible-core 2.12 only the prompt could be asked for; without a terminal it reads the same input.
+pub fn with_password(command: &Command, secret: &Secret, core: Option<&Version>) -> Command {
+    let reads_file = core.is_some_and(|core| (core.part(0), core.part(1)) >= (2, 12));
+    let mut command = command.clone();
+    command.args.push(if reads_file { "--become-password-file=-" } else { "--ask-become-pass" }.to_owned());
+    command.secret = Some(secret.clone());
+    command
 }
 
 /// Returns the command that lists the tasks of a playbook command without running them.

@@ -97,7 +97,7 @@ impl Perform {
             Err(error) => return Answer::TestOutput(Err(error.to_string())),
         }
         let mut lines = Vec::new();
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel };
+        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel, secret: None };
         let result = runner.run(Step::Verify, &mut |event| {
             if let Event::Line(line) = event {
                 lines.push(line);

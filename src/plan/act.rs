@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     engine::{Event, Progress},
     host::{Cancel, Command, Exit, Host, Kind as CommandKind, command::Job},
+    secret::Secret,
     session::{SavedFile, Undo},
     text,
 };
@@ -71,6 +72,8 @@ pub struct Work<'a> {
     pub log: PathBuf,
     /// Set when the user stops the run.
     pub cancel: &'a Cancel,
+    /// The password for `sudo`, where one was given for this run.
+    pub secret: Option<&'a Secret>,
     /// Told to the face.
     pub emit: &'a mut dyn FnMut(Event),
     /// What an execution saw that belongs into the proof.

@@ -22,6 +22,7 @@ use crate::{
     finding::Severity,
     i18n::Lang,
     plan::{Action, Plan, Step},
+    secret::Secret,
     session::Session,
 };
 
@@ -180,6 +181,8 @@ pub struct App {
     pub dialog: Option<Dialog>,
     /// First line in view of the text in front.
     pub scroll: usize,
+    /// The password for `sudo`, for as long as the program runs.
+    pub secret: Option<Secret>,
     /// One line above the footer.
     pub notice: Option<Notice>,
     /// The plan was accepted while it was being made: it is shown for confirmation as soon as it is there.
@@ -232,6 +235,7 @@ impl App {
             screen,
             dialog: None,
             scroll: 0,
+            secret: None,
             notice: None,
             accepted_early: false,
             saved: None,

@@ -20,6 +20,8 @@ pub enum Subject {
     Inventory,
     /// The inventory host that this machine is.
     Node,
+    /// The password for `sudo` on the hosts of the inventory.
+    SudoPassword,
     /// The value of a Kubespray variable.
     Value {
         /// Its name.
@@ -34,6 +36,7 @@ impl Subject {
             Self::Checkout => "checkout",
             Self::Inventory => "inventory",
             Self::Node => "node",
+            Self::SudoPassword => "password",
             Self::Value { .. } => "value",
         }
     }
@@ -42,8 +45,13 @@ impl Subject {
     pub fn args(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Value { variable } => vec![("variable", variable.clone())],
-            Self::Checkout | Self::Inventory | Self::Node => Vec::new(),
+            Self::Checkout | Self::Inventory | Self::Node | Self::SudoPassword => Vec::new(),
         }
+    }
+
+    /// Tells whether what is typed must not be shown.
+    pub fn is_secret(&self) -> bool {
+        *self == Self::SudoPassword
     }
 }
 

@@ -139,7 +139,7 @@ fn asking(app: &App, ask: &Ask, cells: usize) -> Document {
     let mut lines = Row::wrapped(Tone::Text, &say("text"), cells);
     lines.push(Row::new(Tone::Text, ""));
     let room = cells - 1;
-    let (shown, column) = ask.field.window(room);
+    let (shown, column) = if ask.subject.is_secret() { (String::new(), 0) } else { ask.field.window(room) };
     let cursor = Some((lines.len(), column));
     lines.push(Row::new(Tone::Field, crate::text::fit(&shown, room, "")));
     let error = ask.error.as_deref().unwrap_or_default();

@@ -134,6 +134,7 @@ fn asked(app: &mut App, intent: Intent) {
 fn take(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
     match subject {
         Subject::Checkout | Subject::Inventory | Subject::Node => variables::take_text(app, subject, text.trim()),
+        Subject::SudoPassword => run::take_password(app, text),
         Subject::Value { variable } => variables::take_value(app, variable, text.trim()),
     }
 }
