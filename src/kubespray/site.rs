@@ -51,6 +51,10 @@ pub struct Site {
     pub folders: Vec<VarsFolder>,
     /// `group_vars` in the checkout of a release whose plays stand one folder below: nobody reads them.
     pub unread: Option<VarsFolder>,
+    /// This machine's own name.
+    pub hostname: String,
+    /// Everybody may write to the checkout's folder: Ansible then does not read its `ansible.cfg`.
+    pub is_open_to_all: bool,
     /// `ansible.cfg` says that mappings are merged, which this program does not do.
     pub merges: bool,
     /// The inventory host of this machine.
@@ -154,6 +158,7 @@ impl Site {
         let playbooks = checkout.as_ref().map(|checkout| playbook_folder(files, &checkout.path));
         let folders = vars_folders(files, inventory_path.as_deref(), playbooks.as_deref());
         let root = checkout.as_ref().map(|checkout| checkout.path.as_path());
+        let is_open_to_all = root.and_then(|root| files.meta(root).ok()).is_some_and(|meta| meta.mode & 0o002 != 0);
         let unread = root.filter(|root| playbooks.as_deref() != Some(root)).map(|root| VarsFolder::read(files, root, true));
         let first_control_plane = inventory.hosts_of(&traits.groups.control_plane).first().map(|host| (*host).to_owned());
         let inventory_host = machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
@@ -179,6 +184,8 @@ impl Site {
             declared_groups,
             folders,
             unread,
+            hostname: request.hostname.clone(),
+            is_open_to_all,
             merges: config.get("defaults", "hash_behaviour") == Some("merge"),
             inventory_host,
             is_this_machine: machine::is_same_name(&subject, &request.hostname) || (inventory_host_found && request.node.is_none()),
