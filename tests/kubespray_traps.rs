@@ -1,6 +1,6 @@
 //! Every trap of the facts: found where it is, with its place, and not where it is not.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may stop a test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may stop a test")]
 
 #[path = "support/kubespray.rs"]
 mod support;

@@ -136,7 +136,7 @@ impl<'s> View<'s> {
     /// Returns the strongest definition of a variable where the role runs, whoever made it.
     pub fn strongest(&self, name: &str) -> Option<&Definition> {
         let all = self.defaults.iter().chain(&self.control_plane).chain(&self.included).chain(&self.fact);
-        all.filter(|definition| definition.name == name).last()
+        all.rev().find(|definition| definition.name == name)
     }
 
     /// Returns the defaults of Kubespray and of the role.
