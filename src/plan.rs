@@ -12,6 +12,7 @@ pub mod edit_file;
 pub mod fetch_runfile;
 pub mod install_packages;
 pub mod install_toolkit;
+mod invalidate;
 mod kind;
 pub mod reboot;
 pub mod remove_packages;
@@ -27,6 +28,7 @@ pub mod watch_installer;
 use serde::{Deserialize, Serialize};
 
 pub use driver_step::driver_step;
+pub use invalidate::invalidated;
 pub use kind::Kind;
 pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::verify_step;

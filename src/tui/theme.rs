@@ -101,7 +101,7 @@ impl Theme {
             RowState::Active => (spinner(ticks), self.accent()),
             RowState::Ended(Status::Done | Status::AlreadyDone) => ("✓", self.good()),
             RowState::Ended(Status::Failed) => ("✗", self.error()),
-            RowState::Ended(Status::Cancelled | Status::Intent | Status::Undone) => ("!", self.warning()),
+            RowState::Ended(Status::Cancelled | Status::Intent | Status::Undoing | Status::Undone) => ("!", self.warning()),
         }
     }
 }
