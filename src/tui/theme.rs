@@ -67,6 +67,12 @@ impl Theme {
         self.paint(Color::LightRed, 203)
     }
 
+    /// A line that is being typed.
+    #[expect(clippy::unused_self, reason = "asked of the theme like every other style")]
+    pub fn field(self) -> Style {
+        Style::new().add_modifier(Modifier::UNDERLINED)
+    }
+
     /// Found text.
     #[expect(clippy::unused_self, reason = "asked of the theme like every other style")]
     pub fn hit(self) -> Style {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
+    ask::Ask,
     confirm,
     detect::Detect,
     driver::DriverStep,
@@ -116,6 +117,8 @@ pub enum Dialog {
     AskQuit,
     /// A known failure.
     Diagnosis,
+    /// A line of text is asked for.
+    Ask(Ask),
 }
 
 /// One line above the footer, until the next key.
@@ -288,6 +291,7 @@ impl App {
                 Dialog::AskCancel => Context::AskCancel,
                 Dialog::AskReboot => Context::AskReboot,
                 Dialog::AskQuit => Context::AskQuit,
+                Dialog::Ask(_) => Context::Ask,
                 Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
                 Dialog::Help | Dialog::Diff | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };

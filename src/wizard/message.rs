@@ -167,6 +167,8 @@ pub enum Answer {
 pub enum Msg {
     /// A key.
     Key(Key),
+    /// A text was pasted.
+    Paste(String),
     /// The terminal has this many columns and rows now.
     Resize(u16, u16),
     /// A tenth of a second has passed. Only sent while [`App::wants_ticks`](super::App::wants_ticks).
@@ -198,6 +200,7 @@ pub enum Key {
     Tab,
     BackTab,
     Backspace,
+    Delete,
     Up,
     Down,
     Left,
@@ -206,6 +209,10 @@ pub enum Key {
     PageDown,
     Home,
     End,
+    /// Ctrl-U.
+    EraseLine,
+    /// Ctrl-W.
+    EraseWord,
     /// Ctrl-C.
     Interrupt,
 }
