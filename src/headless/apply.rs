@@ -32,7 +32,7 @@ pub fn run(workspace: &Workspace, new: bool, args: &ApplyArgs) -> Result<ExitCod
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
     let (store, mut session) = workspace.session(new)?;
-    let facts = facts::probe(&workspace.host);
+    let facts = facts::probe_all(&workspace.host);
     let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
     steps::check(&wanted, &table)?;
     let answers = steps::complete(&wanted, &table);
@@ -75,7 +75,9 @@ fn run_step(workspace: &Workspace, store: &Store, session: &mut Session, step: S
             let _ = print(&line);
         }
     })?;
-    session.facts = facts::probe(&workspace.host);
+    let mut facts = facts::probe(&workspace.host);
+    facts.keep_offer(&session.facts);
+    session.facts = facts;
     store.save(session, workspace.host.clock.now())?;
     match outcome {
         Outcome::Done if step == Step::Verify => verify(workspace, store, session, &answers),
