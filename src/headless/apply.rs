@@ -70,7 +70,7 @@ impl Apply<'_> {
             ));
         }
         // Of a session that was carried here, the facts are the node's; what this machine is does not matter.
-        let facts = if carried { self.session.facts.clone() } else { facts::probe(host) };
+        let facts = if carried { self.session.facts.clone() } else { facts::probe_all(host) };
         if carried {
             let path = self.store.path().display().to_string();
             self.progress.say("apply.carried", &[("session", &path), ("machine", &self.session.hostname)]);
@@ -102,7 +102,9 @@ impl Apply<'_> {
         let mut runner = Runner { host, store: &self.store, session: &mut self.session, cancel: &self.cancel };
         let outcome = runner.run(step, &mut |event| progress.event(&event))?;
         if !self.workspace.is_carried(&self.session) {
-            self.session.facts = facts::probe(host);
+            let mut facts = facts::probe(host);
+            facts.keep_offer(&self.session.facts);
+            self.session.facts = facts;
             self.store.save(&mut self.session, host.clock.now())?;
         }
         match outcome {

@@ -135,6 +135,7 @@ pub struct Notice {
 #[allow(missing_docs, reason = "as the effects of the same names")]
 pub enum Slot {
     Probe,
+    Packages,
     Table,
     Preview,
     Plan,
@@ -426,6 +427,7 @@ impl App {
 fn slot(effect: &Effect) -> Option<Slot> {
     Some(match effect {
         Effect::Probe => Slot::Probe,
+        Effect::AskPackages => Slot::Packages,
         Effect::LoadTable { .. } => Slot::Table,
         Effect::LoadPreview { .. } => Slot::Preview,
         Effect::MakePlan { .. } => Slot::Plan,

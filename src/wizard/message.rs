@@ -34,6 +34,8 @@ pub struct Order {
 pub enum Effect {
     /// Probe the machine, keep the facts in the session -> [`Answer::Probed`].
     Probe,
+    /// Ask the package manager for what the machine lacks -> [`Answer::PackagesAsked`].
+    AskPackages,
     /// Work out the driver table -> [`Answer::Table`].
     LoadTable {
         /// With the wanted CUDA and, once chosen, the driver.
@@ -116,6 +118,8 @@ pub enum Answer {
         /// What has changed; empty in a new session.
         changes: Vec<String>,
     },
+    /// The facts, with what the package manager offers.
+    PackagesAsked(Box<Facts>),
     /// The driver table, or why there is none.
     Table(Result<DriverTable, String>),
     /// The variable preview, or why there is none.
