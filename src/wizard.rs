@@ -6,6 +6,7 @@
 
 mod answer;
 mod app;
+pub mod chain;
 pub mod confirm;
 pub mod detect;
 pub mod driver;

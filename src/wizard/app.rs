@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
+    chain::ChainRow,
     confirm,
     detect::Detect,
     driver::DriverStep,
@@ -13,7 +14,7 @@ use super::{
     overlay,
     run::Run,
     variables::Variables,
-    verify::{ChainRow, Verify},
+    verify::Verify,
 };
 use crate::{
     answers::{Answers, DriverOwner},
