@@ -7,6 +7,7 @@
 mod answer;
 mod app;
 pub mod ask;
+pub mod chain;
 pub mod confirm;
 pub mod detect;
 pub mod driver;

@@ -5,7 +5,7 @@ use ratatui::style::{Color, Modifier, Style};
 use crate::{
     finding::Severity,
     session::Status,
-    wizard::{Colors, run::RowState, verify::ChainState},
+    wizard::{Colors, chain::ChainState, run::RowState},
 };
 
 /// The spinner, one glyph a tenth of a second.

@@ -6,6 +6,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     ask::Ask,
+    chain::ChainRow,
     confirm,
     detect::Detect,
     driver::DriverStep,
@@ -14,7 +15,7 @@ use super::{
     overlay,
     run::Run,
     variables::Variables,
-    verify::{ChainRow, Verify},
+    verify::Verify,
 };
 use crate::{
     answers::{Answers, DriverOwner},

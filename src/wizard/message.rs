@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::verify::{ChainRow, Diagnosis, Phase};
+use super::chain::{ChainRow, Diagnosis, Phase};
 use crate::{
     answers::Answers,
     catalog::DriverTable,
