@@ -125,6 +125,7 @@ pub fn line_of(event: &Event, lang: Lang) -> Option<String> {
     Some(match event {
         Event::Started { index, total, action } => format!("-- {}/{total} {}", index + 1, action.title(lang)),
         Event::Line(line) => format!("   {line}"),
+        Event::Hit(hit) => format!("   ! {}\n     {}", hit.cause(lang), hit.remedy(lang)),
         Event::Progress(_) => return None,
         Event::Ended { id, status, evidence } => {
             let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
