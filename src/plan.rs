@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod blacklist_nouveau;
+pub mod checksum;
 pub mod driver_files;
 mod driver_step;
 pub mod edit_file;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     answers::Answers,
     cluster::verify::VerifyReport,
+    diagnosis::Hit,
     facts::Facts,
     host::{Exit, command::Job},
     plan::{Action, Plan, Step},
@@ -170,6 +171,9 @@ pub struct Record {
     /// What proves it, or what went wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
+    /// Known failures that showed while it ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hits: Vec<Hit>,
     /// What is needed to take it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undo>,

@@ -40,10 +40,7 @@ fn end(place: &Place) -> End {
     End {
         machine,
         // What was so already is done just as well: a killed run finds its own work.
-        actions: actions
-            .iter()
-            .map(|action| (text(&action["id"]), text(&action["status"]).replace("already_done", "done")))
-            .collect(),
+        actions: actions.iter().map(|action| (text(&action["id"]), text(&action["status"]).replace("already_done", "done"))).collect(),
         verdict: report["verdict"]["verdict"].clone(),
     }
 }

@@ -151,6 +151,7 @@ impl Runner<'_> {
         let before = record.before.clone();
         let mut journal = JobJournal { store: self.store, session: self.session.clone(), now: self.host.clock.now() };
         let mut job = None;
+        let hits;
         let result = {
             let mut on_job = |started: &Job| {
                 job = Some(started.clone());
@@ -163,11 +164,14 @@ impl Runner<'_> {
                 cancel: self.cancel,
                 emit,
                 notes: Vec::new(),
+                hits: Vec::new(),
                 journal_job: &mut on_job,
             };
-            act.execute(&mut work).map(|()| work.notes)
+            let result = act.execute(&mut work);
+            hits = work.hits;
+            result.map(|()| work.notes)
         };
-        let record = Record { job, ..record };
+        let record = Record { job, hits, ..record };
         let result = result.and_then(|notes| Ok([act.prove(self.host, &before)?, notes].concat()));
         self.close(record, result)
     }
@@ -211,6 +215,7 @@ impl Runner<'_> {
             exit: None,
             before: std::collections::BTreeMap::new(),
             evidence: Vec::new(),
+            hits: Vec::new(),
             undo: None,
         }
     }
@@ -240,7 +245,7 @@ impl Runner<'_> {
         journal_job: &'w mut dyn FnMut(&Job) -> Result<(), Failure>,
     ) -> Result<Work<'w>, Expected> {
         let folder = self.store.folder().map_err(|error| folder_failure(&error))?;
-        Ok(Work { host: self.host, folder, log, cancel: self.cancel, emit, notes: Vec::new(), journal_job })
+        Ok(Work { host: self.host, folder, log, cancel: self.cancel, emit, notes: Vec::new(), hits: Vec::new(), journal_job })
     }
 
     /// Returns a new log file's path: each attempt has its own.

@@ -109,6 +109,9 @@ fn object_of(event: &Event) -> Value {
             "index": index + 1, "total": total,
         }),
         Event::Line(text) => json!({"event": "line", "text": text}),
+        Event::Hit(hit) => json!({
+            "event": "hit", "signature": hit.signature, "line": hit.line, "cause": hit.cause(Lang::En), "remedy": hit.remedy(Lang::En),
+        }),
         Event::Progress(progress) => json!({
             "event": "progress", "done": progress.done, "total": progress.total, "unit": progress.unit, "rate": progress.rate,
         }),
@@ -121,6 +124,7 @@ pub fn line_of(event: &Event, lang: Lang) -> Option<String> {
     Some(match event {
         Event::Started { index, total, action } => format!("-- {}/{total} {}", index + 1, action.title(lang)),
         Event::Line(line) => format!("   {line}"),
+        Event::Hit(hit) => format!("   ! {}\n     {}", hit.cause(lang), hit.remedy(lang)),
         Event::Progress(_) => return None,
         Event::Ended { id, status, evidence } => {
             let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
