@@ -73,7 +73,11 @@ impl Plain<'_> {
         if let Some(title) = &self.workspace.title {
             println!("{}", self.lang.text("plain.simulated", &[("title", title)]));
         }
-        self.session.facts = facts::probe_all(&self.workspace.host);
+        let now = facts::probe_all(&self.workspace.host);
+        for change in steps::since(&self.workspace.host, &self.session, &now) {
+            println!(".. {}", change.text(self.lang));
+        }
+        self.session.facts = now;
         for step in Step::ALL {
             if self.session.done.contains(&step) {
                 println!("{} {} - {}", step.number(), self.title(step), self.lang.text("status.done", &[]));

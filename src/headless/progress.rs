@@ -11,6 +11,7 @@ use crate::{
     cluster::verify::{self, VerifyReport},
     engine::{Event, undo::UndoResult},
     exit_code::ExitCode,
+    facts::Change,
     i18n::Lang,
     plan::Step,
 };
@@ -56,6 +57,15 @@ impl Progress {
         } else {
             let text = if text.is_empty() { String::new() } else { format!("\n   | {text}") };
             self.line(&format!("-- {word}: {id}{text}"));
+        }
+    }
+
+    /// Something is not as it was when the session was left.
+    pub fn changed(self, change: &Change) {
+        if self.json {
+            self.object(&json!({"event": "changed", "id": change.id, "text": change.text(Lang::En)}));
+        } else {
+            self.line(&format!(".. {}", change.text(self.lang)));
         }
     }
 
