@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use gpunode::{cli::Cli, error::Expected, headless};
+use gpunode::{cli::Cli, error::Expected, headless, text::printable};
 
 fn main() -> ExitCode {
     if let Err(error) = color_eyre::config::HookBuilder::default().install() {
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 
 /// One line of what happened, one line of what to do.
 fn report(error: &Expected) -> ExitCode {
-    eprintln!("gpunode: {error}");
-    eprintln!("  help: {}", error.hint());
+    eprintln!("gpunode: {}", printable(&error.to_string()));
+    eprintln!("  help: {}", printable(error.hint()));
     error.exit_code().into()
 }

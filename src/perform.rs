@@ -5,6 +5,7 @@ mod look_on;
 
 use std::{
     collections::HashMap,
+    os::unix::process::CommandExt,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -39,18 +40,26 @@ pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expect
     settings.ascii |= global.ascii;
     settings.simulated.clone_from(&workspace.title);
     // What others hold is looked at, and taken over once they have let go and the user says so.
-    while let Some(holder) = session::store::holder(&workspace.session_path) {
-        let app = App::looking_on(workspace.look()?, settings.clone(), holder);
+    if let Some(holder) = session::store::holder(&workspace.session_path) {
+        let app = App::looking_on(workspace.look()?, settings, holder);
         let code = show(app, Arc::new(LookOn { path: workspace.session_path.clone() }))?;
-        if code != ExitCode::Ok {
-            return Ok(code);
-        }
+        return if code == ExitCode::Ok { Err(start_over()) } else { Ok(code) };
     }
     let (store, session) = workspace.session(global.new)?;
     let app = App::new(session.clone(), settings, (80, 24));
     let performer =
         Perform { workspace: workspace.clone(), store, session: Mutex::new(session), running: Mutex::default(), draft: Mutex::default() };
     show(app, Arc::new(performer))
+}
+
+/// Starts this program over in its own place: the machine is another one by now, and the thread that reads keys cannot be called back
+/// from its wait. Comes back only when that fails.
+fn start_over() -> Expected {
+    let error = match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program).args(std::env::args_os().skip(1)).exec(),
+        Err(error) => error,
+    };
+    Expected::new(format!("cannot start over: {error}"), "start gpunode again; the session is free")
 }
 
 fn show(app: App, performer: Arc<dyn Performer>) -> Result<ExitCode, Expected> {
@@ -219,7 +228,7 @@ impl Perform {
         let path = self.store.folder().map_err(failed)?.join("report.md");
         let session = self.session();
         let text = Report::new(&session, self.workspace.lang).markdown(self.workspace.lang);
-        private::write(&path, text.as_bytes()).map_err(failed)?;
+        private::write(&path, crate::text::printable_lines(&text).as_bytes()).map_err(failed)?;
         Ok(path)
     }
 }

@@ -38,7 +38,8 @@ fn every_line_of_a_run_is_an_event() {
         assert!(!started[field].is_null(), "{field}: {started}");
     }
     let undone = events(&place, &["--demo", "--speed", "0", "undo", "--json", "--yes"], 1);
-    let results: BTreeSet<_> = undone.iter().filter(|event| event["event"] == "undo").map(|event| event["result"].as_str().unwrap()).collect();
+    let results: BTreeSet<_> =
+        undone.iter().filter(|event| event["event"] == "undo").map(|event| event["result"].as_str().unwrap()).collect();
     assert_eq!(results, BTreeSet::from(["undone", "kept"]));
 }
 
@@ -48,7 +49,8 @@ fn the_same_answers_file_does_on_twenty_nodes() {
     let answers = place.write("a.yaml", ANSWERS);
     let start = |node: &str| {
         let session = place.path(&format!("{node}/session.yaml"));
-        let args = ["--demo", "--speed", "0", "--session", session.to_str().unwrap(), "apply", "--yes", "--answers", answers.to_str().unwrap()];
+        let args =
+            ["--demo", "--speed", "0", "--session", session.to_str().unwrap(), "apply", "--yes", "--answers", answers.to_str().unwrap()];
         place.command(args).stdout(Stdio::null()).spawn().unwrap()
     };
     let nodes: Vec<String> = (1..=20).map(|number| format!("node{number}")).collect();
@@ -58,7 +60,8 @@ fn the_same_answers_file_does_on_twenty_nodes() {
     }
     let report = |node: &String| {
         let session = place.path(&format!("{node}/session.yaml"));
-        place.run(["--demo", "--session", session.to_str().unwrap(), "report", "--format", "json"]).demand(0).json()["verdict"]["verdict"].clone()
+        place.run(["--demo", "--session", session.to_str().unwrap(), "report", "--format", "json"]).demand(0).json()["verdict"]["verdict"]
+            .clone()
     };
     assert!(nodes.iter().map(report).all(|verdict| verdict == "ok"));
 }

@@ -14,6 +14,7 @@ use crate::{
     facts::Change,
     i18n::Lang,
     plan::Step,
+    text::{printable_json, printable_lines},
 };
 
 /// Prints what happens.
@@ -102,14 +103,18 @@ impl Progress {
     }
 
     fn object(self, value: &Value) {
-        self.line(&value.to_string());
+        line(&printable_json(&value.to_string()));
     }
 
-    /// A reader that went away does not stop the work that was asked for.
     fn line(self, text: &str) {
-        let mut out = io::stdout().lock();
-        let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+        line(&printable_lines(text));
     }
+}
+
+/// A reader that went away does not stop the work that was asked for.
+fn line(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
 }
 
 fn object_of(event: &Event) -> Value {
