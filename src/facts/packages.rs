@@ -134,16 +134,15 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
 /// that left their configuration.
 fn parse_dpkg_status(text: &str) -> Vec<String> {
     let package = |paragraph: &str| {
-        let field = |name: &str| paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-        let name = field("Package").filter(|name| role(name).is_some())?;
-        let state = field("Status")?.split_whitespace().nth(2)?;
+        // The name comes first, so that of the thousands of other packages no more than this line is looked at.
+        let name = paragraph.strip_prefix("Package:")?.lines().next()?.trim();
+        role(name)?;
+        let field = |name: &str| paragraph.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let state = field("Status:")?.split_whitespace().nth(2)?;
         let is_there = !matches!(state, "not-installed" | "config-files");
-        is_there.then(|| printable(&format!("{name} {}", field("Version").unwrap_or_default())))
+        is_there.then(|| printable(&format!("{name} {}", field("Version:").unwrap_or_default())))
     };
-    // Cheap test first: a status file has thousands of paragraphs, and every package that counts has one of these in its name.
-    let may_be_nvidia =
-        |paragraph: &&str| ["nvidia", "cuda", "libcu", "libn", "nsight", "libxnvctrl"].iter().any(|part| paragraph.contains(part));
-    let mut found: Vec<_> = text.split("\n\n").map(str::trim_start).filter(may_be_nvidia).filter_map(package).collect();
+    let mut found: Vec<_> = text.split("\n\n").map(str::trim_start).filter_map(package).collect();
     found.sort();
     found
 }

@@ -1,6 +1,9 @@
 //! NVIDIA cards on the PCI bus, read from sysfs: no driver, no `lspci` and no root needed.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::{CatalogMatch, Gpu, Unknown, reader::Reader};
 use crate::text::printable;
@@ -82,6 +85,19 @@ fn probe_device(reader: &mut Reader<'_>, address: &str) -> Option<PciDevice> {
         class,
         kernel_driver: link_name(reader, &folder.join("driver")),
     })
+}
+
+/// Returns the device files that other drivers make of the cards: those of nouveau and nova for the display (`drm`), that of vfio for a
+/// virtual machine (the card's IOMMU group).
+pub(super) fn other_devices(reader: &Reader<'_>, gpus: &[Gpu]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for gpu in gpus {
+        let folder = Path::new(DEVICES).join(&gpu.pci_address);
+        let nodes = reader.host.files.list(&folder.join("drm")).unwrap_or_default();
+        found.extend(nodes.iter().map(|node| format!("/dev/dri/{node}")));
+        found.extend(link_name(reader, &folder.join("iommu_group")).map(|group| format!("/dev/vfio/{group}")));
+    }
+    found
 }
 
 /// Returns the last part of what a link points at.

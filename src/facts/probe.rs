@@ -49,10 +49,14 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
         let nvml = scope.spawn(|| with_reader(host, |reader| nvml::probe(reader, NVML_DEADLINE)));
         let around = scope.spawn(|| with_reader(host, os::probe));
         let packages = scope.spawn(|| with_reader(host, packages::probe));
-        let holders = scope.spawn(|| with_reader(host, holders::probe));
         let mut reader = Reader::new(host);
+        let mut driver = probe_loaded(&mut reader);
         let gpus = pci::probe_gpus(&mut reader, identify);
-        let mut driver = probe_driver(&mut reader);
+        let can_be_held = !driver.modules.is_empty() || driver.loaded_version.is_some() || host.files.exists("/dev/nvidiactl");
+        let devices = can_be_held.then(|| pci::other_devices(&reader, &gpus));
+        let holders = scope.spawn(move || with_reader(host, |reader| holders::probe(reader, devices.as_ref())));
+        let release = host.files.read_value("/proc/sys/kernel/osrelease").unwrap_or_default();
+        driver.ledger.extend(ledger::probe_files(&mut reader, &release));
 
         let mut facts = Facts { gpus, unknown: reader.unknown, ..Facts::default() };
         let answer = facts.take(joined(nvml));
@@ -72,13 +76,12 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
     facts
 }
 
-fn probe_driver(reader: &mut Reader<'_>) -> DriverFacts {
+/// What is loaded now.
+fn probe_loaded(reader: &mut Reader<'_>) -> DriverFacts {
     let (modules, place) = kernel::probe_modules(reader);
     let (loaded_version, loaded_kind) = kernel::probe_loaded_driver(reader);
     let mut driver = DriverFacts { loaded_version, loaded_kind, modules, ..DriverFacts::default() };
     driver.ledger = ledger::loaded_modules(&driver, place);
-    let release = reader.host.files.read_value("/proc/sys/kernel/osrelease").unwrap_or_default();
-    driver.ledger.extend(ledger::probe_files(reader, &release));
     driver
 }
 
