@@ -30,7 +30,10 @@ pub use report::report;
 use serde::{Deserialize, Serialize};
 pub use unknown::Unknown;
 
-use crate::{finding::Finding, host::NvmlAnswer};
+use crate::{
+    finding::Finding,
+    host::{NvmlAnswer, Virtualization},
+};
 
 /// All that step 1 finds out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -154,6 +157,8 @@ pub struct GpuNvml {
     pub pcie_generation: Option<u32>,
     /// Current PCI Express lanes.
     pub pcie_width: Option<u32>,
+    /// Whether the card is whole, handed to this virtual machine, or a part of one.
+    pub virtualization: Option<Virtualization>,
 }
 
 /// Everything on the host that is or could become a driver.

@@ -58,6 +58,7 @@ fn nvml(facts: &Facts) -> Option<Finding> {
     match facts.driver.nvml.as_ref()? {
         NvmlAnswer::Mismatch => finding("nvml-mismatch", Error, &[("version", version)]),
         NvmlAnswer::TimedOut => finding("nvml-timeout", Error, &[]),
+        NvmlAnswer::Crashed(signal) => finding("nvml-crashed", Error, &[("signal", &signal.to_string())]),
         NvmlAnswer::Failed(error) => finding("nvml-failed", Warning, &[("error", &crate::text::printable(error))]),
         NvmlAnswer::NoPermission => finding("nvml-not-allowed", Warning, &[]),
         NvmlAnswer::NoLibrary(_) if facts.driver.loaded_version.is_some() => finding("nvml-no-library", Info, &[("version", version)]),
@@ -225,10 +226,12 @@ mod tests {
     #[test]
     fn nvml_answers_become_findings() {
         let mut facts = machine_with(Gpu::default());
-        let seen = NvmlAnswer::Answer { driver_version: String::new(), cuda_version: None, gpus: vec![NvmlGpu::default(); 2] };
+        let seen =
+            NvmlAnswer::Answer { driver_version: String::new(), cuda_version: None, gpus: vec![NvmlGpu::default(); 2], silent: vec![] };
         let answers = [
             (NvmlAnswer::Mismatch, vec!["nvml-mismatch"]),
             (NvmlAnswer::TimedOut, vec!["nvml-timeout"]),
+            (NvmlAnswer::Crashed(11), vec!["nvml-crashed"]),
             (NvmlAnswer::Failed("x".into()), vec!["nvml-failed"]),
             (NvmlAnswer::NoPermission, vec!["nvml-not-allowed"]),
             (NvmlAnswer::NoDriver, vec![]),
