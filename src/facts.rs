@@ -41,6 +41,8 @@ use crate::{
 pub struct Facts {
     /// The NVIDIA GPUs, in the order of their PCI addresses.
     pub gpus: Vec<Gpu>,
+    /// The addresses of the switches (`NVSwitch`) that join the GPUs of an HGX or DGX board.
+    pub nvswitches: Vec<String>,
     /// Everything that is or could become a driver.
     pub driver: DriverFacts,
     /// The machine around the GPUs.
@@ -89,12 +91,16 @@ pub struct Gpu {
     pub kernel_driver: Option<String>,
     /// How the catalog knows it.
     pub catalog: CatalogMatch,
+    /// For a guess, what it rests on: a line of `pci.ids`, or a listed id of the same block; absent when nothing could be said.
+    pub guessed_from: Option<String>,
     /// First driver branch that knows the card.
     pub first_branch: Option<u32>,
     /// Last driver branch that supports the card; absent while current branches do.
     pub last_branch: Option<u32>,
     /// Which kind of kernel module the card takes.
     pub kernel_module: KernelModule,
+    /// How many virtual functions (SR-IOV) it has been split into, for virtual machines. They are on the bus too, but are no cards.
+    pub virtual_functions: u32,
     /// What NVML adds, when a driver is loaded.
     pub nvml: Option<GpuNvml>,
 }

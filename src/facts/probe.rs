@@ -37,6 +37,7 @@ impl From<gpus::GpuModel> for Gpu {
             first_branch: model.first_branch,
             last_branch: model.last_branch,
             kernel_module: model.kernel_module,
+            guessed_from: model.neighbour.map(|id| format!("10de:{id}")),
             ..Self::default()
         }
     }
@@ -51,14 +52,14 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
         let packages = scope.spawn(|| with_reader(host, packages::probe));
         let mut reader = Reader::new(host);
         let mut driver = probe_loaded(&mut reader);
-        let gpus = pci::probe_gpus(&mut reader, identify);
+        let bus = pci::probe(&mut reader, identify);
         let can_be_held = !driver.modules.is_empty() || driver.loaded_version.is_some() || host.files.exists("/dev/nvidiactl");
-        let devices = can_be_held.then(|| pci::other_devices(&reader, &gpus));
+        let devices = can_be_held.then(|| pci::other_devices(&reader, &bus.gpus));
         let holders = scope.spawn(move || with_reader(host, |reader| holders::probe(reader, devices.as_ref())));
         let release = host.files.read_value("/proc/sys/kernel/osrelease").unwrap_or_default();
         driver.ledger.extend(ledger::probe_files(&mut reader, &release));
 
-        let mut facts = Facts { gpus, unknown: reader.unknown, ..Facts::default() };
+        let mut facts = Facts { gpus: bus.gpus, nvswitches: bus.nvswitches, unknown: reader.unknown, ..Facts::default() };
         let answer = facts.take(joined(nvml));
         facts.host = facts.take(joined(around));
         driver.ledger.extend(facts.take(joined(packages)));

@@ -101,7 +101,7 @@ pub fn facts() -> Facts {
                 &[("kernel", "3.10.0-1160.2.2.el7.x86_64")],
             ),
         ],
-        unknown: BTreeMap::new(),
+        ..Facts::default()
     }
 }
 

@@ -15,7 +15,6 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{NvmlAnswer, library};
-use crate::text::printable;
 
 /// The word that makes this program the child. It is no command for people, so the command line does not know it.
 pub const WORD: &str = "nvml-answer";
@@ -92,11 +91,7 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let no_core = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, no_core);
-    let told = match library::ask(&library) {
-        Told::NotLoaded(reason) => Told::NotLoaded(printable(&reason)),
-        answer => answer,
-    };
-    let line = serde_json::to_string(&told).unwrap_or_default();
+    let line = serde_json::to_string(&library::ask(&library)).unwrap_or_default();
     let written = writeln!(std::io::stdout(), "\n{line}");
     Some(if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -9,6 +9,7 @@ use nvml_wrapper::{
 };
 
 use super::{NvmlAnswer, NvmlGpu, Virtualization, child::Told, normalise_address};
+use crate::text::printable;
 
 /// Loads the library and asks it everything.
 pub(super) fn ask(library: &OsStr) -> Told {
@@ -18,7 +19,7 @@ pub(super) fn ask(library: &OsStr) -> Told {
     }
     match read_all(library) {
         Ok(answer) => Told::Answer(answer),
-        Err(NvmlError::LibloadingError(error)) => Told::NotLoaded(error.to_string()),
+        Err(NvmlError::LibloadingError(error)) => Told::NotLoaded(printable(&error.to_string())),
         Err(error) => Told::Answer(failure_of(&error)),
     }
 }
@@ -61,11 +62,11 @@ fn read_gpu(device: &Device<'_>) -> Result<NvmlGpu, NvmlError> {
         mig: device.mig_mode().ok().map(|mode| mode.current != 0),
         pcie_generation: device.current_pcie_link_gen().ok(),
         pcie_width: device.current_pcie_link_width().ok(),
-        virtualization: device.virtualization_mode().ok().map(virtualization),
+        virtualization: device.virtualization_mode().ok().as_ref().map(virtualization),
     })
 }
 
-fn virtualization(mode: GpuVirtualizationMode) -> Virtualization {
+fn virtualization(mode: &GpuVirtualizationMode) -> Virtualization {
     match mode {
         GpuVirtualizationMode::Bare => Virtualization::None,
         GpuVirtualizationMode::PassThrough => Virtualization::PassThrough,
