@@ -4,7 +4,7 @@
 //! [`Facts::unknown`] has the reason under the fact's name. The serialised form is the documented output of `gpunode detect --json`.
 
 mod changes;
-mod findings;
+pub mod findings;
 pub mod headers;
 mod holders;
 mod kernel;
@@ -179,6 +179,8 @@ pub struct DriverFacts {
     pub modules: Vec<Module>,
     /// The ledger: every thing with its origin.
     pub ledger: Vec<LedgerEntry>,
+    /// Paths of module files that carry no signature; compressed ones cannot be told and are not among them.
+    pub unsigned_modules: Vec<String>,
     /// Who holds the loaded module.
     pub holders: Vec<Holder>,
     /// NVML's answer.

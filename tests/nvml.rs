@@ -91,7 +91,7 @@ fn a_library_that_crashes_takes_only_the_child_with_it() {
 fn a_library_that_never_returns_is_given_up_and_its_process_ended() {
     let libraries = Libraries::new();
     let hanging = libraries.build("hang", "hang()");
-    let answer = child::ask(Path::new(PROGRAM), &[hanging.clone()], Duration::from_millis(300));
+    let answer = child::ask(Path::new(PROGRAM), std::slice::from_ref(&hanging), Duration::from_millis(300));
     assert_eq!(answer, Some(NvmlAnswer::TimedOut));
     let asks = |pid: &fs::DirEntry| {
         let command = fs::read(pid.path().join("cmdline")).unwrap_or_default();

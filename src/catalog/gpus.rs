@@ -73,6 +73,11 @@ pub(super) fn capability(cc: &str) -> Option<CapabilityRow> {
     rows::with(GPUS, "compute_capabilities", &format!("cc: \"{cc}\"")).next()
 }
 
+/// Returns the first and the last toolkit (`major.minor`) that build for a compute capability; no last one while current toolkits do.
+pub fn toolkits(cc: &str) -> Option<(Version, Option<Version>)> {
+    capability(cc).map(|row| (row.cuda_first, row.cuda_last))
+}
+
 /// Finds a card by its PCI ids: by device and subsystem, else by device alone, else by the chip in `pci_ids_name`, the text of pci.ids
 /// (`GH100 [H200 NVL]`), else by the chip of the ids around it. Returns nothing when not even the chip can be told.
 pub fn identify(device_id: &str, subsystem_vendor: &str, subsystem_device: &str, pci_ids_name: Option<&str>) -> Option<GpuModel> {

@@ -51,7 +51,7 @@ fn gpu(address: &str) -> Gpu {
         first_branch: Some(384),
         last_branch: Some(580),
         kernel_module: KernelModule::ProprietaryOnly,
-        nvml: None,
+        ..Gpu::default()
     }
 }
 
