@@ -17,8 +17,9 @@ use crate::{
     facts::{self, Facts, headers},
     host::Cancel,
     plan::{Action, Plan, Step, reboot::Reboot},
+    private,
     report::Report,
-    session::{Session, store::Store, store::write_private},
+    session::{Session, store::Store},
     steps,
     tui::{self, Performer, Reply, RunError},
     wizard::{Answer, App, Draft, Effect, EffectId, Settings},
@@ -205,7 +206,7 @@ impl Perform {
         let path = self.store.folder().map_err(failed)?.join("report.md");
         let session = self.session();
         let text = Report::new(&session, self.workspace.lang).markdown(self.workspace.lang);
-        write_private(&path, text.as_bytes()).map_err(failed)?;
+        private::write(&path, text.as_bytes()).map_err(failed)?;
         Ok(path)
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     tui::Reply,
     wizard::{
         Answer,
-        verify::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
+        chain::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
     },
 };
 

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
+    ask::Ask,
+    chain::ChainRow,
     confirm,
     detect::Detect,
     driver::DriverStep,
@@ -13,7 +15,7 @@ use super::{
     overlay,
     run::Run,
     variables::Variables,
-    verify::{ChainRow, Verify},
+    verify::Verify,
 };
 use crate::{
     answers::{Answers, DriverOwner},
@@ -116,6 +118,8 @@ pub enum Dialog {
     AskQuit,
     /// A known failure.
     Diagnosis,
+    /// A line of text is asked for.
+    Ask(Ask),
 }
 
 /// One line above the footer, until the next key.
@@ -289,6 +293,7 @@ impl App {
                 Dialog::AskCancel => Context::AskCancel,
                 Dialog::AskReboot => Context::AskReboot,
                 Dialog::AskQuit => Context::AskQuit,
+                Dialog::Ask(_) => Context::Ask,
                 Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
                 Dialog::Help | Dialog::Diff | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::verify::{ChainRow, Diagnosis, Phase};
+use super::chain::{ChainRow, Diagnosis, Phase};
 use crate::{
     answers::Answers,
     catalog::DriverTable,
@@ -171,6 +171,8 @@ pub enum Answer {
 pub enum Msg {
     /// A key.
     Key(Key),
+    /// A text was pasted.
+    Paste(String),
     /// The terminal has this many columns and rows now.
     Resize(u16, u16),
     /// A tenth of a second has passed. Only sent while [`App::wants_ticks`](super::App::wants_ticks).
@@ -202,6 +204,7 @@ pub enum Key {
     Tab,
     BackTab,
     Backspace,
+    Delete,
     Up,
     Down,
     Left,
@@ -210,6 +213,10 @@ pub enum Key {
     PageDown,
     Home,
     End,
+    /// Ctrl-U.
+    EraseLine,
+    /// Ctrl-W.
+    EraseWord,
     /// Ctrl-C.
     Interrupt,
 }
