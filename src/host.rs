@@ -16,7 +16,7 @@ use std::{path::Path, sync::Arc};
 pub use clock::{Cancel, Clock};
 pub use command::{Command, CommandError, Commands, Exit, Kind, Line, Output, Stream};
 pub use files::{FileKind, FileMeta, Files};
-pub use nvml::{Gpus, NvmlAnswer, NvmlGpu};
+pub use nvml::{Gpus, NvmlAnswer, NvmlGpu, Virtualization};
 
 /// One machine. Cheap to clone and to send to a worker thread.
 #[derive(Clone)]

@@ -3,9 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use gpunode::{cli::Cli, error::Expected, headless, text::printable};
+use gpunode::{cli::Cli, error::Expected, headless, host::nvml::child, text::printable};
 
 fn main() -> ExitCode {
+    if let Some(code) = child::run_if_asked(std::env::args_os()) {
+        return code;
+    }
     if let Err(error) = color_eyre::config::HookBuilder::default().install() {
         eprintln!("gpunode: cannot set up error reports: {error}");
     }
