@@ -6,12 +6,14 @@
 
 pub mod act;
 pub mod blacklist_nouveau;
+pub mod checksum;
 pub mod driver_files;
 mod driver_step;
 pub mod edit_file;
 pub mod fetch_runfile;
 pub mod install_packages;
 pub mod install_toolkit;
+mod invalidate;
 mod kind;
 pub mod reboot;
 pub mod remove_packages;
@@ -27,6 +29,7 @@ pub mod watch_installer;
 use serde::{Deserialize, Serialize};
 
 pub use driver_step::driver_step;
+pub use invalidate::invalidated;
 pub use kind::Kind;
 pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::verify_step;

@@ -16,7 +16,7 @@ use crate::{
     error::Expected,
     facts::Facts,
     host::Host,
-    kubespray::{self, Preview, edit, playbook, values, variables::PreviewRequest},
+    kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
     plan::{self, Action, Step},
     session::Session,
     version::Version,
@@ -66,7 +66,7 @@ pub fn complete(answers: &Answers, table: &DriverTable) -> Answers {
 
 /// Step 3: the preview of the variables.
 pub fn preview(host: &Host, facts: &Facts, answers: &Answers) -> Result<Preview, Expected> {
-    kubespray::variables::preview(&*host.files, &preview_request(facts, answers))
+    kubespray::preview(&*host.files, &preview_request(facts, answers))
 }
 
 fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {

@@ -6,6 +6,7 @@
 
 mod answer;
 mod app;
+pub mod ask;
 pub mod chain;
 pub mod confirm;
 pub mod detect;

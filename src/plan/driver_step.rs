@@ -3,15 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Action, Kind, Step,
-    blacklist_nouveau::BlacklistNouveau,
-    fetch_runfile::{Checksum, FetchRunfile},
-    install_packages::InstallPackages,
-    install_toolkit::InstallToolkit,
-    reboot::Reboot,
-    remove_packages::RemovePackages,
-    remove_runfile_driver::RemoveRunfileDriver,
-    set_paths::SetPaths,
+    Action, Kind, Step, blacklist_nouveau::BlacklistNouveau, checksum::Checksum, fetch_runfile::FetchRunfile,
+    install_packages::InstallPackages, install_toolkit::InstallToolkit, reboot::Reboot, remove_packages::RemovePackages,
+    remove_runfile_driver::RemoveRunfileDriver, set_paths::SetPaths,
 };
 use crate::{
     answers::{Answers, DriverOwner},
@@ -162,7 +156,7 @@ fn published_checksum(row: &CudaRow) -> Option<Checksum> {
 }
 
 fn fetch_runfile(row: &CudaRow, checksum: &Checksum, file: &Path) -> Action {
-    let kind = FetchRunfile { url: row.url.clone(), file: file.to_owned(), size: row.size_bytes, checksum: checksum.clone() };
+    let kind = FetchRunfile::new(row.url.clone(), file, row.size_bytes, checksum.clone());
     let commands = vec![kind.command(), checksum.command(file)];
     let args = [("file", row.file.clone()), ("url", row.url.clone())];
     let action = Action::new(Step::Driver, "fetch-runfile", Kind::FetchRunfile(kind), &args);

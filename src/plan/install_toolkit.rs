@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     act::{Act, Failure, Work},
+    checksum::Checksum,
     driver_files,
-    fetch_runfile::Checksum,
 };
 use crate::{
     host::{Command, Host},
