@@ -6,6 +6,10 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// overrides are dropped, a tab becomes spaces up to the next multiple of eight, and of a carriage-return progress line only what
 /// a person would still see (the last part) stays.
 pub fn printable(raw: &str) -> String {
+    // Nearly every line is plain: that is seen faster than it is taken apart.
+    if raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return raw.to_owned();
+    }
     let raw = raw.trim_end_matches(['\r', '\n']);
     let visible = raw.rsplit('\r').find(|part| !part.is_empty()).unwrap_or("");
     let mut out = String::with_capacity(visible.len());
