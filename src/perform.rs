@@ -1,6 +1,7 @@
 //! Carries out the wizard's effects: the one place where the full-screen wizard touches the machine, the cluster and the session.
 
 mod cluster;
+mod watch;
 
 use std::{
     collections::HashMap,
@@ -67,8 +68,9 @@ impl Performer for Perform {
             Effect::MakePlan { step, answers } => Answer::Planned(self.plan(step, &answers)),
             Effect::RunStep { step, actions, answers } => self.run_step(step, actions, *answers, reply),
             Effect::Reboot => self.reboot(),
-            Effect::RefreshChain { answers } => self.refresh_chain(&answers),
-            Effect::Tail { answers } => return self.tail(&answers, reply),
+            Effect::Watch { answers } => return self.watch(&answers, reply),
+            Effect::Remedy { action } => self.remedy(*action, reply),
+            Effect::SaveLog { path, text } => Self::save_log(path, &text),
             Effect::RunTestPod { answers } => self.test_pod(&answers, reply),
             Effect::Verify { answers } => self.verify(&answers),
             Effect::SaveSession(draft) => self.save(*draft),

@@ -118,6 +118,8 @@ pub enum Dialog {
     AskQuit,
     /// A known failure.
     Diagnosis,
+    /// Something that may be done: its place among the offers.
+    Offer(usize),
     /// A line of text is asked for.
     Ask(Ask),
 }
@@ -142,8 +144,9 @@ pub enum Slot {
     Plan,
     Run,
     Reboot,
-    Chain,
-    Tail,
+    Watch,
+    Remedy,
+    SaveLog,
     TestPod,
     Verify,
     Save,
@@ -295,6 +298,7 @@ impl App {
                 Dialog::AskQuit => Context::AskQuit,
                 Dialog::Ask(_) => Context::Ask,
                 Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
+                Dialog::Offer(_) => Context::Offer,
                 Dialog::Help | Dialog::Diff | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };
         }
@@ -434,8 +438,9 @@ fn slot(effect: &Effect) -> Option<Slot> {
         Effect::MakePlan { .. } => Slot::Plan,
         Effect::RunStep { .. } => Slot::Run,
         Effect::Reboot => Slot::Reboot,
-        Effect::RefreshChain { .. } => Slot::Chain,
-        Effect::Tail { .. } => Slot::Tail,
+        Effect::Watch { .. } => Slot::Watch,
+        Effect::Remedy { .. } => Slot::Remedy,
+        Effect::SaveLog { .. } => Slot::SaveLog,
         Effect::RunTestPod { .. } => Slot::TestPod,
         Effect::Verify { .. } => Slot::Verify,
         Effect::SaveSession(_) => Slot::Save,
