@@ -10,12 +10,12 @@ use crate::{
         gpus,
     },
     cluster::{
-        Chain, ClusterState, Kubectl, chain,
-        testpod::Expected,
+        Chain, ClusterState, Kubectl, chain, testpod,
         verify::{self, Seen, VerifyReport},
     },
-    error,
-    facts::Facts,
+    engine::drift::drift,
+    error::Expected,
+    facts::{self, Change, Facts},
     host::Host,
     kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
     plan::{
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Step 2: the drivers and toolkits that fit this machine's cards, or the cards that are expected.
-pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: Option<&Version>) -> Result<DriverTable, error::Expected> {
+pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: Option<&Version>) -> Result<DriverTable, Expected> {
     let cards = match &answers.gpus {
         Some(ids) => ids.iter().map(|id| gpus::lookup(id).map(|model| Card::from(&model))).collect::<Result<Vec<_>, _>>()?,
         None => facts.gpus.iter().map(Card::from).collect(),
@@ -37,18 +37,18 @@ pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: 
 }
 
 /// Checks answers against what exists: an unknown driver or toolkit is an error before anything happens.
-pub fn check(answers: &Answers, table: &DriverTable) -> Result<(), error::Expected> {
+pub fn check(answers: &Answers, table: &DriverTable) -> Result<(), Expected> {
     let hint = "`gpunode drivers --all` lists what there is";
     if let Some(version) = &answers.driver_version
         && crate::catalog::drivers::driver(version).is_none()
     {
-        return Err(error::Expected::new(format!("there is no driver {version} in the catalog"), hint));
+        return Err(Expected::new(format!("there is no driver {version} in the catalog"), hint));
     }
     if let Some(version) = answers.cuda()
         && answers.cuda_runfile.is_none()
         && !table.cuda.iter().any(|row| row.version.starts_with(version))
     {
-        return Err(error::Expected::new(format!("there is no CUDA toolkit {version} in the catalog"), hint));
+        return Err(Expected::new(format!("there is no CUDA toolkit {version} in the catalog"), hint));
     }
     Ok(())
 }
@@ -69,7 +69,7 @@ pub fn complete(answers: &Answers, table: &DriverTable) -> Answers {
 }
 
 /// Step 3: the preview of the variables.
-pub fn preview(host: &Host, facts: &Facts, answers: &Answers) -> Result<Preview, error::Expected> {
+pub fn preview(host: &Host, facts: &Facts, answers: &Answers) -> Result<Preview, Expected> {
     kubespray::preview(&*host.files, &preview_request(facts, answers))
 }
 
@@ -85,7 +85,7 @@ fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
 }
 
 /// Plans one step. Nothing is changed.
-pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, folder: &Path) -> Result<Vec<Action>, error::Expected> {
+pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, folder: &Path) -> Result<Vec<Action>, Expected> {
     match step {
         Step::Detect => Ok(Vec::new()),
         Step::Driver => Ok(plan::driver_step(facts, answers, &folder.join("downloads"))),
@@ -113,7 +113,7 @@ fn verify_plan(host: &Host, facts: &Facts, answers: &Answers) -> VerifyPlan {
     VerifyPlan {
         node: node_name(host, facts, answers),
         cuda: driver_cuda(answers),
-        expected: Expected {
+        expected: testpod::Expected {
             driver: answers.driver_version.clone().filter(|_| installs),
             gpus: facts.gpus.iter().map(|gpu| gpu.pci_address.clone()).collect(),
         },
@@ -172,6 +172,17 @@ fn driver_cuda(answers: &Answers) -> Option<Version> {
 /// Returns the answers a new session begins with.
 pub fn first_answers() -> Answers {
     Answers::new(DriverOwner::InstallerPod)
+}
+
+/// Returns what has changed since the session was left, as `now` shows: on the machine, and of what this program did to it. A session
+/// without facts is new, and in it nothing can have changed.
+pub fn since(host: &Host, session: &Session, now: &Facts) -> Vec<Change> {
+    if session.facts == Facts::default() {
+        return Vec::new();
+    }
+    let mut found = facts::changes(&session.facts, now);
+    found.extend(drift(host, session));
+    found
 }
 
 /// Returns the folder on the machine for downloads and the variables file: the session's, or where root's session usually is on a

@@ -158,7 +158,7 @@ fn is_run(effect: &Effect) -> bool {
 }
 
 fn is_tail(effect: &Effect) -> bool {
-    matches!(effect, Effect::Watch { .. })
+    matches!(effect, Effect::FollowNode { .. })
 }
 
 fn shot(name: &str, desk: &Desk) {

@@ -10,7 +10,13 @@ use ratatui::{
 use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
     text::{fit, width},
-    wizard::{Slot, chain::{ChainRow, ChainState}, cut_end, verify::Part, wrap},
+    wizard::{
+        Slot,
+        chain::{ChainRow, ChainState},
+        cut_end,
+        verify::Part,
+        wrap,
+    },
 };
 
 /// Rows kept below the chain for what the selected link is and what to do.

@@ -3,7 +3,7 @@
 use super::{
     App, Dialog, Screen, Slot, detect, driver,
     message::{Answer, Effect},
-    run, verify,
+    run, verify, watch,
 };
 use crate::{
     finding::Severity,
@@ -13,6 +13,7 @@ use crate::{
 /// Takes the answer to the order in `slot` in. An answer that does not belong to its order changes nothing.
 pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
     match answer {
+        Answer::Watched { .. } => return watch::take(app, answer),
         Answer::Engine(_)
         | Answer::TailLines(_)
         | Answer::TailPhases(_)
@@ -40,13 +41,13 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
             run::rebooted(app);
             app.order(Effect::Probe);
         }
-        (Slot::Watch, Answer::TailLines(batch)) => verify::take_lines(app, &batch),
-        (Slot::Watch, Answer::TailPhases(phases)) => app.verify.phases = phases,
-        (Slot::Watch, Answer::TailState(text)) => app.verify.state = text,
-        (Slot::Watch, Answer::Recovered) => verify::recovered(app),
-        (Slot::Watch, Answer::ChainTrouble(error)) => app.verify.chain_error = Some(error),
+        (Slot::Node, Answer::TailLines(batch)) => verify::take_lines(app, &batch),
+        (Slot::Node, Answer::TailPhases(phases)) => app.verify.phases = phases,
+        (Slot::Node, Answer::TailState(text)) => app.verify.state = text,
+        (Slot::Node, Answer::Recovered) => verify::recovered(app),
+        (Slot::Node, Answer::ChainTrouble(error)) => app.verify.chain_error = Some(error),
         (_, Answer::Diagnosed(diagnosis)) => verify::diagnosed(app, diagnosis),
-        (Slot::Watch, Answer::ChainRows { rows, offers, failures }) => verify::take_chain(app, rows, offers, failures),
+        (Slot::Node, Answer::ChainRows { rows, offers, failures }) => verify::take_chain(app, rows, offers, failures),
         (Slot::Remedy, Answer::Remedied(result)) => verify::remedied(app, result),
         (Slot::SaveLog, Answer::LogSaved(result)) => verify::log_saved(app, result),
         (Slot::TestPod, Answer::TestOutput(output)) => app.verify.test = Some(output),
@@ -118,10 +119,10 @@ fn failed(app: &mut App, slot: Slot, error: String) {
         Slot::Plan if app.step() == Step::Variables => app.variables.plan_error = Some(error),
         Slot::Plan => app.driver.plan_error = Some(error),
         Slot::Run => run::broke(app, error),
-        Slot::Watch => app.verify.chain_error = Some(error),
+        Slot::Node => app.verify.chain_error = Some(error),
         Slot::TestPod => app.verify.test = Some(Err(error)),
         Slot::Save => app.saved = Some(Err(error)),
         Slot::Report => app.report = Some(Err(error)),
-        Slot::Reboot | Slot::Verify | Slot::Remedy | Slot::SaveLog => app.say(Severity::Error, error),
+        Slot::Reboot | Slot::Verify | Slot::Watch | Slot::Remedy | Slot::SaveLog => app.say(Severity::Error, error),
     }
 }

@@ -27,6 +27,10 @@ pub enum Context {
     Search,
     /// The end.
     Summary,
+    /// Another gpunode holds the session.
+    Watch,
+    /// It has let go.
+    WatchOver,
     /// A text over the screen: help, a diff, what has changed.
     Reading,
     /// The commands and diffs before they are run.
@@ -177,11 +181,11 @@ const VERIFY: &[Binding] = &[
     bind("Enter", ENTER, "finish"),
     bind("t", &[(Key::Char('t'), Intent::TestPod)], "test-pod"),
     bind("Tab", TAB, "next-part"),
-    bind("/ n f", &[(Key::Char('/'), Intent::Search), (Key::Char('n'), Intent::NextHit), (Key::Char('f'), Intent::NextFinding)], "search"),
+    bind("/", &[(Key::Char('/'), Intent::Search)], "search"),
     bind("p", &[(Key::Char('p'), Intent::Pause)], "pause"),
-    bind("s", &[(Key::Char('s'), Intent::SaveLog)], "save-log"),
     bind("x", &[(Key::Char('x'), Intent::Offers)], "offers"),
-    bind("", &[(Key::Char('c'), Intent::AskKubeconfig)], ""),
+    bind("", &[(Key::Char('n'), Intent::NextHit), (Key::Char('f'), Intent::NextFinding)], ""),
+    bind("", &[(Key::Char('s'), Intent::SaveLog), (Key::Char('c'), Intent::AskKubeconfig)], ""),
     bind("", UP_DOWN, ""),
     HELP,
     BACK,
@@ -194,6 +198,8 @@ const SEARCH: &[Binding] = &[
     INTERRUPT,
 ];
 const SUMMARY: &[Binding] = &[bind("Enter", &[(Key::Enter, Intent::Accept)], "end"), bind("↑↓", UP_DOWN, "scroll"), BACK, QUIT];
+const WATCH: &[Binding] = &[bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
+const WATCH_OVER: &[Binding] = &[bind("Enter", ENTER, "take-over"), bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
 const READING: &[Binding] = &[
     bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
     bind("↑↓", UP_DOWN, "scroll"),
@@ -235,6 +241,8 @@ pub fn bindings(context: Context) -> &'static [Binding] {
         Context::Verify => VERIFY,
         Context::Search => SEARCH,
         Context::Summary => SUMMARY,
+        Context::Watch => WATCH,
+        Context::WatchOver => WATCH_OVER,
         Context::Reading => READING,
         Context::Confirm => CONFIRM,
         Context::AskCancel => ASK_CANCEL,
@@ -269,7 +277,7 @@ mod tests {
     use super::*;
     use crate::i18n::Lang;
 
-    const ALL: [Context; 20] = [
+    const ALL: [Context; 22] = [
         Context::Detect,
         Context::Choice,
         Context::Plan,
@@ -281,6 +289,8 @@ mod tests {
         Context::Verify,
         Context::Search,
         Context::Summary,
+        Context::Watch,
+        Context::WatchOver,
         Context::Reading,
         Context::Confirm,
         Context::AskCancel,

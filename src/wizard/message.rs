@@ -13,7 +13,7 @@ use crate::{
     facts::Facts,
     kubespray::Preview,
     plan::{Action, Plan, Step},
-    session::Session,
+    session::{Session, holder::Holder},
 };
 
 /// Names one order for as long as the program runs.
@@ -67,7 +67,7 @@ pub enum Effect {
     /// Watch every link between DaemonSet and test pod, and follow the installer pod -> [`Answer::ChainRows`], [`Answer::ChainTrouble`],
     /// [`Answer::TailLines`], [`Answer::TailPhases`], [`Answer::TailState`], [`Answer::Diagnosed`], [`Answer::Recovered`] until it is
     /// cancelled.
-    Watch {
+    FollowNode {
         /// With the kubeconfig.
         answers: Box<Answers>,
     },
@@ -93,6 +93,8 @@ pub enum Effect {
         /// With the kubeconfig.
         answers: Box<Answers>,
     },
+    /// Look on while another gpunode holds the session -> [`Answer::Watched`] again and again, until it lets go.
+    Watch,
     /// Put this into the session file -> [`Answer::Saved`] or [`Answer::SaveFailed`].
     SaveSession(Box<Draft>),
     /// Write the report beside the session -> [`Answer::ReportWritten`].
@@ -178,6 +180,17 @@ pub enum Answer {
         rows: Vec<ChainRow>,
         /// Whether the GPU is usable.
         ok: bool,
+    },
+    /// What another gpunode has made of the session.
+    Watched {
+        /// As it is on disk now.
+        session: Box<Session>,
+        /// Who holds it; nobody once it was let go.
+        holder: Option<Holder>,
+        /// The file name of the newest log.
+        source: Option<String>,
+        /// What that log has gained, safe for a terminal.
+        lines: Vec<String>,
     },
     /// The session is on disk.
     Saved(Timestamp),

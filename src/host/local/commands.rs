@@ -196,7 +196,8 @@ fn wait(
             stop_group(pid, state);
         }
         if !open {
-            thread::sleep(POLL);
+            // Both streams are closed: what is left is the exit itself, which mostly follows at once.
+            let _ = handle.wait_timeout(POLL);
         }
     }
 }

@@ -34,7 +34,7 @@ const IN_FLIGHT: usize = 4;
 
 impl Perform {
     /// Watches until the order is cancelled.
-    pub(super) fn watch(&self, answers: &Answers, reply: &Reply) {
+    pub(super) fn follow_node(&self, answers: &Answers, reply: &Reply) {
         let lang = self.workspace.lang;
         let (kubectl, node) = match self.reach(answers) {
             Ok(found) => found,
