@@ -51,6 +51,12 @@ pub struct Answers {
     /// The image of the test pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_image: Option<String>,
+    /// An archive of the test pod's image, for a node that reaches no registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_image_file: Option<PathBuf>,
+    /// Whether a pod also runs NVIDIA's vectorAdd sample: the card has to compute, not only to answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cuda_sample: bool,
     /// Actions to leave out, by their ids in `gpunode plan`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leave_out: Vec<String>,
@@ -137,6 +143,8 @@ impl Answers {
             run_playbooks: true,
             kubeconfig: None,
             test_image: None,
+            test_image_file: None,
+            cuda_sample: false,
             leave_out: Vec::new(),
             remove_taint: false,
             reboot: Reboot::Ask,

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod look_on;
+mod node;
 
 use std::{
     collections::HashMap,
@@ -90,8 +91,9 @@ impl Performer for Perform {
             Effect::MakePlan { step, answers } => Answer::Planned(self.plan(step, &answers)),
             Effect::RunStep { step, actions, answers } => self.run_step(step, actions, *answers, reply),
             Effect::Reboot => self.reboot(),
-            Effect::RefreshChain { answers } => self.refresh_chain(&answers),
-            Effect::Tail { answers } => return self.tail(&answers, reply),
+            Effect::FollowNode { answers } => return self.follow_node(&answers, reply),
+            Effect::Remedy { action } => self.remedy(*action, reply),
+            Effect::SaveLog { path, text } => Self::save_log(path, &text),
             Effect::RunTestPod { answers } => self.test_pod(&answers, reply),
             Effect::Verify { answers } => self.verify(&answers),
             Effect::SaveSession(draft) => self.save(*draft),

@@ -68,6 +68,10 @@ fn the_whole_story_by_keys() {
     screen.wait("NVIDIA-SMI 450.51.06");
     screen.wait("8 of 8");
     screen.keys(ENTER);
+    // The seed's last step is asked about once.
+    screen.wait("Remove the taint nvidia.com/gpu from node1");
+    screen.wait("writes the taint into the kubelet's");
+    screen.keys("y");
     screen.wait("This machine is a working GPU node.");
     screen.keys(ENTER);
     assert_eq!(screen.end(), 0);

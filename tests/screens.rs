@@ -117,12 +117,10 @@ impl Desk {
 
     fn verify(&mut self) -> &mut Self {
         self.variables().keys(&[Key::Enter, Key::Enter]).ended(Outcome::Done).keys(&[Key::Enter]);
-        self.say(|effect| matches!(effect, Effect::RefreshChain { .. }), Answer::ChainRows(sample::chain(false)));
+        self.say(is_tail, sample::rows(sample::chain(false)));
         self.say(is_tail, Answer::TailState("following nvidia-driver-installer-588gl".to_owned()));
         self.say(is_tail, Answer::TailPhases(sample::phases()));
-        for line in sample::log() {
-            self.say(is_tail, Answer::TailLine(line.to_owned()));
-        }
+        self.say(is_tail, sample::lines(&sample::log(), &[]));
         self
     }
 
@@ -160,7 +158,7 @@ fn is_run(effect: &Effect) -> bool {
 }
 
 fn is_tail(effect: &Effect) -> bool {
-    matches!(effect, Effect::Tail { .. })
+    matches!(effect, Effect::FollowNode { .. })
 }
 
 fn shot(name: &str, desk: &Desk) {
@@ -395,7 +393,7 @@ fn refreshed_lists_keep_their_selection() {
     for _ in 0..40 {
         desk.tell(Msg::Tick);
     }
-    desk.say(|effect| matches!(effect, Effect::RefreshChain { .. }), Answer::ChainRows(rows));
+    desk.say(is_tail, sample::rows(rows));
     assert_eq!(desk.app.verify.chain[desk.app.verify.selected].id, "taint");
 }
 
@@ -433,9 +431,14 @@ fn any_answer() -> impl Strategy<Value = Answer> {
         Answer::RunEnded { outcome: Outcome::Done, session: session() },
         Answer::RunEnded { outcome: Outcome::RebootNeeded, session: session() },
         Answer::Rebooted,
-        Answer::TailLine("x".repeat(300)),
+        sample::lines(&["x".repeat(300).as_str(), "y"], &[1]),
         Answer::TailPhases(sample::phases()),
-        Answer::ChainRows(sample::chain(true)),
+        sample::rows(sample::chain(true)),
+        Answer::ChainRows { rows: sample::chain(true), offers: vec![sample::offer()], failures: vec![sample::diagnosis()] },
+        Answer::ChainTrouble("No kubeconfig.".to_owned()),
+        Answer::Recovered,
+        Answer::Remedied(Err("refused".to_owned())),
+        Answer::LogSaved(Ok("/var/lib/gpunode/installer.log".into())),
         Answer::Diagnosed(sample::diagnosis()),
         Answer::TestOutput(Ok(sample::nvidia_smi())),
         Answer::Verified { rows: sample::chain(true), ok: true },

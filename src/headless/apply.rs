@@ -129,9 +129,9 @@ impl Apply<'_> {
     fn verify(&mut self, answers: &Answers) -> Result<ExitCode, Expected> {
         let host = &self.workspace.host;
         let node = steps::node_name(host, &self.session.facts, answers);
-        let judged =
-            Kubectl::find(host, answers.kubeconfig.as_deref()).and_then(|kubectl| steps::judge(host, &kubectl, &node, Some(&self.session)));
-        let report = judged.map_or_else(|state| VerifyReport::unreachable(&state), |(report, _)| report);
+        let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
+            .and_then(|kubectl| steps::judge(host, &kubectl, &node, answers.driver_owner, Some(&self.session)));
+        let report = judged.map_or_else(|state| VerifyReport::unreachable(&state, answers.driver_owner), |(report, _)| report);
         self.progress.verdict(&report);
         let verdict = report.verdict;
         self.session.verdict = Some(report);

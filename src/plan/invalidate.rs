@@ -26,6 +26,8 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         run_playbooks,
         kubeconfig,
         test_image,
+        test_image_file,
+        cuda_sample,
         leave_out,
         remove_taint,
         reboot: _,
@@ -39,7 +41,7 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         || *node != before.node
         || *gpu_nodes != before.gpu_nodes
         || *run_playbooks != before.run_playbooks;
-    let changes: [(bool, &[Step]); 6] = [
+    let changes: [(bool, &[Step]); 7] = [
         (*driver_owner != before.driver_owner || *gpus != before.gpus, &[Step::Driver, Step::Variables, Step::Verify]),
         // The host gets the toolkit, the pod gets the driver: each changes its own step.
         (toolkit, &[Step::Driver]),
@@ -47,6 +49,7 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         (inventories, &[Step::Variables, Step::Verify]),
         (*kubeconfig != before.kubeconfig || *test_image != before.test_image, &[Step::Verify]),
         (*remove_taint != before.remove_taint, &[Step::Verify]),
+        (*test_image_file != before.test_image_file || *cuda_sample != before.cuda_sample, &[Step::Verify]),
     ];
     let mut steps: BTreeSet<Step> = changes.iter().filter(|(changed, _)| *changed).flat_map(|(_, steps)| *steps).copied().collect();
     let (old, new) = (before.leave_out.iter().collect::<BTreeSet<_>>(), leave_out.iter().collect::<BTreeSet<_>>());

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::Act, blacklist_nouveau::BlacklistNouveau, edit_file::EditFile, fetch_runfile::FetchRunfile, install_packages::InstallPackages,
-    install_toolkit::InstallToolkit, reboot::Reboot, remove_packages::RemovePackages, remove_runfile_driver::RemoveRunfileDriver,
-    remove_taint::RemoveTaint, run_playbook::RunPlaybook, set_paths::SetPaths, test_pod::RunTestPod, watch_installer::WatchInstaller,
+    act::Act, blacklist_nouveau::BlacklistNouveau, delete_pod::DeletePod, edit_file::EditFile, fetch_runfile::FetchRunfile,
+    import_image::ImportImage, install_packages::InstallPackages, install_toolkit::InstallToolkit, mark_node::MarkNode, reboot::Reboot,
+    remove_packages::RemovePackages, remove_runfile_driver::RemoveRunfileDriver, remove_taint::RemoveTaint, run_playbook::RunPlaybook,
+    set_paths::SetPaths, test_pod::RunTestPod, watch_installer::WatchInstaller,
 };
 
 /// What an action does.
@@ -38,6 +39,12 @@ pub enum Kind {
     TestPod(RunTestPod),
     /// Remove the GPU taint.
     RemoveTaint(RemoveTaint),
+    /// Put a mark on the node.
+    MarkNode(MarkNode),
+    /// Delete a pod, which is made anew.
+    DeletePod(DeletePod),
+    /// Bring an image onto the node from a file.
+    ImportImage(ImportImage),
 }
 
 impl Kind {
@@ -57,6 +64,9 @@ impl Kind {
             Self::WatchInstaller(action) => action,
             Self::TestPod(action) => action,
             Self::RemoveTaint(action) => action,
+            Self::MarkNode(action) => action,
+            Self::DeletePod(action) => action,
+            Self::ImportImage(action) => action,
         }
     }
 }

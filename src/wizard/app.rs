@@ -121,6 +121,8 @@ pub enum Dialog {
     AskQuit,
     /// A known failure.
     Diagnosis,
+    /// Something that may be done: its place among the offers.
+    Offer(usize),
     /// A line of text is asked for.
     Ask(Ask),
 }
@@ -145,8 +147,9 @@ pub enum Slot {
     Plan,
     Run,
     Reboot,
-    Chain,
-    Tail,
+    Node,
+    Remedy,
+    SaveLog,
     TestPod,
     Verify,
     Save,
@@ -308,6 +311,7 @@ impl App {
                 Dialog::AskQuit => Context::AskQuit,
                 Dialog::Ask(_) => Context::Ask,
                 Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
+                Dialog::Offer(_) => Context::Offer,
                 Dialog::Help | Dialog::Diff | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };
         }
@@ -461,8 +465,9 @@ fn slot(effect: &Effect) -> Option<Slot> {
         Effect::MakePlan { .. } => Slot::Plan,
         Effect::RunStep { .. } => Slot::Run,
         Effect::Reboot => Slot::Reboot,
-        Effect::RefreshChain { .. } => Slot::Chain,
-        Effect::Tail { .. } => Slot::Tail,
+        Effect::FollowNode { .. } => Slot::Node,
+        Effect::Remedy { .. } => Slot::Remedy,
+        Effect::SaveLog { .. } => Slot::SaveLog,
         Effect::RunTestPod { .. } => Slot::TestPod,
         Effect::Verify { .. } => Slot::Verify,
         Effect::SaveSession(_) => Slot::Save,

@@ -20,6 +20,10 @@ pub enum Subject {
     Inventory,
     /// The inventory host that this machine is.
     Node,
+    /// The kubeconfig for step 4.
+    Kubeconfig,
+    /// Where the installer's log is written to.
+    LogFile,
 }
 
 impl Subject {
@@ -29,6 +33,8 @@ impl Subject {
             Self::Checkout => "checkout",
             Self::Inventory => "inventory",
             Self::Node => "node",
+            Self::Kubeconfig => "kubeconfig",
+            Self::LogFile => "log-file",
         }
     }
 

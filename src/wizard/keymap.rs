@@ -43,6 +43,8 @@ pub enum Context {
     AskQuit,
     /// A known failure was recognised.
     Diagnosis,
+    /// Something may be done at the user's wish.
+    Offer,
     /// A line of text is being typed.
     Ask,
     /// The terminal is too small for anything else.
@@ -83,6 +85,12 @@ pub enum Intent {
     Retry,
     Search,
     NextHit,
+    /// Up to the next line that shows a known failure.
+    NextFinding,
+    SaveLog,
+    AskKubeconfig,
+    /// What may be done to the node at the user's wish.
+    Offers,
     Pause,
     TestPod,
     Type(char),
@@ -175,7 +183,9 @@ const VERIFY: &[Binding] = &[
     bind("Tab", TAB, "next-part"),
     bind("/", &[(Key::Char('/'), Intent::Search)], "search"),
     bind("p", &[(Key::Char('p'), Intent::Pause)], "pause"),
-    bind("", &[(Key::Char('n'), Intent::NextHit)], ""),
+    bind("x", &[(Key::Char('x'), Intent::Offers)], "offers"),
+    bind("", &[(Key::Char('n'), Intent::NextHit), (Key::Char('f'), Intent::NextFinding)], ""),
+    bind("", &[(Key::Char('s'), Intent::SaveLog), (Key::Char('c'), Intent::AskKubeconfig)], ""),
     bind("", UP_DOWN, ""),
     HELP,
     BACK,
@@ -214,6 +224,7 @@ const ASK: &[Binding] = &[
     bind("", &[(Key::Backspace, Intent::Erase), (Key::Delete, Intent::EraseNext), (Key::EraseWord, Intent::EraseWord)], ""),
     INTERRUPT,
 ];
+const OFFER: &[Binding] = &[bind("y", &[(Key::Char('y'), Intent::Accept)], "do-offer"), bind("Esc", NO, "leave-so"), INTERRUPT];
 const TOO_SMALL: &[Binding] = &[bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit")];
 
 /// Returns the bindings of a context, in the order of the footer.
@@ -238,6 +249,7 @@ pub fn bindings(context: Context) -> &'static [Binding] {
         Context::AskReboot => ASK_REBOOT,
         Context::AskQuit => ASK_QUIT,
         Context::Diagnosis => DIAGNOSIS,
+        Context::Offer => OFFER,
         Context::Ask => ASK,
         Context::TooSmall => TOO_SMALL,
     }
@@ -265,7 +277,7 @@ mod tests {
     use super::*;
     use crate::i18n::Lang;
 
-    const ALL: [Context; 21] = [
+    const ALL: [Context; 22] = [
         Context::Detect,
         Context::Choice,
         Context::Plan,
@@ -285,6 +297,7 @@ mod tests {
         Context::AskReboot,
         Context::AskQuit,
         Context::Diagnosis,
+        Context::Offer,
         Context::Ask,
         Context::TooSmall,
     ];

@@ -150,6 +150,7 @@ fn ask_source(app: &mut App, subject: Subject) {
     let (answer, found) = match subject {
         Subject::Checkout => (path(app.answers.kubespray.as_deref()), preview.and_then(|preview| path(preview.checkout.as_deref()))),
         Subject::Inventory => (path(app.answers.inventory.as_deref()), preview.and_then(|preview| path(preview.inventory.as_deref()))),
+        Subject::Kubeconfig | Subject::LogFile => return,
         Subject::Node => (app.answers.node.clone(), preview.and_then(|preview| preview.inventory_host.clone())),
     };
     let now = found.or(answer).unwrap_or_default();
@@ -169,6 +170,8 @@ pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<
             app.answers.kubespray = given.map(Into::into);
         }
         Subject::Inventory => app.answers.inventory = given.map(Into::into),
+        // Asked for in step 4.
+        Subject::Kubeconfig | Subject::LogFile => return Ok(()),
         Subject::Node => {
             if given.as_deref().is_some_and(|name| name.contains(char::is_whitespace)) {
                 return Err(app.t("ask.error.name"));

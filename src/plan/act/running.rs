@@ -111,6 +111,7 @@ impl Work<'_> {
                     break;
                 }
             }
+            known.finish(emit);
             waiting.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
         })
     }
@@ -134,6 +135,16 @@ impl Known<'_> {
     fn show(&mut self, line: String, emit: &mut dyn FnMut(Event)) {
         let hit = self.diagnosis.push(&line);
         emit(Event::Line(line));
+        self.tell(hit, emit);
+    }
+
+    /// Nothing more is printed: what only an umbrella has said counts now.
+    fn finish(&mut self, emit: &mut dyn FnMut(Event)) {
+        let hit = self.diagnosis.finish();
+        self.tell(hit, emit);
+    }
+
+    fn tell(&mut self, hit: Option<Hit>, emit: &mut dyn FnMut(Event)) {
         let Some(hit) = hit else { return };
         // An installer writes the same to its log and to its output: one failure is told once.
         if !self.hits.iter().any(|other| other.signature == hit.signature && other.args == hit.args) {
