@@ -135,8 +135,7 @@ impl Perform {
         let facts = self.facts();
         let table = steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.to_string())?;
         let answers = steps::complete(answers, &table);
-        let actions =
-            steps::plan_step(&self.workspace.host, &facts, &answers, step, &steps::folder(&self.workspace.host, self.store.path()));
+        let actions = steps::plan_step(&self.workspace.host, &facts, &answers, step, self.store.path());
         actions.map(|actions| Plan { actions }).map_err(|error| format!("{error} — {}", error.hint()))
     }
 

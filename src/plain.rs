@@ -163,8 +163,7 @@ impl Plain<'_> {
     fn run_step(&mut self, step: Step) -> Result<(), Stop> {
         let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
         if self.session.plan.of(step).next().is_none() {
-            let folder = steps::folder(&self.workspace.host, self.store.path());
-            let actions = steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, &folder)?;
+            let actions = steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, self.store.path())?;
             self.session.replan(step, actions);
         }
         self.session.plan.of(step).for_each(|action| self.show(action));

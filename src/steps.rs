@@ -81,11 +81,15 @@ fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
     }
 }
 
-/// Plans one step. Nothing is changed.
-pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, folder: &Path) -> Result<Vec<Action>, Expected> {
+/// Plans one step for the session in the file `session`. Nothing is changed.
+pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, session: &Path) -> Result<Vec<Action>, Expected> {
+    let folder = folder(host, session);
     match step {
         Step::Detect => Ok(Vec::new()),
-        Step::Driver => Ok(plan::driver_step(facts, answers, &folder.join("downloads"))),
+        Step::Driver => {
+            let places = plan::Places { session, downloads: &folder.join("downloads") };
+            Ok(plan::driver_step(facts, answers, places))
+        }
         Step::Variables => {
             let preview = preview(host, facts, answers)?;
             let changes = values::proposed(&preview, answers);

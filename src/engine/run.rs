@@ -46,6 +46,7 @@ impl Runner<'_> {
             emit(Event::Ended { id: action.id.clone(), status: record.status, evidence: record.evidence.clone() });
             match record.status {
                 Status::Cancelled => return Ok(Outcome::Cancelled),
+                Status::Failed if action.may_fail => {}
                 Status::Failed => return Ok(Outcome::Failed { id: action.id, exit: record.exit }),
                 _ => {}
             }
@@ -102,10 +103,12 @@ impl Runner<'_> {
             Ok(undo) => undo,
             Err(failure) => return self.add(action, Status::Failed, vec![failure.message], None),
         };
-        let mut record = self.add(action, Status::Intent, Vec::new(), Some(log))?;
+        // All of it in one write: an intent without its fingerprints could prove nothing after a power cut.
+        let before = act.before(self.host);
+        let mut record = self.record(action, Status::Intent, Vec::new(), Some(log));
         record.undo = Some(undo);
-        record.before = act.before(self.host);
-        self.update(&record)?;
+        record.before = before;
+        self.push(&record)?;
         self.execute(action, record, emit)
     }
 
@@ -179,9 +182,20 @@ impl Runner<'_> {
     }
 
     fn add(&mut self, action: &Action, status: Status, evidence: Vec<String>, log: Option<PathBuf>) -> Result<Record, Expected> {
+        let record = self.record(action, status, evidence, log);
+        self.push(&record)?;
+        Ok(record)
+    }
+
+    fn push(&mut self, record: &Record) -> Result<(), Expected> {
+        self.session.journal.push(record.clone());
+        self.save()
+    }
+
+    fn record(&self, action: &Action, status: Status, evidence: Vec<String>, log: Option<PathBuf>) -> Record {
         let now = self.host.clock.now();
         let ended = (status != Status::Intent).then_some(now);
-        let record = Record {
+        Record {
             action: action.clone(),
             status,
             started: now,
@@ -193,10 +207,7 @@ impl Runner<'_> {
             evidence,
             hits: Vec::new(),
             undo: None,
-        };
-        self.session.journal.push(record.clone());
-        self.save()?;
-        Ok(record)
+        }
     }
 
     /// Replaces the newest record of the same action.

@@ -2,7 +2,9 @@
 
 use std::{panic, thread, time::Duration};
 
-use super::{DriverFacts, Facts, Gpu, PciDevice, findings, holders, kernel, ledger, nvml, os, packages, pci, reader::Reader, runtime};
+use super::{
+    DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, findings, holders, kernel, ledger, nvml, os, packages, pci, reader::Reader, runtime,
+};
 use crate::{catalog::gpus, host::Host};
 
 /// How long NVML may take. Without persistence mode the driver wakes each card first, about a second or two a card.
@@ -73,6 +75,14 @@ fn probe_driver(reader: &mut Reader<'_>) -> DriverFacts {
     let release = reader.host.files.read_value("/proc/sys/kernel/osrelease").unwrap_or_default();
     driver.ledger.extend(ledger::probe_files(reader, &release));
     driver
+}
+
+/// Returns the driver ledger alone: what is loaded, in files and in the package databases; not the units.
+pub fn driver_ledger(host: &Host) -> Vec<LedgerEntry> {
+    let mut reader = Reader::new(host);
+    let mut ledger = probe_driver(&mut reader).ledger;
+    ledger.extend(packages::probe(&mut reader));
+    ledger
 }
 
 type Learned<T> = (T, std::collections::BTreeMap<String, super::Unknown>);

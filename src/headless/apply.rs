@@ -63,8 +63,7 @@ fn run_step(workspace: &Workspace, store: &Store, session: &mut Session, step: S
     print(&format!("== {} {title}", step.number()))?;
     // A plan that was begun is gone on with: after a reboot the facts no longer show what had to go.
     if session.plan.of(step).next().is_none() {
-        let folder = steps::folder(&workspace.host, store.path());
-        let actions = steps::plan_step(&workspace.host, &session.facts, &answers, step, &folder)?;
+        let actions = steps::plan_step(&workspace.host, &session.facts, &answers, step, store.path())?;
         session.replan(step, actions);
     }
     let mut runner = Runner { host: &workspace.host, store, session, cancel };

@@ -22,11 +22,10 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
     let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
     steps::check(&wanted, &table)?;
     let answers = steps::complete(&wanted, &table);
-    let folder = steps::folder(&workspace.host, &workspace.session_path);
     let mut actions = Vec::new();
     let mut missing = None;
     for step in Step::ALL {
-        match steps::plan_step(&workspace.host, &facts, &answers, step, &folder) {
+        match steps::plan_step(&workspace.host, &facts, &answers, step, &workspace.session_path) {
             Ok(planned) => actions.extend(planned),
             Err(error) => missing = Some((step, error)),
         }

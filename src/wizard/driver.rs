@@ -190,11 +190,11 @@ pub(super) fn plan(app: &mut App, intent: Intent) {
 }
 
 fn toggle(app: &mut App) {
-    let Some(id) = app.actions(Step::Driver).get(app.driver.action).map(|action| action.id.clone()) else { return };
-    let left_out = &mut app.answers.leave_out;
-    match left_out.iter().position(|other| *other == id) {
-        Some(place) => drop(left_out.remove(place)),
-        None => left_out.push(id),
+    let Some(action) = app.actions(Step::Driver).get(app.driver.action).copied().cloned() else { return };
+    let named = if action.optional { &mut app.answers.take_in } else { &mut app.answers.leave_out };
+    match named.iter().position(|other| *other == action.id) {
+        Some(place) => drop(named.remove(place)),
+        None => named.push(action.id),
     }
     leave_out_changed(app);
 }
@@ -208,7 +208,7 @@ pub(super) fn leave_out_nothing(app: &mut App) {
 /// The plan depends on what is left out: without a removal, for one, no reboot is needed.
 fn leave_out_changed(app: &mut App) {
     for action in &mut app.session.plan.actions {
-        action.skipped = app.answers.leave_out.contains(&action.id);
+        action.skipped = app.answers.leaves_out(&action.id, action.optional);
     }
     app.session.answers = Some(app.answers.clone());
     app.order(Effect::MakePlan { step: Step::Driver, answers: Box::new(app.answers.clone()) });

@@ -144,10 +144,12 @@ mod tests {
         let action = Action {
             id: "edit-file:x".to_owned(),
             step: Step::Variables,
-            kind: crate::plan::Kind::Reboot(crate::plan::reboot::Reboot { boot_id: String::new() }),
+            kind: crate::plan::Kind::Reboot(crate::plan::reboot::Reboot { boot_id: String::new(), unless_unloaded: false }),
             why: String::new(),
             args: Vec::new(),
             skipped: false,
+            optional: false,
+            may_fail: false,
             blocked: None,
             commands: Vec::new(),
             diff: Some(diff.to_owned()),

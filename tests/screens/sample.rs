@@ -165,10 +165,12 @@ fn action(id: &str, step: Step, args: &[(&str, &str)], commands: Vec<Command>) -
         id: id.to_owned(),
         step,
         // The screens do not look at it.
-        kind: Kind::Reboot(Reboot { boot_id: String::new() }),
+        kind: Kind::Reboot(Reboot { boot_id: String::new(), unless_unloaded: false }),
         why: name.clone(),
         args: args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         skipped: false,
+        optional: false,
+        may_fail: false,
         blocked: None,
         commands,
         diff: None,

@@ -59,7 +59,8 @@ impl Commands for LocalCommands {
     fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
         let failed = |error: io::Error| failed(command, &error);
         let file = fs::OpenOptions::new().create(true).append(true).open(log).map_err(failed)?;
-        let handle = expression(command)?.stdout_file(file).stderr_to_stdout().start().map_err(failed)?;
+        // In this order: the outermost is applied first, and an error must not reach the terminal that a wizard draws on.
+        let handle = expression(command)?.stderr_to_stdout().stdout_file(file).start().map_err(failed)?;
         let pid = handle.pids().first().copied().unwrap_or(0);
         let started = start_time(pid).unwrap_or(0);
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, handle);
@@ -343,7 +344,7 @@ mod tests {
     fn a_detached_job_is_followed_and_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let command = Command::new("sh", ["-c", "echo one; sleep 0.2; echo two; exit 3"]).detached();
+        let command = Command::new("sh", ["-c", "echo one; sleep 0.2; echo two >&2; exit 3"]).detached();
         let first = LocalCommands::default();
         let job = first.start(&command, &log).unwrap();
         // A second value knows nothing of the first one's children, as after a restart of this program.
