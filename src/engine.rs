@@ -3,6 +3,7 @@
 //! For each action: check (done already?) -> journal the intent -> execute -> prove -> journal the result. An intent without a result
 //! means: look, never assume.
 
+pub mod drift;
 pub mod run;
 pub mod undo;
 

@@ -5,6 +5,7 @@
 
 mod changes;
 mod findings;
+pub mod headers;
 mod holders;
 mod kernel;
 mod ledger;
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 
 pub use changes::{Change, changes};
 pub use pci::PciDevice;
-pub use probe::{driver_ledger, probe, probe_with};
+pub use probe::{driver_ledger, probe, probe_all, probe_with};
 pub use report::report;
 use serde::{Deserialize, Serialize};
 pub use unknown::Unknown;
@@ -262,6 +263,10 @@ pub struct Holder {
     pub unit: Option<String>,
     /// The pod (UID) it runs in.
     pub pod: Option<String>,
+    /// The pod as people call it, `namespace/name`, as far as this machine knows it without asking the cluster.
+    pub pod_name: Option<String>,
+    /// What it holds: device files and driver libraries, each once.
+    pub holds: Vec<String>,
 }
 
 /// The machine around the GPUs.
@@ -288,6 +293,8 @@ pub struct HostFacts {
     pub glibc_version: Option<String>,
     /// Whether headers for the running kernel are installed.
     pub kernel_headers: bool,
+    /// What the package manager says of them; filled in by [`headers::ask`], which takes its time.
+    pub headers_offer: HeadersOffer,
     /// Whether Secure Boot is on; absent where the firmware does not say.
     pub secure_boot: Option<bool>,
     /// The kernel's random id of this boot.
@@ -298,8 +305,26 @@ pub struct HostFacts {
     pub storage_driver: Option<String>,
     /// The package manager: `apt`, `dnf`, `yum`, `zypper`.
     pub package_manager: Option<String>,
+    /// The sign that this is a container and not the node itself, a path; absent on a machine.
+    pub container: Option<String>,
     /// Whether this process may change the machine.
     pub root: bool,
     /// Free bytes by path: `/`, `/tmp`, `/var`.
     pub free_space: BTreeMap<String, u64>,
+}
+
+/// Whether the package manager offers headers for the running kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeadersOffer {
+    /// The packages to install, as the package manager takes them (`kernel-devel-3.10.0-1160.2.2.el7.x86_64`); empty where the
+    /// distribution is not known.
+    pub packages: Vec<String>,
+    /// Those among them that no repository offers.
+    pub missing: Vec<String>,
+    /// Whether all are offered. Absent while nobody was asked, and when the answer is not known: then [`Facts::unknown`] has the reason
+    /// under [`headers::FACT`].
+    pub offered: Option<bool>,
+    /// The command that answered.
+    pub asked: Option<String>,
 }

@@ -5,6 +5,7 @@ mod detect;
 mod diagnose;
 mod drivers;
 mod plan;
+mod progress;
 mod record;
 mod report;
 mod scenarios;
@@ -13,7 +14,7 @@ mod tail;
 mod vars;
 mod verify;
 
-pub use apply::line_of;
+pub use progress::line_of;
 
 use std::{
     io::{self, Write},
@@ -58,8 +59,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Expected> {
         Some(Verb::Tail { file, answers, cluster }) => tail::run(&workspace, file.as_deref(), answers.as_deref(), cluster),
         Some(Verb::Diagnose { file, json }) => diagnose::run(&workspace, file.as_deref(), *json),
         Some(Verb::Verify { json, answers, cluster }) => verify::run(&workspace, *json, answers.as_deref(), cluster),
-        Some(Verb::Status) => session::status(&workspace),
-        Some(Verb::Undo { yes }) => session::undo(&workspace, *yes),
+        Some(Verb::Status { json }) => session::status(&workspace, *json),
+        Some(Verb::Undo { yes, json }) => session::undo(&workspace, *yes, *json),
         Some(Verb::Report { format, answers }) => report::run(&workspace, *format, *answers),
         Some(Verb::Record { file }) => record::run(&workspace, file),
         Some(Verb::Scenarios) => scenarios::run(&workspace),

@@ -43,6 +43,20 @@ pub struct Simulation {
 }
 
 impl Host {
+    /// Returns what tells this machine from others: its machine id, or the scenario it simulates.
+    pub fn identity(&self) -> String {
+        match &self.simulation {
+            Some(simulation) => format!("simulated:{}", simulation.scenario),
+            None => self.files.read_value("/etc/machine-id").unwrap_or_else(|_| "unknown".to_owned()),
+        }
+    }
+
+    /// Returns the machine's name.
+    pub fn name(&self) -> String {
+        let places = ["/proc/sys/kernel/hostname", "/etc/hostname"];
+        places.iter().find_map(|path| self.files.read_value(path).ok()).unwrap_or_else(|| "localhost".to_owned())
+    }
+
     /// Returns this machine; all paths are read below `root` (`/` for the machine itself). With another root nothing is run and NVML
     /// is not asked: the folder is a picture of a machine, and this machine's commands would answer for the wrong one.
     pub fn local(root: &Path) -> Self {

@@ -8,6 +8,7 @@ pub mod inventory;
 mod layout;
 mod machine;
 pub mod playbook;
+mod preview;
 pub mod release;
 mod report;
 mod site;
@@ -21,8 +22,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use layout::Layout;
+pub use preview::preview;
 pub use report::report;
-pub use variables::{PreviewRequest, preview};
+pub use site::PreviewRequest;
 
 use crate::finding::Finding;
 

@@ -52,6 +52,7 @@ pub mod kubespray;
 pub mod perform;
 pub mod plain;
 pub mod plan;
+pub mod private;
 pub mod report;
 pub mod session;
 pub mod signals;

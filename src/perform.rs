@@ -14,11 +14,12 @@ use crate::{
     engine::Runner,
     error::Expected,
     exit_code::ExitCode,
-    facts::{self, Facts},
+    facts::{self, Facts, headers},
     host::Cancel,
     plan::{Action, Plan, Step, reboot::Reboot},
+    private,
     report::Report,
-    session::{Session, store::Store, store::write_private},
+    session::{Session, store::Store},
     steps,
     tui::{self, Performer, Reply, RunError},
     wizard::{Answer, App, Draft, Effect, EffectId, Settings},
@@ -60,6 +61,7 @@ impl Performer for Perform {
     fn perform(&self, effect: Effect, reply: &Reply) {
         let answer = match effect {
             Effect::Probe => self.probe(),
+            Effect::AskPackages => self.ask_packages(),
             Effect::LoadTable { answers } => Answer::Table(self.table(&answers)),
             Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
             Effect::MakePlan { step, answers } => Answer::Planned(self.plan(step, &answers)),
@@ -106,8 +108,9 @@ impl Perform {
     }
 
     fn probe(&self) -> Answer {
-        let facts = facts::probe(&self.workspace.host);
+        let mut facts = facts::probe(&self.workspace.host);
         let mut session = self.session();
+        facts.keep_offer(&session.facts);
         let is_new = session.facts == Facts::default();
         let changes = if is_new { Vec::new() } else { facts::changes(&session.facts, &facts) };
         let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();
@@ -119,6 +122,13 @@ impl Perform {
             let _ = self.store.save(&mut session, self.workspace.host.clock.now());
         }
         Answer::Probed { facts: Box::new(facts), changes }
+    }
+
+    fn ask_packages(&self) -> Answer {
+        let answer = headers::ask(&self.workspace.host, &self.facts().host, headers::DEADLINE);
+        let mut session = self.session();
+        session.facts.take_offer(answer);
+        Answer::PackagesAsked(Box::new(session.facts.clone()))
     }
 
     fn table(&self, answers: &Answers) -> Result<crate::catalog::DriverTable, String> {
@@ -151,7 +161,9 @@ impl Perform {
         });
         self.end(reply);
         // What the run itself has changed is no news to the user later on.
-        session.facts = facts::probe(&self.workspace.host);
+        let mut facts = facts::probe(&self.workspace.host);
+        facts.keep_offer(&session.facts);
+        session.facts = facts;
         if let Some(draft) = self.draft.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // The run's own view of what is done is newer than the draft's.
             session.step = draft.step;
@@ -193,7 +205,7 @@ impl Perform {
         let path = self.store.folder().map_err(failed)?.join("report.md");
         let session = self.session();
         let text = Report::new(&session, self.workspace.lang).markdown(self.workspace.lang);
-        write_private(&path, text.as_bytes()).map_err(failed)?;
+        private::write(&path, text.as_bytes()).map_err(failed)?;
         Ok(path)
     }
 }

@@ -73,7 +73,7 @@ impl Plain<'_> {
         if let Some(title) = &self.workspace.title {
             println!("{}", self.lang.text("plain.simulated", &[("title", title)]));
         }
-        self.session.facts = facts::probe(&self.workspace.host);
+        self.session.facts = facts::probe_all(&self.workspace.host);
         for step in Step::ALL {
             if self.session.done.contains(&step) {
                 println!("{} {} - {}", step.number(), self.title(step), self.lang.text("status.done", &[]));
@@ -211,7 +211,7 @@ impl Plain<'_> {
         if self.workspace.host.simulation.is_none() {
             return Err(Stop::Reboot);
         }
-        self.session.facts = facts::probe(&self.workspace.host);
+        self.session.facts = facts::probe_all(&self.workspace.host);
         self.execute(step)
     }
 }

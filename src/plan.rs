@@ -14,6 +14,7 @@ pub mod fetch_runfile;
 pub mod greeting;
 pub mod install_packages;
 pub mod install_toolkit;
+mod invalidate;
 mod kind;
 pub mod reboot;
 pub mod remove_dkms;
@@ -33,6 +34,7 @@ pub mod watch_installer;
 use serde::{Deserialize, Serialize};
 
 pub use driver_step::{Places, driver_step};
+pub use invalidate::invalidated;
 pub use kind::Kind;
 pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::verify_step;

@@ -1,5 +1,7 @@
 //! Session: facts, answers, plan and the journal of what happened, in one file.
 
+pub mod holder;
+mod migrate;
 pub mod store;
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -15,8 +17,9 @@ use crate::{
     plan::{Action, Plan, Step},
 };
 
-/// The session file's schema version. Older files are migrated; newer ones are refused and left alone.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The session file's schema version: 2 since a record may name another machine and an undo is journalled like an action. It goes up
+/// with every field that an older gpunode would lose. Older files are migrated; newer ones are refused and left alone.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// All that a wizard knows and has done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,6 +98,22 @@ impl Session {
         self.done.retain(|done| *done != step && *done != Step::Verify);
     }
 
+    /// Opens steps again whose work no longer follows from the answers. Their actions are planned anew; what the journal says of them
+    /// stays. Whatever is opened, the verdict is about another node than the one that is wanted now.
+    pub fn invalidate(&mut self, steps: &[Step]) {
+        if steps.is_empty() {
+            return;
+        }
+        self.plan.actions.retain(|action| !steps.contains(&action.step));
+        self.done.retain(|done| !steps.contains(done) && *done != Step::Verify);
+        self.verdict = None;
+    }
+
+    /// Tells whether a record is about another machine than the session's own: step 3 may have been done on the Ansible host.
+    pub fn is_elsewhere(&self, record: &Record, here: &str) -> bool {
+        record.done_on.as_ref().map_or(&self.machine, |place| &place.machine) != here
+    }
+
     /// Marks a step as done.
     pub fn finish(&mut self, step: Step) {
         if !self.done.contains(&step) {
@@ -102,6 +121,15 @@ impl Session {
             self.done.sort();
         }
     }
+}
+
+/// A machine on which something was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// As [`Session::machine`].
+    pub machine: String,
+    /// Its name, for people.
+    pub hostname: String,
 }
 
 /// A reboot that is needed.
@@ -120,6 +148,9 @@ pub struct Record {
     pub action: Action,
     /// How far it came.
     pub status: Status,
+    /// The machine it was done on, when that is not the session's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_on: Option<Place>,
     /// When it was begun.
     pub started: jiff::Timestamp,
     /// When it ended.
@@ -162,6 +193,8 @@ pub enum Status {
     Failed,
     /// Stopped by the user.
     Cancelled,
+    /// Being taken back. Found in a file, it means: nobody knows how far that came, so look.
+    Undoing,
     /// Done, and taken back.
     Undone,
 }
@@ -175,6 +208,7 @@ impl Status {
             Self::AlreadyDone => "already-done",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Undoing => "undoing",
             Self::Undone => "undone",
         }
     }

@@ -10,14 +10,13 @@ use crate::{
         gpus,
     },
     cluster::{
-        Chain, ClusterState, Kubectl, chain, scheduling,
+        Chain, ClusterState, Kubectl, chain,
         verify::{self, State, Verdict, VerifyReport},
     },
     error::Expected,
     facts::Facts,
-    finding::Finding,
     host::Host,
-    kubespray::{self, Preview, edit, playbook, values, variables::PreviewRequest},
+    kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
     plan::{self, Action, Step},
     session::Session,
     version::Version,
@@ -67,7 +66,7 @@ pub fn complete(answers: &Answers, table: &DriverTable) -> Answers {
 
 /// Step 3: the preview of the variables.
 pub fn preview(host: &Host, facts: &Facts, answers: &Answers) -> Result<Preview, Expected> {
-    kubespray::variables::preview(&*host.files, &preview_request(facts, answers))
+    kubespray::preview(&*host.files, &preview_request(facts, answers))
 }
 
 fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
@@ -112,15 +111,6 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, sess
 pub fn node_name(host: &Host, facts: &Facts, answers: &Answers) -> String {
     let from_inventory = || preview(host, facts, answers).ok().and_then(|preview| preview.node);
     answers.node.clone().or_else(from_inventory).unwrap_or_else(|| facts.host.hostname.clone())
-}
-
-/// Refuses to wait for an installer that is not even wanted by the cluster: no DaemonSet means that no pod will ever come.
-pub fn demand_installer(host: &Host, kubectl: &Kubectl, node: &str) -> Result<(), Finding> {
-    match chain::probe(host, kubectl, node) {
-        Ok(chain) if chain.installer.is_none() => scheduling::why(&chain).map_or(Ok(()), Err),
-        // What cannot be told now may be told later: the tail waits and says so.
-        _ => Ok(()),
-    }
 }
 
 /// Step 4: looks at the chain and judges it. A test pod that the session has run counts, for judging runs none.

@@ -6,6 +6,8 @@
 
 mod answer;
 mod app;
+pub mod ask;
+pub mod chain;
 pub mod confirm;
 pub mod detect;
 pub mod driver;

@@ -1,6 +1,8 @@
 //! The wizard without a terminal: keys in; orders and screens out. No threads, no time, no machine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "screens/ask.rs"]
+mod ask;
 #[path = "screens/sample.rs"]
 mod sample;
 
@@ -399,8 +401,18 @@ fn refreshed_lists_keep_their_selection() {
 
 fn any_key() -> impl Strategy<Value = Key> {
     prop_oneof![
-        prop::sample::select("abcdknpqrty?/ y".chars().collect::<Vec<_>>()).prop_map(Key::Char),
-        prop::sample::select(vec![Key::Enter, Key::Enter, Key::Esc, Key::Tab, Key::BackTab, Key::Backspace]),
+        prop::sample::select("abcdeiknpqrty?/ y한".chars().collect::<Vec<_>>()).prop_map(Key::Char),
+        prop::sample::select(vec![
+            Key::Enter,
+            Key::Enter,
+            Key::Esc,
+            Key::Tab,
+            Key::BackTab,
+            Key::Backspace,
+            Key::Delete,
+            Key::EraseLine,
+            Key::EraseWord
+        ]),
         prop::sample::select(vec![Key::Up, Key::Down, Key::Left, Key::Right, Key::PageUp, Key::PageDown, Key::Home, Key::End]),
     ]
 }
@@ -437,6 +449,7 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         6 => any_key().prop_map(Msg::Key),
         4 => (0u64..60, any_answer()).prop_map(|(id, answer)| Msg::Answer(EffectId(id), answer)),
         1 => Just(Msg::Tick),
+        1 => Just(Msg::Paste("/opt/큐브\n".to_owned())),
         1 => (0u16..200, 0u16..70).prop_map(|(columns, rows)| Msg::Resize(columns, rows)),
     ]
 }

@@ -1,11 +1,14 @@
 //! Why nothing happens: DESIRED 0, no pod, Pending. Worked out from labels, taints, tolerations and resources into one finding.
 
 use super::{
-    Chain, GPU, INSTALLER,
-    chain::{DaemonSetView, NodeView},
+    Chain, GPU, INSTALLER, Kubectl,
+    chain::{self, DaemonSetView, NodeView},
     objects::{Taint, Toleration},
 };
-use crate::finding::{Finding, Severity};
+use crate::{
+    finding::{Finding, Severity},
+    host::Host,
+};
 
 /// Ids of the findings of this module.
 pub const IDS: [&str; 9] = [
@@ -30,6 +33,15 @@ const ALWAYS_TOLERATED: [&str; 7] = [
     "node.kubernetes.io/unschedulable",
     "node.kubernetes.io/network-unavailable",
 ];
+
+/// Refuses to wait for an installer that is not even wanted by the cluster: no DaemonSet means that no pod will ever come.
+pub fn demand_installer(host: &Host, kubectl: &Kubectl, node: &str) -> Result<(), Finding> {
+    match chain::probe(host, kubectl, node) {
+        Ok(chain) if chain.installer.is_none() => why(&chain).map_or(Ok(()), Err),
+        // What cannot be told now may be told later: the tail waits and says so.
+        _ => Ok(()),
+    }
+}
 
 /// Says why the driver installer is not at work on this node; nothing if its pod is there and was put on the node.
 pub fn why(chain: &Chain) -> Option<Finding> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
     Chain, ClusterState, Kubectl, NAMESPACE,
-    chain::{self, ContainerState, DaemonSetView},
+    chain::{ContainerState, DaemonSetView},
     kubectl, scheduling,
     testpod::{Outcome, TestPodResult},
 };
@@ -121,16 +121,6 @@ impl VerifyReport {
         let checks = IDS.iter().map(check).collect();
         Self { verdict: Verdict::Unknown, checks }
     }
-}
-
-/// Asks the cluster and checks: what `gpunode verify` does. The test pod is not run, for that changes the cluster.
-pub fn verify(host: &Host, kubectl: &Kubectl, node: &str) -> VerifyReport {
-    let chain = match chain::probe(host, kubectl, node) {
-        Ok(chain) => chain,
-        Err(state) => return VerifyReport::unreachable(&state),
-    };
-    let log = plugin_log(host, kubectl, &chain);
-    checks(&chain, log.as_deref(), None)
 }
 
 /// Reads the device plugin's log; nothing if there is no pod or it has no log.

@@ -1,6 +1,9 @@
 //! The one loop that does things.
 
-use std::path::PathBuf;
+use std::{
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
 
 use super::{Event, Outcome};
 use crate::{
@@ -10,7 +13,8 @@ use crate::{
         Action, Kind, Step,
         act::{Failure, Work},
     },
-    session::{PendingReboot, Record, Session, Status, store::Store},
+    private,
+    session::{PendingReboot, Place, Record, Session, Status, store::Store},
 };
 
 /// Runs the planned actions of one step on a machine, with every intent and result on disk.
@@ -89,6 +93,11 @@ impl Runner<'_> {
         if let Some(record) = interrupted {
             return self.recover(action, record, emit);
         }
+        let elsewhere = self.session.record(&action.id).filter(|record| self.session.is_elsewhere(record, &self.host.identity()));
+        if let Some(record) = elsewhere.filter(|record| record.status.is_done()) {
+            // What the Ansible host has done cannot be looked at from here.
+            return Ok(record.clone());
+        }
         if let Some(proof) = act.done(self.host) {
             let done_before = self.session.record(&action.id).filter(|record| record.status.is_done()).cloned();
             // What we did ourselves keeps its own record, and with it the way back.
@@ -103,27 +112,34 @@ impl Runner<'_> {
             Ok(undo) => undo,
             Err(failure) => return self.add(action, Status::Failed, vec![failure.message], None),
         };
-        // All of it in one write: an intent without its fingerprints could prove nothing after a power cut.
-        let before = act.before(self.host);
-        let mut record = self.record(action, Status::Intent, Vec::new(), Some(log));
-        record.undo = Some(undo);
-        record.before = before;
-        self.push(&record)?;
+        // One write: an intent without its undo and its before would be half a truth after a power cut.
+        let record = Record { undo: Some(undo), before: act.before(self.host), ..self.record(action, Status::Intent, Some(log)) };
+        self.session.journal.push(record.clone());
+        self.save()?;
         self.execute(action, record, emit)
     }
 
     /// An action caught in the middle: what still runs is followed, what is done is proven, what is neither is done again.
     fn recover(&mut self, action: &Action, record: Record, emit: &mut dyn FnMut(Event)) -> Result<Record, Expected> {
-        if let (Some(job), Some(log)) = (&record.job, &record.log) {
-            let exit = self.work(log.clone(), emit, &mut |_| Ok(()))?.follow(job);
-            if exit == Exit::Cancelled {
-                return self.close(record, Err(Failure { message: "stopped".to_owned(), exit: Some(exit) }));
-            }
+        // Killed between the start and its note in the journal, the job is found by the log that the intent names.
+        let job = record.job.clone().or_else(|| self.host.commands.find(record.log.as_ref()?));
+        let mut exit = None;
+        if let (Some(job), Some(log)) = (&job, &record.log) {
+            exit = Some(self.work(log.clone(), emit, &mut |_| Ok(()))?.follow(job));
         }
-        let before = record.before.clone();
-        match action.kind.act().done(self.host) {
-            Some(_) => {
-                let proof = action.kind.act().prove(self.host, &before);
+        let act = action.kind.act();
+        let failed = |message: &str| Err(Failure { message: message.to_owned(), exit });
+        let ended = match exit {
+            Some(Exit::Cancelled) => Some(failed("stopped")),
+            Some(exit) if exit.is_success() => Some(Ok(())),
+            Some(Exit::Unseen) if act.done(self.host).is_none() => record.log.as_ref().and_then(|log| act.ended(&tail_of(log))),
+            Some(Exit::Unseen) => Some(Ok(())),
+            Some(exit) => Some(failed(&format!("its command ended with {exit}"))),
+            None => act.done(self.host).map(|_| Ok(())),
+        };
+        match ended {
+            Some(result) => {
+                let proof = result.and_then(|()| act.prove(self.host, &record.before));
                 self.close(record, proof)
             }
             None => self.execute(action, record, emit),
@@ -182,32 +198,33 @@ impl Runner<'_> {
     }
 
     fn add(&mut self, action: &Action, status: Status, evidence: Vec<String>, log: Option<PathBuf>) -> Result<Record, Expected> {
-        let record = self.record(action, status, evidence, log);
-        self.push(&record)?;
+        let record = Record { ended: Some(self.host.clock.now()), evidence, ..self.record(action, status, log) };
+        self.session.journal.push(record.clone());
+        self.save()?;
         Ok(record)
     }
 
-    fn push(&mut self, record: &Record) -> Result<(), Expected> {
-        self.session.journal.push(record.clone());
-        self.save()
-    }
-
-    fn record(&self, action: &Action, status: Status, evidence: Vec<String>, log: Option<PathBuf>) -> Record {
-        let now = self.host.clock.now();
-        let ended = (status != Status::Intent).then_some(now);
+    fn record(&self, action: &Action, status: Status, log: Option<PathBuf>) -> Record {
         Record {
             action: action.clone(),
             status,
-            started: now,
-            ended,
+            done_on: self.elsewhere(),
+            started: self.host.clock.now(),
+            ended: None,
             log,
             job: None,
             exit: None,
             before: std::collections::BTreeMap::new(),
-            evidence,
+            evidence: Vec::new(),
             hits: Vec::new(),
             undo: None,
         }
+    }
+
+    /// Returns this machine when it is not the session's own.
+    fn elsewhere(&self) -> Option<Place> {
+        let machine = self.host.identity();
+        (machine != self.session.machine).then(|| Place { machine, hostname: self.host.name() })
     }
 
     /// Replaces the newest record of the same action.
@@ -253,6 +270,21 @@ impl JobJournal<'_> {
         }
         self.store.save(&mut self.session, self.now).map_err(|error| Failure::new(error.to_string()))
     }
+}
+
+/// Returns the end of a log, where a command says how it went.
+fn tail_of(log: &Path) -> String {
+    const LENGTH: u64 = 256 << 10;
+    let read = || {
+        let mut file = private::open_existing(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LENGTH)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        std::io::Result::Ok(bytes)
+    };
+    // A log that cannot be read tells nothing.
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
 }
 
 fn folder_failure(error: &std::io::Error) -> Expected {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CatalogMatch, Facts, Gpu, KernelModule, LedgerEntry, ModuleKind, Origin, Unknown, kernel, packages, pci};
+use super::{CatalogMatch, Facts, Gpu, HostFacts, KernelModule, LedgerEntry, ModuleKind, Origin, Unknown, kernel, packages, pci};
 use crate::{
     finding::{
         Finding,
@@ -14,8 +14,8 @@ use crate::{
 const DRIVER_VERSION: &str = "/proc/driver/nvidia/version";
 const PCI_DEVICES: &str = "/sys/bus/pci/devices";
 
-/// Returns the findings, worst first and else in the order of the four steps. `container` is the sign that this is a container.
-pub(super) fn judge(facts: &Facts, container: Option<&str>) -> Vec<Finding> {
+/// Returns the findings, worst first and else in the order of the four steps.
+pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(no_gpu(facts));
     found.extend(bound_elsewhere(facts));
@@ -24,7 +24,7 @@ pub(super) fn judge(facts: &Facts, container: Option<&str>) -> Vec<Finding> {
     found.extend(loaded_driver(facts));
     found.extend(unfit_driver(facts));
     found.extend(two_origins(facts));
-    found.extend(machine(facts, container));
+    found.extend(machine(facts));
     found.extend(guesses(facts));
     found.extend(not_known(facts));
     found.sort_by_key(|finding| finding.severity);
@@ -125,21 +125,36 @@ fn brings_driver(entry: &LedgerEntry) -> bool {
     matches!(entry.origin, Origin::Runfile | Origin::InstallerPod | Origin::Operator) || packages::is_driver_package(entry)
 }
 
-fn machine(facts: &Facts, container: Option<&str>) -> Vec<Finding> {
+fn machine(facts: &Facts) -> Vec<Finding> {
     let host = &facts.host;
     let mut found = Vec::new();
     let mut add =
         |id: &str, severity: Severity, evidence: &str, args: &[(&str, &str)]| found.push(Finding::new(id, severity, evidence, args));
-    if let Some(sign) = container {
+    if let Some(sign) = &host.container {
         add("container", Warning, sign, &[]);
     }
     if host.secure_boot == Some(true) {
         add("secure-boot-on", Warning, "/sys/firmware/efi/efivars", &[]);
     }
-    if !host.kernel_headers && !host.kernel.is_empty() {
-        add("no-kernel-headers", Warning, &kernel::header_places(&host.kernel).join(", "), &[("kernel", &host.kernel)]);
-    }
+    found.extend(headers(host));
     found
+}
+
+/// Headers for the running kernel that are not installed: with what the package manager says, where it was asked.
+fn headers(host: &HostFacts) -> Option<Finding> {
+    if !host.lacks_headers() {
+        return None;
+    }
+    let offer = &host.headers_offer;
+    let places = kernel::header_places(&host.kernel).join(", ");
+    let evidence = offer.asked.clone().unwrap_or(places);
+    let packages = if offer.missing.is_empty() { &offer.packages } else { &offer.missing };
+    let id = match offer.offered {
+        None => "no-kernel-headers",
+        Some(true) => "kernel-headers-offered",
+        Some(false) => "kernel-headers-not-offered",
+    };
+    Some(Finding::new(id, Warning, evidence, &[("kernel", &host.kernel), ("packages", &packages.join(" "))]))
 }
 
 fn guesses(facts: &Facts) -> Vec<Finding> {
@@ -172,7 +187,7 @@ mod tests {
     use crate::host::NvmlGpu;
 
     fn ids(facts: &Facts) -> Vec<String> {
-        let found = judge(facts, None);
+        let found = judge(facts);
         found.iter().for_each(crate::facts::tests::assert_finding_has_texts);
         found.into_iter().map(|finding| finding.id).collect()
     }
@@ -270,12 +285,13 @@ mod tests {
         facts.host.kernel_headers = false;
         facts.host.kernel = "6.8.0".into();
         facts.unknown.insert("host.gcc_version".into(), Unknown::new("not-allowed", &[("path", "/x")]));
-        let found = judge(&facts, Some("/.dockerenv"));
+        facts.host.container = Some("/.dockerenv".into());
+        let found = judge(&facts);
         found.iter().for_each(crate::facts::tests::assert_finding_has_texts);
         let found: Vec<_> = found.into_iter().map(|finding| finding.id).collect();
         assert_eq!(found, ["container", "secure-boot-on", "no-kernel-headers", "catalog-guess", "facts-need-root"]);
         facts.unknown.insert("driver.modules".into(), Unknown::new("not-there", &[("path", "/proc/modules")]));
-        let both = judge(&facts, None).split_off(3);
+        let both = judge(&facts).split_off(4);
         assert_eq!(both.iter().map(|finding| finding.evidence.as_str()).collect::<Vec<_>>(), ["host.gcc_version", "driver.modules"]);
         facts.host.root = true;
         assert!(ids(&facts).contains(&"facts-not-known".to_owned()));

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{HostFacts, Unknown, kernel, reader::Reader, runtime};
+use super::{HeadersOffer, HostFacts, Unknown, kernel, reader::Reader, runtime};
 use crate::{host::Command, text::printable, version::Version};
 
 /// Where the free space is looked at: runfiles are unpacked in `/tmp`, images and logs live in `/var`.
@@ -48,9 +48,11 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> HostFacts {
         boot_id: kernel::probe_boot_id(reader),
         storage_driver: container_runtime.as_deref().filter(|name| *name == "docker").and_then(|_| runtime::probe_storage_driver(reader)),
         container_runtime,
+        container: runtime::probe_container(reader).map(str::to_owned),
         package_manager: probe_package_manager(reader),
         root: probe_root(reader),
         free_space: probe_free_space(reader),
+        headers_offer: HeadersOffer::default(),
         kernel,
     }
 }

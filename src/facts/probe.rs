@@ -3,7 +3,7 @@
 use std::{panic, thread, time::Duration};
 
 use super::{
-    DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, findings, holders, kernel, ledger, nvml, os, packages, pci, reader::Reader, runtime,
+    DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, findings, headers, holders, kernel, ledger, nvml, os, packages, pci, reader::Reader,
 };
 use crate::{catalog::gpus, host::Host};
 
@@ -13,6 +13,14 @@ const NVML_DEADLINE: Duration = Duration::from_secs(20);
 /// Returns all that can be learned about a machine. Never fails: what could not be learned is in [`Facts::unknown`].
 pub fn probe(host: &Host) -> Facts {
     probe_with(host, &in_catalog)
+}
+
+/// As [`probe`], and asks the package manager too, which can take as long as its lists need to come over the network.
+pub fn probe_all(host: &Host) -> Facts {
+    let mut facts = probe(host);
+    let answer = headers::ask(host, &facts.host, headers::DEADLINE);
+    facts.take_offer(answer);
+    facts
 }
 
 /// What the catalog says of a card.
@@ -39,7 +47,7 @@ impl From<gpus::GpuModel> for Gpu {
 /// As [`probe`], with the catalog given: from a device and its name in `pci.ids` to a [`Gpu`] whose model fields (name to kernel
 /// module) are filled in.
 pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> Option<Gpu> + Sync)) -> Facts {
-    let (mut facts, container) = thread::scope(|scope| {
+    let mut facts = thread::scope(|scope| {
         let nvml = scope.spawn(|| with_reader(host, |reader| nvml::probe(reader, NVML_DEADLINE)));
         let around = scope.spawn(|| with_reader(host, os::probe));
         let packages = scope.spawn(|| with_reader(host, packages::probe));
@@ -47,7 +55,6 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
         let mut reader = Reader::new(host);
         let gpus = pci::probe_gpus(&mut reader, identify);
         let mut driver = probe_driver(&mut reader);
-        let container = runtime::probe_container(&reader);
 
         let mut facts = Facts { gpus, unknown: reader.unknown, ..Facts::default() };
         let answer = facts.take(joined(nvml));
@@ -61,9 +68,9 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
         nvml::join(&mut facts.gpus, &answer);
         driver.nvml = Some(answer);
         facts.driver = driver;
-        (facts, container)
+        facts
     });
-    facts.findings = findings::judge(&facts, container);
+    facts.findings = findings::judge(&facts);
     facts
 }
 

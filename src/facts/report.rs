@@ -113,7 +113,7 @@ fn nvml_text(answer: &NvmlAnswer, lang: Lang) -> String {
 
 fn holder_text(holder: &Holder) -> String {
     let unit = holder.unit.as_deref().unwrap_or_default();
-    let pod = holder.pod.as_ref().map(|pod| format!("pod {pod}")).unwrap_or_default();
+    let pod = holder.pod_name.as_ref().or(holder.pod.as_ref()).map(|pod| format!("pod {pod}")).unwrap_or_default();
     let parts = [holder.pid.to_string(), holder.command.clone(), unit.to_owned(), pod];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
 }

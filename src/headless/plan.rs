@@ -18,7 +18,7 @@ use crate::{
 /// Prints the plan of all steps.
 pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<ExitCode, Expected> {
     let wanted = answers_or_session(workspace, answers)?;
-    let facts = facts::probe(&workspace.host);
+    let facts = facts::probe_all(&workspace.host);
     let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
     steps::check(&wanted, &table)?;
     let answers = steps::complete(&wanted, &table);

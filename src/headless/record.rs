@@ -14,7 +14,7 @@ use crate::{
         FileKind, Host, NvmlAnswer,
         replay::scenario::{About, NvmlRule, Recording, Rule},
     },
-    session::store::write_private,
+    private,
     workspace::Workspace,
 };
 
@@ -42,7 +42,7 @@ pub fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expected> {
     let recording = record(&workspace.host);
     let text = serde_yaml::to_string(&recording)
         .map_err(|error| Expected::new(format!("cannot write the recording: {error}"), "please report this as a bug"))?;
-    write_private(file, text.as_bytes())
+    private::write(file, text.as_bytes())
         .map_err(|error| Expected::new(format!("cannot write {}: {error}", file.display()), "choose another file"))?;
     print(&workspace.lang.text("record.written", &[("file", &file.display().to_string()), ("count", &recording.files.len().to_string())]))
 }

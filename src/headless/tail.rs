@@ -6,7 +6,7 @@ use super::{answers_or_session, print};
 use crate::{
     cli::ClusterArgs,
     cluster::{
-        Kubectl,
+        Kubectl, scheduling,
         tail::{self, Options, Outcome, TailEvent},
     },
     diagnosis::Diagnosis,
@@ -29,7 +29,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
         tail::file(&workspace.host, path, false, options, &cancel, &mut |event| face.show(event));
     } else {
         let (kubectl, node) = find_cluster(workspace, answers, cluster)?;
-        steps::demand_installer(&workspace.host, &kubectl, &node)
+        scheduling::demand_installer(&workspace.host, &kubectl, &node)
             .map_err(|finding| Expected::new(finding.message(workspace.lang), finding.remedy(workspace.lang)))?;
         tail::follow(&workspace.host, &kubectl, &node, options, &cancel, &mut |event| face.show(event));
     }

@@ -5,7 +5,7 @@ use crate::{
     cli::VarsArgs,
     error::Expected,
     exit_code::ExitCode,
-    kubespray::{self, variables::PreviewRequest},
+    kubespray::{self, PreviewRequest},
     workspace::Workspace,
 };
 
@@ -15,11 +15,11 @@ pub fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Expected>
         checkout: args.kubespray.clone(),
         inventory: args.inventory.clone(),
         node: args.node.clone(),
-        hostname: workspace.hostname(),
+        hostname: workspace.host.name(),
         control_plane_os: args.control_plane_os.clone(),
         release: None,
     };
-    let preview = kubespray::variables::preview(&*workspace.host.files, &request)?;
+    let preview = kubespray::preview(&*workspace.host.files, &request)?;
     if args.json {
         print_json(&preview)?;
     } else {

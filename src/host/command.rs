@@ -227,6 +227,10 @@ pub trait Commands: Send + Sync {
     /// Starts a [`Kind::Detached`] command whose output goes to `log`, and returns what is needed to find it again.
     fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError>;
 
+    /// Finds a job that still runs by the log it writes to: this program may have been killed after the start and before it could note
+    /// the process id.
+    fn find(&self, log: &Path) -> Option<Job>;
+
     /// Follows a started job until it ends and hands over the lines of its log from byte `offset` on. Stops the job's whole session
     /// once `cancel` is set.
     fn follow(&self, job: &Job, offset: u64, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Exit;

@@ -7,22 +7,22 @@ use std::{
 
 use serde_json::Value;
 
-use super::{inventory::Inventory, site::PreviewRequest};
+use super::inventory::Inventory;
 use crate::{host::Files, version::Version};
 
 /// Returns the inventory host of this machine: the one that was asked for, or by name, by short name, by address, or the only one.
-pub fn identify(files: &dyn Files, inventory: &Inventory, request: &PreviewRequest) -> Option<String> {
-    if let Some(node) = &request.node {
-        return inventory.has_host(node).then(|| node.clone());
+pub fn identify(files: &dyn Files, inventory: &Inventory, asked: Option<&str>, hostname: &str) -> Option<String> {
+    if let Some(node) = asked {
+        return inventory.has_host(node).then(|| node.to_owned());
     }
     let hosts: Vec<&str> = inventory.host_names().collect();
-    let own: BTreeSet<String> = addresses(files).into_iter().chain([request.hostname.clone()]).collect();
+    let own: BTreeSet<String> = addresses(files).into_iter().chain([hostname.to_owned()]).collect();
     let has_own_address = |host: &&&str| {
         let values = ["ansible_host", "ip", "access_ip"].iter().filter_map(|name| inventory.host_var(host, name));
         values.filter_map(Value::as_str).any(|value| own.contains(value)) || own.contains(**host)
     };
-    let is_short_name = |host: &&&str| !request.hostname.is_empty() && short(host) == short(&request.hostname);
-    let by_name = hosts.iter().find(|host| **host == request.hostname);
+    let is_short_name = |host: &&&str| !hostname.is_empty() && short(host) == short(hostname);
+    let by_name = hosts.iter().find(|host| **host == hostname);
     let found = by_name.or_else(|| only(hosts.iter().filter(is_short_name))).or_else(|| only(hosts.iter().filter(has_own_address)));
     found.or_else(|| only(hosts.iter())).map(|host| (*host).to_owned())
 }

@@ -132,7 +132,7 @@ impl Site {
         }
         let folders = vars_folders(files, inventory_path.as_deref(), checkout.as_ref());
         let first_control_plane = inventory.hosts_of(&traits.groups.control_plane).first().map(|host| (*host).to_owned());
-        let inventory_host = super::machine::identify(files, &inventory, request);
+        let inventory_host = super::machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
         let control_plane_os = match &request.control_plane_os {
             Some(text) => Some(Os::parse(text).ok_or_else(|| unknown_os(text))?),
             // Only this machine's own system can be read from here.

@@ -1,20 +1,18 @@
-//! The preview: every variable that matters for a GPU node, its value as the role will see it, and where that value comes from.
+//! Every variable that matters for a GPU node: its value as the role will see it, and where that value comes from.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-pub use super::site::PreviewRequest;
 use super::{
-    Ignored, Layout, Level, Place, Preview, Shadowed, Variable, capability,
+    Ignored, Level, Place, Shadowed, Variable,
     checkout::GPU_ROLE,
-    findings,
     inventory::{Definition, Problem, VarsFile},
     release,
     site::{Os, Site},
     template::{self, Values},
 };
-use crate::{error::Expected, host::Files};
+use crate::host::Files;
 
 /// The variables of the GPU role, in the order of its `defaults/main.yml`.
 pub const ROLE_VARIABLES: [&str; 13] = [
@@ -51,38 +49,6 @@ const NODE_VARIABLES: [&str; 7] = [
 pub fn names() -> impl Iterator<Item = &'static str> {
     let others = [DOWNLOAD_URL, "container_manager", "docker_storage_options", "node_labels", "node_taints", "kube_override_hostname"];
     ROLE_VARIABLES.into_iter().chain(others)
-}
-
-/// Reads checkout and inventory and returns what the GPU role will see. Without a checkout or inventory the release's built-in data
-/// is shown. An error means that what was asked for is not there or not readable at all.
-pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, Expected> {
-    let site = Site::read(files, request)?;
-    let view = View::new(files, &site);
-    let variables: Vec<Variable> = names().map(|name| view.variable(name)).collect();
-    let container_manager =
-        view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| template::as_text(&value));
-    let capability = capability::judge(&site, &view);
-    let findings = findings::all(&site, &view, &container_manager);
-    Ok(Preview {
-        release: site.release.as_ref().map(ToString::to_string),
-        checkout: site.checkout.as_ref().map(|checkout| checkout.path.clone()),
-        inventory: site.inventory_path.clone(),
-        node: node_name(&site, &view),
-        inventory_host: site.inventory_host.clone(),
-        first_control_plane: site.first_control_plane.clone(),
-        container_manager,
-        variables,
-        capability,
-        findings,
-        layout: Layout::new(files, &site),
-    })
-}
-
-/// The name that Kubernetes knows this machine by.
-fn node_name(site: &Site, view: &View<'_>) -> Option<String> {
-    let host = site.inventory_host.as_ref()?;
-    let overridden = view.node_value("kube_override_hostname").and_then(|value| value.as_str().map(str::to_owned));
-    Some(overridden.filter(|name| !name.is_empty() && !name.contains("{{") && !name.contains("{%")).unwrap_or_else(|| host.clone()))
 }
 
 /// All definitions that reach the role, for the two hosts that matter: this node, and the first control plane, where the role runs.

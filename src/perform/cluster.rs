@@ -16,7 +16,7 @@ use crate::{
     tui::Reply,
     wizard::{
         Answer,
-        verify::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
+        chain::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
     },
 };
 
@@ -84,13 +84,7 @@ impl Perform {
     /// Runs the test pod through the engine, so that it stands in the journal like everything else that was done.
     pub(super) fn test_pod(&self, answers: &Answers, reply: &Reply) -> Answer {
         let cancel = self.begin(reply);
-        let planned = steps::plan_step(
-            &self.workspace.host,
-            &self.facts(),
-            answers,
-            Step::Verify,
-            &steps::folder(&self.workspace.host, self.store.path()),
-        );
+        let planned = steps::plan_step(&self.workspace.host, &self.facts(), answers, Step::Verify, self.store.path());
         let mut session = self.session();
         match planned {
             Ok(actions) => session.replan(Step::Verify, actions),

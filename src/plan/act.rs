@@ -13,6 +13,7 @@ use crate::{
     diagnosis::Hit,
     engine::{Event, Progress},
     host::{Cancel, Command, Exit, Host, command::Job},
+    private,
     session::{SavedFile, Undo},
 };
 
@@ -31,6 +32,12 @@ pub trait Act {
 
     /// Does it. Doing it a second time must be harmless: that is what happens after a power cut.
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure>;
+
+    /// Tells from the log of its command how an end went that nobody saw, for what the machine itself cannot show; nothing if the log
+    /// does not tell either, and then it is done again.
+    fn ended(&self, _log: &str) -> Option<Result<(), Failure>> {
+        None
+    }
 
     /// Proves that it worked; by default the wanted state must hold.
     fn prove(&self, host: &Host, _before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
@@ -94,7 +101,7 @@ impl Work<'_> {
             Ok(bytes) => {
                 let name = path.display().to_string().trim_start_matches('/').replace('/', "%");
                 let backup = self.folder.join(format!("{name}.{}", &sha256(&bytes)[..12]));
-                crate::session::store::write_private(&backup, &bytes)
+                private::write(&backup, &bytes)
                     .map_err(|error| Failure::new(format!("cannot keep a backup in {}: {error}", backup.display())))?;
                 Some(backup)
             }

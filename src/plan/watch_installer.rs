@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::act::{Act, Failure, Work};
 use crate::{
     cluster::{
-        Kubectl, chain,
+        Kubectl, chain, scheduling,
         tail::{self, Options, Outcome, TailEvent},
     },
     diagnosis::Diagnosis,
@@ -15,7 +15,6 @@ use crate::{
     host::Host,
     i18n::Lang,
     session::Undo,
-    steps,
 };
 
 /// Follows the installer to its end.
@@ -41,7 +40,7 @@ impl Act for WatchInstaller {
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
         let kubectl = Kubectl::find(work.host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.message(Lang::En)))?;
-        steps::demand_installer(work.host, &kubectl, &self.node)
+        scheduling::demand_installer(work.host, &kubectl, &self.node)
             .map_err(|finding| Failure::new(format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En))))?;
         let mut diagnosis = Diagnosis::default();
         let mut cause = None;

@@ -34,6 +34,12 @@ fn single(event: KeyEvent) -> Option<Input> {
             KeyCode::Char('l') => Some(Input::Redraw),
             KeyCode::Char('j' | 'm') => Some(Input::Key(Key::Enter)),
             KeyCode::Char('h') => Some(Input::Key(Key::Backspace)),
+            KeyCode::Char('d') => Some(Input::Key(Key::Delete)),
+            // Serial consoles often have no other way to the ends of a line.
+            KeyCode::Char('a') => Some(Input::Key(Key::Home)),
+            KeyCode::Char('e') => Some(Input::Key(Key::End)),
+            KeyCode::Char('u') => Some(Input::Key(Key::EraseLine)),
+            KeyCode::Char('w') => Some(Input::Key(Key::EraseWord)),
             _ => None,
         };
     }
@@ -43,7 +49,8 @@ fn single(event: KeyEvent) -> Option<Input> {
         KeyCode::Esc => Key::Esc,
         KeyCode::Tab => Key::Tab,
         KeyCode::BackTab => Key::BackTab,
-        KeyCode::Backspace | KeyCode::Delete => Key::Backspace,
+        KeyCode::Backspace => Key::Backspace,
+        KeyCode::Delete => Key::Delete,
         KeyCode::Up => Key::Up,
         KeyCode::Down => Key::Down,
         KeyCode::Left => Key::Left,

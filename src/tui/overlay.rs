@@ -26,11 +26,12 @@ fn style(ui: &Ui, tone: Tone) -> Style {
         Tone::Added => ui.theme.good(),
         Tone::Removed | Tone::Error => ui.theme.error(),
         Tone::Warning => ui.theme.warning(),
+        Tone::Field => ui.theme.field(),
     }
 }
 
 fn line(ui: &Ui, row: &Row) -> Line<'static> {
-    Line::styled(format!("   {}", row.text), style(ui, row.tone))
+    Line::from(vec![Span::raw("   "), Span::styled(row.text.clone(), style(ui, row.tone))])
 }
 
 /// Draws a text over the body.
@@ -59,4 +60,12 @@ pub fn question(ui: &Ui, frame: &mut Frame, area: Rect, document: &Document) {
     frame.render_widget(Clear, Rect { x: place.x - 1, width: place.width + 2, ..place });
     let lines: Vec<_> = std::iter::once(Line::default()).chain(document.lines.iter().map(|row| line(ui, row))).collect();
     frame.render_widget(Paragraph::new(lines).block(Block::bordered().border_style(ui.theme.accent()).title(title)), place);
+    if let Some((row, column)) = document.cursor {
+        // The border, the empty line below it, and the indent of every row.
+        let (row, column) = (u16::try_from(row).unwrap_or(u16::MAX), u16::try_from(column).unwrap_or(u16::MAX));
+        let at = (place.x.saturating_add(4).saturating_add(column), place.y.saturating_add(2).saturating_add(row));
+        if place.contains(at.into()) {
+            frame.set_cursor_position(at);
+        }
+    }
 }

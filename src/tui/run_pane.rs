@@ -65,7 +65,7 @@ fn action(ui: &Ui, row: &Row, cells: u16) -> Line<'static> {
 fn status_key(status: crate::session::Status) -> &'static str {
     use crate::session::Status;
     match status {
-        Status::Intent => "unseen",
+        Status::Intent | Status::Undoing => "unseen",
         Status::Done => "done",
         Status::AlreadyDone => "already-done",
         Status::Failed => "failed",

@@ -217,6 +217,7 @@ fn read_keys(queue: SyncSender<Incoming>) {
         while let Ok(event) = event::read() {
             let inputs = match event {
                 Event::Key(key) => translate(key).into_iter().map(Incoming::from).collect(),
+                Event::Paste(text) => vec![Incoming::Msg(Msg::Paste(text))],
                 Event::Resize(columns, rows) => vec![Incoming::Msg(Msg::Resize(columns, rows))],
                 _ => Vec::new(),
             };

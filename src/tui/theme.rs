@@ -5,7 +5,7 @@ use ratatui::style::{Color, Modifier, Style};
 use crate::{
     finding::Severity,
     session::Status,
-    wizard::{Colors, run::RowState, verify::ChainState},
+    wizard::{Colors, chain::ChainState, run::RowState},
 };
 
 /// The spinner, one glyph a tenth of a second.
@@ -67,6 +67,12 @@ impl Theme {
         self.paint(Color::LightRed, 203)
     }
 
+    /// A line that is being typed.
+    #[expect(clippy::unused_self, reason = "asked of the theme like every other style")]
+    pub fn field(self) -> Style {
+        Style::new().add_modifier(Modifier::UNDERLINED)
+    }
+
     /// Found text.
     #[expect(clippy::unused_self, reason = "asked of the theme like every other style")]
     pub fn hit(self) -> Style {
@@ -101,7 +107,7 @@ impl Theme {
             RowState::Active => (spinner(ticks), self.accent()),
             RowState::Ended(Status::Done | Status::AlreadyDone) => ("✓", self.good()),
             RowState::Ended(Status::Failed) => ("✗", self.error()),
-            RowState::Ended(Status::Cancelled | Status::Intent | Status::Undone) => ("!", self.warning()),
+            RowState::Ended(Status::Cancelled | Status::Intent | Status::Undoing | Status::Undone) => ("!", self.warning()),
         }
     }
 }

@@ -10,11 +10,7 @@ use ratatui::{
 use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
     text::{fit, width},
-    wizard::{
-        Slot, cut_end,
-        verify::{ChainState, Part},
-        wrap,
-    },
+    wizard::{Slot, chain::ChainState, cut_end, verify::Part, wrap},
 };
 
 /// Draws step 4.

@@ -1,7 +1,7 @@
 //! Answers: what comes back from the effects, into the state.
 
 use super::{
-    App, Dialog, Screen, Slot, driver,
+    App, Dialog, Screen, Slot, detect, driver,
     message::{Answer, Effect},
     run, verify,
 };
@@ -21,6 +21,7 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
             app.session.facts = *facts;
             probed(app, changes);
         }
+        (Slot::Packages, Answer::PackagesAsked(facts)) => detect::take_offer(app, &facts),
         (Slot::Table, Answer::Table(Ok(table))) => app.driver.take(table, &mut app.answers),
         (Slot::Table, Answer::Table(Err(error))) => app.driver.error = Some(error),
         (Slot::Preview, Answer::Preview(Ok(preview))) => app.variables.take(*preview),
@@ -50,11 +51,12 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
 fn probed(app: &mut App, changes: Vec<String>) {
     app.detect.probed = true;
     app.detect.error = None;
-    let facts = &app.session.facts;
-    app.detect.card = app.detect.card.min(facts.gpus.len().saturating_sub(1));
-    app.detect.entry = app.detect.entry.min(facts.driver.ledger.len().saturating_sub(1));
-    app.detect.finding = app.detect.finding.min(facts.findings.len().saturating_sub(1));
-    let boot_id = facts.host.boot_id.clone();
+    detect::keep_selection(app);
+    let host = &app.session.facts.host;
+    let boot_id = host.boot_id.clone();
+    if host.lacks_headers() && host.headers_offer.offered.is_none() {
+        app.order(Effect::AskPackages);
+    }
     match &app.session.reboot {
         Some(reboot) if reboot.boot_id != boot_id => run::rebooted(app),
         Some(_) if app.dialog.is_none() && app.screen != Screen::Detect => app.open(Dialog::AskReboot),
@@ -98,6 +100,8 @@ fn failed(app: &mut App, slot: Slot, error: String) {
             app.detect.error = Some(error);
             app.detect.probed = true;
         }
+        // What the package manager offers stays unknown, which is what the facts say already.
+        Slot::Packages => {}
         Slot::Table => app.driver.error = Some(error),
         Slot::Preview => app.variables.error = Some(error),
         Slot::Plan if app.step() == Step::Variables => app.variables.plan_error = Some(error),

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
+    ask::Ask,
+    chain::ChainRow,
     confirm,
     detect::Detect,
     driver::DriverStep,
@@ -13,7 +15,7 @@ use super::{
     overlay,
     run::Run,
     variables::Variables,
-    verify::{ChainRow, Verify},
+    verify::Verify,
 };
 use crate::{
     answers::{Answers, DriverOwner},
@@ -116,6 +118,8 @@ pub enum Dialog {
     AskQuit,
     /// A known failure.
     Diagnosis,
+    /// A line of text is asked for.
+    Ask(Ask),
 }
 
 /// One line above the footer, until the next key.
@@ -132,6 +136,7 @@ pub struct Notice {
 #[allow(missing_docs, reason = "as the effects of the same names")]
 pub enum Slot {
     Probe,
+    Packages,
     Table,
     Preview,
     Plan,
@@ -288,6 +293,7 @@ impl App {
                 Dialog::AskCancel => Context::AskCancel,
                 Dialog::AskReboot => Context::AskReboot,
                 Dialog::AskQuit => Context::AskQuit,
+                Dialog::Ask(_) => Context::Ask,
                 Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
                 Dialog::Help | Dialog::Diff | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };
@@ -422,6 +428,7 @@ impl App {
 fn slot(effect: &Effect) -> Option<Slot> {
     Some(match effect {
         Effect::Probe => Slot::Probe,
+        Effect::AskPackages => Slot::Packages,
         Effect::LoadTable { .. } => Slot::Table,
         Effect::LoadPreview { .. } => Slot::Preview,
         Effect::MakePlan { .. } => Slot::Plan,

@@ -39,6 +39,8 @@ pub enum Context {
     AskQuit,
     /// A known failure was recognised.
     Diagnosis,
+    /// A line of text is being typed.
+    Ask,
     /// The terminal is too small for anything else.
     TooSmall,
 }
@@ -70,6 +72,9 @@ pub enum Intent {
     /// Leave an action out, or take it in again.
     ToggleAction,
     ShowDiff,
+    AskCheckout,
+    AskInventory,
+    AskNode,
     Cancel,
     Retry,
     Search,
@@ -77,7 +82,12 @@ pub enum Intent {
     Pause,
     TestPod,
     Type(char),
+    /// The character before the cursor.
     Erase,
+    /// The character at the cursor.
+    EraseNext,
+    EraseWord,
+    EraseLine,
     Help,
     Quit,
     /// Ctrl-C: asks first, ends at once the second time.
@@ -144,8 +154,13 @@ const RUN_FAILED: &[Binding] =
     &[bind("", ENTER, ""), bind("r", &[(Key::Char('r'), Intent::Retry)], "retry"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
 const VARIABLES: &[Binding] = &[
     bind("Enter", ENTER, "review"),
-    bind("↑↓", UP_DOWN, "look"),
+    bind("", UP_DOWN, ""),
     bind("d", &[(Key::Char('d'), Intent::ShowDiff)], "diff"),
+    bind(
+        "c i n",
+        &[(Key::Char('c'), Intent::AskCheckout), (Key::Char('i'), Intent::AskInventory), (Key::Char('n'), Intent::AskNode)],
+        "source",
+    ),
     HELP,
     BACK,
     QUIT,
@@ -185,6 +200,14 @@ const ASK_QUIT: &[Binding] = &[
     INTERRUPT,
 ];
 const DIAGNOSIS: &[Binding] = &[bind("Enter", ENTER, "remedy"), bind("Esc", NO, "close"), INTERRUPT];
+const ASK: &[Binding] = &[
+    bind("Enter", ENTER, "take"),
+    bind("Esc", &[(Key::Esc, Intent::Close)], "close"),
+    bind("Ctrl-U", &[(Key::EraseLine, Intent::EraseLine)], "empty"),
+    bind("", &[(Key::Left, Intent::Left), (Key::Right, Intent::Right), (Key::Home, Intent::First), (Key::End, Intent::Last)], ""),
+    bind("", &[(Key::Backspace, Intent::Erase), (Key::Delete, Intent::EraseNext), (Key::EraseWord, Intent::EraseWord)], ""),
+    INTERRUPT,
+];
 const TOO_SMALL: &[Binding] = &[bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit")];
 
 /// Returns the bindings of a context, in the order of the footer.
@@ -207,8 +230,14 @@ pub fn bindings(context: Context) -> &'static [Binding] {
         Context::AskReboot => ASK_REBOOT,
         Context::AskQuit => ASK_QUIT,
         Context::Diagnosis => DIAGNOSIS,
+        Context::Ask => ASK,
         Context::TooSmall => TOO_SMALL,
     }
+}
+
+/// Tells whether letters are text here.
+pub fn takes_text(context: Context) -> bool {
+    matches!(context, Context::Search | Context::Ask)
 }
 
 /// Returns what `key` means in `context`.
@@ -216,7 +245,7 @@ pub fn meaning(context: Context, key: Key) -> Option<Intent> {
     let bound = bindings(context).iter().flat_map(|binding| binding.keys).find(|(bound, _)| *bound == key);
     match (bound, key) {
         (Some((_, intent)), _) => Some(*intent),
-        (None, Key::Char(c)) if context == Context::Search => Some(Intent::Type(c)),
+        (None, Key::Char(c)) if takes_text(context) => Some(Intent::Type(c)),
         (None, _) => None,
     }
 }
@@ -228,7 +257,7 @@ mod tests {
     use super::*;
     use crate::i18n::Lang;
 
-    const ALL: [Context; 18] = [
+    const ALL: [Context; 19] = [
         Context::Detect,
         Context::Choice,
         Context::Plan,
@@ -246,6 +275,7 @@ mod tests {
         Context::AskReboot,
         Context::AskQuit,
         Context::Diagnosis,
+        Context::Ask,
         Context::TooSmall,
     ];
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::verify::{ChainRow, Diagnosis, Phase};
+use super::chain::{ChainRow, Diagnosis, Phase};
 use crate::{
     answers::Answers,
     catalog::DriverTable,
@@ -34,6 +34,8 @@ pub struct Order {
 pub enum Effect {
     /// Probe the machine, keep the facts in the session -> [`Answer::Probed`].
     Probe,
+    /// Ask the package manager for what the machine lacks -> [`Answer::PackagesAsked`].
+    AskPackages,
     /// Work out the driver table -> [`Answer::Table`].
     LoadTable {
         /// With the wanted CUDA and, once chosen, the driver.
@@ -116,6 +118,8 @@ pub enum Answer {
         /// What has changed; empty in a new session.
         changes: Vec<String>,
     },
+    /// The facts, with what the package manager offers.
+    PackagesAsked(Box<Facts>),
     /// The driver table, or why there is none.
     Table(Result<DriverTable, String>),
     /// The variable preview, or why there is none.
@@ -167,6 +171,8 @@ pub enum Answer {
 pub enum Msg {
     /// A key.
     Key(Key),
+    /// A text was pasted.
+    Paste(String),
     /// The terminal has this many columns and rows now.
     Resize(u16, u16),
     /// A tenth of a second has passed. Only sent while [`App::wants_ticks`](super::App::wants_ticks).
@@ -198,6 +204,7 @@ pub enum Key {
     Tab,
     BackTab,
     Backspace,
+    Delete,
     Up,
     Down,
     Left,
@@ -206,6 +213,10 @@ pub enum Key {
     PageDown,
     Home,
     End,
+    /// Ctrl-U.
+    EraseLine,
+    /// Ctrl-W.
+    EraseWord,
     /// Ctrl-C.
     Interrupt,
 }

@@ -1,7 +1,9 @@
 //! Overlay: the text of whatever stands in front of the screen, as rows with a tone. The view only colours them.
 
 use super::{
-    App, Dialog, confirm, help,
+    App, Dialog,
+    ask::Ask,
+    confirm, help,
     row::{Row, Tone},
     wrap,
 };
@@ -16,6 +18,8 @@ pub struct Document {
     pub lines: Vec<Row>,
     /// A short question in a box; else a text that takes the body of the screen.
     pub boxed: bool,
+    /// Row and cell of the cursor, where text is typed.
+    pub cursor: Option<(usize, usize)>,
 }
 
 /// Returns the rows that are in view of a text that takes the body.
@@ -28,8 +32,8 @@ pub fn document(app: &App) -> Option<Document> {
     let dialog = app.dialog.as_ref()?;
     let cells = usize::from(app.size.0.saturating_sub(6)).min(110);
     let narrow = cells.min(64);
-    let text = |title: &str, lines| Document { title: app.t(title), lines, boxed: false };
-    let question = |title: &str, lines| Document { title: app.t(title), lines, boxed: true };
+    let text = |title: &str, lines| Document { title: app.t(title), lines, boxed: false, cursor: None };
+    let question = |title: &str, lines| Document { title: app.t(title), lines, boxed: true, cursor: None };
     Some(match dialog {
         Dialog::Help => text("help.title", help::rows(app, cells)),
         Dialog::Confirm => text("confirm.title", confirm_rows(app, cells)),
@@ -39,6 +43,7 @@ pub fn document(app: &App) -> Option<Document> {
         Dialog::AskReboot => question("reboot.title", reboot_rows(app, narrow)),
         Dialog::AskQuit => question("quit.title", quit_rows(app, narrow)),
         Dialog::Diagnosis => diagnosis(app, narrow)?,
+        Dialog::Ask(ask) => asking(app, ask, cells.min(72)),
     })
 }
 
@@ -119,5 +124,21 @@ fn diagnosis(app: &App, cells: usize) -> Option<Document> {
         paragraphs(app, &[], answers, cells),
     ]
     .concat();
-    Some(Document { title: found.title.clone(), lines, boxed: true })
+    Some(Document { title: found.title.clone(), lines, boxed: true, cursor: None })
+}
+
+/// A question with its field: the field keeps its place whatever is said below it.
+fn asking(app: &App, ask: &Ask, cells: usize) -> Document {
+    let args = ask.subject.args();
+    let args: Vec<_> = args.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let say = |part: &str| app.tr(&format!("ask.{}.{part}", ask.subject.name()), &args);
+    let mut lines = Row::wrapped(Tone::Text, &say("text"), cells);
+    lines.push(Row::new(Tone::Text, ""));
+    let room = cells - 1;
+    let (shown, column) = ask.field.window(room);
+    let cursor = Some((lines.len(), column));
+    lines.push(Row::new(Tone::Field, crate::text::fit(&shown, room, "")));
+    let error = ask.error.as_deref().unwrap_or_default();
+    lines.extend(Row::wrapped(Tone::Error, error, cells));
+    Document { title: say("title"), lines, boxed: true, cursor }
 }

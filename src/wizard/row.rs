@@ -14,6 +14,8 @@ pub enum Tone {
     Removed,
     Warning,
     Error,
+    /// A line that is being typed.
+    Field,
 }
 
 /// One row.

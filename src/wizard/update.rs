@@ -1,7 +1,9 @@
 //! Update: (state, message) -> state and orders. Pure and total.
 
 use super::{
-    App, Dialog, Screen, Slot, answer, detect, driver,
+    App, Dialog, Screen, Slot, answer,
+    ask::{self, Ask, Subject},
+    detect, driver,
     keymap::{self, Intent},
     message::{Effect, Msg, Order},
     navigate::enter,
@@ -31,6 +33,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Order> {
                 intend(app, intent);
             }
         }
+        Msg::Paste(text) => paste(app, &text),
         Msg::Resize(columns, rows) => {
             app.size = (columns, rows);
             app.scroll_by(0);
@@ -49,6 +52,17 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Order> {
     std::mem::take(&mut app.outbox)
 }
 
+/// Pasted text goes where text is typed, up to its first line end; anywhere else its letters would be taken for keys.
+fn paste(app: &mut App, text: &str) {
+    let line = text.trim_start().lines().next().unwrap_or_default();
+    for c in crate::text::printable(line).chars() {
+        if !keymap::takes_text(app.context()) {
+            return;
+        }
+        intend(app, Intent::Type(c));
+    }
+}
+
 fn tick(app: &mut App) {
     app.ticks = app.ticks.wrapping_add(1);
     if app.screen == Screen::Verify && app.ticks.is_multiple_of(LOOK_EVERY) && !app.waits_for(Slot::Chain) {
@@ -62,6 +76,7 @@ fn intend(app: &mut App, intent: Intent) {
         Intent::Quit | Intent::Interrupt if app.screen == Screen::Summary && app.dialog.is_none() => leave(app),
         Intent::Quit | Intent::Interrupt => app.open(Dialog::AskQuit),
         Intent::Help => app.open(Dialog::Help),
+        _ if matches!(app.dialog, Some(Dialog::Ask(_))) => asked(app, intent),
         _ if app.dialog.is_some() => in_front(app, intent),
         _ => match app.screen {
             Screen::Detect => detect::intend(app, intent),
@@ -94,6 +109,28 @@ fn in_front(app: &mut App, intent: Intent) {
             _ => {}
         },
         _ => {}
+    }
+}
+
+/// A key while a text is asked for. What cannot be taken stays where it is, with the reason.
+fn asked(app: &mut App, intent: Intent) {
+    match (intent, app.dialog.take()) {
+        (Intent::Accept, Some(Dialog::Ask(ask))) => {
+            if let Err(why) = take(app, &ask.subject, ask.field.text()) {
+                app.dialog = Some(Dialog::Ask(Ask { error: Some(why), ..ask }));
+            }
+        }
+        (_, dialog) => {
+            app.dialog = dialog;
+            ask::intend(app, intent);
+        }
+    }
+}
+
+/// The one place that knows who takes which text. The error says why a text cannot be taken.
+fn take(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
+    match subject {
+        Subject::Checkout | Subject::Inventory | Subject::Node => variables::take_text(app, subject, text.trim()),
     }
 }
 

@@ -1,8 +1,14 @@
 //! Step 3: the Kubespray variables, where each value comes from, and what will change.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
-use super::{App, Dialog, Screen, driver, keymap::Intent, navigate};
+use super::{
+    App, Dialog, Screen,
+    ask::{self, Subject},
+    driver,
+    keymap::Intent,
+    navigate,
+};
 use crate::{
     finding::Severity,
     kubespray::{Capability, Level, Preview, Variable},
@@ -125,6 +131,9 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             let text = app.t("notice.no-diff");
             app.say(Severity::Info, text);
         }
+        Intent::AskCheckout => ask_source(app, Subject::Checkout),
+        Intent::AskInventory => ask_source(app, Subject::Inventory),
+        Intent::AskNode => ask_source(app, Subject::Node),
         Intent::Accept if app.variables.preview.is_none() => {
             let text = app.variables.error.clone().unwrap_or_else(|| app.t("notice.preview-loading"));
             app.say(Severity::Warning, text);
@@ -132,6 +141,55 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
         Intent::Accept => driver::confirm(app, Screen::Verify),
         _ => app.variables.selected = navigate::moved(app.variables.selected, intent, len),
     }
+}
+
+/// Asks where the variables come from; what is read now stands in the field.
+fn ask_source(app: &mut App, subject: Subject) {
+    let preview = app.variables.preview.as_ref();
+    let path = |path: Option<&Path>| path.map(|path| path.display().to_string());
+    let (answer, found) = match subject {
+        Subject::Checkout => (path(app.answers.kubespray.as_deref()), preview.and_then(|preview| path(preview.checkout.as_deref()))),
+        Subject::Inventory => (path(app.answers.inventory.as_deref()), preview.and_then(|preview| path(preview.inventory.as_deref()))),
+        Subject::Node => (app.answers.node.clone(), preview.and_then(|preview| preview.inventory_host.clone())),
+    };
+    let now = found.or(answer).unwrap_or_default();
+    ask::open(app, subject, &now);
+}
+
+/// Takes a typed checkout, inventory or node; an empty text means: look for it again.
+pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
+    let given = (!text.is_empty()).then(|| text.to_owned());
+    match subject {
+        Subject::Checkout => {
+            if given.as_deref().is_some_and(|path| !path.starts_with('/')) {
+                return Err(app.t("ask.error.absolute"));
+            }
+            // Of another checkout, the inventory is another one too.
+            app.answers.inventory = None;
+            app.answers.kubespray = given.map(Into::into);
+        }
+        Subject::Inventory => app.answers.inventory = given.map(Into::into),
+        Subject::Node => {
+            if given.as_deref().is_some_and(|name| name.contains(char::is_whitespace)) {
+                return Err(app.t("ask.error.name"));
+            }
+            app.answers.node = given;
+        }
+    }
+    sources_changed(app);
+    Ok(())
+}
+
+/// Another place to read from: nothing of the old picture may stay on the screen, and what was done for it no longer counts.
+fn sources_changed(app: &mut App) {
+    app.variables.preview = None;
+    app.variables.error = None;
+    app.mark(Step::Variables, false);
+    app.mark(Step::Verify, false);
+    app.set_actions(Step::Variables, Vec::new());
+    app.session.answers = Some(app.answers.clone());
+    app.save();
+    navigate::enter(app, Screen::Variables);
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use gpunode::{
     session::Session,
     wizard::{
         Colors, Settings,
-        verify::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
+        chain::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
     },
 };
 use jiff::{Timestamp, tz::TimeZone};

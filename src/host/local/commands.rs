@@ -18,7 +18,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::host::{Cancel, Command, CommandError, Commands, Exit, Line, Stream, command::Job};
+use crate::{
+    host::{Cancel, Command, CommandError, Commands, Exit, Line, Stream, command::Job},
+    private,
+};
 
 /// How often a running command is looked at.
 const POLL: Duration = Duration::from_millis(20);
@@ -58,13 +61,22 @@ impl Commands for LocalCommands {
 
     fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
         let failed = |error: io::Error| failed(command, &error);
-        let file = fs::OpenOptions::new().create(true).append(true).open(log).map_err(failed)?;
+        let file = private::append(log).map_err(failed)?;
         // In this order: the outermost is applied first, and an error must not reach the terminal that a wizard draws on.
         let handle = expression(command)?.stderr_to_stdout().stdout_file(file).start().map_err(failed)?;
         let pid = handle.pids().first().copied().unwrap_or(0);
         let started = start_time(pid).unwrap_or(0);
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, handle);
         Ok(Job { pid, started, log: log.to_owned() })
+    }
+
+    fn find(&self, log: &Path) -> Option<Job> {
+        let log = log.canonicalize().ok()?;
+        let pids = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        let mut writers = pids.filter(|pid| fs::read_link(format!("/proc/{pid}/fd/1")).is_ok_and(|target| target == log));
+        // The job is the leader of its session; its children write to the same log.
+        let pid = writers.find(|pid| session_of(*pid) == Some(*pid))?;
+        Some(Job { pid, started: start_time(pid)?, log })
     }
 
     fn follow(&self, job: &Job, mut offset: u64, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Exit {
@@ -224,10 +236,19 @@ fn exit_of(status: ExitStatus) -> Exit {
 
 /// Returns the kernel's start time of a process that is alive (a zombie is not).
 fn start_time(pid: u32) -> Option<u64> {
+    stat_field(pid, 22)
+}
+
+/// Returns the session of a process that is alive.
+fn session_of(pid: u32) -> Option<u32> {
+    stat_field(pid, 6).and_then(|session| session.try_into().ok())
+}
+
+/// Returns a field of `/proc/PID/stat` by its number in proc(5), from the third, the state, on: the name before it may hold anything.
+fn stat_field(pid: u32, number: usize) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-    let state = fields.next()?;
-    (state != "Z").then(|| fields.nth(18)?.parse().ok()).flatten()
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    (fields.first() != Some(&"Z")).then(|| fields.get(number - 3)?.parse().ok()).flatten()
 }
 
 fn read_lines(mut pipe: PipeReader, stream: Stream, meter: bool, sender: &SyncSender<Vec<Line>>) {
@@ -344,7 +365,7 @@ mod tests {
     fn a_detached_job_is_followed_and_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let command = Command::new("sh", ["-c", "echo one; sleep 0.2; echo two >&2; exit 3"]).detached();
+        let command = Command::new("sh", ["-c", "echo one; sleep 0.2; echo two; exit 3"]).detached();
         let first = LocalCommands::default();
         let job = first.start(&command, &log).unwrap();
         // A second value knows nothing of the first one's children, as after a restart of this program.
@@ -353,6 +374,24 @@ mod tests {
         assert_eq!(lines, [b"one".to_vec(), b"two".to_vec()]);
         assert_eq!(exit, Exit::Unseen);
         assert_eq!(first.follow(&job, 0, &Cancel::default(), &mut |_| {}), Exit::Code(3));
+    }
+
+    #[test]
+    fn a_job_is_found_by_the_log_it_writes_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let first = LocalCommands::default();
+        let job = first.start(&Command::new("sh", ["-c", "sleep 300 & wait"]).detached(), &log).unwrap();
+        let find = || LocalCommands::default().find(&log);
+        // The child has its log before it has its session.
+        while find().is_none() {
+            thread::sleep(POLL);
+        }
+        assert_eq!(find().unwrap().pid, job.pid);
+        let cancel = Cancel::default();
+        cancel.cancel();
+        assert_eq!(first.follow(&job, 0, &cancel, &mut |_| {}), Exit::Cancelled);
+        assert_eq!(find(), None);
     }
 
     #[test]

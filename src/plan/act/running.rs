@@ -68,7 +68,7 @@ impl Work<'_> {
 
     fn query(&mut self, command: &Command, watch: &mut Watch<'_>) -> Result<Exit, Failure> {
         (self.emit)(Event::Line(format!("$ {command}")));
-        let mut log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).ok();
+        let mut log = crate::private::append(&self.log).ok();
         let emit = &mut *self.emit;
         let exit = self.host.commands.run(command, self.cancel, &mut |line| {
             if let Some(log) = &mut log {

@@ -1,0 +1,41 @@
+//! The preview: what the checkout and the inventory say, judged, in one value.
+
+use super::{
+    Layout, Preview, Variable, capability, findings,
+    site::{PreviewRequest, Site},
+    template,
+    variables::{self, View},
+};
+use crate::{error::Expected, host::Files};
+
+/// Reads checkout and inventory and returns what the GPU role will see. Without a checkout or inventory the release's built-in data
+/// is shown. An error means that what was asked for is not there or not readable at all.
+pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, Expected> {
+    let site = Site::read(files, request)?;
+    let view = View::new(files, &site);
+    let variables: Vec<Variable> = variables::names().map(|name| view.variable(name)).collect();
+    let container_manager =
+        view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| template::as_text(&value));
+    let capability = capability::judge(&site, &view);
+    let findings = findings::all(&site, &view, &container_manager);
+    Ok(Preview {
+        release: site.release.as_ref().map(ToString::to_string),
+        checkout: site.checkout.as_ref().map(|checkout| checkout.path.clone()),
+        inventory: site.inventory_path.clone(),
+        node: node_name(&site, &view),
+        inventory_host: site.inventory_host.clone(),
+        first_control_plane: site.first_control_plane.clone(),
+        container_manager,
+        variables,
+        capability,
+        findings,
+        layout: Layout::new(files, &site),
+    })
+}
+
+/// The name that Kubernetes knows this machine by.
+fn node_name(site: &Site, view: &View<'_>) -> Option<String> {
+    let host = site.inventory_host.as_ref()?;
+    let overridden = view.node_value("kube_override_hostname").and_then(|value| value.as_str().map(str::to_owned));
+    Some(overridden.filter(|name| !name.is_empty() && !name.contains("{{") && !name.contains("{%")).unwrap_or_else(|| host.clone()))
+}
