@@ -19,7 +19,7 @@ use crate::{
     plan::{Action, Plan, Step, reboot::Reboot},
     private,
     report::Report,
-    session::{Session, store::Store},
+    session::{Prediction, Session, store::Store},
     steps,
     tui::{self, Performer, Reply, RunError},
     wizard::{Answer, App, Draft, Effect, EffectId, Settings},
@@ -65,6 +65,7 @@ impl Performer for Perform {
             Effect::LoadTable { answers } => Answer::Table(self.table(&answers)),
             Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
             Effect::MakePlan { step, answers } => Answer::Planned(self.plan(step, &answers)),
+            Effect::Preflight { actions, answers } => Answer::Foretold(self.preflight(&actions, &answers)),
             Effect::RunStep { step, actions, answers } => self.run_step(step, actions, *answers, reply),
             Effect::Reboot => self.reboot(),
             Effect::RefreshChain { answers } => self.refresh_chain(&answers),
@@ -147,6 +148,14 @@ impl Perform {
         let answers = steps::complete(answers, &table);
         let actions = steps::plan_step(&self.workspace.host, &facts, &answers, step, self.store.path());
         actions.map(|actions| Plan { actions }).map_err(|error| format!("{error} — {}", error.hint()))
+    }
+
+    fn preflight(&self, actions: &[Action], answers: &Answers) -> Result<Vec<Prediction>, String> {
+        let session = self.session().clone();
+        let checks = steps::preflight(&self.workspace.host, &session.facts, answers, actions, Some(&session));
+        let checks = checks.map_err(|error| format!("{error} — {}", error.hint()))?;
+        self.session().foretell(checks.clone());
+        Ok(checks)
     }
 
     fn run_step(&self, step: Step, actions: Vec<Action>, answers: Answers, reply: &Reply) -> Answer {

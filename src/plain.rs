@@ -167,6 +167,13 @@ impl Plain<'_> {
             self.session.replan(step, actions);
         }
         self.session.plan.of(step).for_each(|action| self.show(action));
+        if step == Step::Driver {
+            let actions: Vec<Action> = self.session.plan.of(step).cloned().collect();
+            let predictions = steps::preflight(&self.workspace.host, &self.session.facts, &answers, &actions, Some(&self.session))?;
+            println!("\n{}\n{}", self.lang.text("preflight.title", &[]), crate::preflight::report(&predictions, self.lang));
+            self.session.foretell(predictions);
+            self.save()?;
+        }
         // What changes the machine is never one careless Enter away.
         self.go_on("plain.run", false)?;
         self.execute(step)

@@ -33,7 +33,7 @@ pub mod watch_installer;
 
 use serde::{Deserialize, Serialize};
 
-pub use driver_step::{Places, driver_step};
+pub use driver_step::{Places, driver_step, rival};
 pub use invalidate::invalidated;
 pub use kind::Kind;
 pub use variables_step::{carried_variables, variables_step};
@@ -98,6 +98,7 @@ impl Plan {
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of the documented JSON, where each is a column of its own")]
 pub struct Action {
     /// Stable name, unique in its plan: `remove-runfile-driver`, `edit-file:/opt/…/k8s-cluster.yml`.
     pub id: String,

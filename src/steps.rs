@@ -18,7 +18,8 @@ use crate::{
     host::Host,
     kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
     plan::{self, Action, Step},
-    session::Session,
+    preflight,
+    session::{Prediction, Session},
     version::Version,
 };
 
@@ -105,6 +106,29 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, sess
         }
         Step::Verify => Ok(plan::verify_step(answers, &node_name(host, facts, answers), driver_cuda(answers).as_ref())),
     }
+}
+
+/// Runs the pre-flight of step 2 over what is still to be done of `actions`.
+pub fn preflight(
+    host: &Host,
+    facts: &Facts,
+    answers: &Answers,
+    actions: &[Action],
+    session: Option<&Session>,
+) -> Result<Vec<Prediction>, Expected> {
+    let table = driver_table(host, facts, answers, answers.cuda())?;
+    let is_done = |action: &Action| session.is_some_and(|session| session.is_done(&action.id));
+    let open: Vec<Action> = actions.iter().filter(|action| !action.skipped && !is_done(action)).cloned().collect();
+    let wants_pod = answers.driver_owner == DriverOwner::InstallerPod;
+    let images = if wants_pod { preview(host, facts, answers).map(|preview| images(&preview)).unwrap_or_default() } else { Vec::new() };
+    Ok(preflight::check(preflight::Request { host, facts, answers, table: &table, actions: &open, images: &images }))
+}
+
+/// The images that the role will certainly have pulled; which installer image it takes, only its own facts decide.
+fn images(preview: &Preview) -> Vec<String> {
+    let value = |name: &str| preview.variable(name).and_then(|variable| variable.value.as_ref()?.as_str().map(str::to_owned));
+    let names = ["nvidia_driver_install_container", "nvidia_gpu_device_plugin_container"];
+    names.iter().filter_map(|name| value(name)).filter(|image| image.contains(['/', ':']) && !image.contains("{{")).collect()
 }
 
 /// Returns this machine's name in the cluster.

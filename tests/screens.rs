@@ -80,7 +80,11 @@ impl Desk {
     }
 
     fn planned(&mut self, step: Step) -> &mut Self {
-        self.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(sample::plan(step))))
+        self.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(sample::plan(step))));
+        if step == Step::Driver {
+            self.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+        }
+        self
     }
 
     fn plan(&mut self) -> &mut Self {
@@ -296,7 +300,12 @@ fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
     let mut left_out = sample::plan(Step::Driver);
     left_out.actions[0].skipped = true;
     desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(left_out)));
-    desk.keys(&[Key::Enter, Key::Enter]);
+    // Accepted while the pre-flight is still running: it is confirmed as soon as that has ended.
+    desk.keys(&[Key::Enter]);
+    assert_eq!(desk.app.dialog, None);
+    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+    assert_eq!(desk.app.dialog, Some(Dialog::Confirm));
+    desk.keys(&[Key::Enter]);
     let Effect::RunStep { actions, .. } = desk.last() else { panic!("{:?}", desk.last()) };
     assert!(actions[0].skipped);
     desk.ended(Outcome::Done).keys(&[Key::Enter]);

@@ -35,13 +35,17 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<
         actions.extend(toolkit::prerequisites(facts));
         actions.extend(toolkit::actions(facts, answers, version, places.downloads));
     }
-    actions.iter_mut().for_each(|action| settle(action, facts, answers));
+    for action in &mut actions {
+        settle(action, facts, answers);
+    }
     // The reboot comes last and once, and only for what is really going to be done.
     if actions.iter().any(|action| action.needs_reboot && !action.skipped) || is_left_over(facts, answers) {
         let unloads = actions.iter().any(|action| matches!(action.kind, Kind::UnloadModules(_)) && !action.skipped);
         let others = actions.iter().any(|action| matches!(action.kind, Kind::BlacklistNouveau(_)) && !action.skipped);
         let mut last = vec![greeting(facts, places.session), reboot(facts, unloads && !others)];
-        last.iter_mut().for_each(|action| settle(action, facts, answers));
+        for action in &mut last {
+            settle(action, facts, answers);
+        }
         actions.extend(last);
     }
     actions

@@ -1,5 +1,5 @@
 //! Install the CUDA toolkit from its runfile, and prove that the driver inside it was left out.
-//! Source: NVIDIA CUDA installation guide for Linux, "Runfile Installation", advanced options; Spack's and EasyBuild's recipes for
+//! Source: NVIDIA CUDA installation guide for Linux, "Runfile Installation", advanced options; the recipes of Spack and `EasyBuild` for
 //! `--installpath` and the installers before 10.1.
 
 use std::{

@@ -106,6 +106,8 @@ pub enum Dialog {
     Help,
     /// The commands and diffs before they are run.
     Confirm,
+    /// What the pre-flight says.
+    Preflight,
     /// The proposed edits.
     Diff,
     /// What has changed since the session was left.
@@ -140,6 +142,7 @@ pub enum Slot {
     Table,
     Preview,
     Plan,
+    Preflight,
     Run,
     Reboot,
     Chain,
@@ -295,7 +298,7 @@ impl App {
                 Dialog::AskQuit => Context::AskQuit,
                 Dialog::Ask(_) => Context::Ask,
                 Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
-                Dialog::Help | Dialog::Diff | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
+                Dialog::Help | Dialog::Preflight | Dialog::Diff | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };
         }
         if self.too_small() {
@@ -432,6 +435,7 @@ fn slot(effect: &Effect) -> Option<Slot> {
         Effect::LoadTable { .. } => Slot::Table,
         Effect::LoadPreview { .. } => Slot::Preview,
         Effect::MakePlan { .. } => Slot::Plan,
+        Effect::Preflight { .. } => Slot::Preflight,
         Effect::RunStep { .. } => Slot::Run,
         Effect::Reboot => Slot::Reboot,
         Effect::RefreshChain { .. } => Slot::Chain,

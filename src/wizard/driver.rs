@@ -6,6 +6,7 @@ use crate::{
     catalog::{CudaRow, DriverRow, DriverTable},
     finding::Severity,
     plan::{Action, Step},
+    session::{Prediction, Says},
     version::Version,
 };
 
@@ -39,6 +40,10 @@ pub struct DriverStep {
     pub action: usize,
     /// Why there is no plan.
     pub plan_error: Option<String>,
+    /// What the pre-flight says of the plan.
+    pub checks: Vec<Prediction>,
+    /// Why it says nothing.
+    pub checks_error: Option<String>,
     /// The user chose the driver; else it follows the recommendation.
     driver_chosen: bool,
     /// The user chose the toolkit; else it follows the driver.
@@ -184,6 +189,7 @@ pub(super) fn plan(app: &mut App, intent: Intent) {
     match intent {
         Intent::Back => navigate::enter(app, Screen::Choice),
         Intent::ToggleAction => toggle(app),
+        Intent::ShowChecks => app.open(Dialog::Preflight),
         Intent::Accept => confirm(app, Screen::Variables),
         _ => app.driver.action = navigate::moved(app.driver.action, intent, app.actions(Step::Driver).len()),
     }
@@ -215,11 +221,35 @@ fn leave_out_changed(app: &mut App) {
     app.save();
 }
 
+/// Orders the pre-flight of the plan that has just been made.
+pub(super) fn foretell(app: &mut App) {
+    let actions: Vec<Action> = app.actions(Step::Driver).into_iter().cloned().collect();
+    app.order(Effect::Preflight { actions, answers: Box::new(app.answers.clone()) });
+}
+
+/// Takes in what the pre-flight says.
+pub(super) fn foretold(app: &mut App, checks: Result<Vec<Prediction>, String>) {
+    (app.driver.checks, app.driver.checks_error) = match checks {
+        Ok(checks) => (checks, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    if app.accepted_early && app.screen == Screen::Plan && app.dialog.is_none() {
+        app.notice = None;
+        confirm(app, Screen::Variables);
+    }
+}
+
+/// Returns how many checks say this.
+pub fn count_checks(app: &App, says: Says) -> usize {
+    app.driver.checks.iter().filter(|check| check.says == says).count()
+}
+
 /// Asks for confirmation of the step's actions; goes straight on to `next` when there is nothing to do.
 pub(super) fn confirm(app: &mut App, next: Screen) {
-    app.accepted_early = app.waits_for(Slot::Plan);
+    let checking = app.step() == Step::Driver && app.waits_for(Slot::Preflight);
+    app.accepted_early = app.waits_for(Slot::Plan) || checking;
     if app.accepted_early {
-        let text = app.t("notice.plan-loading");
+        let text = app.t(if checking { "notice.checking" } else { "notice.plan-loading" });
         return app.say(Severity::Info, text);
     }
     let error = if app.step() == Step::Variables { &app.variables.plan_error } else { &app.driver.plan_error };

@@ -72,6 +72,7 @@ pub enum Intent {
     /// Leave an action out, or take it in again.
     ToggleAction,
     ShowDiff,
+    ShowChecks,
     AskCheckout,
     AskInventory,
     AskNode,
@@ -143,6 +144,7 @@ const PLAN: &[Binding] = &[
     bind("Enter", ENTER, "review"),
     bind("↑↓", UP_DOWN, "look"),
     bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], "leave-out"),
+    bind("c", &[(Key::Char('c'), Intent::ShowChecks)], "checks"),
     HELP,
     BACK,
     QUIT,

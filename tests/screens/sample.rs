@@ -11,7 +11,7 @@ use gpunode::{
     i18n::Lang,
     kubespray::{Capability, Ignored, Level, Place, Preview, Shadowed, Variable, Verdict},
     plan::{Action, Kind, Plan, Step, reboot::Reboot},
-    session::Session,
+    session::{Prediction, Says, Session},
     wizard::{
         Colors, Settings,
         chain::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
@@ -369,4 +369,13 @@ pub fn nvidia_smi() -> Vec<String> {
 
 pub fn answers() -> Answers {
     Answers::new(DriverOwner::InstallerPod)
+}
+
+/// What the pre-flight says of the plan of step 2.
+pub fn checks() -> Vec<Prediction> {
+    vec![
+        Prediction::new("host-driver", Says::Ok, "driver 418.87.00 is loaded; it goes in this step"),
+        Prediction::new("holders", Says::Unknown, "2301 nvidia-smi --loop=5 (session-4.scope)"),
+        Prediction::new("space:/var", Says::Ok, "/var: 60.0 GiB free, 9.6 GiB needed (download, unpacking)"),
+    ]
 }

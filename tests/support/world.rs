@@ -70,6 +70,8 @@ impl World {
         self.write("proc/sys/kernel/osrelease", "6.1.0-18-amd64\n");
         self.write("proc/sys/kernel/hostname", "world\n");
         self.write("proc/sys/kernel/random/boot_id", "11111111-0000-4000-8000-000000000001\n");
+        self.write("proc/mounts", "/dev/sda1 / ext4 rw,relatime 0 0\n");
+        self.write("usr/lib/x86_64-linux-gnu/libxml2.so.2", "played");
         self.write("proc/modules", "drm 456166 0 - Live 0x0\n");
         let card = "sys/bus/pci/devices/0000:18:00.0";
         let values = [

@@ -88,7 +88,7 @@ fn stop_units(facts: &Facts) -> Vec<Action> {
         if optional {
             "stop-unit-of-others".clone_into(&mut action.why);
         }
-        Action { commands, optional, ..action }
+        Action { optional, commands, ..action }
     };
     units.into_iter().map(stop).collect()
 }
