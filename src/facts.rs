@@ -4,7 +4,7 @@
 //! [`Facts::unknown`] has the reason under the fact's name. The serialised form is the documented output of `gpunode detect --json`.
 
 mod changes;
-mod findings;
+pub mod findings;
 pub mod headers;
 mod holders;
 mod kernel;
@@ -30,7 +30,10 @@ pub use report::report;
 use serde::{Deserialize, Serialize};
 pub use unknown::Unknown;
 
-use crate::{finding::Finding, host::NvmlAnswer};
+use crate::{
+    finding::Finding,
+    host::{NvmlAnswer, Virtualization},
+};
 
 /// All that step 1 finds out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -38,6 +41,8 @@ use crate::{finding::Finding, host::NvmlAnswer};
 pub struct Facts {
     /// The NVIDIA GPUs, in the order of their PCI addresses.
     pub gpus: Vec<Gpu>,
+    /// The addresses of the switches (`NVSwitch`) that join the GPUs of an HGX or DGX board.
+    pub nvswitches: Vec<String>,
     /// Everything that is or could become a driver.
     pub driver: DriverFacts,
     /// The machine around the GPUs.
@@ -86,12 +91,16 @@ pub struct Gpu {
     pub kernel_driver: Option<String>,
     /// How the catalog knows it.
     pub catalog: CatalogMatch,
+    /// For a guess, what it rests on: a line of `pci.ids`, or a listed id of the same block; absent when nothing could be said.
+    pub guessed_from: Option<String>,
     /// First driver branch that knows the card.
     pub first_branch: Option<u32>,
     /// Last driver branch that supports the card; absent while current branches do.
     pub last_branch: Option<u32>,
     /// Which kind of kernel module the card takes.
     pub kernel_module: KernelModule,
+    /// How many virtual functions (SR-IOV) it has been split into, for virtual machines. They are on the bus too, but are no cards.
+    pub virtual_functions: u32,
     /// What NVML adds, when a driver is loaded.
     pub nvml: Option<GpuNvml>,
 }
@@ -154,6 +163,8 @@ pub struct GpuNvml {
     pub pcie_generation: Option<u32>,
     /// Current PCI Express lanes.
     pub pcie_width: Option<u32>,
+    /// Whether the card is whole, handed to this virtual machine, or a part of one.
+    pub virtualization: Option<Virtualization>,
 }
 
 /// Everything on the host that is or could become a driver.
@@ -168,6 +179,8 @@ pub struct DriverFacts {
     pub modules: Vec<Module>,
     /// The ledger: every thing with its origin.
     pub ledger: Vec<LedgerEntry>,
+    /// Paths of module files that carry no signature; compressed ones cannot be told and are not among them.
+    pub unsigned_modules: Vec<String>,
     /// Who holds the loaded module.
     pub holders: Vec<Holder>,
     /// NVML's answer.

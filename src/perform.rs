@@ -1,13 +1,16 @@
 //! Carries out the wizard's effects: the one place where the full-screen wizard touches the machine, the cluster and the session.
 
 mod cluster;
+mod look_on;
 
 use std::{
     collections::HashMap,
+    os::unix::process::CommandExt,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use self::look_on::LookOn;
 use crate::{
     answers::Answers,
     cli::Global,
@@ -19,28 +22,48 @@ use crate::{
     plan::{Action, Plan, Step, reboot::Reboot},
     private,
     report::Report,
-    session::{Prediction, Session, store::Store},
+    session::{self, Prediction, Session, store::Store},
     steps,
     tui::{self, Performer, Reply, RunError},
     wizard::{Answer, App, Draft, Effect, EffectId, Settings},
     workspace::Workspace,
 };
 
-/// Starts the full-screen wizard, or goes on where it was. A finished demo begins anew: there is nothing left to go on with.
+/// Starts the full-screen wizard, or goes on where it was. While another gpunode holds the session, it only looks on.
 pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected> {
     tui::demand()?;
     if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
         return Err(Expected::new("this terminal (TERM=dumb) cannot show a full screen", "use `gpunode --plain`, which asks line by line"));
     }
-    let (store, session) = workspace.session(global.new)?;
     let get = |name: &str| std::env::var(name).ok();
     let mut settings = Settings::from_env(&get, workspace.lang, workspace.session_path.clone());
     settings.ascii |= global.ascii;
     settings.simulated.clone_from(&workspace.title);
+    // What others hold is looked at, and taken over once they have let go and the user says so.
+    if let Some(holder) = session::store::holder(&workspace.session_path) {
+        let app = App::looking_on(workspace.look()?, settings, holder);
+        let code = show(app, Arc::new(LookOn { path: workspace.session_path.clone() }))?;
+        return if code == ExitCode::Ok { Err(start_over()) } else { Ok(code) };
+    }
+    let (store, session) = workspace.session(global.new)?;
     let app = App::new(session.clone(), settings, (80, 24));
     let performer =
         Perform { workspace: workspace.clone(), store, session: Mutex::new(session), running: Mutex::default(), draft: Mutex::default() };
-    tui::run(app, Arc::new(performer)).map_err(|error| match error {
+    show(app, Arc::new(performer))
+}
+
+/// Starts this program over in its own place: the machine is another one by now, and the thread that reads keys cannot be called back
+/// from its wait. Comes back only when that fails.
+fn start_over() -> Expected {
+    let error = match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program).args(std::env::args_os().skip(1)).exec(),
+        Err(error) => error,
+    };
+    Expected::new(format!("cannot start over: {error}"), "start gpunode again; the session is free")
+}
+
+fn show(app: App, performer: Arc<dyn Performer>) -> Result<ExitCode, Expected> {
+    tui::run(app, performer).map_err(|error| match error {
         RunError::NoTerminal(error) => error,
         RunError::Io(error) => Expected::new(format!("the terminal failed: {error}"), "the session is kept; start again, or use `--plain`"),
     })
@@ -75,8 +98,8 @@ impl Performer for Perform {
             Effect::SaveSession(draft) => self.save(*draft),
             Effect::WriteReport => Answer::ReportWritten(self.write_report().map_err(|error| error.to_string())),
             Effect::Cancel(id) => return self.cancel(id),
-            // The runtime itself leaves.
-            Effect::Quit(_) => return,
+            // The runtime itself leaves; looking on has a performer of its own.
+            Effect::Quit(_) | Effect::Watch => return,
         };
         reply.send(answer);
     }
@@ -112,8 +135,7 @@ impl Perform {
         let mut facts = facts::probe(&self.workspace.host);
         let mut session = self.session();
         facts.keep_offer(&session.facts);
-        let is_new = session.facts == Facts::default();
-        let changes = if is_new { Vec::new() } else { facts::changes(&session.facts, &facts) };
+        let changes = steps::since(&self.workspace.host, &session, &facts);
         let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();
         session.facts = facts.clone();
         let cancel = Cancel::default();
@@ -214,7 +236,7 @@ impl Perform {
         let path = self.store.folder().map_err(failed)?.join("report.md");
         let session = self.session();
         let text = Report::new(&session, self.workspace.lang).markdown(self.workspace.lang);
-        private::write(&path, text.as_bytes()).map_err(failed)?;
+        private::write(&path, crate::text::printable_lines(&text).as_bytes()).map_err(failed)?;
         Ok(path)
     }
 }

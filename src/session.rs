@@ -122,6 +122,14 @@ impl Session {
             return;
         }
         self.plan.actions.retain(|action| !steps.contains(&action.step));
+        self.reopen(steps);
+    }
+
+    /// As [`Self::invalidate`], but the plan stays to be looked at: whoever calls this plans anew.
+    pub fn reopen(&mut self, steps: &[Step]) {
+        if steps.is_empty() {
+            return;
+        }
         self.done.retain(|done| !steps.contains(done) && *done != Step::Verify);
         self.verdict = None;
     }

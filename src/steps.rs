@@ -13,8 +13,9 @@ use crate::{
         Chain, ClusterState, Kubectl, chain,
         verify::{self, State, Verdict, VerifyReport},
     },
+    engine::drift::drift,
     error::Expected,
-    facts::Facts,
+    facts::{self, Change, Facts},
     host::Host,
     kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
     plan::{self, Action, Step},
@@ -165,6 +166,17 @@ fn driver_cuda(answers: &Answers) -> Option<Version> {
 /// Returns the answers a new session begins with.
 pub fn first_answers() -> Answers {
     Answers::new(DriverOwner::InstallerPod)
+}
+
+/// Returns what has changed since the session was left, as `now` shows: on the machine, and of what this program did to it. A session
+/// without facts is new, and in it nothing can have changed.
+pub fn since(host: &Host, session: &Session, now: &Facts) -> Vec<Change> {
+    if session.facts == Facts::default() {
+        return Vec::new();
+    }
+    let mut found = facts::changes(&session.facts, now);
+    found.extend(drift(host, session));
+    found
 }
 
 /// Returns the folder on the machine for downloads and the variables file: the session's, or where root's session usually is on a

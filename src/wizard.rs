@@ -23,6 +23,7 @@ mod summary;
 mod update;
 pub mod variables;
 pub mod verify;
+pub mod watch;
 mod wrap;
 
 pub use app::{App, Colors, Dialog, Notice, Screen, Settings, Slot, StepState};

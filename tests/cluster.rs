@@ -63,7 +63,7 @@ fn the_chain_is_read_whole_and_diagnosed() {
     let chain = chain::probe(&host, &kubectl, "node1").unwrap();
     assert_eq!(chain.installer_pod.as_ref().unwrap().status(true), "Init:ImagePullBackOff");
     assert!(chain.events.iter().any(|event| event.message.contains("no such host")));
-    assert_eq!(diagnosis::over_chain(&chain)[0].signature, "image-pull");
+    assert_eq!(diagnosis::over_chain(&chain, None)[0].signature, "image-pull");
     let elsewhere = chain::probe(&host, &kubectl, "node2").unwrap();
     assert_eq!((elsewhere.node, elsewhere.installer_pod), (None, None));
 }

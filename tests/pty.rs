@@ -202,3 +202,37 @@ fn plain_prompts_ask_the_same_questions() {
     let done: Vec<_> = report["actions"].as_array().unwrap().iter().map(|action| action["id"].as_str().unwrap()).collect();
     assert!(done.contains(&"test-pod") && done.contains(&"reboot"), "{done:?}");
 }
+
+#[test]
+fn a_second_wizard_looks_on_and_takes_over_when_the_first_has_ended() {
+    let place = Place::new();
+    let mut first = demo(&place, "seed", "2");
+    to_the_plan(&mut first);
+    first.keys(ENTER);
+    first.wait("Run this?");
+    first.keys(ENTER);
+    first.wait("Uninstalling driver");
+    let mut second = demo(&place, "seed", "2");
+    second.wait("LOOKING ON");
+    second.wait("SIMULATED");
+    second.wait("pid ");
+    // What the first one does comes as it happens.
+    second.wait("Uninstalling driver");
+    second.wait("Installing: CUDA Toolkit");
+    // Nothing can be changed from here.
+    second.keys(" a\r");
+    second.wait("LOOKING ON");
+    first.signal(Signal::KILL);
+    first.end();
+    second.wait("let the session go");
+    second.keys(ENTER);
+    second.wait("Since you were here");
+    second.keys("\x1b");
+    second.wait("What will be done");
+    assert!(!second.screen().contains("LOOKING ON"));
+    second.keys("q");
+    second.wait("Quit?");
+    second.keys(ENTER);
+    assert_eq!(second.end(), 130);
+    second.demand_clean();
+}

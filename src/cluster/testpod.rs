@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ClusterState, Kubectl,
-    chain::{ContainerState, PodView},
     kubectl::answer,
     objects::Pod,
     scheduling,
     smi::{self, Smi},
+    view::{ContainerState, PodView},
+    wishes::Wishes,
 };
 use crate::{
     finding::{Finding, Severity},
@@ -94,7 +95,7 @@ impl TestPodResult {
             Outcome::Passed | Outcome::Cancelled => None,
             Outcome::NoTable => finding("test-pod-no-table", ""),
             Outcome::Failed(code) => finding("test-pod-failed", &code.to_string()),
-            Outcome::Pending(words) => Some(scheduling::pending(&self.pod, words, &self.node)),
+            Outcome::Pending(words) => Some(scheduling::pending(&self.pod, &Wishes::default(), words, &self.node, None)),
             Outcome::ImageUnavailable(words) => finding("test-image-unavailable", words),
             Outcome::TimedOut(status) => finding("test-pod-timed-out", status),
         }

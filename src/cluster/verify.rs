@@ -5,10 +5,9 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
-    Chain, ClusterState, Kubectl, NAMESPACE,
-    chain::{ContainerState, DaemonSetView},
-    kubectl, scheduling,
+    Chain, ClusterState, Kubectl, NAMESPACE, kubectl, scheduling,
     testpod::{Outcome, TestPodResult},
+    view::{ContainerState, DaemonSetView},
 };
 use crate::{finding::Finding, host::Host, i18n::Lang};
 

@@ -19,24 +19,32 @@ const DAEMONS: [(&str, &str); 4] = [
     ("nvidia-imex", "nvidia-imex"),
 ];
 
-/// Returns the holders and the ledger entries of running daemons.
-pub(super) fn probe(reader: &mut Reader<'_>) -> (Vec<Holder>, Vec<LedgerEntry>) {
+/// Where the kernel shows its processes.
+const PROC: &str = "/proc";
+
+/// The devices through which a card can be held besides `/dev/nvidia*`: what other drivers make of it.
+pub(super) type Devices = BTreeSet<String>;
+
+/// Returns the holders, and the ledger entries of running daemons. Without `devices` nothing is loaded that could be held, and only the
+/// daemons are looked for.
+pub(super) fn probe(reader: &mut Reader<'_>, devices: Option<&Devices>) -> (Vec<Holder>, Vec<LedgerEntry>) {
     const FACT: &str = "driver.holders";
-    let names = match reader.host.files.list(Path::new("/proc")) {
+    let names = match reader.host.files.list(Path::new(PROC)) {
         Ok(names) => names,
         Err(error) => {
-            reader.note(FACT, Unknown::from_io(Path::new("/proc"), &error));
+            reader.note(FACT, Unknown::from_io(Path::new(PROC), &error));
             return Default::default();
         }
     };
     let own = reader.host.files.read_link(Path::new("/proc/self")).ok().and_then(|path| path.to_str()?.parse::<u32>().ok());
     let mut pids: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).filter(|pid| Some(*pid) != own).collect();
     pids.sort_unstable();
-    let (mut holders, mut daemons, mut hidden) = (Vec::new(), Vec::new(), 0);
-    for pid in pids {
-        daemons.extend(daemon(reader, pid));
-        match held_by(reader, pid) {
-            Ok(held) if !held.is_empty() => holders.push(describe(reader, pid, held)),
+    let daemons = pids.iter().filter_map(|pid| daemon(reader, *pid)).collect();
+    let (mut holders, mut hidden) = (Vec::new(), 0);
+    for pid in devices.iter().flat_map(|_| &pids) {
+        match held_by(reader, *pid, devices.unwrap_or(&Devices::new())) {
+            // Those that ask the driver on our behalf hold it too, but are gone in a moment.
+            Ok(held) if !held.is_empty() && (own.is_none() || parent(reader, *pid) != own) => holders.push(describe(reader, *pid, held)),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => hidden += 1,
             Ok(_) | Err(_) => {}
         }
@@ -47,6 +55,15 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> (Vec<Holder>, Vec<LedgerEntry>) 
     (holders, daemons)
 }
 
+fn parent(reader: &Reader<'_>, pid: u32) -> Option<u32> {
+    parse_parent(&reader.host.files.read_text(format!("{PROC}/{pid}/stat")).ok()?)
+}
+
+/// Reads `pid (name) state parent …`; the name may hold anything, brackets and spaces too.
+pub fn parse_parent(stat: &str) -> Option<u32> {
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}
+
 fn daemon(reader: &Reader<'_>, pid: u32) -> Option<LedgerEntry> {
     let name = reader.host.files.read_value(format!("/proc/{pid}/comm")).ok()?;
     let (_, unit) = DAEMONS.iter().find(|(process, _)| *process == name)?;
@@ -55,13 +72,13 @@ fn daemon(reader: &Reader<'_>, pid: u32) -> Option<LedgerEntry> {
 
 /// Returns what a process holds: GPU devices it has open, driver libraries and GPU memory it has mapped, each once. A process that ended
 /// meanwhile is an error of its own kind.
-fn held_by(reader: &Reader<'_>, pid: u32) -> io::Result<Vec<String>> {
+fn held_by(reader: &Reader<'_>, pid: u32, devices: &Devices) -> io::Result<Vec<String>> {
     let files = &reader.host.files;
     let folder = format!("/proc/{pid}/fd");
     let names = files.list(Path::new(&folder))?;
     let targets = names.iter().filter_map(|name| files.read_link(&Path::new(&folder).join(name)).ok());
     let mut held: BTreeSet<String> =
-        targets.map(|target| printable(&target.to_string_lossy())).filter(|path| is_gpu_device(path)).collect();
+        targets.map(|target| printable(&target.to_string_lossy())).filter(|path| is_gpu_device(path) || devices.contains(path)).collect();
     match files.read(Path::new(&format!("/proc/{pid}/maps"))) {
         Ok(maps) => held.extend(parse_maps(&maps)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -171,6 +188,7 @@ mod tests {
     #[test]
     fn knows_devices_and_libraries_of_the_driver() {
         assert!(is_gpu_device("/dev/nvidia0") && is_gpu_device("/dev/nvidiactl") && is_gpu_device("/dev/nvidia-uvm"));
+        assert_eq!(parse_parent("88 (a) b) S 7 88 88 0"), Some(7));
         assert!(!is_gpu_device("/dev/null") && !is_gpu_device("/dev/nvidia"));
         let maps = b"7f00 r-xp 0 08:01 1 /usr/lib64/libcuda.so.450.51.06\n7f00 r--p 0 08:01 1 /usr/lib64/libcuda.so.450.51.06\n\
             7f01 rw-s 0 00:06 9 /dev/nvidia0\n7f02 r-xp 0 08:01 1 /usr/lib64/libnvidia-container.so.1\n7f03 rw-p 0 00:00 0\n\
@@ -183,7 +201,7 @@ mod tests {
         #[test]
         fn no_bytes_make_the_parsers_panic(bytes in any::<Vec<u8>>()) {
             let text = String::from_utf8_lossy(&bytes);
-            let _ = (parse_unit(&text), parse_pod(&text), parse_pod(&format!("pod{text}")), parse_maps(&bytes), is_gpu_device(&text));
+            let _ = (parse_parent(&text), parse_unit(&text), parse_pod(&text), parse_pod(&format!("pod{text}")), parse_maps(&bytes), is_gpu_device(&text));
             prop_assert!(parse_command_line(&text).chars().count() <= COMMAND_LENGTH);
         }
     }

@@ -1,7 +1,7 @@
 //! NVIDIA packages in the databases of dpkg and rpm: the exact names, so that nothing else is ever touched.
 
 use super::{LedgerEntry, Origin, reader::Reader};
-use crate::{host::Command, text::printable};
+use crate::{host::Command, text::printable, version::Version};
 
 /// What an NVIDIA package brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +115,53 @@ pub fn is_driver_package(entry: &LedgerEntry) -> bool {
     package_name(entry).and_then(role) == Some(Role::Driver)
 }
 
+/// Starts of names of the packages that carry the driver itself, whose version is the driver's. Others (`nvidia-settings`,
+/// `nvidia-modprobe`) are versioned apart by some distributions.
+const CORE: [&str; 9] = [
+    "nvidia-driver",
+    "nvidia-kernel-",
+    "nvidia-dkms",
+    "nvidia-open",
+    "nvidia-tesla-",
+    "kmod-nvidia",
+    "libnvidia-compute-",
+    "libcuda1",
+    "xorg-x11-drv-nvidia",
+];
+
+/// Returns the version of a package: what its name or its version begins with, up to the release (`535.183.01` of `535.183.01-0ubuntu1`).
+pub fn version(entry: &LedgerEntry) -> Option<Version> {
+    let text = match entry.origin {
+        Origin::Deb => entry.what.split(' ').nth(1)?,
+        Origin::Rpm => entry.what.rsplit('-').nth(1)?,
+        _ => return None,
+    };
+    let text = text.rsplit(':').next().unwrap_or(text);
+    text.split(['-', '+', '~']).next()?.parse().ok()
+}
+
+/// Returns the driver's version that a ledger entry would bring; `None` for what is no driver or does not tell. A driver's version has a
+/// branch of three digits, unlike that of a meta package.
+pub fn driver_version(entry: &LedgerEntry) -> Option<Version> {
+    let version = match entry.origin {
+        Origin::Runfile | Origin::InstallerPod | Origin::Operator => entry.what.parse().ok()?,
+        Origin::Dkms => entry.what.rsplit(' ').next()?.parse().ok()?,
+        Origin::Deb | Origin::Rpm => {
+            version(entry).filter(|_| package_name(entry).is_some_and(|name| CORE.iter().any(|core| name.starts_with(core))))?
+        }
+        _ => return None,
+    };
+    (version.branch() >= 100).then_some(version)
+}
+
+/// Tells whether a ledger entry is a package of the open kernel module.
+pub fn is_open_module(entry: &LedgerEntry) -> bool {
+    let is_open = |name: &str| {
+        name == "nvidia-open" || name.starts_with("nvidia-open-") || (name.contains("nvidia") && name.split('-').any(|part| part == "open"))
+    };
+    package_name(entry).is_some_and(|name| is_open(name) && role(name) == Some(Role::Driver))
+}
+
 /// Returns the NVIDIA packages of this machine.
 pub(super) fn probe(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
     let status = reader.text_if_there("driver.ledger.deb", DPKG_STATUS).unwrap_or_default();
@@ -139,17 +186,16 @@ fn parse_dpkg_status(text: &str) -> Vec<String> {
     let paragraphs = || text.split("\n\n").map(str::trim_start);
     let native = paragraphs().find(|paragraph| paragraph.starts_with("Package: dpkg\n")).and_then(|dpkg| field(dpkg, "Architecture"));
     let package = |paragraph: &str| {
-        let name = field(paragraph, "Package").filter(|name| role(name).is_some())?;
+        // The name comes first, so that of the thousands of other packages no more than this line is looked at.
+        let name = paragraph.strip_prefix("Package:")?.lines().next()?.trim();
+        role(name)?;
         let state = field(paragraph, "Status")?.split_whitespace().nth(2)?;
         let is_there = !matches!(state, "not-installed" | "config-files");
         let foreign = field(paragraph, "Architecture").filter(|own| *own != "all" && native.is_some_and(|native| native != *own));
         let qualifier = foreign.map(|architecture| format!(":{architecture}")).unwrap_or_default();
         is_there.then(|| printable(&format!("{name}{qualifier} {}", field(paragraph, "Version").unwrap_or_default())))
     };
-    // Cheap test first: a status file has thousands of paragraphs, and every package that counts has one of these in its name.
-    let may_be_nvidia =
-        |paragraph: &&str| ["nvidia", "cuda", "libcu", "libn", "nsight", "libxnvctrl"].iter().any(|part| paragraph.contains(part));
-    let mut found: Vec<_> = paragraphs().filter(may_be_nvidia).filter_map(package).collect();
+    let mut found: Vec<_> = paragraphs().filter_map(package).collect();
     found.sort();
     found
 }

@@ -76,6 +76,9 @@ impl Apply<'_> {
             let path = self.store.path().display().to_string();
             self.progress.say("apply.carried", &[("session", &path), ("machine", &self.session.hostname)]);
         }
+        for change in steps::since(host, &self.session, &facts) {
+            self.progress.changed(&change);
+        }
         let table = steps::driver_table(host, &facts, wanted, wanted.cuda())?;
         steps::check(wanted, &table)?;
         let answers = steps::complete(wanted, &table);

@@ -11,10 +11,12 @@ use crate::{
     cluster::verify::{self, VerifyReport},
     engine::{Event, undo::UndoResult},
     exit_code::ExitCode,
+    facts::Change,
     i18n::Lang,
     plan::Step,
     preflight,
     session::Prediction,
+    text::{printable_json, printable_lines},
 };
 
 /// Prints what happens.
@@ -74,6 +76,15 @@ impl Progress {
         }
     }
 
+    /// Something is not as it was when the session was left.
+    pub fn changed(self, change: &Change) {
+        if self.json {
+            self.object(&json!({"event": "changed", "id": change.id, "text": change.text(Lang::En)}));
+        } else {
+            self.line(&format!(".. {}", change.text(self.lang)));
+        }
+    }
+
     /// The chain was judged.
     pub fn verdict(self, report: &VerifyReport) {
         if self.json {
@@ -107,14 +118,18 @@ impl Progress {
     }
 
     fn object(self, value: &Value) {
-        self.line(&value.to_string());
+        line(&printable_json(&value.to_string()));
     }
 
-    /// A reader that went away does not stop the work that was asked for.
     fn line(self, text: &str) {
-        let mut out = io::stdout().lock();
-        let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+        line(&printable_lines(text));
     }
+}
+
+/// A reader that went away does not stop the work that was asked for.
+fn line(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
 }
 
 fn object_of(event: &Event) -> Value {

@@ -93,11 +93,11 @@ fn take(host: &Host, path: &Path, files: &mut BTreeMap<PathBuf, String>) {
 /// Takes serial numbers out of NVML's answer.
 fn anonymous(answer: NvmlAnswer) -> NvmlAnswer {
     match answer {
-        NvmlAnswer::Answer { driver_version, cuda_version, mut gpus } => {
+        NvmlAnswer::Answer { driver_version, cuda_version, mut gpus, silent } => {
             for (index, gpu) in gpus.iter_mut().enumerate() {
                 gpu.uuid = format!("GPU-00000000-0000-0000-0000-{index:012}");
             }
-            NvmlAnswer::Answer { driver_version, cuda_version, gpus }
+            NvmlAnswer::Answer { driver_version, cuda_version, gpus, silent }
         }
         other => other,
     }

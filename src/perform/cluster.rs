@@ -134,11 +134,13 @@ impl Face<'_> {
     fn show(&mut self, event: TailEvent) {
         let lang = self.lang;
         match event {
-            TailEvent::Line { text, .. } => {
-                let hit = self.diagnosis.push(&text);
-                self.reply.send(Answer::TailLine(text));
-                if let Some(hit) = hit {
-                    self.reply.send(Answer::Diagnosed(known(&hit, lang)));
+            TailEvent::Lines(lines) => {
+                let hits = self.diagnosis.read(&lines);
+                for line in lines {
+                    self.reply.send(Answer::TailLine(line));
+                }
+                for (_, hit) in &hits {
+                    self.reply.send(Answer::Diagnosed(known(hit, lang)));
                 }
             }
             TailEvent::Phase(step) => {

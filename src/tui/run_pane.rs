@@ -38,11 +38,12 @@ fn actions(ui: &Ui, cells: u16, room: usize) -> Vec<Line<'static>> {
     let total = run.rows.iter().filter(|row| row.state != RowState::LeftOut).count().to_string();
     let mut lines = vec![ui.rule(&ui.app.tr("run.heading", &[("done", &ended), ("total", &total)]), cells, false)];
     let first = first_row(run.current().unwrap_or(0), run.rows.len(), room);
-    lines.extend(run.rows.iter().skip(first).take(room).map(|row| action(ui, row, cells)));
+    lines.extend(run.rows.iter().skip(first).take(room).map(|row| action_row(ui, row, cells)));
     lines
 }
 
-fn action(ui: &Ui, row: &Row, cells: u16) -> Line<'static> {
+/// Draws an action with its state, and how it ended.
+pub(super) fn action_row(ui: &Ui, row: &Row, cells: u16) -> Line<'static> {
     let (glyph, style) = ui.theme.run(row.state, ui.app.ticks);
     let word = match row.state {
         RowState::LeftOut => ui.t("run.left-out"),

@@ -3,7 +3,7 @@
 use super::{
     App, Dialog, Screen, Slot, detect, driver,
     message::{Answer, Effect},
-    run, verify,
+    run, verify, watch,
 };
 use crate::{
     finding::Severity,
@@ -13,6 +13,7 @@ use crate::{
 /// Takes the answer to the order in `slot` in. An answer that does not belong to its order changes nothing.
 pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
     match answer {
+        Answer::Watched { .. } => return watch::take(app, answer),
         Answer::Engine(_) | Answer::TailLine(_) | Answer::TailPhases(_) | Answer::TailState(_) | Answer::Diagnosed(_) => {}
         _ => app.finished(slot),
     }
@@ -116,6 +117,6 @@ fn failed(app: &mut App, slot: Slot, error: String) {
         Slot::TestPod => app.verify.test = Some(Err(error)),
         Slot::Save => app.saved = Some(Err(error)),
         Slot::Report => app.report = Some(Err(error)),
-        Slot::Reboot | Slot::Verify => app.say(Severity::Error, error),
+        Slot::Reboot | Slot::Verify | Slot::Watch => app.say(Severity::Error, error),
     }
 }

@@ -16,14 +16,15 @@ use super::{
     run::Run,
     variables::Variables,
     verify::Verify,
+    watch::Watch,
 };
 use crate::{
     answers::{Answers, DriverOwner},
     engine::Outcome,
     finding::Severity,
     i18n::Lang,
-    plan::{Action, Plan, Step},
-    session::Session,
+    plan::{Action, Plan, Step, invalidated},
+    session::{Session, holder::Holder},
 };
 
 /// Columns below which nothing but "make it larger" is shown.
@@ -97,6 +98,8 @@ pub enum Screen {
     Verify,
     /// The end.
     Summary,
+    /// Another gpunode holds the session.
+    Watch,
 }
 
 /// What stands in front of the screen.
@@ -151,6 +154,7 @@ pub enum Slot {
     Verify,
     Save,
     Report,
+    Watch,
 }
 
 /// The state of a step in the line at the top.
@@ -199,6 +203,8 @@ pub struct App {
     pub variables: Variables,
     /// Step 4.
     pub verify: Verify,
+    /// What is seen of another gpunode that holds the session; then nothing can be changed from here.
+    pub watch: Option<Watch>,
     /// Where the report is, or why it is nowhere.
     pub report: Option<Result<PathBuf, String>>,
     /// Tenths of a second that were waited; turns the spinner.
@@ -241,6 +247,7 @@ impl App {
             detect: Detect::default(),
             run: Run::default(),
             variables: Variables::default(),
+            watch: None,
             report: None,
             ticks: 0,
             leaving: false,
@@ -248,6 +255,11 @@ impl App {
             next_id: 0,
             live: BTreeMap::new(),
         }
+    }
+
+    /// Makes the state of one who looks on while `holder` has the session.
+    pub fn looking_on(session: Session, settings: Settings, holder: Holder) -> Self {
+        Self { screen: Screen::Watch, watch: Some(Watch::new(holder)), ..Self::new(session, settings, (MIN_COLUMNS, MIN_ROWS)) }
     }
 
     /// Returns the wizard's text `wizard.<key>`.
@@ -268,6 +280,7 @@ impl App {
             Screen::Run => self.run.step,
             Screen::Variables => Step::Variables,
             Screen::Verify | Screen::Summary => Step::Verify,
+            Screen::Watch => self.session.step,
         }
     }
 
@@ -314,6 +327,8 @@ impl App {
                 Some(Outcome::RebootNeeded) => Context::RebootDue,
                 Some(Outcome::Failed { .. } | Outcome::Cancelled) => Context::RunFailed,
             },
+            Screen::Watch if self.watch.as_ref().is_some_and(|watch| watch.holder.is_none()) => Context::WatchOver,
+            Screen::Watch => Context::Watch,
             Screen::Variables => Context::Variables,
             Screen::Verify if self.verify.typing.is_some() => Context::Search,
             Screen::Verify => Context::Verify,
@@ -377,6 +392,9 @@ impl App {
 
     /// Orders that the session is saved as it is now.
     pub(super) fn save(&mut self) {
+        if self.watch.is_some() {
+            return;
+        }
         let draft = Draft {
             step: self.session.step,
             done: self.session.done.clone(),
@@ -391,6 +409,15 @@ impl App {
         let mut all: Vec<_> = self.session.plan.actions.drain(..).filter(|action| action.step != step).chain(actions).collect();
         all.sort_by_key(|action| action.step);
         self.session.plan = Plan { actions: all };
+    }
+
+    /// Keeps the answers in the session; steps whose work no longer follows from them are open again.
+    pub(super) fn keep_answers(&mut self) {
+        if let Some(before) = &self.session.answers {
+            let steps = invalidated(before, &self.answers, &self.session.plan);
+            self.session.reopen(&steps);
+        }
+        self.session.answers = Some(self.answers.clone());
     }
 
     /// Marks a step as done, or not.
@@ -444,6 +471,7 @@ fn slot(effect: &Effect) -> Option<Slot> {
         Effect::Verify { .. } => Slot::Verify,
         Effect::SaveSession(_) => Slot::Save,
         Effect::WriteReport => Slot::Report,
+        Effect::Watch => Slot::Watch,
         Effect::Cancel(_) | Effect::Quit(_) => return None,
     })
 }

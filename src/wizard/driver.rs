@@ -132,7 +132,7 @@ fn accept(app: &mut App) {
         let text = app.t(if app.waits_for(Slot::Table) { "notice.table-loading" } else { "notice.driver-unfit" });
         return app.say(Severity::Warning, text);
     }
-    app.session.answers = Some(app.answers.clone());
+    app.keep_answers();
     app.save();
     navigate::enter(app, Screen::Plan);
 }
@@ -176,10 +176,7 @@ fn choose_driver(app: &mut App, intent: Intent) {
 
 /// An answer changed: what rests on it is worked out again, and what was done for other answers no longer counts as done.
 fn changed(app: &mut App) {
-    for step in [Step::Driver, Step::Variables, Step::Verify] {
-        app.mark(step, false);
-    }
-    app.session.answers = Some(app.answers.clone());
+    app.keep_answers();
     app.order(Effect::LoadTable { answers: Box::new(app.answers.clone()) });
     app.save();
 }
@@ -216,7 +213,7 @@ fn leave_out_changed(app: &mut App) {
     for action in &mut app.session.plan.actions {
         action.skipped = app.answers.leaves_out(&action.id, action.optional);
     }
-    app.session.answers = Some(app.answers.clone());
+    app.keep_answers();
     app.order(Effect::MakePlan { step: Step::Driver, answers: Box::new(app.answers.clone()) });
     app.save();
 }

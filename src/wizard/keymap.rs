@@ -27,6 +27,10 @@ pub enum Context {
     Search,
     /// The end.
     Summary,
+    /// Another gpunode holds the session.
+    Watch,
+    /// It has let go.
+    WatchOver,
     /// A text over the screen: help, a diff, what has changed.
     Reading,
     /// The commands and diffs before they are run.
@@ -186,6 +190,8 @@ const SEARCH: &[Binding] = &[
     INTERRUPT,
 ];
 const SUMMARY: &[Binding] = &[bind("Enter", &[(Key::Enter, Intent::Accept)], "end"), bind("↑↓", UP_DOWN, "scroll"), BACK, QUIT];
+const WATCH: &[Binding] = &[bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
+const WATCH_OVER: &[Binding] = &[bind("Enter", ENTER, "take-over"), bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
 const READING: &[Binding] = &[
     bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
     bind("↑↓", UP_DOWN, "scroll"),
@@ -226,6 +232,8 @@ pub fn bindings(context: Context) -> &'static [Binding] {
         Context::Verify => VERIFY,
         Context::Search => SEARCH,
         Context::Summary => SUMMARY,
+        Context::Watch => WATCH,
+        Context::WatchOver => WATCH_OVER,
         Context::Reading => READING,
         Context::Confirm => CONFIRM,
         Context::AskCancel => ASK_CANCEL,
@@ -259,7 +267,7 @@ mod tests {
     use super::*;
     use crate::i18n::Lang;
 
-    const ALL: [Context; 19] = [
+    const ALL: [Context; 21] = [
         Context::Detect,
         Context::Choice,
         Context::Plan,
@@ -271,6 +279,8 @@ mod tests {
         Context::Verify,
         Context::Search,
         Context::Summary,
+        Context::Watch,
+        Context::WatchOver,
         Context::Reading,
         Context::Confirm,
         Context::AskCancel,

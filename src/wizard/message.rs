@@ -13,7 +13,7 @@ use crate::{
     facts::Facts,
     kubespray::Preview,
     plan::{Action, Plan, Step},
-    session::{Prediction, Session},
+    session::{Prediction, Session, holder::Holder},
 };
 
 /// Names one order for as long as the program runs.
@@ -92,6 +92,8 @@ pub enum Effect {
         /// With the kubeconfig.
         answers: Box<Answers>,
     },
+    /// Look on while another gpunode holds the session -> [`Answer::Watched`] again and again, until it lets go.
+    Watch,
     /// Put this into the session file -> [`Answer::Saved`] or [`Answer::SaveFailed`].
     SaveSession(Box<Draft>),
     /// Write the report beside the session -> [`Answer::ReportWritten`].
@@ -164,6 +166,17 @@ pub enum Answer {
         rows: Vec<ChainRow>,
         /// Whether the GPU is usable.
         ok: bool,
+    },
+    /// What another gpunode has made of the session.
+    Watched {
+        /// As it is on disk now.
+        session: Box<Session>,
+        /// Who holds it; nobody once it was let go.
+        holder: Option<Holder>,
+        /// The file name of the newest log.
+        source: Option<String>,
+        /// What that log has gained, safe for a terminal.
+        lines: Vec<String>,
     },
     /// The session is on disk.
     Saved(Timestamp),

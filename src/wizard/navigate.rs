@@ -29,7 +29,7 @@ pub(super) fn enter(app: &mut App, screen: Screen) {
             app.order(Effect::Tail { answers });
         }
         Screen::Summary => drop(app.order(Effect::WriteReport)),
-        Screen::Detect | Screen::Run => {}
+        Screen::Detect | Screen::Run | Screen::Watch => {}
     }
 }
 

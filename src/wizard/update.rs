@@ -7,7 +7,7 @@ use super::{
     keymap::{self, Intent},
     message::{Effect, Msg, Order},
     navigate::enter,
-    overlay, run, variables, verify,
+    overlay, run, variables, verify, watch,
 };
 use crate::exit_code::ExitCode;
 
@@ -16,8 +16,12 @@ const LOOK_EVERY: u64 = 20;
 
 /// Returns what the first screen needs.
 pub fn start(app: &mut App) -> Vec<Order> {
-    app.order(Effect::Probe);
-    enter(app, app.screen);
+    if app.watch.is_some() {
+        app.order(Effect::Watch);
+    } else {
+        app.order(Effect::Probe);
+        enter(app, app.screen);
+    }
     std::mem::take(&mut app.outbox)
 }
 
@@ -73,7 +77,7 @@ fn tick(app: &mut App) {
 fn intend(app: &mut App, intent: Intent) {
     match intent {
         Intent::Interrupt if app.dialog == Some(Dialog::AskQuit) => leave(app),
-        Intent::Quit | Intent::Interrupt if app.screen == Screen::Summary && app.dialog.is_none() => leave(app),
+        Intent::Quit | Intent::Interrupt if matches!(app.screen, Screen::Summary | Screen::Watch) && app.dialog.is_none() => leave(app),
         Intent::Quit | Intent::Interrupt => app.open(Dialog::AskQuit),
         Intent::Help => app.open(Dialog::Help),
         _ if matches!(app.dialog, Some(Dialog::Ask(_))) => asked(app, intent),
@@ -86,6 +90,7 @@ fn intend(app: &mut App, intent: Intent) {
             Screen::Variables => variables::intend(app, intent),
             Screen::Verify => verify::intend(app, intent),
             Screen::Summary => at_the_end(app, intent),
+            Screen::Watch => watch::intend(app, intent),
         },
     }
 }

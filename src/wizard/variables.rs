@@ -187,7 +187,7 @@ fn sources_changed(app: &mut App) {
     app.mark(Step::Variables, false);
     app.mark(Step::Verify, false);
     app.set_actions(Step::Variables, Vec::new());
-    app.session.answers = Some(app.answers.clone());
+    app.keep_answers();
     app.save();
     navigate::enter(app, Screen::Variables);
 }

@@ -51,7 +51,7 @@ fn gpu(address: &str) -> Gpu {
         first_branch: Some(384),
         last_branch: Some(580),
         kernel_module: KernelModule::ProprietaryOnly,
-        nvml: None,
+        ..Gpu::default()
     }
 }
 
@@ -101,7 +101,7 @@ pub fn facts() -> Facts {
                 &[("kernel", "3.10.0-1160.2.2.el7.x86_64")],
             ),
         ],
-        unknown: BTreeMap::new(),
+        ..Facts::default()
     }
 }
 

@@ -74,6 +74,11 @@ impl Terminal {
         }
     }
 
+    /// Returns all bytes that came.
+    pub fn raw(&self) -> Vec<u8> {
+        self.raw.lock().unwrap().clone()
+    }
+
     /// Types keys.
     pub fn keys(&mut self, keys: &str) {
         self.writer.write_all(keys.as_bytes()).expect("the terminal takes keys");

@@ -30,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long output is still read after the program itself has ended: a daemon it left behind may hold the pipe for ever.
 const DRAIN: Duration = Duration::from_millis(300);
 /// Longest line that is handed over in one piece.
-const LINE_LIMIT: usize = 64 << 10;
+const LINE_LIMIT: usize = crate::host::command::PIECE;
 
 /// Runs programs of this machine.
 #[derive(Debug, Default)]
@@ -197,7 +197,8 @@ fn wait(
             stop_group(pid, state);
         }
         if !open {
-            thread::sleep(POLL);
+            // Both streams are closed: what is left is the exit itself, which mostly follows at once.
+            let _ = handle.wait_timeout(POLL);
         }
     }
 }
@@ -303,10 +304,15 @@ struct Splitter {
 impl Splitter {
     fn push(&mut self, mut bytes: &[u8], stream: Stream, on_line: &mut dyn FnMut(Line)) {
         while let Some(end) = bytes.iter().position(|b| *b == b'\n' || (self.meter && *b == b'\r')) {
-            self.rest.extend_from_slice(&bytes[..end]);
+            self.extend(&bytes[..end], stream, on_line);
             on_line(Line { stream, bytes: std::mem::take(&mut self.rest) });
             bytes = &bytes[end + 1..];
         }
+        self.extend(bytes, stream, on_line);
+    }
+
+    /// Hands full pieces over: a line is cut at the same places however its bytes arrive.
+    fn extend(&mut self, bytes: &[u8], stream: Stream, on_line: &mut dyn FnMut(Line)) {
         self.rest.extend_from_slice(bytes);
         while self.rest.len() >= LINE_LIMIT {
             let tail = self.rest.split_off(LINE_LIMIT);
