@@ -292,6 +292,25 @@ fn an_unfit_driver_cannot_be_taken() {
 }
 
 #[test]
+fn drivers_are_filtered_and_sorted_and_the_choice_stays() {
+    let mut desk = Desk::english(WIDE);
+    desk.choice().type_in("a");
+    let all = desk.app.driver.rows().len();
+    let chosen = desk.app.answers.driver_version.clone();
+    desk.type_in("/");
+    desk.type_in("450 lts").keys(&[Key::Enter]);
+    let found: Vec<String> = desk.app.driver.rows().iter().map(|row| row.branch.clone()).collect();
+    assert!(!found.is_empty() && found.len() < all && found.iter().all(|branch| branch == "R450"), "{found:?}");
+    assert!(desk.screen().contains("/ 450 lts"), "{}", desk.screen());
+    desk.type_in("sss");
+    let sizes: Vec<_> = desk.app.driver.rows().iter().filter_map(|row| row.size_bytes).collect();
+    assert!(sizes.is_sorted(), "{sizes:?}");
+    assert_eq!(desk.app.answers.driver_version, chosen);
+    desk.type_in("/").keys(&[Key::EraseLine]).type_in("no such thing").keys(&[Key::Enter]);
+    assert!(desk.screen().contains("No driver has these words"), "{}", desk.screen());
+}
+
+#[test]
 fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
     let mut desk = Desk::english(SMALL);
     desk.plan().keys(&[Key::Char(' ')]);

@@ -20,6 +20,8 @@ pub enum Subject {
     Inventory,
     /// The inventory host that this machine is.
     Node,
+    /// Words that the shown drivers have.
+    DriverFilter,
 }
 
 impl Subject {
@@ -29,6 +31,7 @@ impl Subject {
             Self::Checkout => "checkout",
             Self::Inventory => "inventory",
             Self::Node => "node",
+            Self::DriverFilter => "driver-filter",
         }
     }
 

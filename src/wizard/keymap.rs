@@ -73,6 +73,8 @@ pub enum Intent {
     PreviousPart,
     /// Show the rows that do not fit, or hide them.
     ToggleAll,
+    /// The next order of the rows.
+    NextOrder,
     /// Leave an action out, or take it in again.
     ToggleAction,
     ShowDiff,
@@ -140,6 +142,8 @@ const CHOICE: &[Binding] = &[
     bind("Tab", TAB, "next-part"),
     bind("", &[(Key::Left, Intent::Left), (Key::Right, Intent::Right)], ""),
     bind("a", &[(Key::Char('a'), Intent::ToggleAll)], "all"),
+    bind("/", &[(Key::Char('/'), Intent::Search)], "filter"),
+    bind("", &[(Key::Char('s'), Intent::NextOrder)], ""),
     HELP,
     BACK,
     QUIT,

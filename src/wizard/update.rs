@@ -136,6 +136,10 @@ fn asked(app: &mut App, intent: Intent) {
 fn take(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
     match subject {
         Subject::Checkout | Subject::Inventory | Subject::Node => variables::take_text(app, subject, text.trim()),
+        Subject::DriverFilter => {
+            driver::take_filter(app, text.trim());
+            Ok(())
+        }
     }
 }
 

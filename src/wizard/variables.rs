@@ -151,6 +151,7 @@ fn ask_source(app: &mut App, subject: Subject) {
         Subject::Checkout => (path(app.answers.kubespray.as_deref()), preview.and_then(|preview| path(preview.checkout.as_deref()))),
         Subject::Inventory => (path(app.answers.inventory.as_deref()), preview.and_then(|preview| path(preview.inventory.as_deref()))),
         Subject::Node => (app.answers.node.clone(), preview.and_then(|preview| preview.inventory_host.clone())),
+        Subject::DriverFilter => return,
     };
     let now = found.or(answer).unwrap_or_default();
     ask::open(app, subject, &now);
@@ -175,6 +176,7 @@ pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<
             }
             app.answers.node = given;
         }
+        Subject::DriverFilter => return Ok(()),
     }
     sources_changed(app);
     Ok(())

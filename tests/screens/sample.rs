@@ -121,6 +121,7 @@ fn driver(version: &str, date: &str, cuda: &str, kind: BranchKind, end: &str, fi
         datacenter: true,
         fits,
         reason: None,
+        notes: Vec::new(),
         recommended: false,
     }
 }
