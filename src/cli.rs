@@ -110,12 +110,19 @@ pub enum Verb {
         cluster: ClusterArgs,
     },
     /// Where the session stands
-    Status,
+    Status {
+        /// Print the documented JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Take back what was done, newest first
     Undo {
         /// Really do it
         #[arg(long)]
         yes: bool,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
     },
     /// What is there, what was changed, what proves it
     Report {
@@ -189,6 +196,9 @@ pub struct ApplyArgs {
     /// Really do it
     #[arg(long)]
     pub yes: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
     /// Stop after this step
     #[arg(long, value_name = "STEP", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub until: u8,

@@ -3,12 +3,13 @@
 //! For each action: check (done already?) -> journal the intent -> execute -> prove -> journal the result. An intent without a result
 //! means: look, never assume.
 
+pub mod drift;
 pub mod run;
 pub mod undo;
 
 pub use run::Runner;
 
-use crate::{host::Exit, plan::Action, session::Status};
+use crate::{diagnosis::Hit, host::Exit, plan::Action, session::Status};
 
 /// What a face is told while a plan runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,8 @@ pub enum Event {
     },
     /// It printed a line (made safe for a terminal).
     Line(String),
+    /// A known failure showed in what it printed.
+    Hit(Box<Hit>),
     /// How far it has come.
     Progress(Progress),
     /// `sudo` on a host wants a password: without one, the action is about to fail.

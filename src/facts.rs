@@ -4,7 +4,8 @@
 //! [`Facts::unknown`] has the reason under the fact's name. The serialised form is the documented output of `gpunode detect --json`.
 
 mod changes;
-mod findings;
+pub mod findings;
+pub mod headers;
 mod holders;
 mod kernel;
 mod ledger;
@@ -24,12 +25,15 @@ use std::collections::BTreeMap;
 
 pub use changes::{Change, changes};
 pub use pci::PciDevice;
-pub use probe::{probe, probe_with};
+pub use probe::{driver_ledger, probe, probe_all, probe_with};
 pub use report::report;
 use serde::{Deserialize, Serialize};
 pub use unknown::Unknown;
 
-use crate::{finding::Finding, host::NvmlAnswer};
+use crate::{
+    finding::Finding,
+    host::{NvmlAnswer, Virtualization},
+};
 
 /// All that step 1 finds out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -37,6 +41,8 @@ use crate::{finding::Finding, host::NvmlAnswer};
 pub struct Facts {
     /// The NVIDIA GPUs, in the order of their PCI addresses.
     pub gpus: Vec<Gpu>,
+    /// The addresses of the switches (`NVSwitch`) that join the GPUs of an HGX or DGX board.
+    pub nvswitches: Vec<String>,
     /// Everything that is or could become a driver.
     pub driver: DriverFacts,
     /// The machine around the GPUs.
@@ -85,12 +91,16 @@ pub struct Gpu {
     pub kernel_driver: Option<String>,
     /// How the catalog knows it.
     pub catalog: CatalogMatch,
+    /// For a guess, what it rests on: a line of `pci.ids`, or a listed id of the same block; absent when nothing could be said.
+    pub guessed_from: Option<String>,
     /// First driver branch that knows the card.
     pub first_branch: Option<u32>,
     /// Last driver branch that supports the card; absent while current branches do.
     pub last_branch: Option<u32>,
     /// Which kind of kernel module the card takes.
     pub kernel_module: KernelModule,
+    /// How many virtual functions (SR-IOV) it has been split into, for virtual machines. They are on the bus too, but are no cards.
+    pub virtual_functions: u32,
     /// What NVML adds, when a driver is loaded.
     pub nvml: Option<GpuNvml>,
 }
@@ -153,6 +163,8 @@ pub struct GpuNvml {
     pub pcie_generation: Option<u32>,
     /// Current PCI Express lanes.
     pub pcie_width: Option<u32>,
+    /// Whether the card is whole, handed to this virtual machine, or a part of one.
+    pub virtualization: Option<Virtualization>,
 }
 
 /// Everything on the host that is or could become a driver.
@@ -167,6 +179,8 @@ pub struct DriverFacts {
     pub modules: Vec<Module>,
     /// The ledger: every thing with its origin.
     pub ledger: Vec<LedgerEntry>,
+    /// Paths of module files that carry no signature; compressed ones cannot be told and are not among them.
+    pub unsigned_modules: Vec<String>,
     /// Who holds the loaded module.
     pub holders: Vec<Holder>,
     /// NVML's answer.
@@ -262,6 +276,10 @@ pub struct Holder {
     pub unit: Option<String>,
     /// The pod (UID) it runs in.
     pub pod: Option<String>,
+    /// The pod as people call it, `namespace/name`, as far as this machine knows it without asking the cluster.
+    pub pod_name: Option<String>,
+    /// What it holds: device files and driver libraries, each once.
+    pub holds: Vec<String>,
 }
 
 /// The machine around the GPUs.
@@ -288,18 +306,38 @@ pub struct HostFacts {
     pub glibc_version: Option<String>,
     /// Whether headers for the running kernel are installed.
     pub kernel_headers: bool,
+    /// What the package manager says of them; filled in by [`headers::ask`], which takes its time.
+    pub headers_offer: HeadersOffer,
     /// Whether Secure Boot is on; absent where the firmware does not say.
     pub secure_boot: Option<bool>,
     /// The kernel's random id of this boot.
     pub boot_id: String,
     /// `docker`, `containerd`, `cri-o`: what the kubelet uses, or what is there.
     pub container_runtime: Option<String>,
-    /// Docker's storage driver.
+    /// The runtime's storage driver; of containerd, its snapshotter.
     pub storage_driver: Option<String>,
-    /// The package manager: `apt`, `dnf`, `yum`, `zypper`.
+    /// The package manager: `apt`, `dnf`, `tdnf`, `yum`, `zypper`.
     pub package_manager: Option<String>,
+    /// The sign that this is a container and not the node itself, a path; absent on a machine.
+    pub container: Option<String>,
     /// Whether this process may change the machine.
     pub root: bool,
     /// Free bytes by path: `/`, `/tmp`, `/var`.
     pub free_space: BTreeMap<String, u64>,
+}
+
+/// Whether the package manager offers headers for the running kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeadersOffer {
+    /// The packages to install, as the package manager takes them (`kernel-devel-3.10.0-1160.2.2.el7.x86_64`); empty where the
+    /// distribution is not known.
+    pub packages: Vec<String>,
+    /// Those among them that no repository offers.
+    pub missing: Vec<String>,
+    /// Whether all are offered. Absent while nobody was asked, and when the answer is not known: then [`Facts::unknown`] has the reason
+    /// under [`headers::FACT`].
+    pub offered: Option<bool>,
+    /// The command that answered.
+    pub asked: Option<String>,
 }

@@ -4,7 +4,9 @@ mod apply;
 mod detect;
 mod diagnose;
 mod drivers;
+mod password;
 mod plan;
+mod progress;
 mod record;
 mod report;
 mod scenarios;
@@ -13,7 +15,8 @@ mod tail;
 mod vars;
 mod verify;
 
-pub use apply::{line_of, run_with_password};
+pub use password::run_with_password;
+pub use progress::line_of;
 
 use std::{
     io::{self, Write},
@@ -28,6 +31,7 @@ use crate::{
     cli::{Cli, Verb},
     error::Expected,
     exit_code::ExitCode,
+    text::{printable_json, printable_lines},
     workspace::Workspace,
 };
 
@@ -37,12 +41,12 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Expected> {
         Some(Verb::Completions { shell }) => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "gpunode", &mut text);
-            return print(&String::from_utf8_lossy(&text));
+            return print_raw(&String::from_utf8_lossy(&text));
         }
         Some(Verb::Man) => {
             let mut text = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut text).map_err(|error| output_failed(&error))?;
-            return print(&String::from_utf8_lossy(&text));
+            return print_raw(&String::from_utf8_lossy(&text));
         }
         _ => {}
     }
@@ -58,8 +62,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Expected> {
         Some(Verb::Tail { file, answers, cluster }) => tail::run(&workspace, file.as_deref(), answers.as_deref(), cluster),
         Some(Verb::Diagnose { file, json }) => diagnose::run(&workspace, file.as_deref(), *json),
         Some(Verb::Verify { json, answers, cluster }) => verify::run(&workspace, *json, answers.as_deref(), cluster),
-        Some(Verb::Status) => session::status(&workspace),
-        Some(Verb::Undo { yes }) => session::undo(&workspace, *yes),
+        Some(Verb::Status { json }) => session::status(&workspace, *json),
+        Some(Verb::Undo { yes, json }) => session::undo(&workspace, *yes, *json),
         Some(Verb::Report { format, answers }) => report::run(&workspace, *format, *answers),
         Some(Verb::Record { file }) => record::run(&workspace, file),
         Some(Verb::Scenarios) => scenarios::run(&workspace),
@@ -67,20 +71,25 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Expected> {
     }
 }
 
-/// Prints text to standard output. A reader that went away (`| head`) is not an error of ours.
+/// Prints text to standard output, nothing of which a terminal could take for a command.
 fn print(text: &str) -> Result<ExitCode, Expected> {
+    print_raw(&printable_lines(text))
+}
+
+fn print_json(value: &impl Serialize) -> Result<ExitCode, Expected> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Expected::new(format!("cannot write JSON: {error}"), "please report this as a bug"))?;
+    print_raw(&printable_json(&text))
+}
+
+/// Prints text of this program's own. A reader that went away (`| head`) is not an error of ours.
+fn print_raw(text: &str) -> Result<ExitCode, Expected> {
     let mut out = io::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
     match write!(out, "{text}{end}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(output_failed(&error)),
         _ => Ok(ExitCode::Ok),
     }
-}
-
-fn print_json(value: &impl Serialize) -> Result<ExitCode, Expected> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Expected::new(format!("cannot write JSON: {error}"), "please report this as a bug"))?;
-    print(&text)
 }
 
 fn output_failed(error: &io::Error) -> Expected {

@@ -16,7 +16,7 @@ use std::{path::Path, sync::Arc};
 pub use clock::{Cancel, Clock};
 pub use command::{Command, CommandError, Commands, Exit, Kind, Line, Output, Stream};
 pub use files::{FileKind, FileMeta, Files};
-pub use nvml::{Gpus, NvmlAnswer, NvmlGpu};
+pub use nvml::{Gpus, NvmlAnswer, NvmlGpu, Virtualization};
 
 /// One machine. Cheap to clone and to send to a worker thread.
 #[derive(Clone)]
@@ -43,6 +43,21 @@ pub struct Simulation {
 }
 
 impl Host {
+    /// Returns what tells this machine from others: its machine id, or the scenario it simulates.
+    pub fn identity(&self) -> String {
+        match &self.simulation {
+            Some(simulation) => format!("simulated:{}", simulation.scenario),
+            None => self.files.read_value("/etc/machine-id").unwrap_or_else(|_| "unknown".to_owned()),
+        }
+    }
+
+    /// Returns the machine's name.
+    pub fn name(&self) -> String {
+        let places = ["/proc/sys/kernel/hostname", "/etc/hostname"];
+        let name = places.iter().find_map(|path| self.files.read_value(path).ok()).unwrap_or_else(|| "localhost".to_owned());
+        crate::text::printable(&name)
+    }
+
     /// Returns this machine; all paths are read below `root` (`/` for the machine itself). With another root nothing is run and NVML
     /// is not asked: the folder is a picture of a machine, and this machine's commands would answer for the wrong one.
     pub fn local(root: &Path) -> Self {

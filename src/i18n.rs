@@ -1,6 +1,8 @@
 //! Every text a user sees, in English and Korean.
 //!
-//! The texts live in `assets/locales/<language>/<area>.yaml`, one flat map of `key: text` a file, with `{name}` where a value goes.
+//! The texts live in `assets/locales/<language>/<area>.yaml`, one flat map of `key: "text"` a file and a line an entry, with `{name}`
+//! where a value goes. Only the lines are found at the start; a text is unquoted when it is needed, so that a quick command does not
+//! parse a thousand of them.
 //! A value below the faces carries a key and its arguments (see [`crate::finding::Finding`]); the language is chosen at the edge.
 
 use std::{collections::HashMap, sync::OnceLock};
@@ -41,8 +43,10 @@ impl Lang {
     /// Returns the text of `key` with each `{name}` replaced by its argument. A key without a text comes back as it is, so that
     /// nothing is ever blank; a test demands that every key has a text in both languages.
     pub fn text(self, key: &str, args: &[(&str, &str)]) -> String {
-        let template = texts(self).get(key).or_else(|| texts(Self::En).get(key)).map_or(key, String::as_str);
-        fill(template, args)
+        let quoted = texts(self).get(key).or_else(|| texts(Self::En).get(key));
+        // What both formats call a quoted text is read as JSON, which is quick.
+        let template: Option<String> = quoted.and_then(|text| serde_json::from_str(text).ok());
+        fill(template.as_deref().unwrap_or(key), args)
     }
 
     /// Tells whether `key` has a text in this language.
@@ -71,64 +75,62 @@ fn fill(template: &str, args: &[(&str, &str)]) -> String {
     out
 }
 
-fn texts(lang: Lang) -> &'static HashMap<String, String> {
-    static EN: OnceLock<HashMap<String, String>> = OnceLock::new();
-    static KO: OnceLock<HashMap<String, String>> = OnceLock::new();
+/// The texts by their keys, still quoted.
+type Texts = HashMap<&'static str, &'static str>;
+
+fn texts(lang: Lang) -> &'static Texts {
+    static EN: OnceLock<Texts> = OnceLock::new();
+    static KO: OnceLock<Texts> = OnceLock::new();
     match lang {
         Lang::En => EN.get_or_init(|| load(Lang::En)),
         Lang::Ko => KO.get_or_init(|| load(Lang::Ko)),
     }
 }
 
-fn load(lang: Lang) -> HashMap<String, String> {
+fn load(lang: Lang) -> Texts {
     let Some(folder) = LOCALES.get_dir(lang.code()) else { return HashMap::new() };
-    folder
-        .files()
-        .filter_map(include_dir::File::contents_utf8)
-        .filter_map(|text| {
-            lines(text).or_else(|| serde_yaml::from_str::<HashMap<String, String>>(text).ok().map(|map| map.into_iter().collect()))
-        })
-        .flatten()
-        .collect()
-}
-
-/// Reads a locale file whose lines are all `key: "text"`, which is JSON's spelling too: a YAML parser takes more of the start of the program than
-/// all the rest of it. `None` where a line is written in another way.
-fn lines(text: &str) -> Option<Vec<(String, String)>> {
-    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let pair = |line: &str| {
-        let (key, value) = line.split_once(": ")?;
-        Some((key.trim_matches('"').to_owned(), serde_json::from_str(value).ok()?))
-    };
-    lines.map(pair).collect()
+    let lines = folder.files().filter_map(include_dir::File::contents_utf8).flat_map(str::lines);
+    let entries = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(": "));
+    entries.map(|(key, text)| (key.trim_matches('"'), text)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
+    /// What a YAML reader makes of all files of a language.
+    fn as_yaml(lang: Lang) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        for file in LOCALES.get_dir(lang.code()).unwrap().files() {
+            let parsed = serde_yaml::from_str::<BTreeMap<String, String>>(file.contents_utf8().unwrap());
+            for (key, text) in parsed.unwrap_or_else(|error| panic!("{}: {error}", file.path().display())) {
+                assert!(all.insert(key.clone(), text).is_none(), "{key} stands in two files");
+            }
+        }
+        all
+    }
+
     #[test]
-    fn every_locale_file_is_a_flat_map_of_texts() {
+    fn every_text_is_read_as_yaml_reads_it() {
         for lang in [Lang::En, Lang::Ko] {
-            for file in LOCALES.get_dir(lang.code()).unwrap().files() {
-                let parsed = serde_yaml::from_str::<HashMap<String, String>>(file.contents_utf8().unwrap());
-                let parsed = parsed.unwrap_or_else(|error| panic!("{}: {error}", file.path().display()));
-                let quick: HashMap<_, _> = lines(file.contents_utf8().unwrap()).unwrap().into_iter().collect();
-                assert_eq!(quick, parsed, "{}: both readings are one", file.path().display());
+            let yaml = as_yaml(lang);
+            assert_eq!(texts(lang).len(), yaml.len());
+            for (key, text) in yaml {
+                assert_eq!(lang.text(&key, &[]), text, "{key}: write it as `key: \"text\"` in one line");
             }
         }
     }
 
     #[test]
     fn both_languages_have_the_same_keys_with_the_same_arguments() {
-        let keys = |lang| texts(lang).keys().cloned().collect::<BTreeSet<_>>();
-        assert_eq!(keys(Lang::En), keys(Lang::Ko));
+        let (english, korean) = (as_yaml(Lang::En), as_yaml(Lang::Ko));
+        assert_eq!(english.keys().collect::<Vec<_>>(), korean.keys().collect::<Vec<_>>());
         let placeholder = regex::Regex::new(r"\{[a-z_]+\}").unwrap();
-        for (key, english) in texts(Lang::En) {
+        for (key, text) in &english {
             let names = |text: &str| placeholder.find_iter(text).map(|m| m.as_str().to_owned()).collect::<BTreeSet<_>>();
-            assert_eq!(names(english), names(&texts(Lang::Ko)[key]), "arguments of {key}");
+            assert_eq!(names(text), names(&korean[key]), "arguments of {key}");
         }
     }
 

@@ -1,46 +1,71 @@
 //! Carries out the wizard's effects: the one place where the full-screen wizard touches the machine, the cluster and the session.
 
 mod cluster;
+mod look_on;
+mod node;
 
 use std::{
     collections::HashMap,
+    os::unix::process::CommandExt,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use self::look_on::LookOn;
 use crate::{
     answers::Answers,
     cli::Global,
     engine::Runner,
     error::Expected,
     exit_code::ExitCode,
-    facts::{self, Facts},
+    facts::{self, Facts, headers},
     host::Cancel,
     plan::{Action, Plan, Step, reboot::Reboot},
+    private,
     report::Report,
     secret::Secret,
-    session::{Session, store::Store, store::write_private},
+    session::{self, Prediction, Session, store::Store},
     steps,
     tui::{self, Performer, Reply, RunError},
     wizard::{Answer, App, Draft, Effect, EffectId, Settings},
     workspace::Workspace,
 };
 
-/// Starts the full-screen wizard, or goes on where it was. A finished demo begins anew: there is nothing left to go on with.
+/// Starts the full-screen wizard, or goes on where it was. While another gpunode holds the session, it only looks on.
 pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected> {
     tui::demand()?;
     if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
         return Err(Expected::new("this terminal (TERM=dumb) cannot show a full screen", "use `gpunode --plain`, which asks line by line"));
     }
-    let (store, session) = workspace.session(global.new)?;
     let get = |name: &str| std::env::var(name).ok();
     let mut settings = Settings::from_env(&get, workspace.lang, workspace.session_path.clone());
     settings.ascii |= global.ascii;
     settings.simulated.clone_from(&workspace.title);
+    // What others hold is looked at, and taken over once they have let go and the user says so.
+    if let Some(holder) = session::store::holder(&workspace.session_path) {
+        let app = App::looking_on(workspace.look()?, settings, holder);
+        let code = show(app, Arc::new(LookOn { path: workspace.session_path.clone() }))?;
+        return if code == ExitCode::Ok { Err(start_over()) } else { Ok(code) };
+    }
+    let (store, session) = workspace.session(global.new)?;
     let app = App::new(session.clone(), settings, (80, 24));
     let performer =
         Perform { workspace: workspace.clone(), store, session: Mutex::new(session), running: Mutex::default(), draft: Mutex::default() };
-    tui::run(app, Arc::new(performer)).map_err(|error| match error {
+    show(app, Arc::new(performer))
+}
+
+/// Starts this program over in its own place: the machine is another one by now, and the thread that reads keys cannot be called back
+/// from its wait. Comes back only when that fails.
+fn start_over() -> Expected {
+    let error = match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program).args(std::env::args_os().skip(1)).exec(),
+        Err(error) => error,
+    };
+    Expected::new(format!("cannot start over: {error}"), "start gpunode again; the session is free")
+}
+
+fn show(app: App, performer: Arc<dyn Performer>) -> Result<ExitCode, Expected> {
+    tui::run(app, performer).map_err(|error| match error {
         RunError::NoTerminal(error) => error,
         RunError::Io(error) => Expected::new(format!("the terminal failed: {error}"), "the session is kept; start again, or use `--plain`"),
     })
@@ -61,20 +86,23 @@ impl Performer for Perform {
     fn perform(&self, effect: Effect, reply: &Reply) {
         let answer = match effect {
             Effect::Probe => self.probe(),
+            Effect::AskPackages => self.ask_packages(),
             Effect::LoadTable { answers } => Answer::Table(self.table(&answers)),
             Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
             Effect::MakePlan { step, answers } => Answer::Planned(self.plan(step, &answers)),
+            Effect::Preflight { actions, answers } => Answer::Foretold(self.preflight(&actions, &answers)),
             Effect::RunStep { step, actions, answers, secret } => self.run_step(step, actions, *answers, secret, reply),
             Effect::Reboot => self.reboot(),
-            Effect::RefreshChain { answers } => self.refresh_chain(&answers),
-            Effect::Tail { answers } => return self.tail(&answers, reply),
+            Effect::FollowNode { answers } => return self.follow_node(&answers, reply),
+            Effect::Remedy { action } => self.remedy(*action, reply),
+            Effect::SaveLog { path, text } => Self::save_log(path, &text),
             Effect::RunTestPod { answers } => self.test_pod(&answers, reply),
             Effect::Verify { answers } => self.verify(&answers),
             Effect::SaveSession(draft) => self.save(*draft),
             Effect::WriteReport => Answer::ReportWritten(self.write_report().map_err(|error| error.to_string())),
             Effect::Cancel(id) => return self.cancel(id),
-            // The runtime itself leaves.
-            Effect::Quit(_) => return,
+            // The runtime itself leaves; looking on has a performer of its own.
+            Effect::Quit(_) | Effect::Watch => return,
         };
         reply.send(answer);
     }
@@ -107,10 +135,10 @@ impl Perform {
     }
 
     fn probe(&self) -> Answer {
-        let facts = facts::probe(&self.workspace.host);
+        let mut facts = facts::probe(&self.workspace.host);
         let mut session = self.session();
-        let is_new = session.facts == Facts::default();
-        let changes = if is_new { Vec::new() } else { facts::changes(&session.facts, &facts) };
+        facts.keep_offer(&session.facts);
+        let changes = steps::since(&self.workspace.host, &session, &facts);
         let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();
         session.facts = facts.clone();
         let cancel = Cancel::default();
@@ -120,6 +148,13 @@ impl Perform {
             let _ = self.store.save(&mut session, self.workspace.host.clock.now());
         }
         Answer::Probed { facts: Box::new(facts), changes }
+    }
+
+    fn ask_packages(&self) -> Answer {
+        let answer = headers::ask(&self.workspace.host, &self.facts().host, headers::DEADLINE);
+        let mut session = self.session();
+        session.facts.take_offer(answer);
+        Answer::PackagesAsked(Box::new(session.facts.clone()))
     }
 
     fn table(&self, answers: &Answers) -> Result<crate::catalog::DriverTable, String> {
@@ -136,9 +171,16 @@ impl Perform {
         let facts = self.facts();
         let table = steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.to_string())?;
         let answers = steps::complete(answers, &table);
-        let actions =
-            steps::plan_step(&self.workspace.host, &facts, &answers, step, &steps::folder(&self.workspace.host, self.store.path()));
+        let actions = steps::plan_step(&self.workspace.host, &facts, &answers, step, self.store.path());
         actions.map(|actions| Plan { actions }).map_err(|error| format!("{error} — {}", error.hint()))
+    }
+
+    fn preflight(&self, actions: &[Action], answers: &Answers) -> Result<Vec<Prediction>, String> {
+        let session = self.session().clone();
+        let checks = steps::preflight(&self.workspace.host, &session.facts, answers, actions, Some(&session));
+        let checks = checks.map_err(|error| format!("{error} — {}", error.hint()))?;
+        self.session().foretell(checks.clone());
+        Ok(checks)
     }
 
     fn run_step(&self, step: Step, actions: Vec<Action>, answers: Answers, secret: Option<Secret>, reply: &Reply) -> Answer {
@@ -153,7 +195,9 @@ impl Perform {
         });
         self.end(reply);
         // What the run itself has changed is no news to the user later on.
-        session.facts = facts::probe(&self.workspace.host);
+        let mut facts = facts::probe(&self.workspace.host);
+        facts.keep_offer(&session.facts);
+        session.facts = facts;
         if let Some(draft) = self.draft.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // The run's own view of what is done is newer than the draft's.
             session.step = draft.step;
@@ -195,7 +239,7 @@ impl Perform {
         let path = self.store.folder().map_err(failed)?.join("report.md");
         let session = self.session();
         let text = Report::new(&session, self.workspace.lang).markdown(self.workspace.lang);
-        write_private(&path, text.as_bytes()).map_err(failed)?;
+        private::write(&path, crate::text::printable_lines(&text).as_bytes()).map_err(failed)?;
         Ok(path)
     }
 }

@@ -1,21 +1,27 @@
 //! Session: facts, answers, plan and the journal of what happened, in one file.
 
+pub mod holder;
+mod migrate;
+mod prediction;
 pub mod store;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+pub use prediction::{Outcome, Prediction, Says};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     answers::Answers,
     cluster::verify::VerifyReport,
+    diagnosis::Hit,
     facts::Facts,
     host::{Exit, command::Job},
     plan::{Action, Plan, Step},
 };
 
-/// The session file's schema version. Older files are migrated; newer ones are refused and left alone.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The session file's schema version: 2 since a record may name another machine and an undo is journalled like an action. It goes up
+/// with every field that an older gpunode would lose. Older files are migrated; newer ones are refused and left alone.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// All that a wizard knows and has done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +59,9 @@ pub struct Session {
     /// The last verdict of step 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<VerifyReport>,
+    /// What the pre-flight of step 2 foretold, and what came of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predictions: Vec<Prediction>,
 }
 
 impl Session {
@@ -72,7 +81,19 @@ impl Session {
             journal: Vec::new(),
             reboot: None,
             verdict: None,
+            predictions: Vec::new(),
         }
+    }
+
+    /// Keeps new predictions; of the old ones, those whose outcome is known stay.
+    pub fn foretell(&mut self, predictions: Vec<Prediction>) {
+        self.predictions.retain(|old| old.outcome.is_some() && predictions.iter().all(|new| new.id != old.id));
+        self.predictions.extend(predictions);
+    }
+
+    /// Compares the predictions with how an action ended.
+    pub(crate) fn compare(&mut self, record: &Record) {
+        self.predictions.iter_mut().for_each(|prediction| prediction.compare(record));
     }
 
     /// Returns the newest record of an action.
@@ -94,6 +115,30 @@ impl Session {
         self.done.retain(|done| *done != step && *done != Step::Verify);
     }
 
+    /// Opens steps again whose work no longer follows from the answers. Their actions are planned anew; what the journal says of them
+    /// stays. Whatever is opened, the verdict is about another node than the one that is wanted now.
+    pub fn invalidate(&mut self, steps: &[Step]) {
+        if steps.is_empty() {
+            return;
+        }
+        self.plan.actions.retain(|action| !steps.contains(&action.step));
+        self.reopen(steps);
+    }
+
+    /// As [`Self::invalidate`], but the plan stays to be looked at: whoever calls this plans anew.
+    pub fn reopen(&mut self, steps: &[Step]) {
+        if steps.is_empty() {
+            return;
+        }
+        self.done.retain(|done| !steps.contains(done) && *done != Step::Verify);
+        self.verdict = None;
+    }
+
+    /// Tells whether a record is about another machine than the session's own: step 3 may have been done on the Ansible host.
+    pub fn is_elsewhere(&self, record: &Record, here: &str) -> bool {
+        record.done_on.as_ref().map_or(&self.machine, |place| &place.machine) != here
+    }
+
     /// Marks a step as done.
     pub fn finish(&mut self, step: Step) {
         if !self.done.contains(&step) {
@@ -101,6 +146,15 @@ impl Session {
             self.done.sort();
         }
     }
+}
+
+/// A machine on which something was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// As [`Session::machine`].
+    pub machine: String,
+    /// Its name, for people.
+    pub hostname: String,
 }
 
 /// A reboot that is needed.
@@ -119,6 +173,9 @@ pub struct Record {
     pub action: Action,
     /// How far it came.
     pub status: Status,
+    /// The machine it was done on, when that is not the session's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_on: Option<Place>,
     /// When it was begun.
     pub started: jiff::Timestamp,
     /// When it ended.
@@ -139,6 +196,9 @@ pub struct Record {
     /// What proves it, or what went wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
+    /// Known failures that showed while it ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hits: Vec<Hit>,
     /// What is needed to take it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undo>,
@@ -158,6 +218,8 @@ pub enum Status {
     Failed,
     /// Stopped by the user.
     Cancelled,
+    /// Being taken back. Found in a file, it means: nobody knows how far that came, so look.
+    Undoing,
     /// Done, and taken back.
     Undone,
 }
@@ -171,6 +233,7 @@ impl Status {
             Self::AlreadyDone => "already-done",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Undoing => "undoing",
             Self::Undone => "undone",
         }
     }

@@ -7,6 +7,7 @@
 mod answer;
 mod app;
 pub mod ask;
+pub mod chain;
 pub mod confirm;
 pub mod detect;
 pub mod driver;
@@ -22,6 +23,7 @@ mod summary;
 mod update;
 pub mod variables;
 pub mod verify;
+pub mod watch;
 mod why;
 mod wrap;
 

@@ -62,36 +62,38 @@ impl Workspace {
         Ok(Self { host, lang, session_path, title })
     }
 
-    /// Returns what identifies the machine in its session file.
-    pub fn machine(&self) -> String {
-        match &self.host.simulation {
-            Some(simulation) => format!("simulated:{}", simulation.scenario),
-            None => self.host.files.read_value("/etc/machine-id").unwrap_or_else(|_| "unknown".to_owned()),
-        }
-    }
-
-    /// Returns the machine's name.
-    pub fn hostname(&self) -> String {
-        let places = ["/proc/sys/kernel/hostname", "/etc/hostname"];
-        places.iter().find_map(|path| self.host.files.read_value(path).ok()).unwrap_or_else(|| "localhost".to_owned())
-    }
-
     /// Returns the boot that is running.
     pub fn boot_id(&self) -> String {
         self.host.files.read_value(BOOT_ID).unwrap_or_default()
     }
 
-    /// Opens and locks the session; a new one is made where there is none, or where a new one is wanted.
+    /// Opens and locks this machine's session; a new one is made where there is none, or where a new one is wanted.
     pub fn session(&self, new: bool) -> Result<(Store, Session), Expected> {
+        let (store, session) = self.any_session(new)?;
+        if self.is_carried(&session) {
+            return Err(self.foreign(&session));
+        }
+        Ok((store, session))
+    }
+
+    /// As [`Self::session`], but the session may have been carried here from another machine: the Ansible host may do step 3 of it.
+    pub fn any_session(&self, new: bool) -> Result<(Store, Session), Expected> {
         let store = Store::open(&self.session_path)?;
         if new {
             store.retire()?;
         }
         let session = match store.load()? {
-            Some(session) => self.own(session)?,
-            None => Session { answers: self.story_answers(), ..Session::new(self.machine(), self.hostname(), self.host.clock.now()) },
+            Some(session) => self.same_world(session)?,
+            None => {
+                Session { answers: self.story_answers(), ..Session::new(self.host.identity(), self.host.name(), self.host.clock.now()) }
+            }
         };
         Ok((store, session))
+    }
+
+    /// Tells whether a session was carried here from another machine.
+    pub fn is_carried(&self, session: &Session) -> bool {
+        session.machine != self.host.identity()
     }
 
     /// Reads the session without locking it.
@@ -104,9 +106,9 @@ impl Workspace {
         })
     }
 
-    /// Reads the session without locking it, if there is one; another machine's is refused.
+    /// Reads the session without locking it, if there is one. It may have been carried here.
     pub fn peek(&self) -> Result<Option<Session>, Expected> {
-        crate::session::store::load(&self.session_path)?.map(|session| self.own(session)).transpose()
+        crate::session::store::load(&self.session_path)?.map(|session| self.same_world(session)).transpose()
     }
 
     /// Returns what the person of a simulated story has decided before.
@@ -114,15 +116,22 @@ impl Workspace {
         self.host.simulation.as_ref().and_then(|simulation| simulation.answers.clone())
     }
 
-    /// Refuses another machine's session: its journal would be about the wrong host.
-    fn own(&self, session: Session) -> Result<Session, Expected> {
-        if session.machine == self.machine() {
-            return Ok(session);
+    /// Refuses a simulated machine's session on another machine, and the other way round: a story must never become a plan for root.
+    fn same_world(&self, session: Session) -> Result<Session, Expected> {
+        let simulated = |machine: &str| machine.starts_with("simulated:");
+        let here = self.host.identity();
+        if session.machine != here && (simulated(&session.machine) || simulated(&here)) {
+            return Err(self.foreign(&session));
         }
-        Err(Expected::new(
+        Ok(session)
+    }
+
+    fn foreign(&self, session: &Session) -> Expected {
+        Expected::new(
             format!("{} is the session of another machine ({})", self.session_path.display(), crate::text::printable(&session.hostname)),
-            "it was left as it is; name another one with `--session FILE`, or begin anew with `--new`",
-        ))
+            "it was left as it is; name another one with `--session FILE`, or begin anew with `--new`; on the Ansible host, \
+             `gpunode apply --steps 3` goes on with a carried one",
+        )
     }
 }
 
@@ -140,5 +149,9 @@ fn default_session(name: &Path) -> PathBuf {
     }
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
-    state.unwrap_or_else(std::env::temp_dir).join("gpunode").join(name)
+    match state {
+        Some(state) => state.join("gpunode").join(name),
+        // Without a home; the name tells users apart, and what another user has put there is refused when it is opened.
+        None => std::env::temp_dir().join(format!("gpunode-{}", rustix::process::geteuid().as_raw())).join(name),
+    }
 }

@@ -31,11 +31,14 @@ pub struct GpuModel {
     pub kernel_module: KernelModule,
     /// How sure this is.
     pub catalog: CatalogMatch,
+    /// For a guess from its neighbours: the listed device id whose chip it is thought to have.
+    pub neighbour: Option<String>,
 }
 
 /// One line of the list `gpus`.
 #[derive(Debug, Clone, Deserialize)]
 struct GpuRow {
+    device_id: String,
     name: String,
     chip: String,
     arch: String,
@@ -70,10 +73,18 @@ pub(super) fn capability(cc: &str) -> Option<CapabilityRow> {
     rows::with(GPUS, "compute_capabilities", &format!("cc: \"{cc}\"")).next()
 }
 
+/// Returns the first and the last toolkit (`major.minor`) that build for a compute capability; no last one while current toolkits do.
+pub fn toolkits(cc: &str) -> Option<(Version, Option<Version>)> {
+    capability(cc).map(|row| (row.cuda_first, row.cuda_last))
+}
+
 /// Finds a card by its PCI ids: by device and subsystem, else by device alone, else by the chip in `pci_ids_name`, the text of pci.ids
-/// (`GH100 [H200 NVL]`). Returns nothing when not even the chip can be told.
+/// (`GH100 [H200 NVL]`), else by the chip of the ids around it. Returns nothing when not even the chip can be told.
 pub fn identify(device_id: &str, subsystem_vendor: &str, subsystem_device: &str, pci_ids_name: Option<&str>) -> Option<GpuModel> {
-    by_id(&hex(device_id), &hex(subsystem_vendor), &hex(subsystem_device)).or_else(|| guess(&printable(pci_ids_name?)))
+    let device = hex(device_id);
+    by_id(&device, &hex(subsystem_vendor), &hex(subsystem_device))
+        .or_else(|| guess(&printable(pci_ids_name?)))
+        .or_else(|| guess_from_neighbours(&device))
 }
 
 /// Finds the card of `gpunode drivers --gpu`: `10de:1db6`, or with its subsystem `10de:20b5:10de:1533`.
@@ -97,7 +108,8 @@ pub fn lookup(id: &str) -> Result<GpuModel, Expected> {
 }
 
 fn by_id(device: &str, subvendor: &str, subdevice: &str) -> Option<GpuModel> {
-    let rows: Vec<GpuRow> = rows::with(GPUS, "gpus", &format!("device_id: \"{device}\", ")).collect();
+    // With the brace of the row's start: `subdevice_id` ends in the same words.
+    let rows: Vec<GpuRow> = rows::with(GPUS, "gpus", &format!("{{device_id: \"{device}\", ")).collect();
     let exact = |row: &&GpuRow| row.subvendor_id.as_deref() == Some(subvendor) && row.subdevice_id.as_deref() == Some(subdevice);
     if let Some(row) = rows.iter().find(exact) {
         return Some(model(row, CatalogMatch::Exact));
@@ -120,6 +132,7 @@ fn model(row: &GpuRow, catalog: CatalogMatch) -> GpuModel {
         last_branch: row.last_branch,
         kernel_module: row.kernel_module,
         catalog,
+        neighbour: None,
     }
 }
 
@@ -137,15 +150,48 @@ fn guess(pci_ids_name: &str) -> Option<GpuModel> {
     let sister = [chip.0, chip.1].into_iter().find_map(|chip| rows::with::<GpuRow>(GPUS, "gpus", &format!("chip: {chip}, ")).next());
     let only_capability = (rules.cc.len() == 1).then(|| rules.cc[0].clone());
     Some(GpuModel {
-        name: name.to_owned(),
         chip: sister.as_ref().map_or(chip.0, |row| &row.chip).to_owned(),
         compute_capability: sister.map(|row| row.cc).or(only_capability).unwrap_or_default(),
+        ..by_the_rules(rules, name)
+    })
+}
+
+/// Guesses from the ids around an unlisted one: NVIDIA gives each chip its ids in blocks of 64, four lines of 16 as the catalog is read.
+fn guess_from_neighbours(device: &str) -> Option<GpuModel> {
+    let id = u16::from_str_radix(device, 16).ok()?;
+    let sixteens = (0..4).map(|part| format!("{{device_id: \"{:03x}", (id >> 6 << 2) + part));
+    let rows: Vec<GpuRow> = sixteens.flat_map(|start| rows::with(GPUS, "gpus", &start).collect::<Vec<_>>()).collect();
+    let sister = of_one_chip(rows.iter(), id)?;
+    let rules = rows::with(GPUS, "architectures", &format!("architecture: {},", sister.arch)).next()?;
+    Some(GpuModel {
+        chip: sister.chip.clone(),
+        compute_capability: sister.cc.clone(),
+        neighbour: Some(sister.device_id.clone()),
+        ..by_the_rules(rules, "")
+    })
+}
+
+/// Returns a card of the id's block of 64, if all that are listed there, but for the id itself, are of one chip. Of the 725 listed ids,
+/// each taken away in turn, this finds the chip of 662 and is wrong about none; a test does it.
+fn of_one_chip<'a>(rows: impl Iterator<Item = &'a GpuRow>, id: u16) -> Option<&'a GpuRow> {
+    let number = |row: &GpuRow| u16::from_str_radix(&row.device_id, 16).ok();
+    let near: Vec<_> = rows.filter(|row| number(row).is_some_and(|other| other >> 6 == id >> 6 && other != id)).collect();
+    near.first().filter(|first| near.iter().all(|row| row.chip == first.chip)).copied()
+}
+
+/// What the rules of an architecture say of a card that is not listed.
+fn by_the_rules(rules: ArchitectureRow, name: &str) -> GpuModel {
+    GpuModel {
+        name: name.to_owned(),
+        chip: String::new(),
+        compute_capability: String::new(),
         architecture: rules.architecture,
         first_branch: Some(rules.driver_first),
         last_branch: rules.driver_last,
         kernel_module: rules.kernel_module,
         catalog: CatalogMatch::Guess,
-    })
+        neighbour: None,
+    }
 }
 
 /// A chip name is the two letters of its architecture and at least two digits.
@@ -169,7 +215,7 @@ fn hex(id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::{super::rows::tests::strict, *};
 
@@ -221,6 +267,12 @@ mod tests {
     }
 
     #[test]
+    fn the_id_of_a_board_is_no_device() {
+        assert!(GPUS.contains("subdevice_id: \"0771\""));
+        assert_eq!(by_id("0771", "", ""), None);
+    }
+
+    #[test]
     fn an_unknown_card_is_guessed_from_its_chip() {
         let card = identify("ffff", "10de", "0001", Some("GH100 [H300 NVL]")).unwrap();
         assert_eq!((card.name.as_str(), card.chip.as_str(), card.compute_capability.as_str()), ("H300 NVL", "GH100", "9.0"));
@@ -234,6 +286,18 @@ mod tests {
             assert_eq!(chip(nothing), None, "{nothing:?}");
         }
         assert_eq!(identify("ffff", "", "", None), None);
+    }
+
+    #[test]
+    fn an_id_between_those_of_one_chip_is_of_that_chip() {
+        let rows = strict::<GpuRow>(GPUS, "gpus");
+        let chips: BTreeMap<_, _> = rows.iter().map(|row| (u16::from_str_radix(&row.device_id, 16).unwrap(), &row.chip)).collect();
+        let told: Vec<_> = chips.iter().filter_map(|(id, chip)| Some((*chip, &of_one_chip(rows.iter(), *id)?.chip))).collect();
+        assert!(told.iter().all(|(chip, guess)| chip == guess));
+        assert_eq!((told.len(), chips.len()), (662, 725), "the numbers in the documentation of the function");
+        let card = identify("233e", "", "", Some("[unnamed]")).unwrap();
+        assert_eq!((card.chip.as_str(), card.compute_capability.as_str(), card.catalog), ("GH100", "9.0", CatalogMatch::Guess));
+        assert!(card.neighbour.is_some() && card.name.is_empty());
     }
 
     #[test]

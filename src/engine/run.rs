@@ -1,6 +1,9 @@
 //! The one loop that does things.
 
-use std::path::PathBuf;
+use std::{
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
 
 use super::{Event, Outcome};
 use crate::{
@@ -10,8 +13,9 @@ use crate::{
         Action, Kind, Step,
         act::{Failure, Work},
     },
+    private,
     secret::Secret,
-    session::{PendingReboot, Record, Session, Status, store::Store},
+    session::{PendingReboot, Place, Record, Session, Status, store::Store},
 };
 
 /// Runs the planned actions of one step on a machine, with every intent and result on disk.
@@ -46,9 +50,14 @@ impl Runner<'_> {
             }
             emit(Event::Started { index, total, action: Box::new(action.clone()) });
             let record = self.one(&action, emit)?;
+            if self.session.predictions.iter().any(|prediction| prediction.action.as_ref() == Some(&action.id)) {
+                self.session.compare(&record);
+                self.save()?;
+            }
             emit(Event::Ended { id: action.id.clone(), status: record.status, evidence: record.evidence.clone() });
             match record.status {
                 Status::Cancelled => return Ok(Outcome::Cancelled),
+                Status::Failed if action.may_fail => {}
                 Status::Failed => return Ok(Outcome::Failed { id: action.id, exit: record.exit }),
                 _ => {}
             }
@@ -91,6 +100,11 @@ impl Runner<'_> {
         if let Some(record) = interrupted {
             return self.recover(action, record, emit);
         }
+        let elsewhere = self.session.record(&action.id).filter(|record| self.session.is_elsewhere(record, &self.host.identity()));
+        if let Some(record) = elsewhere.filter(|record| record.status.is_done()) {
+            // What the Ansible host has done cannot be looked at from here.
+            return Ok(record.clone());
+        }
         if let Some(proof) = act.done(self.host) {
             let done_before = self.session.record(&action.id).filter(|record| record.status.is_done()).cloned();
             // What we did ourselves keeps its own record, and with it the way back.
@@ -105,25 +119,34 @@ impl Runner<'_> {
             Ok(undo) => undo,
             Err(failure) => return self.add(action, Status::Failed, vec![failure.message], None),
         };
-        let mut record = self.add(action, Status::Intent, Vec::new(), Some(log))?;
-        record.undo = Some(undo);
-        record.before = act.before(self.host);
-        self.update(&record)?;
+        // One write: an intent without its undo and its before would be half a truth after a power cut.
+        let record = Record { undo: Some(undo), before: act.before(self.host), ..self.record(action, Status::Intent, Some(log)) };
+        self.session.journal.push(record.clone());
+        self.save()?;
         self.execute(action, record, emit)
     }
 
     /// An action caught in the middle: what still runs is followed, what is done is proven, what is neither is done again.
     fn recover(&mut self, action: &Action, record: Record, emit: &mut dyn FnMut(Event)) -> Result<Record, Expected> {
-        if let (Some(job), Some(log)) = (&record.job, &record.log) {
-            let exit = self.work(log.clone(), emit, &mut |_| Ok(()))?.follow(job);
-            if exit == Exit::Cancelled {
-                return self.close(record, Err(Failure { message: "stopped".to_owned(), exit: Some(exit) }));
-            }
+        // Killed between the start and its note in the journal, the job is found by the log that the intent names.
+        let job = record.job.clone().or_else(|| self.host.commands.find(record.log.as_ref()?));
+        let mut exit = None;
+        if let (Some(job), Some(log)) = (&job, &record.log) {
+            exit = Some(self.work(log.clone(), emit, &mut |_| Ok(()))?.follow(job));
         }
-        let before = record.before.clone();
-        match action.kind.act().done(self.host) {
-            Some(_) => {
-                let proof = action.kind.act().prove(self.host, &before);
+        let act = action.kind.act();
+        let failed = |message: &str| Err(Failure { message: message.to_owned(), exit });
+        let ended = match exit {
+            Some(Exit::Cancelled) => Some(failed("stopped")),
+            Some(exit) if exit.is_success() => Some(Ok(())),
+            Some(Exit::Unseen) if act.done(self.host).is_none() => record.log.as_ref().and_then(|log| act.ended(&tail_of(log))),
+            Some(Exit::Unseen) => Some(Ok(())),
+            Some(exit) => Some(failed(&format!("its command ended with {exit}"))),
+            None => act.done(self.host).map(|_| Ok(())),
+        };
+        match ended {
+            Some(result) => {
+                let proof = result.and_then(|()| act.prove(self.host, &record.before));
                 self.close(record, proof)
             }
             None => self.execute(action, record, emit),
@@ -136,6 +159,7 @@ impl Runner<'_> {
         let before = record.before.clone();
         let mut journal = JobJournal { store: self.store, session: self.session.clone(), now: self.host.clock.now() };
         let mut job = None;
+        let hits;
         let result = {
             let mut on_job = |started: &Job| {
                 job = Some(started.clone());
@@ -149,11 +173,14 @@ impl Runner<'_> {
                 secret: self.secret.as_ref(),
                 emit,
                 notes: Vec::new(),
+                hits: Vec::new(),
                 journal_job: &mut on_job,
             };
-            act.execute(&mut work).map(|()| work.notes)
+            let result = act.execute(&mut work);
+            hits = work.hits;
+            result.map(|()| work.notes)
         };
-        let record = Record { job, ..record };
+        let record = Record { job, hits, ..record };
         let result = result.and_then(|notes| Ok([act.prove(self.host, &before)?, notes].concat()));
         self.close(record, result)
     }
@@ -179,23 +206,33 @@ impl Runner<'_> {
     }
 
     fn add(&mut self, action: &Action, status: Status, evidence: Vec<String>, log: Option<PathBuf>) -> Result<Record, Expected> {
-        let now = self.host.clock.now();
-        let ended = (status != Status::Intent).then_some(now);
-        let record = Record {
+        let record = Record { ended: Some(self.host.clock.now()), evidence, ..self.record(action, status, log) };
+        self.session.journal.push(record.clone());
+        self.save()?;
+        Ok(record)
+    }
+
+    fn record(&self, action: &Action, status: Status, log: Option<PathBuf>) -> Record {
+        Record {
             action: action.clone(),
             status,
-            started: now,
-            ended,
+            done_on: self.elsewhere(),
+            started: self.host.clock.now(),
+            ended: None,
             log,
             job: None,
             exit: None,
             before: std::collections::BTreeMap::new(),
-            evidence,
+            evidence: Vec::new(),
+            hits: Vec::new(),
             undo: None,
-        };
-        self.session.journal.push(record.clone());
-        self.save()?;
-        Ok(record)
+        }
+    }
+
+    /// Returns this machine when it is not the session's own.
+    fn elsewhere(&self) -> Option<Place> {
+        let machine = self.host.identity();
+        (machine != self.session.machine).then(|| Place { machine, hostname: self.host.name() })
     }
 
     /// Replaces the newest record of the same action.
@@ -217,7 +254,8 @@ impl Runner<'_> {
         journal_job: &'w mut dyn FnMut(&Job) -> Result<(), Failure>,
     ) -> Result<Work<'w>, Expected> {
         let folder = self.store.folder().map_err(|error| folder_failure(&error))?;
-        Ok(Work { host: self.host, folder, log, cancel: self.cancel, secret: self.secret.as_ref(), emit, notes: Vec::new(), journal_job })
+        let (host, cancel, secret) = (self.host, self.cancel, self.secret.as_ref());
+        Ok(Work { host, folder, log, cancel, secret, emit, notes: Vec::new(), hits: Vec::new(), journal_job })
     }
 
     /// Returns a new log file's path: each attempt has its own.
@@ -241,6 +279,21 @@ impl JobJournal<'_> {
         }
         self.store.save(&mut self.session, self.now).map_err(|error| Failure::new(error.to_string()))
     }
+}
+
+/// Returns the end of a log, where a command says how it went.
+fn tail_of(log: &Path) -> String {
+    const LENGTH: u64 = 256 << 10;
+    let read = || {
+        let mut file = private::open_existing(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LENGTH)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        std::io::Result::Ok(bytes)
+    };
+    // A log that cannot be read tells nothing.
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
 }
 
 fn folder_failure(error: &std::io::Error) -> Expected {

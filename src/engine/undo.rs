@@ -1,32 +1,38 @@
 //! Walks back what was done, newest first, and looks each time whether it is still as we left it.
+//!
+//! An undo is journalled like an action: [`Status::Undoing`] is on disk before anything is taken back, so a walk that was stopped or
+//! killed goes on where it was.
 
-use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::Event;
 use crate::{
     error::Expected,
-    host::{Cancel, Command, Exit, Host, Kind},
+    host::{Cancel, Command, Exit, Host, Kind, Line, command::Job},
     plan::act::sha256,
+    private,
     session::{Record, SavedFile, Session, Status, Undo, store::Store},
 };
 
-/// What undoing one record would do or did.
+/// What undoing one record did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UndoResult {
     /// It is taken back.
     Undone(String),
     /// It was left alone, and why.
     Kept(String),
+    /// The user stopped the walk here; this record and all older ones stay, and the next walk goes on with them.
+    Stopped,
 }
 
 /// Returns the records that an undo would look at, newest first.
 pub fn candidates(session: &Session) -> Vec<&Record> {
-    session
-        .journal
-        .iter()
-        .rev()
-        .filter(|record| record.status == Status::Done || record.status == Status::Failed && record.undo.is_some())
-        .collect()
+    session.journal.iter().rev().filter(|record| is_candidate(record)).collect()
+}
+
+/// Whatever may have left something behind: also what failed, was stopped, or was caught in the middle.
+fn is_candidate(record: &Record) -> bool {
+    record.undo.is_some() && !matches!(record.status, Status::AlreadyDone | Status::Undone)
 }
 
 /// Takes everything back. What has changed since is left alone and said so; what fails is said so too, and the walk goes on.
@@ -37,70 +43,153 @@ pub fn undo_all(
     cancel: &Cancel,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Vec<(String, UndoResult)>, Expected> {
-    let places: Vec<usize> = (0..session.journal.len()).rev().collect();
     let mut results = Vec::new();
-    for place in places {
-        let record = &session.journal[place];
-        let is_candidate = record.status == Status::Done || record.status == Status::Failed;
-        let (true, Some(undo)) = (is_candidate, record.undo.clone()) else { continue };
-        let id = record.action.id.clone();
-        let result = one(host, store, &undo, cancel, emit);
-        if matches!(result, UndoResult::Undone(_)) {
-            session.journal[place].status = Status::Undone;
-            session.done.retain(|step| *step < session.journal[place].action.step);
-            store.save(session, host.clock.now())?;
+    let mut walk = Walk { host, store, session, cancel, emit };
+    for place in (0..walk.session.journal.len()).rev() {
+        if !is_candidate(&walk.session.journal[place]) {
+            continue;
         }
+        let id = walk.session.journal[place].action.id.clone();
+        let result = if cancel.is_cancelled() { UndoResult::Stopped } else { walk.one(place)? };
+        let stopped = result == UndoResult::Stopped;
         results.push((id, result));
+        if stopped {
+            break;
+        }
     }
     Ok(results)
 }
 
-fn one(host: &Host, store: &Store, undo: &Undo, cancel: &Cancel, emit: &mut dyn FnMut(Event)) -> UndoResult {
-    match undo {
-        Undo::Impossible(name) => UndoResult::Kept(crate::i18n::Lang::En.text(&format!("undo.{name}"), &[])),
-        Undo::RestoreFiles(files) => restore_all(host, files),
-        Undo::Run { command, gone } => {
-            let is_gone = |host: &Host| gone.as_ref().is_some_and(|path| !host.files.exists(path));
-            let what = gone.as_ref().map_or_else(|| format!("`{command}`"), |path| path.display().to_string());
-            if is_gone(host) {
-                return UndoResult::Kept(format!("{what} is gone already"));
-            }
-            match run(host, store, command, cancel, emit) {
-                Err(error) => UndoResult::Kept(error),
-                Ok(_) if is_gone(host) => UndoResult::Undone(format!("{what} is gone")),
-                Ok(exit) if gone.is_none() && exit.is_success() => UndoResult::Undone(format!("{what} ended with exit status 0")),
-                Ok(exit) => UndoResult::Kept(format!("`{command}` ended with {exit}; {what} is as it was")),
-            }
+struct Walk<'a> {
+    host: &'a Host,
+    store: &'a Store,
+    session: &'a mut Session,
+    cancel: &'a Cancel,
+    emit: &'a mut dyn FnMut(Event),
+}
+
+impl Walk<'_> {
+    /// Takes one record back, with its intent on disk before and its result after.
+    fn one(&mut self, place: usize) -> Result<UndoResult, Expected> {
+        let record = self.session.journal[place].clone();
+        let Some(undo) = &record.undo else { return Ok(UndoResult::Kept(String::new())) };
+        if self.session.is_elsewhere(&record, &self.host.identity()) {
+            let name = record.done_on.as_ref().map_or(&self.session.hostname, |place| &place.hostname);
+            return Ok(UndoResult::Kept(format!("it was done on {name}; run `gpunode undo` there, with this session")));
         }
+        let was = if record.status == Status::Undoing { Status::Done } else { record.status };
+        let result = match undo {
+            Undo::Impossible(name) => return Ok(UndoResult::Kept(crate::i18n::Lang::En.text(&format!("undo.{name}"), &[]))),
+            Undo::RestoreFiles(files) => match standing(self.host, files) {
+                Err(changed) => UndoResult::Kept(changed),
+                Ok(ours) => {
+                    self.mark(place, Status::Undoing, None)?;
+                    restore_all(self.host, &ours, files)
+                }
+            },
+            Undo::Run { command, gone } => self.run(place, &record, command, gone.as_ref())?,
+        };
+        match &result {
+            UndoResult::Undone(_) => {
+                self.session.done.retain(|step| *step < record.action.step);
+                self.mark(place, Status::Undone, None)?;
+            }
+            UndoResult::Kept(_) => self.mark(place, was, record.job)?,
+            UndoResult::Stopped => {}
+        }
+        Ok(result)
+    }
+
+    fn mark(&mut self, place: usize, status: Status, job: Option<Job>) -> Result<(), Expected> {
+        let record = &mut self.session.journal[place];
+        record.status = status;
+        record.job = job;
+        self.store.save(self.session, self.host.clock.now())
+    }
+
+    /// Runs the undo's command, or follows it where an earlier walk has started it.
+    fn run(&mut self, place: usize, record: &Record, command: &Command, gone: Option<&PathBuf>) -> Result<UndoResult, Expected> {
+        let commands = self.host.commands.clone();
+        if record.status == Status::Intent
+            && let Some(pid) = record.log.as_ref().and_then(|log| commands.find(log)).map(|job| job.pid)
+        {
+            return Ok(UndoResult::Kept(format!("its command still runs (pid {pid}); start gpunode to follow it, or stop it")));
+        }
+        let what = gone.map_or_else(|| format!("`{command}`"), |path| path.display().to_string());
+        let is_gone = |host: &Host| gone.is_some_and(|path| !host.files.exists(path));
+        let log = match self.store.folder() {
+            Ok(folder) => folder.join(format!("{:03}-undo-{}.log", place + 1, record.action.name())),
+            Err(error) => return Ok(UndoResult::Kept(format!("cannot make the folder for logs: {error}"))),
+        };
+        // A walk that was killed may have started it: it is followed to its end before anything else.
+        let begun = (record.status == Status::Undoing).then(|| record.job.clone().or_else(|| commands.find(&log))).flatten();
+        if begun.is_some_and(|job| self.follow(&job) == Exit::Cancelled) {
+            return Ok(UndoResult::Stopped);
+        }
+        if is_gone(self.host) {
+            return Ok(UndoResult::Undone(format!("{what} is gone")));
+        }
+        let exit = match self.start(place, command, &log)? {
+            Ok(exit) => exit,
+            Err(error) => return Ok(UndoResult::Kept(error)),
+        };
+        Ok(match exit {
+            Exit::Cancelled => UndoResult::Stopped,
+            _ if is_gone(self.host) => UndoResult::Undone(format!("{what} is gone")),
+            exit if gone.is_none() && exit.is_success() => UndoResult::Undone(format!("{what} ended with exit status 0")),
+            exit => UndoResult::Kept(format!("`{command}` ended with {exit}; {what} is as it was")),
+        })
+    }
+
+    fn start(&mut self, place: usize, command: &Command, log: &Path) -> Result<Result<Exit, String>, Expected> {
+        let commands = self.host.commands.clone();
+        self.mark(place, Status::Undoing, None)?;
+        (self.emit)(Event::Line(format!("$ {command}")));
+        let job = match command.kind {
+            Kind::Detached => match commands.start(command, log) {
+                Ok(job) => job,
+                Err(error) => return Ok(Err(error.to_string())),
+            },
+            Kind::Query => {
+                let emit = &mut *self.emit;
+                let mut show = |line: Line| emit(Event::Line(crate::text::printable_bytes(&line.bytes)));
+                return Ok(commands.run(command, self.cancel, &mut show).map_err(|error| error.to_string()));
+            }
+        };
+        self.mark(place, Status::Undoing, Some(job.clone()))?;
+        Ok(Ok(self.follow(&job)))
+    }
+
+    fn follow(&mut self, job: &Job) -> Exit {
+        let emit = &mut *self.emit;
+        self.host.commands.follow(job, 0, self.cancel, &mut |line| emit(Event::Line(crate::text::printable_bytes(&line.bytes))))
     }
 }
 
-fn run(host: &Host, store: &Store, command: &Command, cancel: &Cancel, emit: &mut dyn FnMut(Event)) -> Result<Exit, String> {
-    emit(Event::Line(format!("$ {command}")));
-    let mut show = |line: crate::host::Line| emit(Event::Line(crate::text::printable_bytes(&line.bytes)));
-    match command.kind {
-        Kind::Query => host.commands.run(command, cancel, &mut show).map_err(|error| error.to_string()),
-        Kind::Detached => {
-            let log = store.folder().map_err(|error| error.to_string())?.join("undo.log");
-            // Each undo shows only its own output.
-            let _ = fs::remove_file(&log);
-            let job = host.commands.start(command, &log).map_err(|error| error.to_string())?;
-            Ok(host.commands.follow(&job, 0, cancel, &mut show))
-        }
-    }
-}
-
-/// Restores files, all or none: one that somebody else changed keeps the others too.
-fn restore_all(host: &Host, files: &[SavedFile]) -> UndoResult {
+/// Returns the files that still are as we left them; those that are as before need nothing. The error names a file that is neither:
+/// one that somebody else changed keeps the others too.
+fn standing<'f>(host: &Host, files: &'f [SavedFile]) -> Result<Vec<&'f SavedFile>, String> {
+    let mut ours = Vec::new();
     for file in files {
-        let found = host.files.read(&file.path).ok().map(|bytes| sha256(&bytes));
-        if found.as_deref() != Some(file.written_sha256.as_str()) {
-            return UndoResult::Kept(format!("{} was changed since; compare it with the backup by hand", file.path.display()));
+        let found = match host.files.read(&file.path) {
+            Ok(bytes) => Some(sha256(&bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(format!("cannot read {}: {error}", file.path.display())),
+        };
+        let before = file.backup.as_ref().and_then(|backup| private::read(backup).ok()).map(|bytes| sha256(&bytes));
+        if found.as_deref() == Some(file.written_sha256.as_str()) {
+            ours.push(file);
+        } else if found != before {
+            return Err(format!("{} was changed since; compare it with the backup by hand", file.path.display()));
         }
     }
-    match files.iter().try_for_each(|file| restore(host, file)) {
+    Ok(ours)
+}
+
+fn restore_all(host: &Host, ours: &[&SavedFile], all: &[SavedFile]) -> UndoResult {
+    match ours.iter().try_for_each(|file| restore(host, file)) {
         Ok(()) => {
-            let names: Vec<_> = files.iter().map(|file| file.path.display().to_string()).collect();
+            let names: Vec<_> = all.iter().map(|file| file.path.display().to_string()).collect();
             UndoResult::Undone(format!("{} restored", names.join(", ")))
         }
         Err(error) => UndoResult::Kept(error),
@@ -111,7 +200,7 @@ fn restore(host: &Host, file: &SavedFile) -> Result<(), String> {
     let path = file.path.display();
     match &file.backup {
         Some(backup) => {
-            let bytes = fs::read(backup).map_err(|error| format!("cannot read the backup {}: {error}", backup.display()))?;
+            let bytes = private::read(backup).map_err(|error| format!("cannot read the backup {}: {error}", backup.display()))?;
             host.files.write(&file.path, &bytes, 0o644).map_err(|error| format!("cannot write {path}: {error}"))
         }
         None => host.files.remove(&file.path).map_err(|error| format!("cannot remove {path}: {error}")),

@@ -17,7 +17,8 @@ pub struct Change {
 }
 
 impl Change {
-    fn new(id: &str, args: &[(&str, &str)]) -> Self {
+    /// Makes a change from its name and the values for its text.
+    pub fn new(id: &str, args: &[(&str, &str)]) -> Self {
         Self { id: id.to_owned(), args: args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
     }
 

@@ -1,6 +1,9 @@
 //! The driver ledger: everything on the machine that is or could become a driver, each with how it came here.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use super::{DriverFacts, LedgerEntry, Module, Origin, Unknown, reader::Reader};
 use crate::{host::FileKind, text::printable, version::Version};
@@ -103,6 +106,22 @@ fn probe_module_files(reader: &mut Reader<'_>, release: &str) -> Vec<LedgerEntry
     paths.sort();
     let name = |path: &PathBuf| path.file_name().map(|name| printable(&name.to_string_lossy())).unwrap_or_default();
     paths.iter().map(|path| entry(Origin::ModuleFile, name(path), path)).collect()
+}
+
+/// What the kernel puts behind a module that it signs (`MODULE_SIG_STRING`).
+const SIGNATURE: &[u8] = b"~Module signature appended~\n";
+
+/// Returns the module files of the ledger that carry no signature.
+pub(super) fn probe_unsigned(reader: &Reader<'_>, ledger: &[LedgerEntry]) -> Vec<String> {
+    let is_unsigned = |path: &Path| {
+        let len = reader.host.files.meta(path).ok()?.len;
+        let offset = len.checked_sub(SIGNATURE.len() as u64)?;
+        Some(reader.host.files.read_at(path, offset, SIGNATURE.len()).ok()? != SIGNATURE)
+    };
+    let is_plain =
+        |entry: &&LedgerEntry| entry.origin == Origin::ModuleFile && Path::new(&entry.r#where).extension() == Some(OsStr::new("ko"));
+    let files = ledger.iter().filter(is_plain);
+    files.filter(|entry| is_unsigned(Path::new(&entry.r#where)) == Some(true)).map(|entry| entry.r#where.clone()).collect()
 }
 
 fn collect_modules(reader: &Reader<'_>, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {

@@ -31,7 +31,7 @@ fn parse_memory(text: &str) -> BTreeMap<String, u64> {
 
 /// Adds to each card what NVML says of it; the PCI address is what both know.
 pub(super) fn join(gpus: &mut [Gpu], answer: &NvmlAnswer) {
-    let NvmlAnswer::Answer { driver_version, cuda_version, gpus: seen } = answer else { return };
+    let NvmlAnswer::Answer { driver_version, cuda_version, gpus: seen, .. } = answer else { return };
     for gpu in gpus {
         let found = seen.iter().find(|nvml| nvml.pci_address == gpu.pci_address);
         gpu.nvml = found.map(|nvml| detail(nvml, driver_version, cuda_version.as_deref()));
@@ -49,6 +49,7 @@ fn detail(nvml: &NvmlGpu, driver_version: &str, cuda_version: Option<&str>) -> G
         mig: nvml.mig,
         pcie_generation: nvml.pcie_generation,
         pcie_width: nvml.pcie_width,
+        virtualization: nvml.virtualization,
     }
 }
 
@@ -60,7 +61,8 @@ mod tests {
     fn joins_by_address() {
         let mut gpus = ["0000:18:00.0", "0000:3b:00.0"].map(|address| Gpu { pci_address: address.into(), ..Gpu::default() });
         let seen = NvmlGpu { pci_address: "0000:3b:00.0".into(), uuid: "GPU-1".into(), memory_mib: Some(32510), ..NvmlGpu::default() };
-        let answer = NvmlAnswer::Answer { driver_version: "450.51.06".into(), cuda_version: Some("11.0".into()), gpus: vec![seen] };
+        let answer =
+            NvmlAnswer::Answer { driver_version: "450.51.06".into(), cuda_version: Some("11.0".into()), gpus: vec![seen], silent: vec![] };
         join(&mut gpus, &answer);
         assert_eq!(gpus[0].nvml, None);
         let nvml = gpus[1].nvml.as_ref().unwrap();

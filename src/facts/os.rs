@@ -2,10 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
-use super::{HostFacts, Unknown, kernel, reader::Reader, runtime};
+use regex::bytes::Regex;
+
+use super::{HeadersOffer, HostFacts, Unknown, kernel, reader::Reader, runtime};
 use crate::{host::Command, text::printable, version::Version};
 
 /// Where the free space is looked at: runfiles are unpacked in `/tmp`, images and logs live in `/var`.
@@ -46,11 +50,13 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> HostFacts {
         kernel_headers: kernel::probe_headers(reader, &kernel),
         secure_boot: kernel::probe_secure_boot(reader),
         boot_id: kernel::probe_boot_id(reader),
-        storage_driver: container_runtime.as_deref().filter(|name| *name == "docker").and_then(|_| runtime::probe_storage_driver(reader)),
+        storage_driver: container_runtime.as_deref().and_then(|runtime| runtime::probe_storage_driver(reader, runtime)),
         container_runtime,
+        container: runtime::probe_container(reader).map(str::to_owned),
         package_manager: probe_package_manager(reader),
         root: probe_root(reader),
         free_space: probe_free_space(reader),
+        headers_offer: HeadersOffer::default(),
         kernel,
     }
 }
@@ -150,22 +156,38 @@ fn newest_gcc(reader: &Reader<'_>) -> Option<String> {
 
 /// Returns the version of the C library from its file's name (`libc-2.17.so`, before 2.34) or from the banner inside.
 fn probe_glibc(reader: &mut Reader<'_>) -> Option<String> {
+    const FACT: &str = "host.glibc_version";
     let path = reader.first_there(&LIBC)?;
     let target: Option<PathBuf> = reader.host.files.read_link(Path::new(path)).ok();
     if let Some(version) = target.and_then(|target| parse_libc_name(target.file_name()?.to_str()?)) {
         return Some(version);
     }
-    let version = match reader.host.files.read(Path::new(path)) {
-        Ok(bytes) => parse_libc_banner(&bytes),
-        Err(error) => {
-            reader.note("host.glibc_version", Unknown::from_io(Path::new(path), &error));
-            return None;
-        }
-    };
-    if version.is_none() {
-        reader.note("host.glibc_version", Unknown::new("not-understood", &[("path", path)]));
+    match read_libc_banner(reader, Path::new(path)) {
+        Ok(Some(version)) => return Some(version),
+        Ok(None) => reader.note(FACT, Unknown::new("not-understood", &[("path", path)])),
+        Err(error) => reader.note(FACT, Unknown::from_io(Path::new(path), &error)),
     }
-    version
+    None
+}
+
+/// Looks for the banner piece by piece: the library is two megabytes, and only these bytes are wanted. The pieces overlap, so that a
+/// banner across two of them is whole in one.
+fn read_libc_banner(reader: &Reader<'_>, path: &Path) -> io::Result<Option<String>> {
+    const PIECE: usize = 64 << 10;
+    const OVERLAP: u64 = 256;
+    const LONGEST: u64 = 16 << 20;
+    let mut offset = 0;
+    while offset < LONGEST {
+        let bytes = reader.host.files.read_at(path, offset, PIECE)?;
+        if let Some(version) = parse_libc_banner(&bytes) {
+            return Ok(Some(version));
+        }
+        if bytes.len() < PIECE {
+            break;
+        }
+        offset += PIECE as u64 - OVERLAP;
+    }
+    Ok(None)
 }
 
 fn parse_libc_name(name: &str) -> Option<String> {
@@ -174,17 +196,21 @@ fn parse_libc_name(name: &str) -> Option<String> {
 
 /// Finds `GNU C Library (…) stable release version 2.36.` in the library.
 fn parse_libc_banner(bytes: &[u8]) -> Option<String> {
-    const BANNER: &[u8] = b" release version ";
-    let at = bytes.windows(BANNER.len()).position(|window| window == BANNER)?;
-    let rest = &bytes[at + BANNER.len()..];
-    let end = rest.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.').unwrap_or(rest.len());
-    let text = std::str::from_utf8(&rest[..end]).ok()?;
-    text.trim_end_matches('.').parse::<Version>().ok().map(String::from)
+    static BANNER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?-u) release version ([0-9]+(?:\.[0-9]+)+)\.?[^0-9.]").ok());
+    let found = BANNER.as_ref()?.captures(bytes)?;
+    let text = std::str::from_utf8(found.get(1)?.as_bytes()).ok()?;
+    text.parse::<Version>().ok().map(String::from)
 }
 
 /// The package manager that owns the machine's package database; Debian may have `dnf` installed too.
 fn probe_package_manager(reader: &Reader<'_>) -> Option<String> {
-    let programs = [("/var/lib/dpkg/status", "apt"), ("/usr/bin/zypper", "zypper"), ("/usr/bin/dnf", "dnf"), ("/usr/bin/yum", "yum")];
+    let programs = [
+        ("/var/lib/dpkg/status", "apt"),
+        ("/usr/bin/zypper", "zypper"),
+        ("/usr/bin/tdnf", "tdnf"),
+        ("/usr/bin/dnf", "dnf"),
+        ("/usr/bin/yum", "yum"),
+    ];
     programs.iter().find(|(path, _)| reader.host.files.exists(path)).map(|(_, name)| (*name).to_owned())
 }
 
@@ -240,6 +266,7 @@ mod tests {
         let banner = b"\0\x01GNU C Library (Ubuntu GLIBC 2.35-0ubuntu3.8) stable release version 2.35.\nCopyright";
         assert_eq!(parse_libc_banner(banner).as_deref(), Some("2.35"));
         assert_eq!(parse_libc_banner(b"GNU C Library stable release version "), None);
+        assert_eq!(parse_libc_banner(b"GNU C Library stable release version 2.3"), None, "cut off: there may be more");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! NVIDIA packages in the databases of dpkg and rpm: the exact names, so that nothing else is ever touched.
 
 use super::{LedgerEntry, Origin, reader::Reader};
-use crate::{host::Command, text::printable};
+use crate::{host::Command, text::printable, version::Version};
 
 /// What an NVIDIA package brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +115,53 @@ pub fn is_driver_package(entry: &LedgerEntry) -> bool {
     package_name(entry).and_then(role) == Some(Role::Driver)
 }
 
+/// Starts of names of the packages that carry the driver itself, whose version is the driver's. Others (`nvidia-settings`,
+/// `nvidia-modprobe`) are versioned apart by some distributions.
+const CORE: [&str; 9] = [
+    "nvidia-driver",
+    "nvidia-kernel-",
+    "nvidia-dkms",
+    "nvidia-open",
+    "nvidia-tesla-",
+    "kmod-nvidia",
+    "libnvidia-compute-",
+    "libcuda1",
+    "xorg-x11-drv-nvidia",
+];
+
+/// Returns the version of a package: what its name or its version begins with, up to the release (`535.183.01` of `535.183.01-0ubuntu1`).
+pub fn version(entry: &LedgerEntry) -> Option<Version> {
+    let text = match entry.origin {
+        Origin::Deb => entry.what.split(' ').nth(1)?,
+        Origin::Rpm => entry.what.rsplit('-').nth(1)?,
+        _ => return None,
+    };
+    let text = text.rsplit(':').next().unwrap_or(text);
+    text.split(['-', '+', '~']).next()?.parse().ok()
+}
+
+/// Returns the driver's version that a ledger entry would bring; `None` for what is no driver or does not tell. A driver's version has a
+/// branch of three digits, unlike that of a meta package.
+pub fn driver_version(entry: &LedgerEntry) -> Option<Version> {
+    let version = match entry.origin {
+        Origin::Runfile | Origin::InstallerPod | Origin::Operator => entry.what.parse().ok()?,
+        Origin::Dkms => entry.what.rsplit(' ').next()?.parse().ok()?,
+        Origin::Deb | Origin::Rpm => {
+            version(entry).filter(|_| package_name(entry).is_some_and(|name| CORE.iter().any(|core| name.starts_with(core))))?
+        }
+        _ => return None,
+    };
+    (version.branch() >= 100).then_some(version)
+}
+
+/// Tells whether a ledger entry is a package of the open kernel module.
+pub fn is_open_module(entry: &LedgerEntry) -> bool {
+    let is_open = |name: &str| {
+        name == "nvidia-open" || name.starts_with("nvidia-open-") || (name.contains("nvidia") && name.split('-').any(|part| part == "open"))
+    };
+    package_name(entry).is_some_and(|name| is_open(name) && role(name) == Some(Role::Driver))
+}
+
 /// Returns the NVIDIA packages of this machine.
 pub(super) fn probe(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
     let status = reader.text_if_there("driver.ledger.deb", DPKG_STATUS).unwrap_or_default();
@@ -131,19 +178,24 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
 }
 
 /// Returns `name version` of each NVIDIA package whose files are on the machine: also of half-installed ones, but not of removed ones
-/// that left their configuration.
+/// that left their configuration. A package of another architecture than dpkg's own is `name:architecture`, as apt wants it.
 fn parse_dpkg_status(text: &str) -> Vec<String> {
+    fn field<'t>(paragraph: &'t str, name: &str) -> Option<&'t str> {
+        paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    }
+    let paragraphs = || text.split("\n\n").map(str::trim_start);
+    let native = paragraphs().find(|paragraph| paragraph.starts_with("Package: dpkg\n")).and_then(|dpkg| field(dpkg, "Architecture"));
     let package = |paragraph: &str| {
-        let field = |name: &str| paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-        let name = field("Package").filter(|name| role(name).is_some())?;
-        let state = field("Status")?.split_whitespace().nth(2)?;
+        // The name comes first, so that of the thousands of other packages no more than this line is looked at.
+        let name = paragraph.strip_prefix("Package:")?.lines().next()?.trim();
+        role(name)?;
+        let state = field(paragraph, "Status")?.split_whitespace().nth(2)?;
         let is_there = !matches!(state, "not-installed" | "config-files");
-        is_there.then(|| printable(&format!("{name} {}", field("Version").unwrap_or_default())))
+        let foreign = field(paragraph, "Architecture").filter(|own| *own != "all" && native.is_some_and(|native| native != *own));
+        let qualifier = foreign.map(|architecture| format!(":{architecture}")).unwrap_or_default();
+        is_there.then(|| printable(&format!("{name}{qualifier} {}", field(paragraph, "Version").unwrap_or_default())))
     };
-    // Cheap test first: a status file has thousands of paragraphs, and every package that counts has one of these in its name.
-    let may_be_nvidia =
-        |paragraph: &&str| ["nvidia", "cuda", "libcu", "libn", "nsight", "libxnvctrl"].iter().any(|part| paragraph.contains(part));
-    let mut found: Vec<_> = text.split("\n\n").map(str::trim_start).filter(may_be_nvidia).filter_map(package).collect();
+    let mut found: Vec<_> = paragraphs().filter_map(package).collect();
     found.sort();
     found
 }
@@ -203,6 +255,15 @@ mod tests {
             Version: 535.183.01-0ubuntu0.22.04.1\n\nPackage: nvidia-driver-470\nStatus: deinstall ok config-files\nVersion: 470.1\n\n\
             Package: nvidia-container-toolkit\nStatus: install ok installed\nVersion: 1.16\n";
         assert_eq!(parse_dpkg_status(text), ["nvidia-driver-535 535.183.01-0ubuntu0.22.04.1"]);
+    }
+
+    #[test]
+    fn a_package_of_another_architecture_is_named_with_it() {
+        let package = |name: &str, architecture: &str| {
+            format!("Package: {name}\nStatus: install ok installed\nArchitecture: {architecture}\nVersion: 1\n\n")
+        };
+        let text = [package("dpkg", "amd64"), package("libcuda1", "amd64"), package("libcuda1", "i386"), package("nvidia-smi", "all")];
+        assert_eq!(parse_dpkg_status(&text.concat()), ["libcuda1 1", "libcuda1:i386 1", "nvidia-smi 1"]);
     }
 
     #[test]

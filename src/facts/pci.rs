@@ -1,6 +1,9 @@
 //! NVIDIA cards on the PCI bus, read from sysfs: no driver, no `lspci` and no root needed.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use super::{CatalogMatch, Gpu, Unknown, reader::Reader};
 use crate::text::printable;
@@ -31,34 +34,74 @@ pub struct PciDevice {
     pub class: u32,
     /// The kernel driver bound to it.
     pub kernel_driver: Option<String>,
+    /// The address of the card that this is a virtual function of.
+    pub physical_function: Option<String>,
 }
 
 impl PciDevice {
+    /// The lowest device id of an NVSwitch; far below are the bridges and network ports of NVIDIA's nForce boards, of the same class.
+    const FIRST_NVSWITCH: u16 = 0x1a00;
+
     /// Tells whether this is a GPU: a VGA (0300) or 3D controller (0302) of NVIDIA. Its audio and USB functions and NVSwitch bridges
     /// have other classes.
     pub fn is_nvidia_gpu(&self) -> bool {
         self.vendor_id == NVIDIA && matches!(self.class >> 8, 0x0300 | 0x0302)
+    }
+
+    /// Tells whether this is an NVSwitch (class 0680) of an HGX or DGX board.
+    pub fn is_nvswitch(&self) -> bool {
+        let id = u16::from_str_radix(&self.device_id, 16).unwrap_or(0);
+        self.vendor_id == NVIDIA && self.class >> 8 == 0x0680 && id >= Self::FIRST_NVSWITCH
     }
 }
 
 /// What the catalog says of a card, from its ids and its name in `pci.ids`.
 pub(super) type Identify<'a> = dyn Fn(&PciDevice, Option<&str>) -> Option<Gpu> + Sync + 'a;
 
-/// Returns the NVIDIA GPUs in the order of their addresses.
-pub(super) fn probe_gpus(reader: &mut Reader<'_>, identify: &Identify<'_>) -> Vec<Gpu> {
+/// What the bus has of NVIDIA's.
+#[derive(Debug, Default)]
+pub(super) struct Bus {
+    /// The GPUs, in the order of their addresses.
+    pub gpus: Vec<Gpu>,
+    /// The addresses of the switches between the GPUs of an HGX or DGX board.
+    pub nvswitches: Vec<String>,
+}
+
+/// Returns NVIDIA's devices on the PCI bus.
+pub(super) fn probe(reader: &mut Reader<'_>, identify: &Identify<'_>) -> Bus {
     let devices = probe_nvidia_devices(reader);
-    devices.iter().filter(|device| device.is_nvidia_gpu()).map(|device| describe(reader, device, identify)).collect()
+    let is_virtual_function_of = |card: &&PciDevice| {
+        let count = devices.iter().filter(|device| device.physical_function.as_ref() == Some(&card.address)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    };
+    let cards = devices.iter().filter(|device| device.is_nvidia_gpu() && device.physical_function.is_none());
+    // A board has up to sixteen cards of one kind: each kind is looked up once.
+    let mut models: BTreeMap<[&str; 3], Gpu> = BTreeMap::new();
+    let mut gpus = Vec::new();
+    for card in cards {
+        let kind = [card.device_id.as_str(), &card.subsystem_vendor_id, &card.subsystem_device_id];
+        let model = models.entry(kind).or_insert_with(|| model(reader, card, identify)).clone();
+        gpus.push(Gpu { virtual_functions: is_virtual_function_of(&card), ..at(card, model) });
+    }
+    let nvswitches = devices.iter().filter(|device| device.is_nvswitch()).map(|device| device.address.clone()).collect();
+    Bus { gpus, nvswitches }
 }
 
 fn probe_nvidia_devices(reader: &mut Reader<'_>) -> Vec<PciDevice> {
-    let names = match reader.host.files.list(Path::new(DEVICES)) {
+    let mut names = match reader.host.files.list(Path::new(DEVICES)) {
         Ok(names) => names,
         Err(error) => {
             reader.note(FACT, Unknown::from_io(Path::new(DEVICES), &error));
             return Vec::new();
         }
     };
+    names.sort_by_cached_key(|name| address_order(name));
     names.iter().filter_map(|name| probe_device(reader, name)).collect()
+}
+
+/// The numbers of an address: as text, domain `10000` would come before `2000`.
+fn address_order(address: &str) -> Vec<u32> {
+    address.split([':', '.']).map(|part| u32::from_str_radix(part, 16).unwrap_or(u32::MAX)).collect()
 }
 
 /// Returns the device if it is NVIDIA's.
@@ -70,18 +113,33 @@ fn probe_device(reader: &mut Reader<'_>, address: &str) -> Option<PciDevice> {
     }
     let class = reader.host.files.read_value(folder.join("class")).ok().and_then(|text| parse_class(&text));
     let (Some(device_id), Some(class)) = (id("device"), class) else {
-        reader.note(&format!("{FACT}.{address}"), Unknown::new("not-understood", &[("path", &folder.to_string_lossy())]));
+        let place = printable(&folder.to_string_lossy());
+        reader.note(&format!("{FACT}.{}", printable(address)), Unknown::new("not-understood", &[("path", &place)]));
         return None;
     };
     Some(PciDevice {
-        address: address.to_owned(),
+        address: printable(address),
         vendor_id: NVIDIA.to_owned(),
         device_id,
         subsystem_vendor_id: id("subsystem_vendor").unwrap_or_default(),
         subsystem_device_id: id("subsystem_device").unwrap_or_default(),
         class,
         kernel_driver: link_name(reader, &folder.join("driver")),
+        physical_function: link_name(reader, &folder.join("physfn")),
     })
+}
+
+/// Returns the device files that other drivers make of the cards: those of nouveau and nova for the display (`drm`), that of vfio for a
+/// virtual machine (the card's IOMMU group).
+pub(super) fn other_devices(reader: &Reader<'_>, gpus: &[Gpu]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for gpu in gpus {
+        let folder = Path::new(DEVICES).join(&gpu.pci_address);
+        let nodes = reader.host.files.list(&folder.join("drm")).unwrap_or_default();
+        found.extend(nodes.iter().map(|node| format!("/dev/dri/{node}")));
+        found.extend(link_name(reader, &folder.join("iommu_group")).map(|group| format!("/dev/vfio/{group}")));
+    }
+    found
 }
 
 /// Returns the last part of what a link points at.
@@ -90,13 +148,27 @@ fn link_name(reader: &Reader<'_>, path: &Path) -> Option<String> {
     Some(printable(&target.file_name()?.to_string_lossy()))
 }
 
-/// Joins the device with what the catalog says; `pci.ids` is read only for a card that the catalog does not list.
-fn describe(reader: &Reader<'_>, device: &PciDevice, identify: &Identify<'_>) -> Gpu {
-    let listed = identify(device, None).filter(|gpu| gpu.catalog != CatalogMatch::Guess);
-    let model = listed.unwrap_or_else(|| {
-        let name = PCI_IDS.iter().find_map(|path| parse_pci_ids(&reader.host.files.read_text(path).ok()?, &device.device_id));
-        identify(device, name.as_deref()).unwrap_or_else(|| unlisted(device, name.as_deref()))
+/// Returns what the catalog says of a kind of card; `pci.ids` is read only for one that it does not list.
+fn model(reader: &Reader<'_>, device: &PciDevice, identify: &Identify<'_>) -> Gpu {
+    if let Some(listed) = identify(device, None).filter(|gpu| gpu.catalog != CatalogMatch::Guess) {
+        return listed;
+    }
+    let named = PCI_IDS.iter().find_map(|path| {
+        let (line, name) = parse_pci_ids(&reader.host.files.read_text(path).ok()?, &device.device_id)?;
+        Some((format!("{path}:{line}"), name))
     });
+    let (place, name) = named.unzip();
+    let mut gpu = identify(device, name.as_deref()).unwrap_or_else(|| unlisted(name.as_deref()));
+    if gpu.name.is_empty() {
+        gpu.name = name.unwrap_or_else(|| format!("NVIDIA {}", device.device_id));
+    }
+    // What the catalog guessed from ids around this one, it says itself.
+    gpu.guessed_from = gpu.guessed_from.or(place);
+    gpu
+}
+
+/// Puts a card of this kind at its place.
+fn at(device: &PciDevice, model: Gpu) -> Gpu {
     Gpu {
         pci_address: device.address.clone(),
         vendor_id: device.vendor_id.clone(),
@@ -109,13 +181,12 @@ fn describe(reader: &Reader<'_>, device: &PciDevice, identify: &Identify<'_>) ->
 }
 
 /// A card that the catalog cannot place: `pci.ids` writes `GV100GL [Tesla V100 PCIe 32GB]`, chip and product.
-fn unlisted(device: &PciDevice, name: Option<&str>) -> Gpu {
+fn unlisted(name: Option<&str>) -> Gpu {
     let (chip, product) = match name.and_then(|name| name.split_once('[')) {
         Some((chip, product)) => (chip.trim(), product.trim_end_matches(']').trim()),
         None => ("", name.unwrap_or_default()),
     };
-    let name = if product.is_empty() { format!("NVIDIA {}", device.device_id) } else { product.to_owned() };
-    Gpu { name, chip: chip.to_owned(), catalog: CatalogMatch::Guess, ..Gpu::default() }
+    Gpu { name: product.to_owned(), chip: chip.to_owned(), catalog: CatalogMatch::Guess, ..Gpu::default() }
 }
 
 /// Returns the four lower-case hex digits of `0x10de`.
@@ -128,12 +199,13 @@ fn parse_class(text: &str) -> Option<u32> {
     u32::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok()
 }
 
-/// Returns NVIDIA's name of one device id from the text of `pci.ids`: a vendor starts a line, its devices follow with one tab.
-fn parse_pci_ids(text: &str, device_id: &str) -> Option<String> {
-    let mut lines = text.lines().skip_while(|line| !line.starts_with("10de  ")).skip(1);
-    let devices = lines.by_ref().take_while(|line| line.is_empty() || line.starts_with(['\t', '#']));
-    let mut names = devices.filter_map(|line| line.strip_prefix('\t')?.strip_prefix(device_id)?.strip_prefix("  "));
-    names.next().map(|name| printable(name.trim()))
+/// Returns NVIDIA's name of one device id in the text of `pci.ids`, and its line, counted from 1: a vendor starts a line, its devices
+/// follow with one tab.
+pub fn parse_pci_ids(text: &str, device_id: &str) -> Option<(usize, String)> {
+    let mut lines = text.lines().enumerate().skip_while(|(_, line)| !line.starts_with("10de  ")).skip(1);
+    let mut devices = lines.by_ref().take_while(|(_, line)| line.is_empty() || line.starts_with(['\t', '#']));
+    let name = |line: &str| Some(printable(line.strip_prefix('\t')?.strip_prefix(device_id)?.strip_prefix("  ")?.trim()));
+    devices.find_map(|(index, line)| Some((index + 1, name(line)?)))
 }
 
 #[cfg(test)]
@@ -147,16 +219,30 @@ mod tests {
 
     #[test]
     fn finds_a_name_in_pci_ids() {
-        assert_eq!(parse_pci_ids(IDS, "1db6").as_deref(), Some("GV100GL [Tesla V100 PCIe 32GB]"));
+        assert_eq!(parse_pci_ids(IDS, "1db6"), Some((7, "GV100GL [Tesla V100 PCIe 32GB]".to_owned())));
         assert_eq!(parse_pci_ids(IDS, "1db7"), None);
     }
 
     #[test]
     fn an_unlisted_card_keeps_what_pci_ids_says() {
-        let device = PciDevice { device_id: "1db6".into(), ..PciDevice::default() };
-        let gpu = unlisted(&device, parse_pci_ids(IDS, "1db6").as_deref());
+        let gpu = unlisted(Some("GV100GL [Tesla V100 PCIe 32GB]"));
         assert_eq!((gpu.name.as_str(), gpu.chip.as_str()), ("Tesla V100 PCIe 32GB", "GV100GL"));
-        assert_eq!(unlisted(&device, None).name, "NVIDIA 1db6");
+        assert_eq!(unlisted(None), Gpu { catalog: CatalogMatch::Guess, ..Gpu::default() });
+    }
+
+    #[test]
+    fn addresses_are_ordered_by_their_numbers() {
+        let mut all = ["10000:01:00.0", "0000:3b:00.0", "0000:18:00.0", "2000:01:00.0", "nonsense"];
+        all.sort_by_key(|address| address_order(address));
+        assert_eq!(all, ["0000:18:00.0", "0000:3b:00.0", "2000:01:00.0", "10000:01:00.0", "nonsense"]);
+    }
+
+    #[test]
+    fn the_ports_of_an_old_board_are_no_nvswitch() {
+        let bridge =
+            |device: &str| PciDevice { vendor_id: "10de".into(), device_id: device.into(), class: 0x06_8000, ..PciDevice::default() };
+        assert!(bridge("22a3").is_nvswitch() && bridge("1af1").is_nvswitch());
+        assert!(!bridge("0373").is_nvswitch(), "the network port of MCP55");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::{panic, thread, time::Duration};
 
-use super::{DriverFacts, Facts, Gpu, PciDevice, findings, holders, kernel, ledger, nvml, os, packages, pci, reader::Reader, runtime};
+use super::{
+    DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, findings, headers, holders, kernel, ledger, nvml, os, packages, pci, reader::Reader,
+};
 use crate::{catalog::gpus, host::Host};
 
 /// How long NVML may take. Without persistence mode the driver wakes each card first, about a second or two a card.
@@ -11,6 +13,14 @@ const NVML_DEADLINE: Duration = Duration::from_secs(20);
 /// Returns all that can be learned about a machine. Never fails: what could not be learned is in [`Facts::unknown`].
 pub fn probe(host: &Host) -> Facts {
     probe_with(host, &in_catalog)
+}
+
+/// As [`probe`], and asks the package manager too, which can take as long as its lists need to come over the network.
+pub fn probe_all(host: &Host) -> Facts {
+    let mut facts = probe(host);
+    let answer = headers::ask(host, &facts.host, headers::DEADLINE);
+    facts.take_offer(answer);
+    facts
 }
 
 /// What the catalog says of a card.
@@ -29,6 +39,7 @@ impl From<gpus::GpuModel> for Gpu {
             first_branch: model.first_branch,
             last_branch: model.last_branch,
             kernel_module: model.kernel_module,
+            guessed_from: model.neighbour.map(|id| format!("10de:{id}")),
             ..Self::default()
         }
     }
@@ -37,17 +48,21 @@ impl From<gpus::GpuModel> for Gpu {
 /// As [`probe`], with the catalog given: from a device and its name in `pci.ids` to a [`Gpu`] whose model fields (name to kernel
 /// module) are filled in.
 pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> Option<Gpu> + Sync)) -> Facts {
-    let (mut facts, container) = thread::scope(|scope| {
+    let mut facts = thread::scope(|scope| {
         let nvml = scope.spawn(|| with_reader(host, |reader| nvml::probe(reader, NVML_DEADLINE)));
         let around = scope.spawn(|| with_reader(host, os::probe));
         let packages = scope.spawn(|| with_reader(host, packages::probe));
-        let holders = scope.spawn(|| with_reader(host, holders::probe));
         let mut reader = Reader::new(host);
-        let gpus = pci::probe_gpus(&mut reader, identify);
-        let mut driver = probe_driver(&mut reader);
-        let container = runtime::probe_container(&reader);
+        let mut driver = probe_loaded(&mut reader);
+        let bus = pci::probe(&mut reader, identify);
+        let can_be_held = !driver.modules.is_empty() || driver.loaded_version.is_some() || host.files.exists("/dev/nvidiactl");
+        let devices = can_be_held.then(|| pci::other_devices(&reader, &bus.gpus));
+        let holders = scope.spawn(move || with_reader(host, |reader| holders::probe(reader, devices.as_ref())));
+        let release = host.files.read_value("/proc/sys/kernel/osrelease").unwrap_or_default();
+        driver.ledger.extend(ledger::probe_files(&mut reader, &release));
+        driver.unsigned_modules = ledger::probe_unsigned(&reader, &driver.ledger);
 
-        let mut facts = Facts { gpus, unknown: reader.unknown, ..Facts::default() };
+        let mut facts = Facts { gpus: bus.gpus, nvswitches: bus.nvswitches, unknown: reader.unknown, ..Facts::default() };
         let answer = facts.take(joined(nvml));
         facts.host = facts.take(joined(around));
         driver.ledger.extend(facts.take(joined(packages)));
@@ -59,20 +74,29 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
         nvml::join(&mut facts.gpus, &answer);
         driver.nvml = Some(answer);
         facts.driver = driver;
-        (facts, container)
+        facts
     });
-    facts.findings = findings::judge(&facts, container);
+    facts.findings = findings::judge(&facts);
     facts
 }
 
-fn probe_driver(reader: &mut Reader<'_>) -> DriverFacts {
+/// What is loaded now.
+fn probe_loaded(reader: &mut Reader<'_>) -> DriverFacts {
     let (modules, place) = kernel::probe_modules(reader);
     let (loaded_version, loaded_kind) = kernel::probe_loaded_driver(reader);
     let mut driver = DriverFacts { loaded_version, loaded_kind, modules, ..DriverFacts::default() };
     driver.ledger = ledger::loaded_modules(&driver, place);
-    let release = reader.host.files.read_value("/proc/sys/kernel/osrelease").unwrap_or_default();
-    driver.ledger.extend(ledger::probe_files(reader, &release));
     driver
+}
+
+/// Returns the driver ledger alone: what is loaded, in files and in the package databases; not the units.
+pub fn driver_ledger(host: &Host) -> Vec<LedgerEntry> {
+    let mut reader = Reader::new(host);
+    let mut found = probe_loaded(&mut reader).ledger;
+    let release = host.files.read_value("/proc/sys/kernel/osrelease").unwrap_or_default();
+    found.extend(ledger::probe_files(&mut reader, &release));
+    found.extend(packages::probe(&mut reader));
+    found
 }
 
 type Learned<T> = (T, std::collections::BTreeMap<String, super::Unknown>);

@@ -44,9 +44,7 @@ impl<'a> Reader<'a> {
         match self.host.commands.capture(command) {
             Ok(output) if output.exit.is_success() => Some(output.stdout),
             Ok(output) => {
-                let first_line = output.stderr.lines().next().unwrap_or_default();
-                let error = if first_line.is_empty() { output.exit.to_string() } else { format!("{}: {first_line}", output.exit) };
-                self.note(fact, Unknown::new("no-answer", &[("command", &command.to_string()), ("error", &error)]));
+                self.note(fact, Unknown::from_output(command, &output));
                 None
             }
             Err(error) => {

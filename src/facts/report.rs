@@ -97,7 +97,7 @@ fn driver_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
 fn nvml_text(answer: &NvmlAnswer, lang: Lang) -> String {
     let text = |id: &str, args: &[(&str, &str)]| lang.text(&format!("detect.nvml.{id}"), args);
     match answer {
-        NvmlAnswer::Answer { driver_version, cuda_version, gpus } => {
+        NvmlAnswer::Answer { driver_version, cuda_version, gpus, .. } => {
             let cuda = cuda_version.as_deref().unwrap_or("?");
             text("answer", &[("version", driver_version), ("cuda", cuda), ("count", &gpus.len().to_string())])
         }
@@ -106,6 +106,7 @@ fn nvml_text(answer: &NvmlAnswer, lang: Lang) -> String {
         NvmlAnswer::Mismatch => text("mismatch", &[]),
         NvmlAnswer::NoPermission => text("no-permission", &[]),
         NvmlAnswer::TimedOut => text("timed-out", &[]),
+        NvmlAnswer::Crashed(signal) => text("crashed", &[("signal", &signal.to_string())]),
         NvmlAnswer::Failed(error) => text("failed", &[("error", error)]),
         NvmlAnswer::NotAsked => text("not-asked", &[]),
     }
@@ -113,7 +114,7 @@ fn nvml_text(answer: &NvmlAnswer, lang: Lang) -> String {
 
 fn holder_text(holder: &Holder) -> String {
     let unit = holder.unit.as_deref().unwrap_or_default();
-    let pod = holder.pod.as_ref().map(|pod| format!("pod {pod}")).unwrap_or_default();
+    let pod = holder.pod_name.as_ref().or(holder.pod.as_ref()).map(|pod| format!("pod {pod}")).unwrap_or_default();
     let parts = [holder.pid.to_string(), holder.command.clone(), unit.to_owned(), pod];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, path::Path};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
-    host::{Command, CommandError},
+    host::{Command, CommandError, Output},
     i18n::Lang,
     text::printable,
 };
@@ -40,6 +40,13 @@ impl Unknown {
             io::ErrorKind::PermissionDenied => Self::new("not-allowed", &[("path", &path)]),
             _ => Self::new("not-readable", &[("path", &path), ("error", &error.to_string())]),
         }
+    }
+
+    /// The reason why what `command` printed is no answer.
+    pub(super) fn from_output(command: &Command, output: &Output) -> Self {
+        let first_line = output.stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let error = if first_line.is_empty() { output.exit.to_string() } else { format!("{}: {}", output.exit, first_line.trim()) };
+        Self::new("no-answer", &[("command", &command.to_string()), ("error", &error)])
     }
 
     /// The reason why `command` gave no answer.

@@ -1,24 +1,21 @@
 //! `gpunode apply`: does it, with progress as lines.
 
-use std::io::IsTerminal;
-
-use super::{print, read_answers};
+use super::{password::run_with_password, progress::Progress, read_answers};
 use crate::{
     answers::{Answers, Reboot as RebootAnswer},
     cli::ApplyArgs,
     cluster::{
-        self, Kubectl,
+        Kubectl,
         verify::{Verdict, VerifyReport},
     },
-    engine::{Event, Outcome, Runner},
+    engine::{Outcome, Runner},
     error::Expected,
     exit_code::ExitCode,
     facts,
-    host::{Cancel, Command},
-    i18n::Lang,
-    plan::{Step, reboot::Reboot},
-    secret::Secret,
-    session::{Session, store::Store},
+    host::Cancel,
+    plan::{self, Action, Step, reboot::Reboot},
+    preflight,
+    session::{Says, Session, store::Store},
     steps,
     workspace::Workspace,
 };
@@ -34,126 +31,150 @@ pub fn run(workspace: &Workspace, new: bool, args: &ApplyArgs) -> Result<ExitCod
     }
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
-    let (store, mut session) = workspace.session(new)?;
-    let facts = facts::probe(&workspace.host);
-    let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
-    steps::check(&wanted, &table)?;
-    let answers = steps::complete(&wanted, &table);
-    if session.answers.as_ref() != Some(&answers) {
-        session.plan.actions.clear();
-        session.done.clear();
-    }
-    session.answers = Some(answers);
-    session.facts = facts;
-    store.save(&mut session, workspace.host.clock.now())?;
+    let (store, session) = workspace.any_session(new)?;
+    let progress = Progress { json: args.json, lang: workspace.lang };
+    let mut run = Apply { workspace, store, session, cancel, progress };
+    run.prepare(&wanted, args)?;
     for step in Step::ALL.into_iter().filter(|step| wants(args, *step)) {
-        let code = run_step(workspace, &store, &mut session, step, &cancel)?;
+        let code = run.step(step)?;
         if code != ExitCode::Ok {
-            return Ok(code);
+            return Ok(progress.end(code));
         }
     }
-    print(&workspace.lang.text("apply.done", &[]))
+    progress.say("apply.done", &[]);
+    Ok(progress.end(ExitCode::Ok))
 }
 
 fn wants(args: &ApplyArgs, step: Step) -> bool {
     if args.steps.is_empty() { step.number() <= args.until } else { args.steps.contains(&step.number()) }
 }
 
-fn run_step(workspace: &Workspace, store: &Store, session: &mut Session, step: Step, cancel: &Cancel) -> Result<ExitCode, Expected> {
-    let answers = session.answers.clone().unwrap_or_else(steps::first_answers);
-    session.step = step;
-    let title = workspace.lang.text(&format!("step.{}", step.number()), &[]);
-    print(&format!("== {} {title}", step.number()))?;
-    // A plan that was begun is gone on with: after a reboot the facts no longer show what had to go.
-    if session.plan.of(step).next().is_none() {
-        let folder = steps::folder(&workspace.host, store.path());
-        let actions = steps::plan_step(&workspace.host, &session.facts, &answers, step, &folder)?;
-        session.replan(step, actions);
-    }
-    let mut runner = Runner { host: &workspace.host, store, session, cancel, secret: None };
-    let lang = workspace.lang;
-    // Progress is for eyes on a screen; lines stay greppable.
-    let outcome = run_with_password(&mut runner, step, lang, &mut |line| {
-        let _ = print(&line);
-    })?;
-    session.facts = facts::probe(&workspace.host);
-    store.save(session, workspace.host.clock.now())?;
-    match outcome {
-        Outcome::Done if step == Step::Verify => verify(workspace, store, session, &answers),
-        Outcome::Done => Ok(ExitCode::Ok),
-        Outcome::Failed { id, .. } => {
-            print(&lang.text("apply.failed", &[("id", &id)]))?;
-            Ok(ExitCode::Negative)
-        }
-        Outcome::Cancelled => {
-            print(&lang.text("apply.cancelled", &[]))?;
-            Ok(ExitCode::Quit)
-        }
-        Outcome::RebootNeeded => reboot(workspace, &answers),
-    }
+/// One run of `apply`.
+struct Apply<'a> {
+    workspace: &'a Workspace,
+    store: Store,
+    session: Session,
+    cancel: Cancel,
+    progress: Progress,
 }
 
-/// Runs a step; where `sudo` wants a password and somebody is there to type it, asks for it without echo and goes on. It is handed to
-/// Ansible through a pipe and kept nowhere.
-pub fn run_with_password(runner: &mut Runner<'_>, step: Step, lang: Lang, say: &mut dyn FnMut(String)) -> Result<Outcome, Expected> {
-    loop {
-        let mut needed = false;
-        let outcome = runner.run(step, &mut |event| {
-            needed |= event == Event::PasswordNeeded;
-            if let Some(line) = line_of(&event, lang) {
-                say(line);
+impl Apply<'_> {
+    /// Takes the answers into the session: what no longer follows from them is planned again, and only that.
+    fn prepare(&mut self, wanted: &Answers, args: &ApplyArgs) -> Result<(), Expected> {
+        let host = &self.workspace.host;
+        let carried = self.workspace.is_carried(&self.session);
+        if carried && Step::ALL.into_iter().any(|step| step != Step::Variables && wants(args, step)) {
+            let (file, name) = (self.store.path().display(), crate::text::printable(&self.session.hostname));
+            return Err(Expected::new(
+                format!("{file} is the session of {name}: on this machine only its step 3 can be applied"),
+                "say so with `--steps 3`, or name this machine's own session with `--session FILE`",
+            ));
+        }
+        // Of a session that was carried here, the facts are the node's; what this machine is does not matter.
+        let facts = if carried { self.session.facts.clone() } else { facts::probe_all(host) };
+        if carried {
+            let path = self.store.path().display().to_string();
+            self.progress.say("apply.carried", &[("session", &path), ("machine", &self.session.hostname)]);
+        }
+        for change in steps::since(host, &self.session, &facts) {
+            self.progress.changed(&change);
+        }
+        let table = steps::driver_table(host, &facts, wanted, wanted.cuda())?;
+        steps::check(wanted, &table)?;
+        let answers = steps::complete(wanted, &table);
+        match &self.session.answers {
+            Some(before) => self.session.invalidate(&plan::invalidated(before, &answers, &self.session.plan)),
+            None => self.session.invalidate(&Step::ALL),
+        }
+        self.session.answers = Some(answers);
+        self.session.facts = facts;
+        self.store.save(&mut self.session, host.clock.now())
+    }
+
+    fn step(&mut self, step: Step) -> Result<ExitCode, Expected> {
+        let host = &self.workspace.host;
+        let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        self.session.step = step;
+        self.progress.step(step);
+        // A plan that was begun is gone on with: after a reboot the facts no longer show what had to go.
+        if self.session.plan.of(step).next().is_none() {
+            let actions = steps::plan_step(host, &self.session.facts, &answers, step, self.store.path())?;
+            self.session.replan(step, actions);
+        }
+        if step == Step::Driver {
+            self.preflight(&answers)?;
+        }
+        let progress = self.progress;
+        let mut runner = Runner { host, store: &self.store, session: &mut self.session, cancel: &self.cancel, secret: None };
+        let outcome = if progress.json {
+            runner.run(step, &mut |event| progress.event(&event))?
+        } else {
+            run_with_password(&mut runner, step, progress.lang, &mut |event| progress.event(event))?
+        };
+        if !self.workspace.is_carried(&self.session) {
+            let mut facts = facts::probe(host);
+            facts.keep_offer(&self.session.facts);
+            self.session.facts = facts;
+            self.store.save(&mut self.session, host.clock.now())?;
+        }
+        match outcome {
+            Outcome::Done if step == Step::Verify => self.verify(&answers),
+            Outcome::Done => Ok(ExitCode::Ok),
+            Outcome::Failed { id, .. } => {
+                progress.say("apply.failed", &[("id", &id)]);
+                Ok(ExitCode::Negative)
             }
-        })?;
-        if !needed || !matches!(outcome, Outcome::Failed { .. }) || !std::io::stdin().is_terminal() {
-            return Ok(outcome);
-        }
-        let question = lang.text("apply.password", &[]);
-        let prompt = inquire::Password::new(&question).without_confirmation().with_display_mode(inquire::PasswordDisplayMode::Hidden);
-        match prompt.prompt() {
-            Ok(text) if !text.is_empty() => runner.secret = Some(Secret::new(format!("{text}\n"))),
-            _ => return Ok(outcome),
+            Outcome::Cancelled => {
+                progress.say("apply.cancelled", &[]);
+                Ok(ExitCode::Quit)
+            }
+            Outcome::RebootNeeded => self.reboot(&answers),
         }
     }
-}
 
-/// Judges the whole chain at the end, and keeps the verdict for the report.
-fn verify(workspace: &Workspace, store: &Store, session: &mut Session, answers: &Answers) -> Result<ExitCode, Expected> {
-    let host = &workspace.host;
-    let node = steps::node_name(host, &session.facts, answers);
-    let judged = Kubectl::find(host, answers.kubeconfig.as_deref()).and_then(|kubectl| steps::judge(host, &kubectl, &node, Some(session)));
-    let report = judged.map_or_else(|state| VerifyReport::unreachable(&state), |(report, _)| report);
-    print(&cluster::verify::report(&report, workspace.lang))?;
-    let verdict = report.verdict;
-    session.verdict = Some(report);
-    store.save(session, host.clock.now())?;
-    Ok(if verdict == Verdict::Ok { ExitCode::Ok } else { ExitCode::Negative })
-}
-
-/// Reboots when the answers say so, else leaves it to the caller.
-fn reboot(workspace: &Workspace, answers: &Answers) -> Result<ExitCode, Expected> {
-    print(&workspace.lang.text("apply.reboot", &[]))?;
-    if answers.reboot == RebootAnswer::Now {
-        let command: Command = Reboot::command();
-        print(&format!("$ {command}"))?;
-        workspace
-            .host
-            .commands
-            .capture(&command)
-            .map_err(|error| Expected::new(error.to_string(), "reboot by hand, then run the same command again"))?;
-    }
-    Ok(ExitCode::RebootNeeded)
-}
-
-/// Returns what a line-by-line face says of an event.
-pub fn line_of(event: &Event, lang: Lang) -> Option<String> {
-    Some(match event {
-        Event::Started { index, total, action } => format!("-- {}/{total} {}", index + 1, action.title(lang)),
-        Event::Line(line) => format!("   {line}"),
-        Event::Progress(_) => return None,
-        Event::PasswordNeeded => format!("   {}", lang.text("apply.password-needed", &[])),
-        Event::Ended { id, status, evidence } => {
-            let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
-            format!("-- {}: {id}{evidence}", status.name())
+    /// Says what would fail, and begins nothing while something surely would.
+    fn preflight(&mut self, answers: &Answers) -> Result<(), Expected> {
+        let host = &self.workspace.host;
+        let actions: Vec<Action> = self.session.plan.of(Step::Driver).cloned().collect();
+        let predictions = steps::preflight(host, &self.session.facts, answers, &actions, Some(&self.session))?;
+        predictions.iter().filter(|prediction| prediction.says != Says::Ok).for_each(|prediction| self.progress.prediction(prediction));
+        let in_the_way: Vec<String> = preflight::in_the_way(&predictions, answers).map(|prediction| prediction.id.clone()).collect();
+        self.session.foretell(predictions);
+        self.store.save(&mut self.session, host.clock.now())?;
+        if in_the_way.is_empty() {
+            return Ok(());
         }
-    })
+        let (ids, despite) = (in_the_way.join(", "), in_the_way.join(", "));
+        let hint = format!("mend it, or go on all the same with `despite: [{despite}]` in the answers; `gpunode plan` shows every check");
+        Err(Expected::new(format!("the pre-flight says that this will fail: {ids}; nothing was changed"), hint).code(ExitCode::Negative))
+    }
+
+    /// Judges the whole chain at the end, and keeps the verdict for the report.
+    fn verify(&mut self, answers: &Answers) -> Result<ExitCode, Expected> {
+        let host = &self.workspace.host;
+        let node = steps::node_name(host, &self.session.facts, answers);
+        let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
+            .and_then(|kubectl| steps::judge(host, &kubectl, &node, answers.driver_owner, Some(&self.session)));
+        let report = judged.map_or_else(|state| VerifyReport::unreachable(&state, answers.driver_owner), |(report, _)| report);
+        self.progress.verdict(&report);
+        let verdict = report.verdict;
+        self.session.verdict = Some(report);
+        self.store.save(&mut self.session, host.clock.now())?;
+        Ok(if verdict == Verdict::Ok { ExitCode::Ok } else { ExitCode::Negative })
+    }
+
+    /// Reboots when the answers say so, else leaves it to the caller.
+    fn reboot(&self, answers: &Answers) -> Result<ExitCode, Expected> {
+        self.progress.say("apply.reboot", &[]);
+        if answers.reboot == RebootAnswer::Now {
+            let command = Reboot::command();
+            self.progress.event(&crate::engine::Event::Line(format!("$ {command}")));
+            let hint = "reboot by hand, then run the same command again";
+            let ran = self.workspace.host.commands.capture(&command).map_err(|error| Expected::new(error.to_string(), hint))?;
+            if !ran.exit.is_success() {
+                return Err(Expected::new(format!("`{command}` ended with {}: {}", ran.exit, ran.stderr.trim()), hint));
+            }
+        }
+        Ok(ExitCode::RebootNeeded)
+    }
 }

@@ -1,11 +1,21 @@
 //! `gpunode detect`: step 1.
 
 use super::{print, print_json};
-use crate::{error::Expected, exit_code::ExitCode, facts, workspace::Workspace};
+use crate::{
+    error::Expected,
+    exit_code::ExitCode,
+    facts::{self, headers},
+    workspace::Workspace,
+};
 
 /// Prints the facts. Exit: 0 a usable GPU, 1 none, 2 could not tell.
 pub fn run(workspace: &Workspace, json: bool) -> Result<ExitCode, Expected> {
-    let facts = facts::probe(&workspace.host);
+    let mut facts = facts::probe(&workspace.host);
+    // Without a card nothing is to be built here, and the answer can stay quick.
+    if !facts.gpus.is_empty() {
+        let answer = headers::ask(&workspace.host, &facts.host, headers::DEADLINE);
+        facts.take_offer(answer);
+    }
     if json {
         print_json(&facts)?;
     } else {

@@ -14,7 +14,7 @@ use crate::{
         FileKind, Host, NvmlAnswer,
         replay::scenario::{About, NvmlRule, Recording, Rule},
     },
-    session::store::write_private,
+    private,
     workspace::Workspace,
 };
 
@@ -42,7 +42,7 @@ pub fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expected> {
     let recording = record(&workspace.host);
     let text = serde_yaml::to_string(&recording)
         .map_err(|error| Expected::new(format!("cannot write the recording: {error}"), "please report this as a bug"))?;
-    write_private(file, text.as_bytes())
+    private::write(file, text.as_bytes())
         .map_err(|error| Expected::new(format!("cannot write {}: {error}", file.display()), "choose another file"))?;
     print(&workspace.lang.text("record.written", &[("file", &file.display().to_string()), ("count", &recording.files.len().to_string())]))
 }
@@ -93,11 +93,11 @@ fn take(host: &Host, path: &Path, files: &mut BTreeMap<PathBuf, String>) {
 /// Takes serial numbers out of NVML's answer.
 fn anonymous(answer: NvmlAnswer) -> NvmlAnswer {
     match answer {
-        NvmlAnswer::Answer { driver_version, cuda_version, mut gpus } => {
+        NvmlAnswer::Answer { driver_version, cuda_version, mut gpus, silent } => {
             for (index, gpu) in gpus.iter_mut().enumerate() {
                 gpu.uuid = format!("GPU-00000000-0000-0000-0000-{index:012}");
             }
-            NvmlAnswer::Answer { driver_version, cuda_version, gpus }
+            NvmlAnswer::Answer { driver_version, cuda_version, gpus, silent }
         }
         other => other,
     }

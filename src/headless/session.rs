@@ -1,94 +1,131 @@
 //! `gpunode status` and `gpunode undo`: looking at the session, and walking it back.
 
-use super::print;
+use serde_json::{Value, json};
+
+use super::{print, print_json, progress::Progress};
 use crate::{
-    engine::{
-        Event,
-        undo::{UndoResult, candidates, undo_all},
-    },
+    engine::undo::{UndoResult, candidates, undo_all},
     error::Expected,
     exit_code::ExitCode,
-    facts,
+    facts::{self, Change},
     host::Cancel,
     i18n::Lang,
     plan::Step,
-    session::Session,
+    session::{Record, Session, holder::Holder, store},
+    steps,
     workspace::Workspace,
 };
 
-/// Prints where the session stands.
-pub fn status(workspace: &Workspace) -> Result<ExitCode, Expected> {
+/// Prints where the session stands, who has it open, and what has changed since it was left.
+pub fn status(workspace: &Workspace, json: bool) -> Result<ExitCode, Expected> {
     let session = workspace.look()?;
-    let lang = workspace.lang;
-    let mut text =
-        lang.text("status.head", &[("file", &workspace.session_path.display().to_string()), ("machine", &session.hostname)]) + "\n";
-    for step in Step::ALL {
-        let state = if session.done.contains(&step) {
+    let status = Status {
+        holder: store::holder(&workspace.session_path),
+        changes: since(workspace, &session),
+        rebooted: session.reboot.as_ref().map(|reboot| reboot.boot_id != workspace.boot_id()),
+        session,
+    };
+    if json { print_json(&status.json(workspace)) } else { print(&status.text(workspace)) }
+}
+
+/// Returns what has changed since the session was left. Of one that was carried here nobody can tell.
+fn since(workspace: &Workspace, session: &Session) -> Vec<Change> {
+    if workspace.is_carried(session) {
+        return Vec::new();
+    }
+    steps::since(&workspace.host, session, &facts::probe(&workspace.host))
+}
+
+struct Status {
+    session: Session,
+    holder: Option<Holder>,
+    changes: Vec<Change>,
+    /// Whether a reboot that was asked for has happened; absent when none was.
+    rebooted: Option<bool>,
+}
+
+impl Status {
+    fn state(&self, step: Step) -> &'static str {
+        if self.session.done.contains(&step) {
             "done"
-        } else if step == session.step {
+        } else if step == self.session.step {
             "here"
         } else {
             "open"
+        }
+    }
+
+    fn text(&self, workspace: &Workspace) -> String {
+        let lang = workspace.lang;
+        let file = workspace.session_path.display().to_string();
+        let mut text = lang.text("status.head", &[("file", &file), ("machine", &self.session.hostname)]) + "\n";
+        text += &self.holder.iter().map(|holder| lang.text("status.held", &[("holder", &holder.to_string())]) + "\n").collect::<String>();
+        for step in Step::ALL {
+            let title = crate::text::fit(&lang.text(&format!("step.{}", step.number()), &[]), 24, "…");
+            text += &format!("  {} {title} {}\n", step.number(), lang.text(&format!("status.{}", self.state(step)), &[]));
+        }
+        if let Some(rebooted) = self.rebooted {
+            text += &format!("{}\n", lang.text(if rebooted { "status.reboot-done" } else { "status.reboot-needed" }, &[]));
+        }
+        text += &self.changes.iter().map(|change| change.text(lang) + "\n").collect::<String>();
+        text + &journal(&self.session, lang)
+    }
+
+    fn json(&self, workspace: &Workspace) -> Value {
+        let step = |step: Step| json!({"step": step.number(), "state": self.state(step)});
+        let record = |record: &Record| {
+            json!({
+                "id": record.action.id, "step": record.action.step.number(), "title": record.action.title(Lang::En),
+                "status": record.status.name(), "started": record.started, "ended": record.ended,
+                "done_on": record.done_on.as_ref().map(|place| &place.hostname), "evidence": record.evidence,
+            })
         };
-        text += &format!(
-            "  {} {:<24} {}\n",
-            step.number(),
-            lang.text(&format!("step.{}", step.number()), &[]),
-            lang.text(&format!("status.{state}"), &[])
-        );
+        json!({
+            "session": workspace.session_path, "machine": self.session.machine, "hostname": self.session.hostname,
+            "schema_version": self.session.schema_version, "updated": self.session.updated, "holder": self.holder,
+            "steps": Step::ALL.map(step), "rebooted": self.rebooted,
+            "changes": self.changes.iter().map(|change| change.text(Lang::En)).collect::<Vec<_>>(),
+            "journal": self.session.journal.iter().map(record).collect::<Vec<_>>(),
+        })
     }
-    if let Some(reboot) = &session.reboot {
-        let happened = if reboot.boot_id == workspace.boot_id() { "status.reboot-needed" } else { "status.reboot-done" };
-        text += &format!("{}\n", lang.text(happened, &[]));
-    }
-    let changes = facts::changes(&session.facts, &facts::probe(&workspace.host));
-    for change in changes {
-        text += &format!("{}\n", change.text(lang));
-    }
-    text += &journal(&session, lang);
-    print(&text)
 }
 
 /// Returns the journal, a line a record.
 pub fn journal(session: &Session, lang: Lang) -> String {
-    let line = |record: &crate::session::Record| {
+    let line = |record: &Record| {
         let status = lang.text(&format!("record.{}", record.status.name()), &[]);
+        let place = record.done_on.as_ref().map(|place| format!(" @{}", crate::text::printable(&place.hostname))).unwrap_or_default();
         let evidence = record.evidence.first().map(|line| format!("\n      {line}")).unwrap_or_default();
-        format!("  [{status}] {}{evidence}\n", record.action.title(lang))
+        format!("  [{status}{place}] {}{evidence}\n", record.action.title(lang))
     };
     session.journal.iter().map(line).collect()
 }
 
-/// Shows what an undo would do, and does it with `--yes`. Exit: 0 all of it is undone, 1 something was kept.
-pub fn undo(workspace: &Workspace, yes: bool) -> Result<ExitCode, Expected> {
+/// Shows what an undo would do, and does it with `--yes`. Exit: 0 all of it is undone, 1 something was kept, 130 it was stopped.
+pub fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitCode, Expected> {
     let lang = workspace.lang;
+    let progress = Progress { json, lang };
     if !yes {
         let session = workspace.look()?;
-        let line = |record: &&crate::session::Record| format!("  {}: {}\n", record.action.title(lang), record.action.undo_text(lang));
+        let line = |record: &&Record| format!("  {}: {}\n", record.action.title(lang), record.action.undo_text(lang));
         let listed: String = candidates(&session).iter().map(line).collect();
         print(&(lang.text("undo.would", &[]) + "\n" + &listed))?;
         return print(&lang.text("undo.with-yes", &[]));
     }
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
-    let (store, mut session) = workspace.session(false)?;
-    let results = undo_all(&workspace.host, &store, &mut session, &cancel, &mut |event| {
-        if let Event::Line(line) = event {
-            let _ = print(&format!("   {line}"));
-        }
-    })?;
-    let mut code = ExitCode::Ok;
-    for (id, result) in &results {
-        match result {
-            UndoResult::Undone(what) => print(&format!("-- undone: {id}\n   | {what}"))?,
-            UndoResult::Kept(why) => {
-                code = ExitCode::Negative;
-                print(&format!("-- kept: {id}\n   | {why}"))?
-            }
-        };
-    }
+    let (store, mut session) = workspace.any_session(false)?;
+    let results = undo_all(&workspace.host, &store, &mut session, &cancel, &mut |event| progress.event(&event))?;
+    results.iter().for_each(|(id, result)| progress.undo(id, result));
     if results.is_empty() {
-        print(&lang.text("undo.nothing", &[]))?;
+        progress.say("undo.nothing", &[]);
     }
-    Ok(code)
+    let any = |wanted: fn(&UndoResult) -> bool| results.iter().any(|(_, result)| wanted(result));
+    Ok(progress.end(if any(|result| *result == UndoResult::Stopped) {
+        ExitCode::Quit
+    } else if any(|result| matches!(result, UndoResult::Kept(_))) {
+        ExitCode::Negative
+    } else {
+        ExitCode::Ok
+    }))
 }

@@ -15,7 +15,7 @@ pub fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Expected>
         checkout: args.kubespray.clone(),
         inventory: args.inventory.clone(),
         node: args.node.clone(),
-        hostname: workspace.hostname(),
+        hostname: workspace.host.name(),
         control_plane_os: args.control_plane_os.clone(),
         release: None,
     };

@@ -144,7 +144,11 @@ pub enum Stream {
     Stderr,
 }
 
-/// One line of output, without its line end. Lines of more than 64 KiB come in pieces of that size.
+/// Longest piece of a line that is handed over at once, in bytes. A piece of this length is always followed by the rest of its line,
+/// which may be empty: so a line can be put together again, and is cut at the same places whenever it is read.
+pub const PIECE: usize = 64 << 10;
+
+/// One line of output, without its line end. Lines of [`PIECE`] bytes and more come in pieces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// Where it was written to. A detached command writes both to one file: all is [`Stream::Stdout`].
@@ -232,6 +236,10 @@ pub trait Commands: Send + Sync {
 
     /// Starts a [`Kind::Detached`] command whose output goes to `log`, and returns what is needed to find it again.
     fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError>;
+
+    /// Finds a job that still runs by the log it writes to: this program may have been killed after the start and before it could note
+    /// the process id.
+    fn find(&self, log: &Path) -> Option<Job>;
 
     /// Follows a started job until it ends and hands over the lines of its log from byte `offset` on. Stops the job's whole session
     /// once `cancel` is set.

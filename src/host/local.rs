@@ -54,6 +54,10 @@ impl Commands for NoCommands {
         Err(CommandError::NotAMachine(command.program.clone()))
     }
 
+    fn find(&self, _log: &Path) -> Option<Job> {
+        None
+    }
+
     fn follow(&self, _job: &Job, _offset: u64, _cancel: &Cancel, _on_line: &mut dyn FnMut(Line)) -> Exit {
         Exit::Unseen
     }

@@ -1,6 +1,8 @@
 //! What NVML, NVIDIA's management library, says of a machine.
 
+pub mod child;
 mod library;
+pub mod search;
 
 use std::{
     path::{Path, PathBuf},
@@ -10,9 +12,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Asks NVML. Implementations do it off the calling thread: NVML can hang for ever in the kernel.
+/// Asks NVML. The library can hang for ever and can crash; an implementation comes through both.
 pub trait Gpus: Send + Sync {
-    /// Returns NVML's answer, or [`NvmlAnswer::TimedOut`] after `deadline`.
+    /// Returns NVML's answer, or [`NvmlAnswer::TimedOut`] after `deadline`. Blocks until then.
     fn query(&self, deadline: Duration) -> NvmlAnswer;
 }
 
@@ -28,6 +30,9 @@ pub enum NvmlAnswer {
         cuda_version: Option<String>,
         /// The GPUs it sees.
         gpus: Vec<NvmlGpu>,
+        /// GPUs that it counts but that do not answer, each in NVML's words: `GPU 3: …`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        silent: Vec<String>,
     },
     /// No `libnvidia-ml.so.1` in any of these places.
     NoLibrary(Vec<PathBuf>),
@@ -39,6 +44,8 @@ pub enum NvmlAnswer {
     NoPermission,
     /// It gave no answer in time.
     TimedOut,
+    /// The library crashed, by this signal.
+    Crashed(i32),
     /// It failed otherwise; NVML's own words.
     Failed(String),
     /// Not asked, because the machine is only a picture (`--root`).
@@ -67,11 +74,44 @@ pub struct NvmlGpu {
     pub pcie_generation: Option<u32>,
     /// Current PCI Express width in lanes.
     pub pcie_width: Option<u32>,
+    /// What the card is to this machine.
+    pub virtualization: Option<Virtualization>,
+}
+
+/// What a card is to the machine that sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Virtualization {
+    /// The card itself, on bare metal.
+    None,
+    /// The whole card, handed to this virtual machine.
+    PassThrough,
+    /// A part of a card, made by a driver on the hypervisor; only NVIDIA's guest driver (GRID) works with it.
+    Vgpu,
+    /// The card itself, whose parts this machine hands to virtual machines.
+    Host,
 }
 
 /// Returns NVML of this machine, or of the picture below `root`, which is not asked.
 pub fn local(root: &Path) -> Arc<dyn Gpus> {
-    if root == Path::new("/") { Arc::new(library::LocalGpus) } else { Arc::new(NotAsked) }
+    if root == Path::new("/") { Arc::new(LocalGpus) } else { Arc::new(NotAsked) }
+}
+
+/// NVML of this machine.
+struct LocalGpus;
+
+impl Gpus for LocalGpus {
+    fn query(&self, deadline: Duration) -> NvmlAnswer {
+        let root = Path::new("/");
+        let candidates = search::candidates(root);
+        match (search::has_driver(root), candidates.len()) {
+            (false, 1) => NvmlAnswer::NoLibrary(search::places(root)),
+            (false, _) => NvmlAnswer::NoDriver,
+            // The link leads to this program even after its file was replaced.
+            (true, _) => child::ask(Path::new("/proc/self/exe"), &candidates, deadline)
+                .unwrap_or_else(|| NvmlAnswer::NoLibrary(search::places(root))),
+        }
+    }
 }
 
 /// Returns a PCI address in the kernel's form: NVML writes the domain with eight digits and upper case (`00000000:3B:00.0`). Text that

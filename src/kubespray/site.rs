@@ -156,7 +156,6 @@ impl Site {
             inventory.add_groups_of_run_time(release);
         }
         let playbooks = checkout.as_ref().map(|checkout| playbook_folder(files, &checkout.path));
-        let folders = vars_folders(files, inventory_path.as_deref(), playbooks.as_deref());
         let root = checkout.as_ref().map(|checkout| checkout.path.as_path());
         let is_open_to_all = root.and_then(|root| files.meta(root).ok()).is_some_and(|meta| meta.mode & 0o002 != 0);
         let unread = root.filter(|root| playbooks.as_deref() != Some(root)).map(|root| VarsFolder::read(files, root, true));
@@ -172,6 +171,9 @@ impl Site {
         if inventory_host.is_none() {
             add_future_node(&mut inventory, &subject, traits, release.as_ref());
         }
+        // The two hosts whose values matter.
+        let is_wanted = |name: &str| name == subject || Some(name) == first_control_plane.as_deref();
+        let folders = vars_folders(files, inventory_path.as_deref(), playbooks.as_deref(), &is_wanted);
         let demanded = checkout.as_ref().and_then(|checkout| ansible::demanded(files, checkout)).or_else(|| traits.ansible_core.clone());
         let installed = ansible::installed(files, checkout.as_ref().map(|checkout| checkout.path.as_path()));
         let ansible = ansible::choose(&installed, demanded.as_ref()).cloned();
@@ -261,10 +263,15 @@ fn find_inventory(files: &dyn Files, request: &PreviewRequest, checkout: Option<
 }
 
 /// `group_vars` and `host_vars` beside the inventory and beside the playbooks.
-fn vars_folders(files: &dyn Files, inventory: Option<&Path>, playbooks: Option<&Path>) -> Vec<VarsFolder> {
+fn vars_folders(
+    files: &dyn Files,
+    inventory: Option<&Path>,
+    playbooks: Option<&Path>,
+    is_wanted: &dyn Fn(&str) -> bool,
+) -> Vec<VarsFolder> {
     let base = inventory.map(|path| if files.list(path).is_ok() { path } else { path.parent().unwrap_or(path) });
     let beside = playbooks.filter(|path| Some(*path) != base);
-    let read = |path: Option<&Path>, beside_playbook| path.map(|path| VarsFolder::read(files, path, beside_playbook));
+    let read = |path: Option<&Path>, beside_playbook| path.map(|path| VarsFolder::read_for(files, path, beside_playbook, is_wanted));
     read(base, false).into_iter().chain(read(beside, true)).collect()
 }
 

@@ -1,19 +1,21 @@
 //! What every kind of action can do, and what the engine lends it while it does it.
 
+mod running;
+
 use std::{
     collections::BTreeMap,
-    io::Write,
     path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
 
 use crate::{
+    diagnosis::Hit,
     engine::{Event, Progress},
-    host::{Cancel, Command, Exit, Host, Kind as CommandKind, command::Job},
+    host::{Cancel, Command, Exit, Host, command::Job},
+    private,
     secret::Secret,
     session::{SavedFile, Undo},
-    text,
 };
 
 /// One kind of action. Nothing here remembers anything: the journal does.
@@ -31,6 +33,12 @@ pub trait Act {
 
     /// Does it. Doing it a second time must be harmless: that is what happens after a power cut.
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure>;
+
+    /// Tells from the log of its command how an end went that nobody saw, for what the machine itself cannot show; nothing if the log
+    /// does not tell either, and then it is done again.
+    fn ended(&self, _log: &str) -> Option<Result<(), Failure>> {
+        None
+    }
 
     /// Proves that it worked; by default the wanted state must hold.
     fn prove(&self, host: &Host, _before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
@@ -78,62 +86,13 @@ pub struct Work<'a> {
     pub emit: &'a mut dyn FnMut(Event),
     /// What an execution saw that belongs into the proof.
     pub notes: Vec<String>,
+    /// Known failures that showed in what was printed.
+    pub hits: Vec<Hit>,
     /// Journals a detached command before anybody waits for it.
     pub journal_job: &'a mut dyn FnMut(&Job) -> Result<(), Failure>,
 }
 
 impl Work<'_> {
-    /// Runs a command, shows and logs its output, and returns its lines that `keep` wants. A status other than 0 is a failure.
-    pub fn run(&mut self, command: &Command) -> Result<(), Failure> {
-        self.run_watching(command, &mut |_, _| {})
-    }
-
-    /// As [`Self::run`]; `watch` sees every line and may report progress.
-    pub fn run_watching(&mut self, command: &Command, watch: &mut Watch<'_>) -> Result<(), Failure> {
-        (self.emit)(Event::Line(format!("$ {command}")));
-        let exit = match command.kind {
-            CommandKind::Query => self.query(command, watch)?,
-            CommandKind::Detached => {
-                let job = self.host.commands.start(command, &self.log).map_err(|error| Failure::new(error.to_string()))?;
-                (self.journal_job)(&job)?;
-                let emit = &mut *self.emit;
-                self.host.commands.follow(&job, 0, self.cancel, &mut |line| {
-                    let line = text::printable_bytes(&line.bytes);
-                    watch(&line, emit);
-                    emit(Event::Line(line));
-                })
-            }
-        };
-        match exit {
-            // A probe decides about what nobody saw the end of.
-            Exit::Code(0) | Exit::Unseen => Ok(()),
-            exit => Err(Failure::command(command, exit)),
-        }
-    }
-
-    fn query(&mut self, command: &Command, watch: &mut Watch<'_>) -> Result<Exit, Failure> {
-        let mut log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).ok();
-        let emit = &mut *self.emit;
-        let exit = self.host.commands.run(command, self.cancel, &mut |line| {
-            if let Some(log) = &mut log {
-                // The log is a convenience; the run does not stop because it cannot be written.
-                let _ = log.write_all(&[&line.bytes[..], b"\n"].concat());
-            }
-            let line = text::printable_bytes(&line.bytes);
-            watch(&line, emit);
-            if !command.meter || !is_meter(&line) {
-                emit(Event::Line(line));
-            }
-        });
-        exit.map_err(|error| Failure::new(error.to_string()))
-    }
-
-    /// Follows a detached command that runs already; used after a restart of this program too.
-    pub fn follow(&mut self, job: &Job) -> Exit {
-        let emit = &mut *self.emit;
-        self.host.commands.follow(job, 0, self.cancel, &mut |line| emit(Event::Line(text::printable_bytes(&line.bytes))))
-    }
-
     /// Reports progress.
     pub fn progress(&mut self, progress: Progress) {
         (self.emit)(Event::Progress(progress));
@@ -145,7 +104,7 @@ impl Work<'_> {
             Ok(bytes) => {
                 let name = path.display().to_string().trim_start_matches('/').replace('/', "%");
                 let backup = self.folder.join(format!("{name}.{}", &sha256(&bytes)[..12]));
-                crate::session::store::write_private(&backup, &bytes)
+                private::write(&backup, &bytes)
                     .map_err(|error| Failure::new(format!("cannot keep a backup in {}: {error}", backup.display())))?;
                 Some(backup)
             }
@@ -154,12 +113,6 @@ impl Work<'_> {
         };
         Ok(SavedFile { path: path.to_owned(), backup, written_sha256: sha256(written) })
     }
-}
-
-/// A progress meter is for the gauge, not for the log on the screen.
-fn is_meter(line: &str) -> bool {
-    let mut words = line.split_whitespace();
-    words.next().is_some_and(|word| word.parse::<u32>().is_ok()) && words.count() >= 10 || line.contains("Xferd") || line.contains("Dload")
 }
 
 /// Returns the SHA-256 of `bytes` in hex.

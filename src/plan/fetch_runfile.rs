@@ -1,59 +1,33 @@
 //! Download the CUDA runfile with the host's `curl`, which knows the host's proxy and certificates, and check it.
+//!
+//! What has arrived stays when the network fails, and the next try goes on from there; it goes when it cannot be the wanted file. Until
+//! its checksum holds nobody but its owner can read it, and it is never executable.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::{
+    act::{Act, Failure, Work, file_failure},
+    checksum::Checksum,
+};
 use crate::{
     engine::{Event, Progress},
-    host::{Command, Host},
+    host::{Command, Exit, Host},
     session::Undo,
 };
 
-/// A published checksum.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Checksum {
-    /// SHA-256 in hex.
-    Sha256(String),
-    /// MD5 in hex, all that NVIDIA publishes for some releases.
-    Md5(String),
-}
-
-impl Checksum {
-    /// Returns the command that checks a file: the program reads the wanted value and compares by itself.
-    pub fn command(&self, file: &std::path::Path) -> Command {
-        let program = match self {
-            Self::Sha256(_) => "sha256sum",
-            Self::Md5(_) => "md5sum",
-        };
-        Command::new(program, ["--check", "-"]).stdin(format!("{}  {}\n", self.value(), file.display())).deadline(None)
-    }
-
-    /// Returns the wanted value.
-    pub fn value(&self) -> &str {
-        match self {
-            Self::Sha256(hex) | Self::Md5(hex) => hex,
-        }
-    }
-
-    /// Checks a file on the machine.
-    pub fn check(&self, host: &Host, file: &std::path::Path) -> Result<String, Failure> {
-        let command = self.command(file);
-        let output = host.commands.capture(&command).map_err(|error| Failure::new(error.to_string()))?;
-        if output.exit.is_success() {
-            return Ok(format!("{} has the expected checksum {}", file.display(), self.value()));
-        }
-        let said = output.stderr.lines().next().unwrap_or("its checksum is another").trim().to_owned();
-        Err(Failure::new(format!("{} is not the file with checksum {}: {said}", file.display(), self.value())))
-    }
-}
+/// Tries without a single new byte before it is given up.
+const TRIES: u32 = 3;
+/// Wait before a further try; it grows with each that brought nothing.
+const PAUSE: Duration = Duration::from_secs(2);
+/// A connection that brings less than 1 KiB/s for so long is taken as dead, in seconds.
+const STALL_SECONDS: u32 = 30;
 
 /// Downloads the runfile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchRunfile {
-    /// Where NVIDIA has it.
+    /// Where NVIDIA or its mirror has it.
     pub url: String,
     /// Where it goes.
     pub file: PathBuf,
@@ -61,21 +35,115 @@ pub struct FetchRunfile {
     pub size: Option<u64>,
     /// Its checksum.
     pub checksum: Checksum,
+    /// A proxy; without one, curl takes those of its environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// Seconds of silence after which a connection is taken as dead.
+    #[serde(default = "stall_seconds")]
+    pub stall_seconds: u32,
+}
+
+fn stall_seconds() -> u32 {
+    STALL_SECONDS
+}
+
+/// How one call of curl ended, when not well.
+enum Trouble {
+    /// The network failed; the part that has arrived is good.
+    Network(Failure),
+    /// The server cannot go on in the middle of the file.
+    NoResume(Failure),
+    /// Trying again will not help.
+    Fatal(Failure),
 }
 
 impl FetchRunfile {
-    /// Returns the command: it resumes what an earlier one began, and fails on an HTTP error instead of saving the error page.
+    /// Makes the download of `url` into `file`.
+    pub fn new(url: impl Into<String>, file: impl Into<PathBuf>, size: Option<u64>, checksum: Checksum) -> Self {
+        Self { url: url.into(), file: file.into(), size, checksum, proxy: None, stall_seconds: STALL_SECONDS }
+    }
+
+    /// Returns the command: it goes on with what an earlier one began, and fails on an HTTP error instead of saving the error page.
     pub fn command(&self) -> Command {
-        let file = self.file.display().to_string();
-        let args = ["--fail", "--location", "--continue-at", "-", "--retry", "3", "--connect-timeout", "20", "--create-dirs"];
-        let args = args.into_iter().map(str::to_owned).chain(["--output".to_owned(), file, self.url.clone()]);
-        Command::new("curl", args).deadline(None).meter()
+        let stall = self.stall_seconds.to_string();
+        let args =
+            ["--fail", "--location", "--continue-at", "-", "--connect-timeout", "20", "--speed-limit", "1024", "--speed-time", &stall];
+        let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+        args.extend(["--output".to_owned(), self.file.display().to_string()]);
+        let command = |args: Vec<String>| Command::new("curl", args).deadline(None).meter();
+        let Some(config) = self.proxy_config() else {
+            args.push(self.url.clone());
+            return command(args);
+        };
+        args.extend(["--config".to_owned(), "-".to_owned(), self.url.clone()]);
+        command(args).stdin(config)
+    }
+
+    /// Returns the proxy as curl's configuration: its address may hold a password, which no list of processes shall show.
+    pub fn proxy_config(&self) -> Option<String> {
+        let proxy = self.proxy.as_ref()?;
+        Some(format!("proxy = \"{}\"\n", proxy.replace('\\', "\\\\").replace('"', "\\\"")))
+    }
+
+    fn arrived(&self, host: &Host) -> u64 {
+        host.files.meta(&self.file).map_or(0, |meta| meta.len)
+    }
+
+    /// Removes what cannot be the wanted file, and makes an empty one that only its owner can read.
+    fn prepare(&self, host: &Host) -> Result<(), Failure> {
+        if self.size.is_some_and(|size| self.arrived(host) > size) {
+            host.files.remove(&self.file).map_err(|error| file_failure("remove", &self.file, &error))?;
+        }
+        if host.files.exists(&self.file) {
+            return Ok(());
+        }
+        host.files.write(&self.file, b"", 0o600).map_err(|error| file_failure("write", &self.file, &error))
+    }
+
+    fn fetch_once(&self, work: &mut Work<'_>) -> Result<(), Trouble> {
+        let (host, total, begin) = (work.host, self.size, self.arrived(work.host));
+        let mut said = String::new();
+        let result = work.run_watching(&self.command(), &mut |line, emit| {
+            if let Some(mut progress) = parse_meter(line, total) {
+                // The meter counts what this call brings, and rounds it.
+                progress.done = self.arrived(host).max(begin + progress.done);
+                emit(Event::Progress(progress));
+            } else if line.starts_with("curl: (") {
+                line.clone_into(&mut said);
+            }
+        });
+        let Err(failure) = result else { return Ok(()) };
+        let Some(Exit::Code(code)) = failure.exit else { return Err(Trouble::Fatal(failure)) };
+        let failure = Failure { message: in_words(code, &said).unwrap_or(failure.message), ..failure };
+        Err(match code {
+            // The server has nothing beyond what is here: the checksum tells whether that is all.
+            22 if begin > 0 && said.contains("416") => return Ok(()),
+            22 if server_is_busy(&said) => Trouble::Network(failure),
+            33 => Trouble::NoResume(failure),
+            // Name, connection, part of a file, time, TLS, empty answer, receive, partial HTTP/2 stream.
+            5 | 6 | 7 | 18 | 28 | 35 | 52 | 55 | 56 | 92 => Trouble::Network(failure),
+            _ => Trouble::Fatal(failure),
+        })
+    }
+
+    /// Says what failed and what became of the part that has arrived.
+    fn given_up(&self, work: &mut Work<'_>, failure: &Failure) -> Failure {
+        let kept = match self.arrived(work.host) {
+            0 => String::new(),
+            bytes => format!("; {bytes} bytes have arrived and are kept: the next try goes on from there"),
+        };
+        let message = format!("cannot download {}: {}{kept}", self.url, failure.message);
+        work.tell(message.clone());
+        Failure { message, exit: failure.exit }
     }
 }
 
 impl Act for FetchRunfile {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
-        if !host.files.exists(&self.file) {
+        let arrived = host.files.meta(&self.file).ok()?.len;
+        // A simulated machine keeps no gigabytes.
+        let is_whole = host.simulation.is_some() || self.size.is_none_or(|size| arrived == size);
+        if arrived == 0 || !is_whole {
             return None;
         }
         self.checksum.check(host, &self.file).ok().map(|proof| vec![proof])
@@ -87,22 +155,68 @@ impl Act for FetchRunfile {
     }
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
-        let total = self.size;
-        work.run_watching(&self.command(), &mut |line, emit| {
-            if let Some(progress) = parse_meter(line, total) {
-                emit(Event::Progress(progress));
+        let host = work.host;
+        self.prepare(host)?;
+        let mut idle = 0;
+        let mut resumes = true;
+        while self.size.is_none_or(|size| self.arrived(host) != size) {
+            let before = self.arrived(host);
+            match self.fetch_once(work) {
+                Ok(()) => break,
+                Err(Trouble::Network(failure)) => {
+                    idle = if self.arrived(host) > before { 0 } else { idle + 1 };
+                    if idle >= TRIES {
+                        return Err(self.given_up(work, &failure));
+                    }
+                    (work.emit)(Event::Line(failure.message));
+                    if !host.clock.sleep(PAUSE * (idle + 1), work.cancel) {
+                        return Err(Failure { message: "stopped".to_owned(), exit: Some(Exit::Cancelled) });
+                    }
+                }
+                Err(Trouble::NoResume(_)) if resumes => {
+                    resumes = false;
+                    (work.emit)(Event::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
+                    host.files.remove(&self.file).map_err(|error| file_failure("remove", &self.file, &error))?;
+                    self.prepare(host)?;
+                }
+                Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => return Err(self.given_up(work, &failure)),
             }
-        })
+        }
+        (work.emit)(Event::Line(format!("$ {}", self.checksum.command(&self.file))));
+        Ok(())
     }
 
     /// Checks the whole file once: it is large. A wrong one must neither run nor be resumed.
     fn prove(&self, host: &Host, _before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
         self.checksum.check(host, &self.file).map(|proof| vec![proof]).map_err(|failure| {
+            let arrived = self.arrived(host);
             // A file that cannot be removed is refused by its checksum again.
             let _ = host.files.remove(&self.file);
-            Failure::new(format!("{}; it was deleted", failure.message))
+            let size = self.size.filter(|size| *size != arrived).map(|size| format!(" ({arrived} bytes came, {size} were expected)"));
+            Failure::new(format!("{}{}; it was deleted", failure.message, size.unwrap_or_default()))
         })
     }
+}
+
+/// Says what curl's exit status means; curl's own line, where it has nothing better. Source: curl's manual page, "Exit codes".
+fn in_words(code: i32, said: &str) -> Option<String> {
+    let own = (!said.is_empty()).then(|| said.to_owned());
+    Some(match code {
+        5 => "the proxy's name cannot be resolved".to_owned(),
+        6 => "the server's name cannot be resolved".to_owned(),
+        7 => "no connection to the server".to_owned(),
+        18 => "the connection broke in the middle of the file".to_owned(),
+        22 => format!("the server answers {}", said.rsplit_once("error: ")?.1),
+        23 => "the file cannot be written; the disk may be full".to_owned(),
+        28 => "the server does not answer, or has fallen silent".to_owned(),
+        35 | 60 => format!("the server's certificate is not trusted here, or TLS failed ({said})"),
+        _ => return own,
+    })
+}
+
+/// Answers of a server that will change by themselves.
+fn server_is_busy(message: &str) -> bool {
+    ["429", "500", "502", "503", "504"].iter().any(|status| message.contains(&format!("error: {status}")))
 }
 
 /// Reads curl's progress meter: `% total, total, % received, received, % sent, sent, average down, average up, 3 times, current speed`.
@@ -143,5 +257,15 @@ mod tests {
         assert_eq!(progress.done, 371 << 20);
         assert_eq!(progress.rate, Some(55_784_243));
         assert_eq!(parse_meter("  % Total    % Received % Xferd  Average Speed", None), None);
+    }
+
+    #[test]
+    fn a_proxys_password_is_on_no_command_line() {
+        let checksum = Checksum::Sha256(String::new());
+        let proxy = Some("http://me:se\"cret@proxy:3128".to_owned());
+        let fetch = FetchRunfile { proxy, ..FetchRunfile::new("https://x/y.run", "/d/y.run", None, checksum) };
+        let command = fetch.command();
+        assert!(!command.to_string().contains("cret") && command.args.last().is_some_and(|url| url == "https://x/y.run"));
+        assert_eq!(command.stdin.as_deref(), Some("proxy = \"http://me:se\\\"cret@proxy:3128\"\n"));
     }
 }

@@ -55,6 +55,18 @@ impl Act for RunPlaybook {
         result.map_err(|failure| Failure { message: explain(&progress).unwrap_or(failure.message.clone()), ..failure })
     }
 
+    /// The recap is the last thing that Ansible prints: a log that ends with one is of a run that came to its end.
+    fn ended(&self, log: &str) -> Option<Result<(), Failure>> {
+        let mut progress = playbook::Progress::new(None);
+        log.lines().for_each(|line| progress.line(line));
+        let end = log.rfind("PLAY RECAP ")?;
+        if progress.recap.is_empty() || log[end..].contains("\nPLAY [") {
+            return None;
+        }
+        let bad = progress.recap.iter().find(|row| !row.is_good());
+        Some(bad.map_or(Ok(()), |row| Err(Failure::new(format!("the playbook failed on {}", row.host)))))
+    }
+
     fn prove(&self, _host: &Host, _before: &std::collections::BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
         Ok(vec![format!("`{}` ended with exit status 0", self.command)])
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::act::{Act, Failure, Work};
 use crate::{
     cluster::{
-        Kubectl, chain,
+        Kubectl, chain, scheduling,
         tail::{self, Options, Outcome, TailEvent},
     },
     diagnosis::Diagnosis,
@@ -15,7 +15,6 @@ use crate::{
     host::Host,
     i18n::Lang,
     session::Undo,
-    steps,
 };
 
 /// Follows the installer to its end.
@@ -41,7 +40,7 @@ impl Act for WatchInstaller {
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
         let kubectl = Kubectl::find(work.host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.message(Lang::En)))?;
-        steps::demand_installer(work.host, &kubectl, &self.node)
+        scheduling::demand_installer(work.host, &kubectl, &self.node)
             .map_err(|finding| Failure::new(format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En))))?;
         let mut diagnosis = Diagnosis::default();
         let mut cause = None;
@@ -54,11 +53,11 @@ impl Act for WatchInstaller {
             Options { once: true, ..Options::default() },
             work.cancel,
             &mut |event| match event {
-                TailEvent::Line { text, .. } => {
-                    if let Some(hit) = diagnosis.push(&text).into_iter().next() {
-                        cause.get_or_insert_with(|| format!("{} — {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
+                TailEvent::Lines(lines) => {
+                    if let Some((_, hit)) = diagnosis.read(&lines).into_iter().next() {
+                        cause.get_or_insert(hit);
                     }
-                    emit(Event::Line(text));
+                    lines.into_iter().for_each(|line| emit(Event::Line(line)));
                 }
                 TailEvent::Waiting { why } => emit(Event::Line(why.text(Lang::En))),
                 TailEvent::Lost { reason } => emit(Event::Line(reason.text(Lang::En))),
@@ -68,7 +67,11 @@ impl Act for WatchInstaller {
         );
         match end {
             Some(Outcome::Succeeded) => Ok(()),
-            Some(outcome) => Err(Failure::new(cause.unwrap_or_else(|| outcome.text(Lang::En)))),
+            Some(outcome) => {
+                let known = cause.or_else(|| diagnosis.finish());
+                let words = known.map(|hit| format!("{} — {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
+                Err(Failure::new(words.unwrap_or_else(|| outcome.text(Lang::En))))
+            }
             None => Err(Failure::new("the tail ended without an outcome")),
         }
     }

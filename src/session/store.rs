@@ -1,16 +1,14 @@
 //! The session file: one YAML file, written atomically and durably, mode 0600, locked against a second wizard.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    fs::{self, DirBuilder, File, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
-use atomic_write_file::AtomicWriteFile;
-
-use super::{SCHEMA_VERSION, Session};
-use crate::error::Expected;
+use super::{SCHEMA_VERSION, Session, holder::Holder, migrate::migrate};
+use crate::{error::Expected, private};
 
 /// An open, locked session file with the folder for logs and backups beside it.
 #[derive(Debug)]
@@ -30,30 +28,32 @@ impl Store {
                 "choose a place with `--session FILE`, or run as root",
             )
         };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(&error))?;
-        let lock_path = with_suffix(path, ".lock");
-        let mut lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .open(&lock_path)
-            .map_err(|error| failed(&error))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(&error))?;
+        private::demand_owner(folder).map_err(|error| failed(&error))?;
+        let mut lock = private::open_lock(&lock_path(path)).map_err(|error| failed(&error))?;
         if let Err(error) = lock.try_lock() {
             return Err(match error {
-                fs::TryLockError::WouldBlock => held(path, &lock_path),
-                fs::TryLockError::Error(error) => failed(&error),
+                TryLockError::WouldBlock => held(path, &mut lock),
+                TryLockError::Error(error) => failed(&error),
             });
         }
         // Who holds it is a courtesy to a second wizard; the lock itself does not depend on the text.
-        let _ = lock.set_len(0).and_then(|()| lock.write_all(format!("pid {}\n", std::process::id()).as_bytes()));
+        let text = serde_yaml::to_string(&Holder::me()).unwrap_or_default();
+        let _ = lock.set_len(0).and_then(|()| lock.write_all(text.as_bytes()));
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// Reads the session, if there is one.
+    /// Reads the session, if there is one. Of a file that an older gpunode wrote a copy is kept: the next save is in the new schema.
     pub fn load(&self) -> Result<Option<Session>, Expected> {
-        load(&self.path)
+        let Some(text) = read(&self.path)? else { return Ok(None) };
+        let (session, schema) = parse(&text, &self.path)?;
+        if schema < SCHEMA_VERSION {
+            let copy = with_suffix(&self.path, &format!(".schema-{schema}"));
+            private::write(&copy, text.as_bytes()).map_err(|error| {
+                Expected::new(format!("cannot keep a copy of the older session in {}: {error}", copy.display()), "make room there")
+            })?;
+        }
+        Ok(Some(session))
     }
 
     /// Writes the session; afterwards it survives a power cut.
@@ -61,7 +61,7 @@ impl Store {
         session.updated = now;
         let text = serde_yaml::to_string(session)
             .map_err(|error| Expected::new(format!("cannot write the session as YAML: {error}"), "please report this as a bug"))?;
-        write_private(&self.path, text.as_bytes()).map_err(|error| {
+        private::write(&self.path, text.as_bytes()).map_err(|error| {
             Expected::new(
                 format!("cannot write {}: {error}", self.path.display()),
                 "the file on disk is as it was before; make room or choose another place with `--session FILE`",
@@ -71,10 +71,11 @@ impl Store {
 
     /// Moves a session that is finished or not wanted out of the way and returns where it is now.
     pub fn retire(&self) -> Result<Option<PathBuf>, Expected> {
-        if !self.path.exists() {
+        if fs::symlink_metadata(&self.path).is_err() {
             return Ok(None);
         }
-        let free = (1..10_000).map(|n| with_suffix(&self.path, &format!(".{n}"))).find(|path| !path.exists());
+        let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
+        let free = (1..10_000).map(|n| with_suffix(&self.path, &format!(".{n}"))).find(is_free);
         let target = free.unwrap_or_else(|| with_suffix(&self.path, ".old"));
         fs::rename(&self.path, &target)
             .map_err(|error| Expected::new(format!("cannot move {}: {error}", self.path.display()), "move it away by hand"))?;
@@ -89,63 +90,83 @@ impl Store {
     /// Returns the folder for logs and backups, made on first use.
     pub fn folder(&self) -> io::Result<PathBuf> {
         let folder = with_suffix(&self.path, ".d");
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        private::folder(&folder)?;
         // The working directory may change; what is in the journal must not depend on it.
         folder.canonicalize()
     }
 }
 
-/// Writes a file for the owner's eyes only, whole or not at all.
-pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = AtomicWriteFile::options().open(path)?;
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o600))?;
-    file.write_all(bytes)?;
-    file.commit()
+/// Returns who has a session open, without touching it; nobody if the lock is free.
+pub fn holder(path: &Path) -> Option<Holder> {
+    let mut lock = private::open_existing(&lock_path(path)).ok()?;
+    match lock.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => read_holder(&mut lock),
+        _ => None,
+    }
 }
 
 /// Reads a session file without locking it.
 pub fn load(path: &Path) -> Result<Option<Session>, Expected> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(Expected::new(
-                format!("cannot read the session {}: {error}", path.display()),
-                "it was left as it is; run as its owner, or begin another one with `--session FILE`",
-            ));
-        }
-    };
-    parse(&text, path).map(Some)
+    let Some(text) = read(path)? else { return Ok(None) };
+    parse(&text, path).map(|(session, _)| Some(session))
 }
 
-/// Reads a session's text: the version first, so that a newer file is recognised whatever else it holds.
-fn parse(text: &str, path: &Path) -> Result<Session, Expected> {
+fn read(path: &Path) -> Result<Option<String>, Expected> {
+    match private::read(path) {
+        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| damaged(path, "", "it is not text")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Expected::new(
+            format!("cannot read the session {}: {error}", path.display()),
+            "it was left as it is; run as its owner, or begin another one with `--session FILE`",
+        )),
+    }
+}
+
+/// Reads a session's text, and the schema it was written in: that first, so that a newer file is recognised whatever else it holds.
+fn parse(text: &str, path: &Path) -> Result<(Session, u32), Expected> {
     #[derive(serde::Deserialize)]
     struct Head {
         schema_version: u32,
     }
-    let damaged = |error: serde_yaml::Error| {
+    let refused = |error: serde_yaml::Error| {
         let line = error.location().map_or_else(String::new, |at| format!(":{}", at.line()));
-        Expected::new(
-            format!("{}{line}: this is not a session: {}", path.display(), crate::text::printable(&error.to_string())),
-            "it was left as it is; move it away, or begin another one with `--session FILE`",
-        )
+        damaged(path, &line, &error.to_string())
     };
-    let head: Head = serde_yaml::from_str(text).map_err(damaged)?;
-    if head.schema_version > SCHEMA_VERSION {
+    let Head { schema_version } = serde_yaml::from_str(text).map_err(refused)?;
+    if schema_version > SCHEMA_VERSION {
         return Err(Expected::new(
-            format!("{}: written by a newer gpunode (schema {}, this one knows {SCHEMA_VERSION})", path.display(), head.schema_version),
+            format!("{}: written by a newer gpunode (schema {schema_version}, this one knows {SCHEMA_VERSION})", path.display()),
             "it was left as it is; use the newer gpunode, or begin another session with `--session FILE`",
         ));
     }
-    serde_yaml::from_str(text).map_err(damaged)
+    if schema_version == SCHEMA_VERSION {
+        return Ok((serde_yaml::from_str(text).map_err(refused)?, schema_version));
+    }
+    let old = migrate(serde_yaml::from_str(text).map_err(refused)?, schema_version);
+    Ok((serde_yaml::from_value(old).map_err(refused)?, schema_version))
 }
 
-fn held(path: &Path, lock: &Path) -> Expected {
-    let holder = fs::read_to_string(lock).unwrap_or_default();
-    let holder = holder.trim();
-    let who = if holder.is_empty() { String::new() } else { format!(" ({})", crate::text::printable(holder)) };
+fn damaged(path: &Path, line: &str, why: &str) -> Expected {
+    Expected::new(
+        format!("{}{line}: this is not a session: {}", path.display(), crate::text::printable(why)),
+        "it was left as it is; `--new` moves it aside and begins anew, `--session FILE` begins elsewhere",
+    )
+}
+
+fn held(path: &Path, lock: &mut File) -> Expected {
+    let who = read_holder(lock).map(|holder| format!(" ({holder})")).unwrap_or_default();
     Expected::new(format!("another gpunode{who} has the session {} open", path.display()), "finish there, or look on with `gpunode status`")
+}
+
+fn read_holder(lock: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    lock.rewind().ok()?;
+    lock.take(4096).read_to_string(&mut text).ok()?;
+    Holder::parse(&text)
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    with_suffix(path, ".lock")
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

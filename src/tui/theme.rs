@@ -5,7 +5,7 @@ use ratatui::style::{Color, Modifier, Style};
 use crate::{
     finding::Severity,
     session::Status,
-    wizard::{Colors, run::RowState, verify::ChainState},
+    wizard::{Colors, chain::ChainState, run::RowState},
 };
 
 /// The spinner, one glyph a tenth of a second.
@@ -107,7 +107,7 @@ impl Theme {
             RowState::Active => (spinner(ticks), self.accent()),
             RowState::Ended(Status::Done | Status::AlreadyDone) => ("✓", self.good()),
             RowState::Ended(Status::Failed) => ("✗", self.error()),
-            RowState::Ended(Status::Cancelled | Status::Intent | Status::Undone) => ("!", self.warning()),
+            RowState::Ended(Status::Cancelled | Status::Intent | Status::Undoing | Status::Undone) => ("!", self.warning()),
         }
     }
 }

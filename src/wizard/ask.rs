@@ -20,6 +20,10 @@ pub enum Subject {
     Inventory,
     /// The inventory host that this machine is.
     Node,
+    /// The kubeconfig for step 4.
+    Kubeconfig,
+    /// Where the installer's log is written to.
+    LogFile,
     /// The password for `sudo` on the hosts of the inventory.
     SudoPassword,
     /// The value of a Kubespray variable.
@@ -27,6 +31,8 @@ pub enum Subject {
         /// Its name.
         variable: String,
     },
+    /// Words that the shown drivers have.
+    DriverFilter,
 }
 
 impl Subject {
@@ -36,8 +42,11 @@ impl Subject {
             Self::Checkout => "checkout",
             Self::Inventory => "inventory",
             Self::Node => "node",
+            Self::Kubeconfig => "kubeconfig",
+            Self::LogFile => "log-file",
             Self::SudoPassword => "password",
             Self::Value { .. } => "value",
+            Self::DriverFilter => "driver-filter",
         }
     }
 
@@ -45,7 +54,7 @@ impl Subject {
     pub fn args(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Value { variable } => vec![("variable", variable.clone())],
-            Self::Checkout | Self::Inventory | Self::Node | Self::SudoPassword => Vec::new(),
+            _ => Vec::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{App, Screen, keymap::Intent, navigate};
 use crate::{
     answers::DriverOwner,
-    facts::{LedgerEntry, Origin},
+    facts::{Facts, LedgerEntry, Origin},
 };
 
 /// A part of the screen that the arrow keys move in.
@@ -44,6 +44,22 @@ pub fn must_go(owner: DriverOwner, entry: &LedgerEntry) -> bool {
         DriverOwner::Host => matches!(entry.origin, Origin::InstallerPod | Origin::Operator),
         DriverOwner::Operator => entry.origin == Origin::InstallerPod,
     }
+}
+
+/// Takes in what the package manager offers. A probe that came meanwhile is newer than the rest of these facts, so only the offer and
+/// what follows from it is taken.
+pub(super) fn take_offer(app: &mut App, facts: &Facts) {
+    app.session.facts.keep_offer(facts);
+    keep_selection(app);
+}
+
+/// Keeps the selections within lists that may have become shorter.
+pub(super) fn keep_selection(app: &mut App) {
+    let facts = &app.session.facts;
+    let within = |index: usize, len: usize| index.min(len.saturating_sub(1));
+    app.detect.card = within(app.detect.card, facts.gpus.len());
+    app.detect.entry = within(app.detect.entry, facts.driver.ledger.len());
+    app.detect.finding = within(app.detect.finding, facts.findings.len());
 }
 
 pub(super) fn intend(app: &mut App, intent: Intent) {

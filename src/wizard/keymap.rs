@@ -27,6 +27,10 @@ pub enum Context {
     Search,
     /// The end.
     Summary,
+    /// Another gpunode holds the session.
+    Watch,
+    /// It has let go.
+    WatchOver,
     /// A text over the screen: help, what has changed.
     Reading,
     /// The proposed edits, one file after the other.
@@ -41,6 +45,8 @@ pub enum Context {
     AskQuit,
     /// A known failure was recognised.
     Diagnosis,
+    /// Something may be done at the user's wish.
+    Offer,
     /// A line of text is being typed.
     Ask,
     /// The terminal is too small for anything else.
@@ -71,9 +77,12 @@ pub enum Intent {
     PreviousPart,
     /// Show the rows that do not fit, or hide them.
     ToggleAll,
+    /// The next order of the rows.
+    NextOrder,
     /// Leave an action out, or take it in again.
     ToggleAction,
     ShowDiff,
+    ShowChecks,
     AskCheckout,
     AskInventory,
     AskNode,
@@ -85,6 +94,12 @@ pub enum Intent {
     Retry,
     Search,
     NextHit,
+    /// Up to the next line that shows a known failure.
+    NextFinding,
+    SaveLog,
+    AskKubeconfig,
+    /// What may be done to the node at the user's wish.
+    Offers,
     Pause,
     TestPod,
     Type(char),
@@ -141,6 +156,8 @@ const CHOICE: &[Binding] = &[
     bind("Tab", TAB, "next-part"),
     bind("", &[(Key::Left, Intent::Left), (Key::Right, Intent::Right)], ""),
     bind("a", &[(Key::Char('a'), Intent::ToggleAll)], "all"),
+    bind("/", &[(Key::Char('/'), Intent::Search)], "filter"),
+    bind("", &[(Key::Char('s'), Intent::NextOrder)], ""),
     HELP,
     BACK,
     QUIT,
@@ -149,6 +166,7 @@ const PLAN: &[Binding] = &[
     bind("Enter", ENTER, "review"),
     bind("↑↓", UP_DOWN, "look"),
     bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], "leave-out"),
+    bind("c", &[(Key::Char('c'), Intent::ShowChecks)], "checks"),
     HELP,
     BACK,
     QUIT,
@@ -181,7 +199,9 @@ const VERIFY: &[Binding] = &[
     bind("Tab", TAB, "next-part"),
     bind("/", &[(Key::Char('/'), Intent::Search)], "search"),
     bind("p", &[(Key::Char('p'), Intent::Pause)], "pause"),
-    bind("", &[(Key::Char('n'), Intent::NextHit)], ""),
+    bind("x", &[(Key::Char('x'), Intent::Offers)], "offers"),
+    bind("", &[(Key::Char('n'), Intent::NextHit), (Key::Char('f'), Intent::NextFinding)], ""),
+    bind("", &[(Key::Char('s'), Intent::SaveLog), (Key::Char('c'), Intent::AskKubeconfig)], ""),
     bind("", UP_DOWN, ""),
     HELP,
     BACK,
@@ -194,6 +214,8 @@ const SEARCH: &[Binding] = &[
     INTERRUPT,
 ];
 const SUMMARY: &[Binding] = &[bind("Enter", &[(Key::Enter, Intent::Accept)], "end"), bind("↑↓", UP_DOWN, "scroll"), BACK, QUIT];
+const WATCH: &[Binding] = &[bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
+const WATCH_OVER: &[Binding] = &[bind("Enter", ENTER, "take-over"), bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
 const READING: &[Binding] = &[
     bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
     bind("↑↓", UP_DOWN, "scroll"),
@@ -226,6 +248,7 @@ const ASK: &[Binding] = &[
     bind("", &[(Key::Backspace, Intent::Erase), (Key::Delete, Intent::EraseNext), (Key::EraseWord, Intent::EraseWord)], ""),
     INTERRUPT,
 ];
+const OFFER: &[Binding] = &[bind("y", &[(Key::Char('y'), Intent::Accept)], "do-offer"), bind("Esc", NO, "leave-so"), INTERRUPT];
 const TOO_SMALL: &[Binding] = &[bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit")];
 
 /// Returns the bindings of a context, in the order of the footer.
@@ -242,6 +265,8 @@ pub fn bindings(context: Context) -> &'static [Binding] {
         Context::Verify => VERIFY,
         Context::Search => SEARCH,
         Context::Summary => SUMMARY,
+        Context::Watch => WATCH,
+        Context::WatchOver => WATCH_OVER,
         Context::Reading => READING,
         Context::Diff => DIFF,
         Context::Confirm => CONFIRM,
@@ -249,6 +274,7 @@ pub fn bindings(context: Context) -> &'static [Binding] {
         Context::AskReboot => ASK_REBOOT,
         Context::AskQuit => ASK_QUIT,
         Context::Diagnosis => DIAGNOSIS,
+        Context::Offer => OFFER,
         Context::Ask => ASK,
         Context::TooSmall => TOO_SMALL,
     }
@@ -276,7 +302,7 @@ mod tests {
     use super::*;
     use crate::i18n::Lang;
 
-    const ALL: [Context; 20] = [
+    const ALL: [Context; 23] = [
         Context::Detect,
         Context::Choice,
         Context::Plan,
@@ -288,6 +314,8 @@ mod tests {
         Context::Verify,
         Context::Search,
         Context::Summary,
+        Context::Watch,
+        Context::WatchOver,
         Context::Reading,
         Context::Diff,
         Context::Confirm,
@@ -295,6 +323,7 @@ mod tests {
         Context::AskReboot,
         Context::AskQuit,
         Context::Diagnosis,
+        Context::Offer,
         Context::Ask,
         Context::TooSmall,
     ];

@@ -3,6 +3,7 @@
 use super::{
     App, Dialog,
     ask::Ask,
+    chain::RemedyAction,
     confirm, help,
     row::{Row, Tone},
     variables, wrap,
@@ -36,6 +37,7 @@ pub fn document(app: &App) -> Option<Document> {
     Some(match dialog {
         Dialog::Help => text("help.title", help::rows(app, cells)),
         Dialog::Confirm => text("confirm.title", confirm_rows(app, cells)),
+        Dialog::Preflight => text("preflight.title", confirm::check_rows(app, cells)),
         Dialog::Diff => text("diff.title", diff_rows(app, cells)),
         Dialog::Why => text("why.title", super::why::rows(app, cells)),
         Dialog::Changes(changes) => text("changes.title", changes_rows(app, changes, cells)),
@@ -43,6 +45,7 @@ pub fn document(app: &App) -> Option<Document> {
         Dialog::AskReboot => question("reboot.title", reboot_rows(app, narrow)),
         Dialog::AskQuit => question("quit.title", quit_rows(app, narrow)),
         Dialog::Diagnosis => diagnosis(app, narrow)?,
+        Dialog::Offer(index) => offer(app, *index, narrow)?,
         Dialog::Ask(ask) => asking(app, ask, cells.min(72)),
     })
 }
@@ -68,6 +71,7 @@ fn confirm_rows(app: &App, cells: usize) -> Vec<Row> {
     let key = if app.settings.simulated.is_some() { "confirm.lead-simulated" } else { "confirm.lead" };
     let mut rows = Row::wrapped(Tone::Dim, &app.tr(key, &[("count", &actions.len().to_string())]), cells);
     rows.push(Row::new(Tone::Text, ""));
+    rows.extend(confirm::warnings(app, cells));
     rows.extend(confirm::rows(app, &actions, cells));
     rows
 }
@@ -118,17 +122,44 @@ fn quit_rows(app: &App, cells: usize) -> Vec<Row> {
 fn diagnosis(app: &App, cells: usize) -> Option<Document> {
     let found = app.verify.diagnosis.as_ref()?;
     let blank = || vec![Row::new(Tone::Text, "")];
-    let answers: &[&str] = if found.action.is_some() { &["diagnosis.go", "diagnosis.close"] } else { &["diagnosis.close"] };
+    let (go, commands) = match &found.action {
+        None => (None, Vec::new()),
+        Some(RemedyAction::BackToDriver) => (Some("diagnosis.go"), Vec::new()),
+        Some(RemedyAction::ToVariables) => (Some("diagnosis.to-variables"), Vec::new()),
+        Some(RemedyAction::Reboot) => (Some("diagnosis.reboot"), Vec::new()),
+        Some(RemedyAction::Run(action)) => (Some("diagnosis.run"), commands(&action.commands, cells)),
+    };
+    let answers: Vec<&str> = go.into_iter().chain(["diagnosis.close"]).collect();
+    // A line of a log can be very long; its beginning tells enough.
+    let evidence = Row::wrapped(Tone::Dim, &found.evidence_line, cells).into_iter().take(4).collect();
     let lines = [
-        Row::wrapped(Tone::Dim, &found.evidence_line, cells),
+        evidence,
         blank(),
         Row::wrapped(Tone::Text, &found.cause, cells),
         blank(),
         Row::wrapped(Tone::Heading, &found.remedy, cells),
-        paragraphs(app, &[], answers, cells),
+        commands,
+        paragraphs(app, &[], &answers, cells),
     ]
     .concat();
     Some(Document { title: found.title.clone(), lines, boxed: true, cursor: None })
+}
+
+fn commands(commands: &[crate::host::Command], cells: usize) -> Vec<Row> {
+    commands.iter().flat_map(|command| confirm::command_rows(&command.to_string(), cells)).collect()
+}
+
+/// What may be done, what Kubespray will do about it, and the command.
+fn offer(app: &App, index: usize, cells: usize) -> Option<Document> {
+    let offer = app.verify.offers.get(index)?;
+    let mut lines = Vec::new();
+    for (place, text) in offer.texts.iter().enumerate() {
+        lines.extend(Row::wrapped(if place == 0 { Tone::Text } else { Tone::Dim }, text, cells));
+        lines.push(Row::new(Tone::Text, ""));
+    }
+    lines.extend(commands(&offer.action.commands, cells));
+    lines.extend(paragraphs(app, &[], &["offer.yes", "offer.no"], cells));
+    Some(Document { title: offer.action.title(app.settings.lang), lines, boxed: true, cursor: None })
 }
 
 /// A question with its field: the field keeps its place whatever is said below it.

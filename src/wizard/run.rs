@@ -9,6 +9,7 @@ use super::{
     navigate,
 };
 use crate::{
+    diagnosis::Hit,
     engine::{Event, Outcome, Progress},
     i18n::Lang,
     plan::{Action, Step},
@@ -51,6 +52,8 @@ pub struct Run {
     pub progress: Option<Progress>,
     /// What is printed.
     pub log: LogBuffer,
+    /// Known failures that showed in it.
+    pub hits: Vec<Hit>,
     /// How it ended; absent while it runs.
     pub outcome: Option<Outcome>,
     /// The effect itself failed: why.
@@ -85,6 +88,11 @@ impl Run {
                 }
             }
             Event::Line(line) => self.log.push(line),
+            Event::Hit(hit) => {
+                self.log.push(format!("! {}", hit.cause(lang)));
+                self.log.push(format!("  {}", hit.remedy(lang)));
+                self.hits.push(*hit);
+            }
             Event::Progress(progress) => self.progress = Some(progress),
             Event::PasswordNeeded => self.needs_password = true,
             Event::Ended { id, status, evidence } => {

@@ -1,6 +1,6 @@
 //! Summary: what is there, what was changed, and what proves it. The end of the way.
 
-use super::{App, verify::ChainState};
+use super::{App, chain::ChainState};
 use crate::session::Status;
 
 /// One line of the summary.

@@ -178,9 +178,9 @@ fn ask_source(app: &mut App, subject: Subject) {
     let (answer, found) = match subject {
         Subject::Checkout => (path(app.answers.kubespray.as_deref()), preview.and_then(|preview| path(preview.checkout.as_deref()))),
         Subject::Inventory => (path(app.answers.inventory.as_deref()), preview.and_then(|preview| path(preview.inventory.as_deref()))),
-        Subject::Node | Subject::Value { .. } | Subject::SudoPassword => {
-            (app.answers.node.clone(), preview.and_then(|preview| preview.inventory_host.clone()))
-        }
+        Subject::Node => (app.answers.node.clone(), preview.and_then(|preview| preview.inventory_host.clone())),
+        // Asked for elsewhere.
+        Subject::Value { .. } | Subject::SudoPassword | Subject::Kubeconfig | Subject::LogFile | Subject::DriverFilter => return,
     };
     let now = found.or(answer).unwrap_or_default();
     ask::open(app, subject, &now);
@@ -199,13 +199,15 @@ pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<
             app.answers.kubespray = given.map(Into::into);
         }
         Subject::Inventory => app.answers.inventory = given.map(Into::into),
-        Subject::Value { .. } | Subject::SudoPassword => return Ok(()),
+        // Asked for elsewhere.
+        Subject::Value { .. } | Subject::SudoPassword | Subject::Kubeconfig | Subject::LogFile => return Ok(()),
         Subject::Node => {
             if given.as_deref().is_some_and(|name| name.contains(char::is_whitespace)) {
                 return Err(app.t("ask.error.name"));
             }
             app.answers.node = given;
         }
+        Subject::DriverFilter => return Ok(()),
     }
     sources_changed(app);
     Ok(())
@@ -218,7 +220,7 @@ fn sources_changed(app: &mut App) {
     app.mark(Step::Variables, false);
     app.mark(Step::Verify, false);
     app.set_actions(Step::Variables, Vec::new());
-    app.session.answers = Some(app.answers.clone());
+    app.keep_answers();
     app.save();
     navigate::enter(app, Screen::Variables);
 }
@@ -309,10 +311,12 @@ mod tests {
         let action = Action {
             id: "edit-file:x".to_owned(),
             step: Step::Variables,
-            kind: crate::plan::Kind::Reboot(crate::plan::reboot::Reboot { boot_id: String::new() }),
+            kind: crate::plan::Kind::Reboot(crate::plan::reboot::Reboot { boot_id: String::new(), unless_unloaded: false }),
             why: String::new(),
             args: Vec::new(),
             skipped: false,
+            optional: false,
+            may_fail: false,
             blocked: None,
             commands: Vec::new(),
             diff: Some(diff.to_owned()),

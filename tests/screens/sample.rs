@@ -11,10 +11,10 @@ use gpunode::{
     i18n::Lang,
     kubespray::{Capability, Ignored, Level, Place, Preview, Shadowed, Variable, Verdict},
     plan::{Action, Kind, Plan, Step, reboot::Reboot},
-    session::Session,
+    session::{Prediction, Says, Session},
     wizard::{
-        Colors, Settings,
-        verify::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
+        Answer, Colors, Settings,
+        chain::{ChainRow, ChainState, Diagnosis, Offer, Phase, RemedyAction, TailBatch},
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -51,7 +51,7 @@ fn gpu(address: &str) -> Gpu {
         first_branch: Some(384),
         last_branch: Some(580),
         kernel_module: KernelModule::ProprietaryOnly,
-        nvml: None,
+        ..Gpu::default()
     }
 }
 
@@ -101,7 +101,7 @@ pub fn facts() -> Facts {
                 &[("kernel", "3.10.0-1160.2.2.el7.x86_64")],
             ),
         ],
-        unknown: BTreeMap::new(),
+        ..Facts::default()
     }
 }
 
@@ -121,6 +121,7 @@ fn driver(version: &str, date: &str, cuda: &str, kind: BranchKind, end: &str, fi
         datacenter: true,
         fits,
         reason: None,
+        notes: Vec::new(),
         recommended: false,
     }
 }
@@ -165,10 +166,12 @@ fn action(id: &str, step: Step, args: &[(&str, &str)], commands: Vec<Command>) -
         id: id.to_owned(),
         step,
         // The screens do not look at it.
-        kind: Kind::Reboot(Reboot { boot_id: String::new() }),
+        kind: Kind::Reboot(Reboot { boot_id: String::new(), unless_unloaded: false }),
         why: name.clone(),
         args: args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         skipped: false,
+        optional: false,
+        may_fail: false,
         blocked: None,
         commands,
         diff: None,
@@ -307,6 +310,8 @@ pub fn chain(running: bool) -> Vec<ChainRow> {
         title: title.to_owned(),
         state,
         detail: detail.to_owned(),
+        about: format!("What {title} is, in one sentence for somebody who sees it for the first time."),
+        remedy: String::new(),
     };
     let later = if running { ChainState::Pass } else { ChainState::Pending };
     vec![
@@ -358,8 +363,34 @@ pub fn diagnosis() -> Diagnosis {
                 .to_owned(),
         evidence_line: "ERROR: An NVIDIA kernel module 'nvidia' appears to already be loaded in your kernel.".to_owned(),
         remedy: "Remove the host's driver in step 2, reboot, and come back here.".to_owned(),
+        from_log: true,
         action: Some(RemedyAction::BackToDriver),
     }
+}
+
+/// The answer with these rows and nothing to offer.
+pub fn rows(rows: Vec<ChainRow>) -> Answer {
+    Answer::ChainRows { rows, offers: Vec::new(), failures: Vec::new() }
+}
+
+/// The answer with these lines, some of which show a failure.
+pub fn lines(lines: &[&str], findings: &[usize]) -> Answer {
+    let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+    Answer::TailLines(std::sync::Arc::new(TailBatch { lines, findings: findings.to_vec() }))
+}
+
+/// The seed's last step.
+pub fn offer() -> Offer {
+    let chain = gpunode::cluster::offers::Offer {
+        id: "remove-taint".to_owned(),
+        node: "node1".to_owned(),
+        what: "nvidia.com/gpu:NoSchedule".to_owned(),
+        pod: None,
+        releases: "flag".to_owned(),
+    };
+    let texts = vec![chain.message(Lang::En), chain.next_run(Lang::En), chain.durable(Lang::En)];
+    let action = gpunode::plan::remove_taint(Some("/etc/kubernetes/admin.conf".into()), "node1");
+    Offer { texts, action, last_step: true }
 }
 
 pub fn nvidia_smi() -> Vec<String> {
@@ -375,4 +406,13 @@ pub fn nvidia_smi() -> Vec<String> {
 
 pub fn answers() -> Answers {
     Answers::new(DriverOwner::InstallerPod)
+}
+
+/// What the pre-flight says of the plan of step 2.
+pub fn checks() -> Vec<Prediction> {
+    vec![
+        Prediction::new("host-driver", Says::Ok, "driver 418.87.00 is loaded; it goes in this step"),
+        Prediction::new("holders", Says::Unknown, "2301 nvidia-smi --loop=5 (session-4.scope)"),
+        Prediction::new("space:/var", Says::Ok, "/var: 60.0 GiB free, 9.6 GiB needed (download, unpacking)"),
+    ]
 }

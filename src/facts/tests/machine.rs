@@ -95,6 +95,7 @@ impl Machine {
                 "python3\0train.py",
                 "0::/kubepods.slice/kubepods-pod1f0c3f2e_9d52_4b8e_8c61_0f3b7a6d5e4c.slice/cri-containerd-ab.scope\n",
             )
+            .folder("/var/log/pods/ml_train-0_1f0c3f2e-9d52-4b8e-8c61-0f3b7a6d5e4c/python")
             .file("/proc/88/maps", "7f0 r-xp 00000000 08:01 12 /usr/lib/x86_64-linux-gnu/libcuda.so.580.159.04\n")
             .file(
                 "/var/lib/kubelet/kubeadm-flags.env",

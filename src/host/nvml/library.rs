@@ -1,93 +1,27 @@
-//! NVML of this machine: finds `libnvidia-ml.so.1`, loads it on a thread of its own and asks.
+//! The calls of NVIDIA's library, through nvml-wrapper. Only [`child`](super::child) comes here: they may hang, and they may crash.
 
-use std::{
-    ffi::OsStr,
-    path::{Path, PathBuf},
-    sync::mpsc::{self, RecvTimeoutError},
-    thread,
-    time::Duration,
-};
+use std::ffi::OsStr;
 
 use nvml_wrapper::{
-    Device, Nvml, cuda_driver_version_major, cuda_driver_version_minor, enum_wrappers::device::TemperatureSensor, error::NvmlError,
+    Device, Nvml, cuda_driver_version_major, cuda_driver_version_minor,
+    enum_wrappers::device::{GpuVirtualizationMode, TemperatureSensor},
+    error::NvmlError,
 };
 
-use super::{Gpus, NvmlAnswer, NvmlGpu, normalise_address};
+use super::{NvmlAnswer, NvmlGpu, Virtualization, child::Told, normalise_address};
+use crate::text::printable;
 
-/// The library's name, as the loader looks for it.
-const LIBRARY: &str = "libnvidia-ml.so.1";
-
-/// Folders outside the loader's path, 64-bit ones first. The last ones are the installer pod's and the GPU Operator's.
-const FOLDERS: [&str; 9] = [
-    "/usr/lib64",
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/usr/lib",
-    "/usr/local/nvidia/lib64",
-    "/home/kubernetes/bin/nvidia/lib64",
-    "/run/nvidia/driver/usr/lib64",
-    "/run/nvidia/driver/usr/lib/x86_64-linux-gnu",
-    "/run/nvidia/driver/usr/lib/aarch64-linux-gnu",
-];
-
-/// Signs of a loaded driver. Without one NVML is not asked, because it would run `nvidia-modprobe` and load the driver itself.
-const DRIVER_SIGNS: [&str; 3] = ["/proc/driver/nvidia/version", "/sys/module/nvidia/version", "/dev/nvidiactl"];
-
-/// NVML of this machine.
-pub(super) struct LocalGpus;
-
-impl Gpus for LocalGpus {
-    fn query(&self, deadline: Duration) -> NvmlAnswer {
-        within(deadline, ask)
-    }
-}
-
-/// Asks on a thread that is left behind when it does not answer: a call that hangs in the kernel cannot be stopped.
-fn within(deadline: Duration, ask: impl FnOnce() -> NvmlAnswer + Send + 'static) -> NvmlAnswer {
-    let (sender, receiver) = mpsc::channel();
-    let spawned = thread::Builder::new().name("nvml".to_owned()).spawn(move || {
-        // Nobody listens any more after the deadline; that is no error here.
-        let _ = sender.send(ask());
-    });
-    match spawned.map(|_| receiver.recv_timeout(deadline)) {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(RecvTimeoutError::Timeout)) => NvmlAnswer::TimedOut,
-        Ok(Err(RecvTimeoutError::Disconnected)) => NvmlAnswer::Failed("the NVML thread ended without an answer".to_owned()),
-        Err(error) => NvmlAnswer::Failed(error.to_string()),
-    }
-}
-
-fn ask() -> NvmlAnswer {
-    let places: Vec<PathBuf> = FOLDERS.iter().map(|folder| Path::new(folder).join(LIBRARY)).collect();
-    let found: Vec<&PathBuf> = places.iter().filter(|path| path.exists()).collect();
-    if !DRIVER_SIGNS.iter().any(|path| Path::new(path).exists()) {
-        return if found.is_empty() { NvmlAnswer::NoLibrary(places) } else { NvmlAnswer::NoDriver };
-    }
+/// Loads the library and asks it everything.
+pub(super) fn ask(library: &OsStr) -> Told {
     // A statically linked build cannot load any library and would call a working driver missing.
     if cfg!(target_env = "musl") {
-        return NvmlAnswer::Failed("this build of gpunode cannot load libraries".to_owned());
+        return Told::Answer(NvmlAnswer::Failed("this build of gpunode cannot load libraries".to_owned()));
     }
-    let candidates = std::iter::once(OsStr::new(LIBRARY)).chain(found.iter().map(|path| path.as_os_str()));
-    first_answer(candidates, &read_all).unwrap_or(NvmlAnswer::NoLibrary(places))
-}
-
-/// Returns the first answer; a library that cannot be loaded or that is of another version than the driver is passed over, since a
-/// driver from a pod has its library elsewhere than what an old host driver left behind.
-fn first_answer<'a>(
-    candidates: impl Iterator<Item = &'a OsStr>,
-    read: &dyn Fn(&OsStr) -> Result<NvmlAnswer, NvmlError>,
-) -> Option<NvmlAnswer> {
-    let mut failure = None;
-    for candidate in candidates {
-        match read(candidate) {
-            Ok(answer) => return Some(answer),
-            Err(NvmlError::LibRmVersionMismatch) => failure = Some(NvmlAnswer::Mismatch),
-            Err(NvmlError::LibloadingError(_)) if candidate == LIBRARY => {}
-            Err(error @ NvmlError::LibloadingError(_)) => failure = failure.or(Some(NvmlAnswer::Failed(error.to_string()))),
-            Err(error) => return Some(failure_of(&error)),
-        }
+    match read_all(library) {
+        Ok(answer) => Told::Answer(answer),
+        Err(NvmlError::LibloadingError(error)) => Told::NotLoaded(printable(&error.to_string())),
+        Err(error) => Told::Answer(failure_of(&error)),
     }
-    failure
 }
 
 fn failure_of(error: &NvmlError) -> NvmlAnswer {
@@ -104,15 +38,22 @@ fn read_all(library: &OsStr) -> Result<NvmlAnswer, NvmlError> {
     let driver_version = nvml.sys_driver_version()?;
     let cuda = |version| format!("{}.{}", cuda_driver_version_major(version), cuda_driver_version_minor(version));
     let cuda_version = nvml.sys_cuda_driver_version().ok().map(cuda);
-    // A card that does not answer is left out: the count then differs from the PCI bus, which is a finding.
-    let gpus = (0..nvml.device_count()?).filter_map(|index| read_gpu(&nvml.device_by_index(index).ok()?)).collect();
-    Ok(NvmlAnswer::Answer { driver_version, cuda_version, gpus })
+    let (mut gpus, mut silent) = (Vec::new(), Vec::new());
+    for index in 0..nvml.device_count()? {
+        match nvml.device_by_index(index).and_then(|device| read_gpu(&device)) {
+            Ok(gpu) => gpus.push(gpu),
+            Err(error) => silent.push(format!("GPU {index}: {error}")),
+        }
+    }
+    // The process ends now, and with it all that `nvmlShutdown` would take its time to free.
+    std::mem::forget(nvml);
+    Ok(NvmlAnswer::Answer { driver_version, cuda_version, gpus, silent })
 }
 
 /// Returns what one card says; only its address is indispensable.
-fn read_gpu(device: &Device<'_>) -> Option<NvmlGpu> {
-    Some(NvmlGpu {
-        pci_address: normalise_address(&device.pci_info().ok()?.bus_id),
+fn read_gpu(device: &Device<'_>) -> Result<NvmlGpu, NvmlError> {
+    Ok(NvmlGpu {
+        pci_address: normalise_address(&device.pci_info()?.bus_id),
         name: device.name().unwrap_or_default(),
         uuid: device.uuid().unwrap_or_default(),
         memory_mib: device.memory_info().ok().map(|memory| memory.total >> 20),
@@ -121,54 +62,32 @@ fn read_gpu(device: &Device<'_>) -> Option<NvmlGpu> {
         mig: device.mig_mode().ok().map(|mode| mode.current != 0),
         pcie_generation: device.current_pcie_link_gen().ok(),
         pcie_width: device.current_pcie_link_width().ok(),
+        virtualization: device.virtualization_mode().ok().as_ref().map(virtualization),
     })
+}
+
+fn virtualization(mode: &GpuVirtualizationMode) -> Virtualization {
+    match mode {
+        GpuVirtualizationMode::Bare => Virtualization::None,
+        GpuVirtualizationMode::PassThrough => Virtualization::PassThrough,
+        GpuVirtualizationMode::Vgpu => Virtualization::Vgpu,
+        GpuVirtualizationMode::HostVgpu | GpuVirtualizationMode::HostVsga => Virtualization::Host,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn no_library() -> NvmlError {
-        Nvml::builder().lib_path(OsStr::new("/nonexistent/libnvidia-ml.so.1")).init().err().unwrap()
-    }
-
     #[test]
-    fn a_call_that_hangs_is_a_fact_after_the_deadline() {
-        let (_keep, never) = mpsc::channel::<()>();
-        let hang = move || {
-            let _ = never.recv();
-            NvmlAnswer::NoDriver
-        };
-        assert_eq!(within(Duration::from_millis(10), hang), NvmlAnswer::TimedOut);
-    }
-
-    #[test]
-    fn a_thread_that_dies_is_a_failure() {
-        assert!(matches!(within(Duration::from_secs(30), || panic!("on purpose")), NvmlAnswer::Failed(_)));
-    }
-
-    #[test]
-    fn a_library_of_another_version_is_passed_over_for_one_that_answers() {
-        let read = |path: &OsStr| match path.to_str() {
-            Some(LIBRARY) => Err(no_library()),
-            Some("/old") => Err(NvmlError::LibRmVersionMismatch),
-            _ => Ok(NvmlAnswer::Answer { driver_version: "450.51.06".into(), cuda_version: None, gpus: Vec::new() }),
-        };
-        let all = [LIBRARY, "/old", "/pod"].map(OsStr::new);
-        assert!(matches!(first_answer(all.into_iter(), &read), Some(NvmlAnswer::Answer { .. })));
-        assert_eq!(first_answer(all[..2].iter().copied(), &read), Some(NvmlAnswer::Mismatch));
-        assert_eq!(first_answer(all[..1].iter().copied(), &read), None);
-    }
-
-    #[test]
-    fn a_library_that_is_there_but_cannot_be_loaded_is_a_failure() {
-        let answer = first_answer([OsStr::new("/there")].into_iter(), &|_| Err(no_library()));
-        assert!(matches!(answer, Some(NvmlAnswer::Failed(_))), "{answer:?}");
+    fn a_library_that_is_not_there_was_not_loaded() {
+        assert!(matches!(ask(OsStr::new("/nonexistent/libnvidia-ml.so.1")), Told::NotLoaded(_)));
     }
 
     #[test]
     fn errors_become_facts() {
         assert_eq!(failure_of(&NvmlError::DriverNotLoaded), NvmlAnswer::NoDriver);
+        assert_eq!(failure_of(&NvmlError::LibRmVersionMismatch), NvmlAnswer::Mismatch);
         assert_eq!(failure_of(&NvmlError::NoPermission), NvmlAnswer::NoPermission);
         assert!(matches!(failure_of(&NvmlError::GpuLost), NvmlAnswer::Failed(_)));
     }

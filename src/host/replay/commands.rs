@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::{Machine, Speed, machine::Job as JobState, scenario::Rule};
-use crate::host::{Cancel, Clock, Command, CommandError, Commands, Exit, Line, Stream, command::Job, local::SystemClock};
+use crate::{
+    host::{Cancel, Clock, Command, CommandError, Commands, Exit, Line, Stream, command::Job, local::SystemClock},
+    private,
+};
 
 /// Answers commands by the scenario's rules.
 pub struct ReplayCommands {
@@ -28,24 +31,30 @@ impl Commands for ReplayCommands {
 
     fn run(&self, command: &Command, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Result<Exit, CommandError> {
         let rule = self.find(command)?;
-        Ok(self.play(&rule, 0, cancel, on_line).unwrap_or_else(|| self.end(&rule)))
+        Ok(self.play(&rule, 0, cancel, on_line).unwrap_or_else(|| self.end(&rule, None)))
     }
 
     fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
         let rule = self.find(command)?;
         let failed = |error: std::io::Error| CommandError::Failed { program: command.program.clone(), reason: error.to_string() };
-        std::fs::OpenOptions::new().create(true).append(true).open(log).map_err(failed)?;
+        private::append(log).map_err(failed)?;
         let pid = self.machine.change(|state| {
             let pid = state.jobs.keys().max().copied().unwrap_or(4000) + 1;
-            state.jobs.insert(pid, JobState { rule, ended: false });
+            state.jobs.insert(pid, JobState { rule, ended: false, log: log.to_owned() });
             pid
         });
         Ok(Job { pid: pid.map_err(failed)?, started: 1, log: log.to_owned() })
     }
 
+    fn find(&self, log: &Path) -> Option<Job> {
+        let state = self.machine.state();
+        let (pid, _) = state.jobs.iter().find(|(_, job)| job.log == log && !job.ended)?;
+        Some(Job { pid: *pid, started: 1, log: log.to_owned() })
+    }
+
     fn follow(&self, job: &Job, _offset: u64, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Exit {
         let state = self.machine.state().jobs.get(&job.pid).cloned();
-        let Some(JobState { rule, ended }) = state else { return Exit::Unseen };
+        let Some(JobState { rule, ended, .. }) = state else { return Exit::Unseen };
         // What was printed before this program was killed stands in the log: a simulated job goes on from there.
         let printed = std::fs::read_to_string(&job.log).unwrap_or_default();
         for line in printed.lines() {
@@ -54,7 +63,7 @@ impl Commands for ReplayCommands {
         if ended {
             return Exit::Code(rule.exit);
         }
-        let mut log = std::fs::OpenOptions::new().append(true).open(&job.log).ok();
+        let mut log = private::append(&job.log).ok();
         let stopped = self.play(&rule, printed.lines().count(), cancel, &mut |line| {
             if let Some(log) = &mut log {
                 // A log that cannot be written costs only the resume of a demo.
@@ -62,14 +71,7 @@ impl Commands for ReplayCommands {
             }
             on_line(line);
         });
-        stopped.unwrap_or_else(|| {
-            let ended = self.machine.change(|state| {
-                if let Some(job) = state.jobs.get_mut(&job.pid) {
-                    job.ended = true;
-                }
-            });
-            if ended.is_err() { Exit::Unseen } else { self.end(&rule) }
-        })
+        stopped.unwrap_or_else(|| self.end(&rule, Some(job.pid)))
     }
 }
 
@@ -107,11 +109,11 @@ impl ReplayCommands {
         seconds <= 0.0 || SystemClock.sleep(self.speed.scale(Duration::from_secs_f64(seconds)), cancel)
     }
 
-    fn end(&self, rule: &Rule) -> Exit {
-        if !rule.changes() {
+    fn end(&self, rule: &Rule, job: Option<u32>) -> Exit {
+        if job.is_none() && !rule.changes() {
             return Exit::Code(rule.exit);
         }
-        match self.machine.apply(rule) {
+        match self.machine.apply(rule, job) {
             Ok(()) => Exit::Code(rule.exit),
             Err(_) => Exit::Unseen,
         }

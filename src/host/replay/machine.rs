@@ -3,19 +3,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use atomic_write_file::AtomicWriteFile;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Scenario, ScenarioError,
     scenario::{Flags, Rule, holds},
 };
-use crate::host::NvmlAnswer;
+use crate::{host::NvmlAnswer, private};
 
 /// A simulated machine.
 pub struct Machine {
@@ -39,6 +37,8 @@ pub struct State {
     pub removed: BTreeSet<PathBuf>,
     /// Detached commands: by process id.
     pub jobs: BTreeMap<u32, Job>,
+    /// The commands that changed the machine, in the order in which their effects came about.
+    pub history: Vec<String>,
 }
 
 /// A detached command of a simulated machine.
@@ -49,6 +49,8 @@ pub struct Job {
     pub rule: Rule,
     /// Whether its effects have come about.
     pub ended: bool,
+    /// The file it writes to.
+    pub log: PathBuf,
 }
 
 impl Machine {
@@ -79,9 +81,7 @@ impl Machine {
                 fs::create_dir_all(folder)?;
             }
             let text = serde_yaml::to_string(&*state).map_err(std::io::Error::other)?;
-            let mut file = AtomicWriteFile::open(path)?;
-            file.write_all(text.as_bytes())?;
-            file.commit()?;
+            private::write(path, text.as_bytes())?;
         }
         Ok(result)
     }
@@ -99,30 +99,40 @@ impl Machine {
         self.scenario.rules.iter().find_map(|rule| Some(rule.filled(&rule.captures(argv, &state.flags)?)))
     }
 
-    /// Lets the effects of a rule come about.
-    pub fn apply(&self, rule: &Rule) -> std::io::Result<()> {
+    /// Lets the effects of a rule come about; the job that had it to do has ended in the same moment.
+    pub fn apply(&self, rule: &Rule, job: Option<u32>) -> std::io::Result<()> {
         self.change(|state| {
-            change_flags(&mut state.flags, &rule.set, &rule.clear);
-            for path in &rule.remove {
-                state.written.retain(|written, _| !written.starts_with(path));
-                state.removed.insert(path.clone());
+            if let Some(job) = job.and_then(|pid| state.jobs.get_mut(&pid)) {
+                job.ended = true;
             }
-            for (path, text) in &rule.write {
-                let bytes = text.strip_prefix('@').and_then(|name| self.scenario.outputs.get(name));
-                let text = bytes.map_or_else(|| text.clone(), |bytes| String::from_utf8_lossy(bytes).into_owned());
-                state.removed.remove(path);
-                state.written.insert(path.clone(), text);
-            }
-            if rule.reboot {
-                state.boots += 1;
-                state.jobs.clear();
-                for boot in &self.scenario.about.on_boot {
-                    if holds(&boot.when, &state.flags) {
-                        change_flags(&mut state.flags, &boot.set, &boot.clear);
-                    }
-                }
+            if rule.changes() {
+                self.effects(rule, state);
             }
         })
+    }
+
+    fn effects(&self, rule: &Rule, state: &mut State) {
+        state.history.push(rule.command.join(" "));
+        change_flags(&mut state.flags, &rule.set, &rule.clear);
+        for path in &rule.remove {
+            state.written.retain(|written, _| !written.starts_with(path));
+            state.removed.insert(path.clone());
+        }
+        for (path, text) in &rule.write {
+            let bytes = text.strip_prefix('@').and_then(|name| self.scenario.outputs.get(name));
+            let text = bytes.map_or_else(|| text.clone(), |bytes| String::from_utf8_lossy(bytes).into_owned());
+            state.removed.remove(path);
+            state.written.insert(path.clone(), text);
+        }
+        if rule.reboot {
+            state.boots += 1;
+            state.jobs.clear();
+            for boot in &self.scenario.about.on_boot {
+                if holds(&boot.when, &state.flags) {
+                    change_flags(&mut state.flags, &boot.set, &boot.clear);
+                }
+            }
+        }
     }
 
     /// Returns the bytes of a file, or nothing where there is none.

@@ -1,0 +1,159 @@
+//! The driver: whose it is, whether it fits the cards, and what it lacks.
+
+use std::collections::BTreeSet;
+
+use super::{DRIVER_VERSION, Facts, Gpu, LedgerEntry, PCI_DEVICES, brings_driver, driver_origins};
+use crate::{
+    catalog::gpus,
+    facts::{KernelModule, ModuleKind, Origin, packages},
+    finding::{
+        Finding,
+        Severity::{Error, Info, Warning},
+    },
+    host::NvmlAnswer,
+    version::Version,
+};
+
+pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    found.extend(unfit_branches(facts));
+    found.extend(unfit_kinds(facts));
+    found.extend(two_origins(facts));
+    found.extend(loaded(facts));
+    found.extend(other_on_disk(facts));
+    found.extend(unfit_toolkits(facts));
+    found.extend(fabric_manager(facts));
+    found
+}
+
+/// A loaded driver that nothing but the installer pod brought is where it belongs; every other one must go if the pod is to be the
+/// owner, which only the plan knows.
+fn loaded(facts: &Facts) -> Option<Finding> {
+    let version = facts.driver.loaded_version.as_deref()?;
+    let origins = driver_origins(facts);
+    let by_pod = facts.driver.ledger.iter().any(|entry| entry.origin == Origin::InstallerPod && entry.what == version);
+    let (id, severity) = if by_pod && origins.len() == 1 { ("driver-loaded-by-pod", Info) } else { ("driver-loaded", Warning) };
+    Some(Finding::new(id, severity, DRIVER_VERSION, &[("version", version)]))
+}
+
+/// The drivers of this machine, each version once: the loaded one first, then what is on disk.
+fn drivers(facts: &Facts) -> Vec<(Version, String)> {
+    let loaded = facts.driver.loaded_version.as_ref().and_then(|version| Some((version.parse().ok()?, DRIVER_VERSION.to_owned())));
+    let on_disk = facts.driver.ledger.iter().filter_map(|entry| Some((packages::driver_version(entry)?, evidence(entry))));
+    let mut found: Vec<(Version, String)> = Vec::new();
+    for (version, place) in loaded.into_iter().chain(on_disk) {
+        if !found.iter().any(|(other, _)| *other == version) {
+            found.push((version, place));
+        }
+    }
+    found
+}
+
+fn evidence(entry: &LedgerEntry) -> String {
+    match entry.origin {
+        Origin::Rpm | Origin::Deb => format!("{} ({})", entry.r#where, entry.what),
+        _ => entry.r#where.clone(),
+    }
+}
+
+/// A driver, loaded or on disk, whose branch does not know a card that is here: not any more, or not yet.
+fn unfit_branches(facts: &Facts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (version, place) in drivers(facts) {
+        // What NVML sees, the loaded driver serves, whatever the lists say.
+        let is_loaded = place == DRIVER_VERSION;
+        for gpu in facts.gpus.iter().filter(|gpu| !(is_loaded && gpu.nvml.is_some())) {
+            let args = |name: &'static str, branch: u32| {
+                [("name", gpu.name.clone()), ("version", version.to_string()), (name, branch.to_string())]
+            };
+            let (id, severity, args) = match (gpu.first_branch, gpu.last_branch) {
+                (_, Some(last)) if version.branch() > last => ("driver-beyond-last-branch", Error, args("last", last)),
+                // Where a card is first listed is less sure than where NVIDIA says that it ends.
+                (Some(first), _) if version.branch() < first => ("driver-before-first-branch", Warning, args("first", first)),
+                _ => continue,
+            };
+            let args = args.each_ref().map(|(name, value)| (*name, value.as_str()));
+            found.push(Finding::new(id, severity, place.clone(), &args));
+        }
+    }
+    found
+}
+
+/// A kernel module of the kind that a card does not take. What is loaded decides; a package of the wrong kind would be loaded next.
+fn unfit_kinds(facts: &Facts) -> Vec<Finding> {
+    let open_package = || facts.driver.ledger.iter().find(|entry| packages::is_open_module(entry));
+    let (kind, version, place) = match (facts.driver.loaded_kind, open_package()) {
+        (Some(kind), _) => (kind, facts.driver.loaded_version.clone().unwrap_or_default(), DRIVER_VERSION.to_owned()),
+        (None, Some(entry)) => (ModuleKind::Open, entry.what.clone(), evidence(entry)),
+        (None, None) => return Vec::new(),
+    };
+    let finding = |gpu: &Gpu| {
+        let id = match (gpu.kernel_module, kind) {
+            (KernelModule::OpenRequired, ModuleKind::Proprietary) => "open-module-required",
+            (KernelModule::ProprietaryOnly, ModuleKind::Open) => "open-module-impossible",
+            _ => return None,
+        };
+        Some(Finding::new(id, Error, place.clone(), &[("name", &gpu.name), ("version", &version)]))
+    };
+    facts.gpus.iter().filter_map(finding).collect()
+}
+
+fn two_origins(facts: &Facts) -> Option<Finding> {
+    let origins = driver_origins(facts);
+    let names = origins.iter().map(|origin| origin.name()).collect::<Vec<_>>().join(", ");
+    let places = facts.driver.ledger.iter().filter(|entry| brings_driver(entry)).map(|entry| entry.r#where.as_str());
+    let places = places.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
+    (origins.len() > 1).then(|| Finding::new("two-origins", Error, places, &[("origins", &names)]))
+}
+
+/// The one driver on disk is not the loaded one: the next boot brings another. NVML notices too once its library was exchanged.
+fn other_on_disk(facts: &Facts) -> Option<Finding> {
+    let loaded: Version = facts.driver.loaded_version.as_ref()?.parse().ok()?;
+    if driver_origins(facts).len() > 1 || facts.driver.nvml == Some(NvmlAnswer::Mismatch) {
+        return None;
+    }
+    let on_disk: Vec<_> = facts.driver.ledger.iter().filter_map(|entry| Some((packages::driver_version(entry)?, entry))).collect();
+    let (version, entry) = on_disk.first().filter(|_| on_disk.iter().all(|(version, _)| *version != loaded))?;
+    Some(Finding::new("driver-on-disk-differs", Warning, evidence(entry), &[("loaded", loaded.as_str()), ("version", version.as_str())]))
+}
+
+/// A toolkit that builds for no card that is here.
+fn unfit_toolkits(facts: &Facts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for entry in facts.driver.ledger.iter().filter(|entry| entry.origin == Origin::CudaToolkit) {
+        let Some(version) = entry.what.parse::<Version>().ok().and_then(|version| version.major_minor().parse::<Version>().ok()) else {
+            continue;
+        };
+        for gpu in &facts.gpus {
+            let Some((first, last)) = gpus::toolkits(&gpu.compute_capability) else { continue };
+            let (id, limit) = match last {
+                Some(last) if version > last => ("cuda-beyond-card", last),
+                _ if version < first => ("cuda-before-card", first),
+                _ => continue,
+            };
+            let args =
+                [("version", entry.what.as_str()), ("name", &gpu.name), ("capability", &gpu.compute_capability), ("limit", limit.as_str())];
+            found.push(Finding::new(id, Warning, entry.r#where.clone(), &args));
+        }
+    }
+    found
+}
+
+/// The GPUs of an HGX or DGX board start only with `nvidia-fabricmanager` of exactly the driver's version (CUDA error 802 without).
+fn fabric_manager(facts: &Facts) -> Option<Finding> {
+    let switch = facts.nvswitches.first()?;
+    let loaded = facts.driver.loaded_version.as_deref()?;
+    let runs = facts.driver.ledger.iter().any(|entry| entry.origin == Origin::Unit && entry.what == "nvidia-fabricmanager");
+    let (count, place) = (facts.nvswitches.len().to_string(), format!("{PCI_DEVICES}/{switch}"));
+    if !runs {
+        return Some(Finding::new("no-fabric-manager", Error, place, &[("count", &count), ("version", loaded)]));
+    }
+    let package = facts.driver.ledger.iter().find(|entry| packages::package_name(entry).is_some_and(is_fabric_manager))?;
+    let version = packages::version(package)?;
+    let differs = loaded.parse::<Version>().is_ok_and(|loaded| loaded != version);
+    differs.then(|| Finding::new("fabric-manager-version", Error, evidence(package), &[("version", version.as_str()), ("loaded", loaded)]))
+}
+
+fn is_fabric_manager(name: &str) -> bool {
+    name.starts_with("nvidia-fabricmanager") || name.starts_with("nvidia-fabric-manager")
+}

@@ -1,0 +1,62 @@
+//! The machine around the cards.
+
+use super::{
+    super::{Unknown, kernel, pci},
+    Facts,
+};
+use crate::{
+    facts::HostFacts,
+    finding::{
+        Finding,
+        Severity::{Error, Info, Warning},
+    },
+};
+
+const EFI_VARS: &str = "/sys/firmware/efi/efivars";
+
+pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+    let container = facts.host.container.as_ref().map(|sign| Finding::new("container", Warning, sign, &[]));
+    container.into_iter().chain(secure_boot(facts)).chain(headers(&facts.host)).chain(not_known(facts)).collect()
+}
+
+/// With Secure Boot on, a module without a signature is refused; whether the key of a signed one is enrolled, only the kernel can tell.
+fn secure_boot(facts: &Facts) -> Option<Finding> {
+    if facts.host.secure_boot != Some(true) {
+        return None;
+    }
+    Some(match facts.driver.unsigned_modules.as_slice() {
+        [] => Finding::new("secure-boot-on", Warning, EFI_VARS, &[]),
+        unsigned => Finding::new("unsigned-modules", Error, unsigned.join(", "), &[("count", &unsigned.len().to_string())]),
+    })
+}
+
+/// Headers for the running kernel that are not installed: with what the package manager says, where it was asked.
+fn headers(host: &HostFacts) -> Option<Finding> {
+    if !host.lacks_headers() {
+        return None;
+    }
+    let offer = &host.headers_offer;
+    let places = kernel::header_places(&host.kernel).join(", ");
+    let evidence = offer.asked.clone().unwrap_or(places);
+    let packages = if offer.missing.is_empty() { &offer.packages } else { &offer.missing };
+    let id = match offer.offered {
+        None => "no-kernel-headers",
+        Some(true) => "kernel-headers-offered",
+        Some(false) => "kernel-headers-not-offered",
+    };
+    Some(Finding::new(id, Warning, evidence, &[("kernel", &host.kernel), ("packages", &packages.join(" "))]))
+}
+
+/// One line for what root could learn, one for the rest; the reasons are in [`Facts::unknown`].
+fn not_known(facts: &Facts) -> Vec<Finding> {
+    let names = |for_root: bool| {
+        let needs_root = |reason: &Unknown| !facts.host.root && matches!(reason.id.as_str(), "not-allowed" | "processes-hidden");
+        let chosen = facts.unknown.iter().filter(|(name, reason)| *name != pci::FACT && needs_root(reason) == for_root);
+        chosen.map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+    };
+    let finding = |id: &str, names: Vec<&str>| {
+        let count = names.len().to_string();
+        (!names.is_empty()).then(|| Finding::new(id, Info, names.join(", "), &[("count", &count)]))
+    };
+    [finding("facts-need-root", names(true)), finding("facts-not-known", names(false))].into_iter().flatten().collect()
+}

@@ -1,0 +1,179 @@
+//! Progress of a run for scripts and configuration management: greppable lines, or one JSON object a line.
+//!
+//! As text, `== ` begins a step, `-- ` begins and ends an action, three spaces lead what a command printed, and `   | ` what proves it. As
+//! JSON, every object has `event`; the events and their fields are listed in the README and never lose a field.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::verify::{self, VerifyReport},
+    engine::{Event, undo::UndoResult},
+    exit_code::ExitCode,
+    facts::Change,
+    i18n::Lang,
+    plan::Step,
+    preflight,
+    session::Prediction,
+    text::{printable_json, printable_lines},
+};
+
+/// Prints what happens.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// One JSON object a line instead of text.
+    pub json: bool,
+    /// The language of the text.
+    pub lang: Lang,
+}
+
+impl Progress {
+    /// A step begins.
+    pub fn step(self, step: Step) {
+        let key = format!("step.{}", step.number());
+        if self.json {
+            self.object(&json!({"event": "step", "step": step.number(), "title": Lang::En.text(&key, &[])}));
+        } else {
+            self.line(&format!("== {} {}", step.number(), self.lang.text(&key, &[])));
+        }
+    }
+
+    /// A check of the pre-flight that is not simply fine.
+    pub fn prediction(self, prediction: &Prediction) {
+        if self.json {
+            let mut object = preflight::describe(prediction);
+            if let Value::Object(fields) = &mut object {
+                fields.insert("event".to_owned(), "prediction".into());
+            }
+            self.object(&object);
+        } else {
+            self.line(preflight::report(std::slice::from_ref(prediction), self.lang).trim_end());
+        }
+    }
+
+    /// Something happened in a run.
+    pub fn event(self, event: &Event) {
+        if self.json {
+            self.object(&object_of(event));
+        } else if let Some(line) = line_of(event, self.lang) {
+            self.line(&line);
+        }
+    }
+
+    /// A record was walked back, or not.
+    pub fn undo(self, id: &str, result: &UndoResult) {
+        let (word, text) = match result {
+            UndoResult::Undone(what) => ("undone", what.as_str()),
+            UndoResult::Kept(why) => ("kept", why.as_str()),
+            UndoResult::Stopped => ("stopped", ""),
+        };
+        if self.json {
+            self.object(&json!({"event": "undo", "id": id, "result": word, "text": text}));
+        } else {
+            let text = if text.is_empty() { String::new() } else { format!("\n   | {text}") };
+            self.line(&format!("-- {word}: {id}{text}"));
+        }
+    }
+
+    /// Something is not as it was when the session was left.
+    pub fn changed(self, change: &Change) {
+        if self.json {
+            self.object(&json!({"event": "changed", "id": change.id, "text": change.text(Lang::En)}));
+        } else {
+            self.line(&format!(".. {}", change.text(self.lang)));
+        }
+    }
+
+    /// The chain was judged.
+    pub fn verdict(self, report: &VerifyReport) {
+        if self.json {
+            let mut object = serde_json::to_value(report).unwrap_or_default();
+            if let Value::Object(fields) = &mut object {
+                fields.insert("event".to_owned(), "verdict".into());
+            }
+            self.object(&object);
+        } else {
+            self.line(&verify::report(report, self.lang));
+        }
+    }
+
+    /// A sentence: `key` of the locale files. As JSON it is an event of the key's last part.
+    pub fn say(self, key: &str, args: &[(&str, &str)]) {
+        if self.json {
+            let mut object = serde_json::Map::from_iter([("event".to_owned(), key.rsplit('.').next().unwrap_or(key).into())]);
+            object.extend(args.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))));
+            self.object(&Value::Object(object));
+        } else {
+            self.line(&self.lang.text(key, args));
+        }
+    }
+
+    /// The end, as JSON only: a reader of lines has the exit status.
+    pub fn end(self, code: ExitCode) -> ExitCode {
+        if self.json {
+            self.object(&json!({"event": "end", "exit": code as u8}));
+        }
+        code
+    }
+
+    fn object(self, value: &Value) {
+        line(&printable_json(&value.to_string()));
+    }
+
+    fn line(self, text: &str) {
+        line(&printable_lines(text));
+    }
+}
+
+/// A reader that went away does not stop the work that was asked for.
+fn line(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+}
+
+fn object_of(event: &Event) -> Value {
+    match event {
+        Event::Started { index, total, action } => json!({
+            "event": "started", "id": action.id, "step": action.step.number(), "title": action.title(Lang::En),
+            "index": index + 1, "total": total,
+        }),
+        Event::Line(text) => json!({"event": "line", "text": text}),
+        Event::Hit(hit) => json!({
+            "event": "hit", "signature": hit.signature, "line": hit.line, "cause": hit.cause(Lang::En), "remedy": hit.remedy(Lang::En),
+        }),
+        Event::PasswordNeeded => json!({"event": "password-needed"}),
+        Event::Progress(progress) => json!({
+            "event": "progress", "done": progress.done, "total": progress.total, "unit": progress.unit, "rate": progress.rate,
+        }),
+        Event::Ended { id, status, evidence } => json!({"event": "ended", "id": id, "status": status.name(), "evidence": evidence}),
+    }
+}
+
+/// Returns what a line-by-line face says of an event. A progress meter is for eyes on a screen; lines stay greppable.
+pub fn line_of(event: &Event, lang: Lang) -> Option<String> {
+    Some(match event {
+        Event::Started { index, total, action } => format!("-- {}/{total} {}", index + 1, action.title(lang)),
+        Event::Line(line) => format!("   {line}"),
+        Event::Hit(hit) => format!("   ! {}\n     {}", hit.cause(lang), hit.remedy(lang)),
+        Event::Progress(_) => return None,
+        Event::PasswordNeeded => format!("   {}", lang.text("apply.password-needed", &[])),
+        Event::Ended { id, status, evidence } => {
+            let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
+            format!("-- {}: {id}{evidence}", status.name())
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Status;
+
+    #[test]
+    fn an_event_is_one_line_of_json() {
+        let ended = Event::Ended { id: "x".to_owned(), status: Status::Done, evidence: vec!["a\nb".to_owned()] };
+        let text = object_of(&ended).to_string();
+        assert_eq!(text, r#"{"event":"ended","id":"x","status":"done","evidence":["a\nb"]}"#);
+    }
+}

@@ -1,0 +1,162 @@
+//! Private files: this program's own session, logs and backups, for the owner's eyes only, in places where others may write too.
+//!
+//! A session may lie in `/tmp`, and a session is a plan that root carries out. So nothing of ours is ever opened through a symbolic
+//! link, through a second hard link, or when it belongs to somebody who could not have written it honestly.
+
+use std::{
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
+
+use atomic_write_file::AtomicWriteFile;
+use rustix::fs::OFlags;
+
+/// Session files are small; a larger one is none.
+const READ_LIMIT: u64 = 64 << 20;
+
+/// Writes a file for the owner's eyes only, whole or not at all, durably. What was at `path` is replaced, a link itself and not its
+/// target.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = AtomicWriteFile::options().open(path)?;
+    file.as_file().set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    file.commit()
+}
+
+/// Reads a file of ours. Refused: a link, a device, a file of somebody else or that others can write.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = open_existing(path)?;
+    let mut bytes = Vec::new();
+    file.take(READ_LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens a log to add to it, made when it is not there.
+pub fn append(path: &Path) -> io::Result<File> {
+    open(OpenOptions::new().create(true).append(true), path)
+}
+
+/// Opens a file to be locked, made when it is not there.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    open(OpenOptions::new().create(true).read(true).write(true).truncate(false), path)
+}
+
+/// Opens a file that is there, for reading and locking.
+pub fn open_existing(path: &Path) -> io::Result<File> {
+    open(OpenOptions::new().read(true), path)
+}
+
+/// Makes a folder that only the owner can enter, or takes one that is there if nobody else could have put things into it.
+pub fn folder(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let meta = fs::symlink_metadata(path)?;
+            if !meta.is_dir() {
+                return Err(refused("is not a folder"));
+            }
+            demand_ours(&meta)
+        }
+        other => other,
+    }
+}
+
+/// Refuses a folder of somebody else, who could take away and bring back what we put there.
+pub fn demand_owner(folder: &Path) -> io::Result<()> {
+    let meta = fs::metadata(folder)?;
+    if is_ours(&meta) { Ok(()) } else { Err(refused(&format!("belongs to another user (uid {})", meta.uid()))) }
+}
+
+fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    // Without NONBLOCK, a named pipe put in our place would hold us for ever.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
+    let file = options.mode(0o600).custom_flags(flags).open(path).map_err(|error| {
+        if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) { refused("is a symbolic link") } else { error }
+    })?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(refused("is not a regular file"));
+    }
+    if meta.nlink() > 1 {
+        return Err(refused("has a second name (a hard link)"));
+    }
+    demand_ours(&meta)?;
+    Ok(file)
+}
+
+/// Ours is what belongs to this user, to root, or to the user who called `sudo`.
+fn is_ours(meta: &Metadata) -> bool {
+    let me = rustix::process::geteuid().as_raw();
+    let caller = std::env::var("SUDO_UID").ok().filter(|_| me == 0).and_then(|uid| uid.parse().ok());
+    meta.uid() == me || meta.uid() == 0 || Some(meta.uid()) == caller
+}
+
+/// Ours, and what nobody else can write.
+fn demand_ours(meta: &Metadata) -> io::Result<()> {
+    if !is_ours(meta) {
+        return Err(refused(&format!("belongs to another user (uid {})", meta.uid())));
+    }
+    if meta.mode() & 0o022 != 0 {
+        return Err(refused(&format!("can be written by others (mode {:o})", meta.mode() & 0o777)));
+    }
+    Ok(())
+}
+
+fn refused(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, format!("it {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn why(result: io::Result<impl Sized>) -> String {
+        result.err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_written_is_for_the_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        write(&path, b"x").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        append(&folder.path().join("log")).unwrap();
+        assert_eq!(fs::metadata(folder.path().join("log")).unwrap().mode() & 0o777, 0o600);
+        super::folder(&folder.path().join("d")).unwrap();
+        assert_eq!(fs::metadata(folder.path().join("d")).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn links_and_pipes_in_our_place_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        fs::write(&victim, "kept").unwrap();
+        fs::set_permissions(&victim, Permissions::from_mode(0o600)).unwrap();
+        symlink(&victim, folder.path().join("link")).unwrap();
+        fs::hard_link(&victim, folder.path().join("hard")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, folder.path().join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert_eq!(why(append(&folder.path().join("link"))), "it is a symbolic link");
+        assert_eq!(why(read(&folder.path().join("link"))), "it is a symbolic link");
+        assert_eq!(why(append(&folder.path().join("hard"))), "it has a second name (a hard link)");
+        assert_eq!(why(read(&folder.path().join("pipe"))), "it is not a regular file");
+        symlink(folder.path(), folder.path().join("d")).unwrap();
+        assert_eq!(why(super::folder(&folder.path().join("d"))), "it is not a folder");
+        // A write replaces the link, and what it pointed to stays.
+        write(&folder.path().join("link"), b"new").unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
+    }
+
+    #[test]
+    fn what_others_can_write_is_not_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        write(&path, b"x").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(why(read(&path)), "it can be written by others (mode 666)");
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(why(super::folder(folder.path())), "it can be written by others (mode 777)");
+    }
+}
