@@ -61,7 +61,7 @@ impl Source {
 
 /// `ansible_host` and, where the others have it, `ip`: only this machine's own address is known here.
 fn vars(files: &dyn Files, site: &Site) -> Vec<(String, String)> {
-    if !site.is_this_machine {
+    if !site.is_here || !machine::is_same_name(&site.subject, &site.hostname) {
         return Vec::new();
     }
     let known = |name: &str| -> Vec<String> {
