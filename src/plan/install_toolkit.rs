@@ -142,19 +142,21 @@ impl Act for InstallToolkit {
         clear_foreign_log(work)?;
         self.make_tmpdir(work)?;
         let result = work.run_with_logs(&self.command(), &[Path::new(driver_proof::INSTALLER_LOG), Path::new(USERS_LOG)]);
-        // A stopped installer leaves gigabytes behind.
-        let cleared = work.host.files.remove_all(&self.tmpdir).map_err(|error| file_failure("remove", &self.tmpdir, &error));
         if let Err(failure) = result {
             if failure.exit == Some(SEGMENTATION_FAULT) {
                 work.tell("cuda-installer: segmentation fault".to_owned());
             }
             return Err(failure);
         }
-        cleared?;
         match work.hits.iter().find(|hit| hit.signature == DRIVER_STEP) {
             Some(hit) => Err(Failure::new(format!("the runfile ran its driver's installer: {}", hit.line))),
             None => Ok(()),
         }
+    }
+
+    /// An installer that was stopped leaves gigabytes behind.
+    fn tidy(&self, host: &Host) -> Result<(), Failure> {
+        host.files.remove_all(&self.tmpdir).map_err(|error| file_failure("remove", &self.tmpdir, &error))
     }
 
     fn prove(&self, host: &Host, before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
