@@ -6,6 +6,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use crate::{
@@ -46,6 +47,9 @@ pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expect
     })
 }
 
+/// Time between two looks at whether the machine has changed.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
 /// The wizard's hands.
 struct Perform {
     workspace: Workspace,
@@ -61,6 +65,7 @@ impl Performer for Perform {
     fn perform(&self, effect: Effect, reply: &Reply) {
         let answer = match effect {
             Effect::Probe => self.probe(),
+            Effect::Watch => return self.watch(reply),
             Effect::AskPackages => self.ask_packages(),
             Effect::LoadTable { answers } => Answer::Table(self.table(&answers)),
             Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
@@ -122,6 +127,24 @@ impl Perform {
             let _ = self.store.save(&mut session, self.workspace.host.clock.now());
         }
         Answer::Probed { facts: Box::new(facts), changes }
+    }
+
+    /// Takes the machine's pulse until the order is cancelled. A simulated machine changes only by what we do to it.
+    fn watch(&self, reply: &Reply) {
+        let host = &self.workspace.host;
+        if host.simulation.is_some() {
+            return;
+        }
+        let cancel = self.begin(reply);
+        let mut before = facts::pulse(host);
+        while host.clock.sleep(WATCH_EVERY, &cancel) {
+            let now = facts::pulse(host);
+            if now != before && !reply.send(Answer::MachineChanged) {
+                break;
+            }
+            before = now;
+        }
+        self.end(reply);
     }
 
     fn ask_packages(&self) -> Answer {

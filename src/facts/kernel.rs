@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Module, ModuleKind, Unknown, reader::Reader};
-use crate::{text::printable, version::Version};
+use crate::{host::Host, text::printable, version::Version};
 
 /// Loaded modules of other makers that can hold a card.
 const OTHER_DRIVERS: [&str; 5] = ["nouveau", "nova_core", "nova_drm", "vfio_pci", "nv_peer_mem"];
@@ -27,6 +27,11 @@ pub(super) fn probe_modules(reader: &mut Reader<'_>) -> (Vec<Module>, &'static s
             (modules, SYSFS_MODULES)
         }
     }
+}
+
+/// Returns the names of the loaded modules that matter.
+pub(super) fn loaded_names(host: &Host) -> Vec<String> {
+    probe_modules(&mut Reader::new(host)).0.into_iter().map(|module| module.name).collect()
 }
 
 /// A folder of `/sys/module` is a loaded module, not one built into the kernel, if it has an `initstate`.

@@ -6,6 +6,7 @@ use super::{
     run, verify,
 };
 use crate::{
+    facts::Facts,
     finding::Severity,
     plan::{Plan, Step},
 };
@@ -13,14 +14,17 @@ use crate::{
 /// Takes the answer to the order in `slot` in. An answer that does not belong to its order changes nothing.
 pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
     match answer {
-        Answer::Engine(_) | Answer::TailLine(_) | Answer::TailPhases(_) | Answer::TailState(_) | Answer::Diagnosed(_) => {}
+        Answer::MachineChanged
+        | Answer::Engine(_)
+        | Answer::TailLine(_)
+        | Answer::TailPhases(_)
+        | Answer::TailState(_)
+        | Answer::Diagnosed(_) => {}
         _ => app.finished(slot),
     }
     match (slot, answer) {
-        (Slot::Probe, Answer::Probed { facts, changes }) => {
-            app.session.facts = *facts;
-            probed(app, changes);
-        }
+        (Slot::Probe, Answer::Probed { facts, changes }) => probed(app, *facts, changes),
+        (Slot::Watch, Answer::MachineChanged) if !app.waits_for(Slot::Probe) => drop(app.order(Effect::Probe)),
         (Slot::Packages, Answer::PackagesAsked(facts)) => detect::take_offer(app, &facts),
         (Slot::Table, Answer::Table(Ok(table))) => app.driver.take(table, &mut app.answers),
         (Slot::Table, Answer::Table(Err(error))) => app.driver.error = Some(error),
@@ -48,10 +52,9 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
     }
 }
 
-fn probed(app: &mut App, changes: Vec<String>) {
-    app.detect.probed = true;
-    app.detect.error = None;
-    detect::keep_selection(app);
+fn probed(app: &mut App, facts: Facts, changes: Vec<String>) {
+    let is_again = app.detect.probed && app.screen == Screen::Detect;
+    detect::take(app, facts);
     let host = &app.session.facts.host;
     let boot_id = host.boot_id.clone();
     if host.lacks_headers() && host.headers_offer.offered.is_none() {
@@ -65,7 +68,9 @@ fn probed(app: &mut App, changes: Vec<String>) {
     if app.screen == Screen::Plan {
         app.order(Effect::MakePlan { step: Step::Driver, answers: Box::new(app.answers.clone()) });
     }
-    if !changes.is_empty() && app.dialog.is_none() {
+    if is_again {
+        detect::tell(app, changes);
+    } else if !changes.is_empty() && app.dialog.is_none() {
         app.open(Dialog::Changes(changes));
     }
 }
@@ -99,9 +104,10 @@ fn failed(app: &mut App, slot: Slot, error: String) {
         Slot::Probe => {
             app.detect.error = Some(error);
             app.detect.probed = true;
+            app.detect.asked = false;
         }
-        // What the package manager offers stays unknown, which is what the facts say already.
-        Slot::Packages => {}
+        // What the package manager offers stays unknown, as the facts say already; a machine that is not watched is looked at by hand.
+        Slot::Packages | Slot::Watch => {}
         Slot::Table => app.driver.error = Some(error),
         Slot::Preview => app.variables.error = Some(error),
         Slot::Plan if app.step() == Step::Variables => app.variables.plan_error = Some(error),

@@ -77,6 +77,8 @@ pub enum Intent {
     AskNode,
     Cancel,
     Retry,
+    /// Look at the machine again.
+    Refresh,
     Search,
     NextHit,
     Pause,
@@ -128,7 +130,14 @@ const BACK: Binding = bind("b", &[(Key::Char('b'), Intent::Back), (Key::Esc, Int
 const QUIT: Binding = bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit");
 const INTERRUPT: Binding = bind("", &[(Key::Interrupt, Intent::Interrupt)], "");
 
-const DETECT: &[Binding] = &[bind("Enter", ENTER, "go-on"), bind("↑↓", UP_DOWN, "look"), bind("Tab", TAB, "next-part"), HELP, QUIT];
+const DETECT: &[Binding] = &[
+    bind("Enter", ENTER, "go-on"),
+    bind("↑↓", UP_DOWN, "look"),
+    bind("Tab", TAB, "next-part"),
+    bind("r", &[(Key::Char('r'), Intent::Refresh)], "refresh"),
+    HELP,
+    QUIT,
+];
 const CHOICE: &[Binding] = &[
     bind("Enter", ENTER, "take"),
     bind("↑↓", UP_DOWN, "choose"),

@@ -9,6 +9,9 @@ pub(super) fn enter(app: &mut App, screen: Screen) {
         app.give_up(Slot::Tail);
         app.give_up(Slot::Chain);
     }
+    if screen != Screen::Detect {
+        app.give_up(Slot::Watch);
+    }
     app.screen = screen;
     app.scroll = 0;
     app.accepted_early = false;
@@ -29,7 +32,8 @@ pub(super) fn enter(app: &mut App, screen: Screen) {
             app.order(Effect::Tail { answers });
         }
         Screen::Summary => drop(app.order(Effect::WriteReport)),
-        Screen::Detect | Screen::Run => {}
+        Screen::Detect => drop(app.order(Effect::Watch)),
+        Screen::Run => {}
     }
 }
 
