@@ -4,7 +4,7 @@
 //! [`Facts::unknown`] has the reason under the fact's name. The serialised form is the documented output of `gpunode detect --json`.
 
 mod changes;
-pub mod findings;
+mod findings;
 pub mod headers;
 mod holders;
 mod kernel;
@@ -45,6 +45,9 @@ pub struct Facts {
     pub gpus: Vec<Gpu>,
     /// The addresses of the switches (`NVSwitch`) that join the GPUs of an HGX or DGX board.
     pub nvswitches: Vec<String>,
+    /// The cards that the answers expect (`10de:1db6`, one entry a card), for comparison; see [`Facts::expect`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expected_gpus: Vec<String>,
     /// Everything that is or could become a driver.
     pub driver: DriverFacts,
     /// The machine around the GPUs.
@@ -56,6 +59,12 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Notes which cards the answers expect, and judges anew: a node may be prepared before its cards are fitted.
+    pub fn expect(&mut self, cards: &[String]) {
+        self.expected_gpus = cards.to_vec();
+        self.findings = findings::judge(self);
+    }
+
     /// Tells whether this machine has a GPU that a node can offer: `None` when nothing can tell, because neither the PCI bus nor NVML
     /// could be read. A card whose last driver branch is older than what the device plugin takes does not count.
     pub fn usable_gpu(&self) -> Option<bool> {

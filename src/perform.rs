@@ -116,6 +116,7 @@ impl Perform {
         let mut facts = facts::probe(&self.workspace.host);
         let mut session = self.session();
         facts.keep_offer(&session.facts);
+        facts.expect(session.answers.as_ref().and_then(|answers| answers.gpus.as_deref()).unwrap_or_default());
         let is_new = session.facts == Facts::default();
         let changes = if is_new { Vec::new() } else { facts::changes(&session.facts, &facts) };
         let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();

@@ -11,8 +11,6 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-pub use cards::expected;
-
 use super::{Facts, Gpu, LedgerEntry, Origin, packages};
 use crate::{finding::Finding, version::Version};
 
