@@ -1,20 +1,26 @@
 //! The cluster, seen from one node through `kubectl`: is the driver installer there, does it run, does the GPU arrive.
 //!
-//! [`chain::probe`] reads the whole chain (node, DaemonSets, pods, events) into one plain value; [`scheduling`] says why nothing happens,
-//! [`tail`] follows the installer's log, [`verify`] judges the chain, [`testpod`] proves it with `nvidia-smi` in a pod. What goes wrong
-//! with the cluster itself is a [`ClusterState`]: a state to show and to wait in, never an exit.
+//! [`chain::probe`] reads the whole chain (node, DaemonSets, pods, events) into one plain value, and [`live`] keeps it up to date by list
+//! and [`watch`]. [`scheduling`] says why nothing happens, [`tail`] follows the installer's log, [`verify`] judges the chain, [`testpod`]
+//! proves it with `nvidia-smi` in a pod. What goes wrong with the cluster itself is a [`ClusterState`]: a state to show and to wait in,
+//! never an exit.
 
 pub mod chain;
 pub mod kubectl;
+pub mod live;
 pub mod objects;
 pub mod offers;
 pub mod phases;
+pub mod quantity;
 pub mod scheduling;
 pub mod smi;
 mod state;
 pub mod tail;
 pub mod testpod;
 pub mod verify;
+pub mod view;
+pub mod watch;
+pub mod wishes;
 
 pub use chain::Chain;
 pub use kubectl::Kubectl;

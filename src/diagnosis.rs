@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use crate::i18n::Lang;
 pub use chain::over_chain;
-pub use signatures::{Remedy, Signature, Source, all};
+pub use signatures::{Remedy, Signature, Signatures, Source, all};
 use window::Window;
 
 /// A known failure that showed.
@@ -73,14 +73,23 @@ pub struct Report {
 
 /// Lines that are one place: what a signature says again so near is the same failure.
 const PLACE: u64 = 10;
+/// Lines that are looked at together: nearly always they hold no failure, and that is what has to be fast.
+const BLOCK: usize = 64;
 
-/// Looks through a log line by line. Memory is bounded: some joined lines, and where each signature showed last.
+/// Looks through a log. Memory is bounded: some joined lines, and where each signature showed last.
+///
+/// One cause is told once: what an umbrella says ("unable to load the module") is kept until the attempt is over, and told only when
+/// nothing more telling was found.
 #[derive(Debug, Default)]
 pub struct Diagnosis {
     window: Window,
     line_number: u64,
     /// Where each signature showed last: a failure often says the same in several lines.
     last: BTreeMap<usize, u64>,
+    /// Whether something telling was found in this attempt.
+    told: bool,
+    /// The first thing that an umbrella has said.
+    umbrella: Option<Hit>,
 }
 
 impl Diagnosis {
@@ -95,13 +104,54 @@ impl Diagnosis {
         if before.is_some_and(|before| line_number - before < PLACE) {
             return None;
         }
-        Some(found.hit(Some(line_number), line))
+        let umbrella = found.umbrella;
+        let hit = found.hit(Some(line_number), line);
+        if umbrella {
+            self.umbrella.get_or_insert(hit);
+            return None;
+        }
+        self.told = true;
+        Some(hit)
+    }
+
+    /// Takes lines that came together; returns the failures that show with them, each with the place of its last line among them.
+    pub fn read<L: AsRef<str>>(&mut self, lines: &[L]) -> Vec<(usize, Hit)> {
+        let mut hits = Vec::new();
+        for (block, lines) in lines.chunks(BLOCK).enumerate() {
+            if self.window.may_match(lines.iter().map(AsRef::as_ref), all()) {
+                let shown = lines.iter().enumerate().filter_map(|(index, line)| Some((index, self.push(line.as_ref())?)));
+                hits.extend(shown.map(|(index, hit)| (block * BLOCK + index, hit)));
+            } else {
+                self.pass_over(lines);
+            }
+        }
+        hits
+    }
+
+    /// Notes lines in which nothing shows: only the newest may still be the beginning of something.
+    fn pass_over<L: AsRef<str>>(&mut self, lines: &[L]) {
+        let newest = lines.len().saturating_sub(window::LINES);
+        self.line_number += newest as u64;
+        for line in &lines[newest..] {
+            self.line_number += 1;
+            self.window.push(self.line_number, line.as_ref());
+        }
+    }
+
+    /// The attempt is over: returns what an umbrella has said if nothing more telling was found. What follows is another attempt.
+    pub fn finish(&mut self) -> Option<Hit> {
+        self.window.clear();
+        let told = std::mem::take(&mut self.told);
+        self.umbrella.take().filter(|_| !told)
     }
 
     /// Looks through a whole text.
     pub fn over(text: &str) -> Report {
         let mut diagnosis = Self::default();
-        Report { hits: text.lines().filter_map(|line| diagnosis.push(line)).collect() }
+        let lines: Vec<&str> = text.lines().collect();
+        let mut hits: Vec<Hit> = diagnosis.read(&lines).into_iter().map(|(_, hit)| hit).collect();
+        hits.extend(diagnosis.finish());
+        Report { hits }
     }
 }
 
@@ -118,11 +168,42 @@ mod tests {
         let failures: BTreeMap<String, Vec<String>> = serde_yaml::from_str(include_str!("../tests/fixtures/logs/failures.yaml")).unwrap();
         for signature in all().list() {
             let excerpts = failures.get(&signature.id).unwrap_or_else(|| panic!("no log excerpt for {}", signature.id));
-            assert!(!excerpts.is_empty() || signature.sources == [Source::Status], "{}", signature.id);
+            assert!(!excerpts.is_empty() || !signature.sources.contains(&Source::Log), "{}", signature.id);
             for excerpt in excerpts {
                 assert_eq!(ids(excerpt), [signature.id.as_str()], "{excerpt}");
             }
         }
+    }
+
+    /// The same failures in the middle of a real log, which is also cut into batches.
+    #[test]
+    fn each_failure_hits_exactly_its_signature_in_a_whole_log() {
+        let failures: BTreeMap<String, Vec<String>> = serde_yaml::from_str(include_str!("../tests/fixtures/logs/failures.yaml")).unwrap();
+        let before = include_str!("../tests/fixtures/logs/installer-begins.txt");
+        for (id, excerpt) in failures.iter().flat_map(|(id, excerpts)| excerpts.iter().map(move |excerpt| (id, excerpt))) {
+            let log = format!("{before}{excerpt}\n+ exit 1\n");
+            assert_eq!(ids(&log), [id.as_str()], "{log}");
+            let lines: Vec<_> = log.lines().collect();
+            for size in [1, 2, 3, 7] {
+                let mut diagnosis = Diagnosis::default();
+                let mut hits: Vec<_> = lines.chunks(size).flat_map(|lines| diagnosis.read(lines)).map(|(_, hit)| hit.signature).collect();
+                hits.extend(diagnosis.finish().map(|hit| hit.signature));
+                assert_eq!(hits, [id.as_str()], "in pieces of {size}: {log}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_umbrella_is_told_only_when_nothing_more_telling_is() {
+        let umbrella = "ERROR: Unable to load the kernel module 'nvidia.ko'.  This happens most frequently when\n";
+        let cause = "insmod: ERROR: could not insert module /usr/local/nvidia/drivers/nvidia.ko: Required key not available\n";
+        assert_eq!(ids(umbrella), ["load-failed"]);
+        assert_eq!(ids(&format!("{umbrella}{cause}")), ["secure-boot"]);
+        assert_eq!(ids(&format!("{cause}{umbrella}")), ["secure-boot"]);
+        let mut diagnosis = Diagnosis::default();
+        assert_eq!(diagnosis.push(umbrella), None);
+        assert_eq!(diagnosis.finish().unwrap().signature, "load-failed");
+        assert_eq!(diagnosis.finish(), None, "another attempt begins with nothing");
     }
 
     #[test]
@@ -131,9 +212,13 @@ mod tests {
                      WARNING: The nvidia-drm module will not be installed. As a result, DRM-KMS will not\nfunction with this installation\n\
                      WARNING: Unable to find a suitable destination to install 32-bit compatibility\nlibraries.\n\
                      ***WARNING: Incomplete installation! This installation did not install the CUDA Driver.\n";
-        for log in
-            [include_str!("../tests/fixtures/logs/logs-ok.txt"), include_str!("../tests/fixtures/logs/logs-ok-timestamps.txt"), noise]
-        {
+        for log in [
+            include_str!("../tests/fixtures/logs/logs-ok.txt"),
+            include_str!("../tests/fixtures/logs/logs-ok-timestamps.txt"),
+            include_str!("../tests/fixtures/logs/installer-begins.txt"),
+            include_str!("../tests/fixtures/logs/plugin-ok.txt"),
+            noise,
+        ] {
             assert_eq!(ids(log), [] as [&str; 0]);
         }
     }

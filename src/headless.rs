@@ -4,6 +4,7 @@ mod apply;
 mod detect;
 mod diagnose;
 mod drivers;
+mod password;
 mod plan;
 mod progress;
 mod record;
@@ -14,6 +15,7 @@ mod tail;
 mod vars;
 mod verify;
 
+pub use password::run_with_password;
 pub use progress::line_of;
 
 use std::{
@@ -29,6 +31,7 @@ use crate::{
     cli::{Cli, Verb},
     error::Expected,
     exit_code::ExitCode,
+    text::{printable_json, printable_lines},
     workspace::Workspace,
 };
 
@@ -38,12 +41,12 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Expected> {
         Some(Verb::Completions { shell }) => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "gpunode", &mut text);
-            return print(&String::from_utf8_lossy(&text));
+            return print_raw(&String::from_utf8_lossy(&text));
         }
         Some(Verb::Man) => {
             let mut text = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut text).map_err(|error| output_failed(&error))?;
-            return print(&String::from_utf8_lossy(&text));
+            return print_raw(&String::from_utf8_lossy(&text));
         }
         _ => {}
     }
@@ -68,20 +71,25 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Expected> {
     }
 }
 
-/// Prints text to standard output. A reader that went away (`| head`) is not an error of ours.
+/// Prints text to standard output, nothing of which a terminal could take for a command.
 fn print(text: &str) -> Result<ExitCode, Expected> {
+    print_raw(&printable_lines(text))
+}
+
+fn print_json(value: &impl Serialize) -> Result<ExitCode, Expected> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Expected::new(format!("cannot write JSON: {error}"), "please report this as a bug"))?;
+    print_raw(&printable_json(&text))
+}
+
+/// Prints text of this program's own. A reader that went away (`| head`) is not an error of ours.
+fn print_raw(text: &str) -> Result<ExitCode, Expected> {
     let mut out = io::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
     match write!(out, "{text}{end}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(output_failed(&error)),
         _ => Ok(ExitCode::Ok),
     }
-}
-
-fn print_json(value: &impl Serialize) -> Result<ExitCode, Expected> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Expected::new(format!("cannot write JSON: {error}"), "please report this as a bug"))?;
-    print(&text)
 }
 
 fn output_failed(error: &io::Error) -> Expected {

@@ -54,7 +54,8 @@ impl Host {
     /// Returns the machine's name.
     pub fn name(&self) -> String {
         let places = ["/proc/sys/kernel/hostname", "/etc/hostname"];
-        places.iter().find_map(|path| self.files.read_value(path).ok()).unwrap_or_else(|| "localhost".to_owned())
+        let name = places.iter().find_map(|path| self.files.read_value(path).ok()).unwrap_or_else(|| "localhost".to_owned());
+        crate::text::printable(&name)
     }
 
     /// Returns this machine; all paths are read below `root` (`/` for the machine itself). With another root nothing is run and NVML

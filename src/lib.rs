@@ -5,7 +5,7 @@
 //! - **Facts** ([`facts`]): what is, read off the machine, each with its source or the reason for not knowing.
 //! - **Answers** ([`answers`]): what the user wants.
 //! - **Plan** ([`plan`]): what will be done, a pure function of the two and of the [`catalog`]; shown before anything happens.
-//! - **Session** ([`session`]): all three, and the journal of what happened, in one file on disk.
+//! - **Session** ([`session`]): all three, and the journal of what happened, in one file on disk; with it what the [`preflight`] foretold.
 //!
 //! Every command and every face is a view on these four. Resume = load the session, probe the facts again, say what changed, go on.
 //!
@@ -33,7 +33,7 @@
 //! - Every text a user sees has a key in [`i18n`], in English and Korean.
 //!
 //! Dependencies point downwards: tui, plain, headless, perform → wizard, engine, steps → plan, diagnosis → kubespray, cluster, catalog,
-//! facts → host, version, text, i18n. One arrow goes the other way on purpose: an action reports progress as an [`engine::Event`].
+//! facts → host, version, text, secret, i18n. One arrow goes the other way on purpose: an action reports progress as an [`engine::Event`].
 
 pub mod answers;
 pub mod catalog;
@@ -52,8 +52,10 @@ pub mod kubespray;
 pub mod perform;
 pub mod plain;
 pub mod plan;
+pub mod preflight;
 pub mod private;
 pub mod report;
+pub mod secret;
 pub mod session;
 pub mod signals;
 pub mod steps;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use gpunode::{cli::Cli, error::Expected, headless, host::nvml::child};
+use gpunode::{cli::Cli, error::Expected, headless, host::nvml::child, text::printable};
 
 fn main() -> ExitCode {
     if let Some(code) = child::run_if_asked(std::env::args_os()) {
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 
 /// One line of what happened, one line of what to do.
 fn report(error: &Expected) -> ExitCode {
-    eprintln!("gpunode: {error}");
-    eprintln!("  help: {}", error.hint());
+    eprintln!("gpunode: {}", printable(&error.to_string()));
+    eprintln!("  help: {}", printable(error.hint()));
     error.exit_code().into()
 }

@@ -1,14 +1,21 @@
 //! Carries out the wizard's effects: the one place where the full-screen wizard touches the machine, the cluster and the session.
 
 mod cluster;
+mod look_on;
+mod node;
 
 use std::{
     collections::HashMap,
+    os::unix::process::CommandExt,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
+use self::look_on::LookOn;
 use crate::{
     answers::Answers,
     cli::Global,
@@ -20,35 +27,62 @@ use crate::{
     plan::{Action, Plan, Step, reboot::Reboot},
     private,
     report::Report,
-    session::{Session, store::Store},
+    secret::Secret,
+    session::{self, Prediction, Session, store::Store},
     steps,
     tui::{self, Performer, Reply, RunError},
     wizard::{Answer, App, Draft, Effect, EffectId, Settings},
     workspace::Workspace,
 };
 
-/// Starts the full-screen wizard, or goes on where it was. A finished demo begins anew: there is nothing left to go on with.
+/// Starts the full-screen wizard, or goes on where it was. While another gpunode holds the session, it only looks on.
 pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected> {
     tui::demand()?;
     if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
         return Err(Expected::new("this terminal (TERM=dumb) cannot show a full screen", "use `gpunode --plain`, which asks line by line"));
     }
-    let (store, session) = workspace.session(global.new)?;
     let get = |name: &str| std::env::var(name).ok();
     let mut settings = Settings::from_env(&get, workspace.lang, workspace.session_path.clone());
     settings.ascii |= global.ascii;
     settings.simulated.clone_from(&workspace.title);
+    // What others hold is looked at, and taken over once they have let go and the user says so.
+    if let Some(holder) = session::store::holder(&workspace.session_path) {
+        let app = App::looking_on(workspace.look()?, settings, holder);
+        let code = show(app, Arc::new(LookOn { path: workspace.session_path.clone() }))?;
+        return if code == ExitCode::Ok { Err(start_over()) } else { Ok(code) };
+    }
+    let (store, session) = workspace.session(global.new)?;
     let app = App::new(session.clone(), settings, (80, 24));
-    let performer =
-        Perform { workspace: workspace.clone(), store, session: Mutex::new(session), running: Mutex::default(), draft: Mutex::default() };
-    tui::run(app, Arc::new(performer)).map_err(|error| match error {
+    let performer = Perform {
+        workspace: workspace.clone(),
+        store,
+        session: Mutex::new(session),
+        running: Mutex::default(),
+        draft: Mutex::default(),
+        looked: AtomicBool::default(),
+    };
+    show(app, Arc::new(performer))
+}
+
+/// Starts this program over in its own place: the machine is another one by now, and the thread that reads keys cannot be called back
+/// from its wait. Comes back only when that fails.
+fn start_over() -> Expected {
+    let error = match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program).args(std::env::args_os().skip(1)).exec(),
+        Err(error) => error,
+    };
+    Expected::new(format!("cannot start over: {error}"), "start gpunode again; the session is free")
+}
+
+fn show(app: App, performer: Arc<dyn Performer>) -> Result<ExitCode, Expected> {
+    tui::run(app, performer).map_err(|error| match error {
         RunError::NoTerminal(error) => error,
         RunError::Io(error) => Expected::new(format!("the terminal failed: {error}"), "the session is kept; start again, or use `--plain`"),
     })
 }
 
 /// Time between two looks at whether the machine has changed.
-const WATCH_EVERY: Duration = Duration::from_secs(2);
+const PULSE_EVERY: Duration = Duration::from_secs(2);
 
 /// The wizard's hands.
 struct Perform {
@@ -59,28 +93,32 @@ struct Perform {
     running: Mutex<HashMap<EffectId, Cancel>>,
     /// A draft that came while a run had the session; kept as soon as the run lets go of it.
     draft: Mutex<Option<Draft>>,
+    /// Whether the machine was looked at since this program began.
+    looked: AtomicBool,
 }
 
 impl Performer for Perform {
     fn perform(&self, effect: Effect, reply: &Reply) {
         let answer = match effect {
             Effect::Probe => self.probe(),
-            Effect::Watch => return self.watch(reply),
+            Effect::Pulse => return self.feel_pulse(reply),
             Effect::AskPackages => self.ask_packages(),
             Effect::LoadTable { answers } => Answer::Table(self.table(&answers)),
             Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
             Effect::MakePlan { step, answers } => Answer::Planned(self.plan(step, &answers)),
-            Effect::RunStep { step, actions, answers } => self.run_step(step, actions, *answers, reply),
+            Effect::Preflight { actions, answers } => Answer::Foretold(self.preflight(&actions, &answers)),
+            Effect::RunStep { step, actions, answers, secret } => self.run_step(step, actions, *answers, secret, reply),
             Effect::Reboot => self.reboot(),
-            Effect::RefreshChain { answers } => self.refresh_chain(&answers),
-            Effect::Tail { answers } => return self.tail(&answers, reply),
+            Effect::FollowNode { answers } => return self.follow_node(&answers, reply),
+            Effect::Remedy { action } => self.remedy(*action, reply),
+            Effect::SaveLog { path, text } => Self::save_log(path, &text),
             Effect::RunTestPod { answers } => self.test_pod(&answers, reply),
             Effect::Verify { answers } => self.verify(&answers),
             Effect::SaveSession(draft) => self.save(*draft),
             Effect::WriteReport => Answer::ReportWritten(self.write_report().map_err(|error| error.to_string())),
             Effect::Cancel(id) => return self.cancel(id),
-            // The runtime itself leaves.
-            Effect::Quit(_) => return,
+            // The runtime itself leaves; looking on has a performer of its own.
+            Effect::Quit(_) | Effect::Watch => return,
         };
         reply.send(answer);
     }
@@ -117,12 +155,15 @@ impl Perform {
         let mut session = self.session();
         facts.keep_offer(&session.facts);
         facts.expect(session.answers.as_ref().and_then(|answers| answers.gpus.as_deref()).unwrap_or_default());
-        let is_new = session.facts == Facts::default();
-        let changes = if is_new { Vec::new() } else { facts::changes(&session.facts, &facts) };
+        // What else happened while nobody was here is told once.
+        let changes = match self.looked.swap(true, Ordering::SeqCst) {
+            false => steps::since(&self.workspace.host, &session, &facts),
+            true => facts::changes(&session.facts, &facts),
+        };
         let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();
         session.facts = facts.clone();
         let cancel = Cancel::default();
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel };
+        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel, secret: None };
         // A session that cannot be written is told by the save that follows every change.
         if !matches!(runner.settle_reboot(), Ok(true)) {
             let _ = self.store.save(&mut session, self.workspace.host.clock.now());
@@ -131,14 +172,14 @@ impl Perform {
     }
 
     /// Takes the machine's pulse until the order is cancelled. A simulated machine changes only by what we do to it.
-    fn watch(&self, reply: &Reply) {
+    fn feel_pulse(&self, reply: &Reply) {
         let host = &self.workspace.host;
         if host.simulation.is_some() {
             return;
         }
         let cancel = self.begin(reply);
         let mut before = facts::pulse(host);
-        while host.clock.sleep(WATCH_EVERY, &cancel) {
+        while host.clock.sleep(PULSE_EVERY, &cancel) {
             let now = facts::pulse(host);
             if now != before && !reply.send(Answer::MachineChanged) {
                 break;
@@ -169,18 +210,25 @@ impl Perform {
         let facts = self.facts();
         let table = steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.to_string())?;
         let answers = steps::complete(answers, &table);
-        let actions =
-            steps::plan_step(&self.workspace.host, &facts, &answers, step, &steps::folder(&self.workspace.host, self.store.path()));
+        let actions = steps::plan_step(&self.workspace.host, &facts, &answers, step, self.store.path());
         actions.map(|actions| Plan { actions }).map_err(|error| format!("{error} — {}", error.hint()))
     }
 
-    fn run_step(&self, step: Step, actions: Vec<Action>, answers: Answers, reply: &Reply) -> Answer {
+    fn preflight(&self, actions: &[Action], answers: &Answers) -> Result<Vec<Prediction>, String> {
+        let session = self.session().clone();
+        let checks = steps::preflight(&self.workspace.host, &session.facts, answers, actions, Some(&session));
+        let checks = checks.map_err(|error| format!("{error} — {}", error.hint()))?;
+        self.session().foretell(checks.clone());
+        Ok(checks)
+    }
+
+    fn run_step(&self, step: Step, actions: Vec<Action>, answers: Answers, secret: Option<Secret>, reply: &Reply) -> Answer {
         let cancel = self.begin(reply);
         let mut session = self.session();
         session.step = step;
         session.answers = Some(answers);
         session.replan(step, actions);
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel };
+        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel, secret };
         let result = runner.run(step, &mut |event| {
             reply.send(Answer::Engine(event));
         });
@@ -230,7 +278,7 @@ impl Perform {
         let path = self.store.folder().map_err(failed)?.join("report.md");
         let session = self.session();
         let text = Report::new(&session, self.workspace.lang).markdown(self.workspace.lang);
-        private::write(&path, text.as_bytes()).map_err(failed)?;
+        private::write(&path, crate::text::printable_lines(&text).as_bytes()).map_err(failed)?;
         Ok(path)
     }
 }

@@ -53,7 +53,7 @@ pub fn run(workspace: &Workspace, new: bool) -> Result<ExitCode, Expected> {
     match face.all() {
         Ok(()) => Ok(ExitCode::Ok),
         Err(Stop::Quit) => {
-            println!("{}", workspace.lang.text("plain.kept", &[("file", &workspace.session_path.display().to_string())]));
+            say(&workspace.lang.text("plain.kept", &[("file", &workspace.session_path.display().to_string())]));
             Ok(ExitCode::Quit)
         }
         Err(Stop::Reboot) => Ok(ExitCode::RebootNeeded),
@@ -71,15 +71,19 @@ struct Plain<'a> {
 impl Plain<'_> {
     fn all(&mut self) -> Result<(), Stop> {
         if let Some(title) = &self.workspace.title {
-            println!("{}", self.lang.text("plain.simulated", &[("title", title)]));
+            say(&self.lang.text("plain.simulated", &[("title", title)]));
         }
-        self.session.facts = facts::probe_all(&self.workspace.host);
+        let now = facts::probe_all(&self.workspace.host);
+        for change in steps::since(&self.workspace.host, &self.session, &now) {
+            say(&format!(".. {}", change.text(self.lang)));
+        }
+        self.session.facts = now;
         for step in Step::ALL {
             if self.session.done.contains(&step) {
-                println!("{} {} - {}", step.number(), self.title(step), self.lang.text("status.done", &[]));
+                say(&format!("{} {} - {}", step.number(), self.title(step), self.lang.text("status.done", &[])));
                 continue;
             }
-            println!("\n== {} {} ==", step.number(), self.title(step));
+            say(&format!("\n== {} {} ==", step.number(), self.title(step)));
             self.session.step = step;
             self.save()?;
             match step {
@@ -91,7 +95,7 @@ impl Plain<'_> {
             self.session.finish(step);
             self.save()?;
         }
-        println!("\n{}", Report::new(&self.session, self.lang).text(self.lang));
+        say(&format!("\n{}", Report::new(&self.session, self.lang).text(self.lang)));
         Ok(())
     }
 
@@ -104,7 +108,7 @@ impl Plain<'_> {
     }
 
     fn detect(&mut self) -> Result<(), Stop> {
-        println!("{}", facts::report(&self.session.facts, self.lang));
+        say(&facts::report(&self.session.facts, self.lang));
         self.go_on("plain.next", true)
     }
 
@@ -149,12 +153,12 @@ impl Plain<'_> {
     fn variables(&mut self) -> Result<(), Stop> {
         let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
         if let Err(error) = steps::preview(&self.workspace.host, &self.session.facts, &answers) {
-            println!("{error}");
+            say(&error.to_string());
             let checkout = Text::new(&self.lang.text("plain.kubespray", &[])).with_help_message(error.hint()).prompt()?;
             answers.kubespray = Some(checkout.into());
         }
         let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers)?;
-        println!("{}", crate::kubespray::report(&preview, self.lang));
+        say(&crate::kubespray::report(&preview, self.lang));
         self.session.answers = Some(answers);
         self.run_step(Step::Variables)
     }
@@ -163,11 +167,17 @@ impl Plain<'_> {
     fn run_step(&mut self, step: Step) -> Result<(), Stop> {
         let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
         if self.session.plan.of(step).next().is_none() {
-            let folder = steps::folder(&self.workspace.host, self.store.path());
-            let actions = steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, &folder)?;
+            let actions = steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, self.store.path())?;
             self.session.replan(step, actions);
         }
         self.session.plan.of(step).for_each(|action| self.show(action));
+        if step == Step::Driver {
+            let actions: Vec<Action> = self.session.plan.of(step).cloned().collect();
+            let predictions = steps::preflight(&self.workspace.host, &self.session.facts, &answers, &actions, Some(&self.session))?;
+            println!("\n{}\n{}", self.lang.text("preflight.title", &[]), crate::preflight::report(&predictions, self.lang));
+            self.session.foretell(predictions);
+            self.save()?;
+        }
         // What changes the machine is never one careless Enter away.
         self.go_on("plain.run", false)?;
         self.execute(step)
@@ -178,10 +188,11 @@ impl Plain<'_> {
         let cancel = Cancel::default();
         crate::signals::cancel_on_signal(&cancel)?;
         let lang = self.lang;
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut self.session, cancel: &cancel };
-        let outcome = runner.run(step, &mut |event| {
-            if let Some(line) = crate::headless::line_of(&event, lang) {
-                println!("{line}");
+        let mut runner =
+            Runner { host: &self.workspace.host, store: &self.store, session: &mut self.session, cancel: &cancel, secret: None };
+        let outcome = crate::headless::run_with_password(&mut runner, step, lang, &mut |event| {
+            if let Some(line) = crate::headless::line_of(event, lang) {
+                say(&line);
             }
         })?;
         match outcome {
@@ -196,14 +207,14 @@ impl Plain<'_> {
 
     fn show(&self, action: &Action) {
         let left_out = if action.skipped { format!(" ({})", self.lang.text("plan.state.left-out", &[])) } else { String::new() };
-        println!("\n* {}{left_out}\n  {}", action.title(self.lang), action.reason(self.lang));
-        action.commands.iter().for_each(|command| println!("  $ {command}"));
-        action.diff.iter().flat_map(|diff| diff.lines()).for_each(|line| println!("  {}", crate::text::printable(line)));
+        say(&format!("\n* {}{left_out}\n  {}", action.title(self.lang), action.reason(self.lang)));
+        action.commands.iter().for_each(|command| say(&format!("  $ {command}")));
+        action.diff.iter().flat_map(|diff| diff.lines()).for_each(|line| say(&format!("  {}", crate::text::printable(line))));
     }
 
     /// A simulated machine boots at once and the questions go on; a real one goes down.
     fn reboot(&mut self, step: Step) -> Result<(), Stop> {
-        println!("{}", self.lang.text("apply.reboot", &[]));
+        say(&self.lang.text("apply.reboot", &[]));
         if !Confirm::new(&self.lang.text("plain.reboot", &[])).with_default(false).prompt()? {
             return Err(Stop::Reboot);
         }
@@ -215,6 +226,11 @@ impl Plain<'_> {
         self.session.facts = facts::probe_all(&self.workspace.host);
         self.execute(step)
     }
+}
+
+/// Prints text, nothing of which a terminal could take for a command.
+fn say(text: &str) {
+    println!("{}", crate::text::printable_lines(text));
 }
 
 fn row_label(row: &crate::catalog::DriverRow) -> String {

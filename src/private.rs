@@ -62,6 +62,12 @@ pub fn folder(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Refuses a folder of somebody else, who could take away and bring back what we put there.
+pub fn demand_owner(folder: &Path) -> io::Result<()> {
+    let meta = fs::metadata(folder)?;
+    if is_ours(&meta) { Ok(()) } else { Err(refused(&format!("belongs to another user (uid {})", meta.uid()))) }
+}
+
 fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     // Without NONBLOCK, a named pipe put in our place would hold us for ever.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
@@ -79,11 +85,16 @@ fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Ours is what belongs to this user, to root, or to the user who called `sudo`, and what nobody else can write.
-fn demand_ours(meta: &Metadata) -> io::Result<()> {
+/// Ours is what belongs to this user, to root, or to the user who called `sudo`.
+fn is_ours(meta: &Metadata) -> bool {
     let me = rustix::process::geteuid().as_raw();
     let caller = std::env::var("SUDO_UID").ok().filter(|_| me == 0).and_then(|uid| uid.parse().ok());
-    if meta.uid() != me && meta.uid() != 0 && Some(meta.uid()) != caller {
+    meta.uid() == me || meta.uid() == 0 || Some(meta.uid()) == caller
+}
+
+/// Ours, and what nobody else can write.
+fn demand_ours(meta: &Metadata) -> io::Result<()> {
+    if !is_ours(meta) {
         return Err(refused(&format!("belongs to another user (uid {})", meta.uid())));
     }
     if meta.mode() & 0o022 != 0 {

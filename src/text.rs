@@ -6,6 +6,10 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// overrides are dropped, a tab becomes spaces up to the next multiple of eight, and of a carriage-return progress line only what
 /// a person would still see (the last part) stays.
 pub fn printable(raw: &str) -> String {
+    // Nearly every line is plain: that is seen faster than it is taken apart.
+    if raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return raw.to_owned();
+    }
     let raw = raw.trim_end_matches(['\r', '\n']);
     let visible = raw.rsplit('\r').find(|part| !part.is_empty()).unwrap_or("");
     let mut out = String::with_capacity(visible.len());
@@ -25,6 +29,22 @@ pub fn printable(raw: &str) -> String {
                 column += c.width().unwrap_or(0);
             }
         }
+    }
+    out
+}
+
+/// As [`printable`], for a text of several lines.
+pub fn printable_lines(raw: &str) -> String {
+    raw.split_inclusive('\n').map(|line| printable(line) + if line.ends_with('\n') { "\n" } else { "" }).collect()
+}
+
+/// Returns JSON text whose strings hold nothing a terminal could take for a command: the same value, with escapes for what
+/// [`printable`] would drop. JSON itself only demands that for the oldest of these characters.
+pub fn printable_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        // A line end between values is JSON's own.
+        if c != '\n' && is_unsafe(c) { out += &format!("\\u{:04x}", c as u32) } else { out.push(c) }
     }
     out
 }
@@ -128,6 +148,13 @@ mod tests {
         #[test]
         fn printable_never_lets_a_control_character_through(raw in any::<String>()) {
             prop_assert!(!printable(&raw).chars().any(is_unsafe));
+        }
+
+        #[test]
+        fn json_keeps_its_value_and_loses_its_teeth(raw in any::<String>()) {
+            let json = printable_json(&serde_json::to_string_pretty(&[&raw]).unwrap());
+            prop_assert_eq!(serde_json::from_str::<[String; 1]>(&json).unwrap(), [raw]);
+            prop_assert!(!json.chars().any(|c| c != '\n' && is_unsafe(c)));
         }
 
         #[test]

@@ -17,6 +17,7 @@ mod theme;
 mod variables;
 mod verify;
 mod view;
+mod watch;
 mod widgets;
 
 pub use runtime::{Performer, Reply, RunError, run};

@@ -149,5 +149,9 @@ fn default_session(name: &Path) -> PathBuf {
     }
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
-    state.unwrap_or_else(std::env::temp_dir).join("gpunode").join(name)
+    match state {
+        Some(state) => state.join("gpunode").join(name),
+        // Without a home; the name tells users apart, and what another user has put there is refused when it is opened.
+        None => std::env::temp_dir().join(format!("gpunode-{}", rustix::process::geteuid().as_raw())).join(name),
+    }
 }

@@ -58,7 +58,7 @@ impl Tail {
     }
 
     fn until_line(&mut self, line: &str) {
-        self.until(line, |event| matches!(event, TailEvent::Line { text, .. } if text == line));
+        self.until(line, |event| matches!(event, TailEvent::Lines(lines) if lines.iter().any(|text| text == line)));
     }
 
     fn end(&mut self) -> Outcome {
@@ -70,12 +70,13 @@ impl Tail {
     }
 
     fn lines(&self) -> Vec<&str> {
-        let text = |event: &'_ TailEvent| matches!(event, TailEvent::Line { .. });
-        self.seen
-            .iter()
-            .filter(|event| text(event))
-            .map(|event| if let TailEvent::Line { text, .. } = event { text.as_str() } else { "" })
-            .collect()
+        let mut all = Vec::new();
+        for event in &self.seen {
+            if let TailEvent::Lines(lines) = event {
+                all.extend(lines.iter().map(String::as_str));
+            }
+        }
+        all
     }
 }
 

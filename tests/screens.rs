@@ -7,6 +7,8 @@ mod ask;
 mod detect;
 #[path = "screens/sample.rs"]
 mod sample;
+#[path = "screens/variables.rs"]
+mod variables;
 
 use gpunode::{
     engine::{Event, Outcome, Progress},
@@ -82,7 +84,11 @@ impl Desk {
     }
 
     fn planned(&mut self, step: Step) -> &mut Self {
-        self.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(sample::plan(step))))
+        self.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(sample::plan(step))));
+        if step == Step::Driver {
+            self.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+        }
+        self
     }
 
     fn plan(&mut self) -> &mut Self {
@@ -119,12 +125,10 @@ impl Desk {
 
     fn verify(&mut self) -> &mut Self {
         self.variables().keys(&[Key::Enter, Key::Enter]).ended(Outcome::Done).keys(&[Key::Enter]);
-        self.say(|effect| matches!(effect, Effect::RefreshChain { .. }), Answer::ChainRows(sample::chain(false)));
+        self.say(is_tail, sample::rows(sample::chain(false)));
         self.say(is_tail, Answer::TailState("following nvidia-driver-installer-588gl".to_owned()));
         self.say(is_tail, Answer::TailPhases(sample::phases()));
-        for line in sample::log() {
-            self.say(is_tail, Answer::TailLine(line.to_owned()));
-        }
+        self.say(is_tail, sample::lines(&sample::log(), &[]));
         self
     }
 
@@ -162,7 +166,7 @@ fn is_run(effect: &Effect) -> bool {
 }
 
 fn is_tail(effect: &Effect) -> bool {
-    matches!(effect, Effect::Tail { .. })
+    matches!(effect, Effect::FollowNode { .. })
 }
 
 fn shot(name: &str, desk: &Desk) {
@@ -180,7 +184,7 @@ const WIDE: (u16, u16) = (160, 50);
 type Way = fn(&mut Desk) -> &mut Desk;
 
 fn every_pane(name: &str, make: impl Fn() -> Desk) {
-    let panes: [(&str, Way); 15] = [
+    let panes: [(&str, Way); 17] = [
         ("1-loading", |desk| desk),
         ("1-detect", Desk::probed),
         ("2a-choice", Desk::choice),
@@ -190,6 +194,8 @@ fn every_pane(name: &str, make: impl Fn() -> Desk) {
         ("2c-running", Desk::running),
         ("2c-reboot", |desk| desk.running().ended(Outcome::RebootNeeded)),
         ("3-variables", Desk::variables),
+        ("3-why", |desk| desk.variables().keys(&[Key::Char('w')])),
+        ("3-findings", |desk| desk.variables().keys(&[Key::Tab, Key::Down])),
         ("3-diff", |desk| desk.variables().keys(&[Key::Char('d')])),
         ("4-verify", Desk::verify),
         ("4-diagnosis", |desk| desk.verify().say(is_tail, Answer::Diagnosed(sample::diagnosis()))),
@@ -290,6 +296,25 @@ fn an_unfit_driver_cannot_be_taken() {
 }
 
 #[test]
+fn drivers_are_filtered_and_sorted_and_the_choice_stays() {
+    let mut desk = Desk::english(WIDE);
+    desk.choice().type_in("a");
+    let all = desk.app.driver.rows().len();
+    let chosen = desk.app.answers.driver_version.clone();
+    desk.type_in("/");
+    desk.type_in("450 lts").keys(&[Key::Enter]);
+    let found: Vec<String> = desk.app.driver.rows().iter().map(|row| row.branch.clone()).collect();
+    assert!(!found.is_empty() && found.len() < all && found.iter().all(|branch| branch == "R450"), "{found:?}");
+    assert!(desk.screen().contains("/ 450 lts"), "{}", desk.screen());
+    desk.type_in("sss");
+    let sizes: Vec<_> = desk.app.driver.rows().iter().filter_map(|row| row.size_bytes).collect();
+    assert!(sizes.is_sorted(), "{sizes:?}");
+    assert_eq!(desk.app.answers.driver_version, chosen);
+    desk.type_in("/").keys(&[Key::EraseLine]).type_in("no such thing").keys(&[Key::Enter]);
+    assert!(desk.screen().contains("No driver has these words"), "{}", desk.screen());
+}
+
+#[test]
 fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
     let mut desk = Desk::english(SMALL);
     desk.plan().keys(&[Key::Char(' ')]);
@@ -298,7 +323,12 @@ fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
     let mut left_out = sample::plan(Step::Driver);
     left_out.actions[0].skipped = true;
     desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(left_out)));
-    desk.keys(&[Key::Enter, Key::Enter]);
+    // Accepted while the pre-flight is still running: it is confirmed as soon as that has ended.
+    desk.keys(&[Key::Enter]);
+    assert_eq!(desk.app.dialog, None);
+    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+    assert_eq!(desk.app.dialog, Some(Dialog::Confirm));
+    desk.keys(&[Key::Enter]);
     let Effect::RunStep { actions, .. } = desk.last() else { panic!("{:?}", desk.last()) };
     assert!(actions[0].skipped);
     desk.ended(Outcome::Done).keys(&[Key::Enter]);
@@ -397,7 +427,7 @@ fn refreshed_lists_keep_their_selection() {
     for _ in 0..40 {
         desk.tell(Msg::Tick);
     }
-    desk.say(|effect| matches!(effect, Effect::RefreshChain { .. }), Answer::ChainRows(rows));
+    desk.say(is_tail, sample::rows(rows));
     assert_eq!(desk.app.verify.chain[desk.app.verify.selected].id, "taint");
 }
 
@@ -435,9 +465,14 @@ fn any_answer() -> impl Strategy<Value = Answer> {
         Answer::RunEnded { outcome: Outcome::Done, session: session() },
         Answer::RunEnded { outcome: Outcome::RebootNeeded, session: session() },
         Answer::Rebooted,
-        Answer::TailLine("x".repeat(300)),
+        sample::lines(&["x".repeat(300).as_str(), "y"], &[1]),
         Answer::TailPhases(sample::phases()),
-        Answer::ChainRows(sample::chain(true)),
+        sample::rows(sample::chain(true)),
+        Answer::ChainRows { rows: sample::chain(true), offers: vec![sample::offer()], failures: vec![sample::diagnosis()] },
+        Answer::ChainTrouble("No kubeconfig.".to_owned()),
+        Answer::Recovered,
+        Answer::Remedied(Err("refused".to_owned())),
+        Answer::LogSaved(Ok("/var/lib/gpunode/installer.log".into())),
         Answer::Diagnosed(sample::diagnosis()),
         Answer::TestOutput(Ok(sample::nvidia_smi())),
         Answer::Verified { rows: sample::chain(true), ok: true },

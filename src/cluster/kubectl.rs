@@ -7,13 +7,17 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::ClusterState;
-use crate::host::{Command, Host};
+use super::{ClusterState, objects::List, watch::Source};
+use crate::host::{Cancel, Command, Host, Stream};
 
 /// What kubectl itself allows the API server for one answer, in seconds.
 const REQUEST_TIMEOUT: u64 = 10;
 /// When a query is given up from outside: kubectl asks more than once (discovery first), and may hang before it asks at all.
 const DEADLINE: Duration = Duration::from_secs(25);
+/// Most that is read of one answer, in bytes: some ten thousand pods.
+const MOST: usize = 64 << 20;
+/// How much of kubectl's own words is kept.
+const WORDS: usize = 8 << 10;
 /// The kubeconfig of a control plane. Source: kubeadm.
 const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 
@@ -64,14 +68,37 @@ impl Kubectl {
         Command::new("kubectl", kubeconfig.chain([timeout]).chain(args.iter().map(|arg| (*arg).to_owned())))
     }
 
-    /// Asks for objects as JSON; nothing if they are not there (with `--ignore-not-found` among `args`).
-    pub fn get<T: DeserializeOwned>(&self, host: &Host, args: &[&str]) -> Result<Option<T>, ClusterState> {
-        let args: Vec<_> = ["get"].iter().chain(args).chain(&["-o", "json"]).copied().collect();
-        let text = answer(host, &self.command(&args))?;
-        if text.trim().is_empty() {
-            return Ok(None);
+    /// Makes a request of the API itself: the same words from kubectl 1.18 to today, and no discovery before it.
+    pub fn raw(&self, path: &str) -> Command {
+        self.command(&["get", "--raw", path])
+    }
+
+    /// Asks for objects.
+    pub fn list<T: DeserializeOwned>(&self, host: &Host, source: &Source) -> Result<List<T>, ClusterState> {
+        let body = body(host, &self.raw(&source.list()), &Cancel::default())?;
+        serde_json::from_slice(&body).map_err(|error| ClusterState::Garbage(crate::text::printable(&error.to_string())))
+    }
+}
+
+/// Runs a request and returns the body of its answer, which is one line of any length.
+fn body(host: &Host, command: &Command, cancel: &Cancel) -> Result<Vec<u8>, ClusterState> {
+    let (mut body, mut words) = (Vec::new(), String::new());
+    let exit = host.commands.run(command, cancel, &mut |line| {
+        if line.stream == Stream::Stderr {
+            hear(&mut words, &line.bytes);
+        } else if body.len() + line.bytes.len() <= MOST {
+            body.extend_from_slice(&line.bytes);
         }
-        serde_json::from_str(&text).map(Some).map_err(|error| ClusterState::Garbage(crate::text::printable(&error.to_string())))
+    });
+    let exit = exit.map_err(|error| ClusterState::from_start(&error))?;
+    if exit.is_success() { Ok(body) } else { Err(ClusterState::from_words(&words, exit)) }
+}
+
+/// Keeps what kubectl says for itself, as far as anybody would read it.
+pub(super) fn hear(words: &mut String, line: &[u8]) {
+    if words.len() < WORDS {
+        words.push_str(&String::from_utf8_lossy(line));
+        words.push('\n');
     }
 }
 

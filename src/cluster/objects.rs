@@ -14,9 +14,26 @@ fn nullable<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(source: D)
 #[derive(Debug, Clone, Deserialize)]
 #[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub struct List<T> {
+    /// Where the list stands in the history of the cluster.
+    #[serde(default, deserialize_with = "nullable")]
+    pub metadata: ListMeta,
     /// The objects.
     #[serde(default = "Vec::new", deserialize_with = "nullable")]
     pub items: Vec<T>,
+}
+
+/// Metadata of a list.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ListMeta {
+    /// From here on a watch has to begin to miss nothing.
+    pub resource_version: String,
+}
+
+/// An object that can be kept and recognised again.
+pub trait Object {
+    /// Returns its metadata.
+    fn meta(&self) -> &Meta;
 }
 
 /// Metadata of any object.
@@ -25,8 +42,12 @@ pub struct List<T> {
 pub struct Meta {
     /// Name.
     pub name: String,
+    /// Namespace; empty for nodes.
+    pub namespace: String,
     /// Identity: a pod made anew has another one.
     pub uid: String,
+    /// Its place in the history of the cluster.
+    pub resource_version: String,
     /// Labels.
     #[serde(deserialize_with = "nullable")]
     pub labels: BTreeMap<String, String>,
@@ -46,6 +67,12 @@ pub struct Node {
     pub spec: NodeSpec,
     /// What it reports.
     pub status: NodeStatus,
+}
+
+impl Object for Node {
+    fn meta(&self) -> &Meta {
+        &self.metadata
+    }
 }
 
 /// What is wanted of a node.
@@ -132,6 +159,12 @@ pub struct DaemonSet {
     pub status: DaemonSetStatus,
 }
 
+impl Object for DaemonSet {
+    fn meta(&self) -> &Meta {
+        &self.metadata
+    }
+}
+
 /// What a DaemonSet wants.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -172,23 +205,85 @@ pub struct Pod {
     pub status: PodStatus,
 }
 
+impl Object for Pod {
+    fn meta(&self) -> &Meta {
+        &self.metadata
+    }
+}
+
 /// What a pod wants.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PodSpec {
     /// The node it was put on; absent while it is pending.
     pub node_name: Option<String>,
+    /// Labels that the node must have.
+    #[serde(deserialize_with = "nullable")]
+    pub node_selector: BTreeMap<String, String>,
     /// Tolerations.
     #[serde(deserialize_with = "nullable")]
     pub tolerations: Vec<Toleration>,
-    /// Affinity as it is; a DaemonSet's pod names its node in it before it is scheduled.
-    pub affinity: Option<serde_json::Value>,
+    /// What it wants of its node.
+    #[serde(deserialize_with = "nullable")]
+    pub affinity: Affinity,
     /// Init containers.
     #[serde(deserialize_with = "nullable")]
     pub init_containers: Vec<Container>,
     /// Containers.
     #[serde(deserialize_with = "nullable")]
     pub containers: Vec<Container>,
+}
+
+/// What a pod wants of its node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Affinity {
+    /// The only kind that matters here: what Kubespray's DaemonSets and this program's test pod use.
+    #[serde(deserialize_with = "nullable")]
+    pub node_affinity: NodeAffinity,
+}
+
+/// What a pod wants of its node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NodeAffinity {
+    /// Without this the pod is not scheduled.
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub required: Option<NodeSelector>,
+}
+
+/// Terms of which one has to fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NodeSelector {
+    /// The terms.
+    #[serde(deserialize_with = "nullable")]
+    pub node_selector_terms: Vec<Term>,
+}
+
+/// Requirements that must all be met.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Term {
+    /// About labels.
+    #[serde(deserialize_with = "nullable")]
+    pub match_expressions: Vec<Requirement>,
+    /// About fields: only `metadata.name` exists.
+    #[serde(deserialize_with = "nullable")]
+    pub match_fields: Vec<Requirement>,
+}
+
+/// One requirement.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Requirement {
+    /// The label or field.
+    pub key: String,
+    /// `In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt`, `Lt`.
+    pub operator: String,
+    /// The values to compare with.
+    #[serde(deserialize_with = "nullable")]
+    pub values: Vec<String>,
 }
 
 /// A container as it is wanted.
@@ -199,6 +294,24 @@ pub struct Container {
     pub name: String,
     /// Image.
     pub image: String,
+    /// What it asks for.
+    #[serde(deserialize_with = "nullable")]
+    pub resources: Resources,
+    /// `Always` makes an init container run beside the others (since 1.28).
+    #[serde(rename = "restartPolicy")]
+    pub restart_policy: Option<String>,
+}
+
+/// What a container asks for; quantities are text.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// What the scheduler counts.
+    #[serde(deserialize_with = "nullable")]
+    pub requests: BTreeMap<String, serde_json::Value>,
+    /// What it may use at most; counts as the request where there is none.
+    #[serde(deserialize_with = "nullable")]
+    pub limits: BTreeMap<String, serde_json::Value>,
 }
 
 /// What a pod is doing.

@@ -1,9 +1,11 @@
-//! Why nothing happens: DESIRED 0, no pod, Pending. Worked out from labels, taints, tolerations and resources into one finding.
+//! Why nothing happens: DESIRED 0, no pod, Pending. Worked out from labels, taints, tolerations, affinity and resources into one finding;
+//! the scheduler's own words are the evidence, and the answer only where nothing was worked out.
 
 use super::{
-    Chain, GPU, INSTALLER, Kubectl,
-    chain::{self, DaemonSetView, NodeView},
-    objects::{Taint, Toleration},
+    Chain, GPU, INSTALLER, Kubectl, PLUGIN, chain,
+    objects::Taint,
+    view::{DaemonSetView, NodeView, PodView},
+    wishes::{Obstacle, Wishes},
 };
 use crate::{
     finding::{Finding, Severity},
@@ -11,27 +13,19 @@ use crate::{
 };
 
 /// Ids of the findings of this module.
-pub const IDS: [&str; 9] = [
+pub const IDS: [&str; 12] = [
     "node-not-in-cluster",
     "daemonsets-missing",
     "gpu-label-missing",
+    "label-missing",
+    "node-cordoned",
     "taint-not-tolerated",
     "gpu-insufficient",
+    "gpu-in-use",
     "resources-insufficient",
     "pod-unschedulable",
     "pod-refused",
     "pod-not-created-yet",
-];
-
-/// Taints that the DaemonSet controller tolerates for every pod it makes. Source: Kubernetes documentation, "DaemonSet".
-const ALWAYS_TOLERATED: [&str; 7] = [
-    "node.kubernetes.io/not-ready",
-    "node.kubernetes.io/unreachable",
-    "node.kubernetes.io/disk-pressure",
-    "node.kubernetes.io/memory-pressure",
-    "node.kubernetes.io/pid-pressure",
-    "node.kubernetes.io/unschedulable",
-    "node.kubernetes.io/network-unavailable",
 ];
 
 /// Refuses to wait for an installer that is not even wanted by the cluster: no DaemonSet means that no pod will ever come.
@@ -45,100 +39,125 @@ pub fn demand_installer(host: &Host, kubectl: &Kubectl, node: &str) -> Result<()
 
 /// Says why the driver installer is not at work on this node; nothing if its pod is there and was put on the node.
 pub fn why(chain: &Chain) -> Option<Finding> {
-    let name = chain.node_name.as_str();
+    of_set(chain, INSTALLER, chain.installer.as_ref(), chain.installer_pod.as_ref())
+}
+
+/// Says the same of the device plugin.
+pub fn why_plugin(chain: &Chain) -> Option<Finding> {
+    of_set(chain, PLUGIN, chain.plugin.as_ref(), chain.plugin_pod.as_ref())
+}
+
+fn of_set(chain: &Chain, name: &str, set: Option<&DaemonSetView>, pod: Option<&PodView>) -> Option<Finding> {
+    let node_name = chain.node_name.as_str();
     let Some(node) = &chain.node else {
-        return Some(Finding::new("node-not-in-cluster", Severity::Error, "kubectl get node", &[("node", name)]));
+        return Some(Finding::new("node-not-in-cluster", Severity::Error, "kubectl get node", &[("node", node_name)]));
     };
-    let Some(installer) = &chain.installer else {
-        return Some(Finding::new("daemonsets-missing", Severity::Error, "kubectl get daemonsets -n kube-system", &[]));
+    let Some(set) = set else {
+        return Some(Finding::new("daemonsets-missing", Severity::Error, "kubectl get daemonsets -n kube-system", &[("set", name)]));
     };
-    match &chain.installer_pod {
-        None => Some(no_pod(chain, node, installer)),
-        Some(pod) => match &pod.refused {
-            Some(words) if pod.phase == "Failed" => {
-                Some(Finding::new("pod-refused", Severity::Error, &pod.name, &[("pod", &pod.name), ("words", words)]))
-            }
-            Some(words) => Some(pending(&pod.name, words, name)),
-            None => None,
-        },
+    let Some(pod) = pod else { return Some(no_pod(name, node_name, node, set)) };
+    match &pod.refused {
+        Some(words) if pod.phase == "Failed" => {
+            Some(Finding::new("pod-refused", Severity::Error, &pod.name, &[("pod", &pod.name), ("words", words)]))
+        }
+        Some(words) => Some(pending(&pod.name, &pod.wishes, words, node_name, Some(node))),
+        None => None,
     }
 }
 
 /// Says why the DaemonSet controller made no pod for the node.
-fn no_pod(chain: &Chain, node: &NodeView, installer: &DaemonSetView) -> Finding {
-    let name = chain.node_name.as_str();
-    if node.gpu_label.is_none() {
-        let evidence = format!("{INSTALLER}: DESIRED {}", installer.desired);
-        return Finding::new("gpu-label-missing", Severity::Error, evidence, &[("node", name)]);
+fn no_pod(name: &str, node_name: &str, node: &NodeView, set: &DaemonSetView) -> Finding {
+    let evidence = format!("{name}: DESIRED {}", set.desired);
+    let obstacles = set.wishes.clone().of_daemonset().obstacles_but_resources(node_name, node);
+    match obstacles.first() {
+        Some(obstacle) => explain(name, obstacle, node_name, Some(node), evidence),
+        None => Finding::new("pod-not-created-yet", Severity::Info, evidence, &[("set", name), ("node", node_name)]),
     }
-    if let Some(taint) = untolerated(node, &installer.tolerations) {
-        return taint_finding(INSTALLER, &written(taint), name);
-    }
-    Finding::new("pod-not-created-yet", Severity::Info, format!("{INSTALLER}: DESIRED {}", installer.desired), &[("node", name)])
 }
 
-/// Says why a pod is pending, from the scheduler's words in its condition `PodScheduled` or the event `FailedScheduling`.
-pub fn pending(pod: &str, words: &str, node: &str) -> Finding {
-    if let Some(taint) = taint_in(words) {
-        return taint_finding(pod, &taint, node);
-    }
-    let resource = words.split_once("Insufficient ").map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or("").trim_end_matches('.'));
-    match resource {
-        Some(GPU) => Finding::new("gpu-insufficient", Severity::Error, words, &[("pod", pod), ("node", node)]),
-        Some(resource) => Finding::new("resources-insufficient", Severity::Error, words, &[("pod", pod), ("resource", resource)]),
+/// Says why a pod is on no node. `words` are the scheduler's, from its condition `PodScheduled` or the event `FailedScheduling`.
+pub fn pending(pod: &str, wishes: &Wishes, words: &str, node_name: &str, node: Option<&NodeView>) -> Finding {
+    let worked_out = node.and_then(|node| wishes.obstacles(node_name, node).into_iter().next());
+    match worked_out.or_else(|| said(words)) {
+        Some(obstacle) => explain(pod, &obstacle, node_name, node, words.to_owned()),
         None => Finding::new("pod-unschedulable", Severity::Error, words, &[("pod", pod), ("words", words)]),
     }
 }
 
-fn taint_finding(pod: &str, taint: &str, node: &str) -> Finding {
-    Finding::new(
-        "taint-not-tolerated",
-        Severity::Error,
-        format!("kubectl get node {node}"),
-        &[("pod", pod), ("taint", taint), ("node", node)],
-    )
+fn explain(pod: &str, obstacle: &Obstacle, node_name: &str, node: Option<&NodeView>, evidence: String) -> Finding {
+    let finding = |id: &str, args: &[(&str, &str)]| {
+        let args = [&[("pod", pod), ("node", node_name)], args].concat();
+        Finding::new(id, Severity::Error, evidence.as_str(), &args)
+    };
+    match obstacle {
+        Obstacle::Unschedulable => finding("node-cordoned", &[]),
+        Obstacle::Label(wanted) if wanted == GPU => finding("gpu-label-missing", &[]),
+        Obstacle::Label(wanted) => finding("label-missing", &[("label", wanted)]),
+        Obstacle::Taint(taint) => finding("taint-not-tolerated", &[("taint", &written(taint))]),
+        Obstacle::Insufficient { resource, .. } if resource == GPU => match node {
+            Some(node) if node.allocatable.is_some_and(|count| count > 0) && !node.gpu_pods.is_empty() => {
+                finding("gpu-in-use", &[("pods", &node.gpu_pods.join(", "))])
+            }
+            _ => finding("gpu-insufficient", &[]),
+        },
+        Obstacle::Insufficient { resource, .. } => finding("resources-insufficient", &[("resource", resource)]),
+    }
+}
+
+/// Reads the first obstacle off the scheduler's words.
+fn said(words: &str) -> Option<Obstacle> {
+    if let Some(taint) = taint_in(words) {
+        return Some(Obstacle::Taint(taint));
+    }
+    if words.contains("were unschedulable") {
+        return Some(Obstacle::Unschedulable);
+    }
+    let (_, rest) = words.split_once("Insufficient ")?;
+    let resource = rest.split([',', ' ']).next().unwrap_or("").trim_end_matches('.').to_owned();
+    Some(Obstacle::Insufficient { resource, wanted: 0, left: 0 })
 }
 
 /// Reads the taint of `node(s) had taint {key: value}, that the pod didn't tolerate` (before 1.24) and `node(s) had untolerated taint
-/// {key: value}`.
-fn taint_in(words: &str) -> Option<String> {
+/// {key: value}`. The words do not tell its effect.
+fn taint_in(words: &str) -> Option<Taint> {
     let (_, rest) = words.split_once("taint {")?;
     let (inside, _) = rest.split_once('}')?;
     let (key, value) = inside.split_once(':').unwrap_or((inside, ""));
-    Some(if value.trim().is_empty() { key.trim().to_owned() } else { format!("{}={}", key.trim(), value.trim()) })
-}
-
-/// Returns the first taint that keeps a DaemonSet's pods off the node.
-fn untolerated<'a>(node: &'a NodeView, tolerations: &[Toleration]) -> Option<&'a Taint> {
-    let keeps_off = |taint: &&Taint| {
-        taint.effect != "PreferNoSchedule"
-            && !ALWAYS_TOLERATED.contains(&taint.key.as_str())
-            && !tolerations.iter().any(|toleration| tolerates(toleration, taint))
-    };
-    node.taints.iter().find(keeps_off)
-}
-
-/// Kubernetes' own rule. Source: Kubernetes documentation, "Taints and Tolerations".
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let exists = toleration.operator.as_deref() == Some("Exists");
-    let effect = toleration.effect.as_deref().is_none_or(|effect| effect.is_empty() || effect == taint.effect);
-    let key = match toleration.key.as_deref() {
-        None | Some("") => exists,
-        Some(key) => key == taint.key,
-    };
-    effect && key && (exists || toleration.value.as_deref().unwrap_or("") == taint.value)
+    Some(Taint { key: key.trim().to_owned(), value: value.trim().to_owned(), effect: String::new() })
 }
 
 /// Returns a taint as `kubectl` takes it: `key=value:effect`.
 pub fn written(taint: &Taint) -> String {
     let value = if taint.value.is_empty() { String::new() } else { format!("={}", taint.value) };
-    format!("{}{value}:{}", taint.key, taint.effect)
+    let effect = if taint.effect.is_empty() { String::new() } else { format!(":{}", taint.effect) };
+    format!("{}{value}{effect}", taint.key)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cluster::chain::tests::recorded, i18n::Lang};
+    use crate::{
+        cluster::{
+            chain::tests::{recorded, recorded_pods},
+            objects::{Condition, Toleration},
+        },
+        i18n::Lang,
+    };
+
+    const MOMENTS: [&str; 12] = [
+        "01-just-created",
+        "02-init-running",
+        "03-init-done",
+        "05-running",
+        "10-init-error",
+        "11-init-crashloop",
+        "20-image-pull-backoff",
+        "21-invalid-image-name",
+        "30-node-not-labelled",
+        "31-labelled-after",
+        "40-testpod-pending-insufficient",
+        "41-testpod-after-capacity",
+    ];
 
     fn id(chain: &Chain) -> Option<String> {
         why(chain).map(|finding| finding.id)
@@ -167,6 +186,71 @@ mod tests {
         assert_eq!(finding.args["taint"], "dedicated=ml:NoSchedule");
     }
 
+    /// The scheduler's own verdict on every recorded pod: on a node, or why not.
+    #[test]
+    fn agrees_with_the_real_scheduler() {
+        let mut refused = 0;
+        for moment in MOMENTS {
+            let node = recorded(moment).node.unwrap();
+            for pod in recorded_pods(moment) {
+                let words = pod.status.conditions.iter().find(|condition| condition.kind == "PodScheduled");
+                // What the pod itself takes is counted on the node already once it is there.
+                let free = NodeView { requested: crate::cluster::quantity::Amounts::new(), ..node.clone() };
+                let obstacles = Wishes::of(&pod.spec).obstacles("node1", &free);
+                match words {
+                    Some(Condition { status, .. }) if status == "True" => {
+                        let labelled_then = moment == "30-node-not-labelled" && pod.metadata.deletion_timestamp.is_some();
+                        // Running pods stay although a label or a resource has gone since.
+                        assert!(
+                            labelled_then || obstacles.iter().all(|obstacle| matches!(obstacle, Obstacle::Label(_))),
+                            "{moment} {obstacles:?}"
+                        );
+                    }
+                    Some(Condition { message: Some(words), .. }) => {
+                        refused += 1;
+                        assert_eq!(obstacles.len(), 1, "{moment}: {words}");
+                        let (ours, theirs) = (&obstacles[0], said(words).unwrap());
+                        let name = |obstacle: &Obstacle| match obstacle {
+                            Obstacle::Insufficient { resource, .. } => resource.clone(),
+                            other => format!("{other:?}"),
+                        };
+                        assert_eq!(name(ours), name(&theirs), "{moment}: {words}");
+                    }
+                    _ => {}
+                }
+            }
+            // What the DaemonSet controller wants: one pod on the only node, or none.
+            let chain = recorded(moment);
+            for set in [chain.installer.unwrap(), chain.plugin.unwrap()] {
+                let obstacles = set.wishes.clone().of_daemonset().obstacles_but_resources("node1", &node);
+                assert_eq!(obstacles.is_empty(), set.desired == 1, "{moment}: {obstacles:?}");
+            }
+        }
+        assert_eq!(refused, 1, "one recorded pod was refused by the scheduler");
+    }
+
+    #[test]
+    fn a_gpu_in_use_names_its_user() {
+        let mut chain = recorded("41-testpod-after-capacity");
+        let node = chain.node.as_mut().unwrap();
+        node.gpu_pods = vec!["ml/train".to_owned()];
+        node.requested.insert(GPU.to_owned(), 1000);
+        let everything = Toleration { operator: Some("Exists".to_owned()), ..Toleration::default() };
+        let wishes = Wishes { requests: [(GPU.to_owned(), 1000)].into(), tolerations: vec![everything], ..Wishes::default() };
+        let finding = pending("p", &wishes, "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", "node1", Some(node));
+        assert_eq!((finding.id.as_str(), finding.args["pods"].as_str()), ("gpu-in-use", "ml/train"));
+    }
+
+    #[test]
+    fn the_device_plugin_tolerates_what_keeps_the_installer_off() {
+        let mut chain = recorded("05-running");
+        (chain.installer_pod, chain.plugin_pod) = (None, None);
+        let taint = Taint { key: "dedicated".into(), value: "ml".into(), effect: "NoSchedule".into() };
+        chain.node.as_mut().unwrap().taints.push(taint);
+        assert_eq!(why(&chain).unwrap().id, "taint-not-tolerated");
+        assert_eq!(why_plugin(&chain).unwrap().id, "pod-not-created-yet");
+    }
+
     #[test]
     fn missing_objects_are_named() {
         let mut chain = recorded("05-running");
@@ -178,7 +262,7 @@ mod tests {
 
     #[test]
     fn understands_the_scheduler() {
-        let id = |words: &str| pending("p", words, "node1").id;
+        let id = |words: &str| pending("p", &Wishes::default(), words, "node1", None).id;
         assert_eq!(id("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."), "gpu-insufficient");
         assert_eq!(id("0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match."), "resources-insufficient");
         assert_eq!(
@@ -186,15 +270,8 @@ mod tests {
             "taint-not-tolerated"
         );
         assert_eq!(id("0/1 nodes are available: 1 node(s) had untolerated taint {nvidia.com/gpu: }."), "taint-not-tolerated");
-        assert_eq!(id("0/1 nodes are available: 1 node(s) were unschedulable."), "pod-unschedulable");
-    }
-
-    #[test]
-    fn equal_with_an_empty_value_matches_kubesprays_taint() {
-        let taint = Taint { key: GPU.into(), value: String::new(), effect: "NoSchedule".into() };
-        let seed = Toleration { key: Some(GPU.into()), effect: Some("NoSchedule".into()), ..Toleration::default() };
-        assert!(tolerates(&seed, &taint));
-        assert!(!tolerates(&seed, &Taint { value: "true".into(), ..taint }));
+        assert_eq!(id("0/1 nodes are available: 1 node(s) were unschedulable."), "node-cordoned");
+        assert_eq!(id("no nodes available to schedule pods"), "pod-unschedulable");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The live tail of the driver installer: every line once, across restarts, back-off, pods made anew and broken connections.
 //!
-//! [`follow`] is a small state machine over one question, "which pod, which attempt, does it run?". A running attempt is streamed with
-//! `kubectl logs -f --timestamps`; whenever a stream ends, for whatever reason, the question is asked again, and what may be missing is
-//! fetched with some seconds of overlap, of which [`seen::Seen`] drops what was delivered before.
+//! [`follow`] is a small state machine over one question, "which pod, which attempt, does it run?", which the one watcher
+//! ([`live`](super::live)) answers. A running attempt is streamed with `kubectl logs -f --timestamps`; whenever a stream ends, for whatever
+//! reason, the question is asked again, and what may be missing is fetched with some seconds of overlap, of which [`resume::Resume`]
+//! passes over what was delivered before.
 
 mod file;
 mod follow;
-mod seen;
+pub mod line;
+pub mod resume;
 mod stream;
 
 use std::time::Duration;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use file::file;
-pub use follow::follow;
+pub use follow::{follow, follow_live};
 
 use super::{ClusterState, phases::Step};
 use crate::i18n::Lang;
@@ -49,14 +51,9 @@ pub enum TailEvent {
         /// How often the container was started before, from 0.
         attempt: u32,
     },
-    /// One line of the log.
-    Line {
-        /// The text, safe for a terminal, without its time.
-        text: String,
-        /// When it was written.
-        at: Option<jiff::Timestamp>,
-    },
-    /// A step of the installer began or is done; comes after the line that says so.
+    /// Lines of the log, safe for a terminal, without their times: all that came together.
+    Lines(Vec<String>),
+    /// A step of the installer began or is done; comes after the lines that say so.
     Phase(Step),
     /// Something was interrupted; lines may be missing only where the reason says so.
     Lost {
@@ -136,6 +133,8 @@ pub enum Loss {
     },
     /// The node has already deleted the log.
     LogGone,
+    /// The log was rotated while nobody read it.
+    Rotated,
     /// The file became shorter: it was written anew, and is read from its start.
     FileReplaced,
 }
@@ -148,6 +147,7 @@ impl Loss {
             Self::PodGone { pod } => lang.text("loss.pod-gone", &[("pod", pod)]),
             Self::AttemptsMissed { count } => lang.text("loss.attempts-missed", &[("count", &count.to_string())]),
             Self::LogGone => lang.text("loss.log-gone", &[]),
+            Self::Rotated => lang.text("loss.rotated", &[]),
             Self::FileReplaced => lang.text("loss.file-replaced", &[]),
         }
     }
@@ -209,6 +209,7 @@ mod tests {
             Loss::PodGone { pod: text() },
             Loss::AttemptsMissed { count: 1 },
             Loss::LogGone,
+            Loss::Rotated,
             Loss::FileReplaced,
         ];
         let outcomes = [

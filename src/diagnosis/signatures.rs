@@ -19,7 +19,11 @@ pub struct Signature {
     #[serde(rename = "where")]
     pub sources: Vec<Source>,
     /// Regular expressions over joined lines.
+    #[serde(default)]
     pub patterns: Vec<String>,
+    /// Patterns of what is said about any failure of its kind: told only when nothing else is found in the same attempt.
+    #[serde(default)]
+    pub umbrella: Vec<String>,
     /// The action that remedies it; absent: a person has to.
     #[serde(default)]
     pub action: Option<String>,
@@ -54,13 +58,21 @@ pub struct Signatures {
     list: Vec<Signature>,
     /// All patterns at once: most lines match none, and that is what has to be fast.
     set: RegexSet,
-    /// Each pattern with the index of its signature, in the order of the set.
-    patterns: Vec<(usize, Regex)>,
+    /// Each pattern with its signature, in the order of the set.
+    patterns: Vec<Pattern>,
+}
+
+struct Pattern {
+    /// Index of the signature.
+    index: usize,
+    regex: Regex,
+    umbrella: bool,
 }
 
 /// A place where a signature matches.
 pub(super) struct Found {
     pub index: usize,
+    pub umbrella: bool,
     pub start: usize,
     pub end: usize,
     args: BTreeMap<String, String>,
@@ -72,11 +84,15 @@ pub fn all() -> &'static Signatures {
     static ALL: OnceLock<Signatures> = OnceLock::new();
     ALL.get_or_init(|| {
         let signatures: Vec<Signature> = serde_yaml::from_str(TABLE).unwrap_or_default();
-        let compile = |(index, signature): (usize, &Signature)| -> Vec<_> {
-            signature.patterns.iter().filter_map(|pattern| Some((index, Regex::new(pattern).ok()?))).collect()
-        };
-        let patterns: Vec<_> = signatures.iter().enumerate().flat_map(compile).collect();
-        let set = RegexSet::new(patterns.iter().map(|(_, pattern)| pattern.as_str())).unwrap_or_default();
+        let compile =
+            |(index, pattern, umbrella): (usize, &String, bool)| Some(Pattern { index, regex: Regex::new(pattern).ok()?, umbrella });
+        let telling =
+            signatures.iter().enumerate().flat_map(|(index, signature)| signature.patterns.iter().map(move |p| (index, p, false)));
+        let umbrellas =
+            signatures.iter().enumerate().flat_map(|(index, signature)| signature.umbrella.iter().map(move |p| (index, p, true)));
+        // All that is telling stands before all umbrellas, whatever the order of the table.
+        let patterns: Vec<_> = telling.chain(umbrellas).filter_map(compile).collect();
+        let set = RegexSet::new(patterns.iter().map(|pattern| pattern.regex.as_str())).unwrap_or_default();
         Signatures { list: signatures, set, patterns }
     })
 }
@@ -87,26 +103,29 @@ impl Signatures {
         &self.list
     }
 
-    /// Finds the first signature of the table that matches `text` and ends behind `new_from`.
+    /// Tells whether any pattern matches anywhere.
+    pub(super) fn may_match(&self, text: &str) -> bool {
+        self.set.is_match(text)
+    }
+
+    /// Finds the first pattern of the table that matches `text` and ends behind `new_from`.
     pub(super) fn find(&self, text: &str, new_from: usize, sources: &[Source]) -> Option<Found> {
-        let applies = |index: usize| self.list[index].sources.iter().any(|source| sources.contains(source));
-        self.set.matches(text).iter().map(|pattern| &self.patterns[pattern]).filter(|(index, _)| applies(*index)).find_map(
-            |(index, pattern)| {
-                let captures = pattern.captures_iter(text).find(|captures| captures.get_match().end() > new_from)?;
-                let whole = captures.get_match();
-                let value = |name: &str| captures.name(name).map(|value| (name.to_owned(), value.as_str().to_owned()));
-                // Texts may use any group of the signature, also one that this pattern lacks.
-                let mut args = self.groups(*index);
-                args.extend(pattern.capture_names().flatten().filter_map(value));
-                Some(Found { index: *index, start: whole.start(), end: whole.end(), args })
-            },
-        )
+        let applies = |pattern: &&Pattern| self.list[pattern.index].sources.iter().any(|source| sources.contains(source));
+        self.set.matches(text).iter().map(|place| &self.patterns[place]).filter(applies).find_map(|pattern| {
+            let captures = pattern.regex.captures_iter(text).find(|captures| captures.get_match().end() > new_from)?;
+            let whole = captures.get_match();
+            let value = |name: &str| captures.name(name).map(|value| (name.to_owned(), value.as_str().to_owned()));
+            // Texts may use any group of the signature, also one that this pattern lacks.
+            let mut args = self.groups(pattern.index);
+            args.extend(pattern.regex.capture_names().flatten().filter_map(value));
+            Some(Found { index: pattern.index, umbrella: pattern.umbrella, start: whole.start(), end: whole.end(), args })
+        })
     }
 
     /// Returns the named groups of all patterns of a signature, each with an ellipsis as its value.
     fn groups(&self, signature: usize) -> BTreeMap<String, String> {
-        let own = self.patterns.iter().filter(|(index, _)| *index == signature);
-        own.flat_map(|(_, pattern)| pattern.capture_names().flatten()).map(|name| (name.to_owned(), "…".to_owned())).collect()
+        let own = self.patterns.iter().filter(|pattern| pattern.index == signature);
+        own.flat_map(|pattern| pattern.regex.capture_names().flatten()).map(|name| (name.to_owned(), "…".to_owned())).collect()
     }
 }
 
@@ -128,7 +147,7 @@ mod tests {
     #[test]
     fn the_table_is_sound() {
         let signatures: Vec<Signature> = serde_yaml::from_str(TABLE).unwrap();
-        let patterns: usize = signatures.iter().map(|signature| signature.patterns.len()).sum();
+        let patterns: usize = signatures.iter().map(|signature| signature.patterns.len() + signature.umbrella.len()).sum();
         assert_eq!(all().patterns.len(), patterns, "a pattern does not compile");
         assert_eq!(all().set.len(), patterns);
         let ids: HashSet<_> = signatures.iter().map(|signature| &signature.id).collect();

@@ -4,8 +4,10 @@
 
 use std::collections::VecDeque;
 
+use super::Signatures;
+
 /// How many lines are joined: the longest known message that matters takes five.
-const LINES: usize = 8;
+pub(super) const LINES: usize = 8;
 /// How much of one line is looked at, in bytes.
 const LINE_BYTES: usize = 8 << 10;
 /// A longer line was not wrapped, so nothing before it belongs to it and nothing after it continues it. In bytes.
@@ -42,12 +44,20 @@ impl Window {
         }
         self.new_from = self.text.len();
         self.lines.push_back((number, self.text.len()));
-        for word in crate::text::printable(&line[..cut]).split_whitespace() {
-            if self.text.len() > self.new_from {
-                self.text.push(' ');
-            }
-            self.text.push_str(word);
+        append(&mut self.text, &line[..cut]);
+    }
+
+    /// Tells whether any signature shows in the lines, joined to those before them; then they have to be taken one by one.
+    pub fn may_match<'l>(&mut self, lines: impl Iterator<Item = &'l str>, signatures: &Signatures) -> bool {
+        let length = self.text.len();
+        for line in lines {
+            let line = without_time(line);
+            self.text.push(' ');
+            append(&mut self.text, &line[..line.floor_char_boundary(LINE_BYTES)]);
         }
+        let found = signatures.may_match(&self.text);
+        self.text.truncate(length);
+        found
     }
 
     /// Returns the joined lines.
@@ -75,8 +85,24 @@ impl Window {
     }
 }
 
+/// Appends a line with single spaces between its words.
+fn append(text: &mut String, line: &str) {
+    let line = crate::text::printable(line);
+    let start = text.len();
+    for word in line.split_ascii_whitespace() {
+        if text.len() > start {
+            text.push(' ');
+        }
+        text.push_str(word);
+    }
+}
+
 /// Returns a line without the time that `kubectl logs --timestamps` puts before it: it would stand in the middle of a wrapped message.
 fn without_time(line: &str) -> &str {
+    // Most lines have none, and that is to be seen at once.
+    if line.as_bytes().get(4) != Some(&b'-') {
+        return line;
+    }
     match line.split_once(' ') {
         Some((time, rest)) if time.len() >= 20 && time.ends_with('Z') && time.parse::<jiff::Timestamp>().is_ok() => rest,
         _ => line,

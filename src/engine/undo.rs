@@ -3,12 +3,12 @@
 //! An undo is journalled like an action: [`Status::Undoing`] is on disk before anything is taken back, so a walk that was stopped or
 //! killed goes on where it was.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Event;
 use crate::{
     error::Expected,
-    host::{Cancel, Command, Exit, Host, Kind, command::Job},
+    host::{Cancel, Command, Exit, Host, Kind, Line, command::Job},
     plan::act::sha256,
     private,
     session::{Record, SavedFile, Session, Status, Undo, store::Store},
@@ -109,7 +109,7 @@ impl Walk<'_> {
 
     /// Runs the undo's command, or follows it where an earlier walk has started it.
     fn run(&mut self, place: usize, record: &Record, command: &Command, gone: Option<&PathBuf>) -> Result<UndoResult, Expected> {
-        let commands = &self.host.commands;
+        let commands = self.host.commands.clone();
         if record.status == Status::Intent
             && let Some(pid) = record.log.as_ref().and_then(|log| commands.find(log)).map(|job| job.pid)
         {
@@ -117,10 +117,19 @@ impl Walk<'_> {
         }
         let what = gone.map_or_else(|| format!("`{command}`"), |path| path.display().to_string());
         let is_gone = |host: &Host| gone.is_some_and(|path| !host.files.exists(path));
-        if is_gone(self.host) && record.status != Status::Undoing {
-            return Ok(UndoResult::Undone(format!("{what} is gone already")));
+        let log = match self.store.folder() {
+            Ok(folder) => folder.join(format!("{:03}-undo-{}.log", place + 1, record.action.name())),
+            Err(error) => return Ok(UndoResult::Kept(format!("cannot make the folder for logs: {error}"))),
+        };
+        // A walk that was killed may have started it: it is followed to its end before anything else.
+        let begun = (record.status == Status::Undoing).then(|| record.job.clone().or_else(|| commands.find(&log))).flatten();
+        if begun.is_some_and(|job| self.follow(&job) == Exit::Cancelled) {
+            return Ok(UndoResult::Stopped);
         }
-        let exit = match self.start(place, record, command)? {
+        if is_gone(self.host) {
+            return Ok(UndoResult::Undone(format!("{what} is gone")));
+        }
+        let exit = match self.start(place, command, &log)? {
             Ok(exit) => exit,
             Err(error) => return Ok(UndoResult::Kept(error)),
         };
@@ -132,31 +141,28 @@ impl Walk<'_> {
         })
     }
 
-    fn start(&mut self, place: usize, record: &Record, command: &Command) -> Result<Result<Exit, String>, Expected> {
+    fn start(&mut self, place: usize, command: &Command, log: &Path) -> Result<Result<Exit, String>, Expected> {
         let commands = self.host.commands.clone();
-        let log = match self.store.folder() {
-            Ok(folder) => folder.join(format!("{:03}-undo-{}.log", place + 1, record.action.name())),
-            Err(error) => return Ok(Err(format!("cannot make the folder for logs: {error}"))),
-        };
-        // A walk that was killed may have started it: then it is followed, not started again.
-        let running = (record.status == Status::Undoing).then(|| record.job.clone().or_else(|| commands.find(&log))).flatten();
-        self.mark(place, Status::Undoing, running.clone())?;
+        self.mark(place, Status::Undoing, None)?;
         (self.emit)(Event::Line(format!("$ {command}")));
-        let job = match (running, command.kind) {
-            (Some(job), _) => job,
-            (None, Kind::Detached) => match commands.start(command, &log) {
+        let job = match command.kind {
+            Kind::Detached => match commands.start(command, log) {
                 Ok(job) => job,
                 Err(error) => return Ok(Err(error.to_string())),
             },
-            (None, Kind::Query) => {
+            Kind::Query => {
                 let emit = &mut *self.emit;
-                let mut show = |line: crate::host::Line| emit(Event::Line(crate::text::printable_bytes(&line.bytes)));
+                let mut show = |line: Line| emit(Event::Line(crate::text::printable_bytes(&line.bytes)));
                 return Ok(commands.run(command, self.cancel, &mut show).map_err(|error| error.to_string()));
             }
         };
         self.mark(place, Status::Undoing, Some(job.clone()))?;
+        Ok(Ok(self.follow(&job)))
+    }
+
+    fn follow(&mut self, job: &Job) -> Exit {
         let emit = &mut *self.emit;
-        Ok(Ok(commands.follow(&job, 0, self.cancel, &mut |line| emit(Event::Line(crate::text::printable_bytes(&line.bytes))))))
+        self.host.commands.follow(job, 0, self.cancel, &mut |line| emit(Event::Line(crate::text::printable_bytes(&line.bytes))))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `gpunode apply`: does it, with progress as lines.
 
-use super::{progress::Progress, read_answers};
+use super::{password::run_with_password, progress::Progress, read_answers};
 use crate::{
     answers::{Answers, Reboot as RebootAnswer},
     cli::ApplyArgs,
@@ -13,8 +13,9 @@ use crate::{
     exit_code::ExitCode,
     facts,
     host::Cancel,
-    plan::{self, Step, reboot::Reboot},
-    session::{Session, store::Store},
+    plan::{self, Action, Step, reboot::Reboot},
+    preflight,
+    session::{Says, Session, store::Store},
     steps,
     workspace::Workspace,
 };
@@ -75,6 +76,9 @@ impl Apply<'_> {
             let path = self.store.path().display().to_string();
             self.progress.say("apply.carried", &[("session", &path), ("machine", &self.session.hostname)]);
         }
+        for change in steps::since(host, &self.session, &facts) {
+            self.progress.changed(&change);
+        }
         let table = steps::driver_table(host, &facts, wanted, wanted.cuda())?;
         steps::check(wanted, &table)?;
         let answers = steps::complete(wanted, &table);
@@ -94,13 +98,19 @@ impl Apply<'_> {
         self.progress.step(step);
         // A plan that was begun is gone on with: after a reboot the facts no longer show what had to go.
         if self.session.plan.of(step).next().is_none() {
-            let folder = steps::folder(host, self.store.path());
-            let actions = steps::plan_step(host, &self.session.facts, &answers, step, &folder)?;
+            let actions = steps::plan_step(host, &self.session.facts, &answers, step, self.store.path())?;
             self.session.replan(step, actions);
         }
+        if step == Step::Driver {
+            self.preflight(&answers)?;
+        }
         let progress = self.progress;
-        let mut runner = Runner { host, store: &self.store, session: &mut self.session, cancel: &self.cancel };
-        let outcome = runner.run(step, &mut |event| progress.event(&event))?;
+        let mut runner = Runner { host, store: &self.store, session: &mut self.session, cancel: &self.cancel, secret: None };
+        let outcome = if progress.json {
+            runner.run(step, &mut |event| progress.event(&event))?
+        } else {
+            run_with_password(&mut runner, step, progress.lang, &mut |event| progress.event(event))?
+        };
         if !self.workspace.is_carried(&self.session) {
             let mut facts = facts::probe(host);
             facts.keep_offer(&self.session.facts);
@@ -122,13 +132,30 @@ impl Apply<'_> {
         }
     }
 
+    /// Says what would fail, and begins nothing while something surely would.
+    fn preflight(&mut self, answers: &Answers) -> Result<(), Expected> {
+        let host = &self.workspace.host;
+        let actions: Vec<Action> = self.session.plan.of(Step::Driver).cloned().collect();
+        let predictions = steps::preflight(host, &self.session.facts, answers, &actions, Some(&self.session))?;
+        predictions.iter().filter(|prediction| prediction.says != Says::Ok).for_each(|prediction| self.progress.prediction(prediction));
+        let in_the_way: Vec<String> = preflight::in_the_way(&predictions, answers).map(|prediction| prediction.id.clone()).collect();
+        self.session.foretell(predictions);
+        self.store.save(&mut self.session, host.clock.now())?;
+        if in_the_way.is_empty() {
+            return Ok(());
+        }
+        let (ids, despite) = (in_the_way.join(", "), in_the_way.join(", "));
+        let hint = format!("mend it, or go on all the same with `despite: [{despite}]` in the answers; `gpunode plan` shows every check");
+        Err(Expected::new(format!("the pre-flight says that this will fail: {ids}; nothing was changed"), hint).code(ExitCode::Negative))
+    }
+
     /// Judges the whole chain at the end, and keeps the verdict for the report.
     fn verify(&mut self, answers: &Answers) -> Result<ExitCode, Expected> {
         let host = &self.workspace.host;
         let node = steps::node_name(host, &self.session.facts, answers);
-        let judged =
-            Kubectl::find(host, answers.kubeconfig.as_deref()).and_then(|kubectl| steps::judge(host, &kubectl, &node, Some(&self.session)));
-        let report = judged.map_or_else(|state| VerifyReport::unreachable(&state), |(report, _)| report);
+        let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
+            .and_then(|kubectl| steps::judge(host, &kubectl, &node, answers.driver_owner, Some(&self.session)));
+        let report = judged.map_or_else(|state| VerifyReport::unreachable(&state, answers.driver_owner), |(report, _)| report);
         self.progress.verdict(&report);
         let verdict = report.verdict;
         self.session.verdict = Some(report);

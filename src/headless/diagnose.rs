@@ -14,6 +14,9 @@ use crate::{diagnosis::Diagnosis, error::Expected, exit_code::ExitCode, workspac
 /// Longest line that is looked at; the rest of it is passed over.
 const LINE_LIMIT: usize = 64 << 10;
 
+/// Lines that are looked at together.
+const BATCH: usize = 256;
+
 /// Prints the hits. Exit: 0 nothing known, 1 hits.
 pub fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<ExitCode, Expected> {
     let name = file.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
@@ -24,9 +27,16 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<Exi
     };
     let mut diagnosis = Diagnosis::default();
     let mut hits = Vec::new();
+    let mut lines = Vec::with_capacity(BATCH);
     while let Some(line) = next_line(&mut *reader).map_err(|error| failed(&error))? {
-        hits.extend(diagnosis.push(&crate::text::printable_bytes(&line)));
+        lines.push(crate::text::printable_bytes(&line));
+        if lines.len() == BATCH {
+            hits.extend(diagnosis.read(&lines).into_iter().map(|(_, hit)| hit));
+            lines.clear();
+        }
     }
+    hits.extend(diagnosis.read(&lines).into_iter().map(|(_, hit)| hit));
+    hits.extend(diagnosis.finish());
     let code = if hits.is_empty() { ExitCode::Ok } else { ExitCode::Negative };
     if json {
         print_json(&json!({ "hits": hits }))?;

@@ -11,8 +11,12 @@ use crate::{
     cluster::verify::{self, VerifyReport},
     engine::{Event, undo::UndoResult},
     exit_code::ExitCode,
+    facts::Change,
     i18n::Lang,
     plan::Step,
+    preflight,
+    session::Prediction,
+    text::{printable_json, printable_lines},
 };
 
 /// Prints what happens.
@@ -32,6 +36,19 @@ impl Progress {
             self.object(&json!({"event": "step", "step": step.number(), "title": Lang::En.text(&key, &[])}));
         } else {
             self.line(&format!("== {} {}", step.number(), self.lang.text(&key, &[])));
+        }
+    }
+
+    /// A check of the pre-flight that is not simply fine.
+    pub fn prediction(self, prediction: &Prediction) {
+        if self.json {
+            let mut object = preflight::describe(prediction);
+            if let Value::Object(fields) = &mut object {
+                fields.insert("event".to_owned(), "prediction".into());
+            }
+            self.object(&object);
+        } else {
+            self.line(preflight::report(std::slice::from_ref(prediction), self.lang).trim_end());
         }
     }
 
@@ -56,6 +73,15 @@ impl Progress {
         } else {
             let text = if text.is_empty() { String::new() } else { format!("\n   | {text}") };
             self.line(&format!("-- {word}: {id}{text}"));
+        }
+    }
+
+    /// Something is not as it was when the session was left.
+    pub fn changed(self, change: &Change) {
+        if self.json {
+            self.object(&json!({"event": "changed", "id": change.id, "text": change.text(Lang::En)}));
+        } else {
+            self.line(&format!(".. {}", change.text(self.lang)));
         }
     }
 
@@ -92,14 +118,18 @@ impl Progress {
     }
 
     fn object(self, value: &Value) {
-        self.line(&value.to_string());
+        line(&printable_json(&value.to_string()));
     }
 
-    /// A reader that went away does not stop the work that was asked for.
     fn line(self, text: &str) {
-        let mut out = io::stdout().lock();
-        let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+        line(&printable_lines(text));
     }
+}
+
+/// A reader that went away does not stop the work that was asked for.
+fn line(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
 }
 
 fn object_of(event: &Event) -> Value {
@@ -112,6 +142,7 @@ fn object_of(event: &Event) -> Value {
         Event::Hit(hit) => json!({
             "event": "hit", "signature": hit.signature, "line": hit.line, "cause": hit.cause(Lang::En), "remedy": hit.remedy(Lang::En),
         }),
+        Event::PasswordNeeded => json!({"event": "password-needed"}),
         Event::Progress(progress) => json!({
             "event": "progress", "done": progress.done, "total": progress.total, "unit": progress.unit, "rate": progress.rate,
         }),
@@ -126,6 +157,7 @@ pub fn line_of(event: &Event, lang: Lang) -> Option<String> {
         Event::Line(line) => format!("   {line}"),
         Event::Hit(hit) => format!("   ! {}\n     {}", hit.cause(lang), hit.remedy(lang)),
         Event::Progress(_) => return None,
+        Event::PasswordNeeded => format!("   {}", lang.text("apply.password-needed", &[])),
         Event::Ended { id, status, evidence } => {
             let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
             format!("-- {}: {id}{evidence}", status.name())

@@ -4,10 +4,7 @@ use serde_json::{Value, json};
 
 use super::{print, print_json, progress::Progress};
 use crate::{
-    engine::{
-        drift::drift,
-        undo::{UndoResult, candidates, undo_all},
-    },
+    engine::undo::{UndoResult, candidates, undo_all},
     error::Expected,
     exit_code::ExitCode,
     facts::{self, Change},
@@ -15,6 +12,7 @@ use crate::{
     i18n::Lang,
     plan::Step,
     session::{Record, Session, holder::Holder, store},
+    steps,
     workspace::Workspace,
 };
 
@@ -35,9 +33,7 @@ fn since(workspace: &Workspace, session: &Session) -> Vec<Change> {
     if workspace.is_carried(session) {
         return Vec::new();
     }
-    let mut changes = facts::changes(&session.facts, &facts::probe(&workspace.host));
-    changes.extend(drift(&workspace.host, session));
-    changes
+    steps::since(&workspace.host, session, &facts::probe(&workspace.host))
 }
 
 struct Status {

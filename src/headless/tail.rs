@@ -1,15 +1,16 @@
 //! `gpunode tail`: the live tail of the installer, with diagnosis, as lines.
 
-use std::path::Path;
+use std::{io::Write, path::Path};
 
-use super::{answers_or_session, print};
+use super::answers_or_session;
 use crate::{
+    answers::DriverOwner,
     cli::ClusterArgs,
     cluster::{
         Kubectl, scheduling,
         tail::{self, Options, Outcome, TailEvent},
     },
-    diagnosis::Diagnosis,
+    diagnosis::{Diagnosis, Hit},
     error::Expected,
     exit_code::ExitCode,
     facts,
@@ -23,12 +24,12 @@ use crate::{
 pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
-    let mut face = Lines { lang: workspace.lang, diagnosis: Diagnosis::default(), known: 0, outcome: None };
+    let mut face = Lines { lang: workspace.lang, diagnosis: Diagnosis::default(), known: 0, outcome: None, text: String::new() };
     let options = Options { once: true, ..Options::default() };
     if let Some(path) = file {
         tail::file(&workspace.host, path, false, options, &cancel, &mut |event| face.show(event));
     } else {
-        let (kubectl, node) = find_cluster(workspace, answers, cluster)?;
+        let Reached { kubectl, node, .. } = find_cluster(workspace, answers, cluster)?;
         scheduling::demand_installer(&workspace.host, &kubectl, &node)
             .map_err(|finding| Expected::new(finding.message(workspace.lang), finding.remedy(workspace.lang)))?;
         tail::follow(&workspace.host, &kubectl, &node, options, &cancel, &mut |event| face.show(event));
@@ -43,8 +44,18 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
     })
 }
 
+/// The way to the cluster, and what is looked for there.
+pub struct Reached {
+    /// kubectl with its kubeconfig.
+    pub kubectl: Kubectl,
+    /// This machine's name in the cluster.
+    pub node: String,
+    /// Who puts the driver on it.
+    pub owner: DriverOwner,
+}
+
 /// Finds kubectl and the node's name; a failure says what to do.
-pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<(Kubectl, String), Expected> {
+pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<Reached, Expected> {
     let mut answers = answers_or_session(workspace, answers)?;
     answers.kubeconfig = cluster.kubeconfig.clone().or(answers.kubeconfig);
     answers.node = cluster.node.clone().or(answers.node);
@@ -54,7 +65,7 @@ pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &Clu
         Some(node) => node,
         None => steps::node_name(&workspace.host, &facts::probe(&workspace.host), &answers),
     };
-    Ok((kubectl, node))
+    Ok(Reached { kubectl, node, owner: answers.driver_owner })
 }
 
 /// Prints events as lines.
@@ -64,30 +75,60 @@ struct Lines {
     /// Known failures so far.
     known: usize,
     outcome: Option<Outcome>,
+    /// What is printed together.
+    text: String,
 }
 
 impl Lines {
     fn show(&mut self, event: TailEvent) {
         let lang = self.lang;
-        let text = match event {
-            TailEvent::Line { text, .. } => {
-                let hits = self.diagnosis.push(&text);
-                self.known += usize::from(hits.is_some());
-                let known =
-                    |hit: &crate::diagnosis::Hit| format!("\n!! {}: {}\n   -> {}", hit.signature, hit.cause(lang), hit.remedy(lang));
-                text + &hits.iter().map(known).collect::<String>()
+        self.text.clear();
+        match event {
+            TailEvent::Lines(lines) => self.lines(&lines),
+            TailEvent::Waiting { why } => self.line(&format!(".. {}", why.text(lang))),
+            TailEvent::PodStarted { pod, attempt } => {
+                self.finish();
+                self.line(&format!("== {pod} ({attempt})"));
             }
-            TailEvent::Waiting { why } => format!(".. {}", why.text(lang)),
-            TailEvent::PodStarted { pod, attempt } => format!("== {pod} ({attempt})"),
-            TailEvent::Phase(_) => return,
-            TailEvent::Lost { reason } => format!(".. {}", reason.text(lang)),
+            TailEvent::Phase(_) => {}
+            TailEvent::Lost { reason } => self.line(&format!(".. {}", reason.text(lang))),
             TailEvent::Ended { outcome } => {
-                let text = format!("== {}", outcome.text(lang));
+                self.finish();
+                self.line(&format!("== {}", outcome.text(lang)));
                 self.outcome = Some(outcome);
-                text
             }
-        };
-        // A closed pipe ends the program by itself soon enough.
-        let _ = print(&text);
+        }
+        // One write for all that came together: a log can be very fast. A closed pipe ends the program by itself soon enough.
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(self.text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    fn lines(&mut self, lines: &[String]) {
+        let hits = self.diagnosis.read(lines);
+        let mut printed = 0;
+        for (index, hit) in hits {
+            lines[printed..=index].iter().for_each(|line| self.line(line));
+            printed = index + 1;
+            self.hit(&hit);
+        }
+        lines[printed..].iter().for_each(|line| self.line(line));
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    fn hit(&mut self, hit: &Hit) {
+        self.known += 1;
+        let text = format!("\n!! {}: {}\n   -> {}", hit.signature, hit.cause(self.lang), hit.remedy(self.lang));
+        self.line(&text);
+    }
+
+    /// The attempt is over: what only an umbrella has said counts now.
+    fn finish(&mut self) {
+        if let Some(hit) = self.diagnosis.finish() {
+            self.hit(&hit);
+        }
     }
 }

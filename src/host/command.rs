@@ -10,6 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::Cancel;
+use crate::secret::Secret;
 
 /// How a command is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -41,6 +42,10 @@ pub struct Command {
     /// What the program reads from its standard input; nothing if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
+    /// A secret that the program reads from its standard input instead. It is never written anywhere: a command that comes back from a
+    /// session has none.
+    #[serde(skip)]
+    pub secret: Option<Secret>,
     /// How it is run.
     #[serde(default)]
     pub kind: Kind,
@@ -59,6 +64,7 @@ impl Command {
             cwd: None,
             deadline: Some(Duration::from_secs(20)),
             stdin: None,
+            secret: None,
             kind: Kind::Query,
             meter: false,
         }
@@ -138,7 +144,11 @@ pub enum Stream {
     Stderr,
 }
 
-/// One line of output, without its line end. Lines of more than 64 KiB come in pieces of that size.
+/// Longest piece of a line that is handed over at once, in bytes. A piece of this length is always followed by the rest of its line,
+/// which may be empty: so a line can be put together again, and is cut at the same places whenever it is read.
+pub const PIECE: usize = 64 << 10;
+
+/// One line of output, without its line end. Lines of [`PIECE`] bytes and more come in pieces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// Where it was written to. A detached command writes both to one file: all is [`Stream::Stdout`].

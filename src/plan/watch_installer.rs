@@ -53,11 +53,11 @@ impl Act for WatchInstaller {
             Options { once: true, ..Options::default() },
             work.cancel,
             &mut |event| match event {
-                TailEvent::Line { text, .. } => {
-                    if let Some(hit) = diagnosis.push(&text).into_iter().next() {
-                        cause.get_or_insert_with(|| format!("{} — {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
+                TailEvent::Lines(lines) => {
+                    if let Some((_, hit)) = diagnosis.read(&lines).into_iter().next() {
+                        cause.get_or_insert(hit);
                     }
-                    emit(Event::Line(text));
+                    lines.into_iter().for_each(|line| emit(Event::Line(line)));
                 }
                 TailEvent::Waiting { why } => emit(Event::Line(why.text(Lang::En))),
                 TailEvent::Lost { reason } => emit(Event::Line(reason.text(Lang::En))),
@@ -67,7 +67,11 @@ impl Act for WatchInstaller {
         );
         match end {
             Some(Outcome::Succeeded) => Ok(()),
-            Some(outcome) => Err(Failure::new(cause.unwrap_or_else(|| outcome.text(Lang::En)))),
+            Some(outcome) => {
+                let known = cause.or_else(|| diagnosis.finish());
+                let words = known.map(|hit| format!("{} — {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
+                Err(Failure::new(words.unwrap_or_else(|| outcome.text(Lang::En))))
+            }
             None => Err(Failure::new("the tail ended without an outcome")),
         }
     }

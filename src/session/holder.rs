@@ -25,7 +25,8 @@ impl Holder {
     pub fn me() -> Self {
         let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let uid = rustix::process::geteuid().as_raw();
-        let user = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| named(name)).unwrap_or_else(|| format!("uid {uid}"));
+        let from_environment = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| named(name));
+        let user = from_environment.or_else(|| name_of(uid)).unwrap_or_else(|| format!("uid {uid}"));
         let terminal = rustix::termios::ttyname(rustix::stdio::stdin(), Vec::new()).ok();
         Self {
             pid: std::process::id(),
@@ -40,6 +41,17 @@ impl Holder {
         let holder: Self = serde_yaml::from_str(text).ok()?;
         Some(Self { user: printable(&holder.user), terminal: holder.terminal.as_deref().map(printable), ..holder })
     }
+}
+
+/// Looks a user's name up in `/etc/passwd`.
+fn name_of(uid: u32) -> Option<String> {
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    let named = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    };
+    passwd.lines().find_map(named)
 }
 
 /// `pid 4711, root on /dev/pts/3, since 2026-11-24 14:02`.

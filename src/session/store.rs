@@ -29,6 +29,7 @@ impl Store {
             )
         };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(&error))?;
+        private::demand_owner(folder).map_err(|error| failed(&error))?;
         let mut lock = private::open_lock(&lock_path(path)).map_err(|error| failed(&error))?;
         if let Err(error) = lock.try_lock() {
             return Err(match error {

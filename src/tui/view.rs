@@ -10,7 +10,7 @@ use ratatui::{
 use super::{
     ascii, detect, driver, overlay, plan, run_pane, summary,
     theme::Theme,
-    variables, verify,
+    variables, verify, watch,
     widgets::{CUT, Ui, draw, split_rows},
 };
 use crate::{
@@ -50,6 +50,7 @@ fn whole(ui: &Ui, frame: &mut Frame, area: Rect) {
         Screen::Variables => variables::draw_pane(ui, frame, body),
         Screen::Verify => verify::draw_pane(ui, frame, body),
         Screen::Summary => summary::draw_pane(ui, frame, body),
+        Screen::Watch => watch::draw_pane(ui, frame, body),
     }
     if let Some(document) = document {
         overlay::question(ui, frame, body, &document);
@@ -72,6 +73,11 @@ fn header(ui: &Ui, cells: u16) -> Line<'static> {
         Some(title) if cells >= 120 && !title.is_empty() => format!("{title} · {}", ui.t("simulated")),
         Some(_) => ui.t("simulated"),
         None => String::new(),
+    };
+    let right = match (&ui.app.watch, right.is_empty()) {
+        (None, _) => right,
+        (Some(_), true) => ui.t("looking-on"),
+        (Some(_), false) => format!("{} · {right}", ui.t("looking-on")),
     };
     let room = usize::from(cells).saturating_sub(width(&right) + 14);
     let machine = cut_middle(&parts.join(" · "), room, CUT);

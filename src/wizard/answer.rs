@@ -3,7 +3,7 @@
 use super::{
     App, Dialog, Screen, Slot, detect, driver,
     message::{Answer, Effect},
-    run, verify,
+    run, verify, watch,
 };
 use crate::{
     facts::Facts,
@@ -14,34 +14,43 @@ use crate::{
 /// Takes the answer to the order in `slot` in. An answer that does not belong to its order changes nothing.
 pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
     match answer {
+        Answer::Watched { .. } => return watch::take(app, answer),
         Answer::MachineChanged
         | Answer::Engine(_)
-        | Answer::TailLine(_)
+        | Answer::TailLines(_)
         | Answer::TailPhases(_)
         | Answer::TailState(_)
-        | Answer::Diagnosed(_) => {}
+        | Answer::Diagnosed(_)
+        | Answer::Recovered
+        | Answer::ChainRows { .. }
+        | Answer::ChainTrouble(_) => {}
         _ => app.finished(slot),
     }
     match (slot, answer) {
         (Slot::Probe, Answer::Probed { facts, changes }) => probed(app, *facts, changes),
-        (Slot::Watch, Answer::MachineChanged) if !app.waits_for(Slot::Probe) => drop(app.order(Effect::Probe)),
+        (Slot::Pulse, Answer::MachineChanged) if !app.waits_for(Slot::Probe) => drop(app.order(Effect::Probe)),
         (Slot::Packages, Answer::PackagesAsked(facts)) => detect::take_offer(app, &facts),
         (Slot::Table, Answer::Table(Ok(table))) => app.driver.take(table, &mut app.answers),
         (Slot::Table, Answer::Table(Err(error))) => app.driver.error = Some(error),
         (Slot::Preview, Answer::Preview(Ok(preview))) => app.variables.take(*preview),
         (Slot::Preview, Answer::Preview(Err(error))) => app.variables.error = Some(error),
         (Slot::Plan, Answer::Planned(plan)) => planned(app, plan),
+        (Slot::Preflight, Answer::Foretold(checks)) => driver::foretold(app, checks),
         (Slot::Run, Answer::Engine(event)) => app.run.take(event, app.settings.lang),
         (Slot::Run, Answer::RunEnded { outcome, session }) => run::ended(app, outcome, *session),
         (Slot::Reboot, Answer::Rebooted) => {
             run::rebooted(app);
             app.order(Effect::Probe);
         }
-        (Slot::Tail, Answer::TailLine(line)) => app.verify.log.push(line),
-        (Slot::Tail, Answer::TailPhases(phases)) => app.verify.phases = phases,
-        (Slot::Tail, Answer::TailState(text)) => app.verify.state = text,
+        (Slot::Node, Answer::TailLines(batch)) => verify::take_lines(app, &batch),
+        (Slot::Node, Answer::TailPhases(phases)) => app.verify.phases = phases,
+        (Slot::Node, Answer::TailState(text)) => app.verify.state = text,
+        (Slot::Node, Answer::Recovered) => verify::recovered(app),
+        (Slot::Node, Answer::ChainTrouble(error)) => app.verify.chain_error = Some(error),
         (_, Answer::Diagnosed(diagnosis)) => verify::diagnosed(app, diagnosis),
-        (Slot::Chain, Answer::ChainRows(rows)) => app.verify.take_chain(rows),
+        (Slot::Node, Answer::ChainRows { rows, offers, failures }) => verify::take_chain(app, rows, offers, failures),
+        (Slot::Remedy, Answer::Remedied(result)) => verify::remedied(app, result),
+        (Slot::SaveLog, Answer::LogSaved(result)) => verify::log_saved(app, result),
         (Slot::TestPod, Answer::TestOutput(output)) => app.verify.test = Some(output),
         (Slot::Verify, Answer::Verified { rows, ok }) => verify::verified(app, rows, ok),
         (Slot::Save, Answer::Saved(at)) => app.saved = Some(Ok(at)),
@@ -88,9 +97,11 @@ fn planned(app: &mut App, plan: Result<Plan, String>) {
         }
         Err(error) => Some(error),
     };
-    match step {
-        Step::Variables => app.variables.plan_error = error,
-        _ => app.driver.plan_error = error,
+    if step == Step::Variables {
+        app.variables.plan_error = error;
+    } else {
+        app.driver.plan_error = error;
+        driver::foretell(app);
     }
     if app.accepted_early && app.dialog.is_none() {
         app.notice = None;
@@ -107,17 +118,17 @@ fn failed(app: &mut App, slot: Slot, error: String) {
             app.detect.asked = false;
         }
         // What the package manager offers stays unknown, as the facts say already; a machine that is not watched is looked at by hand.
-        Slot::Packages | Slot::Watch => {}
+        Slot::Packages | Slot::Pulse => {}
         Slot::Table => app.driver.error = Some(error),
         Slot::Preview => app.variables.error = Some(error),
         Slot::Plan if app.step() == Step::Variables => app.variables.plan_error = Some(error),
         Slot::Plan => app.driver.plan_error = Some(error),
+        Slot::Preflight => driver::foretold(app, Err(error)),
         Slot::Run => run::broke(app, error),
-        Slot::Chain => app.verify.chain_error = Some(error),
-        Slot::Tail => app.verify.state = error,
+        Slot::Node => app.verify.chain_error = Some(error),
         Slot::TestPod => app.verify.test = Some(Err(error)),
         Slot::Save => app.saved = Some(Err(error)),
         Slot::Report => app.report = Some(Err(error)),
-        Slot::Reboot | Slot::Verify => app.say(Severity::Error, error),
+        Slot::Reboot | Slot::Verify | Slot::Watch | Slot::Remedy | Slot::SaveLog => app.say(Severity::Error, error),
     }
 }

@@ -16,14 +16,16 @@ use super::{
     run::Run,
     variables::Variables,
     verify::Verify,
+    watch::Watch,
 };
 use crate::{
     answers::{Answers, DriverOwner},
     engine::Outcome,
     finding::Severity,
     i18n::Lang,
-    plan::{Action, Plan, Step},
-    session::Session,
+    plan::{Action, Plan, Step, invalidated},
+    secret::Secret,
+    session::{Session, holder::Holder},
 };
 
 /// Columns below which nothing but "make it larger" is shown.
@@ -97,6 +99,8 @@ pub enum Screen {
     Verify,
     /// The end.
     Summary,
+    /// Another gpunode holds the session.
+    Watch,
 }
 
 /// What stands in front of the screen.
@@ -106,8 +110,12 @@ pub enum Dialog {
     Help,
     /// The commands and diffs before they are run.
     Confirm,
+    /// What the pre-flight says.
+    Preflight,
     /// The proposed edits.
     Diff,
+    /// Why the selected variable has its value.
+    Why,
     /// What has changed since the session was left.
     Changes(Vec<String>),
     /// Stop the run?
@@ -118,6 +126,8 @@ pub enum Dialog {
     AskQuit,
     /// A known failure.
     Diagnosis,
+    /// Something that may be done: its place among the offers.
+    Offer(usize),
     /// A line of text is asked for.
     Ask(Ask),
 }
@@ -136,19 +146,22 @@ pub struct Notice {
 #[allow(missing_docs, reason = "as the effects of the same names")]
 pub enum Slot {
     Probe,
-    Watch,
+    Pulse,
     Packages,
     Table,
     Preview,
     Plan,
+    Preflight,
     Run,
     Reboot,
-    Chain,
-    Tail,
+    Node,
+    Remedy,
+    SaveLog,
     TestPod,
     Verify,
     Save,
     Report,
+    Watch,
 }
 
 /// The state of a step in the line at the top.
@@ -181,6 +194,8 @@ pub struct App {
     pub dialog: Option<Dialog>,
     /// First line in view of the text in front.
     pub scroll: usize,
+    /// The password for `sudo`, for as long as the program runs.
+    pub secret: Option<Secret>,
     /// One line above the footer.
     pub notice: Option<Notice>,
     /// The plan was accepted while it was being made: it is shown for confirmation as soon as it is there.
@@ -197,6 +212,8 @@ pub struct App {
     pub variables: Variables,
     /// Step 4.
     pub verify: Verify,
+    /// What is seen of another gpunode that holds the session; then nothing can be changed from here.
+    pub watch: Option<Watch>,
     /// Where the report is, or why it is nowhere.
     pub report: Option<Result<PathBuf, String>>,
     /// Tenths of a second that were waited; turns the spinner.
@@ -233,12 +250,14 @@ impl App {
             screen,
             dialog: None,
             scroll: 0,
+            secret: None,
             notice: None,
             accepted_early: false,
             saved: None,
             detect: Detect::default(),
             run: Run::default(),
             variables: Variables::default(),
+            watch: None,
             report: None,
             ticks: 0,
             leaving: false,
@@ -246,6 +265,11 @@ impl App {
             next_id: 0,
             live: BTreeMap::new(),
         }
+    }
+
+    /// Makes the state of one who looks on while `holder` has the session.
+    pub fn looking_on(session: Session, settings: Settings, holder: Holder) -> Self {
+        Self { screen: Screen::Watch, watch: Some(Watch::new(holder)), ..Self::new(session, settings, (MIN_COLUMNS, MIN_ROWS)) }
     }
 
     /// Returns the wizard's text `wizard.<key>`.
@@ -266,6 +290,7 @@ impl App {
             Screen::Run => self.run.step,
             Screen::Variables => Step::Variables,
             Screen::Verify | Screen::Summary => Step::Verify,
+            Screen::Watch => self.session.step,
         }
     }
 
@@ -296,7 +321,9 @@ impl App {
                 Dialog::AskQuit => Context::AskQuit,
                 Dialog::Ask(_) => Context::Ask,
                 Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
-                Dialog::Help | Dialog::Diff | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
+                Dialog::Offer(_) => Context::Offer,
+                Dialog::Diff => Context::Diff,
+                Dialog::Help | Dialog::Preflight | Dialog::Why | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };
         }
         if self.too_small() {
@@ -312,6 +339,8 @@ impl App {
                 Some(Outcome::RebootNeeded) => Context::RebootDue,
                 Some(Outcome::Failed { .. } | Outcome::Cancelled) => Context::RunFailed,
             },
+            Screen::Watch if self.watch.as_ref().is_some_and(|watch| watch.holder.is_none()) => Context::WatchOver,
+            Screen::Watch => Context::Watch,
             Screen::Variables => Context::Variables,
             Screen::Verify if self.verify.typing.is_some() => Context::Search,
             Screen::Verify => Context::Verify,
@@ -326,7 +355,7 @@ impl App {
 
     /// Tells whether anything on the screen moves with time: a spinner, or the next look at the cluster.
     pub fn wants_ticks(&self) -> bool {
-        self.screen == Screen::Verify || self.live.keys().any(|slot| !matches!(slot, Slot::Save | Slot::Watch))
+        self.screen == Screen::Verify || self.live.keys().any(|slot| !matches!(slot, Slot::Save | Slot::Pulse))
     }
 
     /// Returns the actions of a step as last planned, with what was left out.
@@ -375,6 +404,9 @@ impl App {
 
     /// Orders that the session is saved as it is now.
     pub(super) fn save(&mut self) {
+        if self.watch.is_some() {
+            return;
+        }
         let draft = Draft {
             step: self.session.step,
             done: self.session.done.clone(),
@@ -389,6 +421,15 @@ impl App {
         let mut all: Vec<_> = self.session.plan.actions.drain(..).filter(|action| action.step != step).chain(actions).collect();
         all.sort_by_key(|action| action.step);
         self.session.plan = Plan { actions: all };
+    }
+
+    /// Keeps the answers in the session; steps whose work no longer follows from them are open again.
+    pub(super) fn keep_answers(&mut self) {
+        if let Some(before) = &self.session.answers {
+            let steps = invalidated(before, &self.answers, &self.session.plan);
+            self.session.reopen(&steps);
+        }
+        self.session.answers = Some(self.answers.clone());
     }
 
     /// Marks a step as done, or not.
@@ -429,19 +470,22 @@ impl App {
 fn slot(effect: &Effect) -> Option<Slot> {
     Some(match effect {
         Effect::Probe => Slot::Probe,
-        Effect::Watch => Slot::Watch,
+        Effect::Pulse => Slot::Pulse,
         Effect::AskPackages => Slot::Packages,
         Effect::LoadTable { .. } => Slot::Table,
         Effect::LoadPreview { .. } => Slot::Preview,
         Effect::MakePlan { .. } => Slot::Plan,
+        Effect::Preflight { .. } => Slot::Preflight,
         Effect::RunStep { .. } => Slot::Run,
         Effect::Reboot => Slot::Reboot,
-        Effect::RefreshChain { .. } => Slot::Chain,
-        Effect::Tail { .. } => Slot::Tail,
+        Effect::FollowNode { .. } => Slot::Node,
+        Effect::Remedy { .. } => Slot::Remedy,
+        Effect::SaveLog { .. } => Slot::SaveLog,
         Effect::RunTestPod { .. } => Slot::TestPod,
         Effect::Verify { .. } => Slot::Verify,
         Effect::SaveSession(_) => Slot::Save,
         Effect::WriteReport => Slot::Report,
+        Effect::Watch => Slot::Watch,
         Effect::Cancel(_) | Effect::Quit(_) => return None,
     })
 }

@@ -20,6 +20,19 @@ pub enum Subject {
     Inventory,
     /// The inventory host that this machine is.
     Node,
+    /// The kubeconfig for step 4.
+    Kubeconfig,
+    /// Where the installer's log is written to.
+    LogFile,
+    /// The password for `sudo` on the hosts of the inventory.
+    SudoPassword,
+    /// The value of a Kubespray variable.
+    Value {
+        /// Its name.
+        variable: String,
+    },
+    /// Words that the shown drivers have.
+    DriverFilter,
 }
 
 impl Subject {
@@ -29,12 +42,25 @@ impl Subject {
             Self::Checkout => "checkout",
             Self::Inventory => "inventory",
             Self::Node => "node",
+            Self::Kubeconfig => "kubeconfig",
+            Self::LogFile => "log-file",
+            Self::SudoPassword => "password",
+            Self::Value { .. } => "value",
+            Self::DriverFilter => "driver-filter",
         }
     }
 
     /// Returns the values that its texts name.
     pub fn args(&self) -> Vec<(&'static str, String)> {
-        Vec::new()
+        match self {
+            Self::Value { variable } => vec![("variable", variable.clone())],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tells whether what is typed must not be shown.
+    pub fn is_secret(&self) -> bool {
+        *self == Self::SudoPassword
     }
 }
 

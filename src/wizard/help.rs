@@ -22,6 +22,7 @@ fn topic(app: &App) -> &'static str {
         Screen::Run => "run",
         Screen::Variables => "variables",
         Screen::Verify | Screen::Summary => "verify",
+        Screen::Watch => "watch",
     }
 }
 
@@ -57,7 +58,7 @@ mod tests {
 
     #[test]
     fn every_topic_and_word_has_its_texts() {
-        let topics = ["detect", "choice", "plan", "run", "variables", "verify"];
+        let topics = ["detect", "choice", "plan", "run", "variables", "verify", "watch"];
         let keys = topics.iter().flat_map(|topic| ["what", "why", "none"].map(|part| format!("wizard.help.{topic}.{part}")));
         let words =
             WORDS.iter().flat_map(|(_, words)| *words).flat_map(|word| [format!("wizard.word.{word}"), format!("wizard.word.{word}.text")]);

@@ -27,8 +27,14 @@ pub enum Context {
     Search,
     /// The end.
     Summary,
-    /// A text over the screen: help, a diff, what has changed.
+    /// Another gpunode holds the session.
+    Watch,
+    /// It has let go.
+    WatchOver,
+    /// A text over the screen: help, what has changed.
     Reading,
+    /// The proposed edits, one file after the other.
+    Diff,
     /// The commands and diffs before they are run.
     Confirm,
     /// Shall a run be stopped?
@@ -39,6 +45,8 @@ pub enum Context {
     AskQuit,
     /// A known failure was recognised.
     Diagnosis,
+    /// Something may be done at the user's wish.
+    Offer,
     /// A line of text is being typed.
     Ask,
     /// The terminal is too small for anything else.
@@ -69,18 +77,31 @@ pub enum Intent {
     PreviousPart,
     /// Show the rows that do not fit, or hide them.
     ToggleAll,
+    /// The next order of the rows.
+    NextOrder,
     /// Leave an action out, or take it in again.
     ToggleAction,
     ShowDiff,
+    ShowChecks,
     AskCheckout,
     AskInventory,
     AskNode,
+    /// Another value for the selected variable.
+    EditValue,
+    /// Why the selected variable has its value.
+    ShowWhy,
     Cancel,
     Retry,
     /// Look at the machine again.
     Refresh,
     Search,
     NextHit,
+    /// Up to the next line that shows a known failure.
+    NextFinding,
+    SaveLog,
+    AskKubeconfig,
+    /// What may be done to the node at the user's wish.
+    Offers,
     Pause,
     TestPod,
     Type(char),
@@ -144,6 +165,8 @@ const CHOICE: &[Binding] = &[
     bind("Tab", TAB, "next-part"),
     bind("", &[(Key::Left, Intent::Left), (Key::Right, Intent::Right)], ""),
     bind("a", &[(Key::Char('a'), Intent::ToggleAll)], "all"),
+    bind("/", &[(Key::Char('/'), Intent::Search)], "filter"),
+    bind("", &[(Key::Char('s'), Intent::NextOrder)], ""),
     HELP,
     BACK,
     QUIT,
@@ -152,6 +175,7 @@ const PLAN: &[Binding] = &[
     bind("Enter", ENTER, "review"),
     bind("↑↓", UP_DOWN, "look"),
     bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], "leave-out"),
+    bind("c", &[(Key::Char('c'), Intent::ShowChecks)], "checks"),
     HELP,
     BACK,
     QUIT,
@@ -162,8 +186,12 @@ const REBOOT_DUE: &[Binding] = &[bind("Enter", ENTER, "reboot"), bind("↑↓", 
 const RUN_FAILED: &[Binding] =
     &[bind("", ENTER, ""), bind("r", &[(Key::Char('r'), Intent::Retry)], "retry"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
 const VARIABLES: &[Binding] = &[
-    bind("Enter", ENTER, "review"),
+    bind("Enter", ENTER, "review-values"),
     bind("", UP_DOWN, ""),
+    bind("e", &[(Key::Char('e'), Intent::EditValue)], "edit"),
+    bind("", &[(Key::Char(' '), Intent::ToggleAction)], ""),
+    bind("", TAB, ""),
+    bind("w", &[(Key::Char('w'), Intent::ShowWhy)], "why"),
     bind("d", &[(Key::Char('d'), Intent::ShowDiff)], "diff"),
     bind(
         "c i n",
@@ -180,7 +208,9 @@ const VERIFY: &[Binding] = &[
     bind("Tab", TAB, "next-part"),
     bind("/", &[(Key::Char('/'), Intent::Search)], "search"),
     bind("p", &[(Key::Char('p'), Intent::Pause)], "pause"),
-    bind("", &[(Key::Char('n'), Intent::NextHit)], ""),
+    bind("x", &[(Key::Char('x'), Intent::Offers)], "offers"),
+    bind("", &[(Key::Char('n'), Intent::NextHit), (Key::Char('f'), Intent::NextFinding)], ""),
+    bind("", &[(Key::Char('s'), Intent::SaveLog), (Key::Char('c'), Intent::AskKubeconfig)], ""),
     bind("", UP_DOWN, ""),
     HELP,
     BACK,
@@ -193,10 +223,20 @@ const SEARCH: &[Binding] = &[
     INTERRUPT,
 ];
 const SUMMARY: &[Binding] = &[bind("Enter", &[(Key::Enter, Intent::Accept)], "end"), bind("↑↓", UP_DOWN, "scroll"), BACK, QUIT];
+const WATCH: &[Binding] = &[bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
+const WATCH_OVER: &[Binding] = &[bind("Enter", ENTER, "take-over"), bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
 const READING: &[Binding] = &[
     bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
     bind("↑↓", UP_DOWN, "scroll"),
-    bind("", &[(Key::Char('?'), Intent::Close), (Key::Char('d'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
+    bind("", &[(Key::Char('?'), Intent::Close), (Key::Char('w'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
+    INTERRUPT,
+];
+const DIFF: &[Binding] = &[
+    bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
+    bind("↑↓", UP_DOWN, "scroll"),
+    bind("Tab", TAB, "next-file"),
+    bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], "refuse-file"),
+    bind("", &[(Key::Char('d'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
     INTERRUPT,
 ];
 const CONFIRM: &[Binding] = &[bind("Enter", YES, "do-it"), bind("Esc", NO, "not-yet"), bind("↑↓", UP_DOWN, "scroll"), INTERRUPT];
@@ -217,6 +257,7 @@ const ASK: &[Binding] = &[
     bind("", &[(Key::Backspace, Intent::Erase), (Key::Delete, Intent::EraseNext), (Key::EraseWord, Intent::EraseWord)], ""),
     INTERRUPT,
 ];
+const OFFER: &[Binding] = &[bind("y", &[(Key::Char('y'), Intent::Accept)], "do-offer"), bind("Esc", NO, "leave-so"), INTERRUPT];
 const TOO_SMALL: &[Binding] = &[bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit")];
 
 /// Returns the bindings of a context, in the order of the footer.
@@ -233,12 +274,16 @@ pub fn bindings(context: Context) -> &'static [Binding] {
         Context::Verify => VERIFY,
         Context::Search => SEARCH,
         Context::Summary => SUMMARY,
+        Context::Watch => WATCH,
+        Context::WatchOver => WATCH_OVER,
         Context::Reading => READING,
+        Context::Diff => DIFF,
         Context::Confirm => CONFIRM,
         Context::AskCancel => ASK_CANCEL,
         Context::AskReboot => ASK_REBOOT,
         Context::AskQuit => ASK_QUIT,
         Context::Diagnosis => DIAGNOSIS,
+        Context::Offer => OFFER,
         Context::Ask => ASK,
         Context::TooSmall => TOO_SMALL,
     }
@@ -266,7 +311,7 @@ mod tests {
     use super::*;
     use crate::i18n::Lang;
 
-    const ALL: [Context; 19] = [
+    const ALL: [Context; 23] = [
         Context::Detect,
         Context::Choice,
         Context::Plan,
@@ -278,12 +323,16 @@ mod tests {
         Context::Verify,
         Context::Search,
         Context::Summary,
+        Context::Watch,
+        Context::WatchOver,
         Context::Reading,
+        Context::Diff,
         Context::Confirm,
         Context::AskCancel,
         Context::AskReboot,
         Context::AskQuit,
         Context::Diagnosis,
+        Context::Offer,
         Context::Ask,
         Context::TooSmall,
     ];

@@ -6,11 +6,10 @@ use crate::plan::Step;
 /// Brings a screen up and orders what it needs.
 pub(super) fn enter(app: &mut App, screen: Screen) {
     if app.screen == Screen::Verify && screen != Screen::Verify {
-        app.give_up(Slot::Tail);
-        app.give_up(Slot::Chain);
+        app.give_up(Slot::Node);
     }
     if screen != Screen::Detect {
-        app.give_up(Slot::Watch);
+        app.give_up(Slot::Pulse);
     }
     app.screen = screen;
     app.scroll = 0;
@@ -27,13 +26,10 @@ pub(super) fn enter(app: &mut App, screen: Screen) {
             app.order(Effect::LoadPreview { answers: answers.clone() });
             app.order(Effect::MakePlan { step: Step::Variables, answers });
         }
-        Screen::Verify => {
-            app.order(Effect::RefreshChain { answers: answers.clone() });
-            app.order(Effect::Tail { answers });
-        }
+        Screen::Verify => drop(app.order(Effect::FollowNode { answers })),
         Screen::Summary => drop(app.order(Effect::WriteReport)),
-        Screen::Detect => drop(app.order(Effect::Watch)),
-        Screen::Run => {}
+        Screen::Detect => drop(app.order(Effect::Pulse)),
+        Screen::Run | Screen::Watch => {}
     }
 }
 

@@ -1,23 +1,24 @@
 //! Update: (state, message) -> state and orders. Pure and total.
 
 use super::{
-    App, Dialog, Screen, Slot, answer,
+    App, Dialog, Screen, answer,
     ask::{self, Ask, Subject},
     detect, driver,
     keymap::{self, Intent},
     message::{Effect, Msg, Order},
     navigate::enter,
-    overlay, run, variables, verify,
+    overlay, run, variables, verify, watch,
 };
 use crate::exit_code::ExitCode;
 
-/// Tenths of a second between two looks at the cluster.
-const LOOK_EVERY: u64 = 20;
-
 /// Returns what the first screen needs.
 pub fn start(app: &mut App) -> Vec<Order> {
-    app.order(Effect::Probe);
-    enter(app, app.screen);
+    if app.watch.is_some() {
+        app.order(Effect::Watch);
+    } else {
+        app.order(Effect::Probe);
+        enter(app, app.screen);
+    }
     std::mem::take(&mut app.outbox)
 }
 
@@ -38,7 +39,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Order> {
             app.size = (columns, rows);
             app.scroll_by(0);
         }
-        Msg::Tick => tick(app),
+        Msg::Tick => app.ticks = app.ticks.wrapping_add(1),
         Msg::Shutdown(_) => {
             app.save();
             leave(app);
@@ -63,17 +64,10 @@ fn paste(app: &mut App, text: &str) {
     }
 }
 
-fn tick(app: &mut App) {
-    app.ticks = app.ticks.wrapping_add(1);
-    if app.screen == Screen::Verify && app.ticks.is_multiple_of(LOOK_EVERY) && !app.waits_for(Slot::Chain) {
-        app.order(Effect::RefreshChain { answers: Box::new(app.answers.clone()) });
-    }
-}
-
 fn intend(app: &mut App, intent: Intent) {
     match intent {
         Intent::Interrupt if app.dialog == Some(Dialog::AskQuit) => leave(app),
-        Intent::Quit | Intent::Interrupt if app.screen == Screen::Summary && app.dialog.is_none() => leave(app),
+        Intent::Quit | Intent::Interrupt if matches!(app.screen, Screen::Summary | Screen::Watch) && app.dialog.is_none() => leave(app),
         Intent::Quit | Intent::Interrupt => app.open(Dialog::AskQuit),
         Intent::Help => app.open(Dialog::Help),
         _ if matches!(app.dialog, Some(Dialog::Ask(_))) => asked(app, intent),
@@ -86,6 +80,7 @@ fn intend(app: &mut App, intent: Intent) {
             Screen::Variables => variables::intend(app, intent),
             Screen::Verify => verify::intend(app, intent),
             Screen::Summary => at_the_end(app, intent),
+            Screen::Watch => watch::intend(app, intent),
         },
     }
 }
@@ -99,13 +94,20 @@ fn in_front(app: &mut App, intent: Intent) {
         Intent::PageDown => app.scroll_by(page),
         Intent::First => app.scroll_by(isize::MIN),
         Intent::Last => app.scroll_by(isize::MAX),
-        Intent::Close => drop(app.dialog.take()),
+        Intent::Close => match app.dialog.take() {
+            Some(Dialog::Offer(index)) => verify::decline(app, index),
+            _ => {}
+        },
+        Intent::NextPart => variables::turn_file(app, true),
+        Intent::PreviousPart => variables::turn_file(app, false),
+        Intent::ToggleAction => variables::toggle_file(app),
         Intent::Accept => match app.dialog.take() {
             Some(Dialog::Confirm) => run::begin(app),
             Some(Dialog::AskCancel) => run::cancel(app),
             Some(Dialog::AskReboot) => drop(app.order(Effect::Reboot)),
             Some(Dialog::AskQuit) => leave(app),
             Some(Dialog::Diagnosis) => verify::remedy(app),
+            Some(Dialog::Offer(index)) => verify::take_offer(app, index),
             _ => {}
         },
         _ => {}
@@ -131,6 +133,13 @@ fn asked(app: &mut App, intent: Intent) {
 fn take(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
     match subject {
         Subject::Checkout | Subject::Inventory | Subject::Node => variables::take_text(app, subject, text.trim()),
+        Subject::Kubeconfig | Subject::LogFile => verify::take_text(app, subject, text.trim()),
+        Subject::SudoPassword => run::take_password(app, text),
+        Subject::Value { variable } => variables::take_value(app, variable, text.trim()),
+        Subject::DriverFilter => {
+            driver::take_filter(app, text.trim());
+            Ok(())
+        }
     }
 }
 

@@ -11,10 +11,10 @@ use gpunode::{
     i18n::Lang,
     kubespray::{Capability, Ignored, Level, Place, Preview, Shadowed, Variable, Verdict},
     plan::{Action, Kind, Plan, Step, reboot::Reboot},
-    session::Session,
+    session::{Prediction, Says, Session},
     wizard::{
-        Colors, Settings,
-        chain::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
+        Answer, Colors, Settings,
+        chain::{ChainRow, ChainState, Diagnosis, Offer, Phase, RemedyAction, TailBatch},
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -123,6 +123,7 @@ fn driver(version: &str, date: &str, cuda: &str, kind: BranchKind, end: &str, fi
         datacenter: true,
         fits,
         reason: None,
+        notes: Vec::new(),
         recommended: false,
     }
 }
@@ -167,10 +168,12 @@ fn action(id: &str, step: Step, args: &[(&str, &str)], commands: Vec<Command>) -
         id: id.to_owned(),
         step,
         // The screens do not look at it.
-        kind: Kind::Reboot(Reboot { boot_id: String::new() }),
+        kind: Kind::Reboot(Reboot { boot_id: String::new(), unless_unloaded: false }),
         why: name.clone(),
         args: args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         skipped: false,
+        optional: false,
+        may_fail: false,
         blocked: None,
         commands,
         diff: None,
@@ -290,7 +293,15 @@ pub fn preview() -> Preview {
             why: "nvidia_accelerator_enabled is false, so the role is skipped without a word.".to_owned(),
             instead: Some("The proposed edits switch it on for node1.".to_owned()),
         },
-        findings: Vec::new(),
+        findings: vec![
+            Finding::new(
+                "wrong-folder-name",
+                Severity::Error,
+                "/opt/kubespray/inventory/my-cluster/group_vars/k8s_cluster",
+                &[("folder", "k8s_cluster"), ("group", "k8s-cluster")],
+            ),
+            Finding::new("invented-variable", Severity::Warning, group.to_owned() + ":340", &[("name", "nvidia_driver_install")]),
+        ],
         layout: gpunode::kubespray::Layout::default(),
     }
 }
@@ -301,6 +312,8 @@ pub fn chain(running: bool) -> Vec<ChainRow> {
         title: title.to_owned(),
         state,
         detail: detail.to_owned(),
+        about: format!("What {title} is, in one sentence for somebody who sees it for the first time."),
+        remedy: String::new(),
     };
     let later = if running { ChainState::Pass } else { ChainState::Pending };
     vec![
@@ -352,8 +365,34 @@ pub fn diagnosis() -> Diagnosis {
                 .to_owned(),
         evidence_line: "ERROR: An NVIDIA kernel module 'nvidia' appears to already be loaded in your kernel.".to_owned(),
         remedy: "Remove the host's driver in step 2, reboot, and come back here.".to_owned(),
+        from_log: true,
         action: Some(RemedyAction::BackToDriver),
     }
+}
+
+/// The answer with these rows and nothing to offer.
+pub fn rows(rows: Vec<ChainRow>) -> Answer {
+    Answer::ChainRows { rows, offers: Vec::new(), failures: Vec::new() }
+}
+
+/// The answer with these lines, some of which show a failure.
+pub fn lines(lines: &[&str], findings: &[usize]) -> Answer {
+    let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+    Answer::TailLines(std::sync::Arc::new(TailBatch { lines, findings: findings.to_vec() }))
+}
+
+/// The seed's last step.
+pub fn offer() -> Offer {
+    let chain = gpunode::cluster::offers::Offer {
+        id: "remove-taint".to_owned(),
+        node: "node1".to_owned(),
+        what: "nvidia.com/gpu:NoSchedule".to_owned(),
+        pod: None,
+        releases: "flag".to_owned(),
+    };
+    let texts = vec![chain.message(Lang::En), chain.next_run(Lang::En), chain.durable(Lang::En)];
+    let action = gpunode::plan::remove_taint(Some("/etc/kubernetes/admin.conf".into()), "node1");
+    Offer { texts, action, last_step: true }
 }
 
 pub fn nvidia_smi() -> Vec<String> {
@@ -369,4 +408,13 @@ pub fn nvidia_smi() -> Vec<String> {
 
 pub fn answers() -> Answers {
     Answers::new(DriverOwner::InstallerPod)
+}
+
+/// What the pre-flight says of the plan of step 2.
+pub fn checks() -> Vec<Prediction> {
+    vec![
+        Prediction::new("host-driver", Says::Ok, "driver 418.87.00 is loaded; it goes in this step"),
+        Prediction::new("holders", Says::Unknown, "2301 nvidia-smi --loop=5 (session-4.scope)"),
+        Prediction::new("space:/var", Says::Ok, "/var: 60.0 GiB free, 9.6 GiB needed (download, unpacking)"),
+    ]
 }

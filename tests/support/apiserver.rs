@@ -40,10 +40,26 @@ pub enum Mood {
     Status(u16),
     /// Connections are accepted and never answered.
     Hang,
+    /// Every request is answered by a page of some proxy.
+    Garbage,
+    /// Answers are cut off in the middle, and the connection is closed.
+    HalfClosed,
+    /// Every watch is told that its version is too old.
+    Expired,
+    /// Watches break after their first line, lists work.
+    WatchBreaks,
+    /// Every answer takes this many milliseconds.
+    Slow(u64),
 }
 
 pub struct State {
     pub mood: Mood,
+    /// Grows with every change of an object.
+    pub version: u64,
+    /// What watches are told: version, kind, type, object.
+    pub history: Vec<(u64, &'static str, &'static str, Value)>,
+    /// Requests, as they came: method, path and query.
+    pub requests: Vec<String>,
     pub node: Value,
     pub daemonsets: Vec<Value>,
     pub pods: Vec<Value>,
@@ -87,6 +103,9 @@ impl ApiServer {
         let list = |key: &str| moment[key].as_array().unwrap().clone();
         let state = State {
             mood: Mood::Well,
+            version: 1000,
+            history: Vec::new(),
+            requests: Vec::new(),
             node: moment["node"].clone(),
             daemonsets: list("daemonsets"),
             pods: list("pods"),
@@ -146,7 +165,11 @@ impl ApiServer {
 
     /// Changes the state and wakes all streams.
     pub fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state());
+        let mut state = self.state();
+        let before = state.objects();
+        change(&mut state);
+        state.note(&before);
+        drop(state);
         self.shared.changed.notify_all();
     }
 
@@ -172,6 +195,28 @@ impl ApiServer {
 }
 
 impl State {
+    /// Returns all objects that can be watched, each with its kind.
+    pub fn objects(&self) -> Vec<(&'static str, Value)> {
+        let kind = |kind: &'static str, items: &[Value]| items.iter().map(|item| (kind, item.clone())).collect::<Vec<_>>();
+        [kind("nodes", std::slice::from_ref(&self.node)), kind("daemonsets", &self.daemonsets), kind("pods", &self.pods)].concat()
+    }
+
+    /// Notes what is different from before, for the watches.
+    fn note(&mut self, before: &[(&'static str, Value)]) {
+        let same = |a: &(&str, Value), b: &(&str, Value)| a.0 == b.0 && a.1["metadata"]["uid"] == b.1["metadata"]["uid"];
+        let now = self.objects();
+        let gone = before.iter().filter(|old| !now.iter().any(|new| same(old, new))).map(|(kind, item)| (*kind, "DELETED", item.clone()));
+        let changed = now.iter().filter(|new| !before.contains(new)).map(|new| {
+            let what = if before.iter().any(|old| same(old, new)) { "MODIFIED" } else { "ADDED" };
+            (new.0, what, new.1.clone())
+        });
+        for (kind, what, mut item) in gone.chain(changed).collect::<Vec<_>>() {
+            self.version += 1;
+            item["metadata"]["resourceVersion"] = json!(self.version.to_string());
+            self.history.push((self.version, kind, what, item));
+        }
+    }
+
     /// Returns a log, made when it is not there yet.
     pub fn log(&mut self, pod: &str, attempt: u64) -> &mut Log {
         let index = self.logs.iter().position(|log| log.pod == pod && log.attempt == attempt).unwrap_or_else(|| {

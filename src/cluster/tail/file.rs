@@ -1,6 +1,6 @@
 //! The tail of a file: without a cluster, or of the installer's own log on the node.
 
-use std::path::Path;
+use std::{io::ErrorKind, path::Path};
 
 use super::{Loss, Options, Outcome, TailEvent, Wait};
 use crate::{
@@ -10,51 +10,76 @@ use crate::{
 };
 
 /// How much is read at once.
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = 256 << 10;
 /// Longest line that is handed over in one piece.
 const LINE_LIMIT: usize = 64 << 10;
+/// How much of the beginning of a file tells whether it is still the same one.
+const HEAD: usize = 256;
 
 /// Reads the log at `path` and hands over its lines; with `keep_on` it waits for more (and for the file) until `cancel` is set. The last
 /// event is [`TailEvent::Ended`]. Blocks: call it on a worker.
 pub fn file(host: &Host, path: &Path, keep_on: bool, options: Options, cancel: &Cancel, on_event: &mut dyn FnMut(TailEvent)) {
     let mut reader = Reader { on_event, rest: Vec::new(), step: None, success: false };
-    let outcome = read(host, path, keep_on, options, cancel, &mut reader);
+    let mut place = Place::default();
+    let outcome = loop {
+        if cancel.is_cancelled() {
+            break Outcome::Cancelled;
+        }
+        match place.read_on(host, path, &mut reader) {
+            Ok(true) => {}
+            Ok(false) if !keep_on => {
+                reader.finish();
+                break if reader.success { Outcome::Succeeded } else { Outcome::EndOfFile };
+            }
+            Ok(false) => drop(host.clock.sleep(options.poll, cancel)),
+            Err(error) if keep_on && error.kind() == ErrorKind::NotFound => {
+                if !std::mem::replace(&mut place.missing, true) {
+                    (reader.on_event)(TailEvent::Waiting { why: Wait::NoFile { path: path.display().to_string() } });
+                }
+                host.clock.sleep(options.poll, cancel);
+            }
+            Err(error) => break Outcome::Unreadable { reason: format!("{}: {error}", path.display()) },
+        }
+    };
     (reader.on_event)(TailEvent::Ended { outcome });
 }
 
-fn read(host: &Host, path: &Path, keep_on: bool, options: Options, cancel: &Cancel, reader: &mut Reader<'_>) -> Outcome {
-    let mut offset = 0;
-    let mut waiting = false;
-    while !cancel.is_cancelled() {
-        match host.files.read_at(path, offset, CHUNK) {
-            Ok(bytes) if !bytes.is_empty() => {
-                offset += bytes.len() as u64;
-                waiting = false;
-                reader.push(&bytes);
-                continue;
-            }
-            Ok(_) if !keep_on => {
-                reader.finish();
-                return if reader.success { Outcome::Succeeded } else { Outcome::EndOfFile };
-            }
-            Ok(_) if host.files.meta(path).is_ok_and(|meta| meta.len < offset) => {
-                offset = 0;
-                reader.finish();
-                (reader.on_event)(TailEvent::Lost { reason: Loss::FileReplaced });
-                continue;
-            }
-            Ok(_) => {}
-            Err(error) if keep_on && error.kind() == std::io::ErrorKind::NotFound => {
-                offset = 0;
-                if !std::mem::replace(&mut waiting, true) {
-                    (reader.on_event)(TailEvent::Waiting { why: Wait::NoFile { path: path.display().to_string() } });
-                }
-            }
-            Err(error) => return Outcome::Unreadable { reason: format!("{}: {error}", path.display()) },
+/// Where in which file the reader is.
+#[derive(Default)]
+struct Place {
+    offset: u64,
+    /// How the file begins.
+    head: Vec<u8>,
+    /// Whether it was told that the file is not there.
+    missing: bool,
+}
+
+impl Place {
+    /// Reads the next part; tells whether there was any.
+    fn read_on(&mut self, host: &Host, path: &Path, reader: &mut Reader<'_>) -> std::io::Result<bool> {
+        if self.is_another(host, path)? {
+            reader.finish();
+            *self = Self::default();
+            (reader.on_event)(TailEvent::Lost { reason: Loss::FileReplaced });
         }
-        host.clock.sleep(options.poll, cancel);
+        let bytes = host.files.read_at(path, self.offset, CHUNK)?;
+        self.missing = false;
+        if self.head.len() < HEAD && self.offset < HEAD as u64 {
+            let more = HEAD - self.head.len();
+            self.head.extend(bytes.iter().take(more));
+        }
+        self.offset += bytes.len() as u64;
+        reader.push(&bytes);
+        Ok(!bytes.is_empty())
     }
-    Outcome::Cancelled
+
+    /// A log that was rotated is shorter, or begins differently.
+    fn is_another(&self, host: &Host, path: &Path) -> std::io::Result<bool> {
+        if self.offset == 0 {
+            return Ok(false);
+        }
+        Ok(host.files.meta(path)?.len < self.offset || host.files.read_at(path, 0, self.head.len())? != self.head)
+    }
 }
 
 /// Cuts the bytes into lines.
@@ -67,29 +92,42 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn push(&mut self, bytes: &[u8]) {
+        let mut lines = Vec::new();
         let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
         while let Some(piece) = pieces.next() {
             self.rest.extend_from_slice(piece);
-            if pieces.peek().is_some() || self.rest.len() >= LINE_LIMIT {
-                self.line();
+            while self.rest.len() > LINE_LIMIT {
+                let tail = self.rest.split_off(LINE_LIMIT);
+                lines.push(printable_bytes(&std::mem::replace(&mut self.rest, tail)));
+            }
+            if pieces.peek().is_some() {
+                lines.push(printable_bytes(&self.rest));
+                self.rest.clear();
             }
         }
+        self.deliver(lines);
     }
 
     fn finish(&mut self) {
         if !self.rest.is_empty() {
-            self.line();
+            let last = printable_bytes(&std::mem::take(&mut self.rest));
+            self.deliver(vec![last]);
         }
     }
 
-    fn line(&mut self) {
-        let text = printable_bytes(&std::mem::take(&mut self.rest));
-        let step = phases::step(&text);
-        self.success = phases::is_success(&text) || (self.success && text.is_empty());
-        (self.on_event)(TailEvent::Line { text, at: None });
-        if let Some(step) = step.filter(|step| self.step != Some(*step)) {
-            self.step = Some(step);
-            (self.on_event)(TailEvent::Phase(step));
+    fn deliver(&mut self, lines: Vec<String>) {
+        let mut steps = Vec::new();
+        for line in &lines {
+            self.success = phases::is_success(line) || (self.success && line.is_empty());
+            steps.extend(phases::step(line));
+        }
+        if !lines.is_empty() {
+            (self.on_event)(TailEvent::Lines(lines));
+        }
+        for step in steps {
+            if self.step.replace(step) != Some(step) {
+                (self.on_event)(TailEvent::Phase(step));
+            }
         }
     }
 }
@@ -109,7 +147,7 @@ mod tests {
 
     fn lines(events: &[TailEvent]) -> String {
         let text = |event: &TailEvent| match event {
-            TailEvent::Line { text, .. } => Some(text.clone() + "\n"),
+            TailEvent::Lines(lines) => Some(lines.join("\n") + "\n"),
             _ => None,
         };
         events.iter().filter_map(text).collect()
@@ -143,14 +181,16 @@ mod tests {
         file(&Host::local(root.path()), Path::new("/a.log"), true, options, &cancel, &mut |event| {
             match &event {
                 TailEvent::Waiting { .. } => fs::write(&path, "one\ntw").unwrap(),
-                TailEvent::Line { text, .. } if text == "one" => fs::write(&path, "one\ntwo\n").unwrap(),
-                TailEvent::Line { text, .. } if text == "two" => fs::write(&path, "x\n").unwrap(),
-                TailEvent::Line { text, .. } if text == "x" => cancel.cancel(),
+                TailEvent::Lines(lines) if lines == &["one"] => fs::write(&path, "one\ntwo\n").unwrap(),
+                TailEvent::Lines(lines) if lines == &["two"] => fs::write(&path, "x\n").unwrap(),
+                // Rotated: the new file is longer than the old one was.
+                TailEvent::Lines(lines) if lines == &["x"] => fs::write(&path, "another file\nof more lines\n").unwrap(),
+                TailEvent::Lines(lines) if lines.len() == 2 => cancel.cancel(),
                 _ => {}
             }
             seen.push(event);
         });
-        assert_eq!(lines(&seen), "one\ntwo\nx\n");
+        assert_eq!(lines(&seen), "one\ntwo\nx\nanother file\nof more lines\n");
         assert!(seen.contains(&TailEvent::Lost { reason: Loss::FileReplaced }));
         assert_eq!(seen.last(), Some(&TailEvent::Ended { outcome: Outcome::Cancelled }));
     }

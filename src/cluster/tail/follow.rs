@@ -4,16 +4,18 @@ use jiff::Timestamp;
 
 use super::{
     Loss, Options, Outcome, TailEvent, Wait,
-    seen::Seen,
+    line::Times,
+    resume::{Resume, Seam},
     stream::{self, End},
 };
 use crate::{
     cluster::{
-        ClusterState, INSTALLER, Kubectl, NAMESPACE,
-        chain::{self, ContainerState, PodView},
+        ClusterState, INSTALLER, Kubectl, NAMESPACE, chain,
+        live::{self, Live},
         phases::{self, Step},
+        view::{ContainerState, PodView},
     },
-    host::{Cancel, Command, Host},
+    host::{Cancel, Command, Host, command::PIECE},
     text::printable_bytes,
 };
 
@@ -25,22 +27,32 @@ const LOG_GONE: &[u8] = b"unable to retrieve container logs for ";
 /// Follows the installer on `node` and hands over what happens, until it succeeded or `cancel` is set; the last event is
 /// [`TailEvent::Ended`]. Blocks: call it on a worker.
 pub fn follow(host: &Host, kubectl: &Kubectl, node: &str, options: Options, cancel: &Cancel, on_event: &mut dyn FnMut(TailEvent)) {
+    live::watching(host, kubectl, node, options.poll, cancel, |live| follow_live(host, kubectl, live, options, cancel, on_event));
+}
+
+/// As [`follow`], for a caller that watches the node already.
+pub fn follow_live(
+    host: &Host,
+    kubectl: &Kubectl,
+    live: &Live<'_>,
+    options: Options,
+    cancel: &Cancel,
+    on_event: &mut dyn FnMut(TailEvent),
+) {
     let mut follower = Follower {
         host,
         kubectl,
-        node,
+        live,
         options,
         cancel,
         on_event,
+        number: 0,
         pod: None,
         attempt: None,
         finished: None,
         tries: 0,
-        gone: false,
-        half: None,
-        seen: Seen::default(),
+        delivery: Delivery::default(),
         waiting: None,
-        step: None,
     };
     let outcome = follower.run();
     (follower.on_event)(TailEvent::Ended { outcome });
@@ -60,10 +72,12 @@ enum Fetch {
 struct Follower<'a> {
     host: &'a Host,
     kubectl: &'a Kubectl,
-    node: &'a str,
+    live: &'a Live<'a>,
     options: Options,
     cancel: &'a Cancel,
     on_event: &'a mut dyn FnMut(TailEvent),
+    /// The change of the cluster that was looked at last.
+    number: u64,
     /// The pod: its identity and its name.
     pod: Option<(String, String)>,
     /// The attempt that lines are delivered of.
@@ -72,28 +86,26 @@ struct Follower<'a> {
     finished: Option<u32>,
     /// How often the log of the ended container could not be read.
     tries: u32,
-    /// Whether the kubelet said that the log is gone.
-    gone: bool,
-    /// A last line that may be half a one, with its time.
-    half: Option<(Timestamp, Vec<u8>)>,
-    seen: Seen,
+    /// What was delivered of this pod.
+    delivery: Delivery,
     /// The reason for waiting that was told last.
     waiting: Option<Wait>,
-    /// The step that was told last.
-    step: Option<Step>,
 }
 
 impl Follower<'_> {
     fn run(&mut self) -> Outcome {
         while !self.cancel.is_cancelled() {
-            match chain::installer_pod(self.host, self.kubectl, self.node) {
-                Err(state) if !state.may_pass() => return Outcome::Refused(state),
-                Err(state) => self.wait(Wait::Cluster(state)),
-                Ok(None) => {
+            let (number, view) = self.live.installer_pod();
+            self.number = number;
+            match view {
+                None => self.pause(),
+                Some(Err(state)) if !state.may_pass() => return Outcome::Refused(state),
+                Some(Err(state)) => self.wait(Wait::Cluster(state)),
+                Some(Ok(None)) => {
                     self.leave_pod();
                     self.wait(Wait::NoPod);
                 }
-                Ok(Some(pod)) => {
+                Some(Ok(Some(pod))) => {
                     if let Some(outcome) = self.advance(&pod) {
                         return outcome;
                     }
@@ -109,7 +121,7 @@ impl Follower<'_> {
             self.leave_pod();
             self.pod = Some((pod.uid.clone(), pod.name.clone()));
         }
-        let running = matches!(pod.container.state, ContainerState::Running(_));
+        let running = is_running(pod);
         let ended = pod.container.ended().map(|end| end.exit_code);
         if !running && ended.is_none() {
             self.wait(not_started(pod));
@@ -119,6 +131,19 @@ impl Follower<'_> {
         if let (Some(exit_code), true) = (ended, self.finished == Some(attempt)) {
             self.wait(Wait::BackOff { pod: pod.name.clone(), exit_code, restarts: attempt });
             return None;
+        }
+        // What the watch has told may be old by a moment, and another container's log would be taken for this one's.
+        match chain::installer_pod(self.host, self.kubectl, self.live.node) {
+            Ok(Some(now)) if now.uid == pod.uid && now.container.restarts == attempt && is_running(&now) == running => {}
+            Ok(_) => {
+                self.pause();
+                return None;
+            }
+            Err(state) if !state.may_pass() => return Some(Outcome::Refused(state)),
+            Err(state) => {
+                self.wait(Wait::Cluster(state));
+                return None;
+            }
         }
         if self.attempt.is_none_or(|known| known < attempt) {
             self.catch_up(pod, attempt, running);
@@ -138,7 +163,7 @@ impl Follower<'_> {
             Err(state) => self.lost(Loss::Connection(state)),
             Ok(()) => {}
         }
-        self.host.clock.sleep(self.options.poll / 4, self.cancel);
+        self.pause();
         None
     }
 
@@ -155,13 +180,13 @@ impl Follower<'_> {
                 self.wait(Wait::Cluster(state));
                 return None;
             }
-            self.gone = true;
+            self.delivery.gone = true;
         }
         if self.cancel.is_cancelled() {
             return Some(Outcome::Cancelled);
         }
         self.flush_half();
-        if std::mem::take(&mut self.gone) {
+        if std::mem::take(&mut self.delivery.gone) {
             self.lost(Loss::LogGone);
         }
         self.tries = 0;
@@ -195,7 +220,7 @@ impl Follower<'_> {
 
     fn previous(&mut self) {
         let failed = self.fetch(Fetch::Previous).is_err();
-        if std::mem::take(&mut self.gone) || failed {
+        if std::mem::take(&mut self.delivery.gone) || failed {
             self.lost(Loss::LogGone);
         }
     }
@@ -203,7 +228,7 @@ impl Follower<'_> {
     fn start(&mut self, pod: &PodView, attempt: u32) {
         self.attempt = Some(attempt);
         self.tries = 0;
-        self.step = None;
+        self.delivery.begin_attempt();
         (self.on_event)(TailEvent::PodStarted { pod: pod.name.clone(), attempt });
     }
 
@@ -216,74 +241,47 @@ impl Follower<'_> {
             }
             self.flush_half();
         }
-        (self.pod, self.attempt, self.finished, self.gone, self.tries) = (None, None, None, false, 0);
-        self.seen = Seen::default();
+        (self.pod, self.attempt, self.finished, self.tries) = (None, None, None, 0);
+        self.delivery = Delivery::default();
     }
 
     /// Fetches a log and delivers what is new in it.
     fn fetch(&mut self, what: Fetch) -> Result<(), ClusterState> {
         let Some((uid, name)) = self.pod.clone() else { return Ok(()) };
-        let command = self.command(&name, what);
-        let (host, kubectl, node, cancel, attempt) = (self.host, self.kubectl, self.node, self.cancel, self.attempt);
-        let mut stale = || match chain::installer_pod(host, kubectl, node) {
-            Ok(Some(pod)) => {
-                let running = matches!(pod.container.state, ContainerState::Running(_));
-                pod.uid != uid || Some(pod.container.restarts) != attempt || !running
-            }
-            Ok(None) => true,
-            Err(_) => false,
+        let since = self.delivery.begin_stream();
+        let command = self.command(&name, what, since);
+        let (live, attempt) = (self.live, self.attempt);
+        let mut stale = || match live.installer_pod().1 {
+            Some(Ok(Some(pod))) => pod.uid != uid || Some(pod.container.restarts) != attempt || !is_running(&pod),
+            Some(Ok(None)) => true,
+            None | Some(Err(_)) => false,
         };
-        self.seen.begin_stream();
-        let End { result, held } = stream::read(host, &command, cancel, &mut stale, &mut |line| self.deliver(line));
+        let (delivery, on_event) = (&mut self.delivery, &mut *self.on_event);
+        let End { result, held } = stream::read(self.host, &command, self.cancel, &mut stale, &mut |lines| delivery.take(&lines, on_event));
         match held {
-            Some(line) if result.is_ok() && what != Fetch::Follow => self.deliver(&line),
-            Some(line) => self.half = timed(&line).map(|(at, text)| (at, text.to_vec())),
+            Some(line) if result.is_ok() && what != Fetch::Follow => self.delivery.take(&[line], self.on_event),
+            Some(line) => self.delivery.hold(&line),
             None => {}
         }
         result
     }
 
-    fn command(&self, pod: &str, what: Fetch) -> Command {
+    fn command(&self, pod: &str, what: Fetch, since: Option<Timestamp>) -> Command {
         let mut args = vec!["logs", pod, "-n", NAMESPACE, "-c", INSTALLER, "--timestamps"];
         match what {
             Fetch::Follow => args.push("--follow"),
             Fetch::Previous => args.push("--previous"),
             Fetch::Whole => {}
         }
-        let since = self.seen.since().map(|since| format!("--since-time={since}"));
+        let since = since.map(|since| format!("--since-time={since}"));
         args.extend(since.as_deref());
-        if what == Fetch::Follow { self.kubectl.stream(&args) } else { self.kubectl.command(&args) }
-    }
-
-    fn deliver(&mut self, line: &[u8]) {
-        let (at, text) = match timed(line) {
-            Some((at, text)) => (Some(at), text),
-            None if line.starts_with(LOG_GONE) => {
-                self.gone = true;
-                return;
-            }
-            None => (None, line),
-        };
-        if !self.seen.accept(at, text) {
-            return;
-        }
-        self.half.take_if(|(half_at, half)| Some(*half_at) == at && text.starts_with(half));
-        let text = printable_bytes(text);
-        let step = phases::step(&text);
-        (self.on_event)(TailEvent::Line { text, at });
-        if let Some(step) = step.filter(|step| self.step != Some(*step)) {
-            self.step = Some(step);
-            (self.on_event)(TailEvent::Phase(step));
-        }
+        // A whole log may be large: like a stream it ends by itself, and a connection that hangs is noticed by its silence.
+        self.kubectl.stream(&args)
     }
 
     /// Delivers a last line of which no more will come.
     fn flush_half(&mut self) {
-        if let Some((at, text)) = self.half.take() {
-            self.seen.begin_stream();
-            let line = [format!("{at:.9} ").as_bytes(), &text].concat();
-            self.deliver(&line);
-        }
+        self.delivery.flush_half(self.on_event);
     }
 
     fn lost(&mut self, reason: Loss) {
@@ -296,8 +294,119 @@ impl Follower<'_> {
             self.waiting = Some(why.clone());
             (self.on_event)(TailEvent::Waiting { why });
         }
-        self.host.clock.sleep(self.options.poll, self.cancel);
+        self.pause();
     }
+
+    /// Waits for news from the cluster.
+    fn pause(&self) {
+        self.live.wait(self.number, self.options.poll, self.cancel);
+    }
+}
+
+/// What was delivered of one pod's log, and what is being delivered.
+#[derive(Default)]
+struct Delivery {
+    resume: Resume,
+    times: Times,
+    /// Whether the kubelet said that the log is gone.
+    gone: bool,
+    /// Whether the next stream is the first one of its attempt: it begins at the beginning.
+    fresh: bool,
+    /// A last line that may be half a one, with its time.
+    half: Option<(Timestamp, Vec<u8>)>,
+    /// Whether the last piece of a line was as long as a piece can be.
+    filled: bool,
+    /// The step that was told last.
+    step: Option<Step>,
+}
+
+impl Delivery {
+    fn begin_attempt(&mut self) {
+        self.step = None;
+        self.fresh = true;
+    }
+
+    fn begin_stream(&mut self) -> Option<Timestamp> {
+        if std::mem::take(&mut self.fresh) {
+            self.resume.begin_anew();
+            return None;
+        }
+        self.resume.begin()
+    }
+
+    /// Delivers what is new of a batch of lines.
+    fn take(&mut self, lines: &[Vec<u8>], on_event: &mut dyn FnMut(TailEvent)) {
+        let mut batch = Batch { lines: Vec::with_capacity(lines.len()), steps: Vec::new(), gap: false };
+        for line in lines {
+            // The rest of a line that filled its last piece.
+            let filled = std::mem::replace(&mut self.filled, line.len() == PIECE);
+            if filled && line.is_empty() {
+                continue;
+            }
+            let (at, text) = match self.times.split(line) {
+                Some((at, text)) => (Some(at), text),
+                None if line.starts_with(LOG_GONE) => {
+                    self.gone = true;
+                    continue;
+                }
+                None => (None, line.as_slice()),
+            };
+            let half = &mut self.half;
+            let seam = self.resume.take(at, text, &mut |at, text| {
+                if let Some((half_at, half)) = half.take()
+                    && (Some(half_at) != at || !text.starts_with(&half))
+                {
+                    batch.push(&half);
+                }
+                batch.push(text);
+            });
+            batch.gap |= seam == Seam::Gap;
+        }
+        if batch.gap {
+            on_event(TailEvent::Lost { reason: Loss::Rotated });
+        }
+        if !batch.lines.is_empty() {
+            on_event(TailEvent::Lines(batch.lines));
+        }
+        for step in batch.steps {
+            if self.step.replace(step) != Some(step) {
+                on_event(TailEvent::Phase(step));
+            }
+        }
+    }
+
+    /// Keeps a line that may be half a one.
+    fn hold(&mut self, line: &[u8]) {
+        self.half = self.times.split(line).map(|(at, text)| (at, text.to_vec()));
+    }
+
+    fn flush_half(&mut self, on_event: &mut dyn FnMut(TailEvent)) {
+        if let Some((at, text)) = self.half.take() {
+            self.resume.note(Some(at), &text);
+            let mut batch = Batch { lines: Vec::new(), steps: Vec::new(), gap: false };
+            batch.push(&text);
+            on_event(TailEvent::Lines(batch.lines));
+            batch.steps.into_iter().for_each(|step| on_event(TailEvent::Phase(step)));
+        }
+    }
+}
+
+struct Batch {
+    lines: Vec<String>,
+    steps: Vec<Step>,
+    gap: bool,
+}
+
+impl Batch {
+    fn push(&mut self, text: &[u8]) {
+        let text = printable_bytes(text);
+        self.steps.extend(phases::step(&text));
+        self.lines.push(text);
+    }
+}
+
+fn is_running(pod: &PodView) -> bool {
+    matches!(pod.container.state, ContainerState::Running(_))
 }
 
 fn not_started(pod: &PodView) -> Wait {
@@ -307,11 +416,4 @@ fn not_started(pod: &PodView) -> Wait {
         (None, _) => "",
     };
     Wait::Pod { pod: pod.name.clone(), status: pod.status(true), words: crate::text::printable(words) }
-}
-
-/// Takes `2026-11-23T20:58:43.265543477Z text` apart.
-fn timed(line: &[u8]) -> Option<(Timestamp, &[u8])> {
-    let space = line.iter().take(40).position(|byte| *byte == b' ').unwrap_or(line.len());
-    let at = std::str::from_utf8(&line[..space]).ok()?.parse().ok()?;
-    Some((at, line.get(space + 1..).unwrap_or_default()))
 }

@@ -1,14 +1,14 @@
-//! One run of `kubectl logs`, with its last line held back until it is known to be whole.
+//! One run of `kubectl logs`, its lines in batches, with the last line held back until it is known to be whole.
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{
-    cluster::ClusterState,
-    host::{Cancel, Command, Host, Line, Stream},
+    cluster::{ClusterState, kubectl::hear},
+    host::{Cancel, Command, Exit, Host, Line, Stream},
 };
 
 /// How long a line is held back while nothing follows it. A connection that breaks inside a line leaves half a line as the last one; it
@@ -16,8 +16,10 @@ use crate::{
 const HOLD: Duration = Duration::from_millis(250);
 /// After how much silence the caller is asked whether the stream is still the right one.
 const SILENCE: Duration = Duration::from_secs(10);
-/// How much of kubectl's own words is kept.
-const WORDS: usize = 8 << 10;
+/// How long lines are gathered: a batch costs one handover, a line would cost one each.
+const GATHER: Duration = Duration::from_millis(10);
+/// Bytes that wait at most; then kubectl has to wait.
+const ROOM: usize = 1 << 20;
 
 /// How a stream ended.
 pub(super) struct End {
@@ -33,34 +35,97 @@ pub(super) fn read(
     command: &Command,
     cancel: &Cancel,
     stale: &mut dyn FnMut() -> bool,
-    on_line: &mut dyn FnMut(&[u8]),
+    on_lines: &mut dyn FnMut(Vec<Vec<u8>>),
 ) -> End {
     let stop = Cancel::default();
-    let (sender, lines) = sync_channel(256);
+    let queue = Queue::default();
     thread::scope(|scope| {
-        let runner = scope.spawn({
-            let stop = stop.clone();
-            move || {
-                host.commands.run(command, &stop, &mut |line| {
-                    // Nobody listens any more only when this stream was given up.
-                    let _ = sender.send(line);
-                })
-            }
+        let runner = scope.spawn(|| {
+            let exit = host.commands.run(command, &stop, &mut |line| queue.push(line));
+            queue.close();
+            exit
         });
         let mut listener = Listener { held: None, words: String::new(), heard: Instant::now() };
-        while listener.listen(&lines, on_line) {
+        while listener.listen(&queue, on_lines) {
             if cancel.is_cancelled() || (listener.is_silent() && stale()) {
                 stop.cancel();
+                queue.open();
             }
         }
         let result = match runner.join() {
-            Ok(Ok(exit)) if exit.is_success() || stop.is_cancelled() => Ok(()),
+            Ok(Ok(exit)) if exit.is_success() || exit == Exit::Cancelled => Ok(()),
             Ok(Ok(exit)) => Err(ClusterState::from_words(&listener.words, exit)),
             Ok(Err(error)) => Err(ClusterState::from_start(&error)),
             Err(_) => Err(ClusterState::Failed("kubectl".to_owned())),
         };
         End { result, held: listener.held }
     })
+}
+
+/// Lines on their way from the thread that runs kubectl.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<Line>,
+    bytes: usize,
+    closed: bool,
+    /// The stream was given up: nobody needs its lines, and nobody must wait for room.
+    open: bool,
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: Line) {
+        let mut waiting = self.waiting();
+        while waiting.bytes > ROOM && !waiting.open {
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        waiting.bytes += line.bytes.len() + size_of::<Line>();
+        let first = waiting.lines.is_empty();
+        waiting.lines.push(line);
+        drop(waiting);
+        if first {
+            self.changed.notify_all();
+        }
+    }
+
+    fn close(&self) {
+        self.waiting().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn open(&self) {
+        self.waiting().open = true;
+        self.changed.notify_all();
+    }
+
+    /// Returns what has come: nothing after a while without any, and `None` at the end.
+    fn take(&self) -> Option<Vec<Line>> {
+        let waiting = self.waiting();
+        let quiet = |waiting: &mut Waiting| waiting.lines.is_empty() && !waiting.closed;
+        let (waiting, _) = self.changed.wait_timeout_while(waiting, HOLD, quiet).unwrap_or_else(PoisonError::into_inner);
+        let more = |waiting: &mut Waiting| !waiting.closed && !waiting.open && waiting.bytes < ROOM / 2;
+        let waiting = if waiting.lines.is_empty() {
+            waiting
+        } else {
+            self.changed.wait_timeout_while(waiting, GATHER, more).unwrap_or_else(PoisonError::into_inner).0
+        };
+        let mut waiting = waiting;
+        let lines = std::mem::take(&mut waiting.lines);
+        waiting.bytes = 0;
+        let over = waiting.closed && lines.is_empty();
+        drop(waiting);
+        self.changed.notify_all();
+        (!over).then_some(lines)
+    }
 }
 
 /// Takes the lines of one stream.
@@ -75,33 +140,28 @@ struct Listener {
 
 impl Listener {
     /// Takes what comes next, or notices that nothing comes; false once the stream has ended.
-    fn listen(&mut self, lines: &Receiver<Line>, on_line: &mut dyn FnMut(&[u8])) -> bool {
-        match lines.recv_timeout(HOLD) {
-            Ok(line) => {
-                self.heard = Instant::now();
-                if line.stream == Stream::Stderr {
-                    self.complain(&line.bytes);
-                } else if let Some(whole) = self.held.replace(line.bytes) {
-                    on_line(&whole);
-                }
-                true
+    fn listen(&mut self, queue: &Queue, on_lines: &mut dyn FnMut(Vec<Vec<u8>>)) -> bool {
+        let Some(lines) = queue.take() else { return false };
+        if lines.is_empty() {
+            // Once kubectl has complained it is about to end, and what it has printed last may be half a line.
+            if let Some(whole) = self.held.take_if(|_| self.words.is_empty()) {
+                on_lines(vec![whole]);
             }
-            Err(RecvTimeoutError::Timeout) => {
-                // Once kubectl has complained it is about to end, and what it has printed last may be half a line.
-                if let Some(whole) = self.held.take_if(|_| self.words.is_empty()) {
-                    on_line(&whole);
-                }
-                true
+            return true;
+        }
+        self.heard = Instant::now();
+        let mut whole = Vec::with_capacity(lines.len());
+        for line in lines {
+            if line.stream == Stream::Stderr {
+                hear(&mut self.words, &line.bytes);
+            } else {
+                whole.extend(self.held.replace(line.bytes));
             }
-            Err(RecvTimeoutError::Disconnected) => false,
         }
-    }
-
-    fn complain(&mut self, words: &[u8]) {
-        if self.words.len() < WORDS {
-            self.words.push_str(&String::from_utf8_lossy(words));
-            self.words.push('\n');
+        if !whole.is_empty() {
+            on_lines(whole);
         }
+        true
     }
 
     /// Tells, once in a while, that nothing has been heard for long.

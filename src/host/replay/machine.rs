@@ -3,19 +3,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use atomic_write_file::AtomicWriteFile;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Scenario, ScenarioError,
     scenario::{Flags, Rule, holds},
 };
-use crate::host::NvmlAnswer;
+use crate::{host::NvmlAnswer, private};
 
 /// A simulated machine.
 pub struct Machine {
@@ -83,9 +81,7 @@ impl Machine {
                 fs::create_dir_all(folder)?;
             }
             let text = serde_yaml::to_string(&*state).map_err(std::io::Error::other)?;
-            let mut file = AtomicWriteFile::open(path)?;
-            file.write_all(text.as_bytes())?;
-            file.commit()?;
+            private::write(path, text.as_bytes())?;
         }
         Ok(result)
     }

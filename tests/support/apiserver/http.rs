@@ -14,6 +14,7 @@ use super::{Mood, Shared, State, terminated};
 
 struct Request {
     method: String,
+    target: String,
     path: String,
     query: Vec<(String, String)>,
     body: Vec<u8>,
@@ -30,9 +31,31 @@ pub fn serve(shared: &Shared, connection: TcpStream) {
     let mut reader = BufReader::new(connection.try_clone().unwrap());
     let mut connection = connection;
     while let Some(request) = read(&mut reader) {
-        let state = shared.state.lock().unwrap();
+        let mut state = shared.state.lock().unwrap();
+        state.requests.push(format!("{} {}", request.method, request.target));
         match state.mood {
-            Mood::Well => {}
+            Mood::Well | Mood::Expired | Mood::WatchBreaks => {}
+            Mood::Slow(milliseconds) => {
+                drop(state);
+                thread::sleep(Duration::from_millis(milliseconds));
+                state = shared.state.lock().unwrap();
+            }
+            Mood::Garbage => {
+                drop(state);
+                let page = "<html><body>Sign in to the network</body></html>";
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{page}", page.len());
+                if connection.write_all(head.as_bytes()).is_err() {
+                    return;
+                }
+                continue;
+            }
+            Mood::HalfClosed => {
+                drop(state);
+                let _ = connection
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n{\"kind\": \"Li");
+                let _ = connection.shutdown(Shutdown::Both);
+                return;
+            }
             Mood::Status(code) => {
                 drop(state);
                 let reason = if code == 403 { "Forbidden" } else { "InternalError" };
@@ -51,6 +74,8 @@ pub fn serve(shared: &Shared, connection: TcpStream) {
         }
         let done = if request.path.ends_with("/log") {
             log(shared, state, &request, &mut connection)
+        } else if request.value("watch").is_some() {
+            watch(shared, state, &request, &mut connection)
         } else {
             object(state, &request, &mut connection)
         };
@@ -82,7 +107,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     reader.read_exact(&mut body).ok()?;
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let query = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), decode(value))).collect();
-    Some(Request { method, path: path.to_owned(), query, body })
+    Some(Request { method, path: path.to_owned(), query, body, target: target.clone() })
 }
 
 /// Decodes `%3D`.
@@ -110,8 +135,60 @@ fn not_found(kind: &str, name: &str) -> (u16, Value) {
     )
 }
 
-fn list(kind: &str, version: &str, items: &[Value]) -> (u16, Value) {
-    (200, json!({"kind": kind, "apiVersion": version, "metadata": {}, "items": items}))
+fn list(kind: &str, version: &str, items: &[Value], state: &State) -> (u16, Value) {
+    let metadata = json!({"resourceVersion": state.version.to_string()});
+    (200, json!({"kind": kind, "apiVersion": version, "metadata": metadata, "items": items}))
+}
+
+/// Returns the objects of a kind that the request selects.
+fn chosen(state: &State, kind: &str, request: &Request) -> Vec<Value> {
+    let created = state.created.iter().filter(|pod| kind == "pods" && !state.deleted.iter().any(|name| pod["metadata"]["name"] == *name));
+    let objects = state.objects().into_iter().filter(|(other, _)| *other == kind).map(|(_, item)| item);
+    objects.chain(created.cloned()).filter(|item| selects(request, item)).collect()
+}
+
+/// Tells whether the selectors of a request and the namespace of its path fit an object.
+fn selects(request: &Request, item: &Value) -> bool {
+    let parts: Vec<_> = request.path.trim_matches('/').split('/').collect();
+    let namespace = parts.iter().position(|part| *part == "namespaces").map(|place| parts[place + 1]);
+    let field = request.value("fieldSelector").and_then(|selector| selector.split_once('='));
+    let label = request.value("labelSelector").and_then(|selector| selector.split_once('='));
+    let at = |path: &str| path.split('.').fold(item, |value, part| &value[part]).as_str().unwrap_or("").to_owned();
+    namespace.is_none_or(|namespace| item["metadata"]["namespace"] == namespace)
+        && field.is_none_or(|(path, value)| at(path) == value)
+        && label.is_none_or(|(key, value)| item["metadata"]["labels"][key] == value)
+}
+
+/// Streams what changes after the version that is asked for.
+fn watch(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, connection: &mut TcpStream) -> io::Result<()> {
+    let mut seen: u64 = request.value("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);
+    let kind = request.path.rsplit('/').next().unwrap().to_owned();
+    write!(connection, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+    let breaks = state.breaks;
+    loop {
+        if state.mood == Mood::Expired {
+            let line = state.http["watch-too-old"].to_string();
+            drop(state);
+            chunk(connection, &(line + "\n"))?;
+            return connection.write_all(b"0\r\n\r\n");
+        }
+        let is_well = matches!(state.mood, Mood::Well | Mood::Slow(_) | Mood::WatchBreaks);
+        if !is_well || state.breaks != breaks {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        let news: Vec<_> = state.history.iter().filter(|(version, ..)| *version > seen).cloned().collect();
+        let breaks_now = state.mood == Mood::WatchBreaks;
+        for (version, what, change, item) in news {
+            seen = version;
+            if what == kind && selects(request, &item) {
+                chunk(connection, &(json!({"type": change, "object": item}).to_string() + "\n"))?;
+                if breaks_now {
+                    return Err(io::ErrorKind::ConnectionReset.into());
+                }
+            }
+        }
+        state = shared.changed.wait_timeout(state, Duration::from_millis(200)).unwrap().0;
+    }
 }
 
 /// Answers everything but logs.
@@ -123,18 +200,17 @@ fn object(mut state: MutexGuard<'_, State>, request: &Request, connection: &mut 
         ("GET", ["apis"]) => (200, state.http["apis-apps-only"].clone()),
         ("GET", ["api", "v1"]) => (200, state.http["api-v1"].clone()),
         ("GET", ["apis", "apps", "v1"]) => (200, state.http["apis-apps-v1"].clone()),
-        ("GET", ["api", "v1", "nodes", name]) if state.node["metadata"]["name"] == *name => (200, state.node.clone()),
-        ("GET", ["api", "v1", "nodes", name]) => not_found("nodes", name),
-        ("GET", ["apis", "apps", "v1", "namespaces", _, "daemonsets"]) => list("DaemonSetList", "apps/v1", &state.daemonsets),
-        ("GET", ["api", "v1", "namespaces", _, "pods"]) => {
-            let (key, value) = request.value("labelSelector").and_then(|selector| selector.split_once('=')).unwrap();
-            let chosen: Vec<_> = state.pods.iter().filter(|pod| pod["metadata"]["labels"][key] == value).cloned().collect();
-            list("PodList", "v1", &chosen)
+        ("GET", ["api", "v1", "nodes"]) => list("NodeList", "v1", &chosen(&state, "nodes", request), &state),
+        ("GET", ["apis", "apps", "v1", "namespaces", _, "daemonsets"]) => {
+            list("DaemonSetList", "apps/v1", &chosen(&state, "daemonsets", request), &state)
+        }
+        ("GET", ["api", "v1", "pods"] | ["api", "v1", "namespaces", _, "pods"]) => {
+            list("PodList", "v1", &chosen(&state, "pods", request), &state)
         }
         ("GET", ["api", "v1", "namespaces", _, "events"]) => {
             let name = request.value("fieldSelector").and_then(|selector| selector.strip_prefix("involvedObject.name=")).unwrap();
             let chosen: Vec<_> = state.events.iter().filter(|event| event["involvedObject"]["name"] == name).cloned().collect();
-            list("EventList", "v1", &chosen)
+            list("EventList", "v1", &chosen, &state)
         }
         ("GET", ["api", "v1", "namespaces", _, "pods", name]) => match find(&state, name) {
             Some(pod) => (200, pod),

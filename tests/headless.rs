@@ -1,0 +1,142 @@
+//! The headless face as scripts, configuration management and trainers use it: events, exit codes, the reboot protocol, many nodes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+#[path = "support/program.rs"]
+mod program;
+
+use std::{collections::BTreeSet, fs, process::Stdio};
+
+use program::Place;
+use serde_json::Value;
+
+const ANSWERS: &str = "driver_owner: installer-pod\ncuda_version: \"11.0\"\nreboot: now\n";
+
+fn events(place: &Place, args: &[&str], code: i32) -> Vec<Value> {
+    let ran = place.run(args).demand(code);
+    assert!(ran.stderr.is_empty(), "{}", ran.stderr);
+    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+fn names(events: &[Value]) -> BTreeSet<&str> {
+    events.iter().map(|event| event["event"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn every_line_of_a_run_is_an_event() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", ANSWERS);
+    let apply = ["--demo", "--speed", "0", "apply", "--json", "--yes", "--answers", answers.to_str().unwrap()];
+    let first = events(&place, &apply, 3);
+    assert_eq!(names(&first), BTreeSet::from(["step", "started", "line", "progress", "ended", "reboot", "end"]));
+    assert_eq!(first.last().unwrap()["exit"], 3);
+    let second = events(&place, &apply, 0);
+    let verdict = second.iter().find(|event| event["event"] == "verdict").unwrap();
+    assert_eq!(verdict["verdict"], "ok");
+    assert_eq!(second.last().unwrap()["exit"], 0);
+    let started = first.iter().find(|event| event["event"] == "started").unwrap();
+    for field in ["id", "step", "title", "index", "total"] {
+        assert!(!started[field].is_null(), "{field}: {started}");
+    }
+    let undone = events(&place, &["--demo", "--speed", "0", "undo", "--json", "--yes"], 1);
+    let results: BTreeSet<_> =
+        undone.iter().filter(|event| event["event"] == "undo").map(|event| event["result"].as_str().unwrap()).collect();
+    assert_eq!(results, BTreeSet::from(["undone", "kept"]));
+}
+
+#[test]
+fn the_same_answers_file_does_on_twenty_nodes() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", ANSWERS);
+    let start = |node: &str| {
+        let session = place.path(&format!("{node}/session.yaml"));
+        let args =
+            ["--demo", "--speed", "0", "--session", session.to_str().unwrap(), "apply", "--yes", "--answers", answers.to_str().unwrap()];
+        place.command(args).stdout(Stdio::null()).spawn().unwrap()
+    };
+    let nodes: Vec<String> = (1..=20).map(|number| format!("node{number}")).collect();
+    for code in [3, 0] {
+        let mut running: Vec<_> = nodes.iter().map(|node| start(node)).collect();
+        assert!(running.iter_mut().all(|child| child.wait().unwrap().code() == Some(code)));
+    }
+    let report = |node: &String| {
+        let session = place.path(&format!("{node}/session.yaml"));
+        place.run(["--demo", "--session", session.to_str().unwrap(), "report", "--format", "json"]).demand(0).json()["verdict"]["verdict"]
+            .clone()
+    };
+    assert!(nodes.iter().map(report).all(|verdict| verdict == "ok"));
+}
+
+#[test]
+fn a_second_apply_is_told_who_is_there_and_status_shows_it() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", ANSWERS);
+    let apply = ["--demo", "--speed", "1", "apply", "--yes", "--answers", answers.to_str().unwrap()];
+    let mut first = place.command(apply).stdout(Stdio::null()).env("LOGNAME", "alice").spawn().unwrap();
+    // The session is written once it is held.
+    while fs::metadata(place.session()).is_err() {
+        std::thread::yield_now();
+    }
+    place.run(apply).demand_error(2, &[&format!("pid {}", first.id()), "alice", "since"]);
+    let held = place.run(["--demo", "status", "--json"]).demand(0).json();
+    assert_eq!(held["holder"]["pid"], first.id());
+    assert_eq!(held["holder"]["user"], "alice");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert!(place.run(["--demo", "status", "--json"]).demand(0).json()["holder"].is_null());
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_stop_the_work() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", ANSWERS);
+    let apply = ["--demo", "--speed", "20", "apply", "--yes", "--answers", answers.to_str().unwrap()];
+    let mut child = place.command(apply).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+}
+
+#[test]
+fn no_secret_is_left_anywhere() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", ANSWERS);
+    let secrets = ["tok3n-0f-kubeconfig", "b3come-passw0rd", "pr0xy-passw0rd"];
+    let kubeconfig = format!("apiVersion: v1\nkind: Config\nusers: [{{name: u, user: {{token: {}}}}}]\n", secrets[0]);
+    let kubeconfig = place.write("kubeconfig", &kubeconfig);
+    let run = |args: &[&str]| {
+        let mut command = place.command(args);
+        command.env("ANSIBLE_BECOME_PASS", secrets[1]).env("KUBECONFIG", &kubeconfig);
+        command.env("https_proxy", format!("http://user:{}@proxy:3128", secrets[2]));
+        let output = command.output().unwrap();
+        [output.stdout, output.stderr].concat()
+    };
+    let file = answers.to_str().unwrap();
+    let recording = place.path("state/recording.yaml");
+    let mut printed = Vec::new();
+    for args in [
+        &["--demo", "--speed", "0", "apply", "--yes", "--answers", file][..],
+        &["--demo", "--speed", "0", "apply", "--yes", "--answers", file],
+        &["--demo", "report"],
+        &["--demo", "report", "--format", "json"],
+        &["--demo", "status", "--json"],
+        &["record", recording.to_str().unwrap()],
+        &["detect", "--json"],
+        &["verify", "--node", "n"],
+    ] {
+        printed.extend(run(args));
+    }
+    let mut folders = vec![place.path("state")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.metadata().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else {
+                printed.extend(fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    let text = String::from_utf8_lossy(&printed);
+    assert!(text.len() > 50_000, "little was looked at: {}", text.len());
+    for secret in secrets {
+        assert!(!text.contains(secret), "{secret} is in what was printed or kept");
+    }
+}
