@@ -12,6 +12,7 @@ mod ledger;
 mod nvml;
 mod os;
 pub mod packages;
+pub mod parse;
 mod pci;
 mod probe;
 mod pulse;

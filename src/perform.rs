@@ -156,10 +156,8 @@ impl Perform {
         facts.keep_offer(&session.facts);
         facts.expect(session.answers.as_ref().and_then(|answers| answers.gpus.as_deref()).unwrap_or_default());
         // What else happened while nobody was here is told once.
-        let changes = match self.looked.swap(true, Ordering::SeqCst) {
-            false => steps::since(&self.workspace.host, &session, &facts),
-            true => facts::changes(&session.facts, &facts),
-        };
+        let again = self.looked.swap(true, Ordering::SeqCst);
+        let changes = if again { facts::changes(&session.facts, &facts) } else { steps::since(&self.workspace.host, &session, &facts) };
         let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();
         session.facts = facts.clone();
         let cancel = Cancel::default();

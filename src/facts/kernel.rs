@@ -55,7 +55,7 @@ fn matters(name: &str) -> bool {
 }
 
 /// Reads lines of `name size refcount users state address`; a kernel without unloading writes `-` for count and users.
-fn parse_modules(text: &str) -> Vec<Module> {
+pub fn parse_modules(text: &str) -> Vec<Module> {
     let module = |line: &str| {
         let mut fields = line.split_whitespace();
         let name = fields.next().filter(|name| matters(name))?.to_owned();
@@ -82,7 +82,7 @@ pub(super) fn probe_loaded_driver(reader: &mut Reader<'_>) -> (Option<String>, O
 }
 
 /// Reads `NVRM version: NVIDIA UNIX x86_64 Kernel Module  418.87.00  Thu Aug …`, where an open module says `Open Kernel Module`.
-fn parse_driver_version(text: &str) -> (Option<String>, Option<ModuleKind>) {
+pub fn parse_driver_version(text: &str) -> (Option<String>, Option<ModuleKind>) {
     let Some(line) = text.lines().find(|line| line.starts_with("NVRM version:")) else { return (None, None) };
     let is_version = |word: &&str| word.contains('.') && word.parse::<Version>().is_ok();
     let version = line.split_whitespace().find(is_version).map(str::to_owned);
@@ -130,7 +130,7 @@ pub(super) fn probe_secure_boot(reader: &mut Reader<'_>) -> Option<bool> {
 }
 
 /// An EFI variable is four bytes of attributes and its value, here one byte.
-fn parse_secure_boot(bytes: &[u8]) -> Option<bool> {
+pub fn parse_secure_boot(bytes: &[u8]) -> Option<bool> {
     match bytes {
         [_, _, _, _, value] => Some(*value == 1),
         _ => None,
