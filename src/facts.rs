@@ -60,12 +60,6 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Notes which cards the answers expect, and judges anew: a node may be prepared before its cards are fitted.
-    pub fn expect(&mut self, cards: &[String]) {
-        self.expected_gpus = cards.to_vec();
-        self.findings = findings::judge(self);
-    }
-
     /// Tells whether this machine has a GPU that a node can offer: `None` when nothing can tell, because neither the PCI bus nor NVML
     /// could be read. A card whose last driver branch is older than what the device plugin takes does not count.
     pub fn usable_gpu(&self) -> Option<bool> {

@@ -35,6 +35,14 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     found
 }
 
+impl Facts {
+    /// Notes which cards the answers expect, and judges anew: a node may be prepared before its cards are fitted.
+    pub fn expect(&mut self, cards: &[String]) {
+        self.expected_gpus = cards.to_vec();
+        self.findings = judge(self);
+    }
+}
+
 /// Drivers that keep NVIDIA's off a card, as the PCI bus names them: the finding, and its names.
 const RIVALS: [(&str, &[&str]); 3] =
     [("nouveau-bound", &["nouveau"]), ("nova-bound", &["nova_core", "NovaCore", "nova"]), ("vfio-bound", &["vfio-pci"])];
