@@ -115,6 +115,12 @@ impl Gpu {
     /// The oldest driver branch that the Kubernetes device plugin runs on (384.81, its README).
     const OLDEST_BRANCH: u32 = 384;
 
+    /// Returns the architecture as the name it is, `Volta`; the catalog and the JSON write it small.
+    pub fn architecture_name(&self) -> String {
+        let mut chars = self.architecture.chars();
+        chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    }
+
     /// Tells whether some driver serves both this card and the Kubernetes device plugin.
     pub fn is_usable(&self) -> bool {
         self.last_branch.is_none_or(|last| last >= Self::OLDEST_BRANCH)

@@ -10,7 +10,11 @@ use std::{
 use regex::bytes::Regex;
 
 use super::{HeadersOffer, HostFacts, Unknown, kernel, reader::Reader, runtime};
-use crate::{host::Command, text::printable, version::Version};
+use crate::{
+    host::{Command, FileKind},
+    text::printable,
+    version::Version,
+};
 
 /// Where the free space is looked at: runfiles are unpacked in `/tmp`, images and logs live in `/var`.
 const SPACE_PATHS: [&str; 3] = ["/", "/tmp", "/var"];
@@ -180,6 +184,9 @@ fn read_libc_banner(reader: &Reader<'_>, path: &Path) -> io::Result<Option<Strin
     const PIECE: usize = 64 << 10;
     const OVERLAP: u64 = 256;
     const LONGEST: u64 = 16 << 20;
+    if reader.host.files.meta(path)?.kind != FileKind::File {
+        return Ok(None);
+    }
     let mut offset = 0;
     while offset < LONGEST {
         let bytes = reader.host.files.read_at(path, offset, PIECE)?;

@@ -57,7 +57,8 @@ fn gpu_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
 
 fn one_gpu(gpu: &Gpu, lang: Lang) -> Vec<Row> {
     let id = format!("[10de:{}]", gpu.device_id);
-    let first = [gpu.name.as_str(), &id, gpu.chip.as_str(), gpu.architecture.as_str()];
+    let architecture = gpu.architecture_name();
+    let first = [gpu.name.as_str(), &id, gpu.chip.as_str(), &architecture];
     let mut parts: Vec<_> = first.iter().filter(|part| !part.is_empty()).map(|part| (*part).to_owned()).collect();
     if !gpu.compute_capability.is_empty() {
         parts.push(lang.text("detect.compute", &[("capability", &gpu.compute_capability)]));

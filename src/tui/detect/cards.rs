@@ -109,14 +109,8 @@ fn support(ui: &Ui, gpu: &Gpu) -> String {
         KernelModule::Either => "either",
         KernelModule::OpenRequired => "open",
     };
-    let parts = [capital(&gpu.architecture), drivers, ui.t(&format!("detect.module.{module}"))];
+    let parts = [gpu.architecture_name(), drivers, ui.t(&format!("detect.module.{module}"))];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
-}
-
-/// The catalog writes architectures small; they are names.
-fn capital(name: &str) -> String {
-    let mut chars = name.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// What NVML adds.
