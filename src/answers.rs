@@ -1,6 +1,6 @@
 //! Answers: what the user wants. The wizard, the prompts and the answers file fill the same value.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,9 @@ pub struct Answers {
     /// All GPU nodes of the cluster; `[node]` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_nodes: Option<Vec<String>>,
+    /// Values of Kubespray variables that a person has chosen; `null` leaves a variable as it is where this program would change it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, serde_json::Value>,
     /// Whether to run the playbooks, or only show their commands.
     #[serde(default = "yes")]
     pub run_playbooks: bool,
@@ -140,6 +143,7 @@ impl Answers {
             inventory: None,
             node: None,
             gpu_nodes: None,
+            variables: BTreeMap::new(),
             run_playbooks: true,
             kubeconfig: None,
             test_image: None,

@@ -23,6 +23,7 @@ use crate::{
     plan::{Action, Plan, Step, reboot::Reboot},
     private,
     report::Report,
+    secret::Secret,
     session::{self, Session, store::Store},
     steps,
     tui::{self, Performer, Reply, RunError},
@@ -89,7 +90,7 @@ impl Performer for Perform {
             Effect::LoadTable { answers } => Answer::Table(self.table(&answers)),
             Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
             Effect::MakePlan { step, answers } => Answer::Planned(self.plan(step, &answers)),
-            Effect::RunStep { step, actions, answers } => self.run_step(step, actions, *answers, reply),
+            Effect::RunStep { step, actions, answers, secret } => self.run_step(step, actions, *answers, secret, reply),
             Effect::Reboot => self.reboot(),
             Effect::FollowNode { answers } => return self.follow_node(&answers, reply),
             Effect::Remedy { action } => self.remedy(*action, reply),
@@ -140,7 +141,7 @@ impl Perform {
         let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();
         session.facts = facts.clone();
         let cancel = Cancel::default();
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel };
+        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel, secret: None };
         // A session that cannot be written is told by the save that follows every change.
         if !matches!(runner.settle_reboot(), Ok(true)) {
             let _ = self.store.save(&mut session, self.workspace.host.clock.now());
@@ -174,13 +175,13 @@ impl Perform {
         actions.map(|actions| Plan { actions }).map_err(|error| format!("{error} — {}", error.hint()))
     }
 
-    fn run_step(&self, step: Step, actions: Vec<Action>, answers: Answers, reply: &Reply) -> Answer {
+    fn run_step(&self, step: Step, actions: Vec<Action>, answers: Answers, secret: Option<Secret>, reply: &Reply) -> Answer {
         let cancel = self.begin(reply);
         let mut session = self.session();
         session.step = step;
         session.answers = Some(answers);
         session.replan(step, actions);
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel };
+        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel, secret };
         let result = runner.run(step, &mut |event| {
             reply.send(Answer::Engine(event));
         });

@@ -89,20 +89,7 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, fold
     match step {
         Step::Detect => Ok(Vec::new()),
         Step::Driver => Ok(plan::driver_step(facts, answers, &folder.join("downloads"))),
-        Step::Variables => {
-            let preview = preview(host, facts, answers)?;
-            let changes = values::proposed(&preview, answers);
-            if preview.inventory.is_none() {
-                return Ok(plan::carried_variables(
-                    &folder.join("gpu-vars.yml"),
-                    &edit::vars_file(&changes),
-                    playbook::commands(&preview, answers),
-                ));
-            }
-            let edits = edit::propose(&*host.files, &preview, &changes)?;
-            let has_ansible = host.commands.locate("ansible-playbook").is_some();
-            Ok(plan::variables_step(&edits, playbook::commands(&preview, answers), answers, has_ansible))
-        }
+        Step::Variables => plan_variables(host, facts, answers, folder),
         Step::Verify => Ok(plan::verify_step(answers, &verify_plan(host, facts, answers))),
     }
 }
@@ -127,6 +114,27 @@ fn import_image(host: &Host, facts: &Facts, file: &Path) -> Result<ImportImage, 
     let listing = host.commands.capture(&ImportImage::listing(file)).ok().filter(|output| output.exit.is_success());
     let image = listing.and_then(|output| ImportImage::image_in(&output.stdout)).ok_or("image-archive-unreadable")?;
     Ok(ImportImage { file: file.to_owned(), image, runtime })
+}
+
+/// Plans step 3: the inventory's files, then the playbooks. Without an inventory here, a file to carry to where it is.
+fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) -> Result<Vec<Action>, Expected> {
+    values::check(answers)?;
+    let preview = preview(host, facts, answers)?;
+    if preview.inventory.is_none() {
+        let text = edit::vars_file(&values::proposed(&preview, answers));
+        return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, playbook::commands(&preview, answers)));
+    }
+    // A machine is made a node when somebody says so, or when it has a card: this may be the Ansible host.
+    let joins = answers.node.is_some() || !facts.gpus.is_empty();
+    let members = if joins { preview.layout.members.as_slice() } else { &[] };
+    let mut answers = answers.clone();
+    if joins && answers.node.is_none() {
+        answers.node = Some(preview.layout.subject.clone()).filter(|subject| !subject.is_empty());
+    }
+    let edits = edit::propose(&*host.files, &preview, &values::proposed(&preview, &answers), members)?;
+    let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
+    let has_ansible = host.commands.locate(&program.display().to_string()).is_some();
+    Ok(plan::variables_step(&edits, playbook::commands(&preview, &answers), &answers, preview.layout.ansible_core.as_ref(), has_ansible))
 }
 
 /// Returns this machine's name in the cluster.

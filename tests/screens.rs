@@ -5,6 +5,8 @@
 mod ask;
 #[path = "screens/sample.rs"]
 mod sample;
+#[path = "screens/variables.rs"]
+mod variables;
 
 use gpunode::{
     engine::{Event, Outcome, Progress},
@@ -176,7 +178,7 @@ const WIDE: (u16, u16) = (160, 50);
 type Way = fn(&mut Desk) -> &mut Desk;
 
 fn every_pane(name: &str, make: impl Fn() -> Desk) {
-    let panes: [(&str, Way); 15] = [
+    let panes: [(&str, Way); 17] = [
         ("1-loading", |desk| desk),
         ("1-detect", Desk::probed),
         ("2a-choice", Desk::choice),
@@ -186,6 +188,8 @@ fn every_pane(name: &str, make: impl Fn() -> Desk) {
         ("2c-running", Desk::running),
         ("2c-reboot", |desk| desk.running().ended(Outcome::RebootNeeded)),
         ("3-variables", Desk::variables),
+        ("3-why", |desk| desk.variables().keys(&[Key::Char('w')])),
+        ("3-findings", |desk| desk.variables().keys(&[Key::Tab, Key::Down])),
         ("3-diff", |desk| desk.variables().keys(&[Key::Char('d')])),
         ("4-verify", Desk::verify),
         ("4-diagnosis", |desk| desk.verify().say(is_tail, Answer::Diagnosed(sample::diagnosis()))),

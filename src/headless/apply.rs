@@ -1,6 +1,6 @@
 //! `gpunode apply`: does it, with progress as lines.
 
-use super::{progress::Progress, read_answers};
+use super::{password::run_with_password, progress::Progress, read_answers};
 use crate::{
     answers::{Answers, Reboot as RebootAnswer},
     cli::ApplyArgs,
@@ -102,8 +102,12 @@ impl Apply<'_> {
             self.session.replan(step, actions);
         }
         let progress = self.progress;
-        let mut runner = Runner { host, store: &self.store, session: &mut self.session, cancel: &self.cancel };
-        let outcome = runner.run(step, &mut |event| progress.event(&event))?;
+        let mut runner = Runner { host, store: &self.store, session: &mut self.session, cancel: &self.cancel, secret: None };
+        let outcome = if progress.json {
+            runner.run(step, &mut |event| progress.event(&event))?
+        } else {
+            run_with_password(&mut runner, step, progress.lang, &mut |event| progress.event(event))?
+        };
         if !self.workspace.is_carried(&self.session) {
             let mut facts = facts::probe(host);
             facts.keep_offer(&self.session.facts);

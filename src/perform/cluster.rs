@@ -68,7 +68,7 @@ impl Perform {
         let done = session.done.contains(&Step::Verify);
         session.replan(Step::Verify, actions);
         let mut lines = Vec::new();
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel };
+        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel, secret: None };
         let result = runner.run(Step::Verify, &mut |event| {
             if let Event::Line(line) = event {
                 lines.push(line);

@@ -24,6 +24,7 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         node,
         gpu_nodes,
         run_playbooks,
+        variables,
         kubeconfig,
         test_image,
         test_image_file,
@@ -40,7 +41,8 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         || *inventory != before.inventory
         || *node != before.node
         || *gpu_nodes != before.gpu_nodes
-        || *run_playbooks != before.run_playbooks;
+        || *run_playbooks != before.run_playbooks
+        || *variables != before.variables;
     let changes: [(bool, &[Step]); 7] = [
         (*driver_owner != before.driver_owner || *gpus != before.gpus, &[Step::Driver, Step::Variables, Step::Verify]),
         // The host gets the toolkit, the pod gets the driver: each changes its own step.

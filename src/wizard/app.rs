@@ -24,6 +24,7 @@ use crate::{
     finding::Severity,
     i18n::Lang,
     plan::{Action, Plan, Step, invalidated},
+    secret::Secret,
     session::{Session, holder::Holder},
 };
 
@@ -111,6 +112,8 @@ pub enum Dialog {
     Confirm,
     /// The proposed edits.
     Diff,
+    /// Why the selected variable has its value.
+    Why,
     /// What has changed since the session was left.
     Changes(Vec<String>),
     /// Stop the run?
@@ -187,6 +190,8 @@ pub struct App {
     pub dialog: Option<Dialog>,
     /// First line in view of the text in front.
     pub scroll: usize,
+    /// The password for `sudo`, for as long as the program runs.
+    pub secret: Option<Secret>,
     /// One line above the footer.
     pub notice: Option<Notice>,
     /// The plan was accepted while it was being made: it is shown for confirmation as soon as it is there.
@@ -241,6 +246,7 @@ impl App {
             screen,
             dialog: None,
             scroll: 0,
+            secret: None,
             notice: None,
             accepted_early: false,
             saved: None,
@@ -312,7 +318,8 @@ impl App {
                 Dialog::Ask(_) => Context::Ask,
                 Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
                 Dialog::Offer(_) => Context::Offer,
-                Dialog::Help | Dialog::Diff | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
+                Dialog::Diff => Context::Diff,
+                Dialog::Help | Dialog::Why | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };
         }
         if self.too_small() {

@@ -24,6 +24,13 @@ pub enum Subject {
     Kubeconfig,
     /// Where the installer's log is written to.
     LogFile,
+    /// The password for `sudo` on the hosts of the inventory.
+    SudoPassword,
+    /// The value of a Kubespray variable.
+    Value {
+        /// Its name.
+        variable: String,
+    },
 }
 
 impl Subject {
@@ -35,12 +42,22 @@ impl Subject {
             Self::Node => "node",
             Self::Kubeconfig => "kubeconfig",
             Self::LogFile => "log-file",
+            Self::SudoPassword => "password",
+            Self::Value { .. } => "value",
         }
     }
 
     /// Returns the values that its texts name.
     pub fn args(&self) -> Vec<(&'static str, String)> {
-        Vec::new()
+        match self {
+            Self::Value { variable } => vec![("variable", variable.clone())],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tells whether what is typed must not be shown.
+    pub fn is_secret(&self) -> bool {
+        *self == Self::SudoPassword
     }
 }
 

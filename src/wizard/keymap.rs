@@ -31,8 +31,10 @@ pub enum Context {
     Watch,
     /// It has let go.
     WatchOver,
-    /// A text over the screen: help, a diff, what has changed.
+    /// A text over the screen: help, what has changed.
     Reading,
+    /// The proposed edits, one file after the other.
+    Diff,
     /// The commands and diffs before they are run.
     Confirm,
     /// Shall a run be stopped?
@@ -81,6 +83,10 @@ pub enum Intent {
     AskCheckout,
     AskInventory,
     AskNode,
+    /// Another value for the selected variable.
+    EditValue,
+    /// Why the selected variable has its value.
+    ShowWhy,
     Cancel,
     Retry,
     Search,
@@ -165,8 +171,12 @@ const REBOOT_DUE: &[Binding] = &[bind("Enter", ENTER, "reboot"), bind("↑↓", 
 const RUN_FAILED: &[Binding] =
     &[bind("", ENTER, ""), bind("r", &[(Key::Char('r'), Intent::Retry)], "retry"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
 const VARIABLES: &[Binding] = &[
-    bind("Enter", ENTER, "review"),
+    bind("Enter", ENTER, "review-values"),
     bind("", UP_DOWN, ""),
+    bind("e", &[(Key::Char('e'), Intent::EditValue)], "edit"),
+    bind("", &[(Key::Char(' '), Intent::ToggleAction)], ""),
+    bind("", TAB, ""),
+    bind("w", &[(Key::Char('w'), Intent::ShowWhy)], "why"),
     bind("d", &[(Key::Char('d'), Intent::ShowDiff)], "diff"),
     bind(
         "c i n",
@@ -203,7 +213,15 @@ const WATCH_OVER: &[Binding] = &[bind("Enter", ENTER, "take-over"), bind("↑↓
 const READING: &[Binding] = &[
     bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
     bind("↑↓", UP_DOWN, "scroll"),
-    bind("", &[(Key::Char('?'), Intent::Close), (Key::Char('d'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
+    bind("", &[(Key::Char('?'), Intent::Close), (Key::Char('w'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
+    INTERRUPT,
+];
+const DIFF: &[Binding] = &[
+    bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
+    bind("↑↓", UP_DOWN, "scroll"),
+    bind("Tab", TAB, "next-file"),
+    bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], "refuse-file"),
+    bind("", &[(Key::Char('d'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
     INTERRUPT,
 ];
 const CONFIRM: &[Binding] = &[bind("Enter", YES, "do-it"), bind("Esc", NO, "not-yet"), bind("↑↓", UP_DOWN, "scroll"), INTERRUPT];
@@ -244,6 +262,7 @@ pub fn bindings(context: Context) -> &'static [Binding] {
         Context::Watch => WATCH,
         Context::WatchOver => WATCH_OVER,
         Context::Reading => READING,
+        Context::Diff => DIFF,
         Context::Confirm => CONFIRM,
         Context::AskCancel => ASK_CANCEL,
         Context::AskReboot => ASK_REBOOT,
@@ -277,7 +296,7 @@ mod tests {
     use super::*;
     use crate::i18n::Lang;
 
-    const ALL: [Context; 22] = [
+    const ALL: [Context; 23] = [
         Context::Detect,
         Context::Choice,
         Context::Plan,
@@ -292,6 +311,7 @@ mod tests {
         Context::Watch,
         Context::WatchOver,
         Context::Reading,
+        Context::Diff,
         Context::Confirm,
         Context::AskCancel,
         Context::AskReboot,

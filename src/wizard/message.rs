@@ -13,6 +13,7 @@ use crate::{
     facts::Facts,
     kubespray::Preview,
     plan::{Action, Plan, Step},
+    secret::Secret,
     session::{Session, holder::Holder},
 };
 
@@ -61,6 +62,8 @@ pub enum Effect {
         actions: Vec<Action>,
         /// The answers that led to them.
         answers: Box<Answers>,
+        /// The password for `sudo`, where one was asked for.
+        secret: Option<Secret>,
     },
     /// Reboot the machine -> [`Answer::Rebooted`] from a simulated one; a real one goes down.
     Reboot,

@@ -6,9 +6,8 @@ use super::{
     chain::RemedyAction,
     confirm, help,
     row::{Row, Tone},
-    wrap,
+    variables, wrap,
 };
-use crate::plan::Step;
 
 /// What stands in front of the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +38,7 @@ pub fn document(app: &App) -> Option<Document> {
         Dialog::Help => text("help.title", help::rows(app, cells)),
         Dialog::Confirm => text("confirm.title", confirm_rows(app, cells)),
         Dialog::Diff => text("diff.title", diff_rows(app, cells)),
+        Dialog::Why => text("why.title", super::why::rows(app, cells)),
         Dialog::Changes(changes) => text("changes.title", changes_rows(app, changes, cells)),
         Dialog::AskCancel => question("cancel.title", paragraphs(app, &["cancel.text"], &["cancel.yes", "cancel.no"], narrow)),
         Dialog::AskReboot => question("reboot.title", reboot_rows(app, narrow)),
@@ -74,12 +74,16 @@ fn confirm_rows(app: &App, cells: usize) -> Vec<Row> {
     rows
 }
 
+/// One file after the other, each with what will happen to it.
 fn diff_rows(app: &App, cells: usize) -> Vec<Row> {
-    let mut rows = Row::wrapped(Tone::Dim, &app.t("diff.lead"), cells);
-    for diff in app.actions(Step::Variables).iter().filter_map(|action| action.diff.as_deref()) {
-        rows.push(Row::new(Tone::Text, ""));
-        rows.extend(confirm::diff_rows(diff, cells));
-    }
+    let edits = variables::edits(app);
+    let Some(action) = edits.get(app.variables.file) else { return Vec::new() };
+    let place = app.tr("diff.place", &[("number", &(app.variables.file + 1).to_string()), ("count", &edits.len().to_string())]);
+    let (tone, key) = if action.skipped { (Tone::Warning, "diff.refused") } else { (Tone::Heading, "diff.accepted") };
+    let mut rows = Row::wrapped(tone, &format!("{place} · {}", app.t(key)), cells);
+    rows.extend(Row::wrapped(Tone::Dim, &app.t("diff.lead"), cells));
+    rows.push(Row::new(Tone::Text, ""));
+    rows.extend(action.diff.iter().flat_map(|diff| confirm::diff_rows(diff, cells)));
     rows
 }
 
@@ -164,7 +168,7 @@ fn asking(app: &App, ask: &Ask, cells: usize) -> Document {
     let mut lines = Row::wrapped(Tone::Text, &say("text"), cells);
     lines.push(Row::new(Tone::Text, ""));
     let room = cells - 1;
-    let (shown, column) = ask.field.window(room);
+    let (shown, column) = if ask.subject.is_secret() { (String::new(), 0) } else { ask.field.window(room) };
     let cursor = Some((lines.len(), column));
     lines.push(Row::new(Tone::Field, crate::text::fit(&shown, room, "")));
     let error = ask.error.as_deref().unwrap_or_default();

@@ -98,6 +98,9 @@ fn in_front(app: &mut App, intent: Intent) {
             Some(Dialog::Offer(index)) => verify::decline(app, index),
             _ => {}
         },
+        Intent::NextPart => variables::turn_file(app, true),
+        Intent::PreviousPart => variables::turn_file(app, false),
+        Intent::ToggleAction => variables::toggle_file(app),
         Intent::Accept => match app.dialog.take() {
             Some(Dialog::Confirm) => run::begin(app),
             Some(Dialog::AskCancel) => run::cancel(app),
@@ -131,6 +134,8 @@ fn take(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
     match subject {
         Subject::Checkout | Subject::Inventory | Subject::Node => variables::take_text(app, subject, text.trim()),
         Subject::Kubeconfig | Subject::LogFile => verify::take_text(app, subject, text.trim()),
+        Subject::SudoPassword => run::take_password(app, text),
+        Subject::Value { variable } => variables::take_value(app, variable, text.trim()),
     }
 }
 

@@ -288,7 +288,15 @@ pub fn preview() -> Preview {
             why: "nvidia_accelerator_enabled is false, so the role is skipped without a word.".to_owned(),
             instead: Some("The proposed edits switch it on for node1.".to_owned()),
         },
-        findings: Vec::new(),
+        findings: vec![
+            Finding::new(
+                "wrong-folder-name",
+                Severity::Error,
+                "/opt/kubespray/inventory/my-cluster/group_vars/k8s_cluster",
+                &[("folder", "k8s_cluster"), ("group", "k8s-cluster")],
+            ),
+            Finding::new("invented-variable", Severity::Warning, group.to_owned() + ":340", &[("name", "nvidia_driver_install")]),
+        ],
         layout: gpunode::kubespray::Layout::default(),
     }
 }

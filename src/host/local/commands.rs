@@ -21,6 +21,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::{
     host::{Cancel, Command, CommandError, Commands, Exit, Line, Stream, command::Job},
     private,
+    secret::Secret,
 };
 
 /// How often a running command is looked at.
@@ -70,7 +71,8 @@ impl Commands for LocalCommands {
     fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
         let failed = |error: io::Error| failed(command, &error);
         let file = private::append(log).map_err(failed)?;
-        let handle = expression(command)?.stdout_file(file).stderr_to_stdout().start().map_err(failed)?;
+        // The outermost redirection is made first: what is written to standard error must find the file in standard output.
+        let handle = expression(command)?.stderr_to_stdout().stdout_file(file).start().map_err(failed)?;
         let pid = handle.pids().first().copied().unwrap_or(0);
         let started = start_time(pid).unwrap_or(0);
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, handle);
@@ -142,7 +144,8 @@ fn expression(command: &Command) -> Result<duct::Expression, CommandError> {
     if let Some(folder) = &command.cwd {
         expression = expression.dir(folder);
     }
-    Ok(match &command.stdin {
+    let input = command.secret.as_ref().map(Secret::reveal).or(command.stdin.as_deref());
+    Ok(match input {
         Some(text) => expression.stdin_bytes(text.as_bytes()),
         None => expression.stdin_null(),
     })
@@ -395,7 +398,7 @@ mod tests {
     fn a_detached_job_is_followed_and_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let command = Command::new("sh", ["-c", "echo one; sleep 0.2; echo two; exit 3"]).detached();
+        let command = Command::new("sh", ["-c", "echo one; sleep 0.2; echo two >&2; exit 3"]).detached();
         let first = LocalCommands::default();
         let job = first.start(&command, &log).unwrap();
         // A second value knows nothing of the first one's children, as after a restart of this program.
