@@ -25,12 +25,12 @@ use serde_json::json;
 const POLL: Duration = Duration::from_millis(50);
 
 /// Looks until the view is so.
-fn until(live: &Live<'_>, what: &str, holds: impl Fn(&Result<Chain, ClusterState>) -> bool) -> Result<Chain, ClusterState> {
+fn until(live: &Live<'_>, what: &str, holds: impl Fn(&Result<Chain, ClusterState>) -> bool) {
     let end = std::time::Instant::now() + Duration::from_secs(30);
     loop {
         let (number, view) = live.look();
-        if let Some(view) = view.as_ref().filter(|view| holds(view)) {
-            return view.clone();
+        if view.as_ref().is_some_and(&holds) {
+            return;
         }
         assert!(std::time::Instant::now() < end, "waited in vain until {what}: {view:?}");
         live.wait(number, Duration::from_secs(1), &Cancel::default());
