@@ -27,6 +27,15 @@ pub struct Answers {
     /// Where the toolkit goes; `/usr/local/cuda-X.Y` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuda_prefix: Option<PathBuf>,
+    /// Where the runfile unpacks itself, on a file system with twice its size; the session's folder if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda_tmpdir: Option<PathBuf>,
+    /// A mirror of `https://developer.download.nvidia.com/compute/cuda`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda_mirror: Option<String>,
+    /// The proxy for the download; those of the environment if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
     /// Cards expected, as `10de:1db6`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus: Option<Vec<String>>,
@@ -63,6 +72,12 @@ pub struct Answers {
     /// Actions to leave out, by their ids in `gpunode plan`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leave_out: Vec<String>,
+    /// Actions to do that are only offered, by their ids in `gpunode plan`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub take_in: Vec<String>,
+    /// Checks of the pre-flight, by their ids, that shall not keep `apply` from beginning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub despite: Vec<String>,
     /// Whether to remove the GPU taint at the end.
     #[serde(default)]
     pub remove_taint: bool,
@@ -138,6 +153,9 @@ impl Answers {
             cuda_runfile: None,
             cuda_runfile_sha256: None,
             cuda_prefix: None,
+            cuda_tmpdir: None,
+            cuda_mirror: None,
+            proxy: None,
             gpus: None,
             kubespray: None,
             inventory: None,
@@ -150,6 +168,8 @@ impl Answers {
             test_image_file: None,
             cuda_sample: false,
             leave_out: Vec::new(),
+            take_in: Vec::new(),
+            despite: Vec::new(),
             remove_taint: false,
             reboot: Reboot::Ask,
         }
@@ -164,6 +184,12 @@ impl Answers {
                 "correct that line; the README lists all keys under \"Without a screen\"",
             )
         })
+    }
+
+    /// Tells whether an action is not to be done: one that is planned and was left out, or one that is offered and was not taken in.
+    pub fn leaves_out(&self, id: &str, optional: bool) -> bool {
+        let named = |list: &[String]| list.iter().any(|other| other == id);
+        named(&self.leave_out) || (optional && !named(&self.take_in))
     }
 
     /// Returns the CUDA toolkit that the host gets, if any.

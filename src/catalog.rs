@@ -79,6 +79,8 @@ pub struct DriverRow {
     pub fits: bool,
     /// Why it does not fit, or why it is recommended.
     pub reason: Option<Reason>,
+    /// What to know although it fits: a driver below the wanted toolkit's own runs it with limits.
+    pub notes: Vec<Reason>,
     /// The one recommended row.
     pub recommended: bool,
 }

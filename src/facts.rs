@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 pub use changes::{Change, changes};
 pub use pci::PciDevice;
-pub use probe::{probe, probe_all, probe_with};
+pub use probe::{driver_ledger, probe, probe_all, probe_with};
 pub use report::report;
 use serde::{Deserialize, Serialize};
 pub use unknown::Unknown;

@@ -5,7 +5,7 @@
 //! - **Facts** ([`facts`]): what is, read off the machine, each with its source or the reason for not knowing.
 //! - **Answers** ([`answers`]): what the user wants.
 //! - **Plan** ([`plan`]): what will be done, a pure function of the two and of the [`catalog`]; shown before anything happens.
-//! - **Session** ([`session`]): all three, and the journal of what happened, in one file on disk.
+//! - **Session** ([`session`]): all three, and the journal of what happened, in one file on disk; with it what the [`preflight`] foretold.
 //!
 //! Every command and every face is a view on these four. Resume = load the session, probe the facts again, say what changed, go on.
 //!
@@ -52,6 +52,7 @@ pub mod kubespray;
 pub mod perform;
 pub mod plain;
 pub mod plan;
+pub mod preflight;
 pub mod private;
 pub mod report;
 pub mod secret;

@@ -24,7 +24,7 @@ use crate::{
     private,
     report::Report,
     secret::Secret,
-    session::{self, Session, store::Store},
+    session::{self, Prediction, Session, store::Store},
     steps,
     tui::{self, Performer, Reply, RunError},
     wizard::{Answer, App, Draft, Effect, EffectId, Settings},
@@ -90,6 +90,7 @@ impl Performer for Perform {
             Effect::LoadTable { answers } => Answer::Table(self.table(&answers)),
             Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
             Effect::MakePlan { step, answers } => Answer::Planned(self.plan(step, &answers)),
+            Effect::Preflight { actions, answers } => Answer::Foretold(self.preflight(&actions, &answers)),
             Effect::RunStep { step, actions, answers, secret } => self.run_step(step, actions, *answers, secret, reply),
             Effect::Reboot => self.reboot(),
             Effect::FollowNode { answers } => return self.follow_node(&answers, reply),
@@ -170,9 +171,16 @@ impl Perform {
         let facts = self.facts();
         let table = steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.to_string())?;
         let answers = steps::complete(answers, &table);
-        let actions =
-            steps::plan_step(&self.workspace.host, &facts, &answers, step, &steps::folder(&self.workspace.host, self.store.path()));
+        let actions = steps::plan_step(&self.workspace.host, &facts, &answers, step, self.store.path());
         actions.map(|actions| Plan { actions }).map_err(|error| format!("{error} — {}", error.hint()))
+    }
+
+    fn preflight(&self, actions: &[Action], answers: &Answers) -> Result<Vec<Prediction>, String> {
+        let session = self.session().clone();
+        let checks = steps::preflight(&self.workspace.host, &session.facts, answers, actions, Some(&session));
+        let checks = checks.map_err(|error| format!("{error} — {}", error.hint()))?;
+        self.session().foretell(checks.clone());
+        Ok(checks)
     }
 
     fn run_step(&self, step: Step, actions: Vec<Action>, answers: Answers, secret: Option<Secret>, reply: &Reply) -> Answer {

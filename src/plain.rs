@@ -169,11 +169,17 @@ impl Plain<'_> {
     fn run_step(&mut self, step: Step) -> Result<(), Stop> {
         let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
         if self.session.plan.of(step).next().is_none() {
-            let folder = steps::folder(&self.workspace.host, self.store.path());
-            let actions = steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, &folder)?;
+            let actions = steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, self.store.path())?;
             self.session.replan(step, actions);
         }
         self.session.plan.of(step).for_each(|action| self.show(action));
+        if step == Step::Driver {
+            let actions: Vec<Action> = self.session.plan.of(step).cloned().collect();
+            let predictions = steps::preflight(&self.workspace.host, &self.session.facts, &answers, &actions, Some(&self.session))?;
+            println!("\n{}\n{}", self.lang.text("preflight.title", &[]), crate::preflight::report(&predictions, self.lang));
+            self.session.foretell(predictions);
+            self.save()?;
+        }
         // What changes the machine is never one careless Enter away.
         self.go_on("plain.run", false)?;
         self.execute(step)

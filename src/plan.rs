@@ -8,10 +8,11 @@ pub mod act;
 pub mod blacklist_nouveau;
 pub mod checksum;
 pub mod delete_pod;
-pub mod driver_files;
+pub mod driver_proof;
 mod driver_step;
 pub mod edit_file;
 pub mod fetch_runfile;
+pub mod greeting;
 pub mod import_image;
 pub mod install_packages;
 pub mod install_toolkit;
@@ -20,19 +21,23 @@ mod kind;
 pub mod mark_node;
 pub mod reboot;
 mod remedies;
+pub mod remove_dkms;
 pub mod remove_packages;
 pub mod remove_runfile_driver;
 pub mod remove_taint;
+pub mod remove_toolkit;
 pub mod run_playbook;
 pub mod set_paths;
+pub mod stop_unit;
 pub mod test_pod;
+pub mod unload_modules;
 mod variables_step;
 mod verify_step;
 pub mod watch_installer;
 
 use serde::{Deserialize, Serialize};
 
-pub use driver_step::driver_step;
+pub use driver_step::{Places, driver_step, rival};
 pub use invalidate::invalidated;
 pub use kind::Kind;
 pub use remedies::{delete_pod, mark_node, remove_taint};
@@ -98,6 +103,7 @@ impl Plan {
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of the documented JSON, where each is a column of its own")]
 pub struct Action {
     /// Stable name, unique in its plan: `remove-runfile-driver`, `edit-file:/opt/…/k8s-cluster.yml`.
     pub id: String,
@@ -113,6 +119,12 @@ pub struct Action {
     /// The user left it out: it is shown, and not done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
+    /// Offered, and done only when the user takes it in (`take_in` of the answers).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// Its failure does not stop the run: what comes after makes up for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_fail: bool,
     /// Why it cannot be done as things stand: `blocked.<name>` of the locale files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<String>,
@@ -143,6 +155,8 @@ impl Action {
             why: name.clone(),
             args: args.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
             skipped: false,
+            optional: false,
+            may_fail: false,
             blocked: None,
             commands: Vec::new(),
             diff: None,

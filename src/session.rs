@@ -2,10 +2,12 @@
 
 pub mod holder;
 mod migrate;
+mod prediction;
 pub mod store;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+pub use prediction::{Outcome, Prediction, Says};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -57,6 +59,9 @@ pub struct Session {
     /// The last verdict of step 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<VerifyReport>,
+    /// What the pre-flight of step 2 foretold, and what came of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predictions: Vec<Prediction>,
 }
 
 impl Session {
@@ -76,7 +81,19 @@ impl Session {
             journal: Vec::new(),
             reboot: None,
             verdict: None,
+            predictions: Vec::new(),
         }
+    }
+
+    /// Keeps new predictions; of the old ones, those whose outcome is known stay.
+    pub fn foretell(&mut self, predictions: Vec<Prediction>) {
+        self.predictions.retain(|old| old.outcome.is_some() && predictions.iter().all(|new| new.id != old.id));
+        self.predictions.extend(predictions);
+    }
+
+    /// Compares the predictions with how an action ended.
+    pub(crate) fn compare(&mut self, record: &Record) {
+        self.predictions.iter_mut().for_each(|prediction| prediction.compare(record));
     }
 
     /// Returns the newest record of an action.

@@ -22,7 +22,8 @@ use crate::{
         self, Action, Step, VerifyPlan,
         import_image::{ImportImage, Runtime},
     },
-    session::Session,
+    preflight,
+    session::{Prediction, Session},
     version::Version,
 };
 
@@ -84,12 +85,16 @@ fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
     }
 }
 
-/// Plans one step. Nothing is changed.
-pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, folder: &Path) -> Result<Vec<Action>, Expected> {
+/// Plans one step for the session in the file `session`. Nothing is changed.
+pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, session: &Path) -> Result<Vec<Action>, Expected> {
+    let folder = folder(host, session);
     match step {
         Step::Detect => Ok(Vec::new()),
-        Step::Driver => Ok(plan::driver_step(facts, answers, &folder.join("downloads"))),
-        Step::Variables => plan_variables(host, facts, answers, folder),
+        Step::Driver => {
+            let places = plan::Places { session, downloads: &folder.join("downloads") };
+            Ok(plan::driver_step(facts, answers, places))
+        }
+        Step::Variables => plan_variables(host, facts, answers, &folder),
         Step::Verify => Ok(plan::verify_step(answers, &verify_plan(host, facts, answers))),
     }
 }
@@ -135,6 +140,29 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
     let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
     let has_ansible = host.commands.locate(&program.display().to_string()).is_some();
     Ok(plan::variables_step(&edits, playbook::commands(&preview, &answers), &answers, preview.layout.ansible_core.as_ref(), has_ansible))
+}
+
+/// Runs the pre-flight of step 2 over what is still to be done of `actions`.
+pub fn preflight(
+    host: &Host,
+    facts: &Facts,
+    answers: &Answers,
+    actions: &[Action],
+    session: Option<&Session>,
+) -> Result<Vec<Prediction>, Expected> {
+    let table = driver_table(host, facts, answers, answers.cuda())?;
+    let is_done = |action: &Action| session.is_some_and(|session| session.is_done(&action.id));
+    let open: Vec<Action> = actions.iter().filter(|action| !action.skipped && !is_done(action)).cloned().collect();
+    let wants_pod = answers.driver_owner == DriverOwner::InstallerPod;
+    let images = if wants_pod { preview(host, facts, answers).map(|preview| images(&preview)).unwrap_or_default() } else { Vec::new() };
+    Ok(preflight::check(preflight::Request { host, facts, answers, table: &table, actions: &open, images: &images }))
+}
+
+/// The images that the role will certainly have pulled; which installer image it takes, only its own facts decide.
+fn images(preview: &Preview) -> Vec<String> {
+    let value = |name: &str| preview.variable(name).and_then(|variable| variable.value.as_ref()?.as_str().map(str::to_owned));
+    let names = ["nvidia_driver_install_container", "nvidia_gpu_device_plugin_container"];
+    names.iter().filter_map(|name| value(name)).filter(|image| image.contains(['/', ':']) && !image.contains("{{")).collect()
 }
 
 /// Returns this machine's name in the cluster.

@@ -66,6 +66,8 @@ impl Site {
             kind: Kind::RunPlaybook(RunPlaybook { command: command.clone(), ansible_core: "2.18.0".parse().ok() }),
             why: "run-playbook".to_owned(),
             args: Vec::new(),
+            optional: false,
+            may_fail: false,
             skipped: false,
             blocked: None,
             commands: vec![command],

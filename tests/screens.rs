@@ -82,7 +82,11 @@ impl Desk {
     }
 
     fn planned(&mut self, step: Step) -> &mut Self {
-        self.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(sample::plan(step))))
+        self.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(sample::plan(step))));
+        if step == Step::Driver {
+            self.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+        }
+        self
     }
 
     fn plan(&mut self) -> &mut Self {
@@ -290,6 +294,25 @@ fn an_unfit_driver_cannot_be_taken() {
 }
 
 #[test]
+fn drivers_are_filtered_and_sorted_and_the_choice_stays() {
+    let mut desk = Desk::english(WIDE);
+    desk.choice().type_in("a");
+    let all = desk.app.driver.rows().len();
+    let chosen = desk.app.answers.driver_version.clone();
+    desk.type_in("/");
+    desk.type_in("450 lts").keys(&[Key::Enter]);
+    let found: Vec<String> = desk.app.driver.rows().iter().map(|row| row.branch.clone()).collect();
+    assert!(!found.is_empty() && found.len() < all && found.iter().all(|branch| branch == "R450"), "{found:?}");
+    assert!(desk.screen().contains("/ 450 lts"), "{}", desk.screen());
+    desk.type_in("sss");
+    let sizes: Vec<_> = desk.app.driver.rows().iter().filter_map(|row| row.size_bytes).collect();
+    assert!(sizes.is_sorted(), "{sizes:?}");
+    assert_eq!(desk.app.answers.driver_version, chosen);
+    desk.type_in("/").keys(&[Key::EraseLine]).type_in("no such thing").keys(&[Key::Enter]);
+    assert!(desk.screen().contains("No driver has these words"), "{}", desk.screen());
+}
+
+#[test]
 fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
     let mut desk = Desk::english(SMALL);
     desk.plan().keys(&[Key::Char(' ')]);
@@ -298,7 +321,12 @@ fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
     let mut left_out = sample::plan(Step::Driver);
     left_out.actions[0].skipped = true;
     desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(left_out)));
-    desk.keys(&[Key::Enter, Key::Enter]);
+    // Accepted while the pre-flight is still running: it is confirmed as soon as that has ended.
+    desk.keys(&[Key::Enter]);
+    assert_eq!(desk.app.dialog, None);
+    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+    assert_eq!(desk.app.dialog, Some(Dialog::Confirm));
+    desk.keys(&[Key::Enter]);
     let Effect::RunStep { actions, .. } = desk.last() else { panic!("{:?}", desk.last()) };
     assert!(actions[0].skipped);
     desk.ended(Outcome::Done).keys(&[Key::Enter]);

@@ -39,6 +39,7 @@ fn the_seeds_story_from_bare_card_to_verified_node() {
     assert!(report["verdict"]["checks"].as_array().unwrap().iter().all(|check| check["state"] == "pass"), "{}", report["verdict"]);
     let ids: Vec<_> = done(&report).into_iter().map(|(id, _)| id.split(':').next().unwrap().to_owned()).collect();
     let expected = [
+        "stop-unit",
         "remove-runfile-driver",
         "fetch-runfile",
         "install-toolkit",

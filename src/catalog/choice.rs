@@ -102,7 +102,8 @@ pub fn driver_table(cards: &[Card], wanted_cuda: Option<&Version>, host: &HostLi
             .or_else(|| cuda_misfit.clone())
             .or_else(|| wanted.driver_misfit(driver))
             .or_else(|| rules::file_misfit(driver, host));
-        DriverRow { fits: reason.is_none(), reason, ..row(driver, host) }
+        let notes = if reason.is_none() { wanted.driver_limits(driver).into_iter().collect() } else { Vec::new() };
+        DriverRow { fits: reason.is_none(), reason, notes, ..row(driver, host) }
     };
     let mut rows: Vec<DriverRow> = drivers::drivers().iter().map(judge).collect();
     if let Some((index, reason)) = recommend::recommend(&rows, wanted.toolkit(), host.owner) {
@@ -139,6 +140,7 @@ fn row(driver: &Driver, host: &HostLimits) -> DriverRow {
         datacenter: driver.datacenter,
         fits: true,
         reason: None,
+        notes: Vec::new(),
         recommended: false,
     }
 }

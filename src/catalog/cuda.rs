@@ -73,6 +73,12 @@ impl Toolkit {
         self.min_driver.as_ref().or_else(|| toolkits().iter().filter(same_minor).find_map(|other| other.min_driver.as_ref()))
     }
 
+    /// Returns the oldest driver that runs it at all: by minor-version compatibility (CUDA 11 and later) one below its own may do, with
+    /// limits. Source: NVIDIA's CUDA compatibility guide.
+    pub fn least_driver(&self) -> Option<&Version> {
+        self.needs().into_iter().chain(&self.minor_compat_driver).min()
+    }
+
     /// Returns its row for an architecture, before any judgement; absent where it has no runfile.
     pub(super) fn row(&self, architecture: Architecture) -> Option<CudaRow> {
         let file = self.runfile(architecture)?;

@@ -19,6 +19,12 @@ pub struct Family {
     pub install: Vec<String>,
     /// The start of a command that removes the packages after it.
     pub remove: Vec<String>,
+    /// The start of a command that tells what removing the packages after it would take with it.
+    pub rehearse: Vec<String>,
+    /// How a package with its version is written: `{name}={version}`.
+    pub pin: String,
+    /// The package with the library that the runfile's installer needs.
+    pub libxml2: Vec<String>,
     /// The packages with the headers of the running kernel.
     pub headers: Vec<String>,
     /// The packages with a compiler and `make`.
@@ -40,6 +46,9 @@ struct FamilyRow {
     package_manager: String,
     install: Vec<String>,
     remove: Vec<String>,
+    rehearse: Vec<String>,
+    pin: String,
+    libxml2: Vec<String>,
     headers: Vec<String>,
     compiler: Vec<String>,
     initramfs: Vec<String>,
@@ -80,6 +89,9 @@ impl FamilyRow {
             package_manager: self.package_manager.clone(),
             install: self.install.clone(),
             remove: self.remove.clone(),
+            rehearse: self.rehearse.clone(),
+            pin: self.pin.clone(),
+            libxml2: self.libxml2.clone(),
             headers: self.headers.iter().map(fill).collect(),
             compiler: self.compiler.clone(),
             initramfs: self.initramfs.clone(),
@@ -116,7 +128,9 @@ mod tests {
         let catalog: Catalog = serde_yaml::from_str(DISTROS).unwrap();
         for row in catalog.families {
             assert!(
-                [&row.install, &row.remove, &row.headers, &row.compiler, &row.initramfs].iter().all(|list| !list.is_empty()),
+                [&row.install, &row.remove, &row.rehearse, &row.libxml2, &row.headers, &row.compiler, &row.initramfs]
+                    .iter()
+                    .all(|list| !list.is_empty()),
                 "{}",
                 row.name
             );

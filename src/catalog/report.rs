@@ -33,7 +33,7 @@ fn drivers_text(shown: &DriverTable, lang: Lang) -> String {
     let rows = shown.drivers.iter().map(|row| Row {
         mark: mark(row.fits, row.recommended),
         cells: driver_cells(row, lang),
-        below: row.reason.iter().map(|reason| reason.text(lang)).collect(),
+        below: row.reason.iter().chain(&row.notes).map(|reason| reason.text(lang)).collect(),
     });
     render(&heads.map(|name| head(name, lang)), &rows.collect::<Vec<_>>())
 }

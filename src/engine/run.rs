@@ -50,9 +50,14 @@ impl Runner<'_> {
             }
             emit(Event::Started { index, total, action: Box::new(action.clone()) });
             let record = self.one(&action, emit)?;
+            if self.session.predictions.iter().any(|prediction| prediction.action.as_ref() == Some(&action.id)) {
+                self.session.compare(&record);
+                self.save()?;
+            }
             emit(Event::Ended { id: action.id.clone(), status: record.status, evidence: record.evidence.clone() });
             match record.status {
                 Status::Cancelled => return Ok(Outcome::Cancelled),
+                Status::Failed if action.may_fail => {}
                 Status::Failed => return Ok(Outcome::Failed { id: action.id, exit: record.exit }),
                 _ => {}
             }

@@ -178,18 +178,24 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
 }
 
 /// Returns `name version` of each NVIDIA package whose files are on the machine: also of half-installed ones, but not of removed ones
-/// that left their configuration.
+/// that left their configuration. A package of another architecture than dpkg's own is `name:architecture`, as apt wants it.
 fn parse_dpkg_status(text: &str) -> Vec<String> {
+    fn field<'t>(paragraph: &'t str, name: &str) -> Option<&'t str> {
+        paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    }
+    let paragraphs = || text.split("\n\n").map(str::trim_start);
+    let native = paragraphs().find(|paragraph| paragraph.starts_with("Package: dpkg\n")).and_then(|dpkg| field(dpkg, "Architecture"));
     let package = |paragraph: &str| {
         // The name comes first, so that of the thousands of other packages no more than this line is looked at.
         let name = paragraph.strip_prefix("Package:")?.lines().next()?.trim();
         role(name)?;
-        let field = |name: &str| paragraph.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        let state = field("Status:")?.split_whitespace().nth(2)?;
+        let state = field(paragraph, "Status")?.split_whitespace().nth(2)?;
         let is_there = !matches!(state, "not-installed" | "config-files");
-        is_there.then(|| printable(&format!("{name} {}", field("Version:").unwrap_or_default())))
+        let foreign = field(paragraph, "Architecture").filter(|own| *own != "all" && native.is_some_and(|native| native != *own));
+        let qualifier = foreign.map(|architecture| format!(":{architecture}")).unwrap_or_default();
+        is_there.then(|| printable(&format!("{name}{qualifier} {}", field(paragraph, "Version").unwrap_or_default())))
     };
-    let mut found: Vec<_> = text.split("\n\n").map(str::trim_start).filter_map(package).collect();
+    let mut found: Vec<_> = paragraphs().filter_map(package).collect();
     found.sort();
     found
 }
@@ -249,6 +255,15 @@ mod tests {
             Version: 535.183.01-0ubuntu0.22.04.1\n\nPackage: nvidia-driver-470\nStatus: deinstall ok config-files\nVersion: 470.1\n\n\
             Package: nvidia-container-toolkit\nStatus: install ok installed\nVersion: 1.16\n";
         assert_eq!(parse_dpkg_status(text), ["nvidia-driver-535 535.183.01-0ubuntu0.22.04.1"]);
+    }
+
+    #[test]
+    fn a_package_of_another_architecture_is_named_with_it() {
+        let package = |name: &str, architecture: &str| {
+            format!("Package: {name}\nStatus: install ok installed\nArchitecture: {architecture}\nVersion: 1\n\n")
+        };
+        let text = [package("dpkg", "amd64"), package("libcuda1", "amd64"), package("libcuda1", "i386"), package("nvidia-smi", "all")];
+        assert_eq!(parse_dpkg_status(&text.concat()), ["libcuda1 1", "libcuda1:i386 1", "nvidia-smi 1"]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::{panic, thread, time::Duration};
 
-use super::{DriverFacts, Facts, Gpu, PciDevice, findings, headers, holders, kernel, ledger, nvml, os, packages, pci, reader::Reader};
+use super::{
+    DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, findings, headers, holders, kernel, ledger, nvml, os, packages, pci, reader::Reader,
+};
 use crate::{catalog::gpus, host::Host};
 
 /// How long NVML may take. Without persistence mode the driver wakes each card first, about a second or two a card.
@@ -85,6 +87,16 @@ fn probe_loaded(reader: &mut Reader<'_>) -> DriverFacts {
     let mut driver = DriverFacts { loaded_version, loaded_kind, modules, ..DriverFacts::default() };
     driver.ledger = ledger::loaded_modules(&driver, place);
     driver
+}
+
+/// Returns the driver ledger alone: what is loaded, in files and in the package databases; not the units.
+pub fn driver_ledger(host: &Host) -> Vec<LedgerEntry> {
+    let mut reader = Reader::new(host);
+    let mut found = probe_loaded(&mut reader).ledger;
+    let release = host.files.read_value("/proc/sys/kernel/osrelease").unwrap_or_default();
+    found.extend(ledger::probe_files(&mut reader, &release));
+    found.extend(packages::probe(&mut reader));
+    found
 }
 
 type Learned<T> = (T, std::collections::BTreeMap<String, super::Unknown>);

@@ -13,8 +13,9 @@ use crate::{
     exit_code::ExitCode,
     facts,
     host::Cancel,
-    plan::{self, Step, reboot::Reboot},
-    session::{Session, store::Store},
+    plan::{self, Action, Step, reboot::Reboot},
+    preflight,
+    session::{Says, Session, store::Store},
     steps,
     workspace::Workspace,
 };
@@ -97,9 +98,11 @@ impl Apply<'_> {
         self.progress.step(step);
         // A plan that was begun is gone on with: after a reboot the facts no longer show what had to go.
         if self.session.plan.of(step).next().is_none() {
-            let folder = steps::folder(host, self.store.path());
-            let actions = steps::plan_step(host, &self.session.facts, &answers, step, &folder)?;
+            let actions = steps::plan_step(host, &self.session.facts, &answers, step, self.store.path())?;
             self.session.replan(step, actions);
+        }
+        if step == Step::Driver {
+            self.preflight(&answers)?;
         }
         let progress = self.progress;
         let mut runner = Runner { host, store: &self.store, session: &mut self.session, cancel: &self.cancel, secret: None };
@@ -127,6 +130,23 @@ impl Apply<'_> {
             }
             Outcome::RebootNeeded => self.reboot(&answers),
         }
+    }
+
+    /// Says what would fail, and begins nothing while something surely would.
+    fn preflight(&mut self, answers: &Answers) -> Result<(), Expected> {
+        let host = &self.workspace.host;
+        let actions: Vec<Action> = self.session.plan.of(Step::Driver).cloned().collect();
+        let predictions = steps::preflight(host, &self.session.facts, answers, &actions, Some(&self.session))?;
+        predictions.iter().filter(|prediction| prediction.says != Says::Ok).for_each(|prediction| self.progress.prediction(prediction));
+        let in_the_way: Vec<String> = preflight::in_the_way(&predictions, answers).map(|prediction| prediction.id.clone()).collect();
+        self.session.foretell(predictions);
+        self.store.save(&mut self.session, host.clock.now())?;
+        if in_the_way.is_empty() {
+            return Ok(());
+        }
+        let (ids, despite) = (in_the_way.join(", "), in_the_way.join(", "));
+        let hint = format!("mend it, or go on all the same with `despite: [{despite}]` in the answers; `gpunode plan` shows every check");
+        Err(Expected::new(format!("the pre-flight says that this will fail: {ids}; nothing was changed"), hint).code(ExitCode::Negative))
     }
 
     /// Judges the whole chain at the end, and keeps the verdict for the report.

@@ -11,7 +11,7 @@ use crate::{
     facts,
     i18n::Lang,
     plan::{Action, Kind, Step},
-    steps,
+    preflight, steps,
     workspace::Workspace,
 };
 
@@ -22,20 +22,27 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
     let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
     steps::check(&wanted, &table)?;
     let answers = steps::complete(&wanted, &table);
-    let folder = steps::folder(&workspace.host, &workspace.session_path);
     let mut actions = Vec::new();
     let mut missing = None;
     for step in Step::ALL {
-        match steps::plan_step(&workspace.host, &facts, &answers, step, &folder) {
+        match steps::plan_step(&workspace.host, &facts, &answers, step, &workspace.session_path) {
             Ok(planned) => actions.extend(planned),
             Err(error) => missing = Some((step, error)),
         }
     }
+    let states: Vec<&str> = actions.iter().map(|action| state(workspace, action)).collect();
+    let open: Vec<Action> = actions.iter().zip(&states).filter(|(_, state)| **state != "done").map(|(action, _)| action.clone()).collect();
+    let predictions = steps::preflight(&workspace.host, &facts, &answers, &open, None)?;
+    let planned = || actions.iter().zip(&states);
     if json {
-        print_json(&json!({"actions": actions.iter().map(|action| describe(workspace, action)).collect::<Vec<_>>()}))?;
+        print_json(&json!({
+            "actions": planned().map(|(action, state)| describe(action, state)).collect::<Vec<_>>(),
+            "preflight": predictions.iter().map(preflight::describe).collect::<Vec<_>>(),
+        }))?;
     } else {
-        let text: String = actions.iter().map(|action| paragraph(workspace, action)).collect();
-        print(&text)?;
+        let lang = workspace.lang;
+        let text: String = planned().map(|(action, state)| paragraph(lang, action, state)).collect();
+        print(&format!("{text}{}\n{}", lang.text("preflight.title", &[]), preflight::report(&predictions, lang)))?;
     }
     match missing {
         // What can be planned was shown; what is missing is said with it.
@@ -54,13 +61,14 @@ fn state(workspace: &Workspace, action: &Action) -> &'static str {
     }
 }
 
-fn describe(workspace: &Workspace, action: &Action) -> Value {
+fn describe(action: &Action, state: &str) -> Value {
     json!({
         "id": action.id,
         "step": action.step.number(),
         "title": action.title(Lang::En),
-        "state": state(workspace, action),
+        "state": state,
         "left_out": action.skipped,
+        "optional": action.optional,
         "why": action.blocked_text(Lang::En).unwrap_or_else(|| action.reason(Lang::En)),
         "commands": action.commands.iter().map(crate::host::Command::argv).collect::<Vec<_>>(),
         "diff": action.diff,
@@ -70,9 +78,13 @@ fn describe(workspace: &Workspace, action: &Action) -> Value {
     })
 }
 
-fn paragraph(workspace: &Workspace, action: &Action) -> String {
-    let lang = workspace.lang;
-    let state = lang.text(&format!("plan.state.{}", if action.skipped { "left-out" } else { state(workspace, action) }), &[]);
+fn paragraph(lang: Lang, action: &Action, state: &str) -> String {
+    let state = match (action.skipped, action.optional) {
+        (true, true) => "offered",
+        (true, false) => "left-out",
+        (false, _) => state,
+    };
+    let state = lang.text(&format!("plan.state.{state}"), &[]);
     let why = action.blocked_text(lang).unwrap_or_else(|| action.reason(lang));
     let mut text = format!("{} [{state}] {}\n    {why}\n", action.step.number(), action.title(lang));
     for command in &action.commands {

@@ -14,6 +14,8 @@ use crate::{
     facts::Change,
     i18n::Lang,
     plan::Step,
+    preflight,
+    session::Prediction,
     text::{printable_json, printable_lines},
 };
 
@@ -34,6 +36,19 @@ impl Progress {
             self.object(&json!({"event": "step", "step": step.number(), "title": Lang::En.text(&key, &[])}));
         } else {
             self.line(&format!("== {} {}", step.number(), self.lang.text(&key, &[])));
+        }
+    }
+
+    /// A check of the pre-flight that is not simply fine.
+    pub fn prediction(self, prediction: &Prediction) {
+        if self.json {
+            let mut object = preflight::describe(prediction);
+            if let Value::Object(fields) = &mut object {
+                fields.insert("event".to_owned(), "prediction".into());
+            }
+            self.object(&object);
+        } else {
+            self.line(preflight::report(std::slice::from_ref(prediction), self.lang).trim_end());
         }
     }
 

@@ -41,8 +41,7 @@ impl Perform {
 
     /// Runs the test pod through the engine, so that it stands in the journal like everything else that was done.
     pub(super) fn test_pod(&self, answers: &Answers, reply: &Reply) -> Answer {
-        let folder = steps::folder(&self.workspace.host, self.store.path());
-        let planned = steps::plan_step(&self.workspace.host, &self.facts(), answers, Step::Verify, &folder);
+        let planned = steps::plan_step(&self.workspace.host, &self.facts(), answers, Step::Verify, self.store.path());
         let actions: Vec<Action> = match planned {
             // The installer is watched on the screen, and the taint is asked about at the end.
             Ok(actions) => actions.into_iter().filter(|action| !matches!(action.name(), "watch-installer" | "remove-taint")).collect(),

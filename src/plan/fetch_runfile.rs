@@ -71,13 +71,18 @@ impl FetchRunfile {
         let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
         args.extend(["--output".to_owned(), self.file.display().to_string()]);
         let command = |args: Vec<String>| Command::new("curl", args).deadline(None).meter();
-        let Some(proxy) = &self.proxy else {
+        let Some(config) = self.proxy_config() else {
             args.push(self.url.clone());
             return command(args);
         };
-        // A proxy's address may hold a password, which no list of processes shall show.
         args.extend(["--config".to_owned(), "-".to_owned(), self.url.clone()]);
-        command(args).stdin(format!("proxy = \"{}\"\n", proxy.replace('\\', "\\\\").replace('"', "\\\"")))
+        command(args).stdin(config)
+    }
+
+    /// Returns the proxy as curl's configuration: its address may hold a password, which no list of processes shall show.
+    pub fn proxy_config(&self) -> Option<String> {
+        let proxy = self.proxy.as_ref()?;
+        Some(format!("proxy = \"{}\"\n", proxy.replace('\\', "\\\\").replace('"', "\\\"")))
     }
 
     fn arrived(&self, host: &Host) -> u64 {
@@ -122,14 +127,14 @@ impl FetchRunfile {
     }
 
     /// Says what failed and what became of the part that has arrived.
-    fn given_up(&self, work: &mut Work<'_>, failure: Failure) -> Failure {
+    fn given_up(&self, work: &mut Work<'_>, failure: &Failure) -> Failure {
         let kept = match self.arrived(work.host) {
             0 => String::new(),
             bytes => format!("; {bytes} bytes have arrived and are kept: the next try goes on from there"),
         };
         let message = format!("cannot download {}: {}{kept}", self.url, failure.message);
         work.tell(message.clone());
-        Failure { message, ..failure }
+        Failure { message, exit: failure.exit }
     }
 }
 
@@ -161,7 +166,7 @@ impl Act for FetchRunfile {
                 Err(Trouble::Network(failure)) => {
                     idle = if self.arrived(host) > before { 0 } else { idle + 1 };
                     if idle >= TRIES {
-                        return Err(self.given_up(work, failure));
+                        return Err(self.given_up(work, &failure));
                     }
                     (work.emit)(Event::Line(failure.message));
                     if !host.clock.sleep(PAUSE * (idle + 1), work.cancel) {
@@ -174,7 +179,7 @@ impl Act for FetchRunfile {
                     host.files.remove(&self.file).map_err(|error| file_failure("remove", &self.file, &error))?;
                     self.prepare(host)?;
                 }
-                Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => return Err(self.given_up(work, failure)),
+                Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => return Err(self.given_up(work, &failure)),
             }
         }
         (work.emit)(Event::Line(format!("$ {}", self.checksum.command(&self.file))));

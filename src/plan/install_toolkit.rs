@@ -1,24 +1,31 @@
 //! Install the CUDA toolkit from its runfile, and prove that the driver inside it was left out.
-//! Source: NVIDIA CUDA installation guide for Linux, "Runfile Installation", advanced options.
+//! Source: NVIDIA CUDA installation guide for Linux, "Runfile Installation", advanced options; the recipes of Spack and `EasyBuild` for
+//! `--installpath` and the installers before 10.1.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Work},
+    act::{Act, Failure, Work, file_failure},
     checksum::Checksum,
-    driver_files,
+    driver_proof,
 };
 use crate::{
-    host::{Command, Host},
+    host::{Command, Exit, Host},
     session::Undo,
     version::Version,
 };
 
-/// What cuda-installer writes to its log when it starts the driver inside the runfile.
-const DRIVER_STEP: &str = "Executing NVIDIA-Linux-";
-const INSTALLER_LOG: &str = "/var/log/cuda-installer.log";
+/// Where cuda-installer logs for users other than root, whatever `--tmpdir` says. It crashes when the file is another user's.
+pub const USERS_LOG: &str = "/tmp/cuda-installer.log";
+/// The signature of the one thing that must never happen.
+const DRIVER_STEP: &str = "driver-step-ran";
+/// The status of a shell whose program died of a segmentation fault.
+const SEGMENTATION_FAULT: Exit = Exit::Code(139);
 
 /// Runs the runfile, toolkit only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,37 +38,85 @@ pub struct InstallToolkit {
     pub version: Version,
     /// Where it goes.
     pub prefix: PathBuf,
-    /// Where it may unpack.
+    /// Where it unpacks itself: a folder of ours, made for it and removed afterwards.
     pub tmpdir: PathBuf,
 }
 
 impl InstallToolkit {
     /// Returns the command. There is no `--driver` in it, and there never is.
     pub fn command(&self) -> Command {
-        let args = [
-            self.runfile.display().to_string(),
-            "--silent".to_owned(),
-            "--toolkit".to_owned(),
-            format!("--toolkitpath={}", self.prefix.display()),
-            format!("--tmpdir={}", self.tmpdir.display()),
-            "--no-man-page".to_owned(),
-            "--override".to_owned(),
-        ];
-        Command::new("sh", args).env("LANG", "C").detached()
+        let prefix = self.prefix.display();
+        let mut args = vec![self.runfile.display().to_string(), "--silent".to_owned(), "--toolkit".to_owned()];
+        let is_default = self.prefix == default_prefix(&self.version);
+        // Below a prefix of one's own nothing may go to the system's folders.
+        let place = if is_default || self.is_perl() { "toolkitpath" } else { "installpath" };
+        args.extend([format!("--{place}={prefix}"), format!("--tmpdir={}", self.tmpdir.display()), "--override".to_owned()]);
+        args.push(if self.is_perl() { "--verbose" } else { "--no-man-page" }.to_owned());
+        // The archive's own header unpacks below TMPDIR.
+        Command::new("sh", args).env("LANG", "C").env("TMPDIR", self.tmpdir.display().to_string()).detached()
     }
 
-    /// Returns the toolkit's own uninstaller: a Perl script up to CUDA 10.0.
-    fn uninstaller(&self) -> Command {
-        if self.version.branch() < 10 || self.version.major_minor() == "10.0" {
-            let script = format!("uninstall_cuda_{}.pl", self.version.major_minor());
-            return Command::new(self.prefix.join("bin").join(script).display().to_string(), ["--silent"]).detached();
-        }
-        Command::new(self.prefix.join("bin/cuda-uninstaller").display().to_string(), ["--silent"]).detached()
+    /// Tells whether the runfile holds the Perl installer, as all did up to CUDA 10.0.
+    fn is_perl(&self) -> bool {
+        self.version.branch() < 10 || self.version.major_minor() == "10.0"
     }
 
     fn nvcc(&self) -> PathBuf {
         self.prefix.join("bin/nvcc")
     }
+
+    /// Makes the folder to unpack in. Below `/tmp` another user may have put a link or a folder of that name there first.
+    fn make_tmpdir(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+        let tmpdir = self.tmpdir.display().to_string();
+        work.run(&Command::new("mkdir", ["--parents", "--mode=700", &tmpdir]))?;
+        let is_link = work.host.files.read_link(&self.tmpdir).is_ok();
+        if is_link || !is_ours(work, &self.tmpdir) {
+            return Err(Failure::new(format!("{tmpdir} is a link or belongs to another user: the runfile is not unpacked there")));
+        }
+        Ok(())
+    }
+
+    /// What runs as this user must not be changeable by others between check and start.
+    fn demand_safe_runfile(&self, work: &Work<'_>) -> Result<(), Failure> {
+        let meta = work.host.files.meta(&self.runfile).map_err(|error| file_failure("read", &self.runfile, &error))?;
+        if meta.mode & 0o002 != 0 || !is_ours(work, &self.runfile) && meta.uid != 0 {
+            let file = self.runfile.display();
+            return Err(Failure::new(format!(
+                "{file} can be changed by another user, so it does not run: `chown root {file}; chmod 600 {file}`"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the prefix that NVIDIA gives a toolkit.
+pub fn default_prefix(version: &Version) -> PathBuf {
+    format!("/usr/local/cuda-{}", version.major_minor()).into()
+}
+
+/// Returns the uninstaller of the toolkit below `prefix`: a Perl script up to CUDA 10.0.
+pub fn uninstaller(version: &Version, prefix: &Path) -> PathBuf {
+    let is_perl = version.branch() < 10 || version.major_minor() == "10.0";
+    let name = if is_perl { format!("uninstall_cuda_{}.pl", version.major_minor()) } else { "cuda-uninstaller".to_owned() };
+    prefix.join("bin").join(name)
+}
+
+/// The session's folder was made by this process's user.
+fn is_ours(work: &Work<'_>, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let own = std::fs::metadata(&work.folder).map(|meta| meta.uid());
+    work.host.simulation.is_some() || matches!((own, work.host.files.meta(path)), (Ok(own), Ok(meta)) if meta.uid == own)
+}
+
+/// Removes a log that cuda-installer would crash on, or be led by to another file.
+fn clear_foreign_log(work: &mut Work<'_>) -> Result<(), Failure> {
+    let log = Path::new(USERS_LOG);
+    let is_link = work.host.files.read_link(log).is_ok();
+    if !is_link && (!work.host.files.exists(log) || is_ours(work, log)) {
+        return Ok(());
+    }
+    (work.emit)(crate::engine::Event::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
+    work.host.files.remove(log).map_err(|error| file_failure("remove", log, &error))
 }
 
 impl Act for InstallToolkit {
@@ -73,39 +128,80 @@ impl Act for InstallToolkit {
     }
 
     fn before(&self, host: &Host) -> BTreeMap<String, String> {
-        let mut before = driver_files::fingerprints(host);
-        before.insert(DRIVER_STEP.to_owned(), driver_steps(host).to_string());
-        before
+        driver_proof::fingerprints(host)
     }
 
     fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Run { command: self.uninstaller(), gone: Some(self.nvcc()) })
+        let uninstaller = uninstaller(&self.version, &self.prefix).display().to_string();
+        Ok(Undo::Run { command: Command::new(uninstaller, ["--silent"]).detached(), gone: Some(self.nvcc()) })
     }
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+        self.demand_safe_runfile(work)?;
         self.checksum.check(work.host, &self.runfile)?;
-        work.run(&self.command())
+        clear_foreign_log(work)?;
+        self.make_tmpdir(work)?;
+        let result = work.run_with_logs(&self.command(), &[Path::new(driver_proof::INSTALLER_LOG), Path::new(USERS_LOG)]);
+        // A stopped installer leaves gigabytes behind.
+        let cleared = work.host.files.remove_all(&self.tmpdir).map_err(|error| file_failure("remove", &self.tmpdir, &error));
+        if let Err(failure) = result {
+            if failure.exit == Some(SEGMENTATION_FAULT) {
+                work.tell("cuda-installer: segmentation fault".to_owned());
+            }
+            return Err(failure);
+        }
+        cleared?;
+        match work.hits.iter().find(|hit| hit.signature == DRIVER_STEP) {
+            Some(hit) => Err(Failure::new(format!("the runfile ran its driver's installer: {}", hit.line))),
+            None => Ok(()),
+        }
     }
 
     fn prove(&self, host: &Host, before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
-        let mut before = before.clone();
-        let earlier_steps = before.remove(DRIVER_STEP).and_then(|count| count.parse().ok()).unwrap_or(0);
-        let changes = driver_files::changes(&before, &driver_files::fingerprints(host));
-        if !changes.is_empty() {
-            return Err(Failure::new(format!("the runfile touched the driver: {}", changes.join("; "))));
-        }
-        if driver_steps(host) > earlier_steps {
-            return Err(Failure::new(format!("{INSTALLER_LOG} shows a driver step: \"{DRIVER_STEP}…\"")));
+        let touched = driver_proof::changes(host, before);
+        if !touched.is_empty() {
+            let changes = touched.join("; ");
+            return Err(Failure::new(format!(
+                "the runfile touched the driver: {changes}. `gpunode undo` removes the toolkit; a new plan of step 2 removes a driver that came with it"
+            )));
         }
         let mut proof = self.done(host).ok_or_else(|| {
             Failure::new(format!("{} does not answer with release {}", self.nvcc().display(), self.version.major_minor()))
         })?;
-        proof.push(format!("driver not touched: {} driver files, modules and packages are as before", before.len()));
+        proof.push(format!("driver not touched: {} driver files, modules and packages are as before", driver_proof::count(before)));
         Ok(proof)
     }
 }
 
-/// Counts the driver steps in the installer's log, which newer runs append to or replace.
-fn driver_steps(host: &Host) -> usize {
-    host.files.read_text(INSTALLER_LOG).map_or(0, |log| log.matches(DRIVER_STEP).count())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(version: &str, prefix: &str) -> String {
+        let version: Version = version.parse().unwrap();
+        let checksum = Checksum::Sha256(String::new());
+        InstallToolkit { runfile: "/d/c.run".into(), checksum, version, prefix: prefix.into(), tmpdir: "/d/unpack".into() }
+            .command()
+            .to_string()
+    }
+
+    #[test]
+    fn each_generation_of_installers_gets_its_own_flags() {
+        assert_eq!(
+            command("11.0.3", "/usr/local/cuda-11.0"),
+            "LANG=C TMPDIR=/d/unpack sh /d/c.run --silent --toolkit --toolkitpath=/usr/local/cuda-11.0 --tmpdir=/d/unpack --override --no-man-page"
+        );
+        assert!(command("12.9.2", "/opt/cuda").contains(" --installpath=/opt/cuda "));
+        let perl = command("10.0.130", "/opt/cuda");
+        assert!(perl.contains(" --toolkitpath=/opt/cuda ") && perl.ends_with(" --verbose") && !perl.contains("man-page"), "{perl}");
+        assert!(command("10.1.243", "/usr/local/cuda-10.1").ends_with(" --no-man-page"));
+    }
+
+    #[test]
+    fn each_generation_has_its_own_uninstaller() {
+        let of = |version: &str| uninstaller(&version.parse().unwrap(), Path::new("/p")).display().to_string();
+        assert_eq!(of("9.2.148"), "/p/bin/uninstall_cuda_9.2.pl");
+        assert_eq!(of("10.0.130"), "/p/bin/uninstall_cuda_10.0.pl");
+        assert_eq!(of("10.1.243"), "/p/bin/cuda-uninstaller");
+    }
 }

@@ -18,6 +18,9 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         cuda_runfile,
         cuda_runfile_sha256,
         cuda_prefix,
+        cuda_tmpdir,
+        cuda_mirror,
+        proxy,
         gpus,
         kubespray,
         inventory,
@@ -30,13 +33,19 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         test_image_file,
         cuda_sample,
         leave_out,
+        take_in,
+        // Whether a check may be passed over changes nothing that is done.
+        despite: _,
         remove_taint,
         reboot: _,
     } = after;
     let toolkit = *cuda_version != before.cuda_version
         || *cuda_runfile != before.cuda_runfile
         || *cuda_runfile_sha256 != before.cuda_runfile_sha256
-        || *cuda_prefix != before.cuda_prefix;
+        || *cuda_prefix != before.cuda_prefix
+        || *cuda_tmpdir != before.cuda_tmpdir
+        || *cuda_mirror != before.cuda_mirror
+        || *proxy != before.proxy;
     let inventories = *kubespray != before.kubespray
         || *inventory != before.inventory
         || *node != before.node
@@ -54,9 +63,10 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         (*test_image_file != before.test_image_file || *cuda_sample != before.cuda_sample, &[Step::Verify]),
     ];
     let mut steps: BTreeSet<Step> = changes.iter().filter(|(changed, _)| *changed).flat_map(|(_, steps)| *steps).copied().collect();
-    let (old, new) = (before.leave_out.iter().collect::<BTreeSet<_>>(), leave_out.iter().collect::<BTreeSet<_>>());
+    let named = |leave_out: &[String], take_in: &[String]| leave_out.iter().chain(take_in).cloned().collect::<BTreeSet<_>>();
+    let (old, new) = (named(&before.leave_out, &before.take_in), named(leave_out, take_in));
     for id in old.symmetric_difference(&new) {
-        let step = plan.actions.iter().find(|action| action.id == **id).map_or(Step::Driver, |action| action.step);
+        let step = plan.actions.iter().find(|action| action.id == *id).map_or(Step::Driver, |action| action.step);
         steps.insert(step);
     }
     steps.into_iter().collect()

@@ -4,19 +4,28 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     act::Act, blacklist_nouveau::BlacklistNouveau, delete_pod::DeletePod, edit_file::EditFile, fetch_runfile::FetchRunfile,
-    import_image::ImportImage, install_packages::InstallPackages, install_toolkit::InstallToolkit, mark_node::MarkNode, reboot::Reboot,
-    remove_packages::RemovePackages, remove_runfile_driver::RemoveRunfileDriver, remove_taint::RemoveTaint, run_playbook::RunPlaybook,
-    set_paths::SetPaths, test_pod::RunTestPod, watch_installer::WatchInstaller,
+    greeting::Greeting, import_image::ImportImage, install_packages::InstallPackages, install_toolkit::InstallToolkit, mark_node::MarkNode,
+    reboot::Reboot, remove_dkms::RemoveDkms, remove_packages::RemovePackages, remove_runfile_driver::RemoveRunfileDriver,
+    remove_taint::RemoveTaint, remove_toolkit::RemoveToolkit, run_playbook::RunPlaybook, set_paths::SetPaths, stop_unit::StopUnit,
+    test_pod::RunTestPod, unload_modules::UnloadModules, watch_installer::WatchInstaller,
 };
 
 /// What an action does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// Stop a unit that holds the GPU.
+    StopUnit(StopUnit),
     /// Remove a driver that a runfile installed.
     RemoveRunfileDriver(RemoveRunfileDriver),
-    /// Remove driver packages.
+    /// Remove packages of NVIDIA's.
     RemovePackages(RemovePackages),
+    /// Remove a dkms tree that was left behind.
+    RemoveDkms(RemoveDkms),
+    /// Unload the driver's modules.
+    UnloadModules(UnloadModules),
+    /// Remove an old CUDA toolkit.
+    RemoveToolkit(RemoveToolkit),
     /// Keep nouveau and nova from loading.
     BlacklistNouveau(BlacklistNouveau),
     /// Install prerequisites.
@@ -27,6 +36,8 @@ pub enum Kind {
     InstallToolkit(InstallToolkit),
     /// Put the toolkit on everybody's path.
     SetPaths(SetPaths),
+    /// Say at the next login how to go on.
+    Greeting(Greeting),
     /// Reboot.
     Reboot(Reboot),
     /// Change a file of the inventory.
@@ -51,13 +62,18 @@ impl Kind {
     /// Returns what the action can do.
     pub fn act(&self) -> &dyn Act {
         match self {
+            Self::StopUnit(action) => action,
             Self::RemoveRunfileDriver(action) => action,
             Self::RemovePackages(action) => action,
+            Self::RemoveDkms(action) => action,
+            Self::UnloadModules(action) => action,
+            Self::RemoveToolkit(action) => action,
             Self::BlacklistNouveau(action) => action,
             Self::InstallPackages(action) => action,
             Self::FetchRunfile(action) => action,
             Self::InstallToolkit(action) => action,
             Self::SetPaths(action) => action,
+            Self::Greeting(action) => action,
             Self::Reboot(action) => action,
             Self::EditFile(action) => action,
             Self::RunPlaybook(action) => action,

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::{
+    act::{Act, Failure, Work},
+    unload_modules,
+};
 use crate::{
     host::{Command, Host},
     session::Undo,
@@ -16,6 +19,9 @@ pub const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 pub struct Reboot {
     /// The boot in which it was planned.
     pub boot_id: String,
+    /// Not needed once the driver's modules are out of the kernel.
+    #[serde(default)]
+    pub unless_unloaded: bool,
 }
 
 impl Reboot {
@@ -28,7 +34,10 @@ impl Reboot {
 impl Act for Reboot {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let now = host.files.read_value(BOOT_ID).ok()?;
-        (now != self.boot_id).then(|| vec![format!("boot id was {}, is {now}", self.boot_id)])
+        if now != self.boot_id {
+            return Some(vec![format!("boot id was {}, is {now}", self.boot_id)]);
+        }
+        self.unless_unloaded.then(|| unload_modules::proof_of_absence(host)).flatten()
     }
 
     fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {

@@ -1,6 +1,12 @@
 //! Put the toolkit on everybody's PATH and its libraries into the loader's cache.
+//!
+//! Login shells read `/etc/profile.d`; services find the libraries by the loader's cache. The PATH of services is left alone: systemd's
+//! `DefaultEnvironment` would change it for every service of the machine, so a unit that runs `nvcc` names it itself.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -61,5 +67,20 @@ impl Act for SetPaths {
             work.host.files.write(path, text.as_bytes(), 0o644).map_err(|error| file_failure("write", path, &error))?;
         }
         work.run(&Self::command())
+    }
+
+    fn prove(&self, host: &Host, _before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
+        let mut proof = self.done(host).ok_or_else(|| Failure::new("the files are not as they were written"))?;
+        let login = Command::new("sh", ["-l", "-c", "nvcc --version"]);
+        let output = host.commands.capture(&login).map_err(|error| Failure::new(error.to_string()))?;
+        let release = output.stdout.lines().find(|line| line.contains("release")).ok_or_else(|| {
+            let said = output.stderr.lines().next().unwrap_or_default();
+            Failure::new(format!(
+                "a login shell does not find nvcc (`{login}`: {}, {said}); does /etc/profile read {PROFILE}?",
+                output.exit
+            ))
+        })?;
+        proof.push(format!("a login shell finds nvcc: {}", release.trim()));
+        Ok(proof)
     }
 }

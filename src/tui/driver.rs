@@ -35,7 +35,9 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
         lines.extend(details);
         return draw(frame, side, lines);
     }
-    let (table, below) = split_rows(table, usize::from(table.height).saturating_sub(4));
+    // The table keeps four rows; what is known of the chosen one has the rest, the telling first.
+    let most = usize::from(table.height).saturating_sub(7);
+    let (table, below) = split_rows(table, usize::from(table.height).saturating_sub(details.len().min(most) + 1));
     drivers(ui, frame, table);
     draw(frame, below, std::iter::once(Line::default()).chain(details).collect());
 }
@@ -109,19 +111,32 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
     if app.waits_for(Slot::Table) && app.driver.table.is_some() {
         title = format!("{title} {}", super::theme::spinner(app.ticks));
     }
+    if let Some(name) = app.driver.sort.name() {
+        title = format!("{title} · {}", ui.t(&format!("choice.sort.{name}")));
+    }
+    if !app.driver.filter.is_empty() {
+        title = format!("{title} · / {}", app.driver.filter);
+    }
     let mut lines = vec![ui.rule(&title, area.width, focus)];
     let rows = app.driver.rows();
     match (&app.driver.error, rows.is_empty()) {
         (Some(error), _) => lines.extend(ui.failure(error, area.width)),
         (None, true) if app.driver.table.is_none() => lines.extend([Line::default(), ui.loading("choice.loading")]),
+        (None, true) if !app.driver.filter.is_empty() => lines.push(ui.dim(format!("   {}", ui.t("choice.none-matches")))),
         (None, true) => lines.push(ui.dim(format!("   {}", ui.t("choice.none-fits")))),
         (None, false) => {
             let heads = ["version", "released", "cuda", "branch", "support", "size"].map(|head| ui.t(&format!("choice.col.{head}")));
             lines.push(ui.dim(format!("   {}", columns(&DRIVERS, &heads))));
             let chosen = rows.iter().position(|row| Some(&row.version) == app.answers.driver_version.as_ref());
             let room = usize::from(area.height).saturating_sub(2);
+            // Where there is room, a row that does not fit has its reason below it; else only the selected one has, in the details.
+            let explains = room >= 12 && rows.iter().any(|row| !row.fits);
+            let room = if explains { room / 2 } else { room };
             let first = first_row(chosen.unwrap_or(0), rows.len(), room);
-            lines.extend(rows.iter().enumerate().skip(first).take(room).map(|(index, row)| driver(ui, row, chosen == Some(index), focus)));
+            for (index, row) in rows.iter().enumerate().skip(first).take(room) {
+                lines.push(driver(ui, row, chosen == Some(index), focus));
+                lines.extend(misfit(ui, row, area.width).filter(|_| explains));
+            }
         }
     }
     draw(frame, area, lines);
@@ -159,6 +174,12 @@ fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> 
     ])
 }
 
+/// Why a row does not fit, below it.
+fn misfit(ui: &Ui, row: &DriverRow, cells: u16) -> Option<Line<'static>> {
+    let reason = row.reason.as_ref().filter(|_| !row.fits)?.text(ui.app.settings.lang);
+    Some(ui.dim(format!("     {}", crate::wizard::cut_end(&reason, usize::from(cells).saturating_sub(7)))))
+}
+
 /// When the support ends, or that it has ended.
 fn support(ui: &Ui, row: &DriverRow) -> String {
     let month = row.end_of_life.map(|end| end.strftime("%Y-%m").to_string());
@@ -185,17 +206,15 @@ fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
             lines.push(Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(text)]));
         }
     }
-    if let Some(url) = &row.url {
-        lines.push(ui.dim(format!("     {}", crate::text::cut_middle(url, usize::from(cells).saturating_sub(6), "…"))));
+    let toolkit = chosen_toolkit(app);
+    for note in row.notes.iter().chain(toolkit.iter().flat_map(|cuda| &cuda.notes)) {
+        let lines_of = crate::wizard::wrap(&note.text(app.settings.lang), usize::from(cells).saturating_sub(6));
+        lines.extend(lines_of.into_iter().enumerate().map(|(index, text)| {
+            Line::from(vec![Span::styled(if index == 0 { "   ! " } else { "     " }, ui.theme.warning()), Span::raw(text)])
+        }));
     }
-    if let Some(cuda) = chosen_toolkit(app) {
-        for note in &cuda.notes {
-            let lines_of = crate::wizard::wrap(&note.text(app.settings.lang), usize::from(cells).saturating_sub(6));
-            lines.extend(lines_of.into_iter().enumerate().map(|(index, text)| {
-                Line::from(vec![Span::styled(if index == 0 { "   ! " } else { "     " }, ui.theme.warning()), Span::raw(text)])
-            }));
-        }
-        lines.push(ui.dim(format!("     {}", crate::text::cut_middle(&cuda.file, usize::from(cells).saturating_sub(6), "…"))));
-    }
+    let addresses = row.url.iter().chain(toolkit.map(|cuda| &cuda.file));
+    let address = |text: &String| ui.dim(format!("     {}", crate::text::cut_middle(text, usize::from(cells).saturating_sub(6), "…")));
+    lines.extend(addresses.map(address));
     lines
 }

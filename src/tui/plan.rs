@@ -7,13 +7,14 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
+use super::widgets::{CUT, Ui, bytes, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
-    plan::{Action, Step},
+    plan::{Action, Kind, Step},
+    session::Says,
     text::{cut_middle, width},
     wizard::{
         Slot,
-        driver::{chosen_toolkit, is_needed_by_pod},
+        driver::{chosen_toolkit, count_checks, is_needed_by_pod},
         wrap,
     },
 };
@@ -35,8 +36,11 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     }
     let (main, side) = if is_wide(area) { split_columns(area, area.width / 2) } else { (area, Rect { width: 0, ..area }) };
     let untouched = untouched(ui, main.width);
-    let room = usize::from(main.height).saturating_sub(untouched.len() + if side.width > 0 { 2 } else { 10 });
-    let lines = list(ui, &actions, main.width, room.clamp(2, actions.len()));
+    let checks = checks(ui, main.width, if side.width > 0 { usize::MAX } else { 1 });
+    let others = untouched.len() + checks.len() + if side.width > 0 { 3 } else { 9 };
+    let room = usize::from(main.height).saturating_sub(others);
+    let mut lines = list(ui, &actions, main.width, room.clamp(3, actions.len().max(3)));
+    lines.extend(checks);
     let (top, rest) = split_rows(main, lines.len() + 1);
     draw(frame, top, lines);
     let selected = actions.get(ui.app.driver.action).copied();
@@ -57,12 +61,20 @@ fn list(ui: &Ui, actions: &[&Action], cells: u16, room: usize) -> Vec<Line<'stat
     let first = first_row(here, actions.len(), room);
     for (index, action) in actions.iter().enumerate().skip(first).take(room) {
         let selected = index == here;
+        let done = ui.app.session.is_done(&action.id);
         let (mark, style) = match (action.skipped, &action.blocked) {
+            _ if done => ("[✓] ", ui.theme.good()),
             (true, _) => ("[ ] ", ui.theme.dim()),
             (false, Some(_)) => ("[✗] ", ui.theme.error()),
-            (false, None) => ("[✓] ", ui.theme.good()),
+            (false, None) => ("[•] ", ui.theme.accent()),
         };
-        let reboot = if action.needs_reboot { format!("  {}", ui.t("plan.reboot")) } else { String::new() };
+        let word = match (done, action.skipped, action.optional) {
+            (true, ..) => Some("plan.done"),
+            (_, true, true) => Some("plan.offered"),
+            (_, false, _) if action.needs_reboot => Some("plan.reboot"),
+            _ => None,
+        };
+        let reboot = word.map(|key| format!("  {}", ui.t(key))).unwrap_or_default();
         let text = cut_middle(&action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(8 + width(&reboot)), CUT);
         let text_style = match (selected, action.skipped) {
             (true, _) => ui.theme.selected(),
@@ -73,7 +85,7 @@ fn list(ui: &Ui, actions: &[&Action], cells: u16, room: usize) -> Vec<Line<'stat
             ui.mark(selected, true),
             Span::styled(mark, style),
             Span::styled(text, text_style),
-            Span::styled(reboot, ui.theme.warning()),
+            Span::styled(reboot, if word == Some("plan.reboot") { ui.theme.warning() } else { ui.theme.dim() }),
         ]));
     }
     lines
@@ -104,7 +116,59 @@ fn details(ui: &Ui, action: Option<&Action>, cells: u16) -> Vec<Line<'static>> {
             |(index, line): (usize, String)| Line::styled(format!("   {} {line}", if index == 0 { "$" } else { " " }), ui.theme.accent());
         lines.extend(text.into_iter().enumerate().map(row));
     }
+    lines.extend(particulars(ui, action).iter().flat_map(|text| plain(text)));
     lines.extend(ui.dim_wrapped(&action.undo_text(lang), 3, cells));
+    lines
+}
+
+/// What an action of the runfile has to be told beside its command.
+fn particulars(ui: &Ui, action: &Action) -> Vec<String> {
+    match &action.kind {
+        Kind::FetchRunfile(fetch) => {
+            let size = fetch.size.map_or_else(|| "?".to_owned(), bytes);
+            vec![ui.app.tr("plan.fetch", &[("size", &size), ("checksum", fetch.checksum.value())])]
+        }
+        Kind::InstallToolkit(install) => {
+            let (prefix, tmpdir) = (install.prefix.display().to_string(), install.tmpdir.display().to_string());
+            vec![ui.app.tr("plan.touches", &[("prefix", &prefix), ("tmpdir", &tmpdir)]), ui.t("plan.touches-not")]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What the pre-flight says: its count, and the worst of what it found.
+fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
+    let app = ui.app;
+    let count = |says| count_checks(app, says);
+    if app.waits_for(Slot::Preflight) || app.waits_for(Slot::Plan) {
+        return vec![Line::default(), ui.loading("preflight.checking")];
+    }
+    let line = |glyph: &'static str, style: Style, text: &str| {
+        let text = cut_middle(text, usize::from(cells).saturating_sub(6), CUT);
+        Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(text)])
+    };
+    if app.driver.checks_error.is_some() {
+        return vec![Line::default(), line("!", ui.theme.warning(), &ui.t("preflight.failed"))];
+    }
+    let (fail, unknown, ok) = (count(Says::WillFail), count(Says::Unknown), count(Says::Ok).to_string());
+    if fail + unknown == 0 {
+        return vec![Line::default(), line("✓", ui.theme.good(), &app.tr("preflight.fine", &[("ok", &ok)]))];
+    }
+    let args = [("fail", fail.to_string()), ("unknown", unknown.to_string()), ("ok", ok)];
+    let args: Vec<_> = args.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let style = if fail > 0 { ui.theme.error() } else { ui.theme.warning() };
+    let mut lines = vec![
+        Line::default(),
+        line(if fail > 0 { "✗" } else { "!" }, style, &app.tr(if fail > 0 { "preflight.counts" } else { "preflight.untold" }, &args)),
+    ];
+    let worst =
+        [Says::WillFail, Says::Unknown].into_iter().flat_map(|says| app.driver.checks.iter().filter(move |check| check.says == says));
+    lines.extend(worst.take(most).map(|check| {
+        let (glyph, style) = if check.says == Says::WillFail { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
+        let text = format!("{}: {}", check.title(app.settings.lang), crate::text::printable(&check.evidence));
+        let text = crate::wizard::cut_end(&text, usize::from(cells).saturating_sub(8));
+        Line::from(vec![Span::styled(format!("     {glyph} "), style), Span::styled(text, ui.theme.dim())])
+    }));
     lines
 }
 

@@ -92,10 +92,21 @@ fn state(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
             let mut lines = toned("✗", ui.theme.error(), "run.failed");
             let evidence = run.rows.iter().filter(|row| row.action.id == *id).flat_map(|row| row.evidence.clone());
             let reasons = run.error.clone().into_iter().chain(evidence).chain(exit.map(|exit| exit.to_string())).take(3);
+            lines.extend(known_failure(ui, cells));
             lines.extend(reasons.flat_map(|reason| ui.dim_wrapped(&reason, 5, cells)));
             lines
         }
     }
+}
+
+/// The last known failure that showed: why, and what to do.
+fn known_failure(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
+    let lang = ui.app.settings.lang;
+    let Some(hit) = ui.app.run.hits.last() else { return Vec::new() };
+    let plain = |text: String| {
+        crate::wizard::wrap(&text, usize::from(cells).saturating_sub(6)).into_iter().map(|line| Line::raw(format!("     {line}")))
+    };
+    plain(hit.cause(lang)).chain(plain(hit.remedy(lang))).collect()
 }
 
 fn progress(ui: &Ui, progress: Option<&Progress>, cells: u16) -> Line<'static> {

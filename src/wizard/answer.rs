@@ -35,6 +35,7 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
         (Slot::Preview, Answer::Preview(Ok(preview))) => app.variables.take(*preview),
         (Slot::Preview, Answer::Preview(Err(error))) => app.variables.error = Some(error),
         (Slot::Plan, Answer::Planned(plan)) => planned(app, plan),
+        (Slot::Preflight, Answer::Foretold(checks)) => driver::foretold(app, checks),
         (Slot::Run, Answer::Engine(event)) => app.run.take(event, app.settings.lang),
         (Slot::Run, Answer::RunEnded { outcome, session }) => run::ended(app, outcome, *session),
         (Slot::Reboot, Answer::Rebooted) => {
@@ -95,9 +96,11 @@ fn planned(app: &mut App, plan: Result<Plan, String>) {
         }
         Err(error) => Some(error),
     };
-    match step {
-        Step::Variables => app.variables.plan_error = error,
-        _ => app.driver.plan_error = error,
+    if step == Step::Variables {
+        app.variables.plan_error = error;
+    } else {
+        app.driver.plan_error = error;
+        driver::foretell(app);
     }
     if app.accepted_early && app.dialog.is_none() {
         app.notice = None;
@@ -118,6 +121,7 @@ fn failed(app: &mut App, slot: Slot, error: String) {
         Slot::Preview => app.variables.error = Some(error),
         Slot::Plan if app.step() == Step::Variables => app.variables.plan_error = Some(error),
         Slot::Plan => app.driver.plan_error = Some(error),
+        Slot::Preflight => driver::foretold(app, Err(error)),
         Slot::Run => run::broke(app, error),
         Slot::Node => app.verify.chain_error = Some(error),
         Slot::TestPod => app.verify.test = Some(Err(error)),

@@ -110,6 +110,8 @@ pub enum Dialog {
     Help,
     /// The commands and diffs before they are run.
     Confirm,
+    /// What the pre-flight says.
+    Preflight,
     /// The proposed edits.
     Diff,
     /// Why the selected variable has its value.
@@ -148,6 +150,7 @@ pub enum Slot {
     Table,
     Preview,
     Plan,
+    Preflight,
     Run,
     Reboot,
     Node,
@@ -319,7 +322,7 @@ impl App {
                 Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
                 Dialog::Offer(_) => Context::Offer,
                 Dialog::Diff => Context::Diff,
-                Dialog::Help | Dialog::Why | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
+                Dialog::Help | Dialog::Preflight | Dialog::Why | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };
         }
         if self.too_small() {
@@ -470,6 +473,7 @@ fn slot(effect: &Effect) -> Option<Slot> {
         Effect::LoadTable { .. } => Slot::Table,
         Effect::LoadPreview { .. } => Slot::Preview,
         Effect::MakePlan { .. } => Slot::Plan,
+        Effect::Preflight { .. } => Slot::Preflight,
         Effect::RunStep { .. } => Slot::Run,
         Effect::Reboot => Slot::Reboot,
         Effect::FollowNode { .. } => Slot::Node,

@@ -31,6 +31,8 @@ pub enum Subject {
         /// Its name.
         variable: String,
     },
+    /// Words that the shown drivers have.
+    DriverFilter,
 }
 
 impl Subject {
@@ -44,6 +46,7 @@ impl Subject {
             Self::LogFile => "log-file",
             Self::SudoPassword => "password",
             Self::Value { .. } => "value",
+            Self::DriverFilter => "driver-filter",
         }
     }
 

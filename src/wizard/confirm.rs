@@ -5,7 +5,11 @@ use super::{
     row::{Row, Tone},
     wrap::{cut_end, wrap},
 };
-use crate::{plan::Action, text::cut_middle};
+use crate::{
+    plan::{Action, Step},
+    session::{Prediction, Says},
+    text::cut_middle,
+};
 
 /// Returns the actions that will be done: not the ones left out.
 pub fn to_do<'a>(actions: impl IntoIterator<Item = &'a Action>) -> Vec<&'a Action> {
@@ -29,6 +33,48 @@ pub(super) fn rows(app: &App, actions: &[&Action], cells: usize) -> Vec<Row> {
             rows.extend(Row::wrapped(Tone::Warning, &format!("  {}", app.t("confirm.needs-reboot")), cells));
         }
     }
+    rows
+}
+
+/// What the pre-flight has against the plan of step 2, before the plan itself.
+pub(super) fn warnings(app: &App, cells: usize) -> Vec<Row> {
+    let checks: Vec<_> = app.driver.checks.iter().filter(|check| check.says == Says::WillFail).collect();
+    if app.step() != Step::Driver || checks.is_empty() {
+        return Vec::new();
+    }
+    let mut rows: Vec<_> = checks.iter().flat_map(|check| check_row(app, check, cells)).collect();
+    rows.push(Row::new(Tone::Text, ""));
+    rows
+}
+
+/// All that the pre-flight says, worst first.
+pub(super) fn check_rows(app: &App, cells: usize) -> Vec<Row> {
+    if let Some(error) = &app.driver.checks_error {
+        return Row::wrapped(Tone::Error, error, cells);
+    }
+    let mut rows = Row::wrapped(Tone::Dim, &app.t("preflight.lead"), cells);
+    let of = |says| app.driver.checks.iter().filter(move |check| check.says == says);
+    for check in of(Says::WillFail).chain(of(Says::Unknown)) {
+        rows.push(Row::new(Tone::Text, ""));
+        rows.extend(check_row(app, check, cells));
+    }
+    rows.push(Row::new(Tone::Text, ""));
+    rows.extend(of(Says::Ok).flat_map(|check| check_row(app, check, cells)));
+    rows
+}
+
+/// A check: what it says, what was seen, and what to do.
+fn check_row(app: &App, check: &Prediction, cells: usize) -> Vec<Row> {
+    let lang = app.settings.lang;
+    let says = lang.text(&format!("preflight.says.{}", check.says.name()), &[]);
+    let tone = match check.says {
+        Says::WillFail => Tone::Error,
+        Says::Unknown => Tone::Warning,
+        Says::Ok => Tone::Text,
+    };
+    let mut rows = Row::wrapped(tone, &format!("{}: {says}", check.title(lang)), cells);
+    rows.extend(Row::wrapped(Tone::Dim, &format!("  {}", crate::text::printable(&check.evidence)), cells));
+    rows.extend(check.remedy(lang).iter().flat_map(|remedy| Row::wrapped(Tone::Text, &format!("  {remedy}"), cells)));
     rows
 }
 

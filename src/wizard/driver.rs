@@ -1,11 +1,19 @@
 //! Step 2: who owns the driver, which driver and toolkit, and the plan that follows from it.
 
-use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, navigate};
+use super::{
+    App, Dialog, Screen, Slot,
+    ask::{self, Subject},
+    keymap::Intent,
+    message::Effect,
+    navigate,
+};
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
     catalog::{CudaRow, DriverRow, DriverTable},
     finding::Severity,
+    i18n::Lang,
     plan::{Action, Step},
+    session::{Prediction, Says},
     version::Version,
 };
 
@@ -24,6 +32,51 @@ pub enum Part {
     Driver,
 }
 
+/// The order of the drivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sort {
+    /// Newest version first.
+    #[default]
+    Newest,
+    /// Latest release first.
+    Released,
+    /// Supported for longest first.
+    Support,
+    /// Smallest first.
+    Size,
+}
+
+impl Sort {
+    /// Returns the next order.
+    fn next(self) -> Self {
+        match self {
+            Self::Newest => Self::Released,
+            Self::Released => Self::Support,
+            Self::Support => Self::Size,
+            Self::Size => Self::Newest,
+        }
+    }
+
+    /// Returns the part of the locale key that names it; nothing for the one that needs no word.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Newest => None,
+            Self::Released => Some("released"),
+            Self::Support => Some("support"),
+            Self::Size => Some("size"),
+        }
+    }
+}
+
+/// What a filter looks at: all that the table shows of a driver.
+fn searched(row: &DriverRow) -> String {
+    let date = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string()).unwrap_or_default();
+    let kind = Lang::En.text(&format!("drivers.kind.{}", row.kind), &[]);
+    let cuda = row.cuda_version.as_deref().unwrap_or_default();
+    let tree = if row.datacenter { "datacenter" } else { "desktop" };
+    format!("{} {} {kind} {cuda} {} {} {tree}", row.version, row.branch, date(row.release_date), date(row.end_of_life)).to_lowercase()
+}
+
 /// Where the user is in step 2. The choices themselves are the app's answers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DriverStep {
@@ -35,10 +88,18 @@ pub struct DriverStep {
     pub error: Option<String>,
     /// Unfit drivers are shown too.
     pub all: bool,
+    /// Words that the shown drivers have; empty shows all.
+    pub filter: String,
+    /// Their order.
+    pub sort: Sort,
     /// The selected action of the plan.
     pub action: usize,
     /// Why there is no plan.
     pub plan_error: Option<String>,
+    /// What the pre-flight says of the plan.
+    pub checks: Vec<Prediction>,
+    /// Why it says nothing.
+    pub checks_error: Option<String>,
     /// The user chose the driver; else it follows the recommendation.
     driver_chosen: bool,
     /// The user chose the toolkit; else it follows the driver.
@@ -51,9 +112,20 @@ impl DriverStep {
         Self { driver_chosen: answers.driver_version.is_some(), cuda_chosen: answers.cuda_version.is_some(), ..Self::default() }
     }
 
-    /// Returns the drivers in view.
+    /// Returns the drivers in view, in their order.
     pub fn rows(&self) -> Vec<&DriverRow> {
-        self.table.iter().flat_map(|table| &table.drivers).filter(|row| self.all || row.fits).collect()
+        let words: Vec<String> = self.filter.split_whitespace().map(str::to_lowercase).collect();
+        let has_all = |row: &DriverRow| words.iter().all(|word| searched(row).contains(word));
+        let drivers = self.table.iter().flat_map(|table| &table.drivers);
+        let mut rows: Vec<_> = drivers.filter(|row| (self.all || row.fits) && has_all(row)).collect();
+        match self.sort {
+            Sort::Newest => {}
+            // What nobody supports any more, and what nobody knows an end of, comes last.
+            Sort::Support => rows.sort_by_key(|row| (row.ended, std::cmp::Reverse(row.end_of_life))),
+            Sort::Released => rows.sort_by_key(|row| std::cmp::Reverse(row.release_date)),
+            Sort::Size => rows.sort_by_key(|row| row.size_bytes.unwrap_or(u64::MAX)),
+        }
+        rows
     }
 
     /// Returns the toolkits that can be chosen, newest first; `None` is "no toolkit" and comes last.
@@ -114,10 +186,18 @@ pub(super) fn choose(app: &mut App, intent: Intent) {
         (Intent::Accept, Part::Driver) => accept(app),
         (Intent::Back, _) => navigate::enter(app, Screen::Detect),
         (Intent::ToggleAll, _) => app.driver.all = !app.driver.all,
+        (Intent::NextOrder, _) => app.driver.sort = app.driver.sort.next(),
+        (Intent::Search, _) => ask::open(app, Subject::DriverFilter, &app.driver.filter.clone()),
         (_, Part::Owner) => choose_owner(app, intent),
         (_, Part::Cuda) => choose_toolkit(app, intent),
         (_, Part::Driver) => choose_driver(app, intent),
     }
+}
+
+/// Takes the words that the shown drivers shall have.
+pub(super) fn take_filter(app: &mut App, text: &str) {
+    text.clone_into(&mut app.driver.filter);
+    app.driver.part = Part::Driver;
 }
 
 fn accept(app: &mut App) {
@@ -181,17 +261,18 @@ pub(super) fn plan(app: &mut App, intent: Intent) {
     match intent {
         Intent::Back => navigate::enter(app, Screen::Choice),
         Intent::ToggleAction => toggle(app),
+        Intent::ShowChecks => app.open(Dialog::Preflight),
         Intent::Accept => confirm(app, Screen::Variables),
         _ => app.driver.action = navigate::moved(app.driver.action, intent, app.actions(Step::Driver).len()),
     }
 }
 
 fn toggle(app: &mut App) {
-    let Some(id) = app.actions(Step::Driver).get(app.driver.action).map(|action| action.id.clone()) else { return };
-    let left_out = &mut app.answers.leave_out;
-    match left_out.iter().position(|other| *other == id) {
-        Some(place) => drop(left_out.remove(place)),
-        None => left_out.push(id),
+    let Some(action) = app.actions(Step::Driver).get(app.driver.action).copied().cloned() else { return };
+    let named = if action.optional { &mut app.answers.take_in } else { &mut app.answers.leave_out };
+    match named.iter().position(|other| *other == action.id) {
+        Some(place) => drop(named.remove(place)),
+        None => named.push(action.id),
     }
     leave_out_changed(app);
 }
@@ -205,18 +286,42 @@ pub(super) fn leave_out_nothing(app: &mut App) {
 /// The plan depends on what is left out: without a removal, for one, no reboot is needed.
 fn leave_out_changed(app: &mut App) {
     for action in &mut app.session.plan.actions {
-        action.skipped = app.answers.leave_out.contains(&action.id);
+        action.skipped = app.answers.leaves_out(&action.id, action.optional);
     }
     app.keep_answers();
     app.order(Effect::MakePlan { step: Step::Driver, answers: Box::new(app.answers.clone()) });
     app.save();
 }
 
+/// Orders the pre-flight of the plan that has just been made.
+pub(super) fn foretell(app: &mut App) {
+    let actions: Vec<Action> = app.actions(Step::Driver).into_iter().cloned().collect();
+    app.order(Effect::Preflight { actions, answers: Box::new(app.answers.clone()) });
+}
+
+/// Takes in what the pre-flight says.
+pub(super) fn foretold(app: &mut App, checks: Result<Vec<Prediction>, String>) {
+    (app.driver.checks, app.driver.checks_error) = match checks {
+        Ok(checks) => (checks, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    if app.accepted_early && app.screen == Screen::Plan && app.dialog.is_none() {
+        app.notice = None;
+        confirm(app, Screen::Variables);
+    }
+}
+
+/// Returns how many checks say this.
+pub fn count_checks(app: &App, says: Says) -> usize {
+    app.driver.checks.iter().filter(|check| check.says == says).count()
+}
+
 /// Asks for confirmation of the step's actions; goes straight on to `next` when there is nothing to do.
 pub(super) fn confirm(app: &mut App, next: Screen) {
-    app.accepted_early = app.waits_for(Slot::Plan);
+    let checking = app.step() == Step::Driver && app.waits_for(Slot::Preflight);
+    app.accepted_early = app.waits_for(Slot::Plan) || checking;
     if app.accepted_early {
-        let text = app.t("notice.plan-loading");
+        let text = app.t(if checking { "notice.checking" } else { "notice.plan-loading" });
         return app.say(Severity::Info, text);
     }
     let error = if app.step() == Step::Variables { &app.variables.plan_error } else { &app.driver.plan_error };

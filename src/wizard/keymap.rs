@@ -77,9 +77,12 @@ pub enum Intent {
     PreviousPart,
     /// Show the rows that do not fit, or hide them.
     ToggleAll,
+    /// The next order of the rows.
+    NextOrder,
     /// Leave an action out, or take it in again.
     ToggleAction,
     ShowDiff,
+    ShowChecks,
     AskCheckout,
     AskInventory,
     AskNode,
@@ -153,6 +156,8 @@ const CHOICE: &[Binding] = &[
     bind("Tab", TAB, "next-part"),
     bind("", &[(Key::Left, Intent::Left), (Key::Right, Intent::Right)], ""),
     bind("a", &[(Key::Char('a'), Intent::ToggleAll)], "all"),
+    bind("/", &[(Key::Char('/'), Intent::Search)], "filter"),
+    bind("", &[(Key::Char('s'), Intent::NextOrder)], ""),
     HELP,
     BACK,
     QUIT,
@@ -161,6 +166,7 @@ const PLAN: &[Binding] = &[
     bind("Enter", ENTER, "review"),
     bind("↑↓", UP_DOWN, "look"),
     bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], "leave-out"),
+    bind("c", &[(Key::Char('c'), Intent::ShowChecks)], "checks"),
     HELP,
     BACK,
     QUIT,

@@ -14,7 +14,7 @@ use crate::{
     kubespray::Preview,
     plan::{Action, Plan, Step},
     secret::Secret,
-    session::{Session, holder::Holder},
+    session::{Prediction, Session, holder::Holder},
 };
 
 /// Names one order for as long as the program runs.
@@ -52,6 +52,13 @@ pub enum Effect {
         /// The step.
         step: Step,
         /// The answers so far.
+        answers: Box<Answers>,
+    },
+    /// Run the pre-flight over the plan of step 2 -> [`Answer::Foretold`].
+    Preflight {
+        /// The plan.
+        actions: Vec<Action>,
+        /// The answers that led to it.
         answers: Box<Answers>,
     },
     /// Run confirmed actions -> many [`Answer::Engine`], then [`Answer::RunEnded`].
@@ -139,6 +146,8 @@ pub enum Answer {
     Preview(Result<Box<Preview>, String>),
     /// The plan of the step that was asked for, or why there is none.
     Planned(Result<Plan, String>),
+    /// What the pre-flight says, or why it says nothing.
+    Foretold(Result<Vec<Prediction>, String>),
     /// Something happened in a run.
     Engine(Event),
     /// A run ended.

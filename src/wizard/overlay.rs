@@ -37,6 +37,7 @@ pub fn document(app: &App) -> Option<Document> {
     Some(match dialog {
         Dialog::Help => text("help.title", help::rows(app, cells)),
         Dialog::Confirm => text("confirm.title", confirm_rows(app, cells)),
+        Dialog::Preflight => text("preflight.title", confirm::check_rows(app, cells)),
         Dialog::Diff => text("diff.title", diff_rows(app, cells)),
         Dialog::Why => text("why.title", super::why::rows(app, cells)),
         Dialog::Changes(changes) => text("changes.title", changes_rows(app, changes, cells)),
@@ -70,6 +71,7 @@ fn confirm_rows(app: &App, cells: usize) -> Vec<Row> {
     let key = if app.settings.simulated.is_some() { "confirm.lead-simulated" } else { "confirm.lead" };
     let mut rows = Row::wrapped(Tone::Dim, &app.tr(key, &[("count", &actions.len().to_string())]), cells);
     rows.push(Row::new(Tone::Text, ""));
+    rows.extend(confirm::warnings(app, cells));
     rows.extend(confirm::rows(app, &actions, cells));
     rows
 }

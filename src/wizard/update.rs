@@ -137,6 +137,10 @@ fn take(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
         Subject::Kubeconfig | Subject::LogFile => verify::take_text(app, subject, text.trim()),
         Subject::SudoPassword => run::take_password(app, text),
         Subject::Value { variable } => variables::take_value(app, variable, text.trim()),
+        Subject::DriverFilter => {
+            driver::take_filter(app, text.trim());
+            Ok(())
+        }
     }
 }
 

@@ -180,7 +180,7 @@ fn ask_source(app: &mut App, subject: Subject) {
         Subject::Inventory => (path(app.answers.inventory.as_deref()), preview.and_then(|preview| path(preview.inventory.as_deref()))),
         Subject::Node => (app.answers.node.clone(), preview.and_then(|preview| preview.inventory_host.clone())),
         // Asked for elsewhere.
-        Subject::Value { .. } | Subject::SudoPassword | Subject::Kubeconfig | Subject::LogFile => return,
+        Subject::Value { .. } | Subject::SudoPassword | Subject::Kubeconfig | Subject::LogFile | Subject::DriverFilter => return,
     };
     let now = found.or(answer).unwrap_or_default();
     ask::open(app, subject, &now);
@@ -207,6 +207,7 @@ pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<
             }
             app.answers.node = given;
         }
+        Subject::DriverFilter => return Ok(()),
     }
     sources_changed(app);
     Ok(())
@@ -310,10 +311,12 @@ mod tests {
         let action = Action {
             id: "edit-file:x".to_owned(),
             step: Step::Variables,
-            kind: crate::plan::Kind::Reboot(crate::plan::reboot::Reboot { boot_id: String::new() }),
+            kind: crate::plan::Kind::Reboot(crate::plan::reboot::Reboot { boot_id: String::new(), unless_unloaded: false }),
             why: String::new(),
             args: Vec::new(),
             skipped: false,
+            optional: false,
+            may_fail: false,
             blocked: None,
             commands: Vec::new(),
             diff: Some(diff.to_owned()),

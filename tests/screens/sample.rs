@@ -11,7 +11,7 @@ use gpunode::{
     i18n::Lang,
     kubespray::{Capability, Ignored, Level, Place, Preview, Shadowed, Variable, Verdict},
     plan::{Action, Kind, Plan, Step, reboot::Reboot},
-    session::Session,
+    session::{Prediction, Says, Session},
     wizard::{
         Answer, Colors, Settings,
         chain::{ChainRow, ChainState, Diagnosis, Offer, Phase, RemedyAction, TailBatch},
@@ -121,6 +121,7 @@ fn driver(version: &str, date: &str, cuda: &str, kind: BranchKind, end: &str, fi
         datacenter: true,
         fits,
         reason: None,
+        notes: Vec::new(),
         recommended: false,
     }
 }
@@ -165,10 +166,12 @@ fn action(id: &str, step: Step, args: &[(&str, &str)], commands: Vec<Command>) -
         id: id.to_owned(),
         step,
         // The screens do not look at it.
-        kind: Kind::Reboot(Reboot { boot_id: String::new() }),
+        kind: Kind::Reboot(Reboot { boot_id: String::new(), unless_unloaded: false }),
         why: name.clone(),
         args: args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         skipped: false,
+        optional: false,
+        may_fail: false,
         blocked: None,
         commands,
         diff: None,
@@ -403,4 +406,13 @@ pub fn nvidia_smi() -> Vec<String> {
 
 pub fn answers() -> Answers {
     Answers::new(DriverOwner::InstallerPod)
+}
+
+/// What the pre-flight says of the plan of step 2.
+pub fn checks() -> Vec<Prediction> {
+    vec![
+        Prediction::new("host-driver", Says::Ok, "driver 418.87.00 is loaded; it goes in this step"),
+        Prediction::new("holders", Says::Unknown, "2301 nvidia-smi --loop=5 (session-4.scope)"),
+        Prediction::new("space:/var", Says::Ok, "/var: 60.0 GiB free, 9.6 GiB needed (download, unpacking)"),
+    ]
 }

@@ -62,6 +62,8 @@ pub fn run(host: &Host, folder: &Path, kind: Kind, on_event: &mut dyn FnMut(&Eve
         why: String::new(),
         args: Vec::new(),
         skipped: false,
+        optional: false,
+        may_fail: false,
         blocked: None,
         commands: Vec::new(),
         diff: None,

@@ -44,7 +44,9 @@ fn is_newest_of(toolkit: &Toolkit, cuda: &Version) -> bool {
 
 /// The newest driver that fits: of a supported production branch, of a production branch, of any data-center release, of any.
 fn newest(rows: &[DriverRow]) -> Option<(usize, Reason)> {
-    let find = |wanted: &dyn Fn(&DriverRow) -> bool| rows.iter().position(|row| row.fits && wanted(row));
+    // One that runs the wanted toolkit with limits only comes after all that run it in full.
+    let full = rows.iter().any(|row| row.fits && row.datacenter && row.notes.is_empty());
+    let find = |wanted: &dyn Fn(&DriverRow) -> bool| rows.iter().position(|row| row.fits && (!full || row.notes.is_empty()) && wanted(row));
     let production = |row: &DriverRow| row.datacenter && row.kind.is_for_production();
     let index = find(&|row| production(row) && !row.ended)
         .or_else(|| find(&production))

@@ -45,9 +45,20 @@ impl<'a> Wanted<'a> {
     /// Returns why a driver is too old for the toolkit.
     pub fn driver_misfit(&self, driver: &Driver) -> Option<Reason> {
         let toolkit = self.toolkit()?;
-        let needed = toolkit.needs().filter(|needed| driver.version < **needed)?;
+        let needed = toolkit.least_driver().filter(|needed| driver.version < **needed)?;
         Some(Reason::new("older-than-cuda-needs", [("cuda", toolkit.version.to_string()), ("driver", needed.to_string())]))
     }
+
+    /// Returns what a driver that fits cannot do for the toolkit.
+    pub fn driver_limits(&self, driver: &Driver) -> Option<Reason> {
+        self.toolkit().and_then(|toolkit| limits(toolkit, &driver.version))
+    }
+}
+
+/// Returns what a driver below the toolkit's own cannot do, although it runs it.
+pub(super) fn limits(toolkit: &Toolkit, driver: &Version) -> Option<Reason> {
+    let needed = toolkit.needs().filter(|needed| driver < *needed)?;
+    Some(Reason::new("cuda-minor-compatibility", [("needed", needed.to_string())]))
 }
 
 /// Returns why a toolkit does not build for one of the cards.

@@ -148,6 +148,18 @@ fn a_driver_must_not_be_older_than_the_wanted_cuda() {
 }
 
 #[test]
+fn a_driver_below_the_toolkits_own_fits_with_limits_where_nvidia_says_so() {
+    let table = table(&[T4], Some("11.8"), DriverOwner::InstallerPod);
+    let old = driver(&table, "450.80.02");
+    assert_eq!((old.fits, old.notes[0].id), (true, "cuda-minor-compatibility"));
+    assert_eq!(misfit(&table, "450.51.06"), Some("older-than-cuda-needs"));
+    assert!(driver(&table, "520.61.05").notes.is_empty());
+    assert!(table.recommended().unwrap().notes.is_empty());
+    // CUDA 10 knows no such rule.
+    assert_eq!(misfit(&self::table(&[T4], Some("10.2"), DriverOwner::Host), "440.31"), Some("older-than-cuda-needs"));
+}
+
+#[test]
 fn a_cuda_that_does_not_know_the_card_fits_no_driver() {
     let none = |ids: &[&str], cuda| {
         let table = table(ids, Some(cuda), DriverOwner::Host);
@@ -290,6 +302,9 @@ proptest! {
         let recommended: Vec<_> = table.drivers.iter().filter(|row| row.recommended).collect();
         prop_assert_eq!(recommended.len(), usize::from(table.drivers.iter().any(|row| row.fits)));
         prop_assert!(recommended.iter().all(|row| row.fits && row.reason.is_some()));
+        // What is recommended is never the driver with limits while a data-center driver without them fits.
+        let full = table.drivers.iter().any(|row| row.fits && row.datacenter && row.notes.is_empty());
+        prop_assert!(recommended.iter().all(|row| !full || row.notes.is_empty()));
         prop_assert!(table.drivers.iter().all(|row| row.fits || row.reason.is_some()));
         prop_assert!(table.cuda.iter().filter(|row| row.recommended).all(|row| row.fits));
         prop_assert!(table.cuda.iter().filter(|row| row.recommended).count() <= 1);

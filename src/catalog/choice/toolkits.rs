@@ -29,10 +29,8 @@ fn judged(toolkit: &Toolkit, cards: &[Card], driver: Option<&Version>, host: &Ho
     Some(CudaRow { fits: reason.is_none(), reason, notes, ..row })
 }
 
-/// A driver below the toolkit's own may still run it by minor-version compatibility (CUDA 11 and later).
-/// Source: NVIDIA's CUDA compatibility guide.
 fn driver_misfit(toolkit: &Toolkit, driver: &Version) -> Option<Reason> {
-    let least = toolkit.needs().into_iter().chain(&toolkit.minor_compat_driver).min()?;
+    let least = toolkit.least_driver()?;
     (driver < least).then(|| Reason::new("cuda-needs-newer-driver", [("driver", driver.to_string()), ("needed", least.to_string())]))
 }
 
@@ -42,8 +40,7 @@ fn glibc_misfit(toolkit: &Toolkit, host: &HostLimits) -> Option<Reason> {
 }
 
 fn notes(toolkit: &Toolkit, driver: Option<&Version>, host: &HostLimits) -> Vec<Reason> {
-    let below = driver.and_then(|driver| toolkit.needs().filter(|needed| driver < *needed));
-    let minor = below.map(|needed| Reason::new("cuda-minor-compatibility", [("needed", needed.to_string())]));
+    let minor = driver.and_then(|driver| rules::limits(toolkit, driver));
     let clash = host.glibc_version.as_ref().filter(|there| toolkit.glibc_below.as_ref().is_some_and(|limit| *there >= limit));
     let glibc = clash.map(|there| Reason::new("glibc-too-new", [("there", there.to_string())]));
     [minor, gcc_note(toolkit, host), glibc].into_iter().flatten().collect()

@@ -71,7 +71,7 @@ impl Commands for LocalCommands {
     fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
         let failed = |error: io::Error| failed(command, &error);
         let file = private::append(log).map_err(failed)?;
-        // The outermost redirection is made first: what is written to standard error must find the file in standard output.
+        // In this order: the outermost is applied first, and an error must not reach the terminal that a wizard draws on.
         let handle = expression(command)?.stderr_to_stdout().stdout_file(file).start().map_err(failed)?;
         let pid = handle.pids().first().copied().unwrap_or(0);
         let started = start_time(pid).unwrap_or(0);

@@ -56,7 +56,7 @@ impl Work<'_> {
 
     /// Says something of its own, which may be a known failure.
     pub fn tell(&mut self, line: String) {
-        Known { diagnosis: Diagnosis::default(), hits: &mut self.hits }.show(line, &mut *self.emit);
+        show(line, &mut Diagnosis::default(), &mut self.hits, &mut *self.emit);
     }
 
     fn start(&mut self, command: &Command) -> Result<Job, Failure> {
@@ -86,9 +86,10 @@ impl Work<'_> {
 
     /// The job is waited for on a thread of its own, so that the logs are looked at while it prints nothing.
     fn follow_with(&mut self, job: &Job, logs: &[OwnLog], watch: &mut Watch<'_>) -> Exit {
-        let (host, cancel, emit) = (self.host, self.cancel, &mut *self.emit);
-        let mut known = Known { diagnosis: Diagnosis::default(), hits: &mut self.hits };
-        let mut logs = logs.to_vec();
+        let (host, cancel, emit, hits) = (self.host, self.cancel, &mut *self.emit, &mut self.hits);
+        // Each source has its own: the lines of one message come from one source.
+        let mut output = Diagnosis::default();
+        let mut logs: Vec<_> = logs.iter().map(|log| (log.clone(), Diagnosis::default())).collect();
         thread::scope(|scope| {
             let (sender, lines) = mpsc::sync_channel::<Line>(256);
             let waiting = scope.spawn(move || {
@@ -102,16 +103,20 @@ impl Work<'_> {
                 if let Ok(line) = &next {
                     let line = text::printable_bytes(&line.bytes);
                     watch(&line, emit);
-                    known.show(line, emit);
+                    show(line, &mut output, hits, emit);
                 }
-                for log in &mut logs {
-                    log.read_on(&*host.files, next == Err(RecvTimeoutError::Disconnected), &mut |line| known.show(line, emit));
+                let ended = next == Err(RecvTimeoutError::Disconnected);
+                for (log, diagnosis) in &mut logs {
+                    log.read_on(&*host.files, ended, &mut |line| show(line, diagnosis, hits, emit));
                 }
-                if next == Err(RecvTimeoutError::Disconnected) {
+                if ended {
                     break;
                 }
             }
-            known.finish(emit);
+            // Nothing more is printed: what only an umbrella has said counts now.
+            for diagnosis in logs.iter_mut().map(|(_, diagnosis)| diagnosis).chain([&mut output]) {
+                tell(diagnosis.finish(), hits, emit);
+            }
             waiting.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
         })
     }
@@ -125,32 +130,18 @@ fn ended(command: &Command, exit: Exit) -> Result<(), Failure> {
     }
 }
 
-/// Looks for known failures in what is shown.
-struct Known<'a> {
-    diagnosis: Diagnosis,
-    hits: &'a mut Vec<Hit>,
+/// Shows a line, and the known failure that it ends.
+fn show(line: String, diagnosis: &mut Diagnosis, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(Event)) {
+    let hit = diagnosis.push(&line);
+    emit(Event::Line(line));
+    tell(hit, hits, emit);
 }
 
-impl Known<'_> {
-    fn show(&mut self, line: String, emit: &mut dyn FnMut(Event)) {
-        let hit = self.diagnosis.push(&line);
-        emit(Event::Line(line));
-        self.tell(hit, emit);
-    }
-
-    /// Nothing more is printed: what only an umbrella has said counts now.
-    fn finish(&mut self, emit: &mut dyn FnMut(Event)) {
-        let hit = self.diagnosis.finish();
-        self.tell(hit, emit);
-    }
-
-    fn tell(&mut self, hit: Option<Hit>, emit: &mut dyn FnMut(Event)) {
-        let Some(hit) = hit else { return };
-        // An installer writes the same to its log and to its output: one failure is told once.
-        if !self.hits.iter().any(|other| other.signature == hit.signature && other.args == hit.args) {
-            emit(Event::Hit(Box::new(hit.clone())));
-            self.hits.push(hit);
-        }
+/// Tells a known failure. An installer writes the same to its log and to its output: it is told once.
+fn tell(hit: Option<Hit>, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(Event)) {
+    if let Some(hit) = hit.filter(|hit| !hits.iter().any(|other| other.signature == hit.signature && other.args == hit.args)) {
+        emit(Event::Hit(Box::new(hit.clone())));
+        hits.push(hit);
     }
 }
 

@@ -1,0 +1,157 @@
+//! The proof of exclusion: fingerprints of everything that is a driver on a host, taken before and after a toolkit is installed.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::act::sha256;
+use crate::{
+    facts::{self, Origin},
+    host::{FileKind, Host},
+};
+
+/// Where cuda-installer logs for root, from CUDA 10.1 on.
+pub const INSTALLER_LOG: &str = "/var/log/cuda-installer.log";
+/// What it writes when it starts the driver inside the runfile.
+const DRIVER_STEP: &str = "Executing NVIDIA-Linux-";
+/// Name of the log's own fingerprint.
+const LOG_KEY: &str = "log of cuda-installer";
+
+/// Folders in which a driver puts its files, and how deep to look.
+const PLACES: &[(&str, usize)] = &[
+    ("/usr/bin", 0),
+    ("/usr/sbin", 0),
+    ("/usr/local/bin", 0),
+    ("/usr/lib", 1),
+    ("/usr/lib64", 1),
+    ("/usr/lib32", 0),
+    ("/usr/lib/firmware/nvidia", 2),
+    ("/usr/lib/modprobe.d", 0),
+    ("/usr/lib/systemd/system", 0),
+    ("/usr/lib/xorg/modules", 2),
+    ("/usr/share/vulkan/icd.d", 0),
+    ("/usr/share/glvnd/egl_vendor.d", 0),
+    ("/usr/src", 0),
+    ("/etc/modprobe.d", 0),
+    ("/etc/systemd/system", 0),
+    ("/etc/OpenCL/vendors", 0),
+    ("/etc/X11", 1),
+    ("/var/lib/dkms", 2),
+    ("/var/lib/nvidia", 0),
+    // Modules of every kernel: dkms builds for all of them.
+    ("/lib/modules", 7),
+];
+
+/// Tells whether a name is that of a driver's file. A toolkit brings none of these outside its prefix.
+fn is_driver_file(name: &str) -> bool {
+    const STARTS: [&str; 10] = [
+        "libcuda.so",
+        "libnvidia-",
+        "libnvcuvid",
+        "nvidia",
+        "libGLX_nvidia",
+        "libEGL_nvidia",
+        "libGLESv1_CM_nvidia",
+        "libGLESv2_nvidia",
+        "10_nvidia",
+        "xorg.conf",
+    ];
+    STARTS.iter().any(|start| name.starts_with(start))
+}
+
+/// Returns a fingerprint by name: length and time of each driver file and module file, each driver entry of the ledger with the package
+/// database, and how far the installer's log had come.
+pub fn fingerprints(host: &Host) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (place, depth) in PLACES {
+        collect(host, Path::new(place), *depth, &mut found);
+    }
+    let ledger = facts::driver_ledger(host);
+    let driver = ledger.iter().filter(|entry| !matches!(entry.origin, Origin::CudaToolkit | Origin::Unit));
+    found.extend(driver.map(|entry| (format!("{} {}", entry.origin.name(), entry.what), entry.r#where.clone())));
+    let log = host.files.read(Path::new(INSTALLER_LOG)).unwrap_or_default();
+    found.insert(LOG_KEY.to_owned(), format!("{} {}", log.len(), sha256(&log)));
+    found
+}
+
+/// Returns how many things were fingerprinted.
+pub fn count(before: &BTreeMap<String, String>) -> usize {
+    before.len().saturating_sub(1)
+}
+
+/// Says what has changed since, one sentence a thing; nothing is the proof.
+pub fn changes(host: &Host, before: &BTreeMap<String, String>) -> Vec<String> {
+    let mut changes = differences(before, &fingerprints(host));
+    changes.extend(driver_step(host, before).map(|line| format!("{INSTALLER_LOG} says \"{line}\"")));
+    changes
+}
+
+fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+    let appeared = after.keys().filter(|name| !before.contains_key(*name)).map(|name| format!("{name} appeared"));
+    let gone = before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{name} is gone"));
+    let is_other = |name: &str, print: &String| name != LOG_KEY && after.get(name).is_some_and(|now| now != print);
+    let changed = before.iter().filter(|(name, print)| is_other(name, print)).map(|(name, _)| format!("{name} changed"));
+    appeared.chain(gone).chain(changed).collect()
+}
+
+/// Returns the line in which the installer's log tells of a driver step of this run. What stood there before is of an earlier run, if
+/// the log still begins with it; a run may also begin the log anew.
+fn driver_step(host: &Host, before: &BTreeMap<String, String>) -> Option<String> {
+    let log = host.files.read(Path::new(INSTALLER_LOG)).ok()?;
+    let old = before.get(LOG_KEY).and_then(|print| print.split_once(' ')).and_then(|(len, hash)| Some((len.parse::<usize>().ok()?, hash)));
+    let new_from = old.filter(|(len, hash)| log.len() >= *len && sha256(&log[..*len]) == *hash).map_or(0, |(len, _)| len);
+    let text = String::from_utf8_lossy(&log[new_from..]);
+    text.lines().find(|line| line.contains(DRIVER_STEP)).map(|line| crate::text::printable(line.trim()))
+}
+
+fn collect(host: &Host, folder: &Path, depth: usize, found: &mut BTreeMap<String, String>) {
+    for name in host.files.list(folder).unwrap_or_default() {
+        let path = folder.join(&name);
+        if is_driver_file(&name) {
+            if let Ok(meta) = host.files.meta(&path) {
+                found.insert(path.display().to_string(), format!("{} bytes, changed {}", meta.len, meta.modified));
+            }
+        } else if depth > 0
+            && host.files.read_link(&path).is_err()
+            && host.files.meta(&path).is_ok_and(|meta| meta.kind == FileKind::Folder)
+        {
+            collect(host, &path, depth - 1, found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_difference_is_named() {
+        let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<BTreeMap<_, _>>();
+        let before = map(&[("a", "1"), ("b", "1"), ("c", "1"), (LOG_KEY, "1")]);
+        let after = map(&[("a", "1"), ("b", "2"), ("d", "1"), (LOG_KEY, "2")]);
+        assert_eq!(differences(&before, &after), ["d appeared", "c is gone", "b changed"]);
+    }
+
+    #[test]
+    fn a_driver_step_of_this_run_is_told_from_one_of_the_past() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::local(folder.path());
+        let log = folder.path().join("var/log/cuda-installer.log");
+        let write = |text: &str| {
+            std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+            std::fs::write(&log, text).unwrap();
+        };
+        write("[INFO]: Executing NVIDIA-Linux-x86_64-418.87.00.run\n");
+        let before = fingerprints(&host);
+        assert_eq!(driver_step(&host, &before), None);
+        write("[INFO]: Executing NVIDIA-Linux-x86_64-418.87.00.run\n[INFO]: Driver not installed.\n");
+        assert_eq!(changes(&host, &before), Vec::<String>::new());
+        // A log that was begun anew is all of this run.
+        write("[INFO]: Executing NVIDIA-Linux-x86_64-450.51.06.run\n");
+        assert!(driver_step(&host, &before).is_some_and(|line| line.contains("450.51.06")));
+    }
+
+    #[test]
+    fn a_driver_file_is_told_from_a_toolkits() {
+        assert!(is_driver_file("libcuda.so.450.51.06") && is_driver_file("nvidia-smi") && is_driver_file("nvidia.ko.xz"));
+        assert!(!is_driver_file("libcublas.so.11") && !is_driver_file("libcudart.so"));
+    }
+}

@@ -1,0 +1,212 @@
+//! What must go, and in which order: who uses the driver, the driver itself, what it leaves, and at last its modules in the kernel.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::is_loaded;
+use crate::{
+    answers::Answers,
+    catalog::distros,
+    facts::{
+        Facts, Holder, LedgerEntry, Origin,
+        packages::{Role, package_name, role},
+    },
+    plan::{
+        Action, Kind, Step,
+        install_toolkit::{default_prefix, uninstaller},
+        remove_dkms::RemoveDkms,
+        remove_packages::RemovePackages,
+        remove_runfile_driver::RemoveRunfileDriver,
+        remove_toolkit::RemoveToolkit,
+        stop_unit::StopUnit,
+        unload_modules::{self, UnloadModules},
+    },
+    version::Version,
+};
+
+/// Daemons that are of no use without the driver of the host.
+const OF_THE_DRIVER: [&str; 7] = [
+    "nvidia-persistenced.service",
+    "nvidia-fabricmanager.service",
+    "nvidia-dcgm.service",
+    "dcgm.service",
+    "dcgm-exporter.service",
+    "nvidia-imex.service",
+    "nvidia-powerd.service",
+];
+
+/// Units that carry others: stopping one would stop the node.
+const CARRIERS: [&str; 6] = ["kubelet", "containerd", "docker", "crio", "user@", "sshd"];
+
+/// A driver on the host and the owner's driver would fight over the card.
+pub(super) fn drivers(facts: &Facts, answers: &Answers) -> Vec<Action> {
+    let runfiles: Vec<_> = entries(facts, &[Origin::Runfile]).collect();
+    let packages: Vec<_> = entries(facts, &[Origin::Deb, Origin::Rpm]).filter(|entry| has_role(entry, Role::Driver)).collect();
+    let dkms = left_dkms(facts, &runfiles, &packages);
+    if runfiles.is_empty() && packages.is_empty() && dkms.is_empty() {
+        return Vec::new();
+    }
+    let mut removals: Vec<_> = runfiles.iter().map(|entry| remove_runfile_driver(entry, facts)).collect();
+    if !packages.is_empty() {
+        let action = remove_packages("remove-packages", &packages, facts);
+        removals.push(Action { needs_reboot: is_loaded(facts), ..action });
+    }
+    removals.extend(dkms);
+    let is_wanted = |action: &Action| !answers.leaves_out(&action.id, action.optional);
+    if !removals.iter().any(is_wanted) {
+        // A driver that stays is not disturbed.
+        return removals;
+    }
+    let stops = stop_units(facts);
+    let stopped = |unit: &str| stops.iter().any(|action| action.id == stop_id(unit) && is_wanted(action));
+    let unload = unload(facts, stopped);
+    stops.into_iter().chain(removals).chain(unload).collect()
+}
+
+fn entries<'a>(facts: &'a Facts, origins: &'a [Origin]) -> impl Iterator<Item = &'a LedgerEntry> {
+    facts.driver.ledger.iter().filter(|entry| origins.contains(&entry.origin))
+}
+
+fn has_role(entry: &LedgerEntry, wanted: Role) -> bool {
+    package_name(entry).and_then(role) == Some(wanted)
+}
+
+fn stop_id(unit: &str) -> String {
+    format!("stop-unit:{unit}")
+}
+
+/// The driver's own daemons are stopped; services of others that hold the GPU are offered, because others need them.
+fn stop_units(facts: &Facts) -> Vec<Action> {
+    let daemons = entries(facts, &[Origin::Unit]).map(|entry| with_kind(&entry.what));
+    let holders = facts.driver.holders.iter().filter(|holder| holder.pod.is_none()).filter_map(|holder| holder.unit.clone());
+    let can_stop = |unit: &String| unit.ends_with(".service") && !CARRIERS.iter().any(|carrier| unit.starts_with(carrier));
+    let units: BTreeSet<String> = daemons.chain(holders).filter(can_stop).collect();
+    let stop = |unit: String| {
+        let optional = !OF_THE_DRIVER.contains(&unit.as_str());
+        let kind = StopUnit { unit: unit.clone() };
+        let commands = vec![kind.command()];
+        let mut action = Action::new(Step::Driver, &stop_id(&unit), Kind::StopUnit(kind), &[("unit", unit)]);
+        if optional {
+            "stop-unit-of-others".clone_into(&mut action.why);
+        }
+        Action { optional, commands, ..action }
+    };
+    units.into_iter().map(stop).collect()
+}
+
+fn with_kind(unit: &str) -> String {
+    if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") }
+}
+
+fn remove_runfile_driver(entry: &LedgerEntry, facts: &Facts) -> Action {
+    let kind = RemoveRunfileDriver { uninstaller: entry.r#where.clone().into(), version: entry.what.clone() };
+    let command = kind.command();
+    let args = [("version", kind.version.clone()), ("uninstaller", entry.r#where.clone())];
+    let action = Action::new(Step::Driver, "remove-runfile-driver", Kind::RemoveRunfileDriver(kind), &args);
+    Action { commands: vec![command], needs_reboot: is_loaded(facts), ..action }
+}
+
+/// Removes packages by their exact names; the same versions are what an undo asks for.
+fn remove_packages(id: &str, entries: &[&LedgerEntry], facts: &Facts) -> Action {
+    let names: BTreeSet<&str> = entries.iter().filter_map(|entry| package_name(entry)).collect();
+    let packages: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    let family = distros::family(&facts.host);
+    let reinstall = family.as_ref().map(|family| {
+        let pinned = entries.iter().filter_map(|entry| pinned(entry, &family.pin));
+        family.install.iter().cloned().chain(pinned).collect()
+    });
+    let (remove, rehearse) = family.map(|family| (family.remove, family.rehearse)).unwrap_or_default();
+    let is_known = !remove.is_empty();
+    let kind = RemovePackages { remove, packages, rehearse, reinstall: reinstall.unwrap_or_default() };
+    let command = kind.command();
+    let args = [("packages", kind.packages.join(", ")), ("count", kind.packages.len().to_string())];
+    let mut action = Action::new(Step::Driver, id, Kind::RemovePackages(kind), &args);
+    if is_known {
+        action.commands = vec![command];
+    } else {
+        action.blocked = Some("unknown-package-manager".to_owned());
+    }
+    action
+}
+
+/// `name=version` of `name version` (dpkg) or `name-version-release.arch` (rpm).
+fn pinned(entry: &LedgerEntry, pin: &str) -> Option<String> {
+    let name = package_name(entry)?;
+    let rest = entry.what.strip_prefix(name)?.get(1..)?;
+    let version = if entry.origin == Origin::Rpm { rest.rsplit_once('.').map_or(rest, |(version, _)| version) } else { rest };
+    Some(pin.replace("{name}", name).replace("{version}", version))
+}
+
+/// Trees that no uninstaller of this plan takes away: their driver is gone, and still they build modules for every new kernel.
+fn left_dkms(facts: &Facts, runfiles: &[&LedgerEntry], packages: &[&LedgerEntry]) -> Vec<Action> {
+    let belongs =
+        |version: &str| runfiles.iter().any(|entry| entry.what == version) || packages.iter().any(|entry| entry.what.contains(version));
+    let tree = |entry: &LedgerEntry| {
+        let (module, version) = entry.what.split_once(' ')?;
+        (!belongs(version)).then(|| {
+            let kind = RemoveDkms { module: module.to_owned(), version: version.to_owned(), tree: entry.r#where.clone().into() };
+            let commands = vec![kind.command()];
+            let args = [("tree", entry.what.clone()), ("folder", entry.r#where.clone())];
+            let id = format!("remove-dkms:{module}/{version}");
+            let action = Action::new(Step::Driver, &id, Kind::RemoveDkms(kind), &args);
+            Action { commands, needs_reboot: is_loaded(facts), ..action }
+        })
+    };
+    entries(facts, &[Origin::Dkms]).filter_map(tree).collect()
+}
+
+/// Unloads the modules when nobody holds them any more; otherwise only the reboot gets them out. Its failure is no harm: the reboot is
+/// planned behind it.
+fn unload(facts: &Facts, stopped: impl Fn(&str) -> bool) -> Option<Action> {
+    let is_stopped = |holder: &Holder| holder.pod.is_none() && holder.unit.as_deref().is_some_and(&stopped);
+    let knows_holders = !facts.unknown.contains_key("driver.holders");
+    let all_stopped = facts.driver.holders.iter().all(is_stopped);
+    let modules = unload_modules::in_order(&facts.driver.modules).filter(|modules| !modules.is_empty())?;
+    // With nobody there, every user must be another module: a console of the kernel is in no list of processes.
+    let quiet = facts
+        .driver
+        .modules
+        .iter()
+        .filter(|module| unload_modules::is_driver(&module.name))
+        .all(|module| !facts.driver.holders.is_empty() || module.refcount.is_none_or(|count| count == module.used_by.len() as u64));
+    if !(knows_holders && all_stopped && quiet) {
+        return None;
+    }
+    let kind = UnloadModules { modules };
+    let commands = vec![kind.command()];
+    let args = [("modules", kind.modules.join(" "))];
+    let action = Action::new(Step::Driver, "unload-modules", Kind::UnloadModules(kind), &args);
+    Some(Action { commands, may_fail: true, ..action })
+}
+
+/// Old toolkits: one in the place of the new one goes, the others are offered.
+pub(super) fn toolkits(facts: &Facts, answers: &Answers) -> Vec<Action> {
+    let packages: Vec<_> = entries(facts, &[Origin::Deb, Origin::Rpm]).filter(|entry| has_role(entry, Role::Toolkit)).collect();
+    let mut actions: Vec<_> =
+        entries(facts, &[Origin::CudaToolkit]).filter_map(|entry| remove_toolkit(entry, &packages, answers)).collect();
+    if !packages.is_empty() {
+        let action = remove_packages("remove-toolkit-packages", &packages, facts);
+        actions.push(Action { optional: true, ..action });
+    }
+    actions
+}
+
+fn remove_toolkit(entry: &LedgerEntry, packages: &[&LedgerEntry], answers: &Answers) -> Option<Action> {
+    let there: Version = entry.what.parse().ok()?;
+    let prefix = Path::new(&entry.r#where);
+    let wanted = answers.cuda();
+    let new_prefix = wanted.map(|version| answers.cuda_prefix.clone().unwrap_or_else(|| default_prefix(version)));
+    let is_wanted = wanted.is_some_and(|wanted| wanted.starts_with(&there) || *wanted == there);
+    let from_packages = packages.iter().any(|entry| entry.what.contains(&format!("-{}-{}", there.part(0), there.part(1))));
+    if is_wanted || from_packages {
+        return None;
+    }
+    let in_the_way = new_prefix.as_deref() == Some(prefix);
+    let kind = RemoveToolkit { uninstaller: uninstaller(&there, prefix) };
+    let commands = vec![kind.command()];
+    let args = [("version", there.to_string()), ("prefix", entry.r#where.clone())];
+    let mut action = Action::new(Step::Driver, &format!("remove-toolkit:{}", entry.r#where), Kind::RemoveToolkit(kind), &args);
+    if in_the_way {
+        "remove-toolkit-in-the-way".clone_into(&mut action.why);
+    }
+    Some(Action { commands, optional: !in_the_way, ..action })
+}

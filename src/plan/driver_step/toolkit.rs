@@ -1,0 +1,102 @@
+//! CUDA without the driver: what the runfile needs, the runfile itself, and the paths.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    answers::Answers,
+    catalog::{Architecture, CudaRow, cuda, distros},
+    facts::Facts,
+    plan::{
+        Action, Kind, Step,
+        checksum::Checksum,
+        fetch_runfile::FetchRunfile,
+        install_packages::InstallPackages,
+        install_toolkit::{InstallToolkit, default_prefix},
+        set_paths::SetPaths,
+    },
+    version::Version,
+};
+
+/// The folder on NVIDIA's servers below which all runfiles are; a mirror has the same below its own address.
+const FOLDER: &str = "/compute/cuda/";
+
+/// The toolkit is of no use without a compiler.
+pub(super) fn prerequisites(facts: &Facts) -> Option<Action> {
+    if facts.host.gcc_version.is_some() {
+        return None;
+    }
+    let family = distros::family(&facts.host)?;
+    let kind = InstallPackages { install: family.install, packages: family.compiler, program: "gcc".to_owned() };
+    let command = kind.command();
+    let args = [("packages", kind.packages.join(", "))];
+    let action = Action::new(Step::Driver, "install-packages", Kind::InstallPackages(kind), &args);
+    Some(Action { commands: vec![command], ..action })
+}
+
+/// Downloads the runfile unless one was given, installs it, and sets the paths unless the prefix is one's own.
+pub(super) fn actions(facts: &Facts, answers: &Answers, version: &Version, downloads: &Path) -> Vec<Action> {
+    let row = cuda::runfile(version, Architecture::from_uname(&facts.host.architecture));
+    let checksum = answers.cuda_runfile_sha256.clone().map(Checksum::Sha256).or_else(|| published_checksum(row.as_ref()?));
+    let name = row.as_ref().map_or_else(|| format!("cuda_{version}_linux.run"), |row| row.file.clone());
+    let runfile = answers.cuda_runfile.clone().unwrap_or_else(|| downloads.join(name));
+    let prefix = answers.cuda_prefix.clone().unwrap_or_else(|| default_prefix(version));
+    let tmpdir = answers.cuda_tmpdir.as_deref().unwrap_or(downloads).join("gpunode-unpack");
+    let mut actions = Vec::new();
+    if let (None, Some(row), Some(checksum)) = (&answers.cuda_runfile, &row, &checksum) {
+        actions.push(fetch_runfile(row, checksum, &runfile, answers));
+    }
+    let mut install = install_toolkit(version, &prefix, runfile, checksum, tmpdir);
+    if row.is_none() && answers.cuda_runfile.is_none() {
+        install.blocked = Some("no-checksum".to_owned());
+    }
+    if answers.cuda_prefix.is_some() {
+        // The runfile writes nowhere else, so it takes no root; and what is one's own is not put on everybody's path.
+        install.needs_root = false;
+        actions.push(install);
+    } else {
+        actions.extend([install, set_paths(prefix)]);
+    }
+    actions
+}
+
+fn published_checksum(row: &CudaRow) -> Option<Checksum> {
+    let sha256 = row.sha256.clone().map(Checksum::Sha256);
+    sha256.or_else(|| row.md5.clone().map(Checksum::Md5))
+}
+
+/// Returns the address on the mirror of the answers, if there is one.
+fn address(url: &str, answers: &Answers) -> String {
+    match (&answers.cuda_mirror, url.split_once(FOLDER)) {
+        (Some(mirror), Some((_, path))) => format!("{}/{path}", mirror.trim_end_matches('/')),
+        _ => url.to_owned(),
+    }
+}
+
+fn fetch_runfile(row: &CudaRow, checksum: &Checksum, file: &Path, answers: &Answers) -> Action {
+    let url = address(&row.url, answers);
+    let mut kind = FetchRunfile::new(url.clone(), file, row.size_bytes, checksum.clone());
+    kind.proxy.clone_from(&answers.proxy);
+    let commands = vec![kind.command(), checksum.command(file)];
+    let args = [("file", row.file.clone()), ("url", url)];
+    let action = Action::new(Step::Driver, "fetch-runfile", Kind::FetchRunfile(kind), &args);
+    Action { commands, needs_root: false, ..action }
+}
+
+/// Without a checksum the action is there to be seen, and blocked: an unknown file never runs.
+fn install_toolkit(version: &Version, prefix: &Path, runfile: PathBuf, checksum: Option<Checksum>, tmpdir: PathBuf) -> Action {
+    let blocked = checksum.is_none().then(|| "no-checksum".to_owned());
+    let checksum = checksum.unwrap_or_else(|| Checksum::Sha256(String::new()));
+    let kind = InstallToolkit { tmpdir, checksum, version: version.clone(), prefix: prefix.to_owned(), runfile };
+    let commands = vec![kind.command()];
+    let args = [("version", version.to_string()), ("prefix", prefix.display().to_string())];
+    let action = Action::new(Step::Driver, "install-toolkit", Kind::InstallToolkit(kind), &args);
+    Action { blocked, commands, ..action }
+}
+
+fn set_paths(prefix: PathBuf) -> Action {
+    let args = [("prefix", prefix.display().to_string())];
+    let kind = SetPaths { prefix };
+    let diff = Some(kind.diff());
+    let action = Action::new(Step::Driver, "set-paths", Kind::SetPaths(kind), &args);
+    Action { commands: vec![SetPaths::command()], diff, ..action }
+}

@@ -1,0 +1,94 @@
+//! Pre-flight: everything of step 2 that would fail later, found before anything is done.
+//!
+//! Each check says what was looked at, what was seen, what will happen, and what to do about it. The predictions are kept in the
+//! session and compared with what then happened. Checks read and ask; none of them changes anything.
+
+mod machine;
+mod network;
+mod toolkit;
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::{
+    answers::Answers,
+    catalog::DriverTable,
+    facts::Facts,
+    host::Host,
+    i18n::Lang,
+    plan::{Action, Kind, install_toolkit::InstallToolkit},
+    session::Prediction,
+};
+
+/// What the checks look at.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The machine.
+    pub host: &'a Host,
+    /// Its facts.
+    pub facts: &'a Facts,
+    /// What is wanted.
+    pub answers: &'a Answers,
+    /// What fits.
+    pub table: &'a DriverTable,
+    /// What is still to be done of step 2: neither left out nor done.
+    pub actions: &'a [Action],
+    /// The images that the cluster will pull for the GPU, as far as they are known.
+    pub images: &'a [String],
+}
+
+impl Request<'_> {
+    /// Tells whether an action of this name is still to be done.
+    fn will_do(&self, name: &str) -> bool {
+        self.actions.iter().any(|action| action.name() == name)
+    }
+
+    /// Returns the installation of the toolkit, if it is still to be done.
+    fn install(&self) -> Option<&InstallToolkit> {
+        self.actions.iter().find_map(|action| if let Kind::InstallToolkit(install) = &action.kind { Some(install) } else { None })
+    }
+}
+
+/// Runs all checks; what asks the network does so at the same time. Takes some seconds at most.
+pub fn check(request: Request<'_>) -> Vec<Prediction> {
+    thread::scope(|scope| {
+        let asked = scope.spawn(move || network::checks(request));
+        let mut predictions = machine::checks(request);
+        predictions.extend(toolkit::checks(request));
+        predictions.extend(asked.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload)));
+        predictions
+    })
+}
+
+/// Returns what keeps `apply` from beginning.
+pub fn in_the_way<'a>(predictions: &'a [Prediction], answers: &'a Answers) -> impl Iterator<Item = &'a Prediction> {
+    predictions.iter().filter(|prediction| prediction.stops && !answers.despite.contains(&prediction.id))
+}
+
+/// Returns the predictions as lines: one for each that nothing is wrong with.
+pub fn report(predictions: &[Prediction], lang: Lang) -> String {
+    predictions.iter().map(|prediction| paragraph(prediction, lang)).collect()
+}
+
+fn paragraph(prediction: &Prediction, lang: Lang) -> String {
+    let says = lang.text(&format!("preflight.says.{}", prediction.says.name()), &[]);
+    let (title, evidence) = (prediction.title(lang), crate::text::printable(&prediction.evidence));
+    match prediction.remedy(lang) {
+        None => format!("[{says}] {title}: {evidence}\n"),
+        Some(remedy) => format!("[{says}] {title}\n    {evidence}\n    {remedy}\n"),
+    }
+}
+
+/// Returns a prediction as JSON, with the English texts.
+pub fn describe(prediction: &Prediction) -> Value {
+    json!({
+        "id": prediction.id,
+        "checked": prediction.title(Lang::En),
+        "says": prediction.says.name(),
+        "evidence": prediction.evidence,
+        "remedy": prediction.remedy(Lang::En),
+        "action": prediction.action,
+        "stops": prediction.stops,
+    })
+}

@@ -1,0 +1,170 @@
+//! Checks of the machine: what is in the way of the driver's owner, and of the package manager.
+
+use std::path::Path;
+
+use super::Request;
+use crate::{
+    answers::DriverOwner,
+    facts::{Holder, Origin},
+    plan::{Kind, rival},
+    session::{
+        Prediction,
+        Says::{self, Ok, Unknown, WillFail},
+    },
+};
+
+/// The action of step 4 that shows whether the installer pod came to its end.
+const INSTALLER: &str = "watch-installer";
+
+pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
+    let for_pod = request.answers.driver_owner == DriverOwner::InstallerPod;
+    let mut found = Vec::new();
+    if for_pod {
+        found.extend(driver_fits(request));
+        found.push(host_driver(request));
+        found.push(rival_driver(request));
+        found.push(secure_boot(request));
+        found.push(headers(request));
+        found.extend(pod_repositories(request));
+    }
+    found.extend(holders(request));
+    found.extend(removal(request));
+    found.extend(repositories(request));
+    found
+}
+
+fn driver_fits(request: Request<'_>) -> Option<Prediction> {
+    let version = request.answers.driver_version.as_ref()?;
+    let row = request.table.drivers.iter().find(|row| row.version.as_str() == version.as_str())?;
+    let why = row.reason.as_ref().map(|reason| reason.text(crate::i18n::Lang::En)).unwrap_or_default();
+    let says = if row.fits { Ok } else { WillFail };
+    let prediction = Prediction::new("driver-fits", says, format!("driver {version}: {why}"));
+    Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "download-404"]).stopping())
+}
+
+/// A driver of the host, which the pod would find.
+fn host_driver(request: Request<'_>) -> Prediction {
+    let driver = &request.facts.driver;
+    let on_host: Vec<_> =
+        driver.ledger.iter().filter(|entry| brings_driver(entry.origin, &entry.what)).map(|entry| entry.what.as_str()).collect();
+    let by_pod = driver.ledger.iter().any(|entry| entry.origin == Origin::InstallerPod);
+    let loaded = driver.loaded_version.as_deref().filter(|_| !by_pod);
+    let goes = ["remove-runfile-driver", "remove-packages", "remove-dkms"].iter().any(|name| request.will_do(name));
+    let leaves = request.will_do("unload-modules") || request.will_do("reboot");
+    let seen = match (loaded, on_host.is_empty()) {
+        (None, true) => "no driver of the host is loaded or installed".to_owned(),
+        (Some(version), true) => format!("driver {version} is loaded, and nothing of it is installed any more"),
+        (None, false) => format!("installed: {}", on_host.join(", ")),
+        (Some(version), false) => format!("driver {version} is loaded; installed: {}", on_host.join(", ")),
+    };
+    let clean = (on_host.is_empty() || goes) && (loaded.is_none() || leaves);
+    let seen = if clean && goes { format!("{seen}; it goes in this step") } else { seen };
+    Prediction::new("host-driver", if clean { Ok } else { WillFail }, seen).about(INSTALLER, &["module-loaded", "already-loaded-crash"])
+}
+
+fn brings_driver(origin: Origin, what: &str) -> bool {
+    let is_package = matches!(origin, Origin::Deb | Origin::Rpm);
+    origin == Origin::Runfile || (is_package && crate::facts::packages::role(what) == Some(crate::facts::packages::Role::Driver))
+}
+
+/// The kernel's own driver on the card.
+fn rival_driver(request: Request<'_>) -> Prediction {
+    let (says, seen) = match rival(request.facts) {
+        None => (Ok, "neither nouveau nor nova is loaded or has a card".to_owned()),
+        Some(name) if request.will_do("blacklist-nouveau") => (Ok, format!("{name} is there, and goes in this step")),
+        Some(name) => (WillFail, format!("{name} is loaded or has a card")),
+    };
+    Prediction::new("nouveau", says, seen).about(INSTALLER, &["nouveau", "nova"])
+}
+
+fn secure_boot(request: Request<'_>) -> Prediction {
+    let (says, seen) = match request.facts.host.secure_boot {
+        Some(true) => (WillFail, "Secure Boot is on: the pod's modules are not signed"),
+        Some(false) => (Ok, "Secure Boot is off"),
+        None if request.facts.unknown.contains_key("host.secure_boot") => (Unknown, "the firmware could not be asked"),
+        None => (Ok, "this machine has no Secure Boot"),
+    };
+    Prediction::new("secure-boot", says, seen).about(INSTALLER, &["secure-boot"])
+}
+
+/// For the pod the headers of the host are advice: it installs its own, from the repositories of its image.
+fn headers(request: Request<'_>) -> Prediction {
+    let host = &request.facts.host;
+    let offer = &host.headers_offer;
+    let (says, seen) = match (host.kernel_headers, offer.offered) {
+        (true, _) => (Ok, format!("headers for {} are installed", host.kernel)),
+        (false, Some(true)) => (Ok, format!("not installed, but offered: {}", offer.packages.join(", "))),
+        (false, Some(false)) => (Unknown, format!("no repository of this machine has headers for {}", host.kernel)),
+        (false, None) => (Unknown, format!("headers for {} are not installed", host.kernel)),
+    };
+    Prediction::new("headers", says, seen).about(INSTALLER, &["headers-ubuntu", "headers-centos", "kernel-source"])
+}
+
+/// Kubespray's installer image for CentOS 7 takes kernel headers and compiler from repositories that were switched off on 2024-06-30.
+fn pod_repositories(request: Request<'_>) -> Option<Prediction> {
+    let host = &request.facts.host;
+    let is_seven = host.os_version.split('.').next() == Some("7") && matches!(host.os_id.as_str(), "centos" | "rhel");
+    let seen = format!("{}: mirrorlist.centos.org was switched off on 2024-06-30", host.os_name);
+    is_seven.then(|| Prediction::new("pod-repositories", Unknown, seen).about(INSTALLER, &["repo-eol", "headers-centos", "dns"]))
+}
+
+/// Who uses the driver that is to leave.
+fn holders(request: Request<'_>) -> Option<Prediction> {
+    let driver = &request.facts.driver;
+    let leaves = request.will_do("remove-runfile-driver") || request.will_do("remove-packages");
+    if !leaves {
+        return None;
+    }
+    let stops = |holder: &&Holder| {
+        let unit = holder.unit.as_deref().unwrap_or_default();
+        !request.actions.iter().any(|action| matches!(&action.kind, Kind::StopUnit(stop) if stop.unit == unit))
+    };
+    let left: Vec<String> = driver.holders.iter().filter(stops).map(name).collect();
+    let hidden = request.facts.unknown.contains_key("driver.holders");
+    let (says, seen) = match (left.is_empty(), hidden) {
+        (true, false) => (Ok, "nobody holds the GPU, or only units that are stopped first".to_owned()),
+        (true, true) => (Unknown, "not all processes can be seen".to_owned()),
+        (false, _) => (Unknown, left.join("; ")),
+    };
+    Some(Prediction::new("holders", says, seen).about("unload-modules", &["module-in-use"]))
+}
+
+fn name(holder: &Holder) -> String {
+    let place = holder.pod_name.as_ref().map(|pod| format!("pod {pod}")).or_else(|| holder.unit.clone());
+    let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+    format!("{} {}{place}", holder.pid, holder.command)
+}
+
+/// Rehearses the removal of packages with the package manager itself.
+fn removal(request: Request<'_>) -> Vec<Prediction> {
+    let rehearse = |action: &crate::plan::Action| {
+        let Kind::RemovePackages(remove) = &action.kind else { return None };
+        let id = if action.id == "remove-packages" { "removal".to_owned() } else { format!("removal:{}", action.id) };
+        let (says, seen) = match remove.rehearse(request.host) {
+            Result::Ok(also) if also.is_empty() => (Ok, format!("exactly {} packages would go", remove.packages.len())),
+            Result::Ok(also) => (Ok, format!("{} would go too, because they need them", also.join(", "))),
+            Err(why) => (WillFail, why),
+        };
+        Some(Prediction::new(id, says, seen).about(&action.id, &["package-manager-busy", "packages-half-installed"]).stopping())
+    };
+    request.actions.iter().filter_map(rehearse).collect()
+}
+
+/// Repositories that answer nobody any more, when packages are to be installed from them.
+fn repositories(request: Request<'_>) -> Option<Prediction> {
+    const FOLDER: &str = "/etc/yum.repos.d";
+    if !request.will_do("install-packages") {
+        return None;
+    }
+    let files = &request.host.files;
+    let names = files.list(Path::new(FOLDER)).unwrap_or_default();
+    let dead = names.into_iter().filter(|name| Path::new(name).extension().is_some_and(|end| end == "repo")).find_map(|name| {
+        let path = Path::new(FOLDER).join(name);
+        let text = files.read_text(&path).ok()?;
+        let line = text.lines().map(str::trim).find(|line| !line.starts_with('#') && line.contains("mirrorlist.centos.org"))?;
+        Some(format!("{}: {}", path.display(), crate::text::printable(line)))
+    });
+    let (says, seen): (Says, String) =
+        dead.map_or_else(|| (Ok, "no repository is known to be switched off".to_owned()), |seen| (WillFail, seen));
+    Some(Prediction::new("repositories", says, seen).about("install-packages", &["repo-eol", "dns"]).stopping())
+}

@@ -1,0 +1,98 @@
+//! Checks that ask the network: is the runfile where it should be, and do the registries of the images answer?
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::Request;
+use crate::{
+    host::{Command, Exit, Output},
+    plan::{Kind, fetch_runfile::FetchRunfile},
+    session::{
+        Prediction,
+        Says::{Ok, Unknown, WillFail},
+    },
+};
+
+/// How long one server may take, in seconds.
+const PATIENCE: &str = "15";
+
+pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
+    let mut found: Vec<_> = request
+        .actions
+        .iter()
+        .filter_map(|action| if let Kind::FetchRunfile(fetch) = &action.kind { Some(fetch) } else { None })
+        .map(|fetch| runfile(request, fetch))
+        .collect();
+    let registries: BTreeSet<&str> = request.images.iter().map(|image| registry(image)).collect();
+    found.extend(registries.into_iter().map(|name| answers(request, name)));
+    found
+}
+
+fn curl(args: &[&str], url: &str) -> Command {
+    let fixed = ["--silent", "--show-error", "--location", "--max-time", PATIENCE];
+    let args = fixed.iter().chain(args).chain([&url]).map(|arg| (*arg).to_owned());
+    Command::new("curl", args).deadline(Some(Duration::from_secs(20)))
+}
+
+/// Asks for the head of the file: its length tells it from a page that some proxy answers with.
+fn runfile(request: Request<'_>, fetch: &FetchRunfile) -> Prediction {
+    let mut command = curl(&["--head", "--fail"], &fetch.url);
+    if let Some(config) = fetch.proxy_config() {
+        command.args.extend(["--config".to_owned(), "-".to_owned()]);
+        command = command.stdin(config);
+    }
+    let url = &fetch.url;
+    let (says, seen) = match request.host.commands.capture(&command) {
+        Err(error) => (WillFail, error.to_string()),
+        Result::Ok(output) if output.exit.is_success() => match (length(&output), fetch.size) {
+            (Some(length), Some(size)) if length != size => (WillFail, format!("{url} has {length} bytes, not {size}")),
+            _ => (Ok, format!("{url} answers")),
+        },
+        Result::Ok(output) => {
+            let said = output.stderr.lines().next().unwrap_or_default().trim().to_owned();
+            // 404, a name nobody knows, a port nobody listens to: that will not mend itself. A slow server may.
+            let surely = matches!(output.exit, Exit::Code(5..=7)) || said.contains("error: 40");
+            (if surely { WillFail } else { Unknown }, format!("{url}: {said}"))
+        }
+    };
+    Prediction::new("runfile-address", says, seen).about("fetch-runfile", &["runfile-404", "runfile-unreachable", "runfile-tls"]).stopping()
+}
+
+/// The length in the head of the last answer: redirects have their own.
+fn length(output: &Output) -> Option<u64> {
+    let value = |line: &str| line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))?.1.trim().parse().ok();
+    output.stdout.lines().rev().find_map(value)
+}
+
+/// Returns the registry of an image's name: what stands before the first slash, if it is a host. Source: the reference grammar of docker.
+fn registry(image: &str) -> &str {
+    match image.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+        _ => "registry-1.docker.io",
+    }
+}
+
+/// Any answer will do, also "log in first". The container runtime may go other ways than curl (mirrors, a proxy of its own), so that
+/// silence proves nothing.
+fn answers(request: Request<'_>, name: &str) -> Prediction {
+    let (says, seen) = match request.host.commands.capture(&curl(&["--output", "/dev/null"], &format!("https://{name}/v2/"))) {
+        Result::Ok(output) if output.exit.is_success() => {
+            (Ok, format!("{name} answers; whether it still has the image shows when it is pulled"))
+        }
+        Result::Ok(output) => (Unknown, format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim())),
+        Err(error) => (Unknown, format!("{name}: {error}")),
+    };
+    Prediction::new(format!("registry:{name}"), says, crate::text::printable(&seen)).about("watch-installer", &["image-pull"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registry_is_read_from_an_images_name() {
+        assert_eq!(registry("atzedevries/nvidia-centos-driver-installer:2"), "registry-1.docker.io");
+        assert_eq!(registry("k8s.gcr.io/nvidia-gpu-device-plugin@sha256:08"), "k8s.gcr.io");
+        assert_eq!(registry("localhost:5000/x"), "localhost:5000");
+        assert_eq!(registry("busybox"), "registry-1.docker.io");
+    }
+}

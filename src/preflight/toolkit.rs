@@ -1,0 +1,198 @@
+//! Checks of the toolkit's installation: does it fit, is there room, will the runfile start?
+
+use std::path::{Path, PathBuf};
+
+use super::Request;
+use crate::{
+    catalog::CudaRow,
+    facts::HostFacts,
+    i18n::Lang,
+    plan::{
+        Kind,
+        install_toolkit::{InstallToolkit, USERS_LOG},
+    },
+    session::{
+        Prediction,
+        Says::{Ok, Unknown, WillFail},
+    },
+};
+
+const INSTALL: &str = "install-toolkit";
+const GIB: u64 = 1 << 30;
+
+/// Where the loader finds the library that cuda-installer is linked to.
+const LIBRARY_FOLDERS: [&str; 6] =
+    ["/usr/lib64", "/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib"];
+
+pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
+    let Some(install) = request.install() else { return Vec::new() };
+    let row = request.table.cuda.iter().find(|row| row.version == install.version);
+    let mut found = Vec::new();
+    found.extend(row.map(fits));
+    found.push(compiler(&request.facts.host, row, request.will_do("install-packages")));
+    found.extend(local_file(request, install, row));
+    found.extend(space(request, install, row));
+    found.push(mounts(request, install));
+    found.extend(libxml2(request, install));
+    found.push(installer_log(request));
+    found
+}
+
+fn fits(row: &CudaRow) -> Prediction {
+    let why = row.reason.as_ref().map_or_else(|| "fits cards, driver and C library".to_owned(), |reason| reason.text(Lang::En));
+    Prediction::new("toolkit-fits", if row.fits { Ok } else { WillFail }, format!("CUDA {}: {why}", row.version)).stopping()
+}
+
+/// The installer takes any compiler (`--override`); it is nvcc that refuses one, long after this step.
+fn compiler(host: &HostFacts, row: Option<&CudaRow>, is_installed: bool) -> Prediction {
+    let note = row.into_iter().flat_map(|row| &row.notes).find(|note| note.id.starts_with("gcc-"));
+    let (says, seen) = match (&host.gcc_version, note) {
+        (None, _) if is_installed => (Ok, "no gcc, but it is installed in this step".to_owned()),
+        (None, _) => (WillFail, "there is no gcc on this machine".to_owned()),
+        // nvcc's own headers refuse a compiler that is too new; with one that is too old it depends on what is built.
+        (Some(_), Some(note)) => (if note.id == "gcc-too-new" { WillFail } else { Unknown }, note.text(Lang::En)),
+        (Some(version), None) => (Ok, format!("gcc {version} is in the toolkit's range")),
+    };
+    Prediction::new("compiler", says, seen)
+}
+
+/// A runfile that was given: is it there, and can it be the whole file?
+fn local_file(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaRow>) -> Option<Prediction> {
+    request.answers.cuda_runfile.as_ref()?;
+    let path = install.runfile.display();
+    // With a checksum of one's own it may be another file than the catalog's.
+    let size = row.and_then(|row| row.size_bytes).filter(|_| request.answers.cuda_runfile_sha256.is_none());
+    let (says, seen) = match (request.host.files.meta(&install.runfile), size) {
+        (Err(error), _) => (WillFail, format!("{path}: {error}")),
+        (Result::Ok(meta), Some(size)) if meta.len != size => (WillFail, format!("{path} has {} bytes, not {size}", meta.len)),
+        (Result::Ok(meta), _) => (Ok, format!("{path} is there ({} bytes); its checksum is checked before it runs", meta.len)),
+    };
+    Some(Prediction::new("local-runfile", says, seen).about(INSTALL, &["download-corrupt"]).stopping())
+}
+
+/// A place, what it is for, and the bytes that it needs.
+type Need = (PathBuf, &'static str, u64);
+
+/// Room for download, unpacking and toolkit, by NVIDIA's and our own measure of once, twice and twice the runfile's size.
+fn space(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaRow>) -> Vec<Prediction> {
+    let there = request.host.files.meta(&install.runfile).map_or(0, |meta| meta.len);
+    let Some(size) = row.and_then(|row| row.size_bytes).or(Some(there)).filter(|size| *size > 0) else { return Vec::new() };
+    let mut needs: Vec<Need> = vec![(install.tmpdir.clone(), "unpacking", 2 * size), (install.prefix.clone(), "toolkit", 2 * size)];
+    if request.actions.iter().any(|action| matches!(action.kind, Kind::FetchRunfile(_))) {
+        needs.insert(0, (install.runfile.clone(), "download", size.saturating_sub(there)));
+    }
+    let mut groups: Vec<(PathBuf, u64, Vec<Need>)> = Vec::new();
+    let mut found = Vec::new();
+    for need in needs {
+        let place = existing(request, &need.0);
+        match request.host.files.free_space(&place) {
+            // The seam knows no devices: folders with the same free bytes are taken as one file system, which errs on the safe side.
+            Result::Ok(free) => match groups.iter_mut().find(|(_, other, _)| *other == free) {
+                Some((_, _, needs)) => needs.push(need),
+                None => groups.push((place, free, vec![need])),
+            },
+            Err(error) => {
+                found.push(Prediction::new(format!("space:{}", place.display()), Unknown, format!("{}: {error}", place.display())));
+            }
+        }
+    }
+    found.extend(groups.into_iter().map(|(place, free, needs)| room(&place, free, &needs)));
+    found
+}
+
+fn room(place: &Path, free: u64, needs: &[Need]) -> Prediction {
+    let needed: u64 = needs.iter().map(|(_, _, bytes)| bytes).sum::<u64>() + GIB;
+    let what: Vec<&str> = needs.iter().map(|(_, what, _)| *what).collect();
+    let seen = format!("{}: {} free, {} needed ({})", place.display(), gib(free), gib(needed), what.join(", "));
+    let says = if free >= needed { Ok } else { WillFail };
+    let action = if needs.iter().any(|(_, what, _)| *what == "download") { "fetch-runfile" } else { INSTALL };
+    Prediction::new(format!("space:{}", place.display()), says, seen).about(action, &["no-space", "runfile-no-space"]).stopping()
+}
+
+fn gib(bytes: u64) -> String {
+    format!("{}.{} GiB", bytes / GIB, bytes % GIB * 10 / GIB)
+}
+
+/// The nearest folder above that is there.
+fn existing(request: Request<'_>, path: &Path) -> PathBuf {
+    path.ancestors().find(|folder| request.host.files.exists(folder)).unwrap_or(Path::new("/")).to_owned()
+}
+
+/// A folder to unpack in must let programs run, and the prefix must be writable.
+fn mounts(request: Request<'_>, install: &InstallToolkit) -> Prediction {
+    const ID: &str = "mounts";
+    let signatures = ["installer-not-executable", "read-only-file-system"];
+    let Result::Ok(text) = request.host.files.read_text("/proc/mounts") else {
+        return Prediction::new(ID, Unknown, "/proc/mounts cannot be read").about(INSTALL, &signatures);
+    };
+    let bad = |path: &Path, option: &str| mount_with(&text, &existing(request, path), option);
+    let found = bad(&install.tmpdir, "noexec").map(|mount| format!("{mount} is mounted noexec; the runfile unpacks itself there"));
+    let found = found.or_else(|| bad(&install.prefix, "ro").map(|mount| format!("{mount} is mounted read-only")));
+    let (says, seen) =
+        found.map_or_else(|| (Ok, "programs run where it unpacks, and the prefix is writable".to_owned()), |seen| (WillFail, seen));
+    Prediction::new(ID, says, seen).about(INSTALL, &signatures).stopping()
+}
+
+/// Returns the mount point that holds `path` if it has the option. `/proc/mounts`: device, point, type, options.
+fn mount_with(mounts: &str, path: &Path, option: &str) -> Option<String> {
+    let mounts = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        Some((words.next()?, words.nth(1)?))
+    });
+    // The last of the longest: what was mounted later lies on top.
+    let (point, options) = mounts.filter(|(point, _)| path.starts_with(point)).max_by_key(|(point, _)| point.len())?;
+    options.split(',').any(|other| other == option).then(|| crate::text::printable(point))
+}
+
+fn libxml2(request: Request<'_>, install: &InstallToolkit) -> Option<Prediction> {
+    const LIBRARY: &str = "libxml2.so.2";
+    // The Perl installers, up to CUDA 10.0, need no library.
+    if install.version < "10.1".parse().ok()? {
+        return None;
+    }
+    let place = LIBRARY_FOLDERS.iter().map(|folder| Path::new(folder).join(LIBRARY)).find(|path| request.host.files.exists(path));
+    let (says, seen) = match place {
+        Some(path) => (Ok, format!("{} is there", path.display())),
+        None => (WillFail, format!("{LIBRARY} is in none of {}", LIBRARY_FOLDERS.join(", "))),
+    };
+    Some(Prediction::new("libxml2", says, seen).about(INSTALL, &["libxml2-missing"]).stopping())
+}
+
+fn installer_log(request: Request<'_>) -> Prediction {
+    let log = Path::new(USERS_LOG);
+    let files = &request.host.files;
+    let (says, seen) = match (files.read_link(log), files.meta(log)) {
+        (Result::Ok(_), _) if !request.facts.host.root => (WillFail, format!("{USERS_LOG} is a link")),
+        (Result::Ok(_), _) => (Ok, format!("{USERS_LOG} is a link: it is removed before the runfile starts")),
+        (Err(_), Result::Ok(meta)) if meta.uid != 0 && request.facts.host.root => {
+            (Ok, format!("{USERS_LOG} is of user {}: it is removed before the runfile starts", meta.uid))
+        }
+        (Err(_), Result::Ok(meta)) if meta.uid == 0 && !request.facts.host.root => (WillFail, format!("{USERS_LOG} belongs to root")),
+        (Err(_), _) => (Ok, format!("no {USERS_LOG} of another user")),
+    };
+    Prediction::new("installer-log", says, seen).about(INSTALL, &["cuda-installer-crash"]).stopping()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mount_that_holds_a_path_counts() {
+        let mounts = "/dev/sda1 / ext4 rw,relatime 0 0\ntmpfs /tmp tmpfs rw,nosuid,noexec 0 0\n/dev/sdb1 /tmp/big xfs rw 0 0\n";
+        let noexec = |path: &str| mount_with(mounts, Path::new(path), "noexec");
+        assert_eq!(noexec("/tmp/x").as_deref(), Some("/tmp"));
+        assert_eq!(noexec("/tmp/big/x"), None);
+        assert_eq!(noexec("/tmpfs"), None);
+        assert_eq!(mount_with(mounts, Path::new("/usr/local"), "ro"), None);
+    }
+
+    #[test]
+    fn one_file_system_needs_room_for_all_that_goes_there() {
+        let needs = [("/d".into(), "download", 3 * GIB), ("/d".into(), "unpacking", 6 * GIB)];
+        let tight = room(Path::new("/d"), 9 * GIB, &needs);
+        assert_eq!((tight.says, tight.stops), (WillFail, true));
+        assert_eq!(tight.evidence, "/d: 9.0 GiB free, 10.0 GiB needed (download, unpacking)");
+        assert_eq!(room(Path::new("/d"), 10 * GIB, &needs).says, Ok);
+    }
+}

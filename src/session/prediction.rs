@@ -1,0 +1,122 @@
+//! Predictions: what the pre-flight of step 2 says of the run, and what then happened.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Record, Status};
+use crate::i18n::Lang;
+
+/// One thing that was checked before anything was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// Stable name, such as `secure-boot` or `space:/var`; what stands before a colon names the texts.
+    pub id: String,
+    /// What will happen.
+    pub says: Says,
+    /// What was seen, and where.
+    pub evidence: String,
+    /// Keeps `apply` from beginning, unless the answers name it under `despite`.
+    #[serde(default)]
+    pub stops: bool,
+    /// The action that shows whether it comes true; absent when none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// The known failures that it would be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<String>,
+    /// What happened; absent until the action has ended, and when it failed for a reason that nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+/// What a prediction says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Says {
+    /// Nothing is in the way.
+    Ok,
+    /// It will fail.
+    WillFail,
+    /// Nobody can tell from here.
+    Unknown,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It went well.
+    Fine,
+    /// This very thing failed.
+    Failed,
+}
+
+impl Says {
+    /// Returns the name in JSON, and the last part of its text's key (`preflight.says.<name>`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::WillFail => "will_fail",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Prediction {
+    /// Makes a prediction that nothing is in the way.
+    pub fn new(id: impl Into<String>, says: Says, evidence: impl Into<String>) -> Self {
+        let (id, evidence) = (id.into(), evidence.into());
+        Self { id, says, evidence, stops: false, action: None, signatures: Vec::new(), outcome: None }
+    }
+
+    /// Names the action that it is about, and the known failures that it would be.
+    #[must_use]
+    pub fn about(mut self, action: &str, signatures: &[&str]) -> Self {
+        self.action = Some(action.to_owned());
+        self.signatures = signatures.iter().map(|signature| (*signature).to_owned()).collect();
+        self
+    }
+
+    /// Makes a failure keep `apply` from beginning.
+    #[must_use]
+    pub fn stopping(mut self) -> Self {
+        self.stops = self.says == Says::WillFail;
+        self
+    }
+
+    /// Returns what was checked.
+    pub fn title(&self, lang: Lang) -> String {
+        lang.text(&format!("preflight.{}.title", self.name()), &[])
+    }
+
+    /// Returns what to do about it; nothing when there is nothing to do.
+    pub fn remedy(&self, lang: Lang) -> Option<String> {
+        (self.says != Says::Ok).then(|| lang.text(&format!("preflight.{}.remedy", self.name()), &[]))
+    }
+
+    /// Tells whether it came true; nothing while that is not known, or if it said nothing.
+    pub fn was_right(&self) -> Option<bool> {
+        match (self.says, self.outcome?) {
+            (Says::Unknown, _) => None,
+            (Says::Ok, outcome) => Some(outcome == Outcome::Fine),
+            (Says::WillFail, outcome) => Some(outcome == Outcome::Failed),
+        }
+    }
+
+    /// Compares it with how its action ended.
+    pub(super) fn compare(&mut self, record: &Record) {
+        if self.action.as_deref() != Some(&record.action.id) {
+            return;
+        }
+        let is_this = record.hits.iter().any(|hit| self.signatures.contains(&hit.signature));
+        self.outcome = match record.status {
+            Status::Done | Status::AlreadyDone => Some(Outcome::Fine),
+            // A failure that was foretold is taken to be the one that came.
+            Status::Failed if is_this || self.says == Says::WillFail => Some(Outcome::Failed),
+            _ => None,
+        };
+    }
+
+    fn name(&self) -> &str {
+        self.id.split(':').next().unwrap_or(&self.id)
+    }
+}
