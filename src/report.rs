@@ -13,7 +13,7 @@ use crate::{
     facts::Facts,
     i18n::Lang,
     kubespray::{Preview, Variable},
-    session::{Record, Session, Status},
+    session::{Prediction, Record, Session, Status},
 };
 use form::{Form, Markdown, Plain};
 
@@ -36,6 +36,8 @@ pub struct Report<'a> {
     pub answers: Option<&'a Answers>,
     /// Kubespray's variables as they are now, each with where its value comes from; absent where the inventory cannot be read.
     pub variables: Option<&'a Preview>,
+    /// What the pre-flight of step 2 foretold, and what came of it.
+    pub predictions: &'a [Prediction],
     /// What was done, with what proves it.
     pub actions: Vec<Done<'a>>,
     /// The last verdict of step 4.
@@ -77,6 +79,7 @@ impl<'a> Report<'a> {
             facts: &session.facts,
             answers: session.answers.as_ref(),
             variables,
+            predictions: &session.predictions,
             actions: session.journal.iter().map(|record| Done::new(record, lang)).collect(),
             verdict: session.verdict.as_ref(),
         }
@@ -110,6 +113,7 @@ impl<'a> Report<'a> {
         out += &form.heading(&lang.text("report.there", &[]));
         self.there(lang).iter().for_each(|line| out += &form.item(line));
         out += &self.variables(lang, form);
+        out += &self.predictions(lang, form);
         out += &form.heading(&lang.text("report.changed", &[]));
         if self.actions.is_empty() {
             out += &form.paragraph(&lang.text("report.nothing", &[]));
@@ -130,6 +134,28 @@ impl<'a> Report<'a> {
             let value = variable.value.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
             out += &form.item(&format!("{} = {}", variable.name, value.unwrap_or_default()));
             out += &form.detail(&provenance(variable, lang));
+        }
+        out
+    }
+
+    /// Returns what was foretold, and whether it came true.
+    fn predictions(&self, lang: Lang, form: &dyn Form) -> String {
+        if self.predictions.is_empty() {
+            return String::new();
+        }
+        let mut out = form.heading(&lang.text("report.predictions", &[]));
+        let right = self.predictions.iter().filter(|prediction| prediction.was_right() == Some(true)).count().to_string();
+        let known = self.predictions.iter().filter(|prediction| prediction.was_right().is_some()).count().to_string();
+        out += &form.paragraph(&lang.text("report.came-true", &[("right", &right), ("known", &known)]));
+        for prediction in self.predictions {
+            let says = lang.text(&format!("preflight.says.{}", prediction.says.name()), &[]);
+            out += &form.item(&format!("[{says}] {}: {}", prediction.title(lang), prediction.evidence));
+            let outcome = match prediction.was_right() {
+                Some(true) => "report.outcome.right",
+                Some(false) => "report.outcome.wrong",
+                None => continue,
+            };
+            out += &form.detail(&lang.text(outcome, &[]));
         }
         out
     }
