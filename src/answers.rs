@@ -1,6 +1,6 @@
 //! Answers: what the user wants. The wizard, the prompts and the answers file fill the same value.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,9 @@ pub struct Answers {
     /// All GPU nodes of the cluster; `[node]` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_nodes: Option<Vec<String>>,
+    /// Values of Kubespray variables that a person has chosen; `null` leaves a variable as it is where this program would change it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, serde_json::Value>,
     /// Whether to run the playbooks, or only show their commands.
     #[serde(default = "yes")]
     pub run_playbooks: bool,
@@ -60,6 +63,12 @@ pub struct Answers {
     /// The image of the test pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_image: Option<String>,
+    /// An archive of the test pod's image, for a node that reaches no registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_image_file: Option<PathBuf>,
+    /// Whether a pod also runs NVIDIA's vectorAdd sample: the card has to compute, not only to answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cuda_sample: bool,
     /// Actions to leave out, by their ids in `gpunode plan`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leave_out: Vec<String>,
@@ -152,9 +161,12 @@ impl Answers {
             inventory: None,
             node: None,
             gpu_nodes: None,
+            variables: BTreeMap::new(),
             run_playbooks: true,
             kubeconfig: None,
             test_image: None,
+            test_image_file: None,
+            cuda_sample: false,
             leave_out: Vec::new(),
             take_in: Vec::new(),
             despite: Vec::new(),

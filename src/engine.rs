@@ -29,6 +29,8 @@ pub enum Event {
     Hit(Box<Hit>),
     /// How far it has come.
     Progress(Progress),
+    /// `sudo` on a host wants a password: without one, the action is about to fail.
+    PasswordNeeded,
     /// It ended.
     Ended {
         /// The action's id.

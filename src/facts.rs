@@ -314,9 +314,9 @@ pub struct HostFacts {
     pub boot_id: String,
     /// `docker`, `containerd`, `cri-o`: what the kubelet uses, or what is there.
     pub container_runtime: Option<String>,
-    /// Docker's storage driver.
+    /// The runtime's storage driver; of containerd, its snapshotter.
     pub storage_driver: Option<String>,
-    /// The package manager: `apt`, `dnf`, `yum`, `zypper`.
+    /// The package manager: `apt`, `dnf`, `tdnf`, `yum`, `zypper`.
     pub package_manager: Option<String>,
     /// The sign that this is a container and not the node itself, a path; absent on a machine.
     pub container: Option<String>,

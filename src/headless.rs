@@ -4,6 +4,7 @@ mod apply;
 mod detect;
 mod diagnose;
 mod drivers;
+mod password;
 mod plan;
 mod progress;
 mod record;
@@ -14,6 +15,7 @@ mod tail;
 mod vars;
 mod verify;
 
+pub use password::run_with_password;
 pub use progress::line_of;
 
 use std::{

@@ -1,16 +1,20 @@
 //! Kubespray: the checkout, the inventory, which value of a variable wins, what the GPU role will do with it, and how to change it.
 
+pub mod ansible;
 pub mod capability;
 pub mod checkout;
+pub mod config;
 pub mod edit;
 mod findings;
 pub mod inventory;
+mod joining;
 mod layout;
 mod machine;
 pub mod playbook;
 mod preview;
 pub mod release;
 mod report;
+pub mod rules;
 mod site;
 mod template;
 pub mod values;
@@ -165,6 +169,37 @@ pub enum Level {
 }
 
 impl Level {
+    /// All of them, weakest first.
+    pub const ALL: [Self; 22] = [
+        Self::CommandLine,
+        Self::RoleDefaults,
+        Self::InventoryGroupVars,
+        Self::GroupVarsAll,
+        Self::PlaybookGroupVarsAll,
+        Self::GroupVars,
+        Self::PlaybookGroupVars,
+        Self::InventoryHostVars,
+        Self::HostVars,
+        Self::PlaybookHostVars,
+        Self::HostFacts,
+        Self::PlayVars,
+        Self::PlayVarsPrompt,
+        Self::PlayVarsFiles,
+        Self::RoleVars,
+        Self::BlockVars,
+        Self::TaskVars,
+        Self::IncludeVars,
+        Self::SetFact,
+        Self::RoleParams,
+        Self::IncludeParams,
+        Self::ExtraVars,
+    ];
+
+    /// Returns its number in Ansible's documentation, from 1, the weakest.
+    pub fn number(self) -> usize {
+        self as usize + 1
+    }
+
     /// Returns the stable name, as in JSON; the text is `level.<name>` of the locale files.
     pub fn name(self) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod look_on;
+mod node;
 
 use std::{
     collections::HashMap,
@@ -22,6 +23,7 @@ use crate::{
     plan::{Action, Plan, Step, reboot::Reboot},
     private,
     report::Report,
+    secret::Secret,
     session::{self, Prediction, Session, store::Store},
     steps,
     tui::{self, Performer, Reply, RunError},
@@ -89,10 +91,11 @@ impl Performer for Perform {
             Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
             Effect::MakePlan { step, answers } => Answer::Planned(self.plan(step, &answers)),
             Effect::Preflight { actions, answers } => Answer::Foretold(self.preflight(&actions, &answers)),
-            Effect::RunStep { step, actions, answers } => self.run_step(step, actions, *answers, reply),
+            Effect::RunStep { step, actions, answers, secret } => self.run_step(step, actions, *answers, secret, reply),
             Effect::Reboot => self.reboot(),
-            Effect::RefreshChain { answers } => self.refresh_chain(&answers),
-            Effect::Tail { answers } => return self.tail(&answers, reply),
+            Effect::FollowNode { answers } => return self.follow_node(&answers, reply),
+            Effect::Remedy { action } => self.remedy(*action, reply),
+            Effect::SaveLog { path, text } => Self::save_log(path, &text),
             Effect::RunTestPod { answers } => self.test_pod(&answers, reply),
             Effect::Verify { answers } => self.verify(&answers),
             Effect::SaveSession(draft) => self.save(*draft),
@@ -139,7 +142,7 @@ impl Perform {
         let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();
         session.facts = facts.clone();
         let cancel = Cancel::default();
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel };
+        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel, secret: None };
         // A session that cannot be written is told by the save that follows every change.
         if !matches!(runner.settle_reboot(), Ok(true)) {
             let _ = self.store.save(&mut session, self.workspace.host.clock.now());
@@ -180,13 +183,13 @@ impl Perform {
         Ok(checks)
     }
 
-    fn run_step(&self, step: Step, actions: Vec<Action>, answers: Answers, reply: &Reply) -> Answer {
+    fn run_step(&self, step: Step, actions: Vec<Action>, answers: Answers, secret: Option<Secret>, reply: &Reply) -> Answer {
         let cancel = self.begin(reply);
         let mut session = self.session();
         session.step = step;
         session.answers = Some(answers);
         session.replan(step, actions);
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel };
+        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel, secret };
         let result = runner.run(step, &mut |event| {
             reply.send(Answer::Engine(event));
         });

@@ -188,9 +188,10 @@ impl Plain<'_> {
         let cancel = Cancel::default();
         crate::signals::cancel_on_signal(&cancel)?;
         let lang = self.lang;
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut self.session, cancel: &cancel };
-        let outcome = runner.run(step, &mut |event| {
-            if let Some(line) = crate::headless::line_of(&event, lang) {
+        let mut runner =
+            Runner { host: &self.workspace.host, store: &self.store, session: &mut self.session, cancel: &cancel, secret: None };
+        let outcome = crate::headless::run_with_password(&mut runner, step, lang, &mut |event| {
+            if let Some(line) = crate::headless::line_of(event, lang) {
                 say(&line);
             }
         })?;

@@ -7,16 +7,20 @@
 pub mod act;
 pub mod blacklist_nouveau;
 pub mod checksum;
+pub mod delete_pod;
 pub mod driver_proof;
 mod driver_step;
 pub mod edit_file;
 pub mod fetch_runfile;
 pub mod greeting;
+pub mod import_image;
 pub mod install_packages;
 pub mod install_toolkit;
 mod invalidate;
 mod kind;
+pub mod mark_node;
 pub mod reboot;
+mod remedies;
 pub mod remove_dkms;
 pub mod remove_packages;
 pub mod remove_runfile_driver;
@@ -36,8 +40,9 @@ use serde::{Deserialize, Serialize};
 pub use driver_step::{Places, driver_step, rival};
 pub use invalidate::invalidated;
 pub use kind::Kind;
+pub use remedies::{delete_pod, mark_node, remove_taint};
 pub use variables_step::{carried_variables, variables_step};
-pub use verify_step::verify_step;
+pub use verify_step::{VerifyPlan, verify_step};
 
 use crate::{host::Command, i18n::Lang};
 

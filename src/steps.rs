@@ -10,15 +10,18 @@ use crate::{
         gpus,
     },
     cluster::{
-        Chain, ClusterState, Kubectl, chain,
-        verify::{self, State, Verdict, VerifyReport},
+        Chain, ClusterState, Kubectl, chain, testpod,
+        verify::{self, Seen, VerifyReport},
     },
     engine::drift::drift,
     error::Expected,
     facts::{self, Change, Facts},
     host::Host,
     kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
-    plan::{self, Action, Step},
+    plan::{
+        self, Action, Step, VerifyPlan,
+        import_image::{ImportImage, Runtime},
+    },
     preflight,
     session::{Prediction, Session},
     version::Version,
@@ -91,22 +94,52 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, sess
             let places = plan::Places { session, downloads: &folder.join("downloads") };
             Ok(plan::driver_step(facts, answers, places))
         }
-        Step::Variables => {
-            let preview = preview(host, facts, answers)?;
-            let changes = values::proposed(&preview, answers);
-            if preview.inventory.is_none() {
-                return Ok(plan::carried_variables(
-                    &folder.join("gpu-vars.yml"),
-                    &edit::vars_file(&changes),
-                    playbook::commands(&preview, answers),
-                ));
-            }
-            let edits = edit::propose(&*host.files, &preview, &changes)?;
-            let has_ansible = host.commands.locate("ansible-playbook").is_some();
-            Ok(plan::variables_step(&edits, playbook::commands(&preview, answers), answers, has_ansible))
-        }
-        Step::Verify => Ok(plan::verify_step(answers, &node_name(host, facts, answers), driver_cuda(answers).as_ref())),
+        Step::Variables => plan_variables(host, facts, answers, &folder),
+        Step::Verify => Ok(plan::verify_step(answers, &verify_plan(host, facts, answers))),
     }
+}
+
+/// Gathers what the plan of step 4 rests on.
+fn verify_plan(host: &Host, facts: &Facts, answers: &Answers) -> VerifyPlan {
+    let installs = answers.driver_owner == DriverOwner::InstallerPod;
+    VerifyPlan {
+        node: node_name(host, facts, answers),
+        cuda: driver_cuda(answers),
+        expected: testpod::Expected {
+            driver: answers.driver_version.clone().filter(|_| installs),
+            gpus: facts.gpus.iter().map(|gpu| gpu.pci_address.clone()).collect(),
+        },
+        import: answers.test_image_file.as_deref().map(|file| import_image(host, facts, file)),
+    }
+}
+
+/// Finds out which image an archive holds and how this machine's runtime imports it; the error is why it cannot.
+fn import_image(host: &Host, facts: &Facts, file: &Path) -> Result<ImportImage, String> {
+    let runtime = facts.host.container_runtime.as_deref().and_then(Runtime::named).ok_or("no-import-for-runtime")?;
+    let listing = host.commands.capture(&ImportImage::listing(file)).ok().filter(|output| output.exit.is_success());
+    let image = listing.and_then(|output| ImportImage::image_in(&output.stdout)).ok_or("image-archive-unreadable")?;
+    Ok(ImportImage { file: file.to_owned(), image, runtime })
+}
+
+/// Plans step 3: the inventory's files, then the playbooks. Without an inventory here, a file to carry to where it is.
+fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) -> Result<Vec<Action>, Expected> {
+    values::check(answers)?;
+    let preview = preview(host, facts, answers)?;
+    if preview.inventory.is_none() {
+        let text = edit::vars_file(&values::proposed(&preview, answers));
+        return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, playbook::commands(&preview, answers)));
+    }
+    // A machine is made a node when somebody says so, or when it has a card: this may be the Ansible host.
+    let joins = answers.node.is_some() || !facts.gpus.is_empty();
+    let members = if joins { preview.layout.members.as_slice() } else { &[] };
+    let mut answers = answers.clone();
+    if joins && answers.node.is_none() {
+        answers.node = Some(preview.layout.subject.clone()).filter(|subject| !subject.is_empty());
+    }
+    let edits = edit::propose(&*host.files, &preview, &values::proposed(&preview, &answers), members)?;
+    let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
+    let has_ansible = host.commands.locate(&program.display().to_string()).is_some();
+    Ok(plan::variables_step(&edits, playbook::commands(&preview, &answers), &answers, preview.layout.ansible_core.as_ref(), has_ansible))
 }
 
 /// Runs the pre-flight of step 2 over what is still to be done of `actions`.
@@ -139,21 +172,30 @@ pub fn node_name(host: &Host, facts: &Facts, answers: &Answers) -> String {
 }
 
 /// Step 4: looks at the chain and judges it. A test pod that the session has run counts, for judging runs none.
-pub fn judge(host: &Host, kubectl: &Kubectl, node: &str, session: Option<&Session>) -> Result<(VerifyReport, Chain), ClusterState> {
+pub fn judge(
+    host: &Host,
+    kubectl: &Kubectl,
+    node: &str,
+    owner: DriverOwner,
+    session: Option<&Session>,
+) -> Result<(VerifyReport, Chain), ClusterState> {
     let chain = chain::probe(host, kubectl, node)?;
-    let log = verify::plugin_log(host, kubectl, &chain);
-    let mut report = verify::checks(&chain, log.as_deref(), None);
-    let tested = session.and_then(|session| session.record("test-pod")).filter(|record| record.status.is_done());
-    if let Some(record) = tested
-        && let Some(check) = report.checks.iter_mut().find(|check| check.id == "test-pod" && check.state == State::Unknown)
-    {
-        check.state = State::Pass;
-        check.evidence = record.evidence.first().cloned().unwrap_or_default();
-        if report.checks.iter().all(|check| check.state == State::Pass) {
-            report.verdict = Verdict::Ok;
-        }
-    }
+    let plugin_log = verify::plugin_log(host, kubectl, &chain);
+    let report = judge_chain(host, &chain, plugin_log.as_deref(), owner, session.and_then(tested).as_deref());
     Ok((report, chain))
+}
+
+/// As [`judge`], for what is known already.
+pub fn judge_chain(host: &Host, chain: &Chain, plugin_log: Option<&str>, owner: DriverOwner, tested: Option<&str>) -> VerifyReport {
+    let driver = host.files.read_text("/proc/driver/nvidia/version").ok();
+    let host_driver = driver.as_deref().and_then(|text| text.lines().next());
+    verify::checks(&Seen { chain, plugin_log, owner, host_driver, tested })
+}
+
+/// Returns what a test pod of this session has shown, if it has passed.
+pub fn tested(session: &Session) -> Option<String> {
+    let record = session.record("test-pod").filter(|record| record.status.is_done())?;
+    Some(record.evidence.first().cloned().unwrap_or_default())
 }
 
 /// Returns the newest CUDA version that the chosen driver supports.

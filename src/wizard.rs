@@ -24,6 +24,7 @@ mod update;
 pub mod variables;
 pub mod verify;
 pub mod watch;
+mod why;
 mod wrap;
 
 pub use app::{App, Colors, Dialog, Notice, Screen, Settings, Slot, StepState};

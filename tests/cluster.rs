@@ -8,9 +8,10 @@ use std::{path::Path, time::Duration};
 
 use apiserver::{ApiServer, Mood};
 use gpunode::{
+    answers::DriverOwner,
     cluster::{
         ClusterState, Kubectl, chain, kubectl,
-        testpod::{self, Outcome, TestPod},
+        testpod::{self, Outcome, Task, TestPod},
         verify::{self, State, Verdict},
     },
     diagnosis,
@@ -35,7 +36,7 @@ fn moment(name: &str, line: &str) -> ApiServer {
 fn a_working_node_verifies() {
     let server = moment("41-testpod-after-capacity", PLUGIN_LOG);
     let (host, kubectl) = server.kubectl();
-    let (report, _) = steps::judge(&host, &kubectl, "node1", None).unwrap();
+    let (report, _) = steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, None).unwrap();
     assert_eq!(report.verdict, Verdict::Ok, "{}", verify::report(&report, gpunode::i18n::Lang::En));
     assert!(report.checks.iter().any(|check| check.id == "plugin" && check.evidence.contains(PLUGIN_LOG)));
 }
@@ -50,7 +51,7 @@ fn other_moments_fail() {
     ] {
         let server = moment(name, line);
         let (host, kubectl) = server.kubectl();
-        let (report, _) = steps::judge(&host, &kubectl, "node1", None).unwrap();
+        let (report, _) = steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, None).unwrap();
         assert_eq!(report.verdict, Verdict::Failed, "{name}");
         assert!(report.checks.iter().any(|check| check.id == failing && check.state == State::Fail), "{name}: {report:?}");
     }
@@ -103,7 +104,7 @@ fn a_kubeconfig_that_is_not_there_is_a_state() {
 
 fn test_pod(server: &ApiServer, image: &str) -> TestPod {
     let (host, kubectl) = server.kubectl();
-    TestPod::new(&chain::probe(&host, &kubectl, "node1").unwrap(), image, host.clock.now())
+    TestPod::new(&chain::probe(&host, &kubectl, "node1").unwrap(), image, Task::Smi, host.clock.now())
 }
 
 #[test]
@@ -131,6 +132,6 @@ fn a_test_pod_that_fails_is_told_and_cleaned_up() {
     let pod = test_pod(&server, "docker.io/nvidia/cuda:x");
     let result = testpod::run(&host, &kubectl, &pod, &[], &Cancel::default()).unwrap();
     assert_eq!(result.outcome, Outcome::Failed(6));
-    assert_eq!(result.why().unwrap().id, "test-pod-failed");
+    assert_eq!(result.why(&chain::probe(&host, &kubectl, "node1").unwrap()).unwrap().id, "test-pod-failed");
     assert_eq!(server.state().deleted, [pod.name]);
 }

@@ -108,7 +108,7 @@ fn without_a_checkout_the_built_in_data_answers() {
     assert_eq!(preview.capability.verdict, Verdict::Works);
     let image = preview.variable("nvidia_driver_install_container").unwrap();
     assert_eq!((image.value.clone(), image.winner.clone()), (Some(json!("atzedevries/nvidia-centos-driver-installer:2")), None));
-    assert!(edit::propose(&files(), &preview, &values::proposed(&preview, &Answers::new(DriverOwner::InstallerPod))).is_err());
+    assert!(edit::propose(&files(), &preview, &values::proposed(&preview, &Answers::new(DriverOwner::InstallerPod)), &[]).is_err());
 }
 
 #[test]
@@ -193,6 +193,8 @@ fn ansible_core_2_19_breaks_what_works() {
     let checkout = one_node("v2.31.0");
     checkout.add(cluster_vars("v2.31.0"), "nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node1]\n");
     fs::create_dir_all(checkout.path.join("venv/lib/python3.11/site-packages/ansible_core-2.19.14.dist-info")).unwrap();
+    fs::create_dir_all(checkout.path.join("venv/bin")).unwrap();
+    fs::write(checkout.path.join("venv/bin/ansible-playbook"), "").unwrap();
     let mut request = checkout.request();
     request.control_plane_os = Some("ubuntu-18.04".to_owned());
     // Below a root, so that an ansible of this machine does not get in between.
@@ -347,7 +349,7 @@ fn the_samples_of_every_release_take_the_values_and_only_gain_lines() {
     for release in RELEASES {
         let checkout = one_node(release);
         let preview = look(&checkout, "centos-7");
-        let edits = edit::propose(&files(), &preview, &values::proposed(&preview, &seed_answers())).unwrap();
+        let edits = edit::propose(&files(), &preview, &values::proposed(&preview, &seed_answers()), &[]).unwrap();
         let docker = usize::from(preview.container_manager == "docker");
         assert_eq!(edits.len(), 1 + docker, "{release}");
         for edit in &edits {
@@ -358,7 +360,7 @@ fn the_samples_of_every_release_take_the_values_and_only_gain_lines() {
         assert_eq!(value(&after, "nvidia_accelerator_enabled"), json!(true));
         assert_eq!(value(&after, "nvidia_gpu_nodes"), json!(["node1"]));
         assert_eq!(value(&after, "nvidia_driver_version"), json!("450.51.06"));
-        let again = edit::propose(&files(), &after, &values::proposed(&after, &seed_answers())).unwrap();
+        let again = edit::propose(&files(), &after, &values::proposed(&after, &seed_answers()), &[]).unwrap();
         assert!(again.is_empty(), "{release}: {}", again[0].diff());
     }
 }
@@ -367,7 +369,7 @@ fn the_samples_of_every_release_take_the_values_and_only_gain_lines() {
 fn the_diff_of_the_seeds_release_is_the_seeds_change() {
     let checkout = one_node("v2.14.2");
     let preview = look(&checkout, "centos-7");
-    let edits = edit::propose(&files(), &preview, &values::proposed(&preview, &seed_answers())).unwrap();
+    let edits = edit::propose(&files(), &preview, &values::proposed(&preview, &seed_answers()), &[]).unwrap();
     let added: Vec<String> = edits
         .iter()
         .flat_map(|edit| edit.diff().lines().skip(2).filter(|line| line.starts_with('+')).map(str::to_owned).collect::<Vec<_>>())
@@ -391,7 +393,7 @@ fn an_active_definition_is_changed_where_it_stands() {
     let checkout = one_node("v2.16.0");
     checkout.add("group_vars/all/gpu.yml", "# ours\r\nnvidia_driver_version: 390.87 # old\r\nnvidia_gpu_nodes:\r\n- node0\r\n");
     let preview = look(&checkout, "centos-7");
-    let edits = edit::propose(&files(), &preview, &values::proposed(&preview, &seed_answers())).unwrap();
+    let edits = edit::propose(&files(), &preview, &values::proposed(&preview, &seed_answers()), &[]).unwrap();
     let gpu = edits.iter().find(|edit| edit.path.ends_with("gpu.yml")).unwrap();
     assert_eq!(gpu.after, "# ours\r\nnvidia_driver_version: \"450.51.06\" # old\r\nnvidia_gpu_nodes:\r\n- node0\r\n- \"node1\"\r\n");
 }
@@ -401,14 +403,18 @@ fn what_cannot_be_edited_comes_with_the_manual_edit() {
     let checkout =
         Checkout::with_inventory("v2.16.0", "[kube_control_plane]\nnode1\n[kube_node]\nnode1\n[all:vars]\nnvidia_driver_version=1\n");
     let preview = look(&checkout, "centos-7");
-    let error = edit::propose(&files(), &preview, &[edit::Change::new("nvidia_driver_version", "450.51.06")]).unwrap_err();
+    let error = edit::propose(&files(), &preview, &[edit::Change::new("nvidia_driver_version", "450.51.06")], &[]).unwrap_err();
     assert!(
         error.to_string().contains("at line 6") && error.hint().contains("nvidia_driver_version: \"450.51.06\""),
         "{error} {}",
         error.hint()
     );
-    let error =
-        edit::propose(&files(), &look(&one_node("v2.31.0"), "ubuntu-22.04"), &[edit::Change::new("docker_storage_options", "-s overlay2")]);
+    let error = edit::propose(
+        &files(),
+        &look(&one_node("v2.31.0"), "ubuntu-22.04"),
+        &[edit::Change::new("docker_storage_options", "-s overlay2")],
+        &[],
+    );
     assert!(error.unwrap_err().to_string().contains("containerd"));
 }
 

@@ -68,6 +68,10 @@ fn the_whole_story_by_keys() {
     screen.wait("NVIDIA-SMI 450.51.06");
     screen.wait("8 of 8");
     screen.keys(ENTER);
+    // The seed's last step is asked about once.
+    screen.wait("Remove the taint nvidia.com/gpu from node1");
+    screen.wait("writes the taint into the kubelet's");
+    screen.keys("y");
     screen.wait("This machine is a working GPU node.");
     screen.keys(ENTER);
     assert_eq!(screen.end(), 0);
@@ -235,4 +239,54 @@ fn a_second_wizard_looks_on_and_takes_over_when_the_first_has_ended() {
     second.keys(ENTER);
     assert_eq!(second.end(), 130);
     second.demand_clean();
+}
+
+/// Starts the demo from an interactive shell, as people do.
+fn demo_in_a_shell(place: &Place, speed: &str) -> Terminal {
+    let plain = place.command([] as [&str; 0]);
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["--norc", "--noprofile", "-i"]).env_clear().env("PS1", "shell> ");
+    for (name, value) in plain.get_envs() {
+        shell.env(name, value.unwrap_or_default());
+    }
+    let mut screen = Terminal::start(&shell, 80, 24, "xterm-256color");
+    screen.wait("shell> ");
+    screen.keys(&format!("{} --demo --speed {speed}\r", plain.get_program().display()));
+    screen
+}
+
+#[test]
+fn a_wizard_that_is_stopped_by_job_control_comes_back_as_it_was() {
+    let place = Place::new();
+    let mut screen = demo_in_a_shell(&place, "0");
+    screen.wait("must go");
+    screen.keys("\x1a");
+    screen.wait("Stopped");
+    screen.demand_clean();
+    screen.keys("fg\r");
+    screen.wait("must go");
+    screen.keys(ENTER);
+    screen.wait("Who owns the driver?");
+}
+
+#[test]
+fn a_wizard_whose_login_is_cut_off_is_gone_on_with() {
+    let place = Place::new();
+    let mut screen = demo_in_a_shell(&place, "4");
+    to_the_plan(&mut screen);
+    screen.keys(ENTER);
+    screen.wait("Run this?");
+    screen.keys(ENTER);
+    screen.wait("Installing: CUDA Toolkit");
+    // The shell leads the session of the terminal: as with a cut ssh, the kernel hangs up on whoever is left.
+    screen.signal(Signal::KILL);
+    screen.end();
+    // The second wizard would look on; the lock goes with the first one.
+    screen.wait_until(|| place.run(["--demo", "status", "--json"]).demand(0).json()["holder"].is_null());
+    let mut screen = demo(&place, "seed", "0");
+    screen.wait("Since you were here");
+    screen.keys("\x1b");
+    screen.wait("What will be done");
+    run_and_reboot(&mut screen);
+    screen.wait("Variables of the GPU role");
 }

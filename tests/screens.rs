@@ -5,6 +5,8 @@
 mod ask;
 #[path = "screens/sample.rs"]
 mod sample;
+#[path = "screens/variables.rs"]
+mod variables;
 
 use gpunode::{
     engine::{Event, Outcome, Progress},
@@ -121,12 +123,10 @@ impl Desk {
 
     fn verify(&mut self) -> &mut Self {
         self.variables().keys(&[Key::Enter, Key::Enter]).ended(Outcome::Done).keys(&[Key::Enter]);
-        self.say(|effect| matches!(effect, Effect::RefreshChain { .. }), Answer::ChainRows(sample::chain(false)));
+        self.say(is_tail, sample::rows(sample::chain(false)));
         self.say(is_tail, Answer::TailState("following nvidia-driver-installer-588gl".to_owned()));
         self.say(is_tail, Answer::TailPhases(sample::phases()));
-        for line in sample::log() {
-            self.say(is_tail, Answer::TailLine(line.to_owned()));
-        }
+        self.say(is_tail, sample::lines(&sample::log(), &[]));
         self
     }
 
@@ -164,7 +164,7 @@ fn is_run(effect: &Effect) -> bool {
 }
 
 fn is_tail(effect: &Effect) -> bool {
-    matches!(effect, Effect::Tail { .. })
+    matches!(effect, Effect::FollowNode { .. })
 }
 
 fn shot(name: &str, desk: &Desk) {
@@ -182,7 +182,7 @@ const WIDE: (u16, u16) = (160, 50);
 type Way = fn(&mut Desk) -> &mut Desk;
 
 fn every_pane(name: &str, make: impl Fn() -> Desk) {
-    let panes: [(&str, Way); 15] = [
+    let panes: [(&str, Way); 17] = [
         ("1-loading", |desk| desk),
         ("1-detect", Desk::probed),
         ("2a-choice", Desk::choice),
@@ -192,6 +192,8 @@ fn every_pane(name: &str, make: impl Fn() -> Desk) {
         ("2c-running", Desk::running),
         ("2c-reboot", |desk| desk.running().ended(Outcome::RebootNeeded)),
         ("3-variables", Desk::variables),
+        ("3-why", |desk| desk.variables().keys(&[Key::Char('w')])),
+        ("3-findings", |desk| desk.variables().keys(&[Key::Tab, Key::Down])),
         ("3-diff", |desk| desk.variables().keys(&[Key::Char('d')])),
         ("4-verify", Desk::verify),
         ("4-diagnosis", |desk| desk.verify().say(is_tail, Answer::Diagnosed(sample::diagnosis()))),
@@ -423,7 +425,7 @@ fn refreshed_lists_keep_their_selection() {
     for _ in 0..40 {
         desk.tell(Msg::Tick);
     }
-    desk.say(|effect| matches!(effect, Effect::RefreshChain { .. }), Answer::ChainRows(rows));
+    desk.say(is_tail, sample::rows(rows));
     assert_eq!(desk.app.verify.chain[desk.app.verify.selected].id, "taint");
 }
 
@@ -461,9 +463,14 @@ fn any_answer() -> impl Strategy<Value = Answer> {
         Answer::RunEnded { outcome: Outcome::Done, session: session() },
         Answer::RunEnded { outcome: Outcome::RebootNeeded, session: session() },
         Answer::Rebooted,
-        Answer::TailLine("x".repeat(300)),
+        sample::lines(&["x".repeat(300).as_str(), "y"], &[1]),
         Answer::TailPhases(sample::phases()),
-        Answer::ChainRows(sample::chain(true)),
+        sample::rows(sample::chain(true)),
+        Answer::ChainRows { rows: sample::chain(true), offers: vec![sample::offer()], failures: vec![sample::diagnosis()] },
+        Answer::ChainTrouble("No kubeconfig.".to_owned()),
+        Answer::Recovered,
+        Answer::Remedied(Err("refused".to_owned())),
+        Answer::LogSaved(Ok("/var/lib/gpunode/installer.log".into())),
         Answer::Diagnosed(sample::diagnosis()),
         Answer::TestOutput(Ok(sample::nvidia_smi())),
         Answer::Verified { rows: sample::chain(true), ok: true },

@@ -303,3 +303,31 @@ fn a_changed_answer_plans_exactly_what_rests_on_it_again() {
     let commands: Vec<_> = events.iter().filter(|event| event["event"] == "line").map(|event| event["text"].to_string()).collect();
     assert!(!commands.iter().any(|line| line.contains("ansible-playbook") || line.contains("curl")), "{commands:?}");
 }
+
+#[test]
+fn an_undo_that_is_stopped_goes_on_the_next_time() {
+    let place = Place::new();
+    apply(&place, &[]).demand(3);
+    apply(&place, &[]).demand(0);
+    let mut slow = place.command(["--demo", "--speed", "0.5", "undo", "--yes"]).stdout(Stdio::piped()).spawn().unwrap();
+    // The first command of the walk is on its way once it is shown.
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(slow.stdout.take().unwrap()));
+    assert!(lines.any(|line| line.unwrap().contains("$ ")));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&slow), rustix::process::Signal::INT).unwrap();
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(rest.iter().any(|line| line.starts_with("-- stopped: ")), "{rest:?}");
+    assert_eq!(slow.wait().unwrap().code(), Some(130));
+    let undone = undo(&place).demand(1).stdout;
+    assert!(undone.contains("-- undone: install-toolkit") && undone.contains("-- undone: fetch-runfile"), "{undone}");
+}
+
+#[test]
+fn a_clock_that_was_set_back_changes_nothing() {
+    let place = Place::new();
+    apply(&place, &[]).demand(3);
+    let text = fs::read_to_string(place.session()).unwrap();
+    let year = regex::Regex::new(r"20\d\d-(\d\d-\d\dT)").unwrap();
+    fs::write(place.session(), year.replace_all(&text, "2093-$1").as_ref()).unwrap();
+    place.run(["--demo", "status"]).demand(0);
+    apply(&place, &[]).demand(0);
+}

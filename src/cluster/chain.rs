@@ -74,7 +74,7 @@ fn newest<'a>(pods: &'a [Pod], node: &str, (key, value): (&str, &str)) -> Option
 }
 
 /// Tells whether a pod may run only on `node`: the DaemonSet controller writes so into each pod (`matchFields: metadata.name In [node]`).
-fn is_for(pod: &Pod, node: &str) -> bool {
+pub(super) fn is_for(pod: &Pod, node: &str) -> bool {
     let terms = pod.spec.affinity.node_affinity.required.iter().flat_map(|selector| &selector.node_selector_terms);
     terms.flat_map(|term| &term.match_fields).any(|field| field.key == "metadata.name" && field.values.iter().any(|value| value == node))
 }

@@ -1,14 +1,19 @@
-//! The seed's last step: what may be taken off the node so that pods without a GPU run there too, and what Kubespray will do about it.
+//! What may be done to the node or its pods at the user's wish: take the GPU taint off and put it back, let pods come again, start a failed
+//! installer anew now. And what Kubespray will do about it.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Chain, GPU, Kubectl, scheduling::written};
-use crate::{host::Command, i18n::Lang};
+use super::{
+    Chain, GPU,
+    scheduling::written,
+    view::{ContainerState, PodView},
+};
+use crate::i18n::Lang;
 
 /// Ids of the offers.
-pub const IDS: [&str; 2] = ["remove-taint", "uncordon"];
+pub const IDS: [&str; 4] = ["restart-installer", "remove-taint", "uncordon", "put-taint"];
 
-/// One thing that can be taken off the node. Texts: `offer.<id>.message`, `.next_run` (what the next Kubespray run does about it) and
+/// One thing that can be done. Texts: `offer.<id>.message`, `.next_run.<releases>` (what the next Kubespray run does about it) and
 /// `.durable` (how to make it last).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
@@ -16,71 +21,123 @@ pub struct Offer {
     pub id: String,
     /// The node.
     pub node: String,
-    /// What is there now: the taint, or the mark.
+    /// What is there now: the taint, the mark, or the pod.
     pub what: String,
-    /// Takes it off.
-    pub command: Command,
-    /// Puts it back.
-    pub undo: Command,
+    /// The pod it is about.
+    pub pod: Option<PodView>,
+    /// Which releases' rule holds: `flag` up to v2.24, `run` from v2.25 on, `unknown`.
+    pub releases: String,
 }
 
 impl Offer {
-    /// Returns one of the offer's texts.
-    pub fn text(&self, part: &str, lang: Lang) -> String {
+    /// Returns what it is.
+    pub fn message(&self, lang: Lang) -> String {
+        self.text("message", lang)
+    }
+
+    /// Returns what the next run of this Kubespray release does about it.
+    pub fn next_run(&self, lang: Lang) -> String {
+        let key = if self.id.ends_with("taint") { format!("next_run.{}", self.releases) } else { "next_run".to_owned() };
+        self.text(&key, lang)
+    }
+
+    /// Returns how to make it last.
+    pub fn durable(&self, lang: Lang) -> String {
+        self.text("durable", lang)
+    }
+
+    /// Tells whether it is asked for at the end, when all else is done: the seed's last step.
+    pub fn is_last_step(&self) -> bool {
+        matches!(self.id.as_str(), "remove-taint" | "uncordon")
+    }
+
+    fn text(&self, part: &str, lang: Lang) -> String {
         lang.text(&format!("offer.{}.{part}", self.id), &[("node", &self.node), ("what", &self.what)])
     }
 }
 
-/// Returns what can be taken off the node.
-pub fn offers(chain: &Chain, kubectl: &Kubectl) -> Vec<Offer> {
+/// Returns what can be done; `release` is Kubespray's, as far as it is known.
+pub fn offers(chain: &Chain, release: Option<&str>) -> Vec<Offer> {
     let Some(node) = &chain.node else { return Vec::new() };
-    let name = chain.node_name.as_str();
+    let offer = |id: &str, what: String, pod: Option<&PodView>| Offer {
+        id: id.to_owned(),
+        node: chain.node_name.clone(),
+        what,
+        pod: pod.cloned(),
+        releases: releases(release).to_owned(),
+    };
     let mut offers = Vec::new();
-    for taint in node.taints.iter().filter(|taint| taint.key == GPU) {
-        let put = format!("{}={}:{}", taint.key, taint.value, taint.effect);
-        offers.push(Offer {
-            id: "remove-taint".to_owned(),
-            node: name.to_owned(),
-            what: written(taint),
-            command: kubectl.command(&["taint", "nodes", name, &format!("{}:{}-", taint.key, taint.effect)]),
-            undo: kubectl.command(&["taint", "nodes", name, &put, "--overwrite"]),
-        });
-    }
+    let failed = chain.installer_pod.as_ref().filter(|pod| {
+        matches!(pod.container.state, ContainerState::Waiting(_)) && pod.container.ended().is_some_and(|end| end.exit_code != 0)
+    });
+    offers.extend(failed.map(|pod| offer("restart-installer", pod.name.clone(), Some(pod))));
+    let taints: Vec<_> = node.taints.iter().filter(|taint| taint.key == GPU).collect();
+    offers.extend(taints.iter().map(|taint| offer("remove-taint", written(taint), None)));
     if node.unschedulable {
-        offers.push(Offer {
-            id: "uncordon".to_owned(),
-            node: name.to_owned(),
-            what: "unschedulable".to_owned(),
-            command: kubectl.command(&["uncordon", name]),
-            undo: kubectl.command(&["cordon", name]),
-        });
+        offers.push(offer("uncordon", "unschedulable".to_owned(), None));
+    }
+    if taints.is_empty() && node.gpu_label.is_some() {
+        offers.push(offer("put-taint", format!("{GPU}:NoSchedule"), None));
     }
     offers
+}
+
+/// Returns which rule a release follows. Source: Kubespray's pull request 10705 (v2.25.0), before that kubelet.env's
+/// `--register-with-taints`.
+fn releases(release: Option<&str>) -> &'static str {
+    let numbers = release.and_then(|release| {
+        let mut parts = release.trim_start_matches('v').split('.');
+        Some((parts.next()?.parse::<u32>().ok()?, parts.next()?.parse::<u32>().ok()?))
+    });
+    match numbers {
+        Some(numbers) if numbers >= (2, 25) => "run",
+        Some(_) => "flag",
+        None => "unknown",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::chain::tests::recorded;
+    use crate::cluster::{chain::tests::recorded, objects::Waiting};
+
+    fn ids(chain: &Chain) -> Vec<String> {
+        offers(chain, None).into_iter().map(|offer| offer.id).collect()
+    }
 
     #[test]
-    fn offers_what_is_there_and_how_to_put_it_back() {
+    fn offers_what_is_there() {
         let mut chain = recorded("05-running");
-        chain.node.as_mut().unwrap().unschedulable = true;
-        let offers = offers(&chain, &Kubectl { kubeconfig: None });
-        let lines: Vec<_> = offers.iter().map(|offer| (offer.command.args[1..].join(" "), offer.undo.args[1..].join(" "))).collect();
-        let expected = [
-            ("taint nodes node1 nvidia.com/gpu:NoSchedule-", "taint nodes node1 nvidia.com/gpu=:NoSchedule --overwrite"),
-            ("uncordon node1", "cordon node1"),
-        ];
-        assert_eq!(lines, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        assert_eq!(ids(&chain), ["remove-taint"]);
+        let node = chain.node.as_mut().unwrap();
+        node.unschedulable = true;
+        node.taints.clear();
+        assert_eq!(ids(&chain), ["uncordon", "put-taint"]);
+        let mut failed = recorded("11-init-crashloop");
+        let container = &mut failed.installer_pod.as_mut().unwrap().container;
+        container.last = container.ended().cloned();
+        container.state = ContainerState::Waiting(Waiting { reason: "CrashLoopBackOff".to_owned(), message: String::new() });
+        assert_eq!(ids(&failed), ["restart-installer", "remove-taint"]);
+    }
+
+    #[test]
+    fn the_releases_rule_is_known() {
+        for (release, rule) in [("v2.14.2", "flag"), ("v2.24.0", "flag"), ("v2.25.0", "run"), ("v2.31.0", "run"), ("master", "unknown")] {
+            assert_eq!(releases(Some(release)), rule, "{release}");
+        }
     }
 
     #[test]
     fn every_offer_has_its_texts() {
+        let chain = recorded("05-running");
         for id in IDS {
-            for part in ["message", "next_run", "durable"] {
-                assert!(Lang::En.has(&format!("offer.{id}.{part}")) && Lang::Ko.has(&format!("offer.{id}.{part}")), "{id}.{part}");
+            for release in [None, Some("v2.24.0"), Some("v2.25.0")] {
+                let offer = Offer { id: id.to_owned(), ..offers(&chain, release).remove(0) };
+                for lang in [Lang::En, Lang::Ko] {
+                    for text in [offer.message(lang), offer.next_run(lang), offer.durable(lang)] {
+                        assert!(!text.starts_with("offer."), "{text}");
+                    }
+                }
             }
         }
     }

@@ -45,6 +45,12 @@ pub fn parse(text: &str) -> Option<Smi> {
     Some(Smi { driver_version, cuda_version, gpus })
 }
 
+/// Tells whether two PCI addresses mean the same card: the kernel writes `0000:18:00.0`, nvidia-smi `00000000:18:00.0`.
+pub fn same_address(one: &str, other: &str) -> bool {
+    let plain = |address: &str| address.trim_start_matches('0').to_ascii_lowercase();
+    plain(one) == plain(other)
+}
+
 /// Returns the word that follows a label.
 fn word_after<'a>(text: &'a str, label: &str) -> Option<&'a str> {
     text.split_once(label)?.1.split_whitespace().next()

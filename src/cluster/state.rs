@@ -38,6 +38,12 @@ pub enum ClusterState {
     CertificateExpired(String),
     /// The server's certificate is not signed by the kubeconfig's authority.
     CertificateUntrusted(String),
+    /// TLS itself does not come about.
+    TlsTrouble(String),
+    /// The helper that the kubeconfig names for logging in failed.
+    NoCredentials(String),
+    /// This kubectl does not know a flag or command.
+    KubectlTooOld(String),
     /// The object asked for is not there.
     NotFound(String),
     /// The answer is not what kubectl prints.
@@ -62,6 +68,9 @@ impl ClusterState {
             Self::Forbidden(_) => "forbidden",
             Self::CertificateExpired(_) => "certificate-expired",
             Self::CertificateUntrusted(_) => "certificate-untrusted",
+            Self::TlsTrouble(_) => "tls-trouble",
+            Self::NoCredentials(_) => "no-credentials",
+            Self::KubectlTooOld(_) => "kubectl-too-old",
             Self::NotFound(_) => "not-found",
             Self::Garbage(_) => "garbage",
             Self::Failed(_) => "failed",
@@ -82,6 +91,9 @@ impl ClusterState {
             | Self::Forbidden(detail)
             | Self::CertificateExpired(detail)
             | Self::CertificateUntrusted(detail)
+            | Self::TlsTrouble(detail)
+            | Self::NoCredentials(detail)
+            | Self::KubectlTooOld(detail)
             | Self::NotFound(detail)
             | Self::Garbage(detail)
             | Self::Failed(detail) => detail,
@@ -140,11 +152,17 @@ type Make = fn(String) -> ClusterState;
 /// What kubectl says, most telling first: a refused connection to localhost:8080 is kubectl without any kubeconfig, and an expired
 /// certificate is reported inside an "Unable to connect". Source: kubectl 1.20 and 1.32; recorded in
 /// tests/fixtures/cluster/kubectl-errors.txt.
-const PHRASES: [(&[&str], Make); 12] = [
+const PHRASES: [(&[&str], Make); 15] = [
     (&["localhost:8080 was refused", "[::1]:8080", "no configuration has been provided"], ClusterState::NoKubeconfig),
     (&["context was not found", "does not exist for context", "context does not exist"], ClusterState::WrongContext),
     (&["certificate has expired", "is not yet valid"], ClusterState::CertificateExpired),
+    (&["getting credentials: ", "no Auth Provider found"], ClusterState::NoCredentials),
+    (&["unknown flag: ", "unknown shorthand flag", "unknown command "], ClusterState::KubectlTooOld),
     (&["x509: ", "certificate signed by unknown authority"], ClusterState::CertificateUntrusted),
+    (
+        &["HTTP response to HTTPS client", "HTTP request to an HTTPS server", "first record does not look like a TLS handshake", "tls: "],
+        ClusterState::TlsTrouble,
+    ),
     (&["(Unauthorized)", "must be logged in", "asked for the client to provide credentials"], ClusterState::Unauthorized),
     (&["(Forbidden)"], ClusterState::Forbidden),
     (&["(NotFound)", "the server could not find the requested resource"], ClusterState::NotFound),
@@ -179,7 +197,7 @@ const PHRASES: [(&[&str], Make); 12] = [
 
 /// Returns the line that tells what happened: kubectl logs retries (`E1123 …`) before it says so in its last line.
 fn said(stderr: &str) -> String {
-    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("See 'kubectl"));
     let last = lines().rfind(|line| !is_klog(line)).or_else(|| lines().next_back()).unwrap_or("");
     crate::text::printable(last)
 }
@@ -229,6 +247,11 @@ mod tests {
             ),
             "unauthorized"
         );
+        assert_eq!(id("Unable to connect to the server: http: server gave HTTP response to HTTPS client"), "tls-trouble");
+        assert_eq!(id("Unable to connect to the server: getting credentials: exec: executable aws not found"), "no-credentials");
+        assert_eq!(id("Error: unknown flag: --raw\nSee 'kubectl get --help' for usage."), "kubectl-too-old");
+        assert_eq!(id("Error from server (Expired): too old resource version"), "failed");
+        assert_eq!(id("error: unexpected EOF"), "api-down");
         assert_eq!(id(""), "failed");
         assert_eq!(ClusterState::from_words("", Exit::TimedOut).id(), "timed-out");
     }

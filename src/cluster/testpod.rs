@@ -1,4 +1,4 @@
-//! The test pod: one `nvidia-smi` on this node, as a user's pod would run it.
+//! The test pod: `nvidia-smi`, or a CUDA sample, on this node, as a user's pod would run it.
 
 mod images;
 mod manifest;
@@ -8,21 +8,22 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClusterState, Kubectl,
+    Chain, ClusterState, Kubectl,
     kubectl::answer,
     objects::Pod,
     scheduling,
     smi::{self, Smi},
     view::{ContainerState, PodView},
-    wishes::Wishes,
+    watch::Source,
 };
 use crate::{
     finding::{Finding, Severity},
     host::{Cancel, Command, Host},
+    version::Version,
 };
 
-pub use images::candidates;
-pub use manifest::{NAMESPACE, TestPod};
+pub use images::{candidates, samples};
+pub use manifest::{LABEL, NAMESPACE, Task, TestPod};
 
 /// How long the pod may take, which is mostly the pull of its image (about 90 MiB compressed).
 pub const PATIENCE: Duration = Duration::from_mins(5);
@@ -34,7 +35,22 @@ const PENDING: Duration = Duration::from_secs(20);
 const LOG_BYTES: u32 = 64 << 10;
 
 /// Ids of the findings of this module.
-pub const IDS: [&str; 4] = ["test-image-unavailable", "test-pod-failed", "test-pod-no-table", "test-pod-timed-out"];
+pub const IDS: [&str; 6] =
+    ["test-image-unavailable", "test-pod-failed", "test-pod-no-table", "test-pod-timed-out", "test-driver-differs", "test-gpu-differs"];
+/// The line with which NVIDIA's vectorAdd sample says that the card has computed rightly.
+const SAMPLE_PASSED: &str = "Test PASSED";
+
+/// What the test pod should show, as step 1 found it and step 2 chose it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Expected {
+    /// The driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<Version>,
+    /// PCI addresses of the machine's cards; empty if they are not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<String>,
+}
 
 /// What the test pod showed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +63,9 @@ pub struct TestPodResult {
     pub image: String,
     /// How it went.
     pub outcome: Outcome,
+    /// What it did.
+    #[serde(default)]
+    pub task: Task,
     /// What it printed, safe for a terminal.
     pub log: String,
     /// The table of `nvidia-smi`.
@@ -74,6 +93,20 @@ pub enum Outcome {
 }
 
 impl TestPodResult {
+    /// Says what the table shows that step 1 and 2 do not: another driver, or a card that is not this machine's.
+    pub fn differs(&self, expected: &Expected) -> Option<Finding> {
+        let smi = self.smi.as_ref()?;
+        let finding = |id: &str, seen: &str, wanted: &str| {
+            Some(Finding::new(id, Severity::Error, self.evidence(), &[("seen", seen), ("wanted", wanted), ("pod", &self.pod)]))
+        };
+        if let Some(driver) = expected.driver.as_ref().filter(|driver| **driver != smi.driver_version) {
+            return finding("test-driver-differs", smi.driver_version.as_str(), driver.as_str());
+        }
+        let known = |bus: &str| expected.gpus.iter().any(|address| smi::same_address(address, bus));
+        let stranger = smi.gpus.iter().find(|gpu| !expected.gpus.is_empty() && !known(&gpu.bus_id))?;
+        finding("test-gpu-differs", &stranger.bus_id, &expected.gpus.join(", "))
+    }
+
     /// Returns what was seen, in one line.
     pub fn evidence(&self) -> String {
         let table = self.smi.as_ref().map_or_else(
@@ -87,7 +120,7 @@ impl TestPodResult {
     }
 
     /// Says why it did not pass.
-    pub fn why(&self) -> Option<Finding> {
+    pub fn why(&self, chain: &Chain) -> Option<Finding> {
         let finding = |id: &str, detail: &str| {
             Some(Finding::new(id, Severity::Error, self.evidence(), &[("pod", &self.pod), ("image", &self.image), ("detail", detail)]))
         };
@@ -95,7 +128,10 @@ impl TestPodResult {
             Outcome::Passed | Outcome::Cancelled => None,
             Outcome::NoTable => finding("test-pod-no-table", ""),
             Outcome::Failed(code) => finding("test-pod-failed", &code.to_string()),
-            Outcome::Pending(words) => Some(scheduling::pending(&self.pod, &Wishes::default(), words, &self.node, None)),
+            Outcome::Pending(words) => {
+                let wishes = TestPod::new(chain, &self.image, self.task, jiff::Timestamp::UNIX_EPOCH).wishes();
+                Some(scheduling::pending(&self.pod, &wishes, words, &self.node, chain.node.as_ref()))
+            }
             Outcome::ImageUnavailable(words) => finding("test-image-unavailable", words),
             Outcome::TimedOut(status) => finding("test-pod-timed-out", status),
         }
@@ -104,7 +140,7 @@ impl TestPodResult {
 
 /// Returns the commands of one test, in order, so that a plan can show them.
 pub fn commands(kubectl: &Kubectl, pod: &TestPod) -> Vec<Command> {
-    vec![create(kubectl, pod), look(kubectl, pod), logs(kubectl, pod), delete(kubectl, pod)]
+    vec![create(kubectl, pod), look(kubectl, pod), logs(kubectl, pod), delete(kubectl, &pod.name)]
 }
 
 fn create(kubectl: &Kubectl, pod: &TestPod) -> Command {
@@ -120,8 +156,20 @@ fn logs(kubectl: &Kubectl, pod: &TestPod) -> Command {
     kubectl.command(&["logs", &pod.name, "-n", NAMESPACE, &format!("--limit-bytes={LOG_BYTES}")])
 }
 
-fn delete(kubectl: &Kubectl, pod: &TestPod) -> Command {
-    kubectl.command(&["delete", "pod", &pod.name, "-n", NAMESPACE, "--wait=false", "--ignore-not-found"])
+fn delete(kubectl: &Kubectl, name: &str) -> Command {
+    kubectl.command(&["delete", "pod", name, "-n", NAMESPACE, "--wait=false", "--ignore-not-found"])
+}
+
+/// Deletes test pods that an earlier run on this node has left behind, and returns their names.
+pub fn clean_up(host: &Host, kubectl: &Kubectl, node: &str) -> Result<Vec<String>, ClusterState> {
+    let (key, value) = LABEL;
+    let pods = kubectl.list::<Pod>(host, &Source::labelled(NAMESPACE, &format!("{key}={value}")))?.items;
+    let ours = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none() && crate::cluster::chain::is_for(pod, node));
+    let names: Vec<String> = ours.map(|pod| pod.metadata.name.clone()).collect();
+    for name in &names {
+        answer(host, &delete(kubectl, name))?;
+    }
+    Ok(names)
 }
 
 /// Runs the test with the pod's image, then with each of `fallbacks` until one can be pulled. The pod is deleted in every case.
@@ -141,7 +189,7 @@ fn run_once(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> R
     answer(host, &create(kubectl, pod))?;
     let result = watch(host, kubectl, pod, cancel);
     // Deleted also after a failure; when even that fails, the first failure is the one to tell.
-    let deleted = answer(host, &delete(kubectl, pod));
+    let deleted = answer(host, &delete(kubectl, &pod.name));
     let result = result?;
     deleted.map(|_| result)
 }
@@ -152,9 +200,12 @@ fn watch(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> Resu
     let text = if ended { answer(host, &logs(kubectl, pod))? } else { String::new() };
     let log: String = text.lines().map(|line| crate::text::printable(line) + "\n").collect();
     let smi = smi::parse(&log);
-    let seen = smi.as_ref().is_some_and(|smi| !smi.gpus.is_empty());
+    let seen = match pod.task {
+        Task::Smi => smi.as_ref().is_some_and(|smi| !smi.gpus.is_empty()),
+        Task::VectorAdd => log.contains(SAMPLE_PASSED),
+    };
     let outcome = if outcome == Outcome::Passed && !seen { Outcome::NoTable } else { outcome };
-    Ok(TestPodResult { pod: pod.name.clone(), node: pod.node.clone(), image: pod.image.clone(), outcome, log, smi })
+    Ok(TestPodResult { pod: pod.name.clone(), node: pod.node.clone(), image: pod.image.clone(), task: pod.task, outcome, log, smi })
 }
 
 fn wait(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> Result<Outcome, ClusterState> {
@@ -223,6 +274,26 @@ mod tests {
         };
         assert_eq!(judge(&status(0), Duration::ZERO), Some(Outcome::Passed));
         assert_eq!(judge(&status(9), Duration::ZERO), Some(Outcome::Failed(9)));
+    }
+
+    #[test]
+    fn another_driver_or_card_than_expected_is_told() {
+        let log = include_str!("../../tests/fixtures/logs/logs-ok.txt");
+        let result = TestPodResult {
+            pod: "p".into(),
+            node: "node1".into(),
+            image: "i".into(),
+            task: Task::Smi,
+            outcome: Outcome::Passed,
+            log: log.into(),
+            smi: smi::parse(log),
+        };
+        let expected = |driver: &str, gpu: &str| Expected { driver: driver.parse().ok(), gpus: vec![gpu.to_owned()] };
+        let id = |expected: &Expected| result.differs(expected).map(|finding| finding.id);
+        assert_eq!(id(&expected("450.51.06", "0000:18:00.0")), None);
+        assert_eq!(id(&Expected::default()), None);
+        assert_eq!(id(&expected("418.87.00", "0000:18:00.0")).as_deref(), Some("test-driver-differs"));
+        assert_eq!(id(&expected("450.51.06", "0000:3b:00.0")).as_deref(), Some("test-gpu-differs"));
     }
 
     #[test]

@@ -6,18 +6,50 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
     Chain, ClusterState, Kubectl, NAMESPACE, kubectl, scheduling,
-    testpod::{Outcome, TestPodResult},
     view::{ContainerState, DaemonSetView},
 };
-use crate::{finding::Finding, host::Host, i18n::Lang};
+use crate::{answers::DriverOwner, finding::Finding, host::Host, i18n::Lang};
 
 /// How much of the plugin's log is read, from its start: it registers within its first lines.
 const PLUGIN_LOG_BYTES: u32 = 256 << 10;
 /// What a device plugin logs once the kubelet knows it: GCE's, then NVIDIA's own. Source: kubespray.md 2.1 and NVIDIA/k8s-device-plugin.
 const REGISTERED: [&str; 2] = ["registered with the kubelet", "Registered device plugin for"];
 
-/// Ids of the checks, in order.
-pub const IDS: [&str; 8] = ["api", "node-ready", "node-label", "daemonsets", "installer", "plugin", "capacity", "test-pod"];
+/// Ids of all checks.
+pub const IDS: [&str; 10] =
+    ["api", "node-ready", "node-label", "daemonsets", "installer", "plugin", "no-installer", "host-driver", "capacity", "test-pod"];
+
+/// Returns the checks that count for a driver owner, in order. Only with the installer pod are Kubespray's DaemonSets a link of the chain;
+/// with another owner they must not be at work, and what that owner installs is judged by its result alone.
+pub fn ids(owner: DriverOwner) -> &'static [&'static str] {
+    match owner {
+        DriverOwner::InstallerPod => &["api", "node-ready", "node-label", "daemonsets", "installer", "plugin", "capacity", "test-pod"],
+        DriverOwner::Host => &["api", "node-ready", "no-installer", "host-driver", "capacity", "test-pod"],
+        DriverOwner::Operator => &["api", "node-ready", "no-installer", "capacity", "test-pod"],
+    }
+}
+
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// What the cluster says.
+    pub chain: &'a Chain,
+    /// The device plugin's log, if it could be read.
+    pub plugin_log: Option<&'a str>,
+    /// Who puts the driver on the node.
+    pub owner: DriverOwner,
+    /// What `/proc/driver/nvidia/version` of this machine says.
+    pub host_driver: Option<&'a str>,
+    /// What a test pod of this session has shown.
+    pub tested: Option<&'a str>,
+}
+
+impl<'a> Seen<'a> {
+    /// Makes what is seen of a chain alone, with the installer pod as owner.
+    pub fn of(chain: &'a Chain) -> Self {
+        Self { chain, plugin_log: None, owner: DriverOwner::InstallerPod, host_driver: None, tested: None }
+    }
+}
 
 /// The result of all checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,12 +144,12 @@ impl Serialize for Check {
 
 impl VerifyReport {
     /// Makes the report of a cluster that gave no answer.
-    pub fn unreachable(state: &ClusterState) -> Self {
+    pub fn unreachable(state: &ClusterState, owner: DriverOwner) -> Self {
         let check = |id: &&'static str| {
-            let evidence = if *id == IDS[0] { state.detail() } else { "" };
+            let evidence = if *id == "api" { state.detail() } else { "" };
             Check { cluster: Some(state.clone()), ..Check::new(id, State::Unknown, evidence) }
         };
-        let checks = IDS.iter().map(check).collect();
+        let checks = ids(owner).iter().map(check).collect();
         Self { verdict: Verdict::Unknown, checks }
     }
 }
@@ -130,18 +162,9 @@ pub fn plugin_log(host: &Host, kubectl: &Kubectl, chain: &Chain) -> Option<Strin
 }
 
 /// Judges the chain. A test pod that was not run is listed as unknown and has no part in the verdict.
-pub fn checks(chain: &Chain, plugin_log: Option<&str>, test: Option<&TestPodResult>) -> VerifyReport {
-    let checks = vec![
-        Check::new("api", State::Pass, "kubectl get node"),
-        node_ready(chain),
-        node_label(chain),
-        daemonsets(chain),
-        installer(chain),
-        plugin(chain, plugin_log),
-        capacity(chain),
-        test_pod(test),
-    ];
-    let counted = || checks.iter().filter(|check| test.is_some() || check.id != "test-pod");
+pub fn checks(seen: &Seen<'_>) -> VerifyReport {
+    let checks: Vec<Check> = ids(seen.owner).iter().map(|id| check(id, seen)).collect();
+    let counted = || checks.iter().filter(|check| seen.tested.is_some() || check.id != "test-pod");
     let verdict = if counted().any(|check| check.state == State::Fail) {
         Verdict::Failed
     } else if counted().any(|check| check.state == State::Unknown) {
@@ -150,6 +173,36 @@ pub fn checks(chain: &Chain, plugin_log: Option<&str>, test: Option<&TestPodResu
         Verdict::Ok
     };
     VerifyReport { verdict, checks }
+}
+
+fn check(id: &str, seen: &Seen<'_>) -> Check {
+    let chain = seen.chain;
+    match id {
+        "node-ready" => node_ready(chain),
+        "node-label" => node_label(chain),
+        "daemonsets" => daemonsets(chain),
+        "installer" => installer(chain),
+        "plugin" => plugin(chain, seen.plugin_log),
+        "no-installer" => no_installer(chain),
+        "host-driver" => host_driver(seen.host_driver),
+        "capacity" => capacity(chain),
+        "test-pod" => Check::new(id, if seen.tested.is_some() { State::Pass } else { State::Unknown }, seen.tested.unwrap_or("")),
+        _ => Check::new("api", State::Pass, "kubectl get node"),
+    }
+}
+
+/// Two owners fight over one card: with another owner, Kubespray's installer must want no pod here.
+fn no_installer(chain: &Chain) -> Check {
+    match (&chain.installer, &chain.installer_pod) {
+        (_, Some(pod)) => Check::new("no-installer", State::Fail, format!("{}: {}", pod.name, pod.status(true))),
+        (Some(set), None) => Check::new("no-installer", State::Pass, format!("{}: DESIRED {}", super::INSTALLER, set.desired)),
+        (None, None) => Check::new("no-installer", State::Pass, format!("{}: NotFound", super::INSTALLER)),
+    }
+}
+
+fn host_driver(version: Option<&str>) -> Check {
+    let state = if version.is_some() { State::Pass } else { State::Fail };
+    Check::new("host-driver", state, version.unwrap_or("/proc/driver/nvidia/version: -"))
 }
 
 fn node_ready(chain: &Chain) -> Check {
@@ -212,7 +265,7 @@ fn seen(what: String, words: &str) -> String {
 
 /// Judges the plugin by its log and by what the kubelet offers. `Running` says nothing: without a driver it runs and waits for ever.
 fn plugin(chain: &Chain, log: Option<&str>) -> Check {
-    let Some(pod) = &chain.plugin_pod else { return Check::new("plugin", State::Fail, "").because(scheduling::why(chain)) };
+    let Some(pod) = &chain.plugin_pod else { return Check::new("plugin", State::Fail, "").because(scheduling::why_plugin(chain)) };
     let allocatable = chain.node.as_ref().and_then(|node| node.allocatable).unwrap_or(0);
     let line = log.and_then(|log| log.lines().rfind(|line| REGISTERED.iter().any(|words| line.contains(words))));
     let last = log.and_then(|log| log.lines().rfind(|line| !line.trim().is_empty()));
@@ -235,12 +288,6 @@ fn capacity(chain: &Chain) -> Check {
     Check::new("capacity", state, evidence)
 }
 
-fn test_pod(test: Option<&TestPodResult>) -> Check {
-    let Some(test) = test else { return Check::new("test-pod", State::Unknown, "") };
-    let state = if test.outcome == Outcome::Passed { State::Pass } else { State::Fail };
-    Check::new("test-pod", state, test.evidence()).because(test.why())
-}
-
 /// Writes the report for a person.
 pub fn report(report: &VerifyReport, lang: Lang) -> String {
     let verdict = match report.verdict {
@@ -256,6 +303,12 @@ pub fn report(report: &VerifyReport, lang: Lang) -> String {
             out.push_str(&line);
             out.push('\n');
         }
+    }
+    let scope = ["host-driver", "no-installer"].into_iter().find(|id| report.checks.iter().any(|check| check.id == *id));
+    match scope {
+        Some("host-driver") => out += &(lang.text("verify.scope.host", &[]) + "\n"),
+        Some(_) => out += &(lang.text("verify.scope.operator", &[]) + "\n"),
+        None => {}
     }
     out + &lang.text(verdict, &[]) + "\n"
 }
@@ -282,30 +335,50 @@ mod tests {
 
     const LOG: &str = "device-plugin started\nFound Nvidia GPU \"nvidia0\"\ndevice-plugin registered with the kubelet\n";
 
+    fn judged(moment: &str, plugin_log: Option<&str>) -> VerifyReport {
+        checks(&Seen { plugin_log, ..Seen::of(&recorded(moment)) })
+    }
+
+    #[test]
+    fn with_another_owner_kubesprays_daemonsets_are_no_link_of_the_chain() {
+        let mut chain = recorded("41-testpod-after-capacity");
+        let judge = |chain: &Chain, owner, host_driver| {
+            let report = checks(&Seen { owner, host_driver, tested: Some("nvidia-smi"), ..Seen::of(chain) });
+            let failed: Vec<_> = report.checks.iter().filter(|check| check.state != State::Pass).map(|check| check.id.clone()).collect();
+            (report.verdict, failed)
+        };
+        assert_eq!(judge(&chain, DriverOwner::Operator, None), (Verdict::Failed, vec!["no-installer".to_owned()]));
+        (chain.installer, chain.plugin, chain.installer_pod, chain.plugin_pod) = (None, None, None, None);
+        chain.node.as_mut().unwrap().gpu_label = None;
+        assert_eq!(judge(&chain, DriverOwner::Operator, None), (Verdict::Ok, vec![]));
+        assert_eq!(judge(&chain, DriverOwner::Host, None), (Verdict::Failed, vec!["host-driver".to_owned()]));
+        assert_eq!(judge(&chain, DriverOwner::Host, Some("NVRM version: 580.159.04")), (Verdict::Ok, vec![]));
+    }
+
     fn states(report: &VerifyReport) -> Vec<(&str, State)> {
         report.checks.iter().filter(|check| check.state != State::Pass).map(|check| (check.id.as_str(), check.state)).collect()
     }
 
     #[test]
     fn a_working_node_is_ok() {
-        let report = checks(&recorded("41-testpod-after-capacity"), Some(LOG), None);
+        let report = judged("41-testpod-after-capacity", Some(LOG));
         assert_eq!(states(&report), [("test-pod", State::Unknown)]);
         assert_eq!(report.verdict, Verdict::Ok);
     }
 
     #[test]
     fn running_is_not_registered() {
-        let report = checks(&recorded("05-running"), Some("device-plugin started\n"), None);
+        let report = judged("05-running", Some("device-plugin started\n"));
         assert_eq!(states(&report)[..2], [("plugin", State::Fail), ("capacity", State::Fail)]);
         assert_eq!(report.verdict, Verdict::Failed);
-        let without_log = checks(&recorded("41-testpod-after-capacity"), None, None);
+        let without_log = judged("41-testpod-after-capacity", None);
         assert_eq!(without_log.verdict, Verdict::Unknown);
     }
 
     #[test]
     fn recorded_failures_fail_where_they_should() {
         let failed = |moment: &str| {
-            let report = checks(&recorded(moment), None, None);
+            let report = judged(moment, None);
             report.checks.iter().filter(|check| check.state == State::Fail).map(|check| check.id.clone()).collect::<Vec<_>>()
         };
         assert_eq!(failed("11-init-crashloop"), ["installer", "plugin", "capacity"]);
@@ -315,7 +388,7 @@ mod tests {
 
     #[test]
     fn json_has_the_documented_fields_and_reads_back() {
-        let report = checks(&recorded("30-node-not-labelled"), None, None);
+        let report = judged("30-node-not-labelled", None);
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["verdict"], "failed");
         let check = &json["checks"][2];
@@ -327,16 +400,16 @@ mod tests {
 
     #[test]
     fn a_cluster_that_is_down_cannot_be_told() {
-        let unreachable = VerifyReport::unreachable(&ClusterState::ApiDown("refused".into()));
+        let unreachable = VerifyReport::unreachable(&ClusterState::ApiDown("refused".into()), DriverOwner::InstallerPod);
         assert_eq!(unreachable.verdict, Verdict::Unknown);
         assert!(report(&unreachable, Lang::En).contains("control plane is up"));
     }
 
     #[test]
     fn one_cause_is_told_once() {
-        let text = report(&checks(&recorded("30-node-not-labelled"), None, None), Lang::En);
+        let text = report(&judged("30-node-not-labelled", None), Lang::En);
         assert_eq!(text.matches("the node lacks the label").count(), 1, "{text}");
-        let pull = checks(&recorded("20-image-pull-backoff"), None, None);
+        let pull = judged("20-image-pull-backoff", None);
         assert!(pull.checks[4].evidence.contains("Back-off pulling image"), "{pull:?}");
     }
 

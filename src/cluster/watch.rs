@@ -45,6 +45,12 @@ impl Source {
         Self { path: format!("/api/v1/namespaces/{NAMESPACE}/pods"), selector: Some(("fieldSelector", "spec.nodeName=".to_owned())) }
     }
 
+    /// Asks for one pod.
+    pub fn named(namespace: &str, pod: &str) -> Self {
+        let selector = Some(("fieldSelector", format!("metadata.name={pod}")));
+        Self { path: format!("/api/v1/namespaces/{}/pods", encode(namespace)), selector }
+    }
+
     /// Asks for pods by a label, in one namespace.
     pub fn labelled(namespace: &str, label: &str) -> Self {
         Self { path: format!("/api/v1/namespaces/{}/pods", encode(namespace)), selector: Some(("labelSelector", label.to_owned())) }

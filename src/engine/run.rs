@@ -14,6 +14,7 @@ use crate::{
         act::{Failure, Work},
     },
     private,
+    secret::Secret,
     session::{PendingReboot, Place, Record, Session, Status, store::Store},
 };
 
@@ -27,6 +28,8 @@ pub struct Runner<'a> {
     pub session: &'a mut Session,
     /// Set when the user stops the run.
     pub cancel: &'a Cancel,
+    /// The password for `sudo`, where one was asked for.
+    pub secret: Option<Secret>,
 }
 
 impl Runner<'_> {
@@ -167,6 +170,7 @@ impl Runner<'_> {
                 folder: self.store.folder().map_err(|error| folder_failure(&error))?,
                 log,
                 cancel: self.cancel,
+                secret: self.secret.as_ref(),
                 emit,
                 notes: Vec::new(),
                 hits: Vec::new(),
@@ -250,7 +254,8 @@ impl Runner<'_> {
         journal_job: &'w mut dyn FnMut(&Job) -> Result<(), Failure>,
     ) -> Result<Work<'w>, Expected> {
         let folder = self.store.folder().map_err(|error| folder_failure(&error))?;
-        Ok(Work { host: self.host, folder, log, cancel: self.cancel, emit, notes: Vec::new(), hits: Vec::new(), journal_job })
+        let (host, cancel, secret) = (self.host, self.cancel, self.secret.as_ref());
+        Ok(Work { host, folder, log, cancel, secret, emit, notes: Vec::new(), hits: Vec::new(), journal_job })
     }
 
     /// Returns a new log file's path: each attempt has its own.

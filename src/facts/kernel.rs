@@ -90,13 +90,14 @@ pub(super) fn probe_release(reader: &mut Reader<'_>) -> String {
     reader.text("host.kernel", "/proc/sys/kernel/osrelease").map(|text| printable(text.trim())).unwrap_or_default()
 }
 
-/// Tells whether the headers of the running kernel are there: where its modules point, or where the distributions put them.
+/// Tells whether the headers of the running kernel are there: where its modules point, or where the distributions put them. A folder that
+/// a removed package left empty does not count.
 pub(super) fn probe_headers(reader: &mut Reader<'_>, release: &str) -> bool {
     if release.is_empty() {
         reader.note("host.kernel_headers", Unknown::new("kernel-not-known", &[]));
         return false;
     }
-    header_places(release).iter().any(|path| reader.host.files.exists(path))
+    header_places(release).iter().any(|path| reader.host.files.exists(format!("{path}/Makefile")))
 }
 
 /// The places where headers of a kernel can be.

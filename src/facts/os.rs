@@ -50,7 +50,7 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> HostFacts {
         kernel_headers: kernel::probe_headers(reader, &kernel),
         secure_boot: kernel::probe_secure_boot(reader),
         boot_id: kernel::probe_boot_id(reader),
-        storage_driver: container_runtime.as_deref().filter(|name| *name == "docker").and_then(|_| runtime::probe_storage_driver(reader)),
+        storage_driver: container_runtime.as_deref().and_then(|runtime| runtime::probe_storage_driver(reader, runtime)),
         container_runtime,
         container: runtime::probe_container(reader).map(str::to_owned),
         package_manager: probe_package_manager(reader),
@@ -204,7 +204,13 @@ fn parse_libc_banner(bytes: &[u8]) -> Option<String> {
 
 /// The package manager that owns the machine's package database; Debian may have `dnf` installed too.
 fn probe_package_manager(reader: &Reader<'_>) -> Option<String> {
-    let programs = [("/var/lib/dpkg/status", "apt"), ("/usr/bin/zypper", "zypper"), ("/usr/bin/dnf", "dnf"), ("/usr/bin/yum", "yum")];
+    let programs = [
+        ("/var/lib/dpkg/status", "apt"),
+        ("/usr/bin/zypper", "zypper"),
+        ("/usr/bin/tdnf", "tdnf"),
+        ("/usr/bin/dnf", "dnf"),
+        ("/usr/bin/yum", "yum"),
+    ];
     programs.iter().find(|(path, _)| reader.host.files.exists(path)).map(|(_, name)| (*name).to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! The container runtime: which one the kubelet uses, how docker stores its layers, and whether this is a container itself.
+//! The container runtime: which one the kubelet uses, how it stores its layers, and whether this is a container itself.
 
 use std::path::Path;
 
@@ -23,8 +23,44 @@ const SOCKETS: [(&str, &str); 5] = [
     ("/run/containerd/containerd.sock", "containerd"),
 ];
 
-/// Names in `/var/lib/docker/image` that are storage drivers.
-const STORAGE_DRIVERS: [&str; 8] = ["overlay2", "overlay", "fuse-overlayfs", "devicemapper", "aufs", "btrfs", "zfs", "vfs"];
+/// How a runtime keeps the layers of its images: where it is told, and where its folders show it.
+struct Storage {
+    runtime: &'static str,
+    settings: &'static [&'static str],
+    parse: fn(&str) -> Option<String>,
+    folder: &'static str,
+    /// What stands before the driver's name in the folder.
+    prefix: &'static str,
+    /// Names of folders that are drivers.
+    drivers: &'static [&'static str],
+}
+
+const STORAGES: [Storage; 3] = [
+    Storage {
+        runtime: "docker",
+        settings: &["/etc/docker/daemon.json"],
+        parse: parse_daemon_json,
+        folder: "/var/lib/docker/image",
+        prefix: "",
+        drivers: &["overlay2", "overlay", "fuse-overlayfs", "devicemapper", "aufs", "btrfs", "zfs", "vfs"],
+    },
+    Storage {
+        runtime: "containerd",
+        settings: &["/etc/containerd/config.toml"],
+        parse: |text| parse_toml(text, "snapshotter"),
+        folder: "/var/lib/containerd",
+        prefix: "io.containerd.snapshotter.v1.",
+        drivers: &["overlayfs", "devmapper", "btrfs", "zfs", "native"],
+    },
+    Storage {
+        runtime: "cri-o",
+        settings: &["/etc/crio/crio.conf", "/etc/containers/storage.conf"],
+        parse: |text| parse_toml(text, "storage_driver").or_else(|| parse_toml(text, "driver")),
+        folder: "/var/lib/containers/storage",
+        prefix: "",
+        drivers: &["overlay", "btrfs", "vfs", "zfs"],
+    },
+];
 
 /// Returns the runtime that the kubelet is set to, else the one whose socket is there.
 pub(super) fn probe_runtime(reader: &mut Reader<'_>) -> Option<String> {
@@ -53,14 +89,29 @@ fn parse_runtime(text: &str) -> Option<&'static str> {
     text.lines().filter(|line| !line.trim_start().starts_with('#')).find_map(runtime)
 }
 
-/// Returns docker's storage driver: as configured, else as its folders show.
-pub(super) fn probe_storage_driver(reader: &mut Reader<'_>) -> Option<String> {
+/// Returns the storage driver (containerd: snapshotter) of a runtime: as configured, else as its folders show.
+pub(super) fn probe_storage_driver(reader: &mut Reader<'_>, runtime: &str) -> Option<String> {
     const FACT: &str = "host.storage_driver";
-    let configured = reader.text_if_there(FACT, "/etc/docker/daemon.json").and_then(|text| parse_daemon_json(&text));
-    configured.or_else(|| {
-        let names = reader.list_if_there(FACT, "/var/lib/docker/image");
-        STORAGE_DRIVERS.iter().find(|driver| names.iter().any(|name| name == *driver)).map(|driver| (*driver).to_owned())
-    })
+    let storage = STORAGES.iter().find(|storage| storage.runtime == runtime)?;
+    for path in storage.settings {
+        let text = reader.text_if_there(FACT, path).unwrap_or_default();
+        if let Some(driver) = (storage.parse)(&text) {
+            return Some(driver);
+        }
+    }
+    let names = reader.list_if_there(FACT, storage.folder);
+    let there = |driver: &&&str| names.iter().any(|name| name.strip_prefix(storage.prefix) == Some(**driver));
+    storage.drivers.iter().find(there).map(|driver| (*driver).to_owned())
+}
+
+/// Returns the value of the first `key = "value"` of a TOML file that is not commented out; an empty one means the default.
+pub fn parse_toml(text: &str, key: &str) -> Option<String> {
+    let value = |line: &str| {
+        let value = line.trim_start().strip_prefix(key)?.trim_start().strip_prefix('=')?.trim_start();
+        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        Some(value[1..].split(quote).next()?.to_owned()).filter(|value| !value.is_empty())
+    };
+    text.lines().find_map(value).map(|value| printable(&value))
 }
 
 fn parse_daemon_json(text: &str) -> Option<String> {
@@ -105,6 +156,9 @@ mod tests {
     fn reads_the_storage_driver() {
         assert_eq!(parse_daemon_json(r#"{"storage-driver": "overlay2"}"#).as_deref(), Some("overlay2"));
         assert_eq!(parse_daemon_json("{"), None);
+        let config = "version = 2\n[plugins]\n  # snapshotter = \"native\"\n    snapshotter = \"overlayfs\"\n";
+        assert_eq!(parse_toml(config, "snapshotter").as_deref(), Some("overlayfs"));
+        assert_eq!(parse_toml("[storage]\ndriver = \"\"\nrunroot = 'x'\n", "driver"), None);
     }
 
     #[test]
@@ -117,6 +171,7 @@ mod tests {
         #[test]
         fn no_text_makes_the_parsers_panic(text in any::<String>()) {
             let _ = (parse_runtime(&text), parse_daemon_json(&text), is_container_cgroup(&text));
+            let _ = parse_toml(&format!("driver = {text}"), "driver");
             let _ = parse_runtime(&format!("{text}container-runtime-endpoint{text}"));
         }
     }

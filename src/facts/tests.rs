@@ -1,5 +1,6 @@
 //! Whole machines, made as folders and read through the same seam as a real one.
 
+mod families;
 mod headers;
 mod machine;
 

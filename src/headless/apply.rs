@@ -1,6 +1,6 @@
 //! `gpunode apply`: does it, with progress as lines.
 
-use super::{progress::Progress, read_answers};
+use super::{password::run_with_password, progress::Progress, read_answers};
 use crate::{
     answers::{Answers, Reboot as RebootAnswer},
     cli::ApplyArgs,
@@ -105,8 +105,12 @@ impl Apply<'_> {
             self.preflight(&answers)?;
         }
         let progress = self.progress;
-        let mut runner = Runner { host, store: &self.store, session: &mut self.session, cancel: &self.cancel };
-        let outcome = runner.run(step, &mut |event| progress.event(&event))?;
+        let mut runner = Runner { host, store: &self.store, session: &mut self.session, cancel: &self.cancel, secret: None };
+        let outcome = if progress.json {
+            runner.run(step, &mut |event| progress.event(&event))?
+        } else {
+            run_with_password(&mut runner, step, progress.lang, &mut |event| progress.event(event))?
+        };
         if !self.workspace.is_carried(&self.session) {
             let mut facts = facts::probe(host);
             facts.keep_offer(&self.session.facts);
@@ -149,9 +153,9 @@ impl Apply<'_> {
     fn verify(&mut self, answers: &Answers) -> Result<ExitCode, Expected> {
         let host = &self.workspace.host;
         let node = steps::node_name(host, &self.session.facts, answers);
-        let judged =
-            Kubectl::find(host, answers.kubeconfig.as_deref()).and_then(|kubectl| steps::judge(host, &kubectl, &node, Some(&self.session)));
-        let report = judged.map_or_else(|state| VerifyReport::unreachable(&state), |(report, _)| report);
+        let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
+            .and_then(|kubectl| steps::judge(host, &kubectl, &node, answers.driver_owner, Some(&self.session)));
+        let report = judged.map_or_else(|state| VerifyReport::unreachable(&state, answers.driver_owner), |(report, _)| report);
         self.progress.verdict(&report);
         let verdict = report.verdict;
         self.session.verdict = Some(report);

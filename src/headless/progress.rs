@@ -142,6 +142,7 @@ fn object_of(event: &Event) -> Value {
         Event::Hit(hit) => json!({
             "event": "hit", "signature": hit.signature, "line": hit.line, "cause": hit.cause(Lang::En), "remedy": hit.remedy(Lang::En),
         }),
+        Event::PasswordNeeded => json!({"event": "password-needed"}),
         Event::Progress(progress) => json!({
             "event": "progress", "done": progress.done, "total": progress.total, "unit": progress.unit, "rate": progress.rate,
         }),
@@ -156,6 +157,7 @@ pub fn line_of(event: &Event, lang: Lang) -> Option<String> {
         Event::Line(line) => format!("   {line}"),
         Event::Hit(hit) => format!("   ! {}\n     {}", hit.cause(lang), hit.remedy(lang)),
         Event::Progress(_) => return None,
+        Event::PasswordNeeded => format!("   {}", lang.text("apply.password-needed", &[])),
         Event::Ended { id, status, evidence } => {
             let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
             format!("-- {}: {id}{evidence}", status.name())

@@ -4,6 +4,7 @@ use std::{io::Write, path::Path};
 
 use super::answers_or_session;
 use crate::{
+    answers::DriverOwner,
     cli::ClusterArgs,
     cluster::{
         Kubectl, scheduling,
@@ -28,7 +29,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
     if let Some(path) = file {
         tail::file(&workspace.host, path, false, options, &cancel, &mut |event| face.show(event));
     } else {
-        let (kubectl, node) = find_cluster(workspace, answers, cluster)?;
+        let Reached { kubectl, node, .. } = find_cluster(workspace, answers, cluster)?;
         scheduling::demand_installer(&workspace.host, &kubectl, &node)
             .map_err(|finding| Expected::new(finding.message(workspace.lang), finding.remedy(workspace.lang)))?;
         tail::follow(&workspace.host, &kubectl, &node, options, &cancel, &mut |event| face.show(event));
@@ -43,8 +44,18 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
     })
 }
 
+/// The way to the cluster, and what is looked for there.
+pub struct Reached {
+    /// kubectl with its kubeconfig.
+    pub kubectl: Kubectl,
+    /// This machine's name in the cluster.
+    pub node: String,
+    /// Who puts the driver on it.
+    pub owner: DriverOwner,
+}
+
 /// Finds kubectl and the node's name; a failure says what to do.
-pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<(Kubectl, String), Expected> {
+pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<Reached, Expected> {
     let mut answers = answers_or_session(workspace, answers)?;
     answers.kubeconfig = cluster.kubeconfig.clone().or(answers.kubeconfig);
     answers.node = cluster.node.clone().or(answers.node);
@@ -54,7 +65,7 @@ pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &Clu
         Some(node) => node,
         None => steps::node_name(&workspace.host, &facts::probe(&workspace.host), &answers),
     };
-    Ok((kubectl, node))
+    Ok(Reached { kubectl, node, owner: answers.driver_owner })
 }
 
 /// Prints events as lines.

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{print, print_json, tail::find_cluster};
+use super::{
+    print, print_json,
+    tail::{Reached, find_cluster},
+};
 use crate::{
     cli::ClusterArgs,
     cluster::verify::{self, Verdict, VerifyReport},
@@ -14,11 +17,11 @@ use crate::{
 
 /// Prints the checks. Exit: 0 ok, 1 failed, 2 could not tell.
 pub fn run(workspace: &Workspace, json: bool, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
-    let (kubectl, node) = find_cluster(workspace, answers, cluster)?;
+    let Reached { kubectl, node, owner } = find_cluster(workspace, answers, cluster)?;
     let session = workspace.peek()?;
-    let report = match steps::judge(&workspace.host, &kubectl, &node, session.as_ref()) {
+    let report = match steps::judge(&workspace.host, &kubectl, &node, owner, session.as_ref()) {
         Ok((report, _)) => report,
-        Err(state) => VerifyReport::unreachable(&state),
+        Err(state) => VerifyReport::unreachable(&state, owner),
     };
     if json {
         print_json(&report)?;

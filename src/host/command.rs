@@ -10,6 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::Cancel;
+use crate::secret::Secret;
 
 /// How a command is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -41,6 +42,10 @@ pub struct Command {
     /// What the program reads from its standard input; nothing if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
+    /// A secret that the program reads from its standard input instead. It is never written anywhere: a command that comes back from a
+    /// session has none.
+    #[serde(skip)]
+    pub secret: Option<Secret>,
     /// How it is run.
     #[serde(default)]
     pub kind: Kind,
@@ -59,6 +64,7 @@ impl Command {
             cwd: None,
             deadline: Some(Duration::from_secs(20)),
             stdin: None,
+            secret: None,
             kind: Kind::Query,
             meter: false,
         }

@@ -27,7 +27,7 @@ pub fn judge(site: &Site, view: &View<'_>) -> Capability {
         ("os".to_owned(), os),
         ("image".to_owned(), image),
         ("flavor".to_owned(), view.role_value("nvidia_gpu_flavor").map(|value| as_text(&value)).unwrap_or_default()),
-        ("core".to_owned(), site.ansible_core.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("core".to_owned(), site.ansible_core().map(ToString::to_string).unwrap_or_default()),
     ];
     let text = |part: &str| {
         let args: Vec<_> = args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -64,7 +64,7 @@ fn decide(site: &Site, view: &View<'_>) -> (Verdict, &'static str) {
         (image, true) if is_boolean(image) => (Verdict::Broken, "image-true"),
         (image, false) if is_boolean(image) => (Verdict::NoOp, "image-true-not-applied"),
         (_, false) => (Verdict::NoOp, "image-not-applied"),
-        (_, true) if site.ansible_core.as_ref().is_some_and(is_strict) => (Verdict::Broken, "strict-core"),
+        (_, true) if site.ansible_core().is_some_and(is_strict) => (Verdict::Broken, "strict-core"),
         (_, true) => (Verdict::Works, works),
     }
 }

@@ -1,6 +1,7 @@
 //! Changing variables in files that people own: only the lines of the variable change, and nothing is proposed that does not read back
 //! as exactly that.
 
+mod member;
 mod text;
 mod write;
 
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{Level, Preview, yaml11};
+use super::{Level, Preview, inventory::Member, rules, yaml11};
 use crate::{error::Expected, host::Files};
 
 /// A variable and the value it shall have.
@@ -48,22 +49,40 @@ impl FileEdit {
 
 /// Works out the edits that give the variables their values; nothing is written. A variable that already has its value needs no edit, so
 /// a second call after writing returns nothing.
-pub fn propose(files: &dyn Files, preview: &Preview, changes: &[Change]) -> Result<Vec<FileEdit>, Expected> {
-    let mut edits: Vec<FileEdit> = Vec::new();
+pub fn propose(files: &dyn Files, preview: &Preview, changes: &[Change], members: &[(PathBuf, Member)]) -> Result<Vec<FileEdit>, Expected> {
+    let mut edits = Edits { files, list: Vec::new() };
+    for (path, member) in members {
+        let edit = edits.of(path.clone())?;
+        edit.after = member::add(&edit.after, &edit.path, member).map_err(|why| {
+            let hint = format!("add {} to [{}] by hand and look again", member.host, member.group);
+            Expected::new(format!("{}: {why}", edit.path.display()), hint)
+        })?;
+    }
     for change in changes {
-        let path = target(preview, change)?;
-        let index = if let Some(index) = edits.iter().position(|edit| edit.path == path) {
-            index
-        } else {
-            let text = read(files, &path)?;
-            edits.push(FileEdit { path, before: text.clone(), after: text });
-            edits.len() - 1
-        };
-        let edit = &mut edits[index];
+        let edit = edits.of(target(preview, change)?)?;
         edit.after = set(&edit.after, change).map_err(|why| by_hand(&edit.path, change, &why))?;
     }
-    edits.retain(|edit| edit.before != edit.after);
-    Ok(edits)
+    edits.list.retain(|edit| edit.before != edit.after);
+    Ok(edits.list)
+}
+
+/// The files that are being changed, each read once.
+struct Edits<'f> {
+    files: &'f dyn Files,
+    list: Vec<FileEdit>,
+}
+
+impl Edits<'_> {
+    fn of(&mut self, path: PathBuf) -> Result<&mut FileEdit, Expected> {
+        let index = if let Some(index) = self.list.iter().position(|edit| edit.path == path) {
+            index
+        } else {
+            let text = read(self.files, &path)?;
+            self.list.push(FileEdit { path, before: text.clone(), after: text });
+            self.list.len() - 1
+        };
+        Ok(&mut self.list[index])
+    }
 }
 
 /// Returns a file of variables with these values, for where there is no inventory to edit.
@@ -81,15 +100,16 @@ fn target(preview: &Preview, change: &Change) -> Result<PathBuf, Expected> {
         return Err(Expected::new(what, "leave it out"));
     }
     let winner = preview.variable(name).and_then(|variable| variable.winner.as_ref());
+    // Labels, taints and the name of one node are not for the whole cluster.
+    let of_node = rules::is_of_node(name);
+    if of_node && !winner.is_some_and(|winner| matches!(winner.level, Level::HostVars | Level::PlaybookHostVars | Level::InventoryHostVars))
+    {
+        return preview.layout.node_vars.clone().ok_or_else(no_inventory);
+    }
     match winner.map(|winner| (winner.level, winner)) {
         None | Some((Level::RoleDefaults, _)) => {
             let file = if is_docker { &preview.layout.docker_vars } else { &preview.layout.cluster_vars };
-            file.clone().ok_or_else(|| {
-                Expected::new(
-                    "there is no inventory to write to",
-                    "name it with `--inventory PATH`, or put the variables into a file for `-e @FILE`",
-                )
-            })
+            file.clone().ok_or_else(no_inventory)
         }
         Some((Level::InventoryGroupVars | Level::InventoryHostVars, winner)) => {
             Err(by_hand(&winner.file, change, &format!("`{name}` is set in the inventory itself, at line {}", winner.line)))
@@ -102,7 +122,17 @@ fn target(preview: &Preview, change: &Change) -> Result<PathBuf, Expected> {
     }
 }
 
+fn no_inventory() -> Expected {
+    Expected::new("there is no inventory to write to", "name it with `--inventory PATH`, or put the variables into a file for `-e @FILE`")
+}
+
 fn read(files: &dyn Files, path: &Path) -> Result<String, Expected> {
+    let mode = files.meta(path).map_or(0o644, |meta| meta.mode);
+    if mode & 0o222 == 0 {
+        // Root could write it all the same; somebody has said that it is not to be written.
+        let hint = format!("if it may be changed, `chmod u+w {}` and look again", path.display());
+        return Err(Expected::new(format!("{} is read-only", path.display()), hint));
+    }
     match files.read(path) {
         Ok(bytes) => String::from_utf8(bytes)
             .map_err(|_| Expected::new(format!("{} is not UTF-8 text", path.display()), "convert the file, or make the change by hand")),
@@ -111,8 +141,8 @@ fn read(files: &dyn Files, path: &Path) -> Result<String, Expected> {
     }
 }
 
-/// Returns the text with the change made, checked by reading it back; the error says why it cannot be made.
-fn set(before: &str, change: &Change) -> Result<String, String> {
+/// Returns the text of a vars file with the change made, checked by reading it back; the error says why it cannot be made.
+pub fn set(before: &str, change: &Change) -> Result<String, String> {
     if before.starts_with("$ANSIBLE_VAULT") {
         return Err("the file is encrypted".to_owned());
     }

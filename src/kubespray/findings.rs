@@ -10,10 +10,7 @@ use super::{
     template::{as_bool, as_text, is_truthy},
     variables::{DOWNLOAD_URL, ROLE_VARIABLES, View},
 };
-use crate::{
-    finding::{Finding, Severity},
-    version::Version,
-};
+use crate::finding::{Finding, Severity};
 
 /// Returns everything that was found, worst first.
 pub fn all(site: &Site, view: &View<'_>, container_manager: &str) -> Vec<Finding> {
@@ -210,13 +207,11 @@ fn release(site: &Site, view: &View<'_>) -> Vec<Finding> {
     {
         found.push(Finding::new("empty-node-name", Severity::Error, place(name), &[]));
     }
-    if let (Some(bounds), Some(core)) = (&site.traits.ansible_core, &site.ansible_core) {
-        let limit = |text: &str| text.parse::<Version>().ok();
-        let fits = limit(&bounds.min).is_none_or(|min| *core >= min) && limit(&bounds.below).is_none_or(|below| *core < below);
-        if !fits {
-            let args = [("core", core.as_str()), ("release", &text), ("min", &bounds.min), ("below", &bounds.below)];
-            found.push(Finding::new("ansible-core-unfit", Severity::Error, format!("ansible-core {core}"), &args));
-        }
+    if let (Some(bounds), Some(core)) = (&site.demanded, site.ansible_core())
+        && !bounds.holds(core)
+    {
+        let args = [("core", core.as_str()), ("release", &text), ("min", &bounds.min), ("below", &bounds.below)];
+        found.push(Finding::new("ansible-core-unfit", Severity::Error, format!("ansible-core {core}"), &args));
     }
     found
 }

@@ -3,6 +3,7 @@
 mod files;
 mod ini;
 mod literal;
+mod sources;
 mod words;
 mod yaml;
 
@@ -14,6 +15,9 @@ use std::{
 use serde_json::Value;
 
 pub use files::{VarsFile, VarsFolder, Vault};
+pub use literal::value as ini_value;
+pub use sources::{Ignored, sources};
+pub use words::expand_hosts;
 
 use super::{Level, release::Release};
 use crate::{error::Expected, host::Files};
@@ -40,6 +44,8 @@ struct Group {
 #[derive(Debug, Clone, PartialEq)]
 struct Host {
     name: String,
+    /// The groups that it was put into itself.
+    groups: Vec<String>,
     vars: Vec<Definition>,
 }
 
@@ -56,6 +62,17 @@ pub struct Definition {
     pub line: usize,
     /// The place in Ansible's order of precedence.
     pub level: Level,
+}
+
+/// A host that shall be in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The host.
+    pub host: String,
+    /// The group.
+    pub group: String,
+    /// Variables for its line, where the host is new: `ansible_host` and `ip`.
+    pub vars: Vec<(String, String)>,
 }
 
 /// A line that Ansible refuses.
@@ -75,30 +92,39 @@ impl Problem {
     }
 }
 
-/// Names that a folder of inventories holds beside them. Source: `ansible.cfg` of Kubespray, `inventory_ignore_extensions`.
-const IGNORED_ENDINGS: [&str; 10] = ["~", ".orig", ".bak", ".ini", ".cfg", ".retry", ".pyc", ".pyo", ".creds", ".gpg"];
-
 impl Inventory {
-    /// Reads an inventory file, or all files of an inventory folder.
-    pub fn load(files: &dyn Files, path: &Path) -> Result<Self, Expected> {
-        let mut inventory = Self::default();
-        inventory.add_group("all");
-        inventory.add_group("ungrouped");
-        for file in sources(files, path)? {
+    /// Reads an inventory file, or the files of an inventory folder that are not ignored.
+    pub fn load(files: &dyn Files, path: &Path, ignored: &Ignored) -> Result<Self, Expected> {
+        let mut inventory = Self::empty();
+        for file in sources(files, path, ignored)? {
             let text = files.read_text(&file).map_err(|error| unreadable(&file, &error))?;
             inventory.add_source(&text, &file);
         }
         Ok(inventory)
     }
 
-    fn add_source(&mut self, text: &str, file: &Path) {
-        let read = match file.extension().and_then(|ending| ending.to_str()) {
-            Some("yaml" | "yml" | "json") => yaml::read(text, file, self),
-            // Ansible tries a file without an ending as YAML first.
-            None if looks_like_yaml(text) => yaml::read(text, file, self),
-            _ => ini::read(text, file, self),
+    /// Returns an inventory with the two groups that always exist.
+    pub fn empty() -> Self {
+        let mut inventory = Self::default();
+        inventory.add_group("all");
+        inventory.add_group("ungrouped");
+        inventory
+    }
+
+    /// Adds what one file says. What Ansible refuses in it becomes a problem. Pure: `file` is only a name.
+    pub fn add_source(&mut self, text: &str, file: &Path) {
+        if text.starts_with("#!") {
+            let what = "this is a program that prints an inventory: Ansible runs it, and this program does not".to_owned();
+            return self.problems.push(Problem::new(file, 1, what));
+        }
+        // Ansible tries these endings, and no ending, as YAML first, and then as INI whatever the ending says.
+        let is_yaml = matches!(file.extension().and_then(|ending| ending.to_str()), None | Some("yaml" | "yml" | "json"));
+        let Some(not_yaml) = (if is_yaml { yaml::read(text, file, self).err() } else { Some(Problem::new(file, 1, String::new())) }) else {
+            return;
         };
-        self.problems.extend(read.err());
+        if let Err(not_ini) = ini::read(text, file, self) {
+            self.problems.push(if is_yaml && looks_like_yaml(text) { not_yaml } else { not_ini });
+        }
     }
 
     /// Tells whether the group exists.
@@ -139,6 +165,16 @@ impl Inventory {
         hosts
     }
 
+    /// Tells whether hosts were put into the group itself.
+    pub fn has_members(&self, group: &str) -> bool {
+        self.groups.get(group).is_some_and(|group| !group.hosts.is_empty())
+    }
+
+    /// Returns the groups right below a group.
+    pub fn children_of(&self, group: &str) -> &[String] {
+        self.groups.get(group).map(|group| group.children.as_slice()).unwrap_or_default()
+    }
+
     /// Returns a variable that the inventory file itself gives the host, such as `ansible_host`.
     pub fn host_var(&self, host: &str, name: &str) -> Option<&Value> {
         let host = &self.hosts[*self.host_index.get(host)?];
@@ -168,14 +204,14 @@ impl Inventory {
         let hosts: Vec<String> = sources.iter().flat_map(|source| self.hosts_of(source)).map(str::to_owned).collect();
         self.add_group(group);
         for host in &hosts {
-            self.add_host(host, group);
+            self.join(host, group);
         }
     }
 
     /// Adds a host that does not exist yet as a member of `group`: the node that is going to be added.
     pub fn add_future_host(&mut self, name: &str, group: &str) {
         self.add_group(group);
-        self.add_host(name, group);
+        self.add_host(name, None, group, Path::new(""), 0);
     }
 
     /// Returns every definition that reaches `host`, weakest first: the inventory's own and those of `group_vars` and `host_vars`
@@ -205,22 +241,18 @@ impl Inventory {
     pub fn groups_of(&self, host: &str) -> Vec<&str> {
         let parents = self.parents();
         let mut found: BTreeSet<&str> = BTreeSet::from(["all"]);
-        let mut queue: Vec<&str> = self
-            .groups
-            .iter()
-            .filter(|(_, group)| group.hosts.iter().any(|member| member == host))
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let own = self.host_index.get(host).map(|index| self.hosts[*index].groups.as_slice()).unwrap_or_default();
+        let mut queue: Vec<&str> = own.iter().map(String::as_str).collect();
         while let Some(name) = queue.pop() {
             if found.insert(name) {
                 queue.extend(parents.get(name).into_iter().flatten());
             }
         }
         // A host that has a real group is not ungrouped, whatever the file says.
-        if found.iter().any(|name| !matches!(*name, "all" | "ungrouped")) {
-            found.remove("ungrouped");
-        } else {
+        if found.iter().all(|name| matches!(*name, "all" | "ungrouped")) {
             found.insert("ungrouped");
+        } else if own.iter().any(|name| name == "ungrouped") {
+            found.remove("ungrouped");
         }
         let mut depths = HashMap::new();
         let mut sorted: Vec<&str> = found.into_iter().collect();
@@ -268,32 +300,64 @@ impl Inventory {
         false
     }
 
-    fn add_host(&mut self, name: &str, group: &str) {
+    /// Puts a host into a group. A port counts where the host is named for the first time.
+    fn add_host(&mut self, name: &str, port: Option<u32>, group: &str, file: &Path, line: usize) {
         if !self.host_index.contains_key(name) {
             self.host_index.insert(name.to_owned(), self.hosts.len());
-            self.hosts.push(Host { name: name.to_owned(), vars: Vec::new() });
+            let port = port.filter(|port| *port > 0).map(|port| Definition {
+                name: "ansible_port".to_owned(),
+                value: port.into(),
+                file: file.to_owned(),
+                line,
+                level: Level::InventoryHostVars,
+            });
+            self.hosts.push(Host { name: name.to_owned(), groups: Vec::new(), vars: port.into_iter().collect() });
         }
-        let group = self.groups.entry(group.to_owned()).or_default();
-        if !group.hosts.iter().any(|known| known == name) {
-            group.hosts.push(name.to_owned());
+        self.join(name, group);
+    }
+
+    /// Makes a known host a member of a group.
+    fn join(&mut self, host: &str, group: &str) {
+        let Some(index) = self.host_index.get(host) else { return };
+        let groups = &mut self.hosts[*index].groups;
+        if !groups.iter().any(|known| known == group) {
+            groups.push(group.to_owned());
+            self.groups.entry(group.to_owned()).or_default().hosts.push(host.to_owned());
         }
     }
 
-    fn set_group_var(&mut self, group: &str, name: &str, value: Value, file: &Path, line: usize) {
+    fn set_group_var(&mut self, group: &str, name: &str, value: Value, file: &Path, line: usize) -> Result<(), String> {
         let group = self.groups.entry(group.to_owned()).or_default();
         if name == "ansible_group_priority" {
-            group.priority = value.as_i64().unwrap_or(1);
-            return;
+            group.priority = whole_number(&value).ok_or_else(|| format!("ansible_group_priority is not a number: {value}"))?;
+            return Ok(());
         }
         let level = Level::InventoryGroupVars;
         group.vars.push(Definition { name: name.to_owned(), value, file: file.to_owned(), line, level });
+        Ok(())
     }
 
-    fn set_host_var(&mut self, host: &str, name: &str, value: Value, file: &Path, line: usize) {
+    fn set_host_var(&mut self, host: &str, name: &str, value: Value, file: &Path, line: usize) -> Result<(), String> {
+        if self.has_group(host) {
+            // Of a host and a group with one name, Ansible gives the variables to the group.
+            return self.set_group_var(host, name, value, file, line);
+        }
         if let Some(index) = self.host_index.get(host) {
             let level = Level::InventoryHostVars;
             self.hosts[*index].vars.push(Definition { name: name.to_owned(), value, file: file.to_owned(), line, level });
         }
+        Ok(())
+    }
+}
+
+/// Python's `int(value)`.
+#[expect(clippy::cast_possible_truncation, reason = "a priority with a fraction is cut, as in Python")]
+fn whole_number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Bool(is) => Some(i64::from(*is)),
+        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|number| number as i64)),
+        Value::String(text) => text.trim().replace('_', "").parse().ok(),
+        _ => None,
     }
 }
 
@@ -308,22 +372,6 @@ fn depth<'g>(name: &'g str, parents: &HashMap<&'g str, Vec<&'g str>>, known: &mu
     let above = parents.get(name).into_iter().flatten().map(|parent| depth(parent, parents, known)).max().unwrap_or(0);
     known.insert(name, above + 1);
     above + 1
-}
-
-/// The files that make up an inventory.
-fn sources(files: &dyn Files, path: &Path) -> Result<Vec<PathBuf>, Expected> {
-    let Ok(names) = files.list(path) else { return Ok(vec![path.to_owned()]) };
-    let is_source = |name: &&String| {
-        let ignored = name.starts_with('.') || IGNORED_ENDINGS.iter().any(|ending| name.ends_with(ending));
-        !ignored && !matches!(name.as_str(), "group_vars" | "host_vars" | "vars_plugins")
-    };
-    let is_file = |path: &PathBuf| files.meta(path).is_ok_and(|meta| meta.kind == crate::host::FileKind::File);
-    let found: Vec<PathBuf> = names.iter().filter(is_source).map(|name| path.join(name)).filter(is_file).collect();
-    if found.is_empty() {
-        let what = format!("{} holds no inventory file that Ansible would read", path.display());
-        return Err(Expected::new(what, "name the file itself, such as `--inventory inventory/mycluster/inventory.ini`"));
-    }
-    Ok(found)
 }
 
 fn looks_like_yaml(text: &str) -> bool {

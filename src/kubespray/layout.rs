@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{
+    inventory::Member,
+    joining,
     release::{Release, Traits},
     site::Site,
 };
-use crate::host::Files;
+use crate::{host::Files, version::Version};
 
 /// The places that editing and running need. Not part of the JSON.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -21,6 +23,16 @@ pub struct Layout {
     pub is_control_plane: bool,
     /// Whether this machine's kernel can do overlay2; absent when it could not be read.
     pub has_overlay2: Option<bool>,
+    /// The host whose values are shown: this machine, or a node that would be added.
+    pub subject: String,
+    /// What the inventory lacks for the machine to be a node, each with its file.
+    pub members: Vec<(PathBuf, Member)>,
+    /// The file that takes the variables of this node alone.
+    pub node_vars: Option<PathBuf>,
+    /// The `ansible-playbook` to use; absent where none was found.
+    pub ansible_playbook: Option<PathBuf>,
+    /// The version of its ansible-core.
+    pub ansible_core: Option<Version>,
     /// The release as a value that compares.
     pub release: Option<Release>,
 }
@@ -29,6 +41,7 @@ impl Layout {
     /// Finds the places: files that are there come first, the release's custom second.
     pub fn new(files: &dyn Files, site: &Site) -> Self {
         let group_vars = site.vars_base().filter(|_| site.inventory_path.is_some()).map(|base| base.join("group_vars"));
+        let host_vars = group_vars.as_deref().map(|folder| folder.with_file_name("host_vars"));
         let host = site.inventory_host.as_deref().unwrap_or_default();
         Self {
             cluster_vars: group_vars.as_deref().map(|folder| cluster_file(files, site, folder)),
@@ -36,6 +49,11 @@ impl Layout {
             facts_playbook: facts_playbook(files, site.checkout.as_ref().map(|checkout| checkout.path.as_path()), site.traits),
             is_control_plane: site.inventory.hosts_of(&site.traits.groups.control_plane).contains(&host),
             has_overlay2: files.read_value("/proc/sys/kernel/osrelease").ok().and_then(|kernel| super::values::overlay2_fits(&kernel)),
+            subject: site.subject.clone(),
+            members: joining::members(files, site),
+            node_vars: host_vars.map(|folder| in_group(files, &folder.join(&site.subject), "gpu")),
+            ansible_playbook: site.ansible.as_ref().map(|ansible| ansible.program.clone()),
+            ansible_core: site.ansible_core().cloned(),
             release: site.release.clone(),
         }
     }

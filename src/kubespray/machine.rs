@@ -1,14 +1,11 @@
 //! Which inventory host this machine is, and which ansible-core it has.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::inventory::Inventory;
-use crate::{host::Files, version::Version};
+use crate::host::Files;
 
 /// Returns the inventory host of this machine: the one that was asked for, or by name, by short name, by address, or the only one.
 pub fn identify(files: &dyn Files, inventory: &Inventory, asked: Option<&str>, hostname: &str) -> Option<String> {
@@ -27,6 +24,11 @@ pub fn identify(files: &dyn Files, inventory: &Inventory, asked: Option<&str>, h
     found.or_else(|| only(hosts.iter())).map(|host| (*host).to_owned())
 }
 
+/// Tells whether two names are of one machine: the same, or one is the other without its domain.
+pub fn is_same_name(one: &str, other: &str) -> bool {
+    !one.is_empty() && short(one) == short(other)
+}
+
 /// An address is no name with dots to be cut.
 fn short(name: &str) -> &str {
     let is_address = name.parse::<std::net::IpAddr>().is_ok();
@@ -39,7 +41,7 @@ fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
 }
 
 /// Returns this machine's IPv4 addresses from the kernel's routing table, without the loopback's.
-fn addresses(files: &dyn Files) -> Vec<String> {
+pub fn addresses(files: &dyn Files) -> Vec<String> {
     let text = files.read_text("/proc/net/fib_trie").unwrap_or_default();
     let mut found = Vec::new();
     let mut last = "";
@@ -51,24 +53,4 @@ fn addresses(files: &dyn Files) -> Vec<String> {
         }
     }
     found
-}
-
-/// Returns the version of ansible-core by its package's metadata; `None` when there is none, or when several could be the one.
-pub fn ansible_core(files: &dyn Files, checkout: Option<&Path>) -> Option<Version> {
-    let mut libraries: Vec<PathBuf> = ["/usr/lib", "/usr/local/lib", "/usr/lib64"].iter().map(PathBuf::from).collect();
-    for folder in [checkout, checkout.and_then(Path::parent), Some(Path::new("/root"))].into_iter().flatten() {
-        let is_environment = |name: &&String| name.contains("venv");
-        libraries.extend(files.list(folder).unwrap_or_default().iter().filter(is_environment).map(|name| folder.join(name).join("lib")));
-    }
-    let mut found = BTreeSet::new();
-    for library in libraries {
-        for python in files.list(&library).unwrap_or_default().iter().filter(|name| name.starts_with("python3")) {
-            for packages in ["site-packages", "dist-packages"] {
-                let names = files.list(&library.join(python).join(packages)).unwrap_or_default();
-                let version = |name: &String| Some(name.strip_prefix("ansible_core-")?.strip_suffix(".dist-info")?.to_owned());
-                found.extend(names.iter().filter_map(version));
-            }
-        }
-    }
-    only(found.into_iter()).and_then(|version| version.parse().ok())
 }

@@ -2,15 +2,20 @@
 
 mod progress;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 pub use progress::{Failure, Progress, Recap, count_tasks};
 
 use super::Preview;
-use crate::{answers::Answers, host::Command};
+use crate::{answers::Answers, host::Command, secret::Secret, version::Version};
 
 /// Reading all roles of a checkout takes ansible a while, on a slow disk more than a minute.
 const LIST_TASKS_DEADLINE: Duration = Duration::from_mins(5);
+
+/// Ansible refuses to start in a locale that is not UTF-8. Colours, and Kubespray's own choice of an output without skipped tasks, would
+/// hide what is looked for in the output.
+const ENVIRONMENT: [(&str, &str); 4] =
+    [("LC_ALL", "C.UTF-8"), ("ANSIBLE_FORCE_COLOR", "0"), ("ANSIBLE_STDOUT_CALLBACK", "default"), ("ANSIBLE_DISPLAY_SKIPPED_HOSTS", "1")];
 
 /// Returns the commands that bring this node into the cluster and deploy the GPU role, in order.
 ///
@@ -36,14 +41,21 @@ fn playbook(preview: &Preview, answers: &Answers, name: &str, more: &[&str]) -> 
     let below = preview.checkout.as_deref().and_then(|checkout| inventory.strip_prefix(checkout).ok()).unwrap_or(inventory);
     let mut args = vec!["-i".to_owned(), below.display().to_string(), name.to_owned(), "-b".to_owned()];
     args.extend(more.iter().map(|arg| (*arg).to_owned()));
-    let mut command = Command::new("ansible-playbook", args);
-    // Ansible refuses to start in a locale that is not UTF-8, and colours would hide what is looked for in its output.
-    command.env = BTreeMap::from(
-        [("LC_ALL", "C.UTF-8"), ("ANSIBLE_FORCE_COLOR", "0"), ("ANSIBLE_NOCOLOR", "1")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
+    let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
+    let mut command = Command::new(program.display().to_string(), args);
+    command.env = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     command.cwd.clone_from(&preview.checkout);
     command.detached()
+}
+
+/// Returns the command with the password for `sudo`: Ansible reads it from its standard input, so that it is in no argument, no
+/// environment and no file. Before ansible-core 2.12 only the prompt could be asked for; without a terminal it reads the same input.
+pub fn with_password(command: &Command, secret: &Secret, core: Option<&Version>) -> Command {
+    let reads_file = core.is_some_and(|core| (core.part(0), core.part(1)) >= (2, 12));
+    let mut command = command.clone();
+    command.args.push(if reads_file { "--become-password-file=-" } else { "--ask-become-pass" }.to_owned());
+    command.secret = Some(secret.clone());
+    command
 }
 
 /// Returns the command that lists the tasks of a playbook command without running them.

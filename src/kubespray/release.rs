@@ -5,6 +5,8 @@ use std::{cmp::Ordering, collections::BTreeMap, fmt, sync::OnceLock};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::version::Version;
+
 /// A release of Kubespray, such as `v2.14.2`. Compared by its numbers; the patch is 0 where nobody said it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
@@ -73,6 +75,14 @@ pub struct Bounds {
     pub min: String,
     /// The first that does not fit.
     pub below: String,
+}
+
+impl Bounds {
+    /// Tells whether a version is within them.
+    pub fn holds(&self, version: &Version) -> bool {
+        let limit = |text: &str| text.parse::<Version>().ok();
+        limit(&self.min).is_none_or(|min| *version >= min) && limit(&self.below).is_none_or(|below| *version < below)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

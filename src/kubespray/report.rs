@@ -132,9 +132,11 @@ mod tests {
         };
         let levels = found(include_str!("../kubespray.rs"), r#"Self::\w+ => "([a-z_]+)""#);
         assert_eq!(levels.len(), 22);
-        let why =
-            found(include_str!("variables.rs"), r#""((?:wrong-folder|no-such|folder-wins|other-host|include-vars|set-fact)[a-z-]*)""#);
-        assert_eq!(why.len(), 6);
+        let why = found(
+            include_str!("variables.rs"),
+            r#""((?:wrong-folder|no-such|folder-wins|other-host|not-beside|include-vars|set-fact)[a-z-]*)""#,
+        );
+        assert_eq!(why.len(), 7);
         let reasons = found(include_str!("capability.rs"), r#"(?:Verdict::\w+, |=> )"([a-z-]+)""#);
         assert!(reasons.len() >= 10, "{reasons:?}");
         let keys = levels.iter().map(|name| format!("level.{name}")).chain(why.iter().map(|name| format!("ignored.{name}")));

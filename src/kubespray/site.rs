@@ -6,9 +6,12 @@ use std::{
 };
 
 use super::{
+    ansible::{self, Installed},
     checkout::{self, Checkout},
-    inventory::{Inventory, VarsFolder},
-    release::{self, Release, Traits},
+    config::Config,
+    inventory::{Ignored, Inventory, VarsFolder},
+    machine,
+    release::{self, Bounds, Release, Traits},
 };
 use crate::{error::Expected, host::Files, version::Version};
 
@@ -46,16 +49,26 @@ pub struct Site {
     pub declared_groups: BTreeSet<String>,
     /// `group_vars` and `host_vars`, the weaker folder first.
     pub folders: Vec<VarsFolder>,
+    /// `group_vars` in the checkout of a release whose plays stand one folder below: nobody reads them.
+    pub unread: Option<VarsFolder>,
+    /// `ansible.cfg` says that mappings are merged, which this program does not do.
+    pub merges: bool,
     /// The inventory host of this machine.
     pub inventory_host: Option<String>,
     /// The host whose values are shown: this machine, or a node that would be added.
     pub subject: String,
+    /// Whether that host is the machine that this program runs on.
+    pub is_this_machine: bool,
+    /// What is passed over in a folder of inventories.
+    pub ignored: Ignored,
     /// The first host of the control plane.
     pub first_control_plane: Option<String>,
     /// Its operating system.
     pub control_plane_os: Option<Os>,
-    /// The one ansible-core that is installed here, if exactly one was found.
-    pub ansible_core: Option<Version>,
+    /// The versions of ansible-core that the checkout's own check lets pass, or those that the release is known to pin.
+    pub demanded: Option<Bounds>,
+    /// The Ansible of this machine that would be used.
+    pub ansible: Option<Installed>,
 }
 
 /// A system as Ansible names it: `ubuntu`, `22.04`.
@@ -111,6 +124,11 @@ impl std::fmt::Display for Os {
 }
 
 impl Site {
+    /// Returns the version of the ansible-core that would be used.
+    pub fn ansible_core(&self) -> Option<&Version> {
+        self.ansible.as_ref()?.version.as_ref()
+    }
+
     /// Reads everything that the request names, and looks for what it leaves open.
     pub fn read(files: &dyn Files, request: &PreviewRequest) -> Result<Self, Expected> {
         let checkout = find_checkout(files, request)?;
@@ -125,24 +143,33 @@ impl Site {
             ));
         };
         let inventory_path = find_inventory(files, request, checkout.as_ref())?;
-        let mut inventory = inventory_path.as_deref().map(|path| Inventory::load(files, path)).transpose()?.unwrap_or_default();
+        let config = checkout.as_ref().map(|checkout| Config::read(files, &checkout.path)).unwrap_or_default();
+        let ignored = Ignored::new(&config);
+        let read = inventory_path.as_deref().map(|path| Inventory::load(files, path, &ignored)).transpose()?;
+        let mut inventory = read.unwrap_or_else(Inventory::empty);
         let declared_groups = inventory.group_names().map(str::to_owned).collect();
         if let Some(release) = &release {
             inventory.add_groups_of_run_time(release);
         }
-        let folders = vars_folders(files, inventory_path.as_deref(), checkout.as_ref());
+        let playbooks = checkout.as_ref().map(|checkout| playbook_folder(files, &checkout.path));
+        let folders = vars_folders(files, inventory_path.as_deref(), playbooks.as_deref());
+        let root = checkout.as_ref().map(|checkout| checkout.path.as_path());
+        let unread = root.filter(|root| playbooks.as_deref() != Some(root)).map(|root| VarsFolder::read(files, root, true));
         let first_control_plane = inventory.hosts_of(&traits.groups.control_plane).first().map(|host| (*host).to_owned());
-        let inventory_host = super::machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
+        let inventory_host = machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
         let control_plane_os = match &request.control_plane_os {
             Some(text) => Some(Os::parse(text).ok_or_else(|| unknown_os(text))?),
             // Only this machine's own system can be read from here.
             None => first_control_plane.as_ref().filter(|first| Some(*first) == inventory_host.as_ref()).and_then(|_| Os::read(files)),
         };
+        let inventory_host_found = inventory_host.is_some();
         let subject = inventory_host.clone().or_else(|| request.node.clone()).unwrap_or_else(|| request.hostname.clone());
         if inventory_host.is_none() {
             add_future_node(&mut inventory, &subject, traits, release.as_ref());
         }
-        let ansible_core = super::machine::ansible_core(files, checkout.as_ref().map(|checkout| checkout.path.as_path()));
+        let demanded = checkout.as_ref().and_then(|checkout| ansible::demanded(files, checkout)).or_else(|| traits.ansible_core.clone());
+        let installed = ansible::installed(files, checkout.as_ref().map(|checkout| checkout.path.as_path()));
+        let ansible = ansible::choose(&installed, demanded.as_ref()).cloned();
         Ok(Self {
             checkout,
             release,
@@ -151,11 +178,16 @@ impl Site {
             inventory,
             declared_groups,
             folders,
+            unread,
+            merges: config.get("defaults", "hash_behaviour") == Some("merge"),
             inventory_host,
+            is_this_machine: machine::is_same_name(&subject, &request.hostname) || (inventory_host_found && request.node.is_none()),
             subject,
+            ignored,
             first_control_plane,
             control_plane_os,
-            ansible_core,
+            demanded,
+            ansible,
         })
     }
 
@@ -221,13 +253,18 @@ fn find_inventory(files: &dyn Files, request: &PreviewRequest, checkout: Option<
     }
 }
 
-fn vars_folders(files: &dyn Files, inventory: Option<&Path>, checkout: Option<&Checkout>) -> Vec<VarsFolder> {
-    let mut folders = Vec::new();
+/// `group_vars` and `host_vars` beside the inventory and beside the playbooks.
+fn vars_folders(files: &dyn Files, inventory: Option<&Path>, playbooks: Option<&Path>) -> Vec<VarsFolder> {
     let base = inventory.map(|path| if files.list(path).is_ok() { path } else { path.parent().unwrap_or(path) });
-    folders.extend(base.map(|base| VarsFolder::read(files, base, false)));
-    let playbooks = checkout.map(|checkout| checkout.path.as_path()).filter(|path| Some(*path) != base);
-    folders.extend(playbooks.map(|path| VarsFolder::read(files, path, true)));
-    folders
+    let beside = playbooks.filter(|path| Some(*path) != base);
+    let read = |path: Option<&Path>, beside_playbook| path.map(|path| VarsFolder::read(files, path, beside_playbook));
+    read(base, false).into_iter().chain(read(beside, true)).collect()
+}
+
+/// The folder of the plays: since v2.22 `cluster.yml` only imports `playbooks/cluster.yml`, and Ansible then looks beside that one.
+fn playbook_folder(files: &dyn Files, checkout: &Path) -> PathBuf {
+    let inner = checkout.join("playbooks");
+    if files.exists(inner.join("cluster.yml")) { inner } else { checkout.to_owned() }
 }
 
 #[cfg(test)]

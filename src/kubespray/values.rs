@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Preview, edit::Change, template::as_text};
-use crate::answers::{Answers, DriverOwner};
+use super::{Preview, edit::Change, rules, template::as_text};
+use crate::{
+    answers::{Answers, DriverOwner},
+    error::Expected,
+};
 
 /// What docker is told to use. Source: the comment in Kubespray's `group_vars/all/docker.yml`.
 const OVERLAY2: &str = "-s overlay2";
@@ -13,6 +16,28 @@ const OVERLAY2: &str = "-s overlay2";
 /// `nvidia_driver_install_container` is never among them: where the role knows the system it sets the image itself and ignores the
 /// inventory, and everywhere else only a person can name an image. Writing `true` there, as old guides do, gives the image "True".
 pub fn proposed(preview: &Preview, answers: &Answers) -> Vec<Change> {
+    let mut changes = of_owner(preview, answers);
+    for (name, value) in &answers.variables {
+        changes.retain(|change| change.variable != *name);
+        if !value.is_null() {
+            changes.push(Change { variable: name.clone(), value: value.clone() });
+        }
+    }
+    changes
+}
+
+/// Checks the values that a person has chosen.
+pub fn check(answers: &Answers) -> Result<(), Expected> {
+    for (name, value) in answers.variables.iter().filter(|(_, value)| !value.is_null()) {
+        rules::check(name, value).map_err(|wrong| {
+            let what = format!("`{name}: {value}` in the answers' `variables` cannot be written");
+            Expected::new(what, crate::i18n::Lang::En.text(&format!("value-error.{}", wrong.name()), &[]))
+        })?;
+    }
+    Ok(())
+}
+
+fn of_owner(preview: &Preview, answers: &Answers) -> Vec<Change> {
     match answers.driver_owner {
         DriverOwner::InstallerPod => installer_pod(preview, answers),
         // The role brings driver and device plugin in one: with another owner of the driver it must stay off. Labels and taints that

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     Ignored, Level, Place, Shadowed, Variable,
     checkout::GPU_ROLE,
-    inventory::{Definition, Problem, VarsFile},
+    inventory::{Definition, Problem, VarsFile, VarsFolder},
     release,
     site::{Os, Site},
     template::{self, Values},
@@ -191,6 +191,9 @@ impl<'s> View<'s> {
                 found.extend(lines.map(|(_, line, _)| ignore(&file.path, *line, "folder-wins")));
             }
         }
+        let unread = self.site.unread.iter().flat_map(VarsFolder::files).flat_map(|file| file.vars.iter().map(move |var| (file, var)));
+        let unread = unread.filter(|(_, (known, ..))| known == name);
+        found.extend(unread.map(|(file, (_, line, _))| ignore(&file.path, *line, "not-beside-plays")));
         let elsewhere = if NODE_VARIABLES.contains(&name) { &[] } else { self.node.as_slice() };
         let missed = elsewhere.iter().filter(|definition| definition.name == name && !own.contains(definition));
         found.extend(missed.map(|definition| ignore(&definition.file, definition.line, "other-host")));

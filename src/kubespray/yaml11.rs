@@ -3,11 +3,12 @@
 
 mod scalar;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 
+use scalar::is_impossible_date;
 pub use scalar::{integer, plain};
 
 /// Nodes that one file may grow to through aliases; a file that is beyond it is an alias bomb.
@@ -48,6 +49,8 @@ pub struct Entry {
     pub line: usize,
     /// The byte at which the key starts.
     pub start: usize,
+    /// Whether the key is a text; `10` and `yes` without quotes are none.
+    pub is_text: bool,
     /// The value.
     pub value: Node,
 }
@@ -88,9 +91,61 @@ pub struct YamlError {
     pub message: String,
 }
 
-/// Reads the one document of a file; a file without content is `None`.
+/// Reads the one document of a file; a file without content is `None`. As Ansible does, a file that is JSON is read as JSON: there, a tab
+/// is white space and `1e3` a number.
 pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
-    let mut reader = Reader { parser: Parser::new_from_str(text), offsets: Offsets::new(text), anchors: HashMap::new(), nodes: 0, text };
+    let is_json = text.trim_start().starts_with(['{', '[']);
+    let json = is_json.then(|| serde_json::from_str::<Value>(text).ok()).flatten();
+    match (parse_yaml(text), json) {
+        (Ok(Some(node)), Some(json)) => Ok(Some(with_values(node, json))),
+        (Err(_), Some(json)) => Ok(Some(unplaced(json, 0))),
+        (yaml, _) => yaml,
+    }
+}
+
+/// Puts the values of JSON into the places that the YAML reader has found.
+fn with_values(node: Node, json: Value) -> Node {
+    let kind = match (node.kind, json) {
+        (NodeKind::List(nodes), Value::Array(items)) if nodes.len() == items.len() => {
+            NodeKind::List(nodes.into_iter().zip(items).map(|(node, item)| with_values(node, item)).collect())
+        }
+        (NodeKind::Map(entries), Value::Object(mut map)) => {
+            let place = |entry: Entry| {
+                let value = map.remove(&entry.key).map(|item| with_values(entry.value.clone(), item));
+                Entry { is_text: true, value: value.unwrap_or(entry.value), ..entry }
+            };
+            // Of equal keys the last counts, so the values are given out from the end.
+            let mut entries: Vec<Entry> = entries.into_iter().rev().map(place).collect();
+            entries.reverse();
+            NodeKind::Map(entries)
+        }
+        (_, json) => unplaced(json, 0).kind,
+    };
+    Node { kind, ..node }
+}
+
+/// JSON that is no YAML: its lines are not known.
+fn unplaced(json: Value, depth: usize) -> Node {
+    let kind = match json {
+        Value::Array(items) if depth < DEPTH_LIMIT => NodeKind::List(items.into_iter().map(|item| unplaced(item, depth + 1)).collect()),
+        Value::Object(map) if depth < DEPTH_LIMIT => {
+            let entry = |(key, item)| Entry { key, line: 1, start: 0, is_text: true, value: unplaced(item, depth + 1) };
+            NodeKind::Map(map.into_iter().map(entry).collect())
+        }
+        scalar => NodeKind::Scalar(scalar),
+    };
+    Node { kind, line: 1, start: 0, end: 0 }
+}
+
+fn parse_yaml(text: &str) -> Result<Option<Node>, YamlError> {
+    let mut reader = Reader {
+        parser: Parser::new_from_str(text),
+        offsets: Offsets::new(text),
+        anchors: HashMap::new(),
+        names: HashSet::new(),
+        nodes: 0,
+        text,
+    };
     reader.document()
 }
 
@@ -126,6 +181,8 @@ struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
     offsets: Offsets,
     anchors: HashMap<usize, Node>,
+    /// Names of the anchors, as they are written.
+    names: HashSet<&'t str>,
     nodes: usize,
     text: &'t str,
 }
@@ -163,13 +220,26 @@ impl<'t> Reader<'t> {
             Event::Alias(id) => return self.alias(id, span),
             // YAML 1.1 gives it a meaning of its own, and PyYAML stops at it.
             Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "=" => return Err(error(span, "a lone `=` needs quotes")),
-            Event::Scalar(text, style, anchor, tag) => (anchor, NodeKind::Scalar(scalar_value(&text, style, tag.as_deref()))),
+            Event::Scalar(text, style, anchor, tag) => {
+                let text = self.without_invented_end(&text, style, span);
+                let value = scalar_value(text, style, tag.as_deref()).map_err(|message| error(span, &message))?;
+                (anchor, NodeKind::Scalar(value))
+            }
+            Event::SequenceStart(_, Some(tag)) if !is_known(&tag, "seq") => return Err(error(span, &unknown_tag(&tag))),
+            Event::MappingStart(_, Some(tag)) if !is_known(&tag, "map") => return Err(error(span, &unknown_tag(&tag))),
             Event::SequenceStart(anchor, _) => return self.list(anchor, span, depth),
             Event::MappingStart(anchor, _) => return self.map(anchor, span, depth),
             _ => return Err(error(span, "expected a value")),
         };
         let node = self.place(kind, span, span);
-        Ok(self.keep(anchor, node))
+        self.keep(anchor, node)
+    }
+
+    /// A block text whose last line has no line end gets none from PyYAML; the parser adds one.
+    fn without_invented_end<'s>(&self, text: &'s str, style: ScalarStyle, span: Span) -> &'s str {
+        let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        let is_last = is_block && !self.text.ends_with(['\n', '\r']) && self.offsets.byte(span.end.index(), self.text) >= self.text.len();
+        if is_last { text.strip_suffix('\n').unwrap_or(text) } else { text }
     }
 
     fn list(&mut self, anchor: usize, span: Span, depth: usize) -> Result<Node, YamlError> {
@@ -178,7 +248,7 @@ impl<'t> Reader<'t> {
             let (event, end) = self.next()?;
             if event == Event::SequenceEnd {
                 let node = self.place(NodeKind::List(nodes), span, end);
-                return Ok(self.keep(anchor, node));
+                return self.keep(anchor, node);
             }
             nodes.push(self.node(event, end, depth + 1)?);
         }
@@ -191,7 +261,7 @@ impl<'t> Reader<'t> {
             if event == Event::MappingEnd {
                 merged.append(&mut entries);
                 let node = self.place(NodeKind::Map(merged), span, at);
-                return Ok(self.keep(anchor, node));
+                return self.keep(anchor, node);
             }
             let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = self.node(event, at, depth + 1)?;
@@ -203,7 +273,8 @@ impl<'t> Reader<'t> {
             if is_merge {
                 merged.extend(merge_source(value));
             } else {
-                entries.push(Entry { key: key_text(name), line: key.line, start: key.start, value });
+                let is_text = name.is_string();
+                entries.push(Entry { key: key_text(name), line: key.line, start: key.start, is_text, value });
             }
         }
     }
@@ -217,11 +288,18 @@ impl<'t> Reader<'t> {
         Ok(self.place(target.kind.clone(), span, span))
     }
 
-    fn keep(&mut self, anchor: usize, node: Node) -> Node {
+    /// Remembers an anchored node. PyYAML refuses a name that is given twice; the parser does not tell names, so the text does.
+    fn keep(&mut self, anchor: usize, node: Node) -> Result<Node, YamlError> {
         if anchor != 0 {
+            // Some nodes start at their anchor, others behind it.
+            let at = if self.text[node.start..].starts_with('&') { Some(node.start) } else { self.text[..node.start].rfind('&') };
+            let name = at.and_then(|at| self.text[at..].split([' ', '\t', '\r', '\n']).next());
+            if let Some(name) = name.filter(|name| !self.names.insert(name)) {
+                return Err(YamlError { line: node.line, message: format!("the anchor `{name}` is there twice") });
+            }
             self.anchors.insert(anchor, node.clone());
         }
-        node
+        Ok(node)
     }
 
     /// Gives a node its place. A block collection ends with its last part, not where the parser notices the end (behind the comments).
@@ -271,15 +349,40 @@ fn key_text(name: &Value) -> String {
     }
 }
 
-fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
-    match tag {
-        // Ansible prints an encrypted value the same way.
-        Some(tag) if tag.handle == "!" && tag.suffix.starts_with("vault") => serde_json::json!({ "__ansible_vault": text }),
-        Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Value::String(text.to_owned()),
-        Some(tag) if !tag.is_yaml_core_schema() => Value::String(text.to_owned()),
-        _ if style == ScalarStyle::Plain => plain(text),
-        _ => Value::String(text.to_owned()),
+/// What a scalar is; the error is a tag that Ansible does not know, or one that the text does not fit.
+fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, String> {
+    let string = || Value::String(text.to_owned());
+    let is_plain = style == ScalarStyle::Plain;
+    if is_plain && tag.is_none() && is_impossible_date(text) {
+        return Err(format!("`{text}` is read as a date, and there is no such day; put it in quotes"));
     }
+    let Some(tag) = tag else { return Ok(if is_plain { plain(text) } else { string() }) };
+    match (tag.is_yaml_core_schema(), tag.handle.as_str(), tag.suffix.as_str()) {
+        // Ansible prints an encrypted value the same way.
+        (_, "!", "vault" | "vault-encrypted") => Ok(serde_json::json!({ "__ansible_vault": text })),
+        (_, "" | "!", "unsafe" | "" | "!") | (true, _, "str") => Ok(string()),
+        (true, _, "null") => Ok(Value::Null),
+        (true, _, kind @ ("bool" | "int" | "float" | "timestamp")) => {
+            let value = plain(text);
+            let fits = match kind {
+                "bool" => value.is_boolean(),
+                "int" => value.is_i64() || value.is_u64(),
+                "float" => value.is_number(),
+                _ => true,
+            };
+            let value = if kind == "float" { value.as_f64().map_or(value, Value::from) } else { value };
+            fits.then_some(value).ok_or_else(|| format!("`{text}` is no {kind}"))
+        }
+        _ => Err(unknown_tag(tag)),
+    }
+}
+
+fn is_known(tag: &Tag, kind: &str) -> bool {
+    (tag.is_yaml_core_schema() && tag.suffix == kind) || (tag.handle == "!" && tag.suffix == "unsafe")
+}
+
+fn unknown_tag(tag: &Tag) -> String {
+    format!("the tag `{}{}` means nothing to Ansible", tag.handle, tag.suffix)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::{
     engine::{Event, Progress},
     host::{Cancel, Command, Exit, Host, command::Job},
     private,
+    secret::Secret,
     session::{SavedFile, Undo},
 };
 
@@ -79,6 +80,8 @@ pub struct Work<'a> {
     pub log: PathBuf,
     /// Set when the user stops the run.
     pub cancel: &'a Cancel,
+    /// The password for `sudo`, where one was given for this run.
+    pub secret: Option<&'a Secret>,
     /// Told to the face.
     pub emit: &'a mut dyn FnMut(Event),
     /// What an execution saw that belongs into the proof.

@@ -27,8 +27,11 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         node,
         gpu_nodes,
         run_playbooks,
+        variables,
         kubeconfig,
         test_image,
+        test_image_file,
+        cuda_sample,
         leave_out,
         take_in,
         // Whether a check may be passed over changes nothing that is done.
@@ -47,8 +50,9 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         || *inventory != before.inventory
         || *node != before.node
         || *gpu_nodes != before.gpu_nodes
-        || *run_playbooks != before.run_playbooks;
-    let changes: [(bool, &[Step]); 6] = [
+        || *run_playbooks != before.run_playbooks
+        || *variables != before.variables;
+    let changes: [(bool, &[Step]); 7] = [
         (*driver_owner != before.driver_owner || *gpus != before.gpus, &[Step::Driver, Step::Variables, Step::Verify]),
         // The host gets the toolkit, the pod gets the driver: each changes its own step.
         (toolkit, &[Step::Driver]),
@@ -56,6 +60,7 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         (inventories, &[Step::Variables, Step::Verify]),
         (*kubeconfig != before.kubeconfig || *test_image != before.test_image, &[Step::Verify]),
         (*remove_taint != before.remove_taint, &[Step::Verify]),
+        (*test_image_file != before.test_image_file || *cuda_sample != before.cuda_sample, &[Step::Verify]),
     ];
     let mut steps: BTreeSet<Step> = changes.iter().filter(|(changed, _)| *changed).flat_map(|(_, steps)| *steps).copied().collect();
     let named = |leave_out: &[String], take_in: &[String]| leave_out.iter().chain(take_in).cloned().collect::<BTreeSet<_>>();

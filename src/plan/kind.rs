@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::Act, blacklist_nouveau::BlacklistNouveau, edit_file::EditFile, fetch_runfile::FetchRunfile, greeting::Greeting,
-    install_packages::InstallPackages, install_toolkit::InstallToolkit, reboot::Reboot, remove_dkms::RemoveDkms,
-    remove_packages::RemovePackages, remove_runfile_driver::RemoveRunfileDriver, remove_taint::RemoveTaint, remove_toolkit::RemoveToolkit,
-    run_playbook::RunPlaybook, set_paths::SetPaths, stop_unit::StopUnit, test_pod::RunTestPod, unload_modules::UnloadModules,
-    watch_installer::WatchInstaller,
+    act::Act, blacklist_nouveau::BlacklistNouveau, delete_pod::DeletePod, edit_file::EditFile, fetch_runfile::FetchRunfile,
+    greeting::Greeting, import_image::ImportImage, install_packages::InstallPackages, install_toolkit::InstallToolkit, mark_node::MarkNode,
+    reboot::Reboot, remove_dkms::RemoveDkms, remove_packages::RemovePackages, remove_runfile_driver::RemoveRunfileDriver,
+    remove_taint::RemoveTaint, remove_toolkit::RemoveToolkit, run_playbook::RunPlaybook, set_paths::SetPaths, stop_unit::StopUnit,
+    test_pod::RunTestPod, unload_modules::UnloadModules, watch_installer::WatchInstaller,
 };
 
 /// What an action does.
@@ -50,6 +50,12 @@ pub enum Kind {
     TestPod(RunTestPod),
     /// Remove the GPU taint.
     RemoveTaint(RemoveTaint),
+    /// Put a mark on the node.
+    MarkNode(MarkNode),
+    /// Delete a pod, which is made anew.
+    DeletePod(DeletePod),
+    /// Bring an image onto the node from a file.
+    ImportImage(ImportImage),
 }
 
 impl Kind {
@@ -74,6 +80,9 @@ impl Kind {
             Self::WatchInstaller(action) => action,
             Self::TestPod(action) => action,
             Self::RemoveTaint(action) => action,
+            Self::MarkNode(action) => action,
+            Self::DeletePod(action) => action,
+            Self::ImportImage(action) => action,
         }
     }
 }

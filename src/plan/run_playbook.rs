@@ -8,6 +8,7 @@ use crate::{
     host::{Command, Host},
     kubespray::playbook,
     session::Undo,
+    version::Version,
 };
 
 /// Runs a playbook.
@@ -15,6 +16,9 @@ use crate::{
 pub struct RunPlaybook {
     /// The whole command.
     pub command: Command,
+    /// The version of the Ansible that it starts, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ansible_core: Option<Version>,
 }
 
 impl Act for RunPlaybook {
@@ -31,7 +35,11 @@ impl Act for RunPlaybook {
         let listing = work.host.commands.capture(&playbook::list_tasks_command(&self.command));
         let total = listing.ok().filter(|output| output.exit.is_success()).map(|output| playbook::count_tasks(&output.stdout));
         let mut progress = playbook::Progress::new(total);
-        work.run_watching(&self.command, &mut |line, emit| {
+        let command = match work.secret {
+            Some(secret) => playbook::with_password(&self.command, secret, self.ansible_core.as_ref()),
+            None => self.command.clone(),
+        };
+        let result = work.run_watching(&command, &mut |line, emit| {
             let before = progress.tasks;
             progress.line(line);
             if progress.tasks > before {
@@ -39,11 +47,12 @@ impl Act for RunPlaybook {
                 let total = total.map(|total| total.max(progress.tasks) as u64);
                 emit(Event::Progress(Progress { done: progress.tasks as u64, total, unit: "tasks", rate: None }));
             }
-        })
-        .map_err(|failure| match progress.failures.first() {
-            Some(first) => Failure { message: format!("task \"{}\" failed on {}: {}", first.task, first.host, first.message), ..failure },
-            None => failure,
-        })
+        });
+        work.notes.extend(progress.recap.iter().map(ToString::to_string));
+        if result.is_err() && progress.wants_password() {
+            (work.emit)(Event::PasswordNeeded);
+        }
+        result.map_err(|failure| Failure { message: explain(&progress).unwrap_or(failure.message.clone()), ..failure })
     }
 
     /// The recap is the last thing that Ansible prints: a log that ends with one is of a run that came to its end.
@@ -61,4 +70,20 @@ impl Act for RunPlaybook {
     fn prove(&self, _host: &Host, _before: &std::collections::BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
         Ok(vec![format!("`{}` ended with exit status 0", self.command)])
     }
+}
+
+/// What failed, on which host, and how the others did; Ansible's own complaint where no task was reached.
+fn explain(progress: &playbook::Progress) -> Option<String> {
+    const SHOWN: usize = 3;
+    let failure = |failure: &playbook::Failure| format!("task \"{}\" failed on {}: {}", failure.task, failure.host, failure.message);
+    let mut lines: Vec<String> = progress.failures.iter().take(SHOWN).map(failure).collect();
+    if progress.failures.len() > SHOWN {
+        lines.push(format!("and {} more", progress.failures.len() - SHOWN));
+    }
+    if lines.is_empty() {
+        lines.extend(progress.errors.first().cloned());
+    }
+    let recap = progress.recap.iter().filter(|row| !row.is_good()).take(SHOWN).map(ToString::to_string);
+    let lines: Vec<String> = lines.into_iter().chain(recap).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }

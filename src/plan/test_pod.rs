@@ -1,14 +1,17 @@
-//! Run `nvidia-smi` in a pod on this node, as a user's pod would.
+//! Run `nvidia-smi`, or a CUDA sample, in a pod on this node, as a user's pod would.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::{
+    act::{Act, Failure, Work},
+    mark_node::{find, refused},
+};
 use crate::{
     cluster::{
-        Kubectl, chain,
-        testpod::{self, Outcome, TestPod},
+        chain,
+        testpod::{self, Expected, Outcome, Task, TestPod},
     },
     engine::Event,
     host::Host,
@@ -26,6 +29,12 @@ pub struct RunTestPod {
     pub node: String,
     /// Images to try, best first.
     pub images: Vec<String>,
+    /// What the pod does.
+    #[serde(default)]
+    pub task: Task,
+    /// What it should show.
+    #[serde(default)]
+    pub expected: Expected,
 }
 
 impl RunTestPod {
@@ -46,22 +55,30 @@ impl Act for RunTestPod {
     }
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
-        let failed = |state: crate::cluster::ClusterState| Failure::new(state.message(Lang::En));
-        let kubectl = Kubectl::find(work.host, self.kubeconfig.as_deref()).map_err(failed)?;
-        let chain = chain::probe(work.host, &kubectl, &self.node).map_err(failed)?;
+        let kubectl = find(work.host, &self.kubeconfig)?;
+        // A run that was killed leaves its pod behind.
+        for name in testpod::clean_up(work.host, &kubectl, &self.node).map_err(refused)? {
+            (work.emit)(Event::Line(format!("pod/{name} of an earlier run deleted")));
+        }
+        let chain = chain::probe(work.host, &kubectl, &self.node).map_err(refused)?;
         let (first, others) = self.images.split_first().ok_or_else(|| Failure::new("there is no image for the test pod"))?;
-        let pod = TestPod::new(&chain, first, work.host.clock.now());
+        let pod = TestPod::new(&chain, first, self.task, work.host.clock.now());
         for command in testpod::commands(&kubectl, &pod) {
             (work.emit)(Event::Line(format!("$ {command}")));
         }
-        let result = testpod::run(work.host, &kubectl, &pod, others, work.cancel).map_err(failed)?;
+        let result = testpod::run(work.host, &kubectl, &pod, others, work.cancel).map_err(refused)?;
         result.log.lines().for_each(|line| (work.emit)(Event::Line(line.to_owned())));
+        if result.outcome == Outcome::Passed
+            && let Some(finding) = result.differs(&self.expected)
+        {
+            return Err(Failure::new(format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En))));
+        }
         if result.outcome == Outcome::Passed {
             work.notes.push(result.evidence());
             work.notes.extend(result.log.lines().map(str::to_owned));
             return Ok(());
         }
-        let why = result.why().map(|finding| format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En)));
+        let why = result.why(&chain).map(|finding| format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En)));
         Err(Failure::new(why.unwrap_or_else(|| result.evidence())))
     }
 

@@ -3,10 +3,16 @@
 use std::path::Path;
 
 use super::{Action, Kind, Step, act::sha256, edit_file::EditFile, run_playbook::RunPlaybook};
-use crate::{answers::Answers, host::Command, kubespray::edit::FileEdit};
+use crate::{answers::Answers, host::Command, kubespray::edit::FileEdit, version::Version};
 
 /// Plans step 3. Without `ansible-playbook` here, or when the user wants only to see them, the playbooks are blocked and shown.
-pub fn variables_step(edits: &[FileEdit], playbooks: Vec<Command>, answers: &Answers, has_ansible: bool) -> Vec<Action> {
+pub fn variables_step(
+    edits: &[FileEdit],
+    playbooks: Vec<Command>,
+    answers: &Answers,
+    ansible: Option<&Version>,
+    has_ansible: bool,
+) -> Vec<Action> {
     let edits = edits.iter().map(|edit| {
         let file = edit.path.display().to_string();
         let kind = EditFile { path: edit.path.clone(), before_sha256: sha256(edit.before.as_bytes()), after: edit.after.clone() };
@@ -17,7 +23,7 @@ pub fn variables_step(edits: &[FileEdit], playbooks: Vec<Command>, answers: &Ans
     });
     let playbooks = playbooks.into_iter().enumerate().map(|(index, command)| {
         let playbook = command.args.iter().find(|arg| is_playbook(arg)).cloned().unwrap_or_default();
-        let kind = Kind::RunPlaybook(RunPlaybook { command: command.clone() });
+        let kind = Kind::RunPlaybook(RunPlaybook { command: command.clone(), ansible_core: ansible.cloned() });
         let id = format!("run-playbook:{}:{playbook}", index + 1);
         let mut action = Action::new(Step::Variables, &id, kind, &[("playbook", playbook)]);
         action.commands = vec![command];
@@ -48,7 +54,7 @@ pub fn carried_variables(file: &Path, text: &str, playbooks: Vec<Command>) -> Ve
         command
     };
     let playbooks = playbooks.into_iter().map(with_file).collect();
-    let shown = variables_step(&[], playbooks, &Answers::new(crate::answers::DriverOwner::InstallerPod), false);
+    let shown = variables_step(&[], playbooks, &Answers::new(crate::answers::DriverOwner::InstallerPod), None, false);
     std::iter::once(write).chain(shown).collect()
 }
 

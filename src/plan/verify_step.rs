@@ -1,30 +1,75 @@
 //! The plan of step 4: watch the installer, test as a user's pod would, and take the taint away if that is wanted.
 
-use super::{Action, Kind, Step, remove_taint::RemoveTaint, test_pod::RunTestPod, watch_installer::WatchInstaller};
+use super::{Action, Kind, Step, import_image::ImportImage, remedies, test_pod::RunTestPod, watch_installer::WatchInstaller};
 use crate::{
     answers::{Answers, DriverOwner},
+    cluster::testpod::{Expected, Task},
     version::Version,
 };
 
-/// Plans step 4 for a Kubernetes node whose driver supports up to `cuda`.
-pub fn verify_step(answers: &Answers, node: &str, cuda: Option<&Version>) -> Vec<Action> {
-    let kubeconfig = answers.kubeconfig.clone();
-    let args = [("node", node.to_owned())];
+/// What the plan of step 4 rests on besides the answers.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyPlan {
+    /// The Kubernetes node.
+    pub node: String,
+    /// Newest CUDA version that the driver supports.
+    pub cuda: Option<Version>,
+    /// What the test pod should show.
+    pub expected: Expected,
+    /// The image archive to import, or why it cannot be: `blocked.<name>` of the locale files.
+    pub import: Option<Result<ImportImage, String>>,
+}
+
+/// Plans step 4.
+pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
+    let (kubeconfig, node) = (answers.kubeconfig.clone(), on.node.clone());
+    let args = [("node", node.clone())];
     let action = |id: &str, kind: Kind| Action { needs_root: false, ..Action::new(Step::Verify, id, kind, &args) };
     let mut actions = Vec::new();
     if answers.driver_owner == DriverOwner::InstallerPod {
-        let kind = WatchInstaller { kubeconfig: kubeconfig.clone(), node: node.to_owned() };
+        let kind = WatchInstaller { kubeconfig: kubeconfig.clone(), node: node.clone() };
         actions.push(action("watch-installer", Kind::WatchInstaller(kind)));
     }
-    let images = RunTestPod::images(answers.test_image.as_ref(), cuda);
-    let kind = RunTestPod { kubeconfig: kubeconfig.clone(), node: node.to_owned(), images };
-    actions.push(action("test-pod", Kind::TestPod(kind)));
+    let mut images = RunTestPod::images(answers.test_image.as_ref(), on.cuda.as_ref());
+    if let (Some(import), Some(file)) = (&on.import, &answers.test_image_file) {
+        actions.push(import_action(import, file));
+        if let Ok(import) = import {
+            images = vec![import.image.clone()];
+        }
+    }
+    let test = |task: Task, images: Vec<String>| RunTestPod {
+        kubeconfig: kubeconfig.clone(),
+        node: node.clone(),
+        images,
+        task,
+        expected: on.expected.clone(),
+    };
+    actions.push(action("test-pod", Kind::TestPod(test(Task::Smi, images))));
+    if answers.cuda_sample {
+        let images = crate::cluster::testpod::samples(on.cuda.as_ref());
+        actions.push(action("cuda-sample", Kind::TestPod(test(Task::VectorAdd, images))));
+    }
     if answers.remove_taint {
-        let kind = RemoveTaint { kubeconfig, node: node.to_owned() };
-        actions.push(action("remove-taint", Kind::RemoveTaint(kind)));
+        actions.push(remedies::remove_taint(kubeconfig.clone(), &node));
     }
     for action in &mut actions {
         action.skipped = answers.leave_out.contains(&action.id);
     }
     actions
+}
+
+fn import_action(import: &Result<ImportImage, String>, file: &std::path::Path) -> Action {
+    let image = import.as_ref().map_or_else(|_| "-".to_owned(), |import| import.image.clone());
+    let args = [("image", image), ("file", file.display().to_string())];
+    let kind = import.clone().unwrap_or_else(|_| ImportImage {
+        file: file.to_owned(),
+        image: String::new(),
+        runtime: super::import_image::Runtime::Containerd,
+    });
+    let commands = import.as_ref().map(|import| vec![import.command()]).unwrap_or_default();
+    Action {
+        commands,
+        blocked: import.as_ref().err().cloned(),
+        ..Action::new(Step::Verify, "import-image", Kind::ImportImage(kind), &args)
+    }
 }

@@ -29,32 +29,37 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
         }
         return draw(frame, area, lines);
     };
-    let (main, side) = if is_wide(area) { split_columns(area, area.width * 3 / 5) } else { (area, Rect { width: 0, ..area }) };
-    let head = verdict(ui, preview, area.width);
-    let (top, _) = split_rows(area, head.len());
-    let below = |area: Rect| split_rows(area, head.len()).1;
-    let (main, side) = (below(main), below(side));
+    let head = verdict(ui, preview, area);
+    let (top, below) = split_rows(area, head.len());
     draw(frame, top, head);
-    if side.width > 0 {
-        let findings = findings(ui, preview, main, 10);
+    if is_wide(area) {
+        let (main, side) = split_columns(below, below.width * 3 / 5);
+        let findings = findings(ui, preview, main, usize::from(main.height) / 3);
         let (upper, lower) = split_rows(main, usize::from(main.height).saturating_sub(findings.len()));
         table(ui, frame, upper, preview);
         draw(frame, lower, findings);
         return draw(frame, side, details(ui, preview, side.width, true));
     }
-    let lower_lines = {
-        let mut lines = details(ui, preview, main.width, false);
-        lines.truncate(5);
-        lines.extend(findings(ui, preview, main, 4));
-        lines
-    };
-    let (upper, lower) = split_rows(main, usize::from(main.height).saturating_sub(lower_lines.len()));
+    // The part below keeps its height whatever is in it, so that the table does not jump.
+    let (upper, lower) = split_rows(below, usize::from(below.height).saturating_sub(LOWER));
     table(ui, frame, upper, preview);
-    draw(frame, lower, lower_lines);
+    let lines = if ui.app.variables.on_findings {
+        findings(ui, preview, lower, LOWER - 1)
+    } else {
+        let findings = findings(ui, preview, lower, if preview.findings.is_empty() { 0 } else { 2 });
+        let mut lines = details(ui, preview, lower.width, false);
+        lines.truncate(LOWER - findings.len());
+        [lines, findings].concat()
+    };
+    draw(frame, lower, lines);
 }
 
+/// Rows of details and findings below the table of a small screen.
+const LOWER: usize = 8;
+
 /// What the role will do: always in view.
-fn verdict(ui: &Ui, preview: &Preview, cells: u16) -> Vec<Line<'static>> {
+fn verdict(ui: &Ui, preview: &Preview, area: Rect) -> Vec<Line<'static>> {
+    let cells = area.width;
     let (why, instead) = verdict_texts(ui.app, &preview.capability);
     let (glyph, style, word) = match preview.capability.verdict {
         Verdict::Works => ("✓", ui.theme.good(), "works"),
@@ -75,7 +80,9 @@ fn verdict(ui: &Ui, preview: &Preview, cells: u16) -> Vec<Line<'static>> {
         lines.push(Line::from(vec![Span::styled(format!("   {} ", if index == 0 { glyph } else { " " }), style), Span::raw(text)]));
     }
     lines.extend(instead.iter().flat_map(|text| ui.dim_wrapped(text, 5, cells)).take(2));
-    lines.push(Line::default());
+    if area.height > 24 {
+        lines.push(Line::default());
+    }
     lines
 }
 
@@ -88,21 +95,23 @@ fn table(ui: &Ui, frame: &mut Frame, area: Rect, preview: &Preview) {
     let app = ui.app;
     let loading = app.waits_for(Slot::Preview) || app.waits_for(Slot::Plan);
     let title = if loading { format!("{} {}", ui.t("variables.title"), super::theme::spinner(app.ticks)) } else { ui.t("variables.title") };
-    let mut lines = vec![ui.rule(&title, area.width, true)];
+    let mut lines = vec![ui.rule(&title, area.width, !app.variables.on_findings)];
     let heads = ["name", "value", "state"].map(|head| ui.t(&format!("variables.col.{head}")));
     lines.push(ui.dim(format!("   {}", columns(&widths(area.width), &heads))));
     let proposals = proposals(app.actions(Step::Variables));
-    let room = usize::from(area.height).saturating_sub(3);
+    let room = usize::from(area.height).saturating_sub(2);
     let first = first_row(app.variables.selected, preview.variables.len(), room);
     let rows = preview.variables.iter().enumerate().skip(first).take(room);
-    lines
-        .extend(rows.map(|(index, variable)| row(ui, variable, &state(variable, &proposals), index == app.variables.selected, area.width)));
+    lines.extend(
+        rows.map(|(index, variable)| row(ui, variable, &state(ui.app, variable, &proposals), index == app.variables.selected, area.width)),
+    );
     draw(frame, area, lines);
 }
 
 fn row(ui: &Ui, variable: &Variable, state: &State, selected: bool, cells: u16) -> Line<'static> {
     let (value, word, style) = match state {
         State::Changes(new) => (format!("→ {new}"), "changes", ui.theme.good()),
+        State::Kept => (value_text(variable.value.as_ref()), "kept", ui.theme.accent()),
         State::Set => (value_text(variable.value.as_ref()), "set", Style::new()),
         State::Default => (value_text(variable.value.as_ref()), "default", ui.theme.dim()),
         State::Unset => ("-".to_owned(), "unset", ui.theme.dim()),
@@ -140,11 +149,15 @@ fn details(ui: &Ui, preview: &Preview, cells: u16, full: bool) -> Vec<Line<'stat
         }
     };
     row("now", value_text(variable.value.as_ref()), Style::new());
-    if let State::Changes(new) = state(variable, &proposals) {
-        row("new", new, ui.theme.good());
+    if let State::Changes(new) = state(ui.app, variable, &proposals) {
+        row("new", format!("{new}   {}", ui.t("variables.keep-hint")), ui.theme.good());
     }
     match &variable.winner {
-        Some(winner) => row("winner", format!("{} ({})", place(&winner.file, winner.line), level(ui, winner.level)), Style::new()),
+        Some(winner) => row(
+            "winner",
+            format!("{} ({})", place(&winner.file, winner.line), ui.t(&format!("level.{}", winner.level.name()))),
+            Style::new(),
+        ),
         None => row("winner", ui.t("variables.nobody"), ui.theme.dim()),
     }
     for shadowed in &variable.shadowed {
@@ -157,17 +170,19 @@ fn details(ui: &Ui, preview: &Preview, cells: u16, full: bool) -> Vec<Line<'stat
     lines
 }
 
-/// Ansible's own name of a level of precedence.
-fn level(ui: &Ui, level: crate::kubespray::Level) -> String {
-    let name = serde_json::to_value(level).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
-    ui.t(&format!("level.{name}"))
-}
-
+/// The findings around the selected one, which has its remedy and evidence where there is room.
 fn findings(ui: &Ui, preview: &Preview, area: Rect, room: usize) -> Vec<Line<'static>> {
     if preview.findings.is_empty() {
         return Vec::new();
     }
-    let mut lines = vec![Line::default(), ui.rule(&ui.t("findings"), area.width, false)];
-    lines.extend(ui.findings(&preview.findings, Some(0), false, area.width).into_iter().map(|(_, line)| line).take(room));
-    lines
+    let focus = ui.app.variables.on_findings;
+    let count = preview.findings.len().to_string();
+    let title = ui.app.tr("variables.findings", &[("count", &count)]);
+    let title = if focus { title } else { format!("{title} · {}", ui.t("variables.to-findings")) };
+    let selected = ui.app.variables.finding;
+    let rows = ui.findings(&preview.findings, focus.then_some(selected), focus, area.width);
+    let first = rows.iter().position(|(index, _)| *index == selected).unwrap_or(0);
+    let first = if focus { first.min(rows.len().saturating_sub(room)) } else { 0 };
+    let lines = rows.into_iter().skip(first).take(room).map(|(_, line)| line);
+    std::iter::once(ui.rule(&title, area.width, focus)).chain(lines).collect()
 }

@@ -10,8 +10,17 @@ use ratatui::{
 use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
     text::{fit, width},
-    wizard::{Slot, chain::ChainState, cut_end, verify::Part, wrap},
+    wizard::{
+        Slot,
+        chain::{ChainRow, ChainState},
+        cut_end,
+        verify::Part,
+        wrap,
+    },
 };
+
+/// Rows kept below the chain for what the selected link is and what to do.
+const DETAILS: usize = 3;
 
 /// Draws step 4.
 pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
@@ -25,7 +34,7 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     // With little room the chain gives way, but for its heading, to whatever is being read.
     let rows = match (state.part, state.chain.is_empty()) {
         (Part::Chain, true) => 3,
-        (Part::Chain, false) => state.chain.len().min(8) + 3,
+        (Part::Chain, false) => state.chain.len().min(8) + DETAILS + 2,
         (Part::Log | Part::TestPod, _) => 2,
     };
     let (top, rest) = split_rows(area, rows);
@@ -50,7 +59,7 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
         return lines;
     }
     let titles = state.chain.iter().map(|row| width(&row.title)).max().unwrap_or(0).min(usize::from(cells) * 3 / 5);
-    let room = height.saturating_sub(3).max(1);
+    let room = height.saturating_sub(DETAILS + 2).max(1);
     let first = first_row(state.selected, state.chain.len(), room);
     for (index, row) in state.chain.iter().enumerate().skip(first).take(room) {
         let (glyph, style) = ui.theme.chain(row.state, app.ticks);
@@ -66,14 +75,36 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
     }
     if app.waits_for(Slot::Verify) {
         lines.push(ui.loading("verify.checking"));
+    } else if app.waits_for(Slot::Remedy) {
+        lines.push(ui.loading("verify.remedying"));
     } else if let Some(row) = state.chain.get(state.selected) {
-        if height > 12 {
+        if height > 16 {
             lines.push(Line::default());
         }
         let room = height.saturating_sub(lines.len() + 1);
-        lines.extend(ui.dim_wrapped(&row.detail, 5, cells).into_iter().take(room));
+        lines.extend(details(ui, row, cells).into_iter().take(room));
     }
     lines
+}
+
+/// What the selected link is, what was seen of it, and what to do if it is not as it should be.
+fn details(ui: &Ui, row: &ChainRow, cells: u16) -> Vec<Line<'static>> {
+    let mut lines = ui.dim_wrapped(&row.about, 5, cells);
+    // What has no room beside the title is told here in full.
+    if row.state != ChainState::Pass && row.state != ChainState::Pending {
+        let texts = if row.remedy.is_empty() { vec![&row.detail] } else { vec![&row.detail, &row.remedy] };
+        for text in texts.into_iter().filter(|text| !text.is_empty()) {
+            let wrapped = wrap(text, usize::from(cells).saturating_sub(6));
+            lines.extend(wrapped.into_iter().map(|line| Line::raw(format!("     {line}"))));
+        }
+    } else if is_wide_text(&row.detail, cells) {
+        lines.extend(ui.dim_wrapped(&row.detail, 5, cells));
+    }
+    lines
+}
+
+fn is_wide_text(text: &str, cells: u16) -> bool {
+    width(text) > usize::from(cells) / 3
 }
 
 fn right_side(ui: &Ui, frame: &mut Frame, area: Rect) {
@@ -115,6 +146,9 @@ fn log_title(ui: &Ui) -> String {
         title = format!("{title} · {}", ui.app.tr("log.paused", &[("count", &state.log.below().to_string())]));
     } else if !state.state.is_empty() && !state.log.is_empty() {
         title = format!("{title} · {}", state.state);
+    }
+    if state.log.mark_count() > 0 {
+        title = format!("{title} · {}", ui.app.tr("log.findings", &[("count", &state.log.mark_count().to_string())]));
     }
     if !state.log.query().is_empty() {
         let count = state.log.hit_count().to_string();

@@ -116,11 +116,12 @@ impl Ui<'_> {
     /// Returns the lines of a log in view, hits marked.
     pub fn log(&self, log: &LogBuffer, area: Rect) -> Vec<Line<'static>> {
         let cells = usize::from(area.width).saturating_sub(4);
-        log.window(usize::from(area.height)).map(|text| self.log_line(&cut_end(text, cells), log.query())).collect()
+        let line = |(text, marked)| self.log_line(&cut_end(text, cells), log.query(), marked);
+        log.window(usize::from(area.height)).map(line).collect()
     }
 
-    fn log_line(&self, text: &str, query: &str) -> Line<'static> {
-        let mut spans = vec![Span::raw("   ")];
+    fn log_line(&self, text: &str, query: &str, marked: bool) -> Line<'static> {
+        let mut spans = vec![if marked { Span::styled(" ✗ ", self.theme.error()) } else { Span::raw("   ") }];
         let mut at = 0;
         for range in log::hits(text, query) {
             spans.push(Span::raw(text[at..range.start].to_owned()));

@@ -14,7 +14,14 @@ use crate::{
 pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
     match answer {
         Answer::Watched { .. } => return watch::take(app, answer),
-        Answer::Engine(_) | Answer::TailLine(_) | Answer::TailPhases(_) | Answer::TailState(_) | Answer::Diagnosed(_) => {}
+        Answer::Engine(_)
+        | Answer::TailLines(_)
+        | Answer::TailPhases(_)
+        | Answer::TailState(_)
+        | Answer::Diagnosed(_)
+        | Answer::Recovered
+        | Answer::ChainRows { .. }
+        | Answer::ChainTrouble(_) => {}
         _ => app.finished(slot),
     }
     match (slot, answer) {
@@ -35,11 +42,15 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
             run::rebooted(app);
             app.order(Effect::Probe);
         }
-        (Slot::Tail, Answer::TailLine(line)) => app.verify.log.push(line),
-        (Slot::Tail, Answer::TailPhases(phases)) => app.verify.phases = phases,
-        (Slot::Tail, Answer::TailState(text)) => app.verify.state = text,
+        (Slot::Node, Answer::TailLines(batch)) => verify::take_lines(app, &batch),
+        (Slot::Node, Answer::TailPhases(phases)) => app.verify.phases = phases,
+        (Slot::Node, Answer::TailState(text)) => app.verify.state = text,
+        (Slot::Node, Answer::Recovered) => verify::recovered(app),
+        (Slot::Node, Answer::ChainTrouble(error)) => app.verify.chain_error = Some(error),
         (_, Answer::Diagnosed(diagnosis)) => verify::diagnosed(app, diagnosis),
-        (Slot::Chain, Answer::ChainRows(rows)) => app.verify.take_chain(rows),
+        (Slot::Node, Answer::ChainRows { rows, offers, failures }) => verify::take_chain(app, rows, offers, failures),
+        (Slot::Remedy, Answer::Remedied(result)) => verify::remedied(app, result),
+        (Slot::SaveLog, Answer::LogSaved(result)) => verify::log_saved(app, result),
         (Slot::TestPod, Answer::TestOutput(output)) => app.verify.test = Some(output),
         (Slot::Verify, Answer::Verified { rows, ok }) => verify::verified(app, rows, ok),
         (Slot::Save, Answer::Saved(at)) => app.saved = Some(Ok(at)),
@@ -112,11 +123,10 @@ fn failed(app: &mut App, slot: Slot, error: String) {
         Slot::Plan => app.driver.plan_error = Some(error),
         Slot::Preflight => driver::foretold(app, Err(error)),
         Slot::Run => run::broke(app, error),
-        Slot::Chain => app.verify.chain_error = Some(error),
-        Slot::Tail => app.verify.state = error,
+        Slot::Node => app.verify.chain_error = Some(error),
         Slot::TestPod => app.verify.test = Some(Err(error)),
         Slot::Save => app.saved = Some(Err(error)),
         Slot::Report => app.report = Some(Err(error)),
-        Slot::Reboot | Slot::Verify | Slot::Watch => app.say(Severity::Error, error),
+        Slot::Reboot | Slot::Verify | Slot::Watch | Slot::Remedy | Slot::SaveLog => app.say(Severity::Error, error),
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     finding::Severity,
     i18n::Lang,
     plan::{Action, Plan, Step, invalidated},
+    secret::Secret,
     session::{Session, holder::Holder},
 };
 
@@ -113,6 +114,8 @@ pub enum Dialog {
     Preflight,
     /// The proposed edits.
     Diff,
+    /// Why the selected variable has its value.
+    Why,
     /// What has changed since the session was left.
     Changes(Vec<String>),
     /// Stop the run?
@@ -123,6 +126,8 @@ pub enum Dialog {
     AskQuit,
     /// A known failure.
     Diagnosis,
+    /// Something that may be done: its place among the offers.
+    Offer(usize),
     /// A line of text is asked for.
     Ask(Ask),
 }
@@ -148,8 +153,9 @@ pub enum Slot {
     Preflight,
     Run,
     Reboot,
-    Chain,
-    Tail,
+    Node,
+    Remedy,
+    SaveLog,
     TestPod,
     Verify,
     Save,
@@ -187,6 +193,8 @@ pub struct App {
     pub dialog: Option<Dialog>,
     /// First line in view of the text in front.
     pub scroll: usize,
+    /// The password for `sudo`, for as long as the program runs.
+    pub secret: Option<Secret>,
     /// One line above the footer.
     pub notice: Option<Notice>,
     /// The plan was accepted while it was being made: it is shown for confirmation as soon as it is there.
@@ -241,6 +249,7 @@ impl App {
             screen,
             dialog: None,
             scroll: 0,
+            secret: None,
             notice: None,
             accepted_early: false,
             saved: None,
@@ -311,7 +320,9 @@ impl App {
                 Dialog::AskQuit => Context::AskQuit,
                 Dialog::Ask(_) => Context::Ask,
                 Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
-                Dialog::Help | Dialog::Preflight | Dialog::Diff | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
+                Dialog::Offer(_) => Context::Offer,
+                Dialog::Diff => Context::Diff,
+                Dialog::Help | Dialog::Preflight | Dialog::Why | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };
         }
         if self.too_small() {
@@ -465,8 +476,9 @@ fn slot(effect: &Effect) -> Option<Slot> {
         Effect::Preflight { .. } => Slot::Preflight,
         Effect::RunStep { .. } => Slot::Run,
         Effect::Reboot => Slot::Reboot,
-        Effect::RefreshChain { .. } => Slot::Chain,
-        Effect::Tail { .. } => Slot::Tail,
+        Effect::FollowNode { .. } => Slot::Node,
+        Effect::Remedy { .. } => Slot::Remedy,
+        Effect::SaveLog { .. } => Slot::SaveLog,
         Effect::RunTestPod { .. } => Slot::TestPod,
         Effect::Verify { .. } => Slot::Verify,
         Effect::SaveSession(_) => Slot::Save,

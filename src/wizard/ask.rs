@@ -22,6 +22,17 @@ pub enum Subject {
     Node,
     /// Words that the shown drivers have.
     DriverFilter,
+    /// The kubeconfig for step 4.
+    Kubeconfig,
+    /// Where the installer's log is written to.
+    LogFile,
+    /// The password for `sudo` on the hosts of the inventory.
+    SudoPassword,
+    /// The value of a Kubespray variable.
+    Value {
+        /// Its name.
+        variable: String,
+    },
 }
 
 impl Subject {
@@ -32,12 +43,24 @@ impl Subject {
             Self::Inventory => "inventory",
             Self::Node => "node",
             Self::DriverFilter => "driver-filter",
+            Self::Kubeconfig => "kubeconfig",
+            Self::LogFile => "log-file",
+            Self::SudoPassword => "password",
+            Self::Value { .. } => "value",
         }
     }
 
     /// Returns the values that its texts name.
     pub fn args(&self) -> Vec<(&'static str, String)> {
-        Vec::new()
+        match self {
+            Self::Value { variable } => vec![("variable", variable.clone())],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tells whether what is typed must not be shown.
+    pub fn is_secret(&self) -> bool {
+        *self == Self::SudoPassword
     }
 }
 

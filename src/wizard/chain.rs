@@ -3,6 +3,7 @@
 use crate::{
     cluster::verify::{Check, State, VerifyReport},
     i18n::Lang,
+    plan::Action,
 };
 
 /// The state of a link or a phase.
@@ -32,6 +33,10 @@ pub struct ChainRow {
     pub state: ChainState,
     /// What was seen, a short sentence in the user's language.
     pub detail: String,
+    /// What this link is, for somebody who sees it for the first time.
+    pub about: String,
+    /// What to do, when it is not as it should be.
+    pub remedy: String,
 }
 
 impl ChainRow {
@@ -45,6 +50,8 @@ impl ChainRow {
                 State::Fail => ChainState::Fail,
                 State::Unknown => ChainState::Unknown,
             },
+            about: lang.text(&format!("check.{}.about", check.id), &[]),
+            remedy: check.remedy(lang).unwrap_or_default(),
             detail: check.because.as_ref().map_or_else(|| check.evidence.clone(), |finding| finding.message(lang)),
         };
         report.checks.iter().map(row).collect()
@@ -61,7 +68,7 @@ pub struct Phase {
 }
 
 /// A known failure, for display.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Diagnosis {
     /// Stable name of the signature.
     pub signature: String,
@@ -73,13 +80,41 @@ pub struct Diagnosis {
     pub evidence_line: String,
     /// What to do.
     pub remedy: String,
+    /// Whether the log shows it; else the cluster says so, for as long as it is so.
+    pub from_log: bool,
     /// The remedy as something the wizard can do.
     pub action: Option<RemedyAction>,
 }
 
 /// A remedy that the wizard can carry out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum RemedyAction {
     /// Go back to step 2 with everything that was left out taken in again.
     BackToDriver,
+    /// Go back to step 3.
+    ToVariables,
+    /// Reboot.
+    Reboot,
+    /// Do this on the cluster, here and now.
+    Run(Box<Action>),
+}
+
+/// Something that may be done at the user's wish, for display.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// What it is, what Kubespray does about it, how to make it last: sentences in the user's language.
+    pub texts: Vec<String>,
+    /// What does it.
+    pub action: Action,
+    /// Whether it is asked for at the end, when all else is done.
+    pub last_step: bool,
+}
+
+/// Lines of the installer's log that came together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TailBatch {
+    /// The lines, safe for a terminal.
+    pub lines: Vec<String>,
+    /// Places among them that show a known failure.
+    pub findings: Vec<usize>,
 }

@@ -31,8 +31,10 @@ pub enum Context {
     Watch,
     /// It has let go.
     WatchOver,
-    /// A text over the screen: help, a diff, what has changed.
+    /// A text over the screen: help, what has changed.
     Reading,
+    /// The proposed edits, one file after the other.
+    Diff,
     /// The commands and diffs before they are run.
     Confirm,
     /// Shall a run be stopped?
@@ -43,6 +45,8 @@ pub enum Context {
     AskQuit,
     /// A known failure was recognised.
     Diagnosis,
+    /// Something may be done at the user's wish.
+    Offer,
     /// A line of text is being typed.
     Ask,
     /// The terminal is too small for anything else.
@@ -82,10 +86,20 @@ pub enum Intent {
     AskCheckout,
     AskInventory,
     AskNode,
+    /// Another value for the selected variable.
+    EditValue,
+    /// Why the selected variable has its value.
+    ShowWhy,
     Cancel,
     Retry,
     Search,
     NextHit,
+    /// Up to the next line that shows a known failure.
+    NextFinding,
+    SaveLog,
+    AskKubeconfig,
+    /// What may be done to the node at the user's wish.
+    Offers,
     Pause,
     TestPod,
     Type(char),
@@ -163,8 +177,12 @@ const REBOOT_DUE: &[Binding] = &[bind("Enter", ENTER, "reboot"), bind("↑↓", 
 const RUN_FAILED: &[Binding] =
     &[bind("", ENTER, ""), bind("r", &[(Key::Char('r'), Intent::Retry)], "retry"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
 const VARIABLES: &[Binding] = &[
-    bind("Enter", ENTER, "review"),
+    bind("Enter", ENTER, "review-values"),
     bind("", UP_DOWN, ""),
+    bind("e", &[(Key::Char('e'), Intent::EditValue)], "edit"),
+    bind("", &[(Key::Char(' '), Intent::ToggleAction)], ""),
+    bind("", TAB, ""),
+    bind("w", &[(Key::Char('w'), Intent::ShowWhy)], "why"),
     bind("d", &[(Key::Char('d'), Intent::ShowDiff)], "diff"),
     bind(
         "c i n",
@@ -181,7 +199,9 @@ const VERIFY: &[Binding] = &[
     bind("Tab", TAB, "next-part"),
     bind("/", &[(Key::Char('/'), Intent::Search)], "search"),
     bind("p", &[(Key::Char('p'), Intent::Pause)], "pause"),
-    bind("", &[(Key::Char('n'), Intent::NextHit)], ""),
+    bind("x", &[(Key::Char('x'), Intent::Offers)], "offers"),
+    bind("", &[(Key::Char('n'), Intent::NextHit), (Key::Char('f'), Intent::NextFinding)], ""),
+    bind("", &[(Key::Char('s'), Intent::SaveLog), (Key::Char('c'), Intent::AskKubeconfig)], ""),
     bind("", UP_DOWN, ""),
     HELP,
     BACK,
@@ -199,7 +219,15 @@ const WATCH_OVER: &[Binding] = &[bind("Enter", ENTER, "take-over"), bind("↑↓
 const READING: &[Binding] = &[
     bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
     bind("↑↓", UP_DOWN, "scroll"),
-    bind("", &[(Key::Char('?'), Intent::Close), (Key::Char('d'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
+    bind("", &[(Key::Char('?'), Intent::Close), (Key::Char('w'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
+    INTERRUPT,
+];
+const DIFF: &[Binding] = &[
+    bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
+    bind("↑↓", UP_DOWN, "scroll"),
+    bind("Tab", TAB, "next-file"),
+    bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], "refuse-file"),
+    bind("", &[(Key::Char('d'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
     INTERRUPT,
 ];
 const CONFIRM: &[Binding] = &[bind("Enter", YES, "do-it"), bind("Esc", NO, "not-yet"), bind("↑↓", UP_DOWN, "scroll"), INTERRUPT];
@@ -220,6 +248,7 @@ const ASK: &[Binding] = &[
     bind("", &[(Key::Backspace, Intent::Erase), (Key::Delete, Intent::EraseNext), (Key::EraseWord, Intent::EraseWord)], ""),
     INTERRUPT,
 ];
+const OFFER: &[Binding] = &[bind("y", &[(Key::Char('y'), Intent::Accept)], "do-offer"), bind("Esc", NO, "leave-so"), INTERRUPT];
 const TOO_SMALL: &[Binding] = &[bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit")];
 
 /// Returns the bindings of a context, in the order of the footer.
@@ -239,11 +268,13 @@ pub fn bindings(context: Context) -> &'static [Binding] {
         Context::Watch => WATCH,
         Context::WatchOver => WATCH_OVER,
         Context::Reading => READING,
+        Context::Diff => DIFF,
         Context::Confirm => CONFIRM,
         Context::AskCancel => ASK_CANCEL,
         Context::AskReboot => ASK_REBOOT,
         Context::AskQuit => ASK_QUIT,
         Context::Diagnosis => DIAGNOSIS,
+        Context::Offer => OFFER,
         Context::Ask => ASK,
         Context::TooSmall => TOO_SMALL,
     }
@@ -271,7 +302,7 @@ mod tests {
     use super::*;
     use crate::i18n::Lang;
 
-    const ALL: [Context; 21] = [
+    const ALL: [Context; 23] = [
         Context::Detect,
         Context::Choice,
         Context::Plan,
@@ -286,11 +317,13 @@ mod tests {
         Context::Watch,
         Context::WatchOver,
         Context::Reading,
+        Context::Diff,
         Context::Confirm,
         Context::AskCancel,
         Context::AskReboot,
         Context::AskQuit,
         Context::Diagnosis,
+        Context::Offer,
         Context::Ask,
         Context::TooSmall,
     ];

@@ -19,6 +19,10 @@ pub struct LogBuffer {
     /// Absolute number of the line after the last one in view; absent while the end is followed.
     end: Option<usize>,
     query: String,
+    /// How many of the lines kept have a hit.
+    hits: usize,
+    /// Absolute numbers of lines that show something known.
+    marks: VecDeque<usize>,
 }
 
 impl LogBuffer {
@@ -28,12 +32,54 @@ impl LogBuffer {
             line.truncate(line.floor_char_boundary(MAX_LINE));
         }
         self.bytes += line.len();
+        self.hits += usize::from(has_hit(&line, &self.query));
         self.lines.push_back(line);
         while self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES {
             let Some(oldest) = self.lines.pop_front() else { break };
             self.bytes -= oldest.len();
+            self.hits -= usize::from(has_hit(&oldest, &self.query));
             self.dropped += 1;
+            if self.marks.front().is_some_and(|mark| *mark < self.dropped) {
+                self.marks.pop_front();
+            }
         }
+    }
+
+    /// Marks the newest line as showing something known.
+    pub fn mark(&mut self) {
+        if let Some(newest) = self.total().checked_sub(1) {
+            self.marks.push_back(newest);
+        }
+    }
+
+    /// Returns how many lines kept show something known.
+    pub fn mark_count(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// Moves the view up to the next marked line; after the oldest comes the newest. Tells whether there is one.
+    pub fn next_mark(&mut self) -> bool {
+        let before = self.end.map_or(self.total(), |end| end.saturating_sub(1));
+        let mark = self.marks.iter().rev().find(|mark| **mark < before).or_else(|| self.marks.back());
+        if let Some(mark) = mark {
+            self.end = Some(mark + 1);
+        }
+        mark.is_some()
+    }
+
+    /// Returns how many lines were dropped at the front.
+    pub fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    /// Returns all lines kept, each with a line end.
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(self.bytes + self.lines.len());
+        for line in &self.lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
     }
 
     /// Tells whether there is no line.
@@ -56,10 +102,12 @@ impl LogBuffer {
         self.end.map_or(0, |end| self.total().saturating_sub(end))
     }
 
-    /// Returns the lines in a view of `height` rows.
-    pub fn window(&self, height: usize) -> impl Iterator<Item = &str> {
+    /// Returns the lines in a view of `height` rows, each with whether it is marked.
+    pub fn window(&self, height: usize) -> impl Iterator<Item = (&str, bool)> {
         let end = self.end.unwrap_or(self.total()).saturating_sub(self.dropped).clamp(height.min(self.len()), self.len());
-        self.lines.range(end.saturating_sub(height)..end).map(String::as_str)
+        let first = end.saturating_sub(height);
+        let marked = move |index: usize| self.marks.binary_search(&(self.dropped + first + index)).is_ok();
+        self.lines.range(first..end).enumerate().map(move |(index, line)| (line.as_str(), marked(index)))
     }
 
     /// Stops following, or follows again.
@@ -96,6 +144,7 @@ impl LogBuffer {
     /// Searches for `query` and moves the view to its last hit.
     pub fn search(&mut self, query: &str) {
         query.clone_into(&mut self.query);
+        self.hits = self.lines.iter().filter(|line| has_hit(line, query)).count();
         self.end = None;
         self.next_hit();
     }
@@ -103,7 +152,7 @@ impl LogBuffer {
     /// Moves the view up to the next hit; after the oldest comes the newest. Tells whether there is one.
     pub fn next_hit(&mut self) -> bool {
         let before = self.end.map_or(self.len(), |end| end.saturating_sub(self.dropped + 1)).min(self.len());
-        let is_hit = |index: &usize| self.lines.get(*index).is_some_and(|line| !hits(line, &self.query).is_empty());
+        let is_hit = |index: &usize| self.lines.get(*index).is_some_and(|line| has_hit(line, &self.query));
         let hit = (0..before).rev().find(is_hit).or_else(|| (before..self.len()).rev().find(is_hit));
         if let Some(index) = hit {
             self.end = Some(self.dropped + index + 1);
@@ -113,12 +162,16 @@ impl LogBuffer {
 
     /// Returns how many lines have a hit.
     pub fn hit_count(&self) -> usize {
-        self.lines.iter().filter(|line| !hits(line, &self.query).is_empty()).count()
+        self.hits
     }
 
     fn total(&self) -> usize {
         self.dropped + self.lines.len()
     }
+}
+
+fn has_hit(line: &str, query: &str) -> bool {
+    !query.is_empty() && !hits(line, query).is_empty()
 }
 
 /// Returns the byte ranges of `line` where `query` stands; ASCII letters match in either case.
@@ -154,7 +207,7 @@ mod tests {
     }
 
     fn shown(log: &LogBuffer, height: usize) -> Vec<&str> {
-        log.window(height).collect()
+        log.window(height).map(|(line, _)| line).collect()
     }
 
     #[test]
@@ -194,9 +247,30 @@ mod tests {
         assert_eq!(hits("가나 Error error", "ERROR"), [7..12, 13..18]);
     }
 
+    #[test]
+    fn marks_are_walked_up_and_round_and_go_with_their_lines() {
+        let mut log = LogBuffer::default();
+        for n in 0..20 {
+            log.push(format!("line {n}"));
+            if n % 5 == 0 {
+                log.mark();
+            }
+        }
+        let mut walk = || {
+            assert!(log.next_mark());
+            log.window(1).map(|(line, marked)| (line.to_owned(), marked)).next().unwrap()
+        };
+        for n in [15, 10, 5, 0, 15] {
+            assert_eq!(walk(), (format!("line {n}"), true));
+        }
+        (0..MAX_LINES).for_each(|_| log.push(String::new()));
+        assert_eq!((log.mark_count(), log.next_mark()), (0, false));
+        assert_eq!(log.text().lines().count(), MAX_LINES);
+    }
+
     proptest! {
         #[test]
-        fn no_order_of_calls_panics(calls in prop::collection::vec((0u8..7, 0usize..50), 0..200)) {
+        fn no_order_of_calls_panics(calls in prop::collection::vec((0u8..9, 0usize..50), 0..200)) {
             let mut log = numbered(3);
             for (call, n) in calls {
                 match call {
@@ -206,9 +280,12 @@ mod tests {
                     3 => log.toggle_pause(),
                     4 => log.search(&n.to_string()),
                     5 => log.to_first(n),
+                    6 => log.mark(),
+                    7 => { log.next_mark(); }
                     _ => { log.next_hit(); }
                 }
                 prop_assert!(log.window(n).count() <= n);
+                prop_assert_eq!(log.hit_count(), log.lines.iter().filter(|line| has_hit(line, &log.query)).count());
             }
         }
     }

@@ -1,10 +1,10 @@
 //! What reaches the wizard (messages) and what it asks for (orders).
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::chain::{ChainRow, Diagnosis, Phase};
+use super::chain::{ChainRow, Diagnosis, Offer, Phase, TailBatch};
 use crate::{
     answers::Answers,
     catalog::DriverTable,
@@ -13,6 +13,7 @@ use crate::{
     facts::Facts,
     kubespray::Preview,
     plan::{Action, Plan, Step},
+    secret::Secret,
     session::{Prediction, Session, holder::Holder},
 };
 
@@ -68,19 +69,29 @@ pub enum Effect {
         actions: Vec<Action>,
         /// The answers that led to them.
         answers: Box<Answers>,
+        /// The password for `sudo`, where one was asked for.
+        secret: Option<Secret>,
     },
     /// Reboot the machine -> [`Answer::Rebooted`] from a simulated one; a real one goes down.
     Reboot,
-    /// Look at every link between DaemonSet and test pod once -> [`Answer::ChainRows`].
-    RefreshChain {
+    /// Watch every link between DaemonSet and test pod, and follow the installer pod -> [`Answer::ChainRows`], [`Answer::ChainTrouble`],
+    /// [`Answer::TailLines`], [`Answer::TailPhases`], [`Answer::TailState`], [`Answer::Diagnosed`], [`Answer::Recovered`] until it is
+    /// cancelled.
+    FollowNode {
         /// With the kubeconfig.
         answers: Box<Answers>,
     },
-    /// Follow the installer pod -> [`Answer::TailLine`], [`Answer::TailPhases`], [`Answer::TailState`], [`Answer::Diagnosed`] until it
-    /// is cancelled.
-    Tail {
-        /// With the kubeconfig.
-        answers: Box<Answers>,
+    /// Do one thing on the cluster, journalled like every action -> [`Answer::Remedied`].
+    Remedy {
+        /// The action, as it was shown.
+        action: Box<Action>,
+    },
+    /// Write the log that is kept into a file -> [`Answer::LogSaved`].
+    SaveLog {
+        /// The file.
+        path: PathBuf,
+        /// The lines.
+        text: String,
     },
     /// Run the test pod -> [`Answer::TestOutput`].
     RunTestPod {
@@ -148,14 +159,29 @@ pub enum Answer {
     },
     /// The simulated machine has booted again.
     Rebooted,
-    /// One line of the installer's log, safe for a terminal.
-    TailLine(String),
+    /// Lines of the installer's log. The sender waits while too many of these are on their way.
+    TailLines(Arc<TailBatch>),
     /// The known phases of the installer, in order, each with its state.
     TailPhases(Vec<Phase>),
     /// What the tail does or waits for, as a short sentence.
     TailState(String),
-    /// The state of every link.
-    ChainRows(Vec<ChainRow>),
+    /// The state of every link, and what may be done.
+    ChainRows {
+        /// One row a link.
+        rows: Vec<ChainRow>,
+        /// What may be done at the user's wish.
+        offers: Vec<Offer>,
+        /// Known failures that the cluster shows now.
+        failures: Vec<Diagnosis>,
+    },
+    /// The cluster gives no answer: why, and what to do. It is asked again and again.
+    ChainTrouble(String),
+    /// The installer has succeeded: what failed before is of the past.
+    Recovered,
+    /// A remedy was done, or why not: what proves it.
+    Remedied(Result<Vec<String>, String>),
+    /// The log is in this file, or why it is not.
+    LogSaved(Result<PathBuf, String>),
     /// A known failure was recognised.
     Diagnosed(Diagnosis),
     /// The test pod ended: what it printed, or why it did not run.

@@ -6,8 +6,7 @@ use crate::plan::Step;
 /// Brings a screen up and orders what it needs.
 pub(super) fn enter(app: &mut App, screen: Screen) {
     if app.screen == Screen::Verify && screen != Screen::Verify {
-        app.give_up(Slot::Tail);
-        app.give_up(Slot::Chain);
+        app.give_up(Slot::Node);
     }
     app.screen = screen;
     app.scroll = 0;
@@ -24,10 +23,7 @@ pub(super) fn enter(app: &mut App, screen: Screen) {
             app.order(Effect::LoadPreview { answers: answers.clone() });
             app.order(Effect::MakePlan { step: Step::Variables, answers });
         }
-        Screen::Verify => {
-            app.order(Effect::RefreshChain { answers: answers.clone() });
-            app.order(Effect::Tail { answers });
-        }
+        Screen::Verify => drop(app.order(Effect::FollowNode { answers })),
         Screen::Summary => drop(app.order(Effect::WriteReport)),
         Screen::Detect | Screen::Run | Screen::Watch => {}
     }

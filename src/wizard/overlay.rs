@@ -3,11 +3,11 @@
 use super::{
     App, Dialog,
     ask::Ask,
+    chain::RemedyAction,
     confirm, help,
     row::{Row, Tone},
-    wrap,
+    variables, wrap,
 };
-use crate::plan::Step;
 
 /// What stands in front of the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +39,13 @@ pub fn document(app: &App) -> Option<Document> {
         Dialog::Confirm => text("confirm.title", confirm_rows(app, cells)),
         Dialog::Preflight => text("preflight.title", confirm::check_rows(app, cells)),
         Dialog::Diff => text("diff.title", diff_rows(app, cells)),
+        Dialog::Why => text("why.title", super::why::rows(app, cells)),
         Dialog::Changes(changes) => text("changes.title", changes_rows(app, changes, cells)),
         Dialog::AskCancel => question("cancel.title", paragraphs(app, &["cancel.text"], &["cancel.yes", "cancel.no"], narrow)),
         Dialog::AskReboot => question("reboot.title", reboot_rows(app, narrow)),
         Dialog::AskQuit => question("quit.title", quit_rows(app, narrow)),
         Dialog::Diagnosis => diagnosis(app, narrow)?,
+        Dialog::Offer(index) => offer(app, *index, narrow)?,
         Dialog::Ask(ask) => asking(app, ask, cells.min(72)),
     })
 }
@@ -74,12 +76,16 @@ fn confirm_rows(app: &App, cells: usize) -> Vec<Row> {
     rows
 }
 
+/// One file after the other, each with what will happen to it.
 fn diff_rows(app: &App, cells: usize) -> Vec<Row> {
-    let mut rows = Row::wrapped(Tone::Dim, &app.t("diff.lead"), cells);
-    for diff in app.actions(Step::Variables).iter().filter_map(|action| action.diff.as_deref()) {
-        rows.push(Row::new(Tone::Text, ""));
-        rows.extend(confirm::diff_rows(diff, cells));
-    }
+    let edits = variables::edits(app);
+    let Some(action) = edits.get(app.variables.file) else { return Vec::new() };
+    let place = app.tr("diff.place", &[("number", &(app.variables.file + 1).to_string()), ("count", &edits.len().to_string())]);
+    let (tone, key) = if action.skipped { (Tone::Warning, "diff.refused") } else { (Tone::Heading, "diff.accepted") };
+    let mut rows = Row::wrapped(tone, &format!("{place} · {}", app.t(key)), cells);
+    rows.extend(Row::wrapped(Tone::Dim, &app.t("diff.lead"), cells));
+    rows.push(Row::new(Tone::Text, ""));
+    rows.extend(action.diff.iter().flat_map(|diff| confirm::diff_rows(diff, cells)));
     rows
 }
 
@@ -116,17 +122,44 @@ fn quit_rows(app: &App, cells: usize) -> Vec<Row> {
 fn diagnosis(app: &App, cells: usize) -> Option<Document> {
     let found = app.verify.diagnosis.as_ref()?;
     let blank = || vec![Row::new(Tone::Text, "")];
-    let answers: &[&str] = if found.action.is_some() { &["diagnosis.go", "diagnosis.close"] } else { &["diagnosis.close"] };
+    let (go, commands) = match &found.action {
+        None => (None, Vec::new()),
+        Some(RemedyAction::BackToDriver) => (Some("diagnosis.go"), Vec::new()),
+        Some(RemedyAction::ToVariables) => (Some("diagnosis.to-variables"), Vec::new()),
+        Some(RemedyAction::Reboot) => (Some("diagnosis.reboot"), Vec::new()),
+        Some(RemedyAction::Run(action)) => (Some("diagnosis.run"), commands(&action.commands, cells)),
+    };
+    let answers: Vec<&str> = go.into_iter().chain(["diagnosis.close"]).collect();
+    // A line of a log can be very long; its beginning tells enough.
+    let evidence = Row::wrapped(Tone::Dim, &found.evidence_line, cells).into_iter().take(4).collect();
     let lines = [
-        Row::wrapped(Tone::Dim, &found.evidence_line, cells),
+        evidence,
         blank(),
         Row::wrapped(Tone::Text, &found.cause, cells),
         blank(),
         Row::wrapped(Tone::Heading, &found.remedy, cells),
-        paragraphs(app, &[], answers, cells),
+        commands,
+        paragraphs(app, &[], &answers, cells),
     ]
     .concat();
     Some(Document { title: found.title.clone(), lines, boxed: true, cursor: None })
+}
+
+fn commands(commands: &[crate::host::Command], cells: usize) -> Vec<Row> {
+    commands.iter().flat_map(|command| confirm::command_rows(&command.to_string(), cells)).collect()
+}
+
+/// What may be done, what Kubespray will do about it, and the command.
+fn offer(app: &App, index: usize, cells: usize) -> Option<Document> {
+    let offer = app.verify.offers.get(index)?;
+    let mut lines = Vec::new();
+    for (place, text) in offer.texts.iter().enumerate() {
+        lines.extend(Row::wrapped(if place == 0 { Tone::Text } else { Tone::Dim }, text, cells));
+        lines.push(Row::new(Tone::Text, ""));
+    }
+    lines.extend(commands(&offer.action.commands, cells));
+    lines.extend(paragraphs(app, &[], &["offer.yes", "offer.no"], cells));
+    Some(Document { title: offer.action.title(app.settings.lang), lines, boxed: true, cursor: None })
 }
 
 /// A question with its field: the field keeps its place whatever is said below it.
@@ -137,7 +170,7 @@ fn asking(app: &App, ask: &Ask, cells: usize) -> Document {
     let mut lines = Row::wrapped(Tone::Text, &say("text"), cells);
     lines.push(Row::new(Tone::Text, ""));
     let room = cells - 1;
-    let (shown, column) = ask.field.window(room);
+    let (shown, column) = if ask.subject.is_secret() { (String::new(), 0) } else { ask.field.window(room) };
     let cursor = Some((lines.len(), column));
     lines.push(Row::new(Tone::Field, crate::text::fit(&shown, room, "")));
     let error = ask.error.as_deref().unwrap_or_default();

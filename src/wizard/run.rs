@@ -1,11 +1,19 @@
 //! A run: the confirmed actions of a step, how far they are, and what they print.
 
-use super::{App, Dialog, Screen, Slot, keymap::Intent, log::LogBuffer, message::Effect, navigate};
+use super::{
+    App, Dialog, Screen, Slot,
+    ask::{self, Subject},
+    keymap::Intent,
+    log::LogBuffer,
+    message::Effect,
+    navigate,
+};
 use crate::{
     diagnosis::Hit,
     engine::{Event, Outcome, Progress},
     i18n::Lang,
     plan::{Action, Step},
+    secret::Secret,
     session::{PendingReboot, Session, Status},
 };
 
@@ -50,6 +58,8 @@ pub struct Run {
     pub outcome: Option<Outcome>,
     /// The effect itself failed: why.
     pub error: Option<String>,
+    /// `sudo` wanted a password.
+    pub needs_password: bool,
     /// The stop was asked for.
     pub stopping: bool,
 }
@@ -84,6 +94,7 @@ impl Run {
                 self.hits.push(*hit);
             }
             Event::Progress(progress) => self.progress = Some(progress),
+            Event::PasswordNeeded => self.needs_password = true,
             Event::Ended { id, status, evidence } => {
                 self.progress = None;
                 if let Some(row) = self.rows.iter_mut().find(|row| row.action.id == id) {
@@ -115,7 +126,18 @@ pub(super) fn begin(app: &mut App) {
     };
     app.run = Run { step, rows: actions.iter().map(row).collect(), ..Run::default() };
     navigate::enter(app, Screen::Run);
-    app.order(Effect::RunStep { step, actions, answers: Box::new(app.answers.clone()) });
+    app.order(Effect::RunStep { step, actions, answers: Box::new(app.answers.clone()), secret: app.secret.clone() });
+}
+
+/// Takes the password that `sudo` wants, and goes on where the run stopped. What was done stays done.
+pub(super) fn take_password(app: &mut App, text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err(app.t("ask.error.password"));
+    }
+    // A file of passwords ends with a line end; Ansible takes the line.
+    app.secret = Some(Secret::new(format!("{text}\n")));
+    begin(app);
+    Ok(())
 }
 
 /// Asks the run to stop; it answers with its end.
@@ -132,6 +154,11 @@ pub(super) fn ended(app: &mut App, outcome: Outcome, session: Session) {
     app.session.journal = session.journal;
     app.session.reboot = session.reboot;
     app.dialog.take_if(|dialog| *dialog == Dialog::AskCancel);
+    if matches!(outcome, Outcome::Failed { .. }) && app.run.needs_password && app.dialog.is_none() {
+        // One that was given before was wrong.
+        app.secret = None;
+        ask::open(app, Subject::SudoPassword, "");
+    }
     let done = matches!(outcome, Outcome::Done);
     let reboot = matches!(outcome, Outcome::RebootNeeded);
     app.run.outcome = Some(outcome);

@@ -1,7 +1,7 @@
 //! Update: (state, message) -> state and orders. Pure and total.
 
 use super::{
-    App, Dialog, Screen, Slot, answer,
+    App, Dialog, Screen, answer,
     ask::{self, Ask, Subject},
     detect, driver,
     keymap::{self, Intent},
@@ -10,9 +10,6 @@ use super::{
     overlay, run, variables, verify, watch,
 };
 use crate::exit_code::ExitCode;
-
-/// Tenths of a second between two looks at the cluster.
-const LOOK_EVERY: u64 = 20;
 
 /// Returns what the first screen needs.
 pub fn start(app: &mut App) -> Vec<Order> {
@@ -42,7 +39,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Order> {
             app.size = (columns, rows);
             app.scroll_by(0);
         }
-        Msg::Tick => tick(app),
+        Msg::Tick => app.ticks = app.ticks.wrapping_add(1),
         Msg::Shutdown(_) => {
             app.save();
             leave(app);
@@ -64,13 +61,6 @@ fn paste(app: &mut App, text: &str) {
             return;
         }
         intend(app, Intent::Type(c));
-    }
-}
-
-fn tick(app: &mut App) {
-    app.ticks = app.ticks.wrapping_add(1);
-    if app.screen == Screen::Verify && app.ticks.is_multiple_of(LOOK_EVERY) && !app.waits_for(Slot::Chain) {
-        app.order(Effect::RefreshChain { answers: Box::new(app.answers.clone()) });
     }
 }
 
@@ -104,13 +94,20 @@ fn in_front(app: &mut App, intent: Intent) {
         Intent::PageDown => app.scroll_by(page),
         Intent::First => app.scroll_by(isize::MIN),
         Intent::Last => app.scroll_by(isize::MAX),
-        Intent::Close => drop(app.dialog.take()),
+        Intent::Close => match app.dialog.take() {
+            Some(Dialog::Offer(index)) => verify::decline(app, index),
+            _ => {}
+        },
+        Intent::NextPart => variables::turn_file(app, true),
+        Intent::PreviousPart => variables::turn_file(app, false),
+        Intent::ToggleAction => variables::toggle_file(app),
         Intent::Accept => match app.dialog.take() {
             Some(Dialog::Confirm) => run::begin(app),
             Some(Dialog::AskCancel) => run::cancel(app),
             Some(Dialog::AskReboot) => drop(app.order(Effect::Reboot)),
             Some(Dialog::AskQuit) => leave(app),
             Some(Dialog::Diagnosis) => verify::remedy(app),
+            Some(Dialog::Offer(index)) => verify::take_offer(app, index),
             _ => {}
         },
         _ => {}
@@ -140,6 +137,9 @@ fn take(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
             driver::take_filter(app, text.trim());
             Ok(())
         }
+        Subject::Kubeconfig | Subject::LogFile => verify::take_text(app, subject, text.trim()),
+        Subject::SudoPassword => run::take_password(app, text),
+        Subject::Value { variable } => variables::take_value(app, variable, text.trim()),
     }
 }
 

@@ -7,11 +7,12 @@ use super::{
     ask::{self, Subject},
     driver,
     keymap::Intent,
+    message::Effect,
     navigate,
 };
 use crate::{
     finding::Severity,
-    kubespray::{Capability, Level, Preview, Variable},
+    kubespray::{Capability, Level, Preview, Variable, rules},
     plan::{Action, Step},
 };
 
@@ -26,6 +27,12 @@ pub struct Variables {
     pub plan_error: Option<String>,
     /// The selected variable.
     pub selected: usize,
+    /// Whether the findings have the focus, and not the table.
+    pub on_findings: bool,
+    /// The selected finding.
+    pub finding: usize,
+    /// The file whose diff is shown, among those that the plan edits.
+    pub file: usize,
 }
 
 /// What happens to a variable.
@@ -39,6 +46,8 @@ pub enum State {
     Set,
     /// The plan changes it to this.
     Changes(String),
+    /// The plan would change it; a person has said to leave it.
+    Kept,
 }
 
 impl Variables {
@@ -47,6 +56,8 @@ impl Variables {
         let name = self.preview.as_ref().and_then(|old| old.variables.get(self.selected)).map(|variable| variable.name.clone());
         let place = preview.variables.iter().position(|variable| Some(&variable.name) == name.as_ref());
         self.selected = place.unwrap_or(self.selected.min(preview.variables.len().saturating_sub(1)));
+        self.finding = self.finding.min(preview.findings.len().saturating_sub(1));
+        self.on_findings &= !preview.findings.is_empty();
         self.preview = Some(preview);
         self.error = None;
     }
@@ -85,7 +96,10 @@ fn is_name(text: &str) -> bool {
 }
 
 /// Returns what happens to a variable.
-pub fn state(variable: &Variable, proposals: &BTreeMap<String, String>) -> State {
+pub fn state(app: &App, variable: &Variable, proposals: &BTreeMap<String, String>) -> State {
+    if app.answers.variables.get(&variable.name).is_some_and(serde_json::Value::is_null) {
+        return State::Kept;
+    }
     match (proposals.get(&variable.name), &variable.winner) {
         (Some(value), _) => State::Changes(value.clone()),
         (None, Some(place)) if place.level == Level::RoleDefaults => State::Default,
@@ -126,11 +140,21 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
     let len = app.variables.preview.as_ref().map_or(0, |preview| preview.variables.len());
     match intent {
         Intent::Back => navigate::enter(app, Screen::Plan),
-        Intent::ShowDiff if app.actions(Step::Variables).iter().any(|action| action.diff.is_some()) => app.open(Dialog::Diff),
+        Intent::ShowDiff if !edits(app).is_empty() => {
+            app.variables.file = app.variables.file.min(edits(app).len() - 1);
+            app.open(Dialog::Diff);
+        }
         Intent::ShowDiff => {
             let text = app.t("notice.no-diff");
             app.say(Severity::Info, text);
         }
+        Intent::NextPart | Intent::PreviousPart => {
+            let any = app.variables.preview.as_ref().is_some_and(|preview| !preview.findings.is_empty());
+            app.variables.on_findings = any && !app.variables.on_findings;
+        }
+        Intent::ShowWhy if len > 0 => app.open(Dialog::Why),
+        Intent::EditValue => ask_value(app),
+        Intent::ToggleAction => leave_value(app),
         Intent::AskCheckout => ask_source(app, Subject::Checkout),
         Intent::AskInventory => ask_source(app, Subject::Inventory),
         Intent::AskNode => ask_source(app, Subject::Node),
@@ -139,6 +163,10 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             app.say(Severity::Warning, text);
         }
         Intent::Accept => driver::confirm(app, Screen::Verify),
+        _ if app.variables.on_findings => {
+            let count = app.variables.preview.as_ref().map_or(0, |preview| preview.findings.len());
+            app.variables.finding = navigate::moved(app.variables.finding, intent, count);
+        }
         _ => app.variables.selected = navigate::moved(app.variables.selected, intent, len),
     }
 }
@@ -151,7 +179,8 @@ fn ask_source(app: &mut App, subject: Subject) {
         Subject::Checkout => (path(app.answers.kubespray.as_deref()), preview.and_then(|preview| path(preview.checkout.as_deref()))),
         Subject::Inventory => (path(app.answers.inventory.as_deref()), preview.and_then(|preview| path(preview.inventory.as_deref()))),
         Subject::Node => (app.answers.node.clone(), preview.and_then(|preview| preview.inventory_host.clone())),
-        Subject::DriverFilter => return,
+        // Asked for elsewhere.
+        Subject::DriverFilter | Subject::Value { .. } | Subject::SudoPassword | Subject::Kubeconfig | Subject::LogFile => return,
     };
     let now = found.or(answer).unwrap_or_default();
     ask::open(app, subject, &now);
@@ -170,6 +199,8 @@ pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<
             app.answers.kubespray = given.map(Into::into);
         }
         Subject::Inventory => app.answers.inventory = given.map(Into::into),
+        // Asked for elsewhere.
+        Subject::Value { .. } | Subject::SudoPassword | Subject::Kubeconfig | Subject::LogFile => return Ok(()),
         Subject::Node => {
             if given.as_deref().is_some_and(|name| name.contains(char::is_whitespace)) {
                 return Err(app.t("ask.error.name"));
@@ -192,6 +223,82 @@ fn sources_changed(app: &mut App) {
     app.keep_answers();
     app.save();
     navigate::enter(app, Screen::Variables);
+}
+
+/// The variable that is selected.
+fn selected(app: &App) -> Option<&Variable> {
+    app.variables.preview.as_ref()?.variables.get(app.variables.selected)
+}
+
+/// Asks for another value; what the plan would write, or else what holds now, stands in the field.
+fn ask_value(app: &mut App) {
+    let Some(variable) = selected(app) else { return };
+    let name = variable.name.clone();
+    let chosen = app.answers.variables.get(&name).filter(|value| !value.is_null()).or(variable.value.as_ref());
+    let now = proposals(app.actions(Step::Variables)).remove(&name).map(|text| text.trim_matches(['[', ']']).to_owned());
+    let now = now.unwrap_or_else(|| chosen.map(rules::typed).unwrap_or_default());
+    ask::open(app, Subject::Value { variable: name }, &now);
+}
+
+/// Takes a typed value; an empty text takes back what was typed before.
+pub(super) fn take_value(app: &mut App, variable: &str, text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        app.answers.variables.remove(variable);
+    } else {
+        let value = rules::parse(variable, text).map_err(|wrong| app.settings.lang.text(&format!("value-error.{}", wrong.name()), &[]))?;
+        app.answers.variables.insert(variable.to_owned(), value);
+    }
+    values_changed(app);
+    Ok(())
+}
+
+/// Leaves a variable as it is where the plan would change it, or lets the plan change it again.
+fn leave_value(app: &mut App) {
+    let Some(name) = selected(app).map(|variable| variable.name.clone()) else { return };
+    if app.answers.variables.get(&name).is_some_and(serde_json::Value::is_null) {
+        app.answers.variables.remove(&name);
+    } else if app.answers.variables.remove(&name).is_none() && proposals(app.actions(Step::Variables)).contains_key(&name) {
+        app.answers.variables.insert(name, serde_json::Value::Null);
+    }
+    values_changed(app);
+}
+
+/// Other values: the plan is made again, and what was done for the old ones no longer counts.
+fn values_changed(app: &mut App) {
+    app.mark(Step::Variables, false);
+    app.mark(Step::Verify, false);
+    app.session.answers = Some(app.answers.clone());
+    app.order(Effect::MakePlan { step: Step::Variables, answers: Box::new(app.answers.clone()) });
+    app.save();
+}
+
+/// Returns the edits of the plan, those that were refused too.
+pub fn edits(app: &App) -> Vec<&Action> {
+    app.session.plan.of(Step::Variables).filter(|action| action.diff.is_some()).collect()
+}
+
+/// Shows the diff of the next file, or of the one before.
+pub(super) fn turn_file(app: &mut App, forward: bool) {
+    let count = edits(app).len().max(1);
+    app.variables.file = (app.variables.file + if forward { 1 } else { count - 1 }) % count;
+    app.scroll = 0;
+}
+
+/// Refuses the edit of the file that is shown, or accepts it again.
+pub(super) fn toggle_file(app: &mut App) {
+    let Some(id) = edits(app).get(app.variables.file).map(|action| action.id.clone()) else { return };
+    let left_out = &mut app.answers.leave_out;
+    match left_out.iter().position(|other| *other == id) {
+        Some(place) => drop(left_out.remove(place)),
+        None => left_out.push(id.clone()),
+    }
+    let refused = left_out.contains(&id);
+    for action in app.session.plan.actions.iter_mut().filter(|action| action.id == id) {
+        action.skipped = refused;
+    }
+    app.mark(Step::Variables, false);
+    app.session.answers = Some(app.answers.clone());
+    app.save();
 }
 
 #[cfg(test)]

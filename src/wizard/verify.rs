@@ -2,7 +2,8 @@
 
 use super::{
     App, Dialog, Screen, Slot,
-    chain::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
+    ask::{self, Subject},
+    chain::{ChainRow, ChainState, Diagnosis, Offer, Phase, RemedyAction, TailBatch},
     driver,
     keymap::Intent,
     log::LogBuffer,
@@ -44,6 +45,12 @@ pub struct Verify {
     pub typing: Option<String>,
     /// The last known failure.
     pub diagnosis: Option<Diagnosis>,
+    /// Signatures that were shown already: one cause is told once.
+    pub told: Vec<String>,
+    /// What may be done at the user's wish.
+    pub offers: Vec<Offer>,
+    /// The offers of the last step were put; the summary is next.
+    pub asked: bool,
     /// What the test pod printed, or why it did not run.
     pub test: Option<Result<Vec<String>, String>>,
     /// The first line in view of what the test pod printed.
@@ -68,12 +75,55 @@ impl Verify {
     }
 }
 
-/// A known failure was recognised: it is shown at once, but one that is shown already is not shown again.
+/// Lines of the log have come.
+pub(super) fn take_lines(app: &mut App, batch: &TailBatch) {
+    let mut findings = batch.findings.iter().peekable();
+    for (index, line) in batch.lines.iter().enumerate() {
+        app.verify.log.push(line.clone());
+        if findings.next_if_eq(&&index).is_some() {
+            app.verify.log.mark();
+        }
+    }
+}
+
+/// The cluster was looked at.
+pub(super) fn take_chain(app: &mut App, rows: Vec<ChainRow>, offers: Vec<Offer>, failures: Vec<Diagnosis>) {
+    app.verify.take_chain(rows);
+    app.verify.offers = offers;
+    // What the cluster no longer shows is over; it may come again.
+    let still = |signature: &str| failures.iter().any(|failure| failure.signature == signature);
+    let over = app.verify.diagnosis.take_if(|old| !old.from_log && !still(&old.signature));
+    if let Some(over) = over {
+        app.verify.told.retain(|signature| *signature != over.signature);
+        app.dialog.take_if(|dialog| *dialog == Dialog::Diagnosis);
+    }
+    if matches!(app.dialog, Some(Dialog::Offer(index)) if index >= app.verify.offers.len()) {
+        app.dialog = None;
+    }
+    failures.into_iter().for_each(|failure| diagnosed(app, failure));
+}
+
+/// A known failure was recognised: it is shown at once, but one that was shown already is not shown again.
 pub(super) fn diagnosed(app: &mut App, diagnosis: Diagnosis) {
-    let new = app.verify.diagnosis.as_ref().is_none_or(|old| old.signature != diagnosis.signature);
-    app.verify.diagnosis = Some(diagnosis);
-    if new && app.dialog.is_none() && app.screen == Screen::Verify {
+    let new = !app.verify.told.contains(&diagnosis.signature);
+    let same = app.verify.diagnosis.as_ref().is_some_and(|old| old.signature == diagnosis.signature);
+    if new || same || app.verify.diagnosis.is_none() {
+        if new {
+            app.verify.told.push(diagnosis.signature.clone());
+        }
+        app.verify.diagnosis = Some(diagnosis);
+    }
+    if new && app.dialog.is_none() && app.screen == Screen::Verify && app.verify.typing.is_none() {
         app.open(Dialog::Diagnosis);
+    }
+}
+
+/// The installer has succeeded: what its log told before is of the past.
+pub(super) fn recovered(app: &mut App) {
+    app.verify.diagnosis.take_if(|diagnosis| diagnosis.from_log);
+    app.verify.told.clear();
+    if app.verify.diagnosis.is_none() {
+        app.dialog.take_if(|dialog| *dialog == Dialog::Diagnosis);
     }
 }
 
@@ -85,25 +135,119 @@ pub(super) fn verified(app: &mut App, rows: Vec<ChainRow>, ok: bool) {
     app.save();
     if ok {
         app.dialog = None;
-        navigate::enter(app, Screen::Summary);
+        last_step(app);
     } else {
         let text = app.t("notice.not-verified");
         app.say(Severity::Warning, text);
     }
 }
 
+/// The seed's last step: what keeps other pods off the node is asked about once, then comes the summary.
+fn last_step(app: &mut App) {
+    let next = app.verify.offers.iter().position(|offer| offer.last_step);
+    match next {
+        Some(index) if !app.verify.asked => app.open(Dialog::Offer(index)),
+        _ => navigate::enter(app, Screen::Summary),
+    }
+    app.verify.asked = true;
+}
+
+/// Does what is offered.
+pub(super) fn take_offer(app: &mut App, index: usize) {
+    let Some(offer) = app.verify.offers.get(index) else { return };
+    let action = offer.action.clone();
+    if action.name() == "remove-taint" {
+        app.answers.remove_taint = true;
+        app.session.answers = Some(app.answers.clone());
+    }
+    app.order(Effect::Remedy { action: Box::new(action) });
+}
+
+/// An offer was declined: the next one, or on to the end.
+pub(super) fn decline(app: &mut App, index: usize) {
+    let more = app.verify.offers.iter().enumerate().skip(index + 1).find(|(_, offer)| !app.verify.asked || offer.last_step);
+    match more {
+        Some((next, _)) => app.open(Dialog::Offer(next)),
+        None if app.session.done.contains(&Step::Verify) && app.verify.asked && app.screen == Screen::Verify => {
+            navigate::enter(app, Screen::Summary);
+        }
+        None => {}
+    }
+}
+
+/// A remedy was done, or not.
+pub(super) fn remedied(app: &mut App, result: Result<Vec<String>, String>) {
+    match result {
+        Ok(proof) => {
+            let text = app.tr("notice.remedied", &[("proof", proof.first().map_or("", String::as_str))]);
+            app.say(Severity::Info, text);
+            app.verify.diagnosis = None;
+            app.verify.told.clear();
+            if app.session.done.contains(&Step::Verify) && app.screen == Screen::Verify {
+                navigate::enter(app, Screen::Summary);
+            }
+        }
+        Err(error) => app.say(Severity::Error, error),
+    }
+}
+
 /// Does what the diagnosis offers.
 pub(super) fn remedy(app: &mut App) {
-    match app.verify.diagnosis.as_ref().and_then(|diagnosis| diagnosis.action) {
-        Some(RemedyAction::BackToDriver) => {
+    let Some(action) = app.verify.diagnosis.as_ref().and_then(|diagnosis| diagnosis.action.clone()) else { return };
+    match action {
+        RemedyAction::BackToDriver => {
             driver::leave_out_nothing(app);
-            app.verify.diagnosis = None;
+            forget(app);
             app.mark(Step::Driver, false);
             navigate::enter(app, Screen::Plan);
             // What was probed at the start may be long ago: the plan must see the driver that is there now.
             app.order(Effect::Probe);
         }
-        None => {}
+        RemedyAction::ToVariables => {
+            forget(app);
+            app.mark(Step::Variables, false);
+            navigate::enter(app, Screen::Variables);
+        }
+        RemedyAction::Reboot => app.open(Dialog::AskReboot),
+        RemedyAction::Run(action) => drop(app.order(Effect::Remedy { action })),
+    }
+}
+
+/// What was diagnosed is being mended: if it shows again, it is told again.
+fn forget(app: &mut App) {
+    app.verify.diagnosis = None;
+    app.verify.told.clear();
+}
+
+/// Takes a typed kubeconfig, or the file for the log.
+pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
+    if !text.is_empty() && !text.starts_with('/') {
+        return Err(app.t("ask.error.absolute"));
+    }
+    if *subject == Subject::Kubeconfig {
+        app.answers.kubeconfig = (!text.is_empty()).then(|| text.into());
+        app.session.answers = Some(app.answers.clone());
+        app.mark(Step::Verify, false);
+        app.save();
+        app.verify.chain.clear();
+        app.verify.chain_error = None;
+        navigate::enter(app, Screen::Verify);
+    } else if !text.is_empty() {
+        app.order(Effect::SaveLog { path: text.into(), text: app.verify.log.text() });
+    }
+    Ok(())
+}
+
+/// The log was written, or not.
+pub(super) fn log_saved(app: &mut App, result: Result<std::path::PathBuf, String>) {
+    match result {
+        Ok(path) => {
+            let dropped = app.verify.log.dropped().to_string();
+            let key = if app.verify.log.dropped() > 0 { "notice.log-saved-part" } else { "notice.log-saved" };
+            let text = app.tr(key, &[("path", &path.display().to_string()), ("dropped", &dropped)]);
+            app.say(Severity::Info, text);
+        }
+        Err(error) => app.say(Severity::Error, error),
     }
 }
 
@@ -119,6 +263,20 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             app.verify.typing = Some(String::new());
         }
         Intent::NextHit => drop(app.verify.log.next_hit()),
+        Intent::NextFinding => next_finding(app),
+        Intent::AskKubeconfig => {
+            let now = app.answers.kubeconfig.as_ref().map_or_else(String::new, |path| path.display().to_string());
+            ask::open(app, Subject::Kubeconfig, &now);
+        }
+        Intent::SaveLog if !app.verify.log.is_empty() => {
+            let folder = app.settings.session_path.parent().unwrap_or(std::path::Path::new("/")).join("installer.log");
+            ask::open(app, Subject::LogFile, &folder.display().to_string());
+        }
+        Intent::Offers if !app.verify.offers.is_empty() => app.open(Dialog::Offer(0)),
+        Intent::Offers => {
+            let text = app.t("notice.no-offer");
+            app.say(Severity::Info, text);
+        }
         Intent::Pause => app.verify.log.toggle_pause(),
         Intent::TestPod if !app.waits_for(Slot::TestPod) => run_test_pod(app),
         Intent::Accept if app.verify.diagnosis.is_some() => app.open(Dialog::Diagnosis),
@@ -128,6 +286,14 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             app.order(Effect::Verify { answers: Box::new(app.answers.clone()) });
         }
         _ => scroll(&mut app.verify, intent),
+    }
+}
+
+fn next_finding(app: &mut App) {
+    app.verify.part = Part::Log;
+    if !app.verify.log.next_mark() {
+        let text = app.t("notice.no-finding");
+        app.say(Severity::Info, text);
     }
 }
 

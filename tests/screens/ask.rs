@@ -1,6 +1,9 @@
 //! The one-line prompt, by keys.
 
-use gpunode::wizard::{Answer, Dialog, Effect, Key, Msg, Screen, ask::Subject};
+use gpunode::{
+    engine::{Event, Outcome},
+    wizard::{Answer, Dialog, Effect, Key, Msg, Screen, ask::Subject},
+};
 
 use super::{Desk, Lang, SMALL, sample, shot};
 
@@ -100,4 +103,23 @@ fn the_terminals_cursor_stands_in_the_field() {
     assert_eq!(cursor(&desk).0.x, at.x + 2);
     desk.keys(&[Key::Left]);
     assert_eq!(cursor(&desk).0.x, at.x);
+}
+
+#[test]
+fn sudos_password_is_asked_for_and_not_shown() {
+    let mut desk = Desk::english(SMALL);
+    desk.running().event(Event::PasswordNeeded).ended(Outcome::Failed { id: "run-playbook".to_owned(), exit: None });
+    desk.type_in("s3cret");
+    assert!(!desk.screen().contains("s3cret"), "{}", desk.screen());
+    shot("80x24-3-password", &desk);
+    desk.keys(&[Key::Enter]);
+    let Effect::RunStep { secret: Some(secret), .. } = desk.last() else { panic!("{:?}", desk.last()) };
+    assert_eq!(secret.reveal(), "s3cret\n");
+    assert!(!format!("{:?}{:?}", desk.app, desk.open).contains("s3cret"));
+    desk.event(Event::PasswordNeeded).ended(Outcome::Failed { id: "run-playbook".to_owned(), exit: None });
+    assert!(matches!(&desk.app.dialog, Some(Dialog::Ask(ask)) if ask.field.text().is_empty()), "a wrong one is asked for again");
+    desk.keys(&[Key::Enter]);
+    assert!(desk.screen().contains("Type the password"), "{}", desk.screen());
+    desk.keys(&[Key::Esc]);
+    assert_eq!(desk.app.secret, None);
 }

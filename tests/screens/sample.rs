@@ -13,8 +13,8 @@ use gpunode::{
     plan::{Action, Kind, Plan, Step, reboot::Reboot},
     session::{Prediction, Says, Session},
     wizard::{
-        Colors, Settings,
-        chain::{ChainRow, ChainState, Diagnosis, Phase, RemedyAction},
+        Answer, Colors, Settings,
+        chain::{ChainRow, ChainState, Diagnosis, Offer, Phase, RemedyAction, TailBatch},
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -291,7 +291,15 @@ pub fn preview() -> Preview {
             why: "nvidia_accelerator_enabled is false, so the role is skipped without a word.".to_owned(),
             instead: Some("The proposed edits switch it on for node1.".to_owned()),
         },
-        findings: Vec::new(),
+        findings: vec![
+            Finding::new(
+                "wrong-folder-name",
+                Severity::Error,
+                "/opt/kubespray/inventory/my-cluster/group_vars/k8s_cluster",
+                &[("folder", "k8s_cluster"), ("group", "k8s-cluster")],
+            ),
+            Finding::new("invented-variable", Severity::Warning, group.to_owned() + ":340", &[("name", "nvidia_driver_install")]),
+        ],
         layout: gpunode::kubespray::Layout::default(),
     }
 }
@@ -302,6 +310,8 @@ pub fn chain(running: bool) -> Vec<ChainRow> {
         title: title.to_owned(),
         state,
         detail: detail.to_owned(),
+        about: format!("What {title} is, in one sentence for somebody who sees it for the first time."),
+        remedy: String::new(),
     };
     let later = if running { ChainState::Pass } else { ChainState::Pending };
     vec![
@@ -353,8 +363,34 @@ pub fn diagnosis() -> Diagnosis {
                 .to_owned(),
         evidence_line: "ERROR: An NVIDIA kernel module 'nvidia' appears to already be loaded in your kernel.".to_owned(),
         remedy: "Remove the host's driver in step 2, reboot, and come back here.".to_owned(),
+        from_log: true,
         action: Some(RemedyAction::BackToDriver),
     }
+}
+
+/// The answer with these rows and nothing to offer.
+pub fn rows(rows: Vec<ChainRow>) -> Answer {
+    Answer::ChainRows { rows, offers: Vec::new(), failures: Vec::new() }
+}
+
+/// The answer with these lines, some of which show a failure.
+pub fn lines(lines: &[&str], findings: &[usize]) -> Answer {
+    let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+    Answer::TailLines(std::sync::Arc::new(TailBatch { lines, findings: findings.to_vec() }))
+}
+
+/// The seed's last step.
+pub fn offer() -> Offer {
+    let chain = gpunode::cluster::offers::Offer {
+        id: "remove-taint".to_owned(),
+        node: "node1".to_owned(),
+        what: "nvidia.com/gpu:NoSchedule".to_owned(),
+        pod: None,
+        releases: "flag".to_owned(),
+    };
+    let texts = vec![chain.message(Lang::En), chain.next_run(Lang::En), chain.durable(Lang::En)];
+    let action = gpunode::plan::remove_taint(Some("/etc/kubernetes/admin.conf".into()), "node1");
+    Offer { texts, action, last_step: true }
 }
 
 pub fn nvidia_smi() -> Vec<String> {

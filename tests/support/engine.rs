@@ -74,7 +74,7 @@ pub fn run(host: &Host, folder: &Path, kind: Kind, on_event: &mut dyn FnMut(&Eve
     session.replan(Step::Driver, vec![action]);
     let cancel = Cancel::default();
     let mut events = Vec::new();
-    let mut runner = Runner { host, store: &store, session: &mut session, cancel: &cancel };
+    let mut runner = Runner { host, store: &store, session: &mut session, cancel: &cancel, secret: None };
     let outcome = runner.run(Step::Driver, &mut |event| {
         on_event(&event, &cancel);
         events.push(event);

@@ -44,7 +44,7 @@ impl Checkout {
         copy(&from.join("sample/group_vars"), &path.join("inventory/mycluster/group_vars"));
         let name = Path::new(inventory).file_name().unwrap();
         let inventory_path = path.join("inventory/mycluster").join(name);
-        fs::copy(from.join(inventory), &inventory_path).unwrap();
+        fs::write(&inventory_path, fs::read(from.join(inventory)).unwrap()).unwrap();
         fs::write(path.join("cluster.yml"), "").unwrap();
         Self { _root: root, path, inventory: inventory_path }
     }

@@ -79,6 +79,16 @@ impl Terminal {
         self.raw.lock().unwrap().clone()
     }
 
+    /// Waits for something outside the screen.
+    #[track_caller]
+    pub fn wait_until(&self, condition: impl Fn() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < end, "it never came");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Types keys.
     pub fn keys(&mut self, keys: &str) {
         self.writer.write_all(keys.as_bytes()).expect("the terminal takes keys");

@@ -30,6 +30,23 @@ const REGISTRIES: [&str; 2] = ["docker.io/nvidia/cuda", "nvcr.io/nvidia/cuda"];
 /// How many releases are tried.
 const RELEASES: usize = 3;
 
+/// Images of NVIDIA's vectorAdd sample, newest first: CUDA version and image. Source: NVIDIA's GPU Operator documentation, "Getting Started"
+/// and its older editions. Whether the registry still has them shows when they are pulled.
+const SAMPLES: [(&str, &str); 3] = [
+    ("12.5", "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0"),
+    ("11.7", "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda11.7.1-ubuntu20.04"),
+    ("10.2", "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda10.2"),
+];
+
+/// Returns images of the CUDA sample that fit a driver which supports up to `cuda`, best first.
+pub fn samples(cuda: Option<&Version>) -> Vec<String> {
+    let fits = |version: &str| match (cuda, version.parse::<Version>()) {
+        (Some(cuda), Ok(version)) => version <= *cuda,
+        _ => true,
+    };
+    SAMPLES.iter().filter(|(version, _)| fits(version)).map(|(_, image)| (*image).to_owned()).collect()
+}
+
 /// Returns images that fit a driver which supports up to `cuda`, best first: the newest that is not newer than the driver, from both
 /// registries, then older ones. A driver from before CUDA 11 gets the oldest images: `nvidia-smi` itself comes from the driver.
 pub fn candidates(cuda: Option<&Version>) -> Vec<String> {

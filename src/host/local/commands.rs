@@ -21,14 +21,23 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::{
     host::{Cancel, Command, CommandError, Commands, Exit, Line, Stream, command::Job},
     private,
+    secret::Secret,
 };
 
 /// How often a running command is looked at.
 const POLL: Duration = Duration::from_millis(20);
 /// How long a stopped group may clean up before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long output is still read after the program itself has ended: a daemon it left behind may hold the pipe for ever.
+/// After how much silence nothing more is expected of a program that has ended: a daemon it left behind may hold the pipe for ever.
 const DRAIN: Duration = Duration::from_millis(300);
+/// How long is waited for the output of a program that has ended, all waits together: such a daemon may also go on printing.
+const DRAIN_MOST: Duration = Duration::from_secs(3);
+/// Bytes that are read at once.
+const BUFFER: usize = 256 << 10;
+/// A program that has written so short a time ago is likely to write more at once.
+const BUSY: Duration = Duration::from_millis(3);
+/// How long its output is left to gather then.
+const GATHER: Duration = Duration::from_millis(1);
 /// Longest line that is handed over in one piece.
 const LINE_LIMIT: usize = crate::host::command::PIECE;
 
@@ -51,7 +60,7 @@ impl Commands for LocalCommands {
         let expression = expression(command)?.stdout_file(stdout_writer).stderr_file(stderr_writer);
         let handle = expression.start().map_err(failed)?;
         drop(expression);
-        let (sender, receiver) = sync_channel(64);
+        let (sender, receiver) = sync_channel(8);
         let errors = sender.clone();
         let meter = command.meter;
         thread::spawn(move || read_lines(stdout, Stream::Stdout, meter, &sender));
@@ -62,7 +71,7 @@ impl Commands for LocalCommands {
     fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
         let failed = |error: io::Error| failed(command, &error);
         let file = private::append(log).map_err(failed)?;
-        // In this order: the outermost is applied first, and an error must not reach the terminal that a wizard draws on.
+        // The outermost redirection is made first: what is written to standard error must find the file in standard output.
         let handle = expression(command)?.stderr_to_stdout().stdout_file(file).start().map_err(failed)?;
         let pid = handle.pids().first().copied().unwrap_or(0);
         let started = start_time(pid).unwrap_or(0);
@@ -135,7 +144,8 @@ fn expression(command: &Command) -> Result<duct::Expression, CommandError> {
     if let Some(folder) = &command.cwd {
         expression = expression.dir(folder);
     }
-    Ok(match &command.stdin {
+    let input = command.secret.as_ref().map(Secret::reveal).or(command.stdin.as_deref());
+    Ok(match input {
         Some(text) => expression.stdin_bytes(text.as_bytes()),
         None => expression.stdin_null(),
     })
@@ -166,9 +176,17 @@ fn wait(
     let pid = handle.pids().first().copied().unwrap_or(0);
     let begin = Instant::now();
     let mut stopping: Option<(Exit, Stopping)> = None;
-    let mut ended: Option<(Exit, Instant)> = None;
+    let mut ended: Option<Exit> = None;
+    let (mut silent, mut waited) = (Duration::ZERO, Duration::ZERO);
     loop {
-        let open = match lines.recv_timeout(POLL) {
+        let asked = Instant::now();
+        let batch = lines.recv_timeout(POLL);
+        if ended.is_some() {
+            // Only waiting counts: what has been printed is passed on, however long those who take it need for it.
+            waited += asked.elapsed();
+            silent = if batch.is_ok() { Duration::ZERO } else { silent + asked.elapsed() };
+        }
+        let open = match batch {
             Ok(batch) => {
                 batch.into_iter().for_each(&mut *on_line);
                 true
@@ -179,12 +197,12 @@ fn wait(
         if ended.is_none() {
             ended = match handle.try_wait() {
                 Ok(None) => None,
-                Ok(Some(output)) => Some((exit_of(output.status), Instant::now())),
-                Err(_) => Some((Exit::Unseen, Instant::now())),
+                Ok(Some(output)) => Some(exit_of(output.status)),
+                Err(_) => Some(Exit::Unseen),
             };
         }
-        if let Some((exit, at)) = ended
-            && (!open || at.elapsed() > DRAIN)
+        if let Some(exit) = ended
+            && (!open || silent >= DRAIN || waited >= DRAIN_MOST)
         {
             return stopping.map_or(exit, |(why, _)| why);
         }
@@ -254,10 +272,19 @@ fn stat_field(pid: u32, number: usize) -> Option<u64> {
 
 fn read_lines(mut pipe: PipeReader, stream: Stream, meter: bool, sender: &SyncSender<Vec<Line>>) {
     let mut splitter = Splitter { meter, ..Splitter::default() };
-    let mut buffer = vec![0; LINE_LIMIT];
+    let mut buffer = vec![0; BUFFER];
+    // A larger pipe lets more gather; where the system refuses, the usual one does.
+    let _ = rustix::pipe::fcntl_setpipe_size(&pipe, BUFFER);
+    let mut heard: Option<Instant> = None;
     loop {
         let mut batch = Vec::new();
-        match pipe.read(&mut buffer) {
+        // A program that writes line by line wakes its reader with each of them, and the two keep each other from working.
+        if heard.is_some_and(|at| at.elapsed() < BUSY) {
+            thread::sleep(GATHER);
+        }
+        let read = pipe.read(&mut buffer);
+        heard = Some(Instant::now());
+        match read {
             Ok(0) | Err(_) => {
                 splitter.finish(stream, &mut |line| batch.push(line));
                 let _ = sender.send(batch);
@@ -371,7 +398,7 @@ mod tests {
     fn a_detached_job_is_followed_and_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let command = Command::new("sh", ["-c", "echo one; sleep 0.2; echo two; exit 3"]).detached();
+        let command = Command::new("sh", ["-c", "echo one; sleep 0.2; echo two >&2; exit 3"]).detached();
         let first = LocalCommands::default();
         let job = first.start(&command, &log).unwrap();
         // A second value knows nothing of the first one's children, as after a restart of this program.
@@ -401,6 +428,20 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_listener_gets_all_that_a_program_has_printed() {
+        let command = Command::new("sh", ["-c", "seq 1 100000"]);
+        let mut count = 0;
+        let exit = LocalCommands::default().run(&command, &Cancel::default(), &mut |_| {
+            count += 1;
+            // Longer than the silence after which nothing more is expected, while much is still on its way.
+            if count == 1 {
+                thread::sleep(DRAIN * 2);
+            }
+        });
+        assert_eq!((exit.unwrap(), count), (Exit::Code(0), 100_000));
+    }
+
+    #[test]
     fn long_lines_come_in_pieces() {
         let mut lines = Vec::new();
         let mut splitter = Splitter::default();
@@ -408,5 +449,12 @@ mod tests {
         splitter.push(b"y\nz", Stream::Stdout, &mut |line| lines.push(line.bytes.len()));
         splitter.finish(Stream::Stdout, &mut |line| lines.push(line.bytes.len()));
         assert_eq!(lines, [LINE_LIMIT, LINE_LIMIT, 6, 1]);
+        // Cut at the same places however the bytes arrive, also when the line ends with a full piece.
+        let text = [vec![b'x'; LINE_LIMIT], b"\n".to_vec(), vec![b'y'; LINE_LIMIT + 1], b"\n".to_vec()].concat();
+        for size in [1000, LINE_LIMIT - 1, LINE_LIMIT, LINE_LIMIT + 1, text.len()] {
+            let (mut lines, mut splitter) = (Vec::new(), Splitter::default());
+            text.chunks(size).for_each(|chunk| splitter.push(chunk, Stream::Stdout, &mut |line| lines.push(line.bytes.len())));
+            assert_eq!(lines, [LINE_LIMIT, 0, LINE_LIMIT, 1], "in pieces of {size}");
+        }
     }
 }

@@ -15,13 +15,29 @@ enum Section {
 /// Adds an INI inventory. At the first line that Ansible refuses, reading ends with a problem; what stood before it stays.
 pub fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Problem> {
     let mut reader = Reader { inventory, file, group: "ungrouped".to_owned(), section: Section::Hosts, pending: BTreeMap::new() };
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in lines(text).enumerate() {
         let line = line.trim();
         if !line.is_empty() && !line.starts_with(['#', ';']) {
             reader.line(line, index + 1).map_err(|what| Problem::new(file, index + 1, what))?;
         }
     }
     reader.undeclared().map_or(Ok(()), Err)
+}
+
+/// Python's `splitlines`, which knows more line ends than most programs.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let is_end = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (line, tail) = match rest.find(is_end) {
+            None if rest.is_empty() => return None,
+            None => (rest, ""),
+            Some(at) if rest[at..].starts_with("\r\n") => (&rest[..at], &rest[at + 2..]),
+            Some(at) => (&rest[..at], &rest[at + rest[at..].chars().next().map_or(1, char::len_utf8)..]),
+        };
+        rest = tail;
+        Some(line)
+    })
 }
 
 /// A group that was named before it was declared.
@@ -48,8 +64,7 @@ impl Reader<'_> {
             Section::Hosts => self.host(line, number),
             Section::Vars => {
                 let (name, value) = line.split_once('=').ok_or_else(|| format!("expected key=value, got `{line}`"))?;
-                self.inventory.set_group_var(&self.group, name.trim(), literal::value(value.trim()), self.file, number);
-                Ok(())
+                self.inventory.set_group_var(&self.group, name.trim(), literal::value(value.trim()), self.file, number)
             }
             Section::Children => self.child(line, number),
         }
@@ -79,16 +94,21 @@ impl Reader<'_> {
             return Err("`---` starts a YAML file, and this is read as INI".to_owned());
         }
         let (names, port) = words::expand_hosts(pattern)?;
+        if port.is_none() && pattern.trim().ends_with(':') {
+            return Err(format!("`{pattern}` ends with a colon; a port would stand behind it"));
+        }
+        if let Some(char) = line.chars().find(|c| *c == char::REPLACEMENT_CHARACTER) {
+            return Err(format!("`{char}` stands for bytes that are not UTF-8; only comments may have them"));
+        }
         let mut vars = Vec::new();
         for token in assignments {
             let (name, value) = token.split_once('=').ok_or_else(|| format!("expected key=value behind the host, got `{token}`"))?;
             vars.push((name.to_owned(), literal::value(value)));
         }
-        vars.extend(port.map(|port| ("ansible_port".to_owned(), port.into())));
         for name in &names {
-            self.inventory.add_host(name, &self.group);
+            self.inventory.add_host(name, port, &self.group, self.file, number);
             for (key, value) in &vars {
-                self.inventory.set_host_var(name, key, value.clone(), self.file, number);
+                self.inventory.set_host_var(name, key, value.clone(), self.file, number)?;
             }
         }
         Ok(())
@@ -134,11 +154,7 @@ fn header(line: &str) -> Result<Option<(&str, Section)>, String> {
         Some((name, "hosts")) => Ok(Some((name, Section::Hosts))),
         Some((name, "children")) => Ok(Some((name, Section::Children))),
         Some((name, "vars")) => Ok(Some((name, Section::Vars))),
-        // `[1:3]` and the like are host ranges, which may start a line.
-        Some((_, kind)) if kind.chars().all(|c| c.is_alphanumeric() || c == '_') => {
-            Err(format!("section `[{inner}]` has the unknown type `{kind}`"))
-        }
-        Some(_) => Ok(None),
+        Some((_, kind)) => Err(format!("section `[{inner}]` has the unknown type `{kind}`")),
     }
 }
 

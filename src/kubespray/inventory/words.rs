@@ -1,5 +1,9 @@
 //! The words of a host line: Python's `shlex.split(line, comments=True)`, and the ranges of host names.
 
+use std::sync::OnceLock;
+
+use regex::Regex;
+
 /// Splits a line into words; the error is Python's.
 pub fn split(line: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
@@ -38,90 +42,121 @@ fn quoted(quote: char, chars: &mut std::str::Chars<'_>, word: &mut String) -> Re
 
 /// Hosts that one pattern may grow to; a slip such as `[1:99999999]` must not eat the memory.
 const RANGE_LIMIT: usize = 100_000;
+/// Ranges in one pattern.
+const RANGES_LIMIT: usize = 16;
 
 /// Expands a host pattern such as `gpu[01:16]` or `rack[a:c]-n[1:9:2]:2222` into names and a port.
-pub fn expand_hosts(pattern: &str) -> Result<(Vec<String>, Option<u16>), String> {
+/// Source: ansible-core, `parsing/utils/addresses.py` and `expand_hostname_range` of `plugins/inventory/__init__.py`.
+pub fn expand_hosts(pattern: &str) -> Result<(Vec<String>, Option<u32>), String> {
     let (pattern, port) = split_port(pattern);
-    let mut names = vec![pattern.to_owned()];
-    while let Some(first) = names.iter().find(|name| name.contains('[')) {
-        let room = RANGE_LIMIT / names.len();
-        let spread = expand_first(first, room)?;
-        let tail_count = names.len() * spread.len();
-        if tail_count > RANGE_LIMIT {
-            return Err(format!("`{pattern}` is more than {RANGE_LIMIT} hosts"));
-        }
-        names = names.iter().map(|name| expand_first(name, room)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    let wrong = |what: String| format!("host range `{pattern}`: {what}");
+    if pattern.matches('[').count() > RANGES_LIMIT {
+        return Err(wrong(format!("more than {RANGES_LIMIT} ranges")));
     }
+    let (mut names, mut room) = (Vec::new(), RANGE_LIMIT);
+    expand(pattern, &mut names, &mut room).map_err(wrong)?;
     Ok((names, port))
 }
 
-/// Splits a port from `name:22` or `[address]:22`; a colon inside a range or an IPv6 address is none.
-fn split_port(pattern: &str) -> (&str, Option<u16>) {
-    let split = pattern.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
-    match split {
-        Some((host, port)) if host.starts_with('[') && host.ends_with(']') => (&host[1..host.len() - 1], Some(port)),
-        Some((host, port)) if !outside_brackets(host).contains(':') && host.matches('[').count() == host.matches(']').count() => {
-            (host, Some(port))
-        }
-        _ => (pattern, None),
+/// Splits a port from `name:22` or `[address]:22`. Where the rest is no name or address, the colon belongs to the name.
+fn split_port(pattern: &str) -> (&str, Option<u32>) {
+    let Some((host, port)) = pattern.rsplit_once(':') else { return (pattern, None) };
+    let Some(port) = port.parse::<u32>().ok().filter(|_| port.bytes().all(|digit| digit.is_ascii_digit())) else { return (pattern, None) };
+    let bracketed = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).filter(|inner| !inner.is_empty());
+    let (host, is_whole) = match bracketed {
+        Some(inner) => (inner, true),
+        None => (host, has_no_bare_colon(host)),
+    };
+    if is_whole && (names().is_match(host) || is_ipv6(host)) { (host, Some(port)) } else { (pattern, None) }
+}
+
+/// Tells whether colons stand only inside complete brackets.
+fn has_no_bare_colon(host: &str) -> bool {
+    let mut rest = host;
+    while let Some(at) = rest.find(['[', ']', ':']) {
+        let Some(end) = rest[at..].strip_prefix('[').and_then(|inner| inner.find(']')) else { return false };
+        rest = &rest[at + end + 2..];
     }
+    true
 }
 
-fn outside_brackets(text: &str) -> String {
-    let mut inside = false;
-    text.chars()
-        .filter(|c| {
-            match c {
-                '[' => inside = true,
-                ']' => inside = false,
-                _ => {}
-            }
-            !inside
-        })
-        .collect()
+/// Host names and IPv4 addresses, with ranges: labels that do not end with a dash or an underscore.
+#[expect(clippy::unwrap_used, reason = "the pattern is a constant, and a test compiles it")]
+fn names() -> &'static Regex {
+    static NAMES: OnceLock<Regex> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let range = r"\[(?:[a-z]:[a-z]|[0-9]+:[0-9]+)(?::[0-9]+)?\]";
+        let label = format!(r"(?:(?:\w|{range})(?:[\w-]|{range})*)?(?:[^\W_]|{range})");
+        Regex::new(&format!(r"^(?i:{label}(?:\.{label})*)$")).unwrap()
+    })
 }
 
-fn expand_first(name: &str, room: usize) -> Result<Vec<String>, String> {
-    let wrong = |what: &str| Err(format!("host range `{name}`: {what}"));
-    let Some((head, rest)) = name.split_once('[') else { return Ok(vec![name.to_owned()]) };
-    let Some((range, tail)) = rest.split_once(']') else { return wrong("a `]` is missing") };
+/// An address, or one with ranges in place of its parts.
+fn is_ipv6(host: &str) -> bool {
+    let parts = host.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '.' | '[' | ']'));
+    host.parse::<std::net::Ipv6Addr>().is_ok() || (parts && host.contains('[') && has_ipv6_colons(host))
+}
+
+fn has_ipv6_colons(host: &str) -> bool {
+    let mut depth = 0;
+    let outside = host.chars().filter(|c| {
+        depth += i32::from(*c == '[') - i32::from(*c == ']');
+        depth == 0 && *c == ':'
+    });
+    (2..=7).contains(&outside.count())
+}
+
+/// Expands the first range and then, in each name that comes out, the next one.
+fn expand(name: &str, names: &mut Vec<String>, room: &mut usize) -> Result<(), String> {
+    // Names on the way count too: a last range without items would leave none to count.
+    *room = room.checked_sub(1).ok_or_else(|| format!("more than {RANGE_LIMIT} hosts"))?;
+    if !name.contains('[') {
+        names.push(name.to_owned());
+        return Ok(());
+    }
+    let marked = name.replacen('[', "|", 1).replacen(']', "|", 1);
+    let parts: Vec<&str> = marked.split('|').collect();
+    let [head, range, tail] = parts[..] else { return Err("a bracket is missing, or there is a `|` in the name".to_owned()) };
+    for item in items(range)? {
+        expand(&format!("{head}{item}{tail}"), names, room)?;
+    }
+    Ok(())
+}
+
+/// The items of `begin:end` or `begin:end:step`; both ends belong to it.
+fn items(range: &str) -> Result<Vec<String>, String> {
     let bounds: Vec<&str> = range.split(':').collect();
     let (begin, end, step) = match bounds[..] {
         [begin, end] => (begin, end, "1"),
         [begin, end, step] => (begin, end, step),
-        _ => return wrong("expected begin:end or begin:end:step"),
+        _ => return Err("expected begin:end or begin:end:step".to_owned()),
     };
     let begin = if begin.is_empty() { "0" } else { begin };
-    let Some(step) = step.parse::<usize>().ok().filter(|step| *step > 0) else { return wrong("the step is not a number above 0") };
-    let items: Vec<String> = if let (Some(from), Some(to)) = (letter(begin), letter(end)) {
-        if from > to {
-            return wrong("begin is behind end");
-        }
-        (from..=to).step_by(step).map(|at| char::from(LETTERS[at]).to_string()).collect()
-    } else {
-        let padded = begin.len() > 1 && begin.starts_with('0');
-        if padded && begin.len() != end.len() {
-            return wrong("begin and end need the same length");
-        }
-        let (Ok(from), Ok(to)) = (begin.parse::<u64>(), end.parse::<u64>()) else { return wrong("begin and end are not numbers") };
-        let width = if padded { begin.len() } else { 0 };
-        (from..=to).step_by(step).take(room + 1).map(|number| format!("{number:0width$}")).collect()
-    };
-    if items.len() > room {
-        return wrong("too many hosts");
+    if end.is_empty() {
+        return Err("the end is missing".to_owned());
     }
-    Ok(items.into_iter().map(|item| format!("{head}{item}{tail}")).collect())
+    let padded = begin.len() > 1 && begin.starts_with('0');
+    if padded && begin.chars().count() != end.chars().count() {
+        return Err("begin and end need the same length".to_owned());
+    }
+    let step = step.parse::<i64>().ok().filter(|step| *step != 0).ok_or("the step is not a number other than 0")?;
+    // A step downwards finds nothing between two ends that go upwards.
+    let stride = usize::try_from(step).ok();
+    if let (Some(from), Some(to)) = (LETTERS.find(begin), LETTERS.find(end)) {
+        if from > to {
+            return Err("begin is behind end".to_owned());
+        }
+        return Ok(stride.map(|stride| LETTERS[from..=to].chars().step_by(stride).map(String::from).collect()).unwrap_or_default());
+    }
+    let (Ok(from), Ok(to)) = (begin.parse::<i64>(), end.parse::<i64>()) else { return Err("begin and end are not numbers".to_owned()) };
+    let width = if padded { begin.len() } else { 0 };
+    let Some(stride) = stride else { return Ok(Vec::new()) };
+    let found: Vec<String> = (from..=to).step_by(stride).take(RANGE_LIMIT + 1).map(|number| format!("{number:0width$}")).collect();
+    if found.len() > RANGE_LIMIT { Err(format!("more than {RANGE_LIMIT} hosts")) } else { Ok(found) }
 }
 
 /// Python's `string.ascii_letters`: small letters come before capitals.
-const LETTERS: &[u8; 52] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-fn letter(text: &str) -> Option<usize> {
-    match text.as_bytes() {
-        [only] => LETTERS.iter().position(|letter| letter == only),
-        _ => None,
-    }
-}
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 #[cfg(test)]
 mod tests {
@@ -144,6 +179,11 @@ mod tests {
         assert_eq!(expand_hosts("n[1:2]:2222").unwrap(), (vec!["n1".to_owned(), "n2".to_owned()], Some(2222)));
         assert_eq!(expand_hosts("fe80::1").unwrap().0, ["fe80::1"]);
         assert_eq!(expand_hosts("[fe80::1]:22").unwrap(), (vec!["fe80::1".to_owned()], Some(22)));
+        assert_eq!(names("n[:2]"), ["n0", "n1", "n2"]);
+        assert_eq!(names("n[3:1]"), Vec::<String>::new());
+        assert_eq!(expand_hosts("node-:22").unwrap(), (vec!["node-:22".to_owned()], None));
+        assert_eq!(expand_hosts("node_1:22").unwrap(), (vec!["node_1".to_owned()], Some(22)));
+        assert!(expand_hosts("n[1:]").is_err() && expand_hosts("n[1:3:0]").is_err() && expand_hosts("a|b[1:2]").is_err());
         assert!(expand_hosts("n[01:9]").is_err());
         assert!(expand_hosts("n[1:999999999]").is_err());
         assert!(expand_hosts("n[1:2").is_err());

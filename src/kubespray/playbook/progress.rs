@@ -47,6 +47,13 @@ pub struct Recap {
     pub counts: Vec<(String, u64)>,
 }
 
+impl std::fmt::Display for Recap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:", self.host)?;
+        self.counts.iter().filter(|(_, count)| *count > 0).try_for_each(|(name, count)| write!(f, " {name}={count}"))
+    }
+}
+
 impl Recap {
     /// Tells whether nothing failed on the host and it was reached.
     pub fn is_good(&self) -> bool {
@@ -95,6 +102,19 @@ impl Progress {
         Some((self.tasks as f64 / total as f64).min(0.99))
     }
 
+    /// Tells whether a host's `sudo` wanted a password, or another one than it got.
+    /// Source: ansible-core, `plugins/become/sudo.py` and `plugins/connection`, the messages of become errors.
+    pub fn wants_password(&self) -> bool {
+        const SIGNS: [&str; 5] = [
+            "Missing sudo password",
+            "Incorrect sudo password",
+            "a password is required",
+            "waiting for privilege escalation prompt",
+            "Sorry, try again",
+        ];
+        self.failures.iter().any(|failure| SIGNS.iter().any(|sign| failure.message.contains(sign)))
+    }
+
     /// Reads `fatal: [host]: FAILED! => {…}`, `failed: [host] (item=…) => {…}` and `fatal: [host]: UNREACHABLE! => {…}`.
     fn failure(&self, line: &str) -> Option<Failure> {
         let rest = line.strip_prefix("fatal: [").or_else(|| line.strip_prefix("failed: ["))?;
@@ -121,7 +141,8 @@ fn banner(line: &str, start: &str) -> Option<String> {
 fn message(detail: &str) -> String {
     let Ok(Value::Object(result)) = serde_json::from_str::<Value>(detail) else { return detail.to_owned() };
     let text = |name: &str| result.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    let parts: Vec<String> = ["msg", "stderr", "reason"].iter().filter_map(|name| text(name)).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<String> =
+        ["msg", "stderr", "module_stderr", "reason"].iter().filter_map(|name| text(name)).filter(|part| !part.is_empty()).collect();
     if parts.is_empty() { detail.to_owned() } else { parts.join(": ") }
 }
 

@@ -31,6 +31,7 @@ struct Patterns {
     float: Regex,
     int: Regex,
     time: Regex,
+    day: Regex,
 }
 
 #[expect(clippy::unwrap_used, reason = "the patterns are constants, and a test compiles them")]
@@ -39,7 +40,8 @@ fn patterns() -> &'static Patterns {
     PATTERNS.get_or_init(|| Patterns {
         float: Regex::new(r"^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$").unwrap(),
         int: Regex::new(r"^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$").unwrap(),
-        time: Regex::new(r"^([0-9]{4}-[0-9]{1,2}-[0-9]{1,2})(?:[Tt]|[ \t]+)([0-9]{1,2})(:[0-9]{2}:[0-9]{2})$").unwrap(),
+        time: Regex::new(r"^([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?:[Tt]|[ \t]+)([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]*))?(?:[ \t]*(Z|([-+][0-9]{1,2})(?::([0-9]{2}))?))?$").unwrap(),
+        day: Regex::new(r"^([0-9]{4})-([0-9]{2})-([0-9]{2})$").unwrap(),
     })
 }
 
@@ -84,11 +86,35 @@ pub fn integer(number: i128) -> Option<Value> {
         .or_else(|| Number::from_f64(number as f64).map(Value::Number))
 }
 
-/// A date and time comes out of Ansible with a `T`; a date alone as it was written.
+/// A date and time comes out of Ansible in Python's `isoformat`; a date alone as it was written, and so does what is no real date.
 fn timestamp(text: &str) -> Option<Value> {
     let found = patterns().time.captures(text)?;
-    let hour: u8 = found[2].parse().ok()?;
-    Some(Value::String(format!("{}T{hour:02}{}", &found[1], &found[3])))
+    let part = |index: usize| found.get(index).map(|part| part.as_str());
+    let number = |index: usize| part(index).and_then(|part| part.parse::<i8>().ok());
+    let year = part(1)?.parse().ok()?;
+    let at = jiff::civil::DateTime::new(year, number(2)?, number(3)?, number(4)?, number(5)?, number(6)?, 0).ok()?;
+    // Python keeps six digits of a second, and none when all are 0.
+    let micros = format!("{:0<6.6}", part(7).unwrap_or_default());
+    let fraction = if micros.bytes().all(|digit| digit == b'0') { String::new() } else { format!(".{micros}") };
+    let zone = match (part(8), part(9)) {
+        (None, _) => String::new(),
+        (Some(_), Some(hours)) => {
+            let sign = &hours[..1];
+            format!("{sign}{:0>2}:{}", &hours[1..], part(10).unwrap_or("00"))
+        }
+        (Some(_), None) => "+00:00".to_owned(),
+    };
+    Some(Value::String(format!("{}{fraction}{zone}", at.strftime("%Y-%m-%dT%H:%M:%S"))))
+}
+
+/// Tells whether PyYAML takes an unquoted text for a date and then stops, because no calendar has that day.
+pub fn is_impossible_date(text: &str) -> bool {
+    let day = patterns().day.captures(text);
+    let parts = day.map(|found| (found[1].parse(), found[2].parse(), found[3].parse()));
+    match parts {
+        Some((Ok(year), Ok(month), Ok(day))) => jiff::civil::Date::new(year, month, day).is_err(),
+        _ => patterns().time.is_match(text) && timestamp(text).is_none(),
+    }
 }
 
 fn split_sign(text: &str) -> (bool, &str) {
@@ -124,6 +150,8 @@ mod tests {
             ("1.5e+3", json!(1500.0)),
             ("2020-07-08", json!("2020-07-08")),
             ("2020-07-08 9:05:00", json!("2020-07-08T09:05:00")),
+            ("2001-12-14t21:59:43.10-05:00", json!("2001-12-14T21:59:43.100000-05:00")),
+            ("2001-12-14 21:59:43.0 Z", json!("2001-12-14T21:59:43+00:00")),
             ("0", json!(0)),
             ("-", json!("-")),
             (".", json!(".")),
@@ -131,5 +159,7 @@ mod tests {
         ] {
             assert_eq!(plain(text), value, "{text}");
         }
+        assert!(is_impossible_date("2020-13-01") && is_impossible_date("2020-02-30 10:00:00"));
+        assert!(!is_impossible_date("2020-02-29") && !is_impossible_date("1.2"));
     }
 }

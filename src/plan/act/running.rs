@@ -56,7 +56,9 @@ impl Work<'_> {
 
     /// Says something of its own, which may be a known failure.
     pub fn tell(&mut self, line: String) {
-        show(line, &mut Diagnosis::default(), &mut self.hits, &mut *self.emit);
+        let mut diagnosis = Diagnosis::default();
+        show(line, &mut diagnosis, &mut self.hits, &mut *self.emit);
+        tell(diagnosis.finish(), &mut self.hits, &mut *self.emit);
     }
 
     fn start(&mut self, command: &Command) -> Result<Job, Failure> {
@@ -113,6 +115,10 @@ impl Work<'_> {
                     break;
                 }
             }
+            // Nothing more is printed: what only an umbrella has said counts now.
+            for diagnosis in std::iter::once(&mut output).chain(logs.iter_mut().map(|(_, diagnosis)| diagnosis)) {
+                tell(diagnosis.finish(), hits, emit);
+            }
             waiting.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
         })
     }
@@ -126,10 +132,15 @@ fn ended(command: &Command, exit: Exit) -> Result<(), Failure> {
     }
 }
 
-/// Shows a line, and the known failure that it ends. An installer writes the same to its log and to its output: it is told once.
+/// Shows a line, and the known failure that it ends.
 fn show(line: String, diagnosis: &mut Diagnosis, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(Event)) {
     let hit = diagnosis.push(&line);
     emit(Event::Line(line));
+    tell(hit, hits, emit);
+}
+
+/// Tells a known failure. An installer writes the same to its log and to its output: it is told once.
+fn tell(hit: Option<Hit>, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(Event)) {
     if let Some(hit) = hit.filter(|hit| !hits.iter().any(|other| other.signature == hit.signature && other.args == hit.args)) {
         emit(Event::Hit(Box::new(hit.clone())));
         hits.push(hit);

@@ -1,0 +1,32 @@
+//! The password that `sudo` wants on the hosts of the inventory, asked for at the terminal without echo.
+
+use std::io::IsTerminal;
+
+use crate::{
+    engine::{Event, Outcome, Runner},
+    error::Expected,
+    i18n::Lang,
+    plan::Step,
+    secret::Secret,
+};
+
+/// Runs a step; where `sudo` wants a password and somebody is there to type it, asks for it and goes on. It is handed to Ansible through a
+/// pipe and kept nowhere.
+pub fn run_with_password(runner: &mut Runner<'_>, step: Step, lang: Lang, tell: &mut dyn FnMut(&Event)) -> Result<Outcome, Expected> {
+    loop {
+        let mut needed = false;
+        let outcome = runner.run(step, &mut |event| {
+            needed |= event == Event::PasswordNeeded;
+            tell(&event);
+        })?;
+        if !needed || !matches!(outcome, Outcome::Failed { .. }) || !std::io::stdin().is_terminal() {
+            return Ok(outcome);
+        }
+        let question = lang.text("apply.password", &[]);
+        let prompt = inquire::Password::new(&question).without_confirmation().with_display_mode(inquire::PasswordDisplayMode::Hidden);
+        match prompt.prompt() {
+            Ok(text) if !text.is_empty() => runner.secret = Some(Secret::new(format!("{text}\n"))),
+            _ => return Ok(outcome),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Which files make up an inventory: the file itself, or those of a folder that `ansible.cfg` does not tell Ansible to pass over.
+
+use std::path::{Path, PathBuf};
+
+use regex::RegexSet;
+
+use crate::{
+    error::Expected,
+    host::{FileKind, Files},
+    kubespray::config::Config,
+};
+
+/// Folders below folders; more is a circle of links.
+const DEPTH_LIMIT: usize = 16;
+
+/// Endings that Ansible passes over in a folder. Source: `ansible.cfg` of Kubespray, `inventory_ignore_extensions`.
+const ENDINGS: [&str; 10] = ["~", ".orig", ".bak", ".ini", ".cfg", ".retry", ".pyc", ".pyo", ".creds", ".gpg"];
+/// Source: the same, `ignore_patterns`.
+const PATTERNS: [&str; 2] = ["artifacts", "credentials"];
+
+/// What is passed over in a folder of inventories.
+#[derive(Debug)]
+pub struct Ignored {
+    endings: Vec<String>,
+    patterns: RegexSet,
+}
+
+impl Ignored {
+    /// Takes Kubespray's own settings where `config` says nothing.
+    pub fn new(config: &Config) -> Self {
+        let list = |found: Option<&str>, usual: &[&str]| -> Vec<String> {
+            let own = |text: &str| text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect();
+            found.map_or_else(|| usual.iter().map(|item| (*item).to_owned()).collect(), own)
+        };
+        let endings = config.get("inventory", "ignore_extensions").or_else(|| config.get("defaults", "inventory_ignore_extensions"));
+        let patterns = config.get("inventory", "ignore_patterns").or_else(|| config.get("defaults", "inventory_ignore_patterns"));
+        // A pattern that is none would stop Ansible; here it just matches nothing.
+        let patterns = RegexSet::new(list(patterns, &PATTERNS)).unwrap_or_else(|_| RegexSet::empty());
+        Self { endings: list(endings, &ENDINGS), patterns }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        name.starts_with('.')
+            || matches!(name, "group_vars" | "host_vars" | "vars_plugins")
+            || self.endings.iter().any(|ending| name.ends_with(ending.as_str()))
+            || self.patterns.is_match(name)
+    }
+}
+
+/// Returns the files that make up the inventory at `path`, in Ansible's order.
+pub fn sources(files: &dyn Files, path: &Path, ignored: &Ignored) -> Result<Vec<PathBuf>, Expected> {
+    if files.list(path).is_err() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    collect(files, path, ignored, 0, &mut found);
+    if found.is_empty() {
+        let what = format!("{} holds no inventory file that Ansible would read", path.display());
+        return Err(Expected::new(what, "name the file itself, such as `--inventory inventory/mycluster/inventory.ini`"));
+    }
+    Ok(found)
+}
+
+fn collect(files: &dyn Files, folder: &Path, ignored: &Ignored, depth: usize, found: &mut Vec<PathBuf>) {
+    for name in files.list(folder).unwrap_or_default().iter().filter(|name| !ignored.has(name)) {
+        let path = folder.join(name);
+        match files.meta(&path).map(|meta| meta.kind) {
+            Ok(FileKind::Folder) if depth < DEPTH_LIMIT => collect(files, &path, ignored, depth + 1, found),
+            Ok(FileKind::File) => found.push(path),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What the inventory lacks for this machine to be a node: the host itself, or its place in the group of the nodes.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{
+    inventory::{Ignored, Inventory, Member, sources},
+    machine,
+    site::Site,
+};
+use crate::host::Files;
+
+/// Returns the lines to add, each with its file; nothing when the machine is a node already, or when there is no inventory.
+pub fn members(files: &dyn Files, site: &Site) -> Vec<(PathBuf, Member)> {
+    let Some(path) = &site.inventory_path else { return Vec::new() };
+    let group = &site.traits.groups.node;
+    let is_node = site.inventory_host.as_ref().is_some_and(|host| site.inventory.hosts_of(group).contains(&host.as_str()));
+    if is_node || site.subject.is_empty() {
+        return Vec::new();
+    }
+    let read = Source::read_all(files, path, &site.ignored);
+    let in_file = |group: &str| read.iter().find(|source| source.has_hosts(group)).or(read.first()).map(|source| source.path.clone());
+    let member = |group: &str, vars| Member { host: site.subject.clone(), group: group.to_owned(), vars };
+    let mut found = Vec::new();
+    // Older inventories list every host with its address in [all] and then only by name; newer ones list it where it belongs.
+    let has_all = read.iter().any(|source| source.has_hosts("all"));
+    let is_new = site.inventory_host.is_none();
+    let vars = if is_new { vars(files, site) } else { Vec::new() };
+    if is_new && has_all {
+        found.extend(in_file("all").map(|path| (path, member("all", vars.clone()))));
+    }
+    found.extend(in_file(group).map(|path| (path, member(group, if is_new && has_all { Vec::new() } else { vars }))));
+    found
+}
+
+/// One file of the inventory, read by itself.
+struct Source {
+    path: PathBuf,
+    inventory: Inventory,
+    /// It lists hosts under `all`, or has an empty section for them.
+    has_all: bool,
+}
+
+impl Source {
+    fn read_all(files: &dyn Files, path: &Path, ignored: &Ignored) -> Vec<Self> {
+        let read = |path: PathBuf| {
+            let mut inventory = Inventory::empty();
+            let text = files.read_text(&path).unwrap_or_default();
+            inventory.add_source(&text, &path);
+            let has_all = inventory.has_members("all") || text.lines().any(|line| line.trim_start().starts_with("[all]"));
+            Self { path, inventory, has_all }
+        };
+        sources(files, path, ignored).unwrap_or_default().into_iter().map(read).collect()
+    }
+
+    fn has_hosts(&self, group: &str) -> bool {
+        if group == "all" { self.has_all } else { self.inventory.has_members(group) }
+    }
+}
+
+/// `ansible_host` and, where the others have it, `ip`: only this machine's own address is known here.
+fn vars(files: &dyn Files, site: &Site) -> Vec<(String, String)> {
+    if !site.is_this_machine {
+        return Vec::new();
+    }
+    let known = |name: &str| -> Vec<String> {
+        let values = site.inventory.host_names().filter_map(|host| site.inventory.host_var(host, name));
+        values.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let (hosts, ips) = (known("ansible_host"), known("ip"));
+    let Some(address) = nearest(machine::addresses(files), hosts.iter().chain(&ips)) else { return Vec::new() };
+    let mut vars = vec![("ansible_host".to_owned(), address.clone())];
+    if !ips.is_empty() {
+        vars.push(("ip".to_owned(), address));
+    }
+    vars
+}
+
+/// Of several addresses the one that has most in common with those of the other hosts.
+fn nearest<'a>(own: Vec<String>, others: impl Iterator<Item = &'a String>) -> Option<String> {
+    let others: Vec<&String> = others.collect();
+    let common = |address: &String| {
+        let shared = |other: &&String| address.bytes().zip(other.bytes()).take_while(|(mine, theirs)| mine == theirs).count();
+        others.iter().map(shared).max().unwrap_or(0)
+    };
+    // `max_by_key` takes the last of equals, and the first is the machine's own first.
+    own.into_iter().rev().max_by_key(common)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_beside_the_others_is_taken() {
+        let own = ["172.17.0.1", "10.0.5.9", "192.168.1.4"].map(str::to_owned).to_vec();
+        let others = ["10.0.5.1".to_owned(), "10.0.5.2".to_owned()];
+        assert_eq!(nearest(own.clone(), others.iter()).as_deref(), Some("10.0.5.9"));
+        assert_eq!(nearest(own, std::iter::empty()).as_deref(), Some("172.17.0.1"));
+        assert_eq!(nearest(Vec::new(), others.iter()), None);
+    }
+}

@@ -1,0 +1,248 @@
+//! What a value typed by a person must be like to be one of the GPU node's variables.
+
+use std::sync::OnceLock;
+
+use regex::Regex;
+use serde_json::{Map, Value};
+
+use super::variables::{DOWNLOAD_URL, ROLE_VARIABLES};
+
+/// Why a text is not a value of this variable; the text is `value-error.<name>` of the locale files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrong {
+    /// Neither `true` nor `false`.
+    Bool,
+    /// No driver version.
+    Version,
+    /// No address of a folder: `https://…/`.
+    BaseUrl,
+    /// No address.
+    Url,
+    /// A flavor that the role does not know.
+    Flavor,
+    /// No container image.
+    Image,
+    /// `true` where an image belongs: the role would render the image "True".
+    ImageTrue,
+    /// No names of hosts.
+    Names,
+    /// No amount of memory.
+    Quantity,
+    /// No container manager.
+    Manager,
+    /// No `key=value`.
+    Labels,
+    /// No `key=value:Effect`.
+    Taints,
+    /// Nothing.
+    Empty,
+    /// Not a variable that this program writes.
+    Unknown,
+}
+
+impl Wrong {
+    /// Returns the stable name of the text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::Version => "version",
+            Self::BaseUrl => "base-url",
+            Self::Url => "url",
+            Self::Flavor => "flavor",
+            Self::Image => "image",
+            Self::ImageTrue => "image-true",
+            Self::Names => "names",
+            Self::Quantity => "quantity",
+            Self::Manager => "manager",
+            Self::Labels => "labels",
+            Self::Taints => "taints",
+            Self::Empty => "empty",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Reads a value as a person types it: a list as names with commas between them, labels as `key=value` pairs.
+pub fn parse(variable: &str, text: &str) -> Result<Value, Wrong> {
+    let text = text.trim();
+    let items =
+        || text.trim_matches(['[', ']']).split([',', ' ']).map(|item| item.trim_matches(['"', '\''])).filter(|item| !item.is_empty());
+    let value = match variable {
+        "nvidia_accelerator_enabled" | "nvidia_driver_install_supported" => Value::Bool(boolean(text).ok_or(Wrong::Bool)?),
+        "nvidia_driver_install_container" if boolean(text) == Some(true) => return Err(Wrong::ImageTrue),
+        "nvidia_driver_install_container" if boolean(text) == Some(false) => Value::Bool(false),
+        "nvidia_gpu_nodes" | "node_taints" => items().map(Value::from).collect(),
+        "node_labels" => labels(items())?,
+        _ => Value::from(text),
+    };
+    check(variable, &value)?;
+    Ok(value)
+}
+
+/// Tells whether a value can be written for a variable.
+pub fn check(variable: &str, value: &Value) -> Result<(), Wrong> {
+    let text = || value.as_str().filter(|text| !text.is_empty());
+    let fits = |pattern: &Regex, wrong: Wrong| text().filter(|text| is_template(text) || pattern.is_match(text)).map(|_| ()).ok_or(wrong);
+    let all = |pattern: &Regex, wrong: Wrong| {
+        let items = value.as_array().ok_or(wrong)?;
+        let is_item = |item: &Value| item.as_str().is_some_and(|item| pattern.is_match(item));
+        if items.iter().all(is_item) { Ok(()) } else { Err(wrong) }
+    };
+    let patterns = patterns();
+    match variable {
+        "nvidia_accelerator_enabled" | "nvidia_driver_install_supported" => value.as_bool().map(|_| ()).ok_or(Wrong::Bool),
+        "nvidia_driver_version" => fits(&patterns.version, Wrong::Version),
+        "nvidia_gpu_tesla_base_url" | "nvidia_gpu_gtx_base_url" => fits(&patterns.base_url, Wrong::BaseUrl),
+        DOWNLOAD_URL => fits(&patterns.url, Wrong::Url),
+        "nvidia_gpu_flavor" => fits(&patterns.flavor, Wrong::Flavor),
+        "nvidia_driver_install_container" if value == &Value::Bool(false) => Ok(()),
+        "nvidia_driver_install_container" if value == &Value::Bool(true) => Err(Wrong::ImageTrue),
+        "nvidia_driver_install_container"
+        | "nvidia_driver_install_centos_container"
+        | "nvidia_driver_install_ubuntu_container"
+        | "nvidia_gpu_device_plugin_container" => fits(&patterns.image, Wrong::Image),
+        "nvidia_gpu_nodes" => all(&patterns.name, Wrong::Names),
+        "nvidia_gpu_device_plugin_memory" => fits(&patterns.quantity, Wrong::Quantity),
+        "container_manager" => fits(&patterns.manager, Wrong::Manager),
+        "kube_override_hostname" => fits(&patterns.name, Wrong::Names),
+        "node_labels" => {
+            let is_label = |(key, value): (&String, &Value)| {
+                patterns.key.is_match(key) && value.as_str().is_some_and(|text| patterns.label.is_match(text))
+            };
+            if value.as_object().is_some_and(|map| map.iter().all(is_label)) { Ok(()) } else { Err(Wrong::Labels) }
+        }
+        "node_taints" => all(&patterns.taint, Wrong::Taints),
+        "nvidia_url_end" | "docker_storage_options" => text().map(|_| ()).ok_or(Wrong::Empty),
+        _ => Err(Wrong::Unknown),
+    }
+}
+
+/// Returns a value as it is typed: what [`parse`] reads back as the same.
+pub fn typed(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(typed).collect::<Vec<_>>().join(", "),
+        Value::Object(map) => map.iter().map(|(key, value)| format!("{key}={}", typed(value))).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// Tells whether this program writes the variable: it is the role's, or one of those that it needs beside them.
+pub fn is_writable(variable: &str) -> bool {
+    ROLE_VARIABLES.contains(&variable) || check(variable, &Value::Null) != Err(Wrong::Unknown)
+}
+
+/// Tells whether the variable is about one node alone.
+pub fn is_of_node(variable: &str) -> bool {
+    matches!(variable, "node_labels" | "node_taints" | "kube_override_hostname")
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "true" | "yes" | "on" => Some(true),
+        "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn labels<'t>(items: impl Iterator<Item = &'t str>) -> Result<Value, Wrong> {
+    let pair = |item: &str| item.split_once('=').map(|(key, value)| (key.to_owned(), Value::from(value)));
+    items.map(pair).collect::<Option<Map<_, _>>>().map(Value::Object).ok_or(Wrong::Labels)
+}
+
+/// A person who writes a template knows what it becomes.
+fn is_template(text: &str) -> bool {
+    text.contains("{{") && text.contains("}}")
+}
+
+struct Patterns {
+    version: Regex,
+    base_url: Regex,
+    url: Regex,
+    flavor: Regex,
+    image: Regex,
+    name: Regex,
+    quantity: Regex,
+    manager: Regex,
+    key: Regex,
+    label: Regex,
+    taint: Regex,
+}
+
+/// Sources: distribution/reference for images; Kubernetes' documentation of names, labels, taints and quantities.
+#[expect(clippy::unwrap_used, reason = "the patterns are constants, and a test compiles them")]
+fn patterns() -> &'static Patterns {
+    static PATTERNS: OnceLock<Patterns> = OnceLock::new();
+    let key = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?";
+    let label = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)?";
+    PATTERNS.get_or_init(|| Patterns {
+        version: Regex::new(r"^[0-9]{2,4}\.[0-9]{1,3}(?:\.[0-9]{1,3})?$").unwrap(),
+        base_url: Regex::new(r"^(?:https?|file)://[^\s]+/$").unwrap(),
+        url: Regex::new(r"^(?:https?|file)://[^\s]+$").unwrap(),
+        flavor: Regex::new(r"^(?i:tesla|gtx)$").unwrap(),
+        image: Regex::new(
+            r"^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$",
+        )
+        .unwrap(),
+        name: Regex::new(r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$").unwrap(),
+        quantity: Regex::new(r"^[0-9]+(?:\.[0-9]+)?(?:[KMGTPE]i|[kMGTPE])?$").unwrap(),
+        manager: Regex::new(r"^(?:docker|containerd|crio)$").unwrap(),
+        key: Regex::new(&format!("^{key}$")).unwrap(),
+        label: Regex::new(&format!("^{label}$")).unwrap(),
+        taint: Regex::new(&format!("^{key}(?:={label})?:(?:NoSchedule|PreferNoSchedule|NoExecute)$")).unwrap(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reads_what_people_type() {
+        for (variable, text, value) in [
+            ("nvidia_accelerator_enabled", "yes", json!(true)),
+            ("nvidia_driver_version", "450.80", json!("450.80")),
+            ("nvidia_driver_install_container", "my.reg:5000/a/img:1.2", json!("my.reg:5000/a/img:1.2")),
+            ("nvidia_driver_install_container", "no", json!(false)),
+            ("nvidia_gpu_nodes", "node1, gpu-2", json!(["node1", "gpu-2"])),
+            ("nvidia_gpu_nodes", "[\"node1\"]", json!(["node1"])),
+            ("nvidia_gpu_flavor", "GTX", json!("GTX")),
+            ("nvidia_gpu_tesla_base_url", "http://mirror/tesla/", json!("http://mirror/tesla/")),
+            ("node_labels", "nvidia.com/gpu=true, a=", json!({"nvidia.com/gpu": "true", "a": ""})),
+            ("node_taints", "nvidia.com/gpu=:NoSchedule", json!(["nvidia.com/gpu=:NoSchedule"])),
+            ("nvidia_url_end", "{{ nvidia_driver_version }}/x.run", json!("{{ nvidia_driver_version }}/x.run")),
+            ("nvidia_gpu_device_plugin_memory", "30Mi", json!("30Mi")),
+        ] {
+            let read = parse(variable, text).unwrap_or_else(|wrong| panic!("{variable} {text}: {wrong:?}"));
+            assert_eq!(read, value, "{variable} {text}");
+            assert_eq!(parse(variable, &typed(&read)), Ok(read), "{variable} is typed as it is read");
+        }
+    }
+
+    #[test]
+    fn refuses_what_the_role_cannot_use() {
+        for (variable, text, wrong) in [
+            ("nvidia_accelerator_enabled", "maybe", Wrong::Bool),
+            ("nvidia_driver_version", "latest", Wrong::Version),
+            ("nvidia_driver_install_container", "true", Wrong::ImageTrue),
+            ("nvidia_driver_install_container", "My Image", Wrong::Image),
+            ("nvidia_driver_install_ubuntu_container", "True", Wrong::Image),
+            ("nvidia_gpu_flavor", "geforce", Wrong::Flavor),
+            ("nvidia_gpu_tesla_base_url", "https://mirror/tesla", Wrong::BaseUrl),
+            ("nvidia_driver_download_url_default", "mirror/x.run", Wrong::Url),
+            ("nvidia_gpu_nodes", "node 1;rm", Wrong::Names),
+            ("node_taints", "nvidia.com/gpu", Wrong::Taints),
+            ("node_labels", "gpu", Wrong::Labels),
+            ("container_manager", "podman", Wrong::Manager),
+            ("nvidia_url_end", "", Wrong::Empty),
+            ("nvidia_gpu_device_plugin_enabled", "true", Wrong::Unknown),
+        ] {
+            assert_eq!(parse(variable, text), Err(wrong), "{variable} {text}");
+        }
+        assert_eq!(check("nvidia_driver_version", &json!(450.8)), Err(Wrong::Version));
+        assert!(super::super::variables::names().all(is_writable));
+    }
+}

@@ -1,0 +1,126 @@
+//! Bring the test pod's image onto the node from a file: for nodes that reach no registry.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::act::{Act, Failure, Work};
+use crate::{
+    host::{Command, Host},
+    session::Undo,
+};
+
+/// Imports an image archive, as `docker save` or `ctr images export` write it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportImage {
+    /// The archive.
+    pub file: PathBuf,
+    /// The image in it.
+    pub image: String,
+    /// The runtime of the kubelet.
+    pub runtime: Runtime,
+}
+
+/// A container runtime that can import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Runtime {
+    /// containerd: the kubelet's images are in the namespace `k8s.io`.
+    Containerd,
+    /// Docker.
+    Docker,
+}
+
+impl Runtime {
+    /// Finds the runtime by the name that the facts give it; CRI-O cannot import an archive by itself.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "containerd" => Some(Self::Containerd),
+            "docker" => Some(Self::Docker),
+            _ => None,
+        }
+    }
+
+    fn command(self, words: &[&str]) -> Command {
+        match self {
+            Self::Containerd => Command::new("ctr", ["-n", "k8s.io", "images"].iter().chain(words).copied()),
+            Self::Docker => Command::new("docker", words.iter().copied()),
+        }
+    }
+}
+
+impl ImportImage {
+    /// Returns the command that imports.
+    pub fn command(&self) -> Command {
+        let file = self.file.display().to_string();
+        let command = match self.runtime {
+            Runtime::Containerd => self.runtime.command(&["import", &file]),
+            Runtime::Docker => self.runtime.command(&["load", "-i", &file]),
+        };
+        command.deadline(None)
+    }
+
+    /// Returns the command that reads which images an archive holds.
+    pub fn listing(file: &std::path::Path) -> Command {
+        Command::new("tar", ["-xOf", &file.display().to_string(), "manifest.json"])
+    }
+
+    /// Reads the first image off an archive's `manifest.json`, as a pod has to name it.
+    pub fn image_in(manifest: &str) -> Option<String> {
+        let value: serde_json::Value = serde_json::from_str(manifest).ok()?;
+        let tag = value.get(0)?.get("RepoTags")?.get(0)?.as_str()?;
+        // `docker save` leaves Docker Hub's name out; containerd does not find the image without it.
+        let registry = tag.split('/').next().filter(|first| tag.contains('/') && (first.contains(['.', ':']) || *first == "localhost"));
+        Some(if registry.is_some() {
+            tag.to_owned()
+        } else {
+            format!("docker.io/{}{tag}", if tag.contains('/') { "" } else { "library/" })
+        })
+    }
+}
+
+impl Act for ImportImage {
+    fn done(&self, host: &Host) -> Option<Vec<String>> {
+        let look = match self.runtime {
+            Runtime::Containerd => self.runtime.command(&["ls", "-q", &format!("name=={}", self.image)]),
+            Runtime::Docker => self.runtime.command(&["image", "inspect", "--format", "{{.Id}}", &self.image]),
+        };
+        let output = host.commands.capture(&look).ok().filter(|output| output.exit.is_success())?;
+        let found = output.stdout.trim();
+        (!found.is_empty()).then(|| vec![format!("{}: {found}", self.image)])
+    }
+
+    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+        let words: &[&str] = if self.runtime == Runtime::Docker { &["rmi", &self.image] } else { &["rm", &self.image] };
+        Ok(Undo::Run { command: self.runtime.command(words), gone: None })
+    }
+
+    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+        work.run(&self.command())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_image_as_a_pod_has_to() {
+        let of = |tag: &str| ImportImage::image_in(&format!(r#"[{{"Config":"x.json","RepoTags":["{tag}"],"Layers":[]}}]"#)).unwrap();
+        assert_eq!(of("nvidia/cuda:11.0.3-base-ubuntu20.04"), "docker.io/nvidia/cuda:11.0.3-base-ubuntu20.04");
+        assert_eq!(of("nvcr.io/nvidia/cuda:11.0.3-base"), "nvcr.io/nvidia/cuda:11.0.3-base");
+        assert_eq!(of("busybox:1"), "docker.io/library/busybox:1");
+        assert_eq!(of("localhost:5000/x:1"), "localhost:5000/x:1");
+        for broken in ["", "{}", "[]", r#"[{"RepoTags":null}]"#] {
+            assert_eq!(ImportImage::image_in(broken), None);
+        }
+    }
+
+    #[test]
+    fn imports_where_the_kubelet_looks() {
+        let import = |runtime| ImportImage { file: "/root/a b.tar".into(), image: "i".into(), runtime }.command().argv();
+        assert_eq!(import(Runtime::Containerd), ["ctr", "-n", "k8s.io", "images", "import", "/root/a b.tar"]);
+        assert_eq!(import(Runtime::Docker), ["docker", "load", "-i", "/root/a b.tar"]);
+        assert_eq!(Runtime::named("cri-o"), None);
+    }
+}

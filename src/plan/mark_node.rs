@@ -1,0 +1,118 @@
+//! Put a mark on the node, or take it off: the GPU label, the GPU taint, the cordon.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::act::{Act, Failure, Work};
+use crate::{
+    cluster::{ClusterState, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
+    host::{Command, Host},
+    i18n::Lang,
+    session::Undo,
+};
+
+/// A mark, and whether it is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// The label that both DaemonSets look for. Source: Kubespray's role node-label writes the same.
+    GpuLabel,
+    /// The taint that keeps pods without a GPU away. Source: Kubespray's role node-taint writes the same, with an empty value.
+    GpuTaint,
+    /// That new pods may come.
+    Schedulable,
+}
+
+/// Marks a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkNode {
+    /// The kubeconfig; found if absent.
+    pub kubeconfig: Option<PathBuf>,
+    /// The Kubernetes node.
+    pub node: String,
+    /// What to mark it with.
+    pub mark: Mark,
+}
+
+impl MarkNode {
+    /// Returns the arguments of kubectl that put the mark on.
+    pub fn args(&self) -> Vec<String> {
+        let node = self.node.as_str();
+        let words: Vec<&str> = match self.mark {
+            Mark::GpuLabel => vec!["label", "node", node, "nvidia.com/gpu=true", "--overwrite"],
+            Mark::GpuTaint => vec!["taint", "node", node, "nvidia.com/gpu=:NoSchedule", "--overwrite"],
+            Mark::Schedulable => vec!["uncordon", node],
+        };
+        words.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Returns the arguments that put back what `before` was like.
+    fn back(&self, before: &NodeView) -> Vec<String> {
+        let words = match self.mark {
+            Mark::GpuLabel => {
+                let old = before.gpu_label.as_ref().map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
+                vec!["label".to_owned(), "node".to_owned(), self.node.clone(), old, "--overwrite".to_owned()]
+            }
+            Mark::GpuTaint => vec!["taint".to_owned(), "node".to_owned(), self.node.clone(), format!("{GPU}:NoSchedule-")],
+            Mark::Schedulable => vec!["cordon".to_owned(), self.node.clone()],
+        };
+        words
+    }
+
+    fn has(&self, node: &NodeView) -> bool {
+        match self.mark {
+            Mark::GpuLabel => node.gpu_label.is_some(),
+            Mark::GpuTaint => node.taints.iter().any(|taint| taint.key == GPU && taint.effect == "NoSchedule"),
+            Mark::Schedulable => !node.unschedulable,
+        }
+    }
+}
+
+impl Act for MarkNode {
+    fn done(&self, host: &Host) -> Option<Vec<String>> {
+        let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
+        let node = look(host, &kubectl, &self.node).ok()?;
+        self.has(&node).then(|| vec![format!("node {}: {}", self.node, shown(&node))])
+    }
+
+    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
+        let kubectl = find(work.host, &self.kubeconfig)?;
+        let before = look(work.host, &kubectl, &self.node).map_err(refused)?;
+        Ok(Undo::Run { command: command(&kubectl, &self.back(&before)), gone: None })
+    }
+
+    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+        let kubectl = find(work.host, &self.kubeconfig)?;
+        work.run(&command(&kubectl, &self.args()))
+    }
+}
+
+/// Returns what the marks of a node are, in one line.
+fn shown(node: &NodeView) -> String {
+    let label = node.gpu_label.as_ref().map_or_else(|| "no label".to_owned(), |value| format!("label {GPU}={value}"));
+    let taints: Vec<_> = node.taints.iter().map(crate::cluster::scheduling::written).collect();
+    let taints = if taints.is_empty() { "no taint".to_owned() } else { format!("taints {}", taints.join(", ")) };
+    format!("{label}, {taints}, {}", if node.unschedulable { "cordoned" } else { "schedulable" })
+}
+
+/// Finds kubectl and its kubeconfig for an action.
+pub(super) fn find(host: &Host, kubeconfig: &Option<PathBuf>) -> Result<Kubectl, Failure> {
+    Kubectl::find(host, kubeconfig.as_deref()).map_err(refused)
+}
+
+/// Looks at one node.
+pub(super) fn look(host: &Host, kubectl: &Kubectl, node: &str) -> Result<NodeView, ClusterState> {
+    let found = kubectl.list::<Node>(host, &Source::node(node))?.items;
+    found.first().map(|node| NodeView::of(node, &[])).ok_or_else(|| ClusterState::NotFound(node.to_owned()))
+}
+
+/// Makes the failure of an action from what the cluster says.
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(super) fn refused(state: ClusterState) -> Failure {
+    Failure::new(format!("{} {}", state.message(Lang::En), state.remedy(Lang::En)))
+}
+
+pub(super) fn command(kubectl: &Kubectl, args: &[String]) -> Command {
+    kubectl.command(&args.iter().map(String::as_str).collect::<Vec<_>>())
+}
