@@ -34,6 +34,7 @@ pub struct PreviewRequest {
 
 /// Everything that was read.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that have nothing to do with each other")]
 pub struct Site {
     /// The checkout.
     pub checkout: Option<Checkout>,
