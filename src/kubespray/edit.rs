@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+pub use member::add as add_member;
+
 use super::{Level, Preview, inventory::Member, rules, yaml11};
 use crate::{error::Expected, host::Files};
 
