@@ -13,7 +13,11 @@ use super::{
     machine,
     release::{self, Bounds, Release, Traits},
 };
-use crate::{error::Expected, host::Files, version::Version};
+use crate::{
+    error::Expected,
+    host::{FileKind, Files},
+    version::Version,
+};
 
 /// What the caller knows and wants; everything may be absent but the host name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -247,8 +251,12 @@ fn find_inventory(files: &dyn Files, request: &PreviewRequest, checkout: Option<
     if let Some(path) = &request.inventory {
         let below = checkout.map(|checkout| checkout.path.join(path)).filter(|path| files.exists(path));
         let path = below.unwrap_or_else(|| path.clone());
-        return if files.exists(&path) {
+        let kind = files.meta(&path).map(|meta| meta.kind);
+        return if matches!(kind, Ok(FileKind::File | FileKind::Folder)) {
             Ok(Some(path))
+        } else if kind.is_ok() {
+            // A pipe or a device would keep whoever reads it waiting.
+            Err(Expected::new(format!("{} is neither a file nor a folder", path.display()), "name the inventory's file or folder"))
         } else {
             Err(Expected::new(
                 format!("there is no inventory at {}", path.display()),

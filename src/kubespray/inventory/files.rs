@@ -104,6 +104,11 @@ impl VarsFile {
     /// Reads one file of variables.
     pub fn read(files: &dyn Files, path: &Path) -> Self {
         let mut file = Self { path: path.to_owned(), vars: Vec::new(), error: None, vault: Vault::Open };
+        // A pipe or a device would keep whoever reads it waiting.
+        if !files.meta(path).is_ok_and(|meta| meta.kind == FileKind::File) {
+            file.error = Some(YamlError { line: 1, message: "this is no regular file".to_owned() });
+            return file;
+        }
         match files.read_text(path) {
             Err(error) => file.error = Some(YamlError { line: 1, message: error.to_string() }),
             Ok(text) if text.starts_with("$ANSIBLE_VAULT") => file.vault = Vault::Encrypted,
