@@ -8,8 +8,9 @@ mod words;
 mod yaml;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::Value;
@@ -56,8 +57,8 @@ pub struct Definition {
     pub name: String,
     /// Its value, templates raw.
     pub value: Value,
-    /// The file.
-    pub file: PathBuf,
+    /// The file; many definitions share one.
+    pub file: Arc<Path>,
     /// The line, from 1.
     pub line: usize,
     /// The place in Ansible's order of precedence.
@@ -160,9 +161,14 @@ impl Inventory {
             }
             queue = next;
         }
-        let mut known = BTreeSet::new();
+        let mut known = HashSet::with_capacity(hosts.len());
         hosts.retain(|host| known.insert(*host));
         hosts
+    }
+
+    /// Tells whether a host is in a group or in one below it.
+    pub fn is_in(&self, host: &str, group: &str) -> bool {
+        self.groups_of(host).contains(&group)
     }
 
     /// Tells whether hosts were put into the group itself.
@@ -211,7 +217,7 @@ impl Inventory {
     /// Adds a host that does not exist yet as a member of `group`: the node that is going to be added.
     pub fn add_future_host(&mut self, name: &str, group: &str) {
         self.add_group(group);
-        self.add_host(name, None, group, Path::new(""), 0);
+        self.add_host(name, None, group, &Arc::from(Path::new("")), 0);
     }
 
     /// Returns every definition that reaches `host`, weakest first: the inventory's own and those of `group_vars` and `host_vars`
@@ -301,13 +307,13 @@ impl Inventory {
     }
 
     /// Puts a host into a group. A port counts where the host is named for the first time.
-    fn add_host(&mut self, name: &str, port: Option<u32>, group: &str, file: &Path, line: usize) {
+    fn add_host(&mut self, name: &str, port: Option<u32>, group: &str, file: &Arc<Path>, line: usize) {
         if !self.host_index.contains_key(name) {
             self.host_index.insert(name.to_owned(), self.hosts.len());
             let port = port.filter(|port| *port > 0).map(|port| Definition {
                 name: "ansible_port".to_owned(),
                 value: port.into(),
-                file: file.to_owned(),
+                file: Arc::clone(file),
                 line,
                 level: Level::InventoryHostVars,
             });
@@ -326,25 +332,25 @@ impl Inventory {
         }
     }
 
-    fn set_group_var(&mut self, group: &str, name: &str, value: Value, file: &Path, line: usize) -> Result<(), String> {
+    fn set_group_var(&mut self, group: &str, name: &str, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
         let group = self.groups.entry(group.to_owned()).or_default();
         if name == "ansible_group_priority" {
             group.priority = whole_number(&value).ok_or_else(|| format!("ansible_group_priority is not a number: {value}"))?;
             return Ok(());
         }
         let level = Level::InventoryGroupVars;
-        group.vars.push(Definition { name: name.to_owned(), value, file: file.to_owned(), line, level });
+        group.vars.push(Definition { name: name.to_owned(), value, file: Arc::clone(file), line, level });
         Ok(())
     }
 
-    fn set_host_var(&mut self, host: &str, name: &str, value: Value, file: &Path, line: usize) -> Result<(), String> {
+    fn set_host_var(&mut self, host: &str, name: &str, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
         if self.has_group(host) {
             // Of a host and a group with one name, Ansible gives the variables to the group.
             return self.set_group_var(host, name, value, file, line);
         }
         if let Some(index) = self.host_index.get(host) {
             let level = Level::InventoryHostVars;
-            self.hosts[*index].vars.push(Definition { name: name.to_owned(), value, file: file.to_owned(), line, level });
+            self.hosts[*index].vars.push(Definition { name: name.to_owned(), value, file: Arc::clone(file), line, level });
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Layout {
             cluster_group: site.traits.groups.cluster.clone(),
             docker_vars: group_vars.as_deref().map(|folder| in_group(files, &folder.join("all"), "docker")),
             facts_playbook: facts_playbook(files, site.checkout.as_ref().map(|checkout| checkout.path.as_path()), site.traits),
-            is_control_plane: site.inventory.hosts_of(&site.traits.groups.control_plane).contains(&host),
+            is_control_plane: site.inventory.is_in(host, &site.traits.groups.control_plane),
             has_overlay2: if site.is_here { kernel_fits(files) } else { None },
             subject: site.subject.clone(),
             members: joining::members(files, site),

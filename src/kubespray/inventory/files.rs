@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::Value;
@@ -122,10 +123,11 @@ impl VarsFile {
 
     /// Returns what the file defines.
     pub fn definitions(&self, level: Level) -> impl Iterator<Item = Definition> {
+        let file: Arc<Path> = Arc::from(self.path.as_path());
         self.vars.iter().map(move |(name, line, value)| Definition {
             name: name.clone(),
             value: value.clone(),
-            file: self.path.clone(),
+            file: Arc::clone(&file),
             line: *line,
             level,
         })

@@ -1,7 +1,7 @@
 //! Ansible's INI inventories: sections of hosts, children and variables. It is not the INI of other programs.
 //! Source: ansible-core, `plugins/inventory/ini.py`.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{Inventory, Problem, literal, words};
 
@@ -14,7 +14,8 @@ enum Section {
 
 /// Adds an INI inventory. At the first line that Ansible refuses, reading ends with a problem; what stood before it stays.
 pub fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Problem> {
-    let mut reader = Reader { inventory, file, group: "ungrouped".to_owned(), section: Section::Hosts, pending: BTreeMap::new() };
+    let mut reader =
+        Reader { inventory, file: file.into(), group: "ungrouped".to_owned(), section: Section::Hosts, pending: BTreeMap::new() };
     for (index, line) in lines(text).enumerate() {
         let line = line.trim();
         if !line.is_empty() && !line.starts_with(['#', ';']) {
@@ -49,7 +50,7 @@ struct Pending {
 
 struct Reader<'a> {
     inventory: &'a mut Inventory,
-    file: &'a Path,
+    file: Arc<Path>,
     group: String,
     section: Section,
     pending: BTreeMap<String, Pending>,
@@ -64,7 +65,7 @@ impl Reader<'_> {
             Section::Hosts => self.host(line, number),
             Section::Vars => {
                 let (name, value) = line.split_once('=').ok_or_else(|| format!("expected key=value, got `{line}`"))?;
-                self.inventory.set_group_var(&self.group, name.trim(), literal::value(value.trim()), self.file, number)
+                self.inventory.set_group_var(&self.group, name.trim(), literal::value(value.trim()), &self.file, number)
             }
             Section::Children => self.child(line, number),
         }
@@ -106,9 +107,9 @@ impl Reader<'_> {
             vars.push((name.to_owned(), literal::value(value)));
         }
         for name in &names {
-            self.inventory.add_host(name, port, &self.group, self.file, number);
+            self.inventory.add_host(name, port, &self.group, &self.file, number);
             for (key, value) in &vars {
-                self.inventory.set_host_var(name, key, value.clone(), self.file, number)?;
+                self.inventory.set_host_var(name, key, value.clone(), &self.file, number)?;
             }
         }
         Ok(())
@@ -131,7 +132,7 @@ impl Reader<'_> {
             Some(parent) => format!("[{parent}:children] names the group `{name}`, which is declared nowhere"),
             None => format!("[{name}:vars] is for a group that is declared nowhere"),
         };
-        Some(Problem::new(self.file, pending.line, what))
+        Some(Problem::new(&self.file, pending.line, what))
     }
 }
 
