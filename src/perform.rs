@@ -275,7 +275,9 @@ impl Perform {
         let failed = |error: std::io::Error| Expected::new(format!("cannot write the report: {error}"), "`gpunode report` prints it");
         let path = self.store.folder().map_err(failed)?.join("report.md");
         let session = self.session();
-        let text = Report::new(&session, self.workspace.lang).markdown(self.workspace.lang);
+        let answers = session.answers.clone().unwrap_or_else(steps::first_answers);
+        let preview = steps::preview(&self.workspace.host, &session.facts, &answers).ok();
+        let text = Report::new(&session, preview.as_ref(), self.workspace.lang).markdown(self.workspace.lang);
         private::write(&path, crate::text::printable_lines(&text).as_bytes()).map_err(failed)?;
         Ok(path)
     }

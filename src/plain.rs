@@ -95,7 +95,9 @@ impl Plain<'_> {
             self.session.finish(step);
             self.save()?;
         }
-        say(&format!("\n{}", Report::new(&self.session, self.lang).text(self.lang)));
+        let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers).ok();
+        say(&format!("\n{}", Report::new(&self.session, preview.as_ref(), self.lang).text(self.lang)));
         Ok(())
     }
 

@@ -1,28 +1,43 @@
-//! The final report: what is there, what was changed, what proves it. Made from the session alone, as text, Markdown and JSON.
+//! The final report: what is there, what was decided, what was changed, what proves it. Made from the session, and from the variables as
+//! they are now where the checkout can be read; as text, Markdown and JSON. Secrets are taken out ([`redact`]).
+
+mod form;
+pub mod redact;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     answers::Answers,
     cluster::verify::{State, VerifyReport},
     facts::Facts,
     i18n::Lang,
-    session::{Record, Session, Status},
+    kubespray::{Preview, Variable},
+    session::{Prediction, Record, Session, Status},
 };
+use form::{Form, Markdown, Plain};
 
 /// The report as a value; JSON is this, serialised.
 #[derive(Debug, Serialize)]
 pub struct Report<'a> {
+    /// Version of this program.
+    pub gpunode: &'static str,
     /// The machine's name.
     pub machine: &'a str,
     /// Whether all of this was simulated, and by which scenario.
     pub simulated: Option<&'a str>,
+    /// When the session began.
+    pub created: jiff::Timestamp,
     /// When the session was last written.
     pub updated: jiff::Timestamp,
     /// What is there.
     pub facts: &'a Facts,
     /// What was wanted.
     pub answers: Option<&'a Answers>,
+    /// Kubespray's variables as they are now, each with where its value comes from; absent where the inventory cannot be read.
+    pub variables: Option<&'a Preview>,
+    /// What the pre-flight of step 2 foretold, and what came of it.
+    pub predictions: &'a [Prediction],
     /// What was done, with what proves it.
     pub actions: Vec<Done<'a>>,
     /// The last verdict of step 4.
@@ -38,36 +53,53 @@ pub struct Done<'a> {
     pub title: String,
     /// How it ended.
     pub status: Status,
+    /// When it was begun.
+    pub started: jiff::Timestamp,
+    /// When it ended.
+    pub ended: Option<jiff::Timestamp>,
     /// The commands that ran.
     pub commands: Vec<String>,
     /// The change of a file.
     pub diff: Option<&'a str>,
     /// What proves it, or what went wrong.
     pub evidence: &'a [String],
+    /// How it is taken back.
+    pub undo: String,
 }
 
 impl<'a> Report<'a> {
-    /// Makes the report of a session.
-    pub fn new(session: &'a Session, lang: Lang) -> Self {
+    /// Makes the report of a session; `variables` are the preview of now, if there is one.
+    pub fn new(session: &'a Session, variables: Option<&'a Preview>, lang: Lang) -> Self {
         Self {
+            gpunode: env!("CARGO_PKG_VERSION"),
             machine: &session.hostname,
             simulated: session.machine.strip_prefix("simulated:"),
+            created: session.created,
             updated: session.updated,
             facts: &session.facts,
             answers: session.answers.as_ref(),
+            variables,
+            predictions: &session.predictions,
             actions: session.journal.iter().map(|record| Done::new(record, lang)).collect(),
             verdict: session.verdict.as_ref(),
         }
     }
 
+    /// Returns the report as JSON, without secrets.
+    pub fn json(&self) -> Value {
+        let mut json = serde_json::to_value(self).unwrap_or_default();
+        redact::value(&mut json);
+        json
+    }
+
     /// Returns the report as plain text.
     pub fn text(&self, lang: Lang) -> String {
-        self.render(lang, &Plain)
+        redact::text(&self.render(lang, &Plain))
     }
 
     /// Returns the report as Markdown.
     pub fn markdown(&self, lang: Lang) -> String {
-        self.render(lang, &Markdown)
+        redact::text(&self.render(lang, &Markdown))
     }
 
     fn render(&self, lang: Lang, form: &dyn Form) -> String {
@@ -75,31 +107,70 @@ impl<'a> Report<'a> {
         if let Some(scenario) = self.simulated {
             out += &form.paragraph(&lang.text("report.simulated", &[("scenario", scenario)]));
         }
+        let time = |at: jiff::Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+        let times = [("version", self.gpunode), ("begun", &time(self.created)), ("last", &time(self.updated))];
+        out += &form.paragraph(&lang.text("report.times", &times));
         out += &form.heading(&lang.text("report.there", &[]));
         self.there(lang).iter().for_each(|line| out += &form.item(line));
+        out += &self.variables(lang, form);
+        out += &self.predictions(lang, form);
         out += &form.heading(&lang.text("report.changed", &[]));
         if self.actions.is_empty() {
             out += &form.paragraph(&lang.text("report.nothing", &[]));
         }
-        for action in &self.actions {
-            let status = lang.text(&format!("record.{}", action.status.name()), &[]);
-            out += &form.item(&format!("[{status}] {}", action.title));
-            action.commands.iter().for_each(|command| out += &form.detail(&format!("$ {command}")));
-            action.evidence.iter().for_each(|line| out += &form.detail(line));
-            out += &action.diff.map(|diff| form.code(diff)).unwrap_or_default();
+        self.actions.iter().for_each(|action| out += &action.render(lang, form));
+        out + &self.proof(lang, form)
+    }
+
+    /// Returns the variables that have a value, each with the place that gives it.
+    fn variables(&self, lang: Lang, form: &dyn Form) -> String {
+        let Some(preview) = self.variables else { return String::new() };
+        let mut out = form.heading(&lang.text("report.variables", &[]));
+        let release = preview.release.as_deref().unwrap_or("?");
+        let inventory = preview.inventory.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
+        out += &form.paragraph(&lang.text("report.release", &[("release", release), ("inventory", &inventory)]));
+        let shown = |variable: &&Variable| variable.value.is_some();
+        for variable in preview.variables.iter().filter(shown) {
+            let value = variable.value.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            out += &form.item(&format!("{} = {}", variable.name, value.unwrap_or_default()));
+            out += &form.detail(&provenance(variable, lang));
         }
-        out += &form.heading(&lang.text("report.proof", &[]));
-        match self.verdict {
-            Some(verdict) => verdict.checks.iter().for_each(|check| {
-                let mark = match check.state {
-                    State::Pass => "pass",
-                    State::Fail => "fail",
-                    State::Unknown => "unknown",
-                };
-                let mark = lang.text(&format!("report.check.{mark}"), &[]);
-                out += &form.item(&format!("[{mark}] {}: {}", check.title(lang), check.evidence));
-            }),
-            None => out += &form.paragraph(&lang.text("report.unverified", &[])),
+        out
+    }
+
+    /// Returns what was foretold, and whether it came true.
+    fn predictions(&self, lang: Lang, form: &dyn Form) -> String {
+        if self.predictions.is_empty() {
+            return String::new();
+        }
+        let mut out = form.heading(&lang.text("report.predictions", &[]));
+        let right = self.predictions.iter().filter(|prediction| prediction.was_right() == Some(true)).count().to_string();
+        let known = self.predictions.iter().filter(|prediction| prediction.was_right().is_some()).count().to_string();
+        out += &form.paragraph(&lang.text("report.came-true", &[("right", &right), ("known", &known)]));
+        for prediction in self.predictions {
+            let says = lang.text(&format!("preflight.says.{}", prediction.says.name()), &[]);
+            out += &form.item(&format!("[{says}] {}: {}", prediction.title(lang), prediction.evidence));
+            let outcome = match prediction.was_right() {
+                Some(true) => "report.outcome.right",
+                Some(false) => "report.outcome.wrong",
+                None => continue,
+            };
+            out += &form.detail(&lang.text(outcome, &[]));
+        }
+        out
+    }
+
+    fn proof(&self, lang: Lang, form: &dyn Form) -> String {
+        let mut out = form.heading(&lang.text("report.proof", &[]));
+        let Some(verdict) = self.verdict else { return out + &form.paragraph(&lang.text("report.unverified", &[])) };
+        for check in &verdict.checks {
+            let mark = match check.state {
+                State::Pass => "pass",
+                State::Fail => "fail",
+                State::Unknown => "unknown",
+            };
+            let mark = lang.text(&format!("report.check.{mark}"), &[]);
+            out += &form.item(&format!("[{mark}] {}: {}", check.title(lang), check.evidence));
         }
         out
     }
@@ -108,7 +179,10 @@ impl<'a> Report<'a> {
     fn there(&self, lang: Lang) -> Vec<String> {
         let host = &self.facts.host;
         let mut lines = vec![format!("{} · {} · {}", host.os_name, host.kernel, host.architecture)];
+        lines.extend(host.container_runtime.as_ref().map(|runtime| lang.text("report.runtime", &[("runtime", runtime)])));
         lines.extend(self.facts.gpus.iter().map(|gpu| format!("{} {} ({}:{})", gpu.pci_address, gpu.name, gpu.vendor_id, gpu.device_id)));
+        let loaded = self.facts.driver.loaded_version.as_deref();
+        lines.push(lang.text("report.loaded", &[("driver", loaded.unwrap_or("-"))]));
         if let Some(answers) = self.answers {
             let owner = serde_yaml::to_string(&answers.driver_owner).unwrap_or_default();
             let driver = answers.driver_version.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -121,72 +195,40 @@ impl<'a> Report<'a> {
     }
 }
 
+/// Returns where the value comes from, and how many other definitions lose.
+fn provenance(variable: &Variable, lang: Lang) -> String {
+    let place = variable.winner.as_ref().map(|place| format!("{}:{}", place.file.display(), place.line));
+    let place = place.unwrap_or_else(|| lang.text("report.built-in", &[]));
+    match variable.shadowed.len() {
+        0 => place,
+        count => format!("{place} · {}", lang.text("report.shadowed", &[("count", &count.to_string())])),
+    }
+}
+
 impl<'a> Done<'a> {
     fn new(record: &'a Record, lang: Lang) -> Self {
         Self {
             id: &record.action.id,
             title: record.action.title(lang),
             status: record.status,
+            started: record.started,
+            ended: record.ended,
             commands: record.action.commands.iter().map(ToString::to_string).collect(),
             diff: record.action.diff.as_deref(),
             evidence: &record.evidence,
+            undo: record.action.undo_text(lang),
         }
     }
-}
 
-/// How the parts of a report are written.
-trait Form {
-    fn title(&self, text: &str) -> String;
-    fn heading(&self, text: &str) -> String;
-    fn paragraph(&self, text: &str) -> String;
-    fn item(&self, text: &str) -> String;
-    fn detail(&self, text: &str) -> String;
-    fn code(&self, text: &str) -> String;
-}
-
-struct Plain;
-
-impl Form for Plain {
-    fn title(&self, text: &str) -> String {
-        format!("{text}\n{}\n", "=".repeat(crate::text::width(text)))
-    }
-    fn heading(&self, text: &str) -> String {
-        format!("\n{text}\n{}\n", "-".repeat(crate::text::width(text)))
-    }
-    fn paragraph(&self, text: &str) -> String {
-        format!("{text}\n")
-    }
-    fn item(&self, text: &str) -> String {
-        format!("- {text}\n")
-    }
-    fn detail(&self, text: &str) -> String {
-        format!("    {text}\n")
-    }
-    fn code(&self, text: &str) -> String {
-        text.lines().map(|line| format!("    {}\n", crate::text::printable(line))).collect()
-    }
-}
-
-struct Markdown;
-
-impl Form for Markdown {
-    fn title(&self, text: &str) -> String {
-        format!("# {text}\n\n")
-    }
-    fn heading(&self, text: &str) -> String {
-        format!("\n## {text}\n\n")
-    }
-    fn paragraph(&self, text: &str) -> String {
-        format!("{text}\n\n")
-    }
-    fn item(&self, text: &str) -> String {
-        format!("- {text}\n")
-    }
-    fn detail(&self, text: &str) -> String {
-        format!("  - `{}`\n", text.replace('`', "'"))
-    }
-    fn code(&self, text: &str) -> String {
-        let body: String = text.lines().map(|line| format!("  {}\n", crate::text::printable(line))).collect();
-        format!("\n  ```diff\n{body}  ```\n\n")
+    fn render(&self, lang: Lang, form: &dyn Form) -> String {
+        let status = lang.text(&format!("record.{}", self.status.name()), &[]);
+        let mut out = form.item(&format!("[{status}] {} · {}", self.title, self.started.strftime("%Y-%m-%d %H:%M UTC")));
+        self.commands.iter().for_each(|command| out += &form.detail(&format!("$ {command}")));
+        self.evidence.iter().for_each(|line| out += &form.detail(line));
+        out += &self.diff.map(|diff| form.code(diff)).unwrap_or_default();
+        if self.status == Status::Done {
+            out += &form.detail(&lang.text("report.undo", &[("undo", &self.undo)]));
+        }
+        out
     }
 }

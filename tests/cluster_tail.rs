@@ -202,3 +202,63 @@ fn a_cluster_that_refuses_ends_the_tail() {
     let mut tail = Tail::start(&server, false);
     assert!(matches!(tail.end(), Outcome::Refused(state) if state.id() == "forbidden"));
 }
+
+/// Lines as a real log has them, over breaks and rotations: each comes once, in order.
+#[test]
+fn odd_lines_come_once_over_breaks_and_rotations() {
+    let server = ApiServer::start("02-init-running");
+    let pod = server.state().installer_name();
+    let mut tail = Tail::start(&server, false);
+    server.until("a stream is open", |state| state.streams == 1);
+    let long = "long ".repeat(40_000);
+    let texts = [
+        "one",
+        "same",
+        "same",
+        "same",
+        "\u{1b}[31mred\u{1b}[0m",
+        " 10%\r 50%\r100%",
+        "bell\u{7} null\u{0} \u{fffd}\u{fffd}",
+        &long,
+        "",
+        "same",
+        "last",
+    ];
+    // All within a millisecond, most of them at the same time.
+    let at = |index: usize| format!("2026-11-23T21:00:00.{:09}Z", 500_000 + index / 4);
+    let shown = |text: &str| gpunode::text::printable(text);
+    for (index, text) in texts.iter().enumerate() {
+        server.write(&pod, 0, &at(index), text);
+        if index % 3 == 2 {
+            let lines: usize = texts[..=index].iter().map(|text| text.len() / (64 << 10) + 1).sum();
+            tail.until("the line before the break", |_| true);
+            while tail.lines().len() + 1 < lines {
+                tail.until("more lines", |_| true);
+            }
+            if index == 5 {
+                // Whoever asks anew gets only the newest file.
+                server.change(|state| state.log(&pod, 0).rotated = 3);
+            }
+            server.break_streams("");
+        }
+    }
+    server.change(|state| {
+        state.log(&pod, 0).ended = true;
+        state.container(0, terminated(0), json!({}));
+    });
+    assert_eq!(tail.end(), Outcome::Succeeded);
+    let pieces = |text: &str| text.as_bytes().chunks(64 << 10).map(|piece| shown(&String::from_utf8_lossy(piece))).collect::<Vec<_>>();
+    // A long line comes in pieces: they are the same whenever it is read.
+    let mut expected = Vec::new();
+    for text in texts {
+        if text.len() < 64 << 10 {
+            expected.push(shown(text));
+        } else {
+            // The first piece also holds the time, which is not shown.
+            let head = (64 << 10) - "2026-11-23T21:00:00.500000000Z ".len();
+            expected.push(shown(&text[..head]));
+            expected.extend(pieces(&text[head..]));
+        }
+    }
+    assert_eq!(tail.lines(), expected);
+}

@@ -97,6 +97,14 @@ struct Stop<'a> {
 }
 
 impl Stop<'_> {
+    /// Lets time pass, unless it is over before.
+    fn rest(self, time: Duration) {
+        let until = Instant::now() + time;
+        while !self.is_set() && Instant::now() < until {
+            thread::sleep(BLINK.min(until.saturating_duration_since(Instant::now())));
+        }
+    }
+
     fn is_set(self) -> bool {
         self.cancel.is_cancelled() || self.over.is_cancelled()
     }
@@ -157,7 +165,7 @@ impl Live<'_> {
             match self.kubectl.list::<T>(self.host, source) {
                 Err(state) => {
                     self.change(|all| known(all).trouble = Some(state));
-                    self.rest(pause.longer(), stop);
+                    stop.rest(pause.longer());
                 }
                 Ok(list) => {
                     let asked = Instant::now();
@@ -171,7 +179,7 @@ impl Live<'_> {
                         pause.next = pause.least;
                     }
                     // However short a watch was, lists keep their distance.
-                    self.rest(self.poll.saturating_sub(asked.elapsed()), stop);
+                    stop.rest(self.poll.saturating_sub(asked.elapsed()));
                 }
             }
         }
@@ -196,10 +204,10 @@ impl Live<'_> {
             match end {
                 End::Closed if lasted => {}
                 // A proxy that closes every watch at once must not be asked without a pause.
-                End::Closed => self.rest(pause.longer(), stop),
+                End::Closed => stop.rest(pause.longer()),
                 End::Broken => {
                     if !lasted {
-                        self.rest(pause.longer(), stop);
+                        stop.rest(pause.longer());
                     }
                     return lasted;
                 }
@@ -253,13 +261,6 @@ impl Live<'_> {
             self.change(|state| state.waiting = waiting);
         }
     }
-
-    fn rest(&self, time: Duration, stop: Stop<'_>) {
-        let until = Instant::now() + time;
-        while !stop.is_set() && Instant::now() < until {
-            thread::sleep(BLINK.min(until.saturating_duration_since(Instant::now())));
-        }
-    }
 }
 
 impl State {
@@ -291,8 +292,11 @@ impl Pause {
     }
 }
 
-/// Runs a command and hands over pieces of lines, each with whether its line ends with it. The last argument stops the command.
-fn run(host: &Host, command: &Command, stop: Stop<'_>, on_piece: &mut dyn FnMut(Stream, &[u8], bool, &Cancel)) -> Option<Exit> {
+/// Takes a piece of a line, and whether the line ends with it. The last argument stops the command.
+type OnPiece<'p> = dyn FnMut(Stream, &[u8], bool, &Cancel) + 'p;
+
+/// Runs a command and hands over its lines in pieces.
+fn run(host: &Host, command: &Command, stop: Stop<'_>, on_piece: &mut OnPiece<'_>) -> Option<Exit> {
     let halt = Cancel::default();
     let ended = Cancel::default();
     thread::scope(|scope| {

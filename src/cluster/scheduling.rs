@@ -70,7 +70,7 @@ fn no_pod(name: &str, node_name: &str, node: &NodeView, set: &DaemonSetView) -> 
     let evidence = format!("{name}: DESIRED {}", set.desired);
     let obstacles = set.wishes.clone().of_daemonset().obstacles_but_resources(node_name, node);
     match obstacles.first() {
-        Some(obstacle) => explain(name, obstacle, node_name, Some(node), evidence),
+        Some(obstacle) => explain(name, obstacle, node_name, Some(node), &evidence),
         None => Finding::new("pod-not-created-yet", Severity::Info, evidence, &[("set", name), ("node", node_name)]),
     }
 }
@@ -79,15 +79,15 @@ fn no_pod(name: &str, node_name: &str, node: &NodeView, set: &DaemonSetView) -> 
 pub fn pending(pod: &str, wishes: &Wishes, words: &str, node_name: &str, node: Option<&NodeView>) -> Finding {
     let worked_out = node.and_then(|node| wishes.obstacles(node_name, node).into_iter().next());
     match worked_out.or_else(|| said(words)) {
-        Some(obstacle) => explain(pod, &obstacle, node_name, node, words.to_owned()),
+        Some(obstacle) => explain(pod, &obstacle, node_name, node, words),
         None => Finding::new("pod-unschedulable", Severity::Error, words, &[("pod", pod), ("words", words)]),
     }
 }
 
-fn explain(pod: &str, obstacle: &Obstacle, node_name: &str, node: Option<&NodeView>, evidence: String) -> Finding {
+fn explain(pod: &str, obstacle: &Obstacle, node_name: &str, node: Option<&NodeView>, evidence: &str) -> Finding {
     let finding = |id: &str, args: &[(&str, &str)]| {
         let args = [&[("pod", pod), ("node", node_name)], args].concat();
-        Finding::new(id, Severity::Error, evidence.as_str(), &args)
+        Finding::new(id, Severity::Error, evidence, &args)
     };
     match obstacle {
         Obstacle::Unschedulable => finding("node-cordoned", &[]),

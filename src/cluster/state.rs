@@ -195,11 +195,15 @@ const PHRASES: [(&[&str], Make); 15] = [
     (&["no such file or directory"], ClusterState::NoKubeconfig),
 ];
 
-/// Returns the line that tells what happened: kubectl logs retries (`E1123 …`) before it says so in its last line.
+/// How the line begins that tells what happened: kubectl logs retries (`E1123 …`) before it, and gives advice after it.
+const BEGINNINGS: [&str; 4] = ["error", "Error", "Unable to connect", "The connection to the server"];
+
+/// Returns the line that tells what happened.
 fn said(stderr: &str) -> String {
-    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("See 'kubectl"));
-    let last = lines().rfind(|line| !is_klog(line)).or_else(|| lines().next_back()).unwrap_or("");
-    crate::text::printable(last)
+    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told = lines().rfind(|line| BEGINNINGS.iter().any(|beginning| line.starts_with(beginning)));
+    let line = told.or_else(|| lines().rfind(|line| !is_klog(line))).or_else(|| lines().next_back()).unwrap_or("");
+    crate::text::printable(line)
 }
 
 /// Tells whether a line is one of kubectl's log lines: a letter, the date, the time, the process, the source.

@@ -74,7 +74,7 @@ impl Wishes {
     #[must_use]
     pub fn of_daemonset(mut self) -> Self {
         let exists = |key: &&str| Toleration { key: Some((*key).to_owned()), operator: Some("Exists".to_owned()), ..Toleration::default() };
-        self.tolerations.extend(DAEMONSET_TOLERATES.iter().map(|key| exists(key)));
+        self.tolerations.extend(DAEMONSET_TOLERATES.iter().map(exists));
         self
     }
 
@@ -200,7 +200,9 @@ fn own_requests(container: &Container) -> Amounts {
 }
 
 fn add(sum: &mut Amounts, more: &Amounts) {
-    more.iter().for_each(|(resource, amount)| *sum.entry(resource.clone()).or_default() += amount);
+    for (resource, amount) in more {
+        *sum.entry(resource.clone()).or_default() += amount;
+    }
 }
 
 fn raise(sum: &mut Amounts, other: &Amounts) {

@@ -12,10 +12,12 @@ pub fn run(workspace: &Workspace, format: Format, answers: bool) -> Result<ExitC
             .map_err(|error| Expected::new(format!("cannot write the answers: {error}"), "please report this as a bug"))?;
         return print(&text);
     }
-    let report = Report::new(&session, workspace.lang);
+    let answers = session.answers.clone().unwrap_or_else(crate::steps::first_answers);
+    let preview = crate::steps::preview(&workspace.host, &session.facts, &answers).ok();
+    let report = Report::new(&session, preview.as_ref(), workspace.lang);
     match format {
         Format::Text => print(&report.text(workspace.lang)),
         Format::Md => print(&report.markdown(workspace.lang)),
-        Format::Json => print_json(&report),
+        Format::Json => print_json(&report.json()),
     }
 }

@@ -72,8 +72,19 @@ impl Perform {
             diagnosis: diagnosis::Diagnosis::default(),
             phases: Vec::new(),
             sent: Vec::new(),
+            outcome: None,
         };
-        tail::follow_live(&self.workspace.host, kubectl, live, Options::default(), cancel, &mut |event| face.show(event));
+        loop {
+            tail::follow_live(&self.workspace.host, kubectl, live, Options::default(), cancel, &mut |event| face.show(event));
+            if !matches!(face.outcome.take(), Some(TailOutcome::Refused(_))) {
+                return;
+            }
+            // Rights and credentials are mended elsewhere: once the cluster answers again, the tail goes on.
+            while !cancel.is_cancelled() && !matches!(live.look().1, Some(Ok(_))) {
+                let number = live.look().0;
+                live.wait(number, STALE, cancel);
+            }
+        }
     }
 }
 
@@ -179,6 +190,8 @@ struct Face<'a> {
     phases: Vec<phases::Step>,
     /// Batches that the screen may not have taken yet: whoever else still holds one has not.
     sent: Vec<Arc<TailBatch>>,
+    /// How the tail ended.
+    outcome: Option<TailOutcome>,
 }
 
 impl Face<'_> {
@@ -211,6 +224,7 @@ impl Face<'_> {
                     self.reply.send(Answer::Recovered);
                 }
                 self.reply.send(Answer::TailState(outcome.text(lang)));
+                self.outcome = Some(outcome);
             }
         }
     }

@@ -54,7 +54,7 @@ impl Act for DeletePod {
     }
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
-        let kubectl = find(work.host, &self.kubeconfig)?;
+        let kubectl = find(work.host, self.kubeconfig.as_deref())?;
         work.run(&command(&kubectl, &self.args()))?;
         for _ in 0..PATIENCE {
             match kubectl.list::<Pod>(work.host, &Source::named(&self.namespace, &self.name)) {

@@ -1,6 +1,6 @@
 //! Put a mark on the node, or take it off: the GPU label, the GPU taint, the cordon.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,15 +49,14 @@ impl MarkNode {
 
     /// Returns the arguments that put back what `before` was like.
     fn back(&self, before: &NodeView) -> Vec<String> {
-        let words = match self.mark {
+        match self.mark {
             Mark::GpuLabel => {
                 let old = before.gpu_label.as_ref().map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
                 vec!["label".to_owned(), "node".to_owned(), self.node.clone(), old, "--overwrite".to_owned()]
             }
             Mark::GpuTaint => vec!["taint".to_owned(), "node".to_owned(), self.node.clone(), format!("{GPU}:NoSchedule-")],
             Mark::Schedulable => vec!["cordon".to_owned(), self.node.clone()],
-        };
-        words
+        }
     }
 
     fn has(&self, node: &NodeView) -> bool {
@@ -77,13 +76,13 @@ impl Act for MarkNode {
     }
 
     fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
-        let kubectl = find(work.host, &self.kubeconfig)?;
+        let kubectl = find(work.host, self.kubeconfig.as_deref())?;
         let before = look(work.host, &kubectl, &self.node).map_err(refused)?;
         Ok(Undo::Run { command: command(&kubectl, &self.back(&before)), gone: None })
     }
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
-        let kubectl = find(work.host, &self.kubeconfig)?;
+        let kubectl = find(work.host, self.kubeconfig.as_deref())?;
         work.run(&command(&kubectl, &self.args()))
     }
 }
@@ -97,8 +96,8 @@ fn shown(node: &NodeView) -> String {
 }
 
 /// Finds kubectl and its kubeconfig for an action.
-pub(super) fn find(host: &Host, kubeconfig: &Option<PathBuf>) -> Result<Kubectl, Failure> {
-    Kubectl::find(host, kubeconfig.as_deref()).map_err(refused)
+pub(super) fn find(host: &Host, kubeconfig: Option<&Path>) -> Result<Kubectl, Failure> {
+    Kubectl::find(host, kubeconfig).map_err(refused)
 }
 
 /// Looks at one node.

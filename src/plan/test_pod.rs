@@ -55,7 +55,7 @@ impl Act for RunTestPod {
     }
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
-        let kubectl = find(work.host, &self.kubeconfig)?;
+        let kubectl = find(work.host, self.kubeconfig.as_deref())?;
         // A run that was killed leaves its pod behind.
         for name in testpod::clean_up(work.host, &kubectl, &self.node).map_err(refused)? {
             (work.emit)(Event::Line(format!("pod/{name} of an earlier run deleted")));

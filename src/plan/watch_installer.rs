@@ -57,7 +57,9 @@ impl Act for WatchInstaller {
                     if let Some((_, hit)) = diagnosis.read(&lines).into_iter().next() {
                         cause.get_or_insert(hit);
                     }
-                    lines.into_iter().for_each(|line| emit(Event::Line(line)));
+                    for line in lines {
+                        emit(Event::Line(line));
+                    }
                 }
                 TailEvent::Waiting { why } => emit(Event::Line(why.text(Lang::En))),
                 TailEvent::Lost { reason } => emit(Event::Line(reason.text(Lang::En))),

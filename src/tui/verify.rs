@@ -33,6 +33,8 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     }
     // With little room the chain gives way, but for its heading, to whatever is being read.
     let rows = match (state.part, state.chain.is_empty()) {
+        // A cluster that gives no answer is all there is to tell.
+        (Part::Chain, true) if state.chain_error.is_some() => 8,
         (Part::Chain, true) => 3,
         (Part::Chain, false) => state.chain.len().min(8) + DETAILS + 2,
         (Part::Log | Part::TestPod, _) => 2,
@@ -50,16 +52,18 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
     let focus = state.part == Part::Chain;
     let counts = [("passed", state.passed().to_string()), ("total", state.chain.len().to_string())];
     let args: Vec<_> = counts.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let mut lines = vec![ui.rule(&app.tr("verify.chain", &args), cells, focus)];
+    let title = if state.chain.is_empty() { app.t("verify.cluster") } else { app.tr("verify.chain", &args) };
+    let mut lines = vec![ui.rule(&title, cells, focus)];
     if let Some(error) = &state.chain_error {
-        lines.extend(ui.failure(error, cells));
+        lines.extend(ui.failure(error, cells).into_iter().take(height.saturating_sub(3)));
     }
     if state.chain.is_empty() {
-        lines.push(ui.loading("verify.looking"));
+        lines.push(ui.loading(if state.chain_error.is_some() { "verify.trying" } else { "verify.looking" }));
         return lines;
     }
     let titles = state.chain.iter().map(|row| width(&row.title)).max().unwrap_or(0).min(usize::from(cells) * 3 / 5);
     let room = height.saturating_sub(DETAILS + 2).max(1);
+    let room = room.saturating_sub(lines.len() - 1).max(1);
     let first = first_row(state.selected, state.chain.len(), room);
     for (index, row) in state.chain.iter().enumerate().skip(first).take(room) {
         let (glyph, style) = ui.theme.chain(row.state, app.ticks);

@@ -94,10 +94,11 @@ fn in_front(app: &mut App, intent: Intent) {
         Intent::PageDown => app.scroll_by(page),
         Intent::First => app.scroll_by(isize::MIN),
         Intent::Last => app.scroll_by(isize::MAX),
-        Intent::Close => match app.dialog.take() {
-            Some(Dialog::Offer(index)) => verify::decline(app, index),
-            _ => {}
-        },
+        Intent::Close => {
+            if let Some(Dialog::Offer(index)) = app.dialog.take() {
+                verify::decline(app, index);
+            }
+        }
         Intent::NextPart => variables::turn_file(app, true),
         Intent::PreviousPart => variables::turn_file(app, false),
         Intent::ToggleAction => variables::toggle_file(app),

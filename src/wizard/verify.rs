@@ -100,7 +100,9 @@ pub(super) fn take_chain(app: &mut App, rows: Vec<ChainRow>, offers: Vec<Offer>,
     if matches!(app.dialog, Some(Dialog::Offer(index)) if index >= app.verify.offers.len()) {
         app.dialog = None;
     }
-    failures.into_iter().for_each(|failure| diagnosed(app, failure));
+    for failure in failures {
+        diagnosed(app, failure);
+    }
 }
 
 /// A known failure was recognised: it is shown at once, but one that was shown already is not shown again.

@@ -75,6 +75,8 @@ pub struct State {
     pub streams: u32,
     /// Log requests, as they came.
     pub asked: Vec<String>,
+    /// Followed logs never end and come as fast as they can be taken.
+    pub flood: bool,
     /// What a created pod prints, and with which status it ends.
     pub test_pod: (String, i32),
     /// Pods that were created and deleted.
@@ -89,6 +91,8 @@ pub struct Log {
     /// Lines with their times.
     pub lines: Vec<(jiff::Timestamp, String)>,
     pub ended: bool,
+    /// Lines that were rotated away: whoever asks anew does not get them.
+    pub rotated: usize,
 }
 
 fn fixture(name: &str) -> Value {
@@ -116,6 +120,7 @@ impl ApiServer {
             half: String::new(),
             streams: 0,
             asked: Vec::new(),
+            flood: false,
             test_pod: (String::new(), 0),
             created: Vec::new(),
             deleted: Vec::new(),
@@ -202,7 +207,7 @@ impl State {
     }
 
     /// Notes what is different from before, for the watches.
-    fn note(&mut self, before: &[(&'static str, Value)]) {
+    pub fn note(&mut self, before: &[(&'static str, Value)]) {
         let same = |a: &(&str, Value), b: &(&str, Value)| a.0 == b.0 && a.1["metadata"]["uid"] == b.1["metadata"]["uid"];
         let now = self.objects();
         let gone = before.iter().filter(|old| !now.iter().any(|new| same(old, new))).map(|(kind, item)| (*kind, "DELETED", item.clone()));
@@ -220,7 +225,7 @@ impl State {
     /// Returns a log, made when it is not there yet.
     pub fn log(&mut self, pod: &str, attempt: u64) -> &mut Log {
         let index = self.logs.iter().position(|log| log.pod == pod && log.attempt == attempt).unwrap_or_else(|| {
-            self.logs.push(Log { pod: pod.to_owned(), attempt, lines: Vec::new(), ended: false });
+            self.logs.push(Log { pod: pod.to_owned(), attempt, lines: Vec::new(), ended: false, rotated: 0 });
             self.logs.len() - 1
         });
         &mut self.logs[index]

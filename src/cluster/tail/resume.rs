@@ -31,7 +31,7 @@ pub struct Resume {
 
 #[derive(Debug)]
 struct Second {
-    second: i64,
+    at: i64,
     count: u64,
     /// Place among all delivered lines, and hash, of the first.
     first: (u64, u64),
@@ -53,13 +53,16 @@ enum Mode {
     Align(Align),
 }
 
+/// A line that waits for what is decided, with its time.
+type Held = (Option<Timestamp>, Vec<u8>);
+
 /// Looks for the longest end of what was delivered that the stream begins with.
 #[derive(Debug, Default)]
 struct Align {
     known: Vec<u64>,
     /// Another container's log: that nothing of it is known is as it should be.
     fresh: bool,
-    held: Vec<(Option<Timestamp>, Vec<u8>)>,
+    held: Vec<Held>,
     candidates: Vec<Candidate>,
 }
 
@@ -143,7 +146,7 @@ impl Resume {
     }
 
     fn decide(&mut self, since: i64, hash: u64) {
-        let seconds = || self.seconds.iter().filter(|second| second.second >= since);
+        let seconds = || self.seconds.iter().filter(|second| second.at >= since);
         let count: u64 = seconds().map(|second| second.count).sum();
         let known: VecDeque<u64> = self.recent.iter().filter(|(second, _)| *second >= since).map(|(_, hash)| *hash).collect();
         let first = seconds().map(|second| second.first).min().map(|(_, hash)| hash);
@@ -165,13 +168,12 @@ impl Resume {
         if self.recent.len() > REMEMBERED {
             self.recent.pop_front();
         }
-        match self.seconds.iter_mut().rev().find(|known| known.second == second) {
-            Some(known) => known.count += 1,
-            None => {
-                self.seconds.push_back(Second { second, count: 1, first: (self.delivered, hash) });
-                let newest = self.newest;
-                self.seconds.retain(|known| known.second >= newest - OVERLAP);
-            }
+        if let Some(known) = self.seconds.iter_mut().rev().find(|known| known.at == second) {
+            known.count += 1;
+        } else {
+            self.seconds.push_back(Second { at: second, count: 1, first: (self.delivered, hash) });
+            let newest = self.newest;
+            self.seconds.retain(|known| known.at >= newest - OVERLAP);
         }
         self.delivered += 1;
     }
@@ -185,7 +187,7 @@ impl Align {
     }
 
     /// Takes a line in; returns the lines that are new once that is clear.
-    fn take(&mut self, at: Option<Timestamp>, text: &[u8], hash: u64) -> Option<(Vec<(Option<Timestamp>, Vec<u8>)>, Seam)> {
+    fn take(&mut self, at: Option<Timestamp>, text: &[u8], hash: u64) -> Option<(Vec<Held>, Seam)> {
         let index = self.held.len();
         self.held.push((at, text.to_owned()));
         let known = &self.known;
@@ -210,7 +212,7 @@ impl Align {
 fn hash(at: Option<Timestamp>, text: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
-    let nanos = at.map_or(0, |at| at.as_nanosecond());
+    let nanos = at.map_or(0, Timestamp::as_nanosecond);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a hash")]
     let start = mix(text.len() as u64, nanos as u64);
     let mut words = text.chunks_exact(8);

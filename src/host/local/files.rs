@@ -71,10 +71,11 @@ impl LocalFiles {
 impl Files for LocalFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let file = open_file(&self.resolve(path)?)?;
-        if file.metadata()?.len() > READ_LIMIT {
+        let len = file.metadata()?.len();
+        if len > READ_LIMIT {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
         // Files of /proc have length 0 and any amount of content, so the limit is kept while reading too.
         file.take(READ_LIMIT).read_to_end(&mut bytes)?;
         Ok(bytes)

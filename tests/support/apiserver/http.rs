@@ -77,7 +77,7 @@ pub fn serve(shared: &Shared, connection: TcpStream) {
         } else if request.value("watch").is_some() {
             watch(shared, state, &request, &mut connection)
         } else {
-            object(state, &request, &mut connection)
+            object(shared, state, &request, &mut connection)
         };
         if done.is_err() {
             let _ = connection.shutdown(Shutdown::Both);
@@ -192,7 +192,7 @@ fn watch(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, c
 }
 
 /// Answers everything but logs.
-fn object(mut state: MutexGuard<'_, State>, request: &Request, connection: &mut TcpStream) -> io::Result<()> {
+fn object(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, connection: &mut TcpStream) -> io::Result<()> {
     let parts: Vec<_> = request.path.trim_matches('/').split('/').collect();
     let (code, body) = match (request.method.as_str(), &parts[..]) {
         ("GET", ["version"]) => (200, state.http["version"].clone()),
@@ -217,13 +217,29 @@ fn object(mut state: MutexGuard<'_, State>, request: &Request, connection: &mut 
             None => not_found("pods", name),
         },
         ("POST", ["api", "v1", "namespaces", _, "pods"]) => (201, create(&mut state, &request.body)),
+        ("GET", ["api", "v1", "nodes", name]) if state.node["metadata"]["name"] == *name => (200, state.node.clone()),
+        // A patch of labels, as `kubectl label` sends it, is all that is asked for here.
+        ("PATCH", ["api", "v1", "nodes", _]) => {
+            let before = state.objects();
+            let patch: Value = serde_json::from_slice(&request.body).unwrap();
+            for (key, value) in patch["metadata"]["labels"].as_object().unwrap() {
+                state.node["metadata"]["labels"][key] = value.clone();
+            }
+            state.note(&before);
+            (200, state.node.clone())
+        }
         ("DELETE", ["api", "v1", "namespaces", _, "pods", name]) => {
+            let before = state.objects();
             state.deleted.push((*name).to_owned());
-            (200, find(&state, name).unwrap_or_else(|| json!({"kind": "Status", "apiVersion": "v1", "status": "Success"})))
+            let found = find(&state, name);
+            state.pods.retain(|pod| pod["metadata"]["name"] != *name);
+            state.note(&before);
+            (200, found.unwrap_or_else(|| json!({"kind": "Status", "apiVersion": "v1", "status": "Success"})))
         }
         _ => not_found("paths", &request.path),
     };
     drop(state);
+    shared.changed.notify_all();
     answer(connection, code, &body)
 }
 
@@ -291,8 +307,13 @@ impl Stream<'_> {
         follow: bool,
         connection: &mut TcpStream,
     ) -> (MutexGuard<'a, State>, io::Result<()>) {
+        if state.flood && follow {
+            drop(state);
+            let end = flood(connection);
+            return (shared.state.lock().unwrap(), end);
+        }
         let breaks = state.breaks;
-        let mut sent = 0;
+        let mut sent = state.log(self.name, self.attempt).rotated;
         loop {
             if state.breaks != breaks {
                 let half = if state.half.is_empty() { Ok(()) } else { chunk(connection, &state.half) };
@@ -313,6 +334,17 @@ impl Stream<'_> {
             }
             state = shared.changed.wait_timeout(state, Duration::from_millis(200)).unwrap().0;
         }
+    }
+}
+
+/// Writes numbered lines until nobody takes them.
+fn flood(connection: &mut TcpStream) -> io::Result<()> {
+    let mut number = 0;
+    loop {
+        let line = |n: u32| format!("2026-11-23T21:00:{:02}.{:09}Z flood line {n}\n", n / 1_000_000 % 60, n % 1_000_000);
+        let lines: String = (number..number + 500).map(line).collect();
+        number += 500;
+        chunk(connection, &lines)?;
     }
 }
 
