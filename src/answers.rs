@@ -86,6 +86,12 @@ pub struct Answers {
     pub reboot: Reboot,
 }
 
+/// Tells whether an address names a user: `http://me:secret@proxy:3128`.
+fn has_credentials(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().is_some_and(|authority| authority.contains('@'))
+}
+
 fn yes() -> bool {
     true
 }
@@ -177,13 +183,23 @@ impl Answers {
 
     /// Reads an answers file; the error names the file, the line and what is allowed.
     pub fn parse(text: &str, file: &str) -> Result<Self, Expected> {
-        serde_yaml::from_str(text).map_err(|error| {
+        let answers: Self = serde_yaml::from_str(text).map_err(|error| {
             let place = error.location().map_or_else(|| file.to_owned(), |at| format!("{file}:{}", at.line()));
             Expected::new(
                 format!("{place}: {}", crate::text::printable(&error.to_string())),
                 "correct that line; the README lists all keys under \"Without a screen\"",
             )
-        })
+        })?;
+        for (key, url) in [("proxy", &answers.proxy), ("cuda_mirror", &answers.cuda_mirror)] {
+            if url.as_deref().is_some_and(has_credentials) {
+                let line = text.lines().position(|line| line.trim_start().starts_with(key)).map_or(1, |index| index + 1);
+                return Err(Expected::new(
+                    format!("{file}:{line}: `{key}` holds a user and a password, and answers are kept in the session and shown in reports"),
+                    "leave them out here; curl takes a proxy with its password from the environment (`https_proxy`)",
+                ));
+            }
+        }
+        Ok(answers)
     }
 
     /// Tells whether an action is not to be done: one that is planned and was left out, or one that is offered and was not taken in.
@@ -213,6 +229,13 @@ mod tests {
         assert_eq!(answers.driver_version.unwrap().as_str(), "450.51.06");
         assert_eq!(answers.reboot, Reboot::Never);
         assert!(answers.run_playbooks);
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_refused() {
+        let error = Answers::parse("driver_owner: host\nproxy: http://me:secret@proxy:3128\n", "a.yaml").unwrap_err();
+        assert!(error.to_string().starts_with("a.yaml:2: ") && !error.to_string().contains("secret"), "{error}");
+        assert!(Answers::parse("driver_owner: host\nproxy: http://proxy:3128\ncuda_mirror: https://mirror/cuda@1\n", "a.yaml").is_ok());
     }
 
     #[test]

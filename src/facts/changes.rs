@@ -126,7 +126,9 @@ fn ledger(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
     let mut missing = |id: &str, from: &Facts, other: &Facts| {
         let known = |entry: &&LedgerEntry| !other.unknown.contains_key(&format!("driver.ledger.{}", entry.origin.name()));
         let gone = from.driver.ledger.iter().filter(lasts).filter(known).filter(|entry| !other.driver.ledger.contains(entry));
-        found.extend(gone.map(|entry| Change::new(id, &[("what", &entry.what), ("where", &entry.r#where)])));
+        found.extend(
+            gone.map(|entry| Change::new(id, &[("origin", entry.origin.name()), ("what", &entry.what), ("where", &entry.r#where)])),
+        );
     };
     missing("ledger-added", now, before);
     missing("ledger-removed", before, now);

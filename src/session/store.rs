@@ -122,8 +122,9 @@ fn read(path: &Path) -> Result<Option<String>, Expected> {
     }
 }
 
-/// Reads a session's text, and the schema it was written in: that first, so that a newer file is recognised whatever else it holds.
-fn parse(text: &str, path: &Path) -> Result<(Session, u32), Expected> {
+/// Reads a session's text, and the schema it was written in: that first, so that a newer file is recognised whatever else it holds. Pure:
+/// `path` is only a name.
+pub fn parse(text: &str, path: &Path) -> Result<(Session, u32), Expected> {
     #[derive(serde::Deserialize)]
     struct Head {
         schema_version: u32,

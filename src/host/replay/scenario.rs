@@ -231,7 +231,7 @@ impl Scenario {
             return Self::from_files(&name, files);
         }
         let text = fs::read_to_string(path).map_err(unreadable)?;
-        let recording: Recording = parse(&path.display().to_string(), text.as_bytes())?;
+        let recording = Recording::parse(&path.display().to_string(), text.as_bytes())?;
         let rootfs = recording.files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
         let layers = BTreeMap::from([("rootfs".to_owned(), rootfs)]);
         Ok(Self { name, about: recording.about, rules: recording.commands, layers, outputs: BTreeMap::new() })
@@ -280,6 +280,13 @@ impl Scenario {
         let flags = if flags.is_empty() { base.about.flags.clone() } else { flags };
         self.about = About { answers, title, lesson, flags, ..base.about };
         self
+    }
+}
+
+impl Recording {
+    /// Reads a recorded machine. Pure: `file` is only a name.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, ScenarioError> {
+        parse(file, bytes)
     }
 }
 
