@@ -210,7 +210,9 @@ impl Inventory {
         let hosts: Vec<String> = sources.iter().flat_map(|source| self.hosts_of(source)).map(str::to_owned).collect();
         self.add_group(group);
         for host in &hosts {
-            self.join(host, group);
+            if let Some(index) = self.host_index.get(host).copied() {
+                self.join(index, group);
+            }
         }
     }
 
@@ -306,29 +308,36 @@ impl Inventory {
         false
     }
 
-    /// Puts a host into a group. A port counts where the host is named for the first time.
-    fn add_host(&mut self, name: &str, port: Option<u32>, group: &str, file: &Arc<Path>, line: usize) {
-        if !self.host_index.contains_key(name) {
-            self.host_index.insert(name.to_owned(), self.hosts.len());
-            let port = port.filter(|port| *port > 0).map(|port| Definition {
-                name: "ansible_port".to_owned(),
-                value: port.into(),
-                file: Arc::clone(file),
-                line,
-                level: Level::InventoryHostVars,
-            });
-            self.hosts.push(Host { name: name.to_owned(), groups: Vec::new(), vars: port.into_iter().collect() });
-        }
-        self.join(name, group);
+    /// Puts a host into a group and returns its number. A port counts where the host is named for the first time.
+    fn add_host(&mut self, name: &str, port: Option<u32>, group: &str, file: &Arc<Path>, line: usize) -> usize {
+        let index = self.host_index.get(name).copied().unwrap_or_else(|| self.new_host(name, port, file, line));
+        self.join(index, group);
+        index
+    }
+
+    fn new_host(&mut self, name: &str, port: Option<u32>, file: &Arc<Path>, line: usize) -> usize {
+        let port = port.filter(|port| *port > 0).map(|port| Definition {
+            name: "ansible_port".to_owned(),
+            value: port.into(),
+            file: Arc::clone(file),
+            line,
+            level: Level::InventoryHostVars,
+        });
+        self.host_index.insert(name.to_owned(), self.hosts.len());
+        self.hosts.push(Host { name: name.to_owned(), groups: Vec::new(), vars: port.into_iter().collect() });
+        self.hosts.len() - 1
     }
 
     /// Makes a known host a member of a group.
-    fn join(&mut self, host: &str, group: &str) {
-        let Some(index) = self.host_index.get(host) else { return };
-        let groups = &mut self.hosts[*index].groups;
-        if !groups.iter().any(|known| known == group) {
-            groups.push(group.to_owned());
-            self.groups.entry(group.to_owned()).or_default().hosts.push(host.to_owned());
+    fn join(&mut self, index: usize, group: &str) {
+        let host = &mut self.hosts[index];
+        if host.groups.iter().any(|known| known == group) {
+            return;
+        }
+        host.groups.push(group.to_owned());
+        match self.groups.get_mut(group) {
+            Some(group) => group.hosts.push(host.name.clone()),
+            None => self.groups.entry(group.to_owned()).or_default().hosts.push(host.name.clone()),
         }
     }
 
@@ -343,15 +352,15 @@ impl Inventory {
         Ok(())
     }
 
-    fn set_host_var(&mut self, host: &str, name: &str, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
-        if self.has_group(host) {
+    fn set_host_var(&mut self, index: usize, name: &str, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
+        let host = &mut self.hosts[index];
+        if self.groups.contains_key(&host.name) {
             // Of a host and a group with one name, Ansible gives the variables to the group.
-            return self.set_group_var(host, name, value, file, line);
+            let group = host.name.clone();
+            return self.set_group_var(&group, name, value, file, line);
         }
-        if let Some(index) = self.host_index.get(host) {
-            let level = Level::InventoryHostVars;
-            self.hosts[*index].vars.push(Definition { name: name.to_owned(), value, file: Arc::clone(file), line, level });
-        }
+        let level = Level::InventoryHostVars;
+        host.vars.push(Definition { name: name.to_owned(), value, file: Arc::clone(file), line, level });
         Ok(())
     }
 }

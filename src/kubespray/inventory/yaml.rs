@@ -118,9 +118,9 @@ impl Reader<'_> {
             return Err(self.problem(host.line, format!("the variables of `{}` must be a mapping", host.key)));
         }
         for name in &names {
-            self.inventory.add_host(name, port, group, &self.file, host.line);
+            let index = self.inventory.add_host(name, port, group, &self.file, host.line);
             for var in host.value.entries() {
-                let set = self.inventory.set_host_var(name, &var.key, var.value.value(), &self.file, var.line);
+                let set = self.inventory.set_host_var(index, &var.key, var.value.value(), &self.file, var.line);
                 set.map_err(|what| self.problem(var.line, what))?;
             }
         }
