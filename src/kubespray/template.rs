@@ -1,8 +1,7 @@
 //! Templates in values: `{{ name }}` is filled in; anything that needs Jinja itself stays as it is written.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::collections::HashMap;
 
-use regex::Regex;
 use serde_json::Value;
 
 /// Names that may lead to each other; more is a circle.
@@ -29,29 +28,40 @@ fn resolve_within(value: &Value, values: &Values, depth: usize) -> Value {
 }
 
 fn text_value(text: &str, values: &Values, depth: usize) -> Option<Value> {
-    let name = plain_name()?;
     if depth > DEPTH_LIMIT {
         return None;
     }
     let lookup = |name: &str| Some(resolve_within(values.get(name)?, values, depth + 1)).filter(|value| !is_template(value));
-    if let Some(whole) = name.captures(text).filter(|found| found[0].len() == text.len()) {
-        return lookup(&whole[1]);
-    }
     let mut out = String::new();
-    let mut end = 0;
-    for found in name.captures_iter(text) {
-        let place = found.get(0)?;
-        out += &text[end..place.start()];
-        out += &as_text(&lookup(&found[1])?);
-        end = place.end();
+    let mut rest = text;
+    while let Some((head, name, tail)) = next_name(rest) {
+        let value = lookup(name)?;
+        if head.is_empty() && tail.is_empty() && rest.len() == text.len() {
+            return Some(value);
+        }
+        out += head;
+        out += &as_text(&value);
+        rest = tail;
     }
-    out += &text[end..];
+    out += rest;
     (!is_template(&Value::String(out.clone()))).then_some(Value::String(out))
 }
 
-fn plain_name() -> Option<&'static Regex> {
-    static NAME: OnceLock<Option<Regex>> = OnceLock::new();
-    NAME.get_or_init(|| Regex::new(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}").ok()).as_ref()
+/// Finds the next `{{ name }}`: what stands before it, the name, and what stands behind it. By hand, for a pattern takes longer to compile than all
+/// templates to fill in.
+fn next_name(text: &str) -> Option<(&str, &str, &str)> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find("{{").map(|at| from + at) {
+        let inner = text[at + 2..].trim_start();
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let (name, behind) = inner.split_at(inner.find(|c| !is_part(c)).unwrap_or(inner.len()));
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        if let (true, Some(tail)) = (is_name, behind.trim_start().strip_prefix("}}")) {
+            return Some((&text[..at], name, tail));
+        }
+        from = at + 1;
+    }
+    None
 }
 
 /// Tells whether a value still needs Jinja.
@@ -111,6 +121,9 @@ mod tests {
             ("{{ missing }}/x", json!("{{ missing }}/x")),
             ("{{ b | int }}", json!("{{ b | int }}")),
             ("{% if b %}x{% endif %}", json!("{% if b %}x{% endif %}")),
+            ("{{{ b }}}", json!("{1.5}")),
+            ("{{ b }}{{ t }}", json!("1.5True")),
+            ("{{b", json!("{{b")),
             ("plain", json!("plain")),
         ] {
             assert_eq!(resolve(&json!(text), &values), expected, "{text}");

@@ -1,6 +1,8 @@
 //! YAML as Ansible reads it: PyYAML's version 1.1, where `yes` is true, `0644` is 420 and `12:30:45` is a number, and only quotes keep a
 //! text a text. Every node knows its line and its bytes, so that a definition can be named and changed in place.
 
+mod checks;
+mod json;
 mod scalar;
 
 use std::collections::{HashMap, HashSet};
@@ -97,47 +99,19 @@ pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
     let is_json = text.trim_start().starts_with(['{', '[']);
     let json = is_json.then(|| serde_json::from_str::<Value>(text).ok()).flatten();
     match (parse_yaml(text), json) {
-        (Ok(Some(node)), Some(json)) => Ok(Some(with_values(node, json))),
-        (Err(_), Some(json)) => Ok(Some(unplaced(json, 0))),
+        (Ok(Some(node)), Some(value)) => Ok(Some(json::with_values(node, value))),
+        (Err(_), Some(value)) => Ok(Some(json::unplaced(value, 0))),
         (yaml, _) => yaml,
     }
 }
 
-/// Puts the values of JSON into the places that the YAML reader has found.
-fn with_values(node: Node, json: Value) -> Node {
-    let kind = match (node.kind, json) {
-        (NodeKind::List(nodes), Value::Array(items)) if nodes.len() == items.len() => {
-            NodeKind::List(nodes.into_iter().zip(items).map(|(node, item)| with_values(node, item)).collect())
-        }
-        (NodeKind::Map(entries), Value::Object(mut map)) => {
-            let place = |entry: Entry| {
-                let value = map.remove(&entry.key).map(|item| with_values(entry.value.clone(), item));
-                Entry { is_text: true, value: value.unwrap_or(entry.value), ..entry }
-            };
-            // Of equal keys the last counts, so the values are given out from the end.
-            let mut entries: Vec<Entry> = entries.into_iter().rev().map(place).collect();
-            entries.reverse();
-            NodeKind::Map(entries)
-        }
-        (_, json) => unplaced(json, 0).kind,
-    };
-    Node { kind, ..node }
-}
-
-/// JSON that is no YAML: its lines are not known.
-fn unplaced(json: Value, depth: usize) -> Node {
-    let kind = match json {
-        Value::Array(items) if depth < DEPTH_LIMIT => NodeKind::List(items.into_iter().map(|item| unplaced(item, depth + 1)).collect()),
-        Value::Object(map) if depth < DEPTH_LIMIT => {
-            let entry = |(key, item)| Entry { key, line: 1, start: 0, is_text: true, value: unplaced(item, depth + 1) };
-            NodeKind::Map(map.into_iter().map(entry).collect())
-        }
-        scalar => NodeKind::Scalar(scalar),
-    };
-    Node { kind, line: 1, start: 0, end: 0 }
-}
-
 fn parse_yaml(text: &str) -> Result<Option<Node>, YamlError> {
+    if let Some(error) = checks::unprintable(text) {
+        return Err(error);
+    }
+    if checks::is_empty(text) {
+        return Ok(None);
+    }
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
         offsets: Offsets::new(text),
@@ -146,7 +120,8 @@ fn parse_yaml(text: &str) -> Result<Option<Node>, YamlError> {
         nodes: 0,
         text,
     };
-    reader.document()
+    let root = reader.document()?;
+    checks::tab_in_front(text, root.as_ref()).map_or(Ok(root), Err)
 }
 
 /// Reads a file of variables: a mapping, or nothing.

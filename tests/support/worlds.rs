@@ -302,6 +302,7 @@ fn vars_text() -> impl Strategy<Value = String> {
         1 => lines.clone().prop_map(|text| text.trim_end().to_owned()),
         1 => lines.prop_map(|text| format!("\u{feff}{text}")),
         1 => Just(VAULTED_FILE.to_owned()),
+        1 => select(vec!["# \u{1b}[31m\nx: 1\n", "x: \"a\u{7f}\"\n", "# c\u{9b}\n", "  # c\n---\n# d\n", "\t# c\nx: 1\n", "x: 1\n\t# c\n", "x: [1,\n\t2]\n"]).prop_map(str::to_owned),
         1 => Just("{\"x\": 1e3,\n\t\"nvidia_gpu_nodes\": [\"node1\", 12]}\n".to_owned()),
         1 => select(vec!["- a\n", "text\n", "a: 1\n---\nb: 2\n", "[]\n", "{}\n"]).prop_map(str::to_owned),
     ]
