@@ -4,7 +4,7 @@
 //! [`Facts::unknown`] has the reason under the fact's name. The serialised form is the documented output of `gpunode detect --json`.
 
 mod changes;
-pub mod findings;
+mod findings;
 pub mod headers;
 mod holders;
 mod kernel;
@@ -12,8 +12,10 @@ mod ledger;
 mod nvml;
 mod os;
 pub mod packages;
+pub mod parse;
 mod pci;
 mod probe;
+mod pulse;
 mod reader;
 mod report;
 mod runtime;
@@ -26,6 +28,7 @@ use std::collections::BTreeMap;
 pub use changes::{Change, changes};
 pub use pci::PciDevice;
 pub use probe::{driver_ledger, probe, probe_all, probe_with};
+pub use pulse::{Pulse, pulse};
 pub use report::report;
 use serde::{Deserialize, Serialize};
 pub use unknown::Unknown;
@@ -43,6 +46,9 @@ pub struct Facts {
     pub gpus: Vec<Gpu>,
     /// The addresses of the switches (`NVSwitch`) that join the GPUs of an HGX or DGX board.
     pub nvswitches: Vec<String>,
+    /// The cards that the answers expect (`10de:1db6`, one entry a card), for comparison; see [`Facts::expect`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expected_gpus: Vec<String>,
     /// Everything that is or could become a driver.
     pub driver: DriverFacts,
     /// The machine around the GPUs.
@@ -108,6 +114,12 @@ pub struct Gpu {
 impl Gpu {
     /// The oldest driver branch that the Kubernetes device plugin runs on (384.81, its README).
     const OLDEST_BRANCH: u32 = 384;
+
+    /// Returns the architecture as the name it is, `Volta`; the catalog and the JSON write it small.
+    pub fn architecture_name(&self) -> String {
+        let mut chars = self.architecture.chars();
+        chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    }
 
     /// Tells whether some driver serves both this card and the Kubernetes device plugin.
     pub fn is_usable(&self) -> bool {

@@ -8,7 +8,11 @@ use std::{
     collections::HashMap,
     os::unix::process::CommandExt,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use self::look_on::LookOn;
@@ -49,8 +53,14 @@ pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expect
     }
     let (store, session) = workspace.session(global.new)?;
     let app = App::new(session.clone(), settings, (80, 24));
-    let performer =
-        Perform { workspace: workspace.clone(), store, session: Mutex::new(session), running: Mutex::default(), draft: Mutex::default() };
+    let performer = Perform {
+        workspace: workspace.clone(),
+        store,
+        session: Mutex::new(session),
+        running: Mutex::default(),
+        draft: Mutex::default(),
+        looked: AtomicBool::default(),
+    };
     show(app, Arc::new(performer))
 }
 
@@ -71,6 +81,9 @@ fn show(app: App, performer: Arc<dyn Performer>) -> Result<ExitCode, Expected> {
     })
 }
 
+/// Time between two looks at whether the machine has changed.
+const PULSE_EVERY: Duration = Duration::from_secs(2);
+
 /// The wizard's hands.
 struct Perform {
     workspace: Workspace,
@@ -80,12 +93,15 @@ struct Perform {
     running: Mutex<HashMap<EffectId, Cancel>>,
     /// A draft that came while a run had the session; kept as soon as the run lets go of it.
     draft: Mutex<Option<Draft>>,
+    /// Whether the machine was looked at since this program began.
+    looked: AtomicBool,
 }
 
 impl Performer for Perform {
     fn perform(&self, effect: Effect, reply: &Reply) {
         let answer = match effect {
             Effect::Probe => self.probe(),
+            Effect::Pulse => return self.feel_pulse(reply),
             Effect::AskPackages => self.ask_packages(),
             Effect::LoadTable { answers } => Answer::Table(self.table(&answers)),
             Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
@@ -138,7 +154,10 @@ impl Perform {
         let mut facts = facts::probe(&self.workspace.host);
         let mut session = self.session();
         facts.keep_offer(&session.facts);
-        let changes = steps::since(&self.workspace.host, &session, &facts);
+        facts.expect(session.answers.as_ref().and_then(|answers| answers.gpus.as_deref()).unwrap_or_default());
+        // What else happened while nobody was here is told once.
+        let again = self.looked.swap(true, Ordering::SeqCst);
+        let changes = if again { facts::changes(&session.facts, &facts) } else { steps::since(&self.workspace.host, &session, &facts) };
         let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();
         session.facts = facts.clone();
         let cancel = Cancel::default();
@@ -148,6 +167,24 @@ impl Perform {
             let _ = self.store.save(&mut session, self.workspace.host.clock.now());
         }
         Answer::Probed { facts: Box::new(facts), changes }
+    }
+
+    /// Takes the machine's pulse until the order is cancelled. A simulated machine changes only by what we do to it.
+    fn feel_pulse(&self, reply: &Reply) {
+        let host = &self.workspace.host;
+        if host.simulation.is_some() {
+            return;
+        }
+        let cancel = self.begin(reply);
+        let mut before = facts::pulse(host);
+        while host.clock.sleep(PULSE_EVERY, &cancel) {
+            let now = facts::pulse(host);
+            if now != before && !reply.send(Answer::MachineChanged) {
+                break;
+            }
+            before = now;
+        }
+        self.end(reply);
     }
 
     fn ask_packages(&self) -> Answer {

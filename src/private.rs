@@ -82,6 +82,9 @@ fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
         return Err(refused("has a second name (a hard link)"));
     }
     demand_ours(&meta)?;
+    // A program that inherits the file must not find it so: Ansible refuses to start then.
+    let flags = rustix::fs::fcntl_getfl(&file)?;
+    rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
     Ok(file)
 }
 
@@ -123,7 +126,8 @@ mod tests {
         let path = folder.path().join("f");
         write(&path, b"x").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        append(&folder.path().join("log")).unwrap();
+        let log = append(&folder.path().join("log")).unwrap();
+        assert!(!rustix::fs::fcntl_getfl(&log).unwrap().contains(OFlags::NONBLOCK));
         assert_eq!(fs::metadata(folder.path().join("log")).unwrap().mode() & 0o777, 0o600);
         super::folder(&folder.path().join("d")).unwrap();
         assert_eq!(fs::metadata(folder.path().join("d")).unwrap().mode() & 0o777, 0o700);

@@ -10,6 +10,7 @@ mod overlay;
 mod plan;
 mod run_pane;
 mod runtime;
+mod sections;
 mod summary;
 mod terminal;
 mod theme;

@@ -13,6 +13,7 @@ pub mod detect;
 pub mod driver;
 mod help;
 pub mod keymap;
+pub mod ledger;
 pub mod log;
 mod message;
 mod navigate;

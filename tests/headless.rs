@@ -27,7 +27,7 @@ fn every_line_of_a_run_is_an_event() {
     let answers = place.write("a.yaml", ANSWERS);
     let apply = ["--demo", "--speed", "0", "apply", "--json", "--yes", "--answers", answers.to_str().unwrap()];
     let first = events(&place, &apply, 3);
-    assert_eq!(names(&first), BTreeSet::from(["step", "started", "line", "progress", "ended", "reboot", "end"]));
+    assert_eq!(names(&first), BTreeSet::from(["step", "prediction", "started", "line", "progress", "ended", "reboot", "end"]));
     assert_eq!(first.last().unwrap()["exit"], 3);
     let second = events(&place, &apply, 0);
     let verdict = second.iter().find(|event| event["event"] == "verdict").unwrap();

@@ -13,7 +13,7 @@ use gpunode::{
     kubespray::{Level, Preview, Verdict, checkout, edit, playbook, preview, report, values},
 };
 use serde_json::{Value, json};
-use support::{Checkout, RELEASES, data, files};
+use support::{Checkout, RELEASES, cluster_vars, data, files, one_node};
 
 fn look(checkout: &Checkout, os: &str) -> Preview {
     let mut request = checkout.request();
@@ -27,29 +27,6 @@ fn value(preview: &Preview, name: &str) -> Value {
 
 fn has(preview: &Preview, id: &str) -> bool {
     preview.findings.iter().any(|finding| finding.id == id)
-}
-
-/// The folder of group variables that the release's own inventories use.
-fn cluster_vars(release: &str) -> &'static str {
-    if matches!(release, "v2.12.10" | "v2.14.2") {
-        "group_vars/k8s-cluster/k8s-cluster.yml"
-    } else {
-        "group_vars/k8s_cluster/k8s-cluster.yml"
-    }
-}
-
-fn one_node(release: &str) -> Checkout {
-    Checkout::with_inventory(
-        release,
-        match cluster_vars(release) {
-            "group_vars/k8s-cluster/k8s-cluster.yml" => {
-                "node1 ansible_connection=local\n[kube-master]\nnode1\n[etcd]\nnode1\n[kube-node]\nnode1\n[k8s-cluster:children]\nkube-node\nkube-master\n"
-            }
-            _ => {
-                "node1 ansible_connection=local\n[kube_control_plane]\nnode1\n[etcd]\nnode1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_node\nkube_control_plane\n"
-            }
-        },
-    )
 }
 
 #[test]
@@ -125,49 +102,6 @@ fn built_in_defaults_equal_the_roles_own() {
         for (built_in, read) in built_in.variables.iter().zip(&read.variables) {
             assert_eq!(built_in.value, read.value, "{release} {}", read.name);
         }
-    }
-}
-
-// The rows of kubespray.md 1.3 and 6.
-
-#[test]
-fn verdicts_are_those_that_the_real_roles_showed() {
-    use Verdict::{Broken, NoOp, Works};
-    const ON: &str = "nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node1]\n";
-    let container_true = format!("{ON}nvidia_driver_install_container: true\n");
-    let seed = format!("{container_true}nvidia_driver_install_supported: true\nnvidia_driver_version: \"450.51.06\"\n");
-    let own = format!("{ON}nvidia_driver_install_container: myreg/x:1\n");
-    let own_supported = format!("{own}nvidia_driver_install_supported: true\n");
-    let geforce = format!("{ON}nvidia_gpu_flavor: geforce\n");
-    let custom = format!("{own_supported}nvidia_gpu_flavor: custom\nnvidia_driver_download_url_default: file:///root/x.run\n");
-    let flavor_in_capitals = format!("{ON}nvidia_gpu_flavor: TESLA\n");
-    for (release, os, vars, verdict, reason) in [
-        ("v2.14.2", "centos-7.8", seed.as_str(), Works, "works"),
-        ("v2.14.2", "ubuntu-18.04", ON, Works, "works"),
-        ("v2.14.2", "centos-7", &flavor_in_capitals, Works, "works"),
-        ("v2.14.2", "ubuntu-20.04", ON, NoOp, "os-not-listed"),
-        ("v2.14.2", "rhel-7.8", ON, NoOp, "os-not-listed"),
-        ("v2.14.2", "centos-8", ON, NoOp, "os-not-listed"),
-        ("v2.31.0", "ubuntu-22.04", ON, NoOp, "os-not-listed"),
-        ("v2.14.2", "ubuntu-20.04", &seed, Broken, "image-true"),
-        ("v2.31.0", "ubuntu-22.04", &seed, Broken, "image-true"),
-        ("v2.31.0", "ubuntu-22.04", &container_true, NoOp, "image-true-not-applied"),
-        ("v2.31.0", "centos-7.9", &container_true, NoOp, "image-true-not-applied"),
-        ("v2.25.1", "centos-7.9", &container_true, Works, "works"),
-        ("v2.26.1", "centos-7.9", ON, NoOp, "os-not-listed"),
-        ("v2.31.0", "ubuntu-18.04", &own, Works, "works"),
-        ("v2.31.0", "ubuntu-22.04", &own_supported, Works, "works-with-own-image"),
-        ("v2.31.0", "ubuntu-22.04", &own, NoOp, "image-not-applied"),
-        ("v2.14.2", "centos-7", &geforce, Broken, "unknown-flavor"),
-        ("v2.31.0", "ubuntu-22.04", &custom, Works, "works-with-own-image"),
-        ("v2.14.2", "centos-7", "nvidia_gpu_nodes: [node1]\n", Broken, "switch-missing"),
-    ] {
-        let checkout = one_node(release);
-        checkout.add(cluster_vars(release), vars);
-        let preview = look(&checkout, os);
-        assert_eq!((preview.capability.verdict, preview.capability.reason.as_str()), (verdict, reason), "{release} {os}\n{vars}");
-        assert_eq!(preview.capability.instead.is_none(), verdict == Works);
-        assert!(!preview.capability.why.starts_with("capability."), "no text for {reason}");
     }
 }
 
@@ -256,19 +190,9 @@ fn values_for_the_node_alone_do_not_reach_a_role_that_runs_elsewhere() {
 fn traps_are_found_where_they_are() {
     const ON: &str = "nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node1]\n";
     for (vars, id) in [
-        ("nvidia_accelerator_enabled: true\n", "switch-without-gpu-nodes"),
-        ("nvidia_gpu_nodes: [node1]\n", "gpu-nodes-without-switch"),
-        ("nvidia_gpu_nodes: [node1]\nnvidia_accelerator_enabled: no\n", "gpu-nodes-switched-off"),
-        ("nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node9]\n", "gpu-node-not-in-inventory"),
         ("nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: node1\n", "gpu-nodes-not-a-list"),
         ("nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node2]\n", "not-among-gpu-nodes"),
-        ("nvidia_driver_install_container: true\n", "image-true"),
-        ("nvidia_gpu_flavor: geforce\n", "unknown-flavor"),
         ("nvidia_gpu_flavor: gtx\n", "http-url"),
-        ("nvidia_driver_version: 450.80\n", "version-is-a-number"),
-        ("nvidia_gpu_device_plugin_enabled: true\n", "invented-variable"),
-        ("docker_storage_options: -s overlay2\n", "docker-only-setting"),
-        ("kube_override_hostname: ''\n", "empty-node-name"),
         ("broken: {{ x }}\n", "vars-file-refused"),
     ] {
         let checkout = one_node("v2.31.0");

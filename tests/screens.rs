@@ -3,6 +3,8 @@
 
 #[path = "screens/ask.rs"]
 mod ask;
+#[path = "screens/detect.rs"]
+mod detect;
 #[path = "screens/sample.rs"]
 mod sample;
 #[path = "screens/variables.rs"]
@@ -355,7 +357,7 @@ fn a_run_is_only_stopped_after_a_question() {
     desk.running();
     let run = desk.newest(is_run).expect("a run");
     desk.keys(&[Key::Char('c'), Key::Esc]);
-    assert!(!desk.open.iter().any(|order| matches!(order.effect, Effect::Cancel(_))));
+    assert!(!desk.open.iter().any(|order| order.effect == Effect::Cancel(run)));
     desk.keys(&[Key::Char('c'), Key::Char('y')]);
     assert_eq!(desk.last(), &Effect::Cancel(run));
     desk.ended(Outcome::Cancelled).keys(&[Key::Char('r')]);

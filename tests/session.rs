@@ -229,7 +229,9 @@ fn an_undo_that_is_killed_at_any_write_goes_on_to_the_same_end() {
     undo(&undisturbed).demand(1);
     let expected = end(&undisturbed);
     let mut kills = 0;
-    for number in 1.. {
+    // One write in four; `GPUNODE_KILLS` takes them all.
+    let stride = if std::env::var_os("GPUNODE_KILLS").is_some() { 1 } else { 4 };
+    for number in (1..).step_by(stride) {
         let place = done();
         let plain = place.command(["--demo", "--speed", "0", "undo", "--yes"]);
         let mut command = Command::new(tool("strace"));
@@ -246,7 +248,7 @@ fn an_undo_that_is_killed_at_any_write_goes_on_to_the_same_end() {
         undo(&place).demand(1);
         assert_eq!(end(&place), expected, "killed at write {number}");
     }
-    assert!(kills > 10, "{kills}");
+    assert!(kills * stride > 10, "{kills}");
 }
 
 /// A folder that looks like a machine with an inventory, to be read below `--root`.

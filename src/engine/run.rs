@@ -127,30 +127,37 @@ impl Runner<'_> {
     }
 
     /// An action caught in the middle: what still runs is followed, what is done is proven, what is neither is done again.
-    fn recover(&mut self, action: &Action, record: Record, emit: &mut dyn FnMut(Event)) -> Result<Record, Expected> {
-        // Killed between the start and its note in the journal, the job is found by the log that the intent names.
-        let job = record.job.clone().or_else(|| self.host.commands.find(record.log.as_ref()?));
-        let mut exit = None;
-        if let (Some(job), Some(log)) = (&job, &record.log) {
-            exit = Some(self.work(log.clone(), emit, &mut |_| Ok(()))?.follow(job));
-        }
+    fn recover(&mut self, action: &Action, mut record: Record, emit: &mut dyn FnMut(Event)) -> Result<Record, Expected> {
         let act = action.kind.act();
-        let failed = |message: &str| Err(Failure { message: message.to_owned(), exit });
+        let exit = self.follow_job(&mut record, emit)?;
+        let failed = |message: String| Err(Failure { message, exit });
         let ended = match exit {
-            Some(Exit::Cancelled) => Some(failed("stopped")),
-            Some(exit) if exit.is_success() => Some(Ok(())),
-            Some(Exit::Unseen) if act.done(self.host).is_none() => record.log.as_ref().and_then(|log| act.ended(&tail_of(log))),
-            Some(Exit::Unseen) => Some(Ok(())),
-            Some(exit) => Some(failed(&format!("its command ended with {exit}"))),
-            None => act.done(self.host).map(|_| Ok(())),
+            Some(Exit::Cancelled) => Some(failed("stopped".to_owned())),
+            Some(exit) if !exit.is_success() && exit != Exit::Unseen => Some(failed(format!("its command ended with {exit}"))),
+            Some(Exit::Code(_)) => Some(act.prove(self.host, &record.before)),
+            // Nobody saw an end: the machine tells, or what was printed last.
+            _ if act.done(self.host).is_some() => Some(act.prove(self.host, &record.before)),
+            _ => {
+                let told = record.log.as_ref().and_then(|log| act.ended(&tail_of(log)));
+                told.map(|result| result.and_then(|()| act.prove(self.host, &record.before)))
+            }
         };
         match ended {
-            Some(result) => {
-                let proof = result.and_then(|()| act.prove(self.host, &record.before));
-                self.close(record, proof)
-            }
+            Some(result) => self.close(record, result),
             None => self.execute(action, record, emit),
         }
+    }
+
+    /// Follows the job of a record to its end, if there is one. Killed between the start and its note in the journal, the job is found by
+    /// the log that the intent names, and noted now.
+    fn follow_job(&mut self, record: &mut Record, emit: &mut dyn FnMut(Event)) -> Result<Option<Exit>, Expected> {
+        let Some(log) = record.log.clone() else { return Ok(None) };
+        if record.job.is_none() {
+            record.job = self.host.commands.find(&log);
+            self.update(record)?;
+        }
+        let Some(job) = record.job.clone() else { return Ok(None) };
+        Ok(Some(self.work(log, emit, &mut |_| Ok(()))?.follow(&job)))
     }
 
     fn execute(&mut self, action: &Action, record: Record, emit: &mut dyn FnMut(Event)) -> Result<Record, Expected> {
@@ -188,7 +195,8 @@ impl Runner<'_> {
     /// Journals how an action ended.
     fn close(&mut self, mut record: Record, result: Result<Vec<String>, Failure>) -> Result<Record, Expected> {
         record.ended = Some(self.host.clock.now());
-        match result {
+        let tidied = record.action.kind.act().tidy(self.host);
+        match result.and_then(|proof| tidied.map(|()| proof)) {
             Ok(proof) => {
                 record.status = Status::Done;
                 record.exit = None;

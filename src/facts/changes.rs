@@ -40,6 +40,8 @@ pub fn changes(before: &Facts, now: &Facts) -> Vec<Change> {
     value(&mut found, "os-version", &before.host.os_version, &now.host.os_version);
     driver(&mut found, before, now);
     gpus(&mut found, before, now);
+    bindings(&mut found, before, now);
+    rivals(&mut found, before, now);
     ledger(&mut found, before, now);
     headers(&mut found, before, now);
     found
@@ -79,6 +81,43 @@ fn gpus(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
     };
     missing("gpu-added", now, before);
     missing("gpu-removed", before, now);
+}
+
+/// A card that another driver has now. That NVIDIA's has it with its loading, or lets go with its unloading, goes without saying.
+fn bindings(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
+    let said = before.driver.loaded_version.is_some() != now.driver.loaded_version.is_some();
+    for gpu in &now.gpus {
+        let Some(was) = before.gpus.iter().find(|other| other.pci_address == gpu.pci_address && other.device_id == gpu.device_id) else {
+            continue;
+        };
+        let (old, new) = (was.kernel_driver.as_deref(), gpu.kernel_driver.as_deref());
+        let change = match (old, new) {
+            (Some(old), Some(new)) if old != new => {
+                Change::new("gpu-driver", &[("address", &gpu.pci_address), ("before", old), ("now", new)])
+            }
+            (None, Some("nvidia")) | (Some("nvidia"), None) if said => continue,
+            (None, Some(new)) => Change::new("gpu-bound", &[("address", &gpu.pci_address), ("now", new)]),
+            (Some(old), None) => Change::new("gpu-unbound", &[("address", &gpu.pci_address), ("before", old)]),
+            _ => continue,
+        };
+        found.push(change);
+    }
+}
+
+/// Modules of other makers; NVIDIA's have their line with the driver.
+fn rivals(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
+    const FACT: &str = "driver.modules";
+    if before.unknown.contains_key(FACT) || now.unknown.contains_key(FACT) {
+        return;
+    }
+    let mut missing = |id: &str, from: &Facts, other: &Facts| {
+        let is_rival = |name: &str| !name.starts_with("nvidia");
+        let gone = from.driver.modules.iter().filter(|module| is_rival(&module.name));
+        let gone = gone.filter(|module| !other.driver.modules.iter().any(|one| one.name == module.name));
+        found.extend(gone.map(|module| Change::new(id, &[("module", &module.name)])));
+    };
+    missing("module-loaded", now, before);
+    missing("module-unloaded", before, now);
 }
 
 /// Loaded modules and running units come and go with the driver, which has its own line.
@@ -153,6 +192,18 @@ mod tests {
         more.driver.loaded_version = look("1", true).driver.loaded_version;
         more.gpus = vec![Gpu::default()];
         assert_eq!(ids(&more, &look("1", true)), ["gpu-removed", "ledger-removed"]);
+    }
+
+    #[test]
+    fn a_card_that_changes_hands_shows() {
+        let look = |driver: Option<&str>, module: Option<&str>| {
+            let mut facts = Facts { gpus: vec![Gpu { kernel_driver: driver.map(str::to_owned), ..Gpu::default() }], ..Facts::default() };
+            facts.driver.modules.extend(module.map(|name| super::super::Module { name: name.into(), ..Default::default() }));
+            facts
+        };
+        assert_eq!(ids(&look(None, None), &look(Some("nouveau"), Some("nouveau"))), ["gpu-bound", "module-loaded"]);
+        assert_eq!(ids(&look(Some("nouveau"), Some("nouveau")), &look(Some("nvidia"), Some("nvidia"))), ["gpu-driver", "module-unloaded"]);
+        assert_eq!(ids(&look(Some("nvidia"), None), &look(None, None)), ["gpu-unbound"]);
     }
 
     #[test]

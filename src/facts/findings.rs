@@ -11,8 +11,6 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-pub use cards::expected;
-
 use super::{Facts, Gpu, LedgerEntry, Origin, packages};
 use crate::{finding::Finding, version::Version};
 
@@ -35,6 +33,14 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     });
     found.sort_by_key(|finding| finding.severity);
     found
+}
+
+impl Facts {
+    /// Notes which cards the answers expect, and judges anew: a node may be prepared before its cards are fitted.
+    pub fn expect(&mut self, cards: &[String]) {
+        self.expected_gpus = cards.to_vec();
+        self.findings = judge(self);
+    }
 }
 
 /// Drivers that keep NVIDIA's off a card, as the PCI bus names them: the finding, and its names.

@@ -131,19 +131,19 @@ pub fn parse_pod_folder(folder: &str, uid: &str) -> Option<String> {
 }
 
 /// Joins the arguments, which the kernel ends with a zero byte each.
-fn parse_command_line(text: &str) -> String {
+pub fn parse_command_line(text: &str) -> String {
     let words = text.trim_end_matches('\0').replace(['\0', '\n', '\r'], " ");
     printable(words.trim()).chars().take(COMMAND_LENGTH).collect()
 }
 
 /// Returns the unit of `0::/system.slice/nvidia-persistenced.service`: the innermost service or scope.
-fn parse_unit(cgroup: &str) -> Option<String> {
+pub fn parse_unit(cgroup: &str) -> Option<String> {
     let is_unit = |part: &&str| [".service", ".scope"].iter().any(|end| part.ends_with(end));
     cgroup.lines().find_map(|line| line.rsplit('/').find(is_unit)).map(printable)
 }
 
 /// Returns the UID of `…/kubepods-burstable-pod0a1b…_….slice/…`: 36 characters, or 32 for a static pod; systemd writes `_` for `-`.
-fn parse_pod(cgroup: &str) -> Option<String> {
+pub fn parse_pod(cgroup: &str) -> Option<String> {
     cgroup.match_indices("pod").find_map(|(at, _)| {
         let is_uid = |c: &char| c.is_ascii_hexdigit() || matches!(c, '-' | '_');
         let uid: String = cgroup[at + 3..].chars().take_while(is_uid).collect();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Module, ModuleKind, Unknown, reader::Reader};
-use crate::{text::printable, version::Version};
+use crate::{host::Host, text::printable, version::Version};
 
 /// Loaded modules of other makers that can hold a card.
 const OTHER_DRIVERS: [&str; 5] = ["nouveau", "nova_core", "nova_drm", "vfio_pci", "nv_peer_mem"];
@@ -29,6 +29,11 @@ pub(super) fn probe_modules(reader: &mut Reader<'_>) -> (Vec<Module>, &'static s
     }
 }
 
+/// Returns the names of the loaded modules that matter.
+pub(super) fn loaded_names(host: &Host) -> Vec<String> {
+    probe_modules(&mut Reader::new(host)).0.into_iter().map(|module| module.name).collect()
+}
+
 /// A folder of `/sys/module` is a loaded module, not one built into the kernel, if it has an `initstate`.
 fn modules_in_sysfs(reader: &Reader<'_>) -> Vec<Module> {
     let files = &reader.host.files;
@@ -50,7 +55,7 @@ fn matters(name: &str) -> bool {
 }
 
 /// Reads lines of `name size refcount users state address`; a kernel without unloading writes `-` for count and users.
-fn parse_modules(text: &str) -> Vec<Module> {
+pub fn parse_modules(text: &str) -> Vec<Module> {
     let module = |line: &str| {
         let mut fields = line.split_whitespace();
         let name = fields.next().filter(|name| matters(name))?.to_owned();
@@ -77,7 +82,7 @@ pub(super) fn probe_loaded_driver(reader: &mut Reader<'_>) -> (Option<String>, O
 }
 
 /// Reads `NVRM version: NVIDIA UNIX x86_64 Kernel Module  418.87.00  Thu Aug …`, where an open module says `Open Kernel Module`.
-fn parse_driver_version(text: &str) -> (Option<String>, Option<ModuleKind>) {
+pub fn parse_driver_version(text: &str) -> (Option<String>, Option<ModuleKind>) {
     let Some(line) = text.lines().find(|line| line.starts_with("NVRM version:")) else { return (None, None) };
     let is_version = |word: &&str| word.contains('.') && word.parse::<Version>().is_ok();
     let version = line.split_whitespace().find(is_version).map(str::to_owned);
@@ -125,7 +130,7 @@ pub(super) fn probe_secure_boot(reader: &mut Reader<'_>) -> Option<bool> {
 }
 
 /// An EFI variable is four bytes of attributes and its value, here one byte.
-fn parse_secure_boot(bytes: &[u8]) -> Option<bool> {
+pub fn parse_secure_boot(bytes: &[u8]) -> Option<bool> {
     match bytes {
         [_, _, _, _, value] => Some(*value == 1),
         _ => None,

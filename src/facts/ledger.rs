@@ -66,7 +66,7 @@ fn runfile_version(reader: &mut Reader<'_>) -> String {
 }
 
 /// Returns the version of the last install in the log.
-fn parse_installer_log(text: &str) -> Option<String> {
+pub fn parse_installer_log(text: &str) -> Option<String> {
     text.lines().rev().find_map(|line| version_of(line.strip_prefix("installer version:")?))
 }
 
@@ -156,7 +156,8 @@ fn probe_installer_pod(reader: &mut Reader<'_>) -> Option<LedgerEntry> {
     left_over.then(|| entry(Origin::InstallerPod, NO_VERSION, POD_FOLDER))
 }
 
-fn parse_pod_cache(text: &str) -> Option<String> {
+/// Returns the driver that the installer pod has cached (`CACHE_NVIDIA_DRIVER_VERSION=450.51.06`).
+pub fn parse_pod_cache(text: &str) -> Option<String> {
     text.lines().find_map(|line| version_of(line.trim().strip_prefix("CACHE_NVIDIA_DRIVER_VERSION=")?.trim_matches('"')))
 }
 
@@ -189,7 +190,8 @@ fn toolkit_version(reader: &Reader<'_>, prefix: &Path) -> String {
     version.or_else(from_name).unwrap_or_else(|| NO_VERSION.to_owned())
 }
 
-fn parse_version_json(text: &str) -> Option<String> {
+/// Returns the version in the `version.json` of a toolkit, 11.0 and newer.
+pub fn parse_version_json(text: &str) -> Option<String> {
     let json: serde_json::Value = serde_json::from_str(text).ok()?;
     version_of(json.get("cuda")?.get("version")?.as_str()?)
 }

@@ -21,7 +21,7 @@ pub(super) fn probe(reader: &mut Reader<'_>, deadline: std::time::Duration) -> N
 }
 
 /// Reads lines of `00000000:18:00.0, 32510`.
-fn parse_memory(text: &str) -> BTreeMap<String, u64> {
+pub fn parse_memory(text: &str) -> BTreeMap<String, u64> {
     let line = |line: &str| {
         let (address, mib) = line.split_once(',')?;
         Some((normalise_address(address.trim()), mib.trim().parse().ok()?))

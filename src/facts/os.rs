@@ -10,7 +10,11 @@ use std::{
 use regex::bytes::Regex;
 
 use super::{HeadersOffer, HostFacts, Unknown, kernel, reader::Reader, runtime};
-use crate::{host::Command, text::printable, version::Version};
+use crate::{
+    host::{Command, FileKind},
+    text::printable,
+    version::Version,
+};
 
 /// Where the free space is looked at: runfiles are unpacked in `/tmp`, images and logs live in `/var`.
 const SPACE_PATHS: [&str; 3] = ["/", "/tmp", "/var"];
@@ -63,11 +67,15 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> HostFacts {
 
 /// What a distribution says of itself.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Release {
-    id: String,
-    version: String,
-    name: String,
-    like: Vec<String>,
+pub struct Release {
+    /// `ID`.
+    pub id: String,
+    /// `VERSION_ID`.
+    pub version: String,
+    /// `PRETTY_NAME`.
+    pub name: String,
+    /// `ID_LIKE`, split.
+    pub like: Vec<String>,
 }
 
 fn probe_release(reader: &mut Reader<'_>) -> Release {
@@ -82,7 +90,7 @@ fn probe_release(reader: &mut Reader<'_>) -> Release {
 }
 
 /// Reads lines of `KEY=value`, quoted as in a shell.
-fn parse_os_release(text: &str) -> Release {
+pub fn parse_os_release(text: &str) -> Release {
     let fields: BTreeMap<&str, String> =
         text.lines().filter_map(|line| line.trim().split_once('=')).map(|(key, value)| (key, unquote(value))).collect();
     let field = |key: &str| fields.get(key).cloned().unwrap_or_default();
@@ -106,7 +114,7 @@ fn unquote(value: &str) -> String {
 }
 
 /// Returns name and version of `CentOS Linux release 7.8.2003 (Core)`: `CentOS Linux 7.8` and `7.8.2003`.
-fn parse_centos_release(text: &str) -> Option<(String, String)> {
+pub fn parse_centos_release(text: &str) -> Option<(String, String)> {
     let (name, rest) = text.lines().next()?.split_once(" release ")?;
     let version: Version = rest.split_whitespace().next()?.parse().ok()?;
     let short = version.as_str().split('.').take(2).collect::<Vec<_>>().join(".");
@@ -176,6 +184,9 @@ fn read_libc_banner(reader: &Reader<'_>, path: &Path) -> io::Result<Option<Strin
     const PIECE: usize = 64 << 10;
     const OVERLAP: u64 = 256;
     const LONGEST: u64 = 16 << 20;
+    if reader.host.files.meta(path)?.kind != FileKind::File {
+        return Ok(None);
+    }
     let mut offset = 0;
     while offset < LONGEST {
         let bytes = reader.host.files.read_at(path, offset, PIECE)?;
@@ -195,7 +206,7 @@ fn parse_libc_name(name: &str) -> Option<String> {
 }
 
 /// Finds `GNU C Library (…) stable release version 2.36.` in the library.
-fn parse_libc_banner(bytes: &[u8]) -> Option<String> {
+pub fn parse_libc_banner(bytes: &[u8]) -> Option<String> {
     static BANNER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?-u) release version ([0-9]+(?:\.[0-9]+)+)\.?[^0-9.]").ok());
     let found = BANNER.as_ref()?.captures(bytes)?;
     let text = std::str::from_utf8(found.get(1)?.as_bytes()).ok()?;
@@ -221,7 +232,7 @@ fn probe_root(reader: &Reader<'_>) -> bool {
 }
 
 /// Returns the second number of `Uid: real effective saved file-system`.
-fn parse_effective_user(status: &str) -> Option<u32> {
+pub fn parse_effective_user(status: &str) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().nth(1)?.parse().ok()
 }
 

@@ -179,7 +179,7 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
 
 /// Returns `name version` of each NVIDIA package whose files are on the machine: also of half-installed ones, but not of removed ones
 /// that left their configuration. A package of another architecture than dpkg's own is `name:architecture`, as apt wants it.
-fn parse_dpkg_status(text: &str) -> Vec<String> {
+pub fn parse_dpkg_status(text: &str) -> Vec<String> {
     fn field<'t>(paragraph: &'t str, name: &str) -> Option<&'t str> {
         paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     }
@@ -201,7 +201,7 @@ fn parse_dpkg_status(text: &str) -> Vec<String> {
 }
 
 /// Returns the NVIDIA packages among lines of `name-version-release.arch`.
-fn parse_rpm_list(text: &str) -> Vec<String> {
+pub fn parse_rpm_list(text: &str) -> Vec<String> {
     let name = |line: &str| line.rsplitn(3, '-').nth(2).is_some_and(|name| role(name).is_some());
     let mut found: Vec<_> = text.lines().map(str::trim).filter(|line| name(line)).map(printable).collect();
     found.sort();

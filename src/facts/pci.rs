@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{CatalogMatch, Gpu, Unknown, reader::Reader};
-use crate::text::printable;
+use crate::{host::Host, text::printable};
 
 /// The name under which an unreadable bus stands in `Facts::unknown`.
 pub(super) const FACT: &str = "gpus";
@@ -97,6 +97,12 @@ fn probe_nvidia_devices(reader: &mut Reader<'_>) -> Vec<PciDevice> {
     };
     names.sort_by_cached_key(|name| address_order(name));
     names.iter().filter_map(|name| probe_device(reader, name)).collect()
+}
+
+/// Returns each of NVIDIA's devices with the driver that it is bound to.
+pub(super) fn bindings(host: &Host) -> Vec<String> {
+    let devices = probe_nvidia_devices(&mut Reader::new(host));
+    devices.into_iter().map(|device| format!("{} {}", device.address, device.kernel_driver.unwrap_or_default())).collect()
 }
 
 /// The numbers of an address: as text, domain `10000` would come before `2000`.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Facts, Gpu, Holder, ModuleKind};
+use super::{CatalogMatch, Facts, Gpu, Holder, HostFacts, ModuleKind};
 use crate::{
     finding::Severity,
     host::NvmlAnswer,
@@ -48,18 +48,27 @@ fn gpu_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
     if facts.gpus.is_empty() {
         return vec![(word(lang, "none"), String::new())];
     }
-    facts.gpus.iter().flat_map(|gpu| one_gpu(gpu, lang)).collect()
+    let mut rows: Vec<Row> = facts.gpus.iter().flat_map(|gpu| one_gpu(gpu, lang)).collect();
+    if !facts.nvswitches.is_empty() {
+        rows.push(("NVSwitch".to_owned(), facts.nvswitches.join("  ")));
+    }
+    rows
 }
 
 fn one_gpu(gpu: &Gpu, lang: Lang) -> Vec<Row> {
     let id = format!("[10de:{}]", gpu.device_id);
-    let first = [gpu.name.as_str(), &id, gpu.chip.as_str(), gpu.architecture.as_str()];
+    let architecture = gpu.architecture_name();
+    let first = [gpu.name.as_str(), &id, gpu.chip.as_str(), &architecture];
     let mut parts: Vec<_> = first.iter().filter(|part| !part.is_empty()).map(|part| (*part).to_owned()).collect();
     if !gpu.compute_capability.is_empty() {
         parts.push(lang.text("detect.compute", &[("capability", &gpu.compute_capability)]));
     }
     let none = word(lang, "no-kernel-driver");
     parts.push(lang.text("detect.kernel-driver", &[("driver", gpu.kernel_driver.as_deref().unwrap_or(&none))]));
+    if gpu.catalog == CatalogMatch::Guess {
+        let source = gpu.guessed_from.as_deref().unwrap_or("-");
+        parts.push(lang.text("detect.guess", &[("source", source)]));
+    }
     let mut rows = vec![(gpu.pci_address.clone(), parts.join("  "))];
     if let Some(nvml) = &gpu.nvml {
         let mut parts = vec![nvml.uuid.clone()];
@@ -121,13 +130,12 @@ fn holder_text(holder: &Holder) -> String {
 
 fn host_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
     let host = &facts.host;
-    let yes_no = |on: bool| word(lang, if on { "yes" } else { "no" });
     let some = |value: &str| (!value.is_empty()).then(|| value.to_owned());
     let rows = [
         ("hostname", some(&host.hostname)),
         ("os", some(&host.os_name)),
         ("kernel", some(&host.kernel)),
-        ("headers", some(&host.kernel).map(|_| yes_no(host.kernel_headers))),
+        ("headers", some(&host.kernel).map(|_| headers(host, lang))),
         ("architecture", some(&host.architecture)),
         ("gcc", host.gcc_version.clone()),
         ("glibc", host.glibc_version.clone()),
@@ -140,6 +148,17 @@ fn host_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
     let gib = |bytes: u64| lang.text("detect.free", &[("gib", &format!("{}.{}", bytes >> 30, ((bytes & 0x3fff_ffff) * 10) >> 30))]);
     rows.extend(host.free_space.iter().map(|(path, bytes)| (path.clone(), gib(*bytes))));
     rows
+}
+
+/// Whether the headers are there, and else what the package manager says of them.
+fn headers(host: &HostFacts, lang: Lang) -> String {
+    let text = |id: &str, packages: &[String]| lang.text(&format!("detect.headers.{id}"), &[("packages", &packages.join(" "))]);
+    match (host.kernel_headers, host.headers_offer.offered) {
+        (true, _) => word(lang, "yes"),
+        (false, None) => word(lang, "no"),
+        (false, Some(true)) => text("offered", &host.headers_offer.packages),
+        (false, Some(false)) => text("not-offered", &host.headers_offer.missing),
+    }
 }
 
 fn findings(out: &mut String, facts: &Facts, lang: Lang) {

@@ -74,7 +74,7 @@ pub(super) fn probe_runtime(reader: &mut Reader<'_>) -> Option<String> {
 }
 
 /// Finds the runtime's endpoint (`--container-runtime-endpoint=…`, `containerRuntimeEndpoint: …`) or docker's old flag.
-fn parse_runtime(text: &str) -> Option<&'static str> {
+pub fn parse_runtime(text: &str) -> Option<&'static str> {
     let runtime = |line: &str| {
         let flag = line.to_ascii_lowercase().replace('-', "");
         let at = flag.find("containerruntimeendpoint").map(|at| &flag[at..]);
@@ -114,7 +114,8 @@ pub fn parse_toml(text: &str, key: &str) -> Option<String> {
     text.lines().find_map(value).map(|value| printable(&value))
 }
 
-fn parse_daemon_json(text: &str) -> Option<String> {
+/// Returns the storage driver that docker's `daemon.json` sets.
+pub fn parse_daemon_json(text: &str) -> Option<String> {
     let json: serde_json::Value = serde_json::from_str(text).ok()?;
     json.get("storage-driver")?.as_str().map(printable)
 }

@@ -3,6 +3,8 @@
 mod families;
 mod headers;
 mod machine;
+mod processes;
+mod robust;
 
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! `gpunode detect`: step 1.
 
+use std::time::Duration;
+
 use super::{print, print_json};
 use crate::{
     error::Expected,
@@ -8,12 +10,15 @@ use crate::{
     workspace::Workspace,
 };
 
+/// How long a package manager may take here: who asks for the facts waits for them.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Prints the facts. Exit: 0 a usable GPU, 1 none, 2 could not tell.
 pub fn run(workspace: &Workspace, json: bool) -> Result<ExitCode, Expected> {
     let mut facts = facts::probe(&workspace.host);
     // Without a card nothing is to be built here, and the answer can stay quick.
     if !facts.gpus.is_empty() {
-        let answer = headers::ask(&workspace.host, &facts.host, headers::DEADLINE);
+        let answer = headers::ask(&workspace.host, &facts.host, PATIENCE);
         facts.take_offer(answer);
     }
     if json {

@@ -1,5 +1,7 @@
 //! What a person should know about the inventory before Kubespray runs: each trap with its place and its remedy.
 
+mod traps;
+
 use serde_json::Value;
 
 use super::{
@@ -23,6 +25,7 @@ pub fn all(site: &Site, view: &View<'_>, container_manager: &str) -> Vec<Finding
     found.extend(values(view, container_manager));
     found.extend(invented(view));
     found.extend(release(site, view));
+    found.extend(traps::all(site, view));
     found.sort_by_key(|finding| finding.severity);
     found
 }
@@ -222,15 +225,15 @@ mod tests {
 
     #[test]
     fn every_finding_has_its_texts() {
-        let source = include_str!("findings.rs");
-        let ids = regex::Regex::new(r#"(?:Finding::new|finding)\("([a-z-]+)""#).unwrap();
+        let source = [include_str!("findings.rs"), include_str!("findings/traps.rs")].concat();
+        let ids = regex::Regex::new(r#"(?:(?:Finding::new|finding)\(|Some\()\s*"([a-z]+-[a-z-]+)""#).unwrap();
         let mut count = 0;
-        for id in ids.captures_iter(source).map(|found| found[1].to_owned()) {
+        for id in ids.captures_iter(&source).map(|found| found[1].to_owned()) {
             count += 1;
             for part in ["message", "remedy"] {
                 assert!(Lang::En.has(&format!("finding.{id}.{part}")), "finding.{id}.{part}");
             }
         }
-        assert!(count > 20, "only {count} found");
+        assert!(count > 40, "only {count} found");
     }
 }

@@ -22,7 +22,7 @@ pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, E
         release: site.release.as_ref().map(ToString::to_string),
         checkout: site.checkout.as_ref().map(|checkout| checkout.path.clone()),
         inventory: site.inventory_path.clone(),
-        node: node_name(&site, &view),
+        node: site.inventory_host.as_ref().map(|host| view.node_name(host)),
         inventory_host: site.inventory_host.clone(),
         first_control_plane: site.first_control_plane.clone(),
         container_manager,
@@ -31,11 +31,4 @@ pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, E
         findings,
         layout: Layout::new(files, &site),
     })
-}
-
-/// The name that Kubernetes knows this machine by.
-fn node_name(site: &Site, view: &View<'_>) -> Option<String> {
-    let host = site.inventory_host.as_ref()?;
-    let overridden = view.node_value("kube_override_hostname").and_then(|value| value.as_str().map(str::to_owned));
-    Some(overridden.filter(|name| !name.is_empty() && !name.contains("{{") && !name.contains("{%")).unwrap_or_else(|| host.clone()))
 }

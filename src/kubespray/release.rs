@@ -140,6 +140,14 @@ impl Release {
     }
 }
 
+/// Variables that v2.9 brought.
+const SINCE_2_9: [&str; 4] = [
+    "nvidia_driver_install_centos_container",
+    "nvidia_driver_install_ubuntu_container",
+    "nvidia_gpu_device_plugin_container",
+    "nvidia_gpu_device_plugin_memory",
+];
+
 /// Returns the GPU role's defaults as the program knows them, for a release of these traits.
 pub fn role_defaults(traits: &Traits) -> Map<String, Value> {
     // The device plugin was on k8s.gcr.io before the installer came there.
@@ -148,7 +156,17 @@ pub fn role_defaults(traits: &Traits) -> Map<String, Value> {
         Value::String(text) => text.replace("{registry}", &traits.registry).replace("{plugin_registry}", plugin_registry).into(),
         other => other.clone(),
     };
-    catalog().role_defaults.iter().map(|(name, value)| (name.clone(), fill(value))).collect()
+    // Before v2.9 the images stood in the role's vars files.
+    let is_there = |name: &str| Release::parse(&traits.since).is_none_or(|since| since.at_least(9)) || !SINCE_2_9.contains(&name);
+    let defaults = catalog().role_defaults.iter().filter(|(name, _)| is_there(name));
+    defaults.map(|(name, value)| (name.clone(), fill(value))).collect()
+}
+
+/// Returns the installer's image as v2.7 and v2.8 write it for a kind of system.
+pub fn first_image(kind: &str) -> String {
+    let name = format!("nvidia_driver_install_{kind}_container");
+    let image = catalog().role_defaults.get(&name).and_then(Value::as_str).unwrap_or_default();
+    image.replace("{registry}", "gcr.io/google-containers")
 }
 
 /// Returns the traits of the newest range, for when nothing is known about the release.

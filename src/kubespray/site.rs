@@ -51,6 +51,10 @@ pub struct Site {
     pub folders: Vec<VarsFolder>,
     /// `group_vars` in the checkout of a release whose plays stand one folder below: nobody reads them.
     pub unread: Option<VarsFolder>,
+    /// This machine's own name.
+    pub hostname: String,
+    /// Everybody may write to the checkout's folder: Ansible then does not read its `ansible.cfg`.
+    pub is_open_to_all: bool,
     /// `ansible.cfg` says that mappings are merged, which this program does not do.
     pub merges: bool,
     /// The inventory host of this machine.
@@ -152,8 +156,8 @@ impl Site {
             inventory.add_groups_of_run_time(release);
         }
         let playbooks = checkout.as_ref().map(|checkout| playbook_folder(files, &checkout.path));
-        let folders = vars_folders(files, inventory_path.as_deref(), playbooks.as_deref());
         let root = checkout.as_ref().map(|checkout| checkout.path.as_path());
+        let is_open_to_all = root.and_then(|root| files.meta(root).ok()).is_some_and(|meta| meta.mode & 0o002 != 0);
         let unread = root.filter(|root| playbooks.as_deref() != Some(root)).map(|root| VarsFolder::read(files, root, true));
         let first_control_plane = inventory.hosts_of(&traits.groups.control_plane).first().map(|host| (*host).to_owned());
         let inventory_host = machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
@@ -167,6 +171,9 @@ impl Site {
         if inventory_host.is_none() {
             add_future_node(&mut inventory, &subject, traits, release.as_ref());
         }
+        // The two hosts whose values matter.
+        let is_wanted = |name: &str| name == subject || Some(name) == first_control_plane.as_deref();
+        let folders = vars_folders(files, inventory_path.as_deref(), playbooks.as_deref(), &is_wanted);
         let demanded = checkout.as_ref().and_then(|checkout| ansible::demanded(files, checkout)).or_else(|| traits.ansible_core.clone());
         let installed = ansible::installed(files, checkout.as_ref().map(|checkout| checkout.path.as_path()));
         let ansible = ansible::choose(&installed, demanded.as_ref()).cloned();
@@ -179,6 +186,8 @@ impl Site {
             declared_groups,
             folders,
             unread,
+            hostname: request.hostname.clone(),
+            is_open_to_all,
             merges: config.get("defaults", "hash_behaviour") == Some("merge"),
             inventory_host,
             is_this_machine: machine::is_same_name(&subject, &request.hostname) || (inventory_host_found && request.node.is_none()),
@@ -254,10 +263,15 @@ fn find_inventory(files: &dyn Files, request: &PreviewRequest, checkout: Option<
 }
 
 /// `group_vars` and `host_vars` beside the inventory and beside the playbooks.
-fn vars_folders(files: &dyn Files, inventory: Option<&Path>, playbooks: Option<&Path>) -> Vec<VarsFolder> {
+fn vars_folders(
+    files: &dyn Files,
+    inventory: Option<&Path>,
+    playbooks: Option<&Path>,
+    is_wanted: &dyn Fn(&str) -> bool,
+) -> Vec<VarsFolder> {
     let base = inventory.map(|path| if files.list(path).is_ok() { path } else { path.parent().unwrap_or(path) });
     let beside = playbooks.filter(|path| Some(*path) != base);
-    let read = |path: Option<&Path>, beside_playbook| path.map(|path| VarsFolder::read(files, path, beside_playbook));
+    let read = |path: Option<&Path>, beside_playbook| path.map(|path| VarsFolder::read_for(files, path, beside_playbook, is_wanted));
     read(base, false).into_iter().chain(read(beside, true)).collect()
 }
 

@@ -133,6 +133,23 @@ impl<'s> View<'s> {
         self.subject(name).iter().rev().find(|definition| definition.name == name)
     }
 
+    /// Returns the strongest definition of a variable where the role runs, whoever made it.
+    pub fn strongest(&self, name: &str) -> Option<&Definition> {
+        let all = self.defaults.iter().chain(&self.control_plane).chain(&self.included).chain(&self.fact);
+        all.rev().find(|definition| definition.name == name)
+    }
+
+    /// Returns the defaults of Kubespray and of the role.
+    pub fn defaults(&self) -> impl Iterator<Item = &Definition> {
+        self.defaults.iter()
+    }
+
+    /// Returns the name that Kubernetes knows a host by.
+    pub fn node_name(&self, host: &str) -> String {
+        let overridden = self.node_value("kube_override_hostname").and_then(|value| value.as_str().map(str::to_owned));
+        overridden.filter(|name| !name.is_empty() && !name.contains("{{") && !name.contains("{%")).unwrap_or_else(|| host.to_owned())
+    }
+
     /// Returns all definitions that people made for this node or for the control plane.
     pub fn all_own(&self) -> impl Iterator<Item = &Definition> {
         self.node.iter().chain(&self.control_plane)
@@ -265,8 +282,12 @@ fn included(files: &dyn Files, site: &Site, os: &Os, problems: &mut Vec<Problem>
     }
     let Some(known) = names.iter().find(|name| site.traits.gpu_os.contains(name)) else { return Vec::new() };
     let kind = known.split('-').next().unwrap_or_default();
+    let variable = format!("nvidia_driver_install_{kind}_container");
+    // Before v2.9 the image itself stood there.
+    let is_variable = release::role_defaults(site.traits).contains_key(&variable);
+    let image = if is_variable { format!("{{{{ {variable} }}}}") } else { release::first_image(kind) };
     vec![
-        built_in("nvidia_driver_install_container", format!("{{{{ nvidia_driver_install_{kind}_container }}}}").into(), Level::IncludeVars),
+        built_in("nvidia_driver_install_container", image.into(), Level::IncludeVars),
         built_in("nvidia_driver_install_supported", true.into(), Level::IncludeVars),
     ]
 }

@@ -40,6 +40,11 @@ pub trait Act {
         None
     }
 
+    /// Removes what only the execution needed. Called at its end, however it ended, also when only a later start saw that.
+    fn tidy(&self, _host: &Host) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Proves that it worked; by default the wanted state must hold.
     fn prove(&self, host: &Host, _before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
         self.done(host).ok_or_else(|| Failure::new("the wanted state did not come about"))

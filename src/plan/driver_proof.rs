@@ -74,12 +74,19 @@ pub fn fingerprints(host: &Host) -> BTreeMap<String, String> {
 
 /// Returns how many things were fingerprinted.
 pub fn count(before: &BTreeMap<String, String>) -> usize {
-    before.len().saturating_sub(1)
+    before.keys().filter(|name| *name != LOG_KEY).count()
 }
 
 /// Says what has changed since, one sentence a thing; nothing is the proof.
 pub fn changes(host: &Host, before: &BTreeMap<String, String>) -> Vec<String> {
-    let mut changes = differences(before, &fingerprints(host));
+    let mut after = fingerprints(host);
+    if !before.contains_key(LOG_KEY) {
+        // An earlier version of this program looked at less: only what both have seen can be compared.
+        let both: BTreeMap<_, _> = before.iter().filter(|(name, _)| name.starts_with('/')).map(|(a, b)| (a.clone(), b.clone())).collect();
+        after.retain(|name, _| both.contains_key(name));
+        return differences(&both, &after);
+    }
+    let mut changes = differences(before, &after);
     changes.extend(driver_step(host, before).map(|line| format!("{INSTALLER_LOG} says \"{line}\"")));
     changes
 }

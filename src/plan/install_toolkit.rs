@@ -38,7 +38,7 @@ pub struct InstallToolkit {
     pub version: Version,
     /// Where it goes.
     pub prefix: PathBuf,
-    /// Where it unpacks itself: a folder of ours, made for it and removed afterwards.
+    /// Where it may unpack: in a folder of ours below this one.
     pub tmpdir: PathBuf,
 }
 
@@ -50,10 +50,10 @@ impl InstallToolkit {
         let is_default = self.prefix == default_prefix(&self.version);
         // Below a prefix of one's own nothing may go to the system's folders.
         let place = if is_default || self.is_perl() { "toolkitpath" } else { "installpath" };
-        args.extend([format!("--{place}={prefix}"), format!("--tmpdir={}", self.tmpdir.display()), "--override".to_owned()]);
+        args.extend([format!("--{place}={prefix}"), format!("--tmpdir={}", self.unpack_folder().display()), "--override".to_owned()]);
         args.push(if self.is_perl() { "--verbose" } else { "--no-man-page" }.to_owned());
         // The archive's own header unpacks below TMPDIR.
-        Command::new("sh", args).env("LANG", "C").env("TMPDIR", self.tmpdir.display().to_string()).detached()
+        Command::new("sh", args).env("LANG", "C").env("TMPDIR", self.unpack_folder().display().to_string()).detached()
     }
 
     /// Tells whether the runfile holds the Perl installer, as all did up to CUDA 10.0.
@@ -65,15 +65,27 @@ impl InstallToolkit {
         self.prefix.join("bin/nvcc")
     }
 
+    /// Returns the folder that is made for unpacking, and removed afterwards.
+    pub fn unpack_folder(&self) -> PathBuf {
+        self.tmpdir.join("gpunode-unpack")
+    }
+
     /// Makes the folder to unpack in. Below `/tmp` another user may have put a link or a folder of that name there first.
-    fn make_tmpdir(&self, work: &mut Work<'_>) -> Result<(), Failure> {
-        let tmpdir = self.tmpdir.display().to_string();
-        work.run(&Command::new("mkdir", ["--parents", "--mode=700", &tmpdir]))?;
-        let is_link = work.host.files.read_link(&self.tmpdir).is_ok();
-        if is_link || !is_ours(work, &self.tmpdir) {
-            return Err(Failure::new(format!("{tmpdir} is a link or belongs to another user: the runfile is not unpacked there")));
+    fn make_unpack_folder(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+        let folder = self.unpack_folder();
+        let path = folder.display().to_string();
+        work.run(&Command::new("mkdir", ["--parents", "--mode=700", &path]))?;
+        let is_link = work.host.files.read_link(&folder).is_ok();
+        if is_link || !is_ours(work, &folder) {
+            return Err(Failure::new(format!("{path} is a link or belongs to another user: the runfile is not unpacked there")));
         }
         Ok(())
+    }
+
+    /// A stopped installer leaves gigabytes behind.
+    fn clear_unpack_folder(&self, host: &Host) -> Result<(), Failure> {
+        let folder = self.unpack_folder();
+        host.files.remove_all(&folder).map_err(|error| file_failure("remove", &folder, &error))
     }
 
     /// What runs as this user must not be changeable by others between check and start.
@@ -140,21 +152,23 @@ impl Act for InstallToolkit {
         self.demand_safe_runfile(work)?;
         self.checksum.check(work.host, &self.runfile)?;
         clear_foreign_log(work)?;
-        self.make_tmpdir(work)?;
+        self.make_unpack_folder(work)?;
         let result = work.run_with_logs(&self.command(), &[Path::new(driver_proof::INSTALLER_LOG), Path::new(USERS_LOG)]);
-        // A stopped installer leaves gigabytes behind.
-        let cleared = work.host.files.remove_all(&self.tmpdir).map_err(|error| file_failure("remove", &self.tmpdir, &error));
         if let Err(failure) = result {
             if failure.exit == Some(SEGMENTATION_FAULT) {
                 work.tell("cuda-installer: segmentation fault".to_owned());
             }
             return Err(failure);
         }
-        cleared?;
         match work.hits.iter().find(|hit| hit.signature == DRIVER_STEP) {
             Some(hit) => Err(Failure::new(format!("the runfile ran its driver's installer: {}", hit.line))),
             None => Ok(()),
         }
+    }
+
+    /// An installer that was stopped leaves gigabytes behind.
+    fn tidy(&self, host: &Host) -> Result<(), Failure> {
+        self.clear_unpack_folder(host)
     }
 
     fn prove(&self, host: &Host, before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
@@ -180,16 +194,14 @@ mod tests {
     fn command(version: &str, prefix: &str) -> String {
         let version: Version = version.parse().unwrap();
         let checksum = Checksum::Sha256(String::new());
-        InstallToolkit { runfile: "/d/c.run".into(), checksum, version, prefix: prefix.into(), tmpdir: "/d/unpack".into() }
-            .command()
-            .to_string()
+        InstallToolkit { runfile: "/d/c.run".into(), checksum, version, prefix: prefix.into(), tmpdir: "/d".into() }.command().to_string()
     }
 
     #[test]
     fn each_generation_of_installers_gets_its_own_flags() {
         assert_eq!(
             command("11.0.3", "/usr/local/cuda-11.0"),
-            "LANG=C TMPDIR=/d/unpack sh /d/c.run --silent --toolkit --toolkitpath=/usr/local/cuda-11.0 --tmpdir=/d/unpack --override --no-man-page"
+            "LANG=C TMPDIR=/d/gpunode-unpack sh /d/c.run --silent --toolkit --toolkitpath=/usr/local/cuda-11.0 --tmpdir=/d/gpunode-unpack --override --no-man-page"
         );
         assert!(command("12.9.2", "/opt/cuda").contains(" --installpath=/opt/cuda "));
         let perl = command("10.0.130", "/opt/cuda");

@@ -30,7 +30,8 @@ fn style(ui: &Ui, tone: Tone) -> Style {
     }
 }
 
-fn line(ui: &Ui, row: &Row) -> Line<'static> {
+/// Returns a row in its tone.
+pub fn line(ui: &Ui, row: &Row) -> Line<'static> {
     Line::from(vec![Span::raw("   "), Span::styled(row.text.clone(), style(ui, row.tone))])
 }
 

@@ -129,7 +129,7 @@ fn particulars(ui: &Ui, action: &Action) -> Vec<String> {
             vec![ui.app.tr("plan.fetch", &[("size", &size), ("checksum", fetch.checksum.value())])]
         }
         Kind::InstallToolkit(install) => {
-            let (prefix, tmpdir) = (install.prefix.display().to_string(), install.tmpdir.display().to_string());
+            let (prefix, tmpdir) = (install.prefix.display().to_string(), install.unpack_folder().display().to_string());
             vec![ui.app.tr("plan.touches", &[("prefix", &prefix), ("tmpdir", &tmpdir)]), ui.t("plan.touches-not")]
         }
         _ => Vec::new(),

@@ -7,14 +7,17 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::widgets::{CUT, Column, Ui, columns, draw, first_row, is_wide, left, split_columns, split_rows};
+use super::{
+    overlay,
+    widgets::{CUT, Column, Ui, columns, draw, first_row, is_wide, left, split_columns, split_rows},
+};
 use crate::{
     kubespray::{Preview, Variable, Verdict},
     plan::Step,
     text::cut_middle,
     wizard::{
         Slot,
-        variables::{State, proposals, short_path, state, value_text, verdict_texts},
+        variables::{State, changed_lines, proposals, short_path, state, value_text, verdict_texts},
         wrap,
     },
 };
@@ -38,22 +41,31 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
         let (upper, lower) = split_rows(main, usize::from(main.height).saturating_sub(findings.len()));
         table(ui, frame, upper, preview);
         draw(frame, lower, findings);
-        return draw(frame, side, details(ui, preview, side.width, true));
+        let mut lines = details(ui, preview, side.width, true);
+        let changed = changed_lines(ui.app, usize::from(side.width).saturating_sub(5));
+        if !changed.is_empty() {
+            lines.extend([Line::default(), ui.rule(&ui.t("diff.title"), side.width, false)]);
+            lines.extend(changed.iter().map(|row| overlay::line(ui, row)));
+        }
+        return draw(frame, side, lines);
     }
     // The part below keeps its height whatever is in it, so that the table does not jump.
-    let (upper, lower) = split_rows(below, usize::from(below.height).saturating_sub(LOWER));
+    let height = if preview.findings.is_empty() { DETAILS } else { LOWER };
+    let (upper, lower) = split_rows(below, usize::from(below.height).saturating_sub(height));
     table(ui, frame, upper, preview);
     let lines = if ui.app.variables.on_findings {
         findings(ui, preview, lower, LOWER - 1)
     } else {
         let findings = findings(ui, preview, lower, if preview.findings.is_empty() { 0 } else { 2 });
         let mut lines = details(ui, preview, lower.width, false);
-        lines.truncate(LOWER - findings.len());
+        lines.truncate(height - findings.len());
         [lines, findings].concat()
     };
     draw(frame, lower, lines);
 }
 
+/// Rows of details below the table of a small screen.
+const DETAILS: usize = 5;
 /// Rows of details and findings below the table of a small screen.
 const LOWER: usize = 8;
 
@@ -76,7 +88,8 @@ fn verdict(ui: &Ui, preview: &Preview, area: Rect) -> Vec<Line<'static>> {
     let mut lines = vec![ui.rule(&title, cells, false)];
     let word = ui.t(&format!("variables.verdict.{word}"));
     let texts = wrap(&format!("{word}: {why}"), usize::from(cells).saturating_sub(6));
-    for (index, text) in texts.into_iter().take(2).enumerate() {
+    let room = if instead.is_some() { 2 } else { 3 };
+    for (index, text) in texts.into_iter().take(room).enumerate() {
         lines.push(Line::from(vec![Span::styled(format!("   {} ", if index == 0 { glyph } else { " " }), style), Span::raw(text)]));
     }
     lines.extend(instead.iter().flat_map(|text| ui.dim_wrapped(text, 5, cells)).take(2));
@@ -112,6 +125,7 @@ fn row(ui: &Ui, variable: &Variable, state: &State, selected: bool, cells: u16) 
     let (value, word, style) = match state {
         State::Changes(new) => (format!("→ {new}"), "changes", ui.theme.good()),
         State::Kept => (value_text(variable.value.as_ref()), "kept", ui.theme.accent()),
+        State::Role => (value_text(variable.value.as_ref()), "role", ui.theme.dim()),
         State::Set => (value_text(variable.value.as_ref()), "set", Style::new()),
         State::Default => (value_text(variable.value.as_ref()), "default", ui.theme.dim()),
         State::Unset => ("-".to_owned(), "unset", ui.theme.dim()),

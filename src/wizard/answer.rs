@@ -6,6 +6,7 @@ use super::{
     run, verify, watch,
 };
 use crate::{
+    facts::Facts,
     finding::Severity,
     plan::{Plan, Step},
 };
@@ -14,7 +15,8 @@ use crate::{
 pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
     match answer {
         Answer::Watched { .. } => return watch::take(app, answer),
-        Answer::Engine(_)
+        Answer::MachineChanged
+        | Answer::Engine(_)
         | Answer::TailLines(_)
         | Answer::TailPhases(_)
         | Answer::TailState(_)
@@ -25,10 +27,8 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
         _ => app.finished(slot),
     }
     match (slot, answer) {
-        (Slot::Probe, Answer::Probed { facts, changes }) => {
-            app.session.facts = *facts;
-            probed(app, changes);
-        }
+        (Slot::Probe, Answer::Probed { facts, changes }) => probed(app, *facts, changes),
+        (Slot::Pulse, Answer::MachineChanged) if !app.waits_for(Slot::Probe) => drop(app.order(Effect::Probe)),
         (Slot::Packages, Answer::PackagesAsked(facts)) => detect::take_offer(app, &facts),
         (Slot::Table, Answer::Table(Ok(table))) => app.driver.take(table, &mut app.answers),
         (Slot::Table, Answer::Table(Err(error))) => app.driver.error = Some(error),
@@ -61,10 +61,9 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
     }
 }
 
-fn probed(app: &mut App, changes: Vec<String>) {
-    app.detect.probed = true;
-    app.detect.error = None;
-    detect::keep_selection(app);
+fn probed(app: &mut App, facts: Facts, changes: Vec<String>) {
+    let is_again = app.detect.probed && app.screen == Screen::Detect;
+    detect::take(app, facts);
     let host = &app.session.facts.host;
     let boot_id = host.boot_id.clone();
     if host.lacks_headers() && host.headers_offer.offered.is_none() {
@@ -78,7 +77,9 @@ fn probed(app: &mut App, changes: Vec<String>) {
     if app.screen == Screen::Plan {
         app.order(Effect::MakePlan { step: Step::Driver, answers: Box::new(app.answers.clone()) });
     }
-    if !changes.is_empty() && app.dialog.is_none() {
+    if is_again {
+        detect::tell(app, changes);
+    } else if !changes.is_empty() && app.dialog.is_none() {
         app.open(Dialog::Changes(changes));
     }
 }
@@ -114,9 +115,10 @@ fn failed(app: &mut App, slot: Slot, error: String) {
         Slot::Probe => {
             app.detect.error = Some(error);
             app.detect.probed = true;
+            app.detect.asked = false;
         }
-        // What the package manager offers stays unknown, which is what the facts say already.
-        Slot::Packages => {}
+        // What the package manager offers stays unknown, as the facts say already; a machine that is not watched is looked at by hand.
+        Slot::Packages | Slot::Pulse => {}
         Slot::Table => app.driver.error = Some(error),
         Slot::Preview => app.variables.error = Some(error),
         Slot::Plan if app.step() == Step::Variables => app.variables.plan_error = Some(error),

@@ -146,6 +146,7 @@ pub struct Notice {
 #[allow(missing_docs, reason = "as the effects of the same names")]
 pub enum Slot {
     Probe,
+    Pulse,
     Packages,
     Table,
     Preview,
@@ -354,7 +355,7 @@ impl App {
 
     /// Tells whether anything on the screen moves with time: a spinner, or the next look at the cluster.
     pub fn wants_ticks(&self) -> bool {
-        self.screen == Screen::Verify || self.live.keys().any(|slot| *slot != Slot::Save)
+        self.screen == Screen::Verify || self.live.keys().any(|slot| !matches!(slot, Slot::Save | Slot::Pulse))
     }
 
     /// Returns the actions of a step as last planned, with what was left out.
@@ -469,6 +470,7 @@ impl App {
 fn slot(effect: &Effect) -> Option<Slot> {
     Some(match effect {
         Effect::Probe => Slot::Probe,
+        Effect::Pulse => Slot::Pulse,
         Effect::AskPackages => Slot::Packages,
         Effect::LoadTable { .. } => Slot::Table,
         Effect::LoadPreview { .. } => Slot::Preview,

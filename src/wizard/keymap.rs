@@ -92,6 +92,8 @@ pub enum Intent {
     ShowWhy,
     Cancel,
     Retry,
+    /// Look at the machine again.
+    Refresh,
     Search,
     NextHit,
     /// Up to the next line that shows a known failure.
@@ -149,7 +151,14 @@ const BACK: Binding = bind("b", &[(Key::Char('b'), Intent::Back), (Key::Esc, Int
 const QUIT: Binding = bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit");
 const INTERRUPT: Binding = bind("", &[(Key::Interrupt, Intent::Interrupt)], "");
 
-const DETECT: &[Binding] = &[bind("Enter", ENTER, "go-on"), bind("↑↓", UP_DOWN, "look"), bind("Tab", TAB, "next-part"), HELP, QUIT];
+const DETECT: &[Binding] = &[
+    bind("Enter", ENTER, "go-on"),
+    bind("↑↓", UP_DOWN, "look"),
+    bind("Tab", TAB, "next-part"),
+    bind("r", &[(Key::Char('r'), Intent::Refresh)], "refresh"),
+    HELP,
+    QUIT,
+];
 const CHOICE: &[Binding] = &[
     bind("Enter", ENTER, "take"),
     bind("↑↓", UP_DOWN, "choose"),

@@ -35,6 +35,8 @@ pub struct Order {
 pub enum Effect {
     /// Probe the machine, keep the facts in the session -> [`Answer::Probed`].
     Probe,
+    /// Watch the machine -> [`Answer::MachineChanged`] each time it has changed, until it is cancelled.
+    Pulse,
     /// Ask the package manager for what the machine lacks -> [`Answer::PackagesAsked`].
     AskPackages,
     /// Work out the driver table -> [`Answer::Table`].
@@ -138,6 +140,8 @@ pub enum Answer {
         /// What has changed; empty in a new session.
         changes: Vec<String>,
     },
+    /// The machine is no longer as it was.
+    MachineChanged,
     /// The facts, with what the package manager offers.
     PackagesAsked(Box<Facts>),
     /// The driver table, or why there is none.

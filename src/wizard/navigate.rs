@@ -8,6 +8,9 @@ pub(super) fn enter(app: &mut App, screen: Screen) {
     if app.screen == Screen::Verify && screen != Screen::Verify {
         app.give_up(Slot::Node);
     }
+    if screen != Screen::Detect {
+        app.give_up(Slot::Pulse);
+    }
     app.screen = screen;
     app.scroll = 0;
     app.accepted_early = false;
@@ -25,7 +28,8 @@ pub(super) fn enter(app: &mut App, screen: Screen) {
         }
         Screen::Verify => drop(app.order(Effect::FollowNode { answers })),
         Screen::Summary => drop(app.order(Effect::WriteReport)),
-        Screen::Detect | Screen::Run | Screen::Watch => {}
+        Screen::Detect => drop(app.order(Effect::Pulse)),
+        Screen::Run | Screen::Watch => {}
     }
 }
 

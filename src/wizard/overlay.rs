@@ -1,5 +1,7 @@
 //! Overlay: the text of whatever stands in front of the screen, as rows with a tone. The view only colours them.
 
+use std::path::Path;
+
 use super::{
     App, Dialog,
     ask::Ask,
@@ -46,7 +48,7 @@ pub fn document(app: &App) -> Option<Document> {
         Dialog::AskQuit => question("quit.title", quit_rows(app, narrow)),
         Dialog::Diagnosis => diagnosis(app, narrow)?,
         Dialog::Offer(index) => offer(app, *index, narrow)?,
-        Dialog::Ask(ask) => asking(app, ask, cells.min(72)),
+        Dialog::Ask(ask) => asking(app, ask, narrow),
     })
 }
 
@@ -80,12 +82,17 @@ fn confirm_rows(app: &App, cells: usize) -> Vec<Row> {
 fn diff_rows(app: &App, cells: usize) -> Vec<Row> {
     let edits = variables::edits(app);
     let Some(action) = edits.get(app.variables.file) else { return Vec::new() };
+    let path = action.id.split_once(':').map_or("", |(_, path)| path);
+    let path = app.variables.preview.as_ref().map_or_else(|| path.to_owned(), |preview| variables::short_path(preview, Path::new(path)));
     let place = app.tr("diff.place", &[("number", &(app.variables.file + 1).to_string()), ("count", &edits.len().to_string())]);
-    let (tone, key) = if action.skipped { (Tone::Warning, "diff.refused") } else { (Tone::Heading, "diff.accepted") };
-    let mut rows = Row::wrapped(tone, &format!("{place} · {}", app.t(key)), cells);
+    let (tone, key) = if action.skipped { (Tone::Warning, "diff.refused") } else { (Tone::Text, "diff.accepted") };
+    let mut rows = vec![Row::new(Tone::Heading, crate::text::cut_middle(&path, cells, "…"))];
+    rows.extend(Row::wrapped(tone, &format!("{place} · {}", app.t(key)), cells));
     rows.extend(Row::wrapped(Tone::Dim, &app.t("diff.lead"), cells));
     rows.push(Row::new(Tone::Text, ""));
-    rows.extend(action.diff.iter().flat_map(|diff| confirm::diff_rows(diff, cells)));
+    // The path stands above already.
+    let is_path = |row: &Row| row.text.starts_with("  --- ") || row.text.starts_with("  +++ ");
+    rows.extend(action.diff.iter().flat_map(|diff| confirm::diff_rows(diff, cells)).filter(|row| row.tone != Tone::Dim || !is_path(row)));
     rows
 }
 

@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, path::Path};
 use super::{
     App, Dialog, Screen,
     ask::{self, Subject},
-    driver,
+    confirm, driver,
     keymap::Intent,
     message::Effect,
     navigate,
+    row::{Row, Tone},
 };
 use crate::{
     finding::Severity,
@@ -44,6 +45,8 @@ pub enum State {
     Default,
     /// The inventory sets it.
     Set,
+    /// The role sets it itself, whatever the inventory says.
+    Role,
     /// The plan changes it to this.
     Changes(String),
     /// The plan would change it; a person has said to leave it.
@@ -103,7 +106,10 @@ pub fn state(app: &App, variable: &Variable, proposals: &BTreeMap<String, String
     match (proposals.get(&variable.name), &variable.winner) {
         (Some(value), _) => State::Changes(value.clone()),
         (None, Some(place)) if place.level == Level::RoleDefaults => State::Default,
+        (None, Some(place)) if matches!(place.level, Level::IncludeVars | Level::SetFact) => State::Role,
         (None, Some(_)) => State::Set,
+        // The release does it by itself, and no file here says so.
+        (None, None) if variable.value.is_some() => State::Default,
         (None, None) => State::Unset,
     }
 }
@@ -275,6 +281,20 @@ fn values_changed(app: &mut App) {
 /// Returns the edits of the plan, those that were refused too.
 pub fn edits(app: &App) -> Vec<&Action> {
     app.session.plan.of(Step::Variables).filter(|action| action.diff.is_some()).collect()
+}
+
+/// Returns the changed lines of every edit, each file under its name, where there is room to see them beside the table.
+pub fn changed_lines(app: &App, cells: usize) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for action in edits(app) {
+        let path = action.id.split_once(':').map_or("", |(_, path)| path);
+        let path = app.variables.preview.as_ref().map_or_else(|| path.to_owned(), |preview| short_path(preview, Path::new(path)));
+        let tone = if action.skipped { Tone::Warning } else { Tone::Text };
+        rows.push(Row::new(tone, crate::text::cut_middle(&path, cells, "…")));
+        let lines = action.diff.iter().flat_map(|diff| confirm::diff_rows(diff, cells));
+        rows.extend(lines.filter(|row| matches!(row.tone, Tone::Added | Tone::Removed)));
+    }
+    rows
 }
 
 /// Shows the diff of the next file, or of the one before.

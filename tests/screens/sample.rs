@@ -68,10 +68,12 @@ pub fn facts() -> Facts {
             loaded_kind: Some(ModuleKind::Proprietary),
             modules: vec![module("nvidia", 2), module("nvidia_modeset", 1), module("nvidia_drm", 0)],
             ledger: vec![
-                entry(Origin::LoadedModule, "nvidia 418.87.00", "/proc/driver/nvidia/version"),
+                entry(Origin::LoadedModule, "nvidia 418.87.00", "/proc/modules"),
+                entry(Origin::LoadedModule, "nvidia_drm 418.87.00", "/proc/modules"),
+                entry(Origin::LoadedModule, "nvidia_modeset 418.87.00", "/proc/modules"),
                 entry(Origin::Runfile, "418.87.00", "/usr/bin/nvidia-uninstall"),
-                entry(Origin::ModuleFile, "nvidia.ko 418.87.00", "/lib/modules/3.10.0-1160.2.2.el7.x86_64/kernel/drivers/video/nvidia.ko"),
-                entry(Origin::Unit, "nvidia-persistenced.service", "systemd"),
+                entry(Origin::ModuleFile, "nvidia.ko", "/lib/modules/3.10.0-1160.2.2.el7.x86_64/kernel/drivers/video/nvidia.ko"),
+                entry(Origin::Unit, "nvidia-persistenced", "/proc/1187"),
                 entry(Origin::CudaToolkit, "10.1", "/usr/local/cuda-10.1"),
             ],
             ..DriverFacts::default()

@@ -1,4 +1,5 @@
 //! Real inventories of eight Kubespray releases, laid out as a checkout in a temporary folder.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 #[path = "folder.rs"]
 mod folder;
@@ -81,4 +82,28 @@ impl Checkout {
 /// The files of this machine.
 pub fn files() -> LocalFiles {
     LocalFiles::new(Path::new("/"))
+}
+
+/// The folder of group variables that the release's own inventories use.
+pub fn cluster_vars(release: &str) -> &'static str {
+    if matches!(release, "v2.12.10" | "v2.14.2") {
+        "group_vars/k8s-cluster/k8s-cluster.yml"
+    } else {
+        "group_vars/k8s_cluster/k8s-cluster.yml"
+    }
+}
+
+/// A checkout of a release whose inventory is this one machine.
+pub fn one_node(release: &str) -> Checkout {
+    Checkout::with_inventory(
+        release,
+        match cluster_vars(release) {
+            "group_vars/k8s-cluster/k8s-cluster.yml" => {
+                "node1 ansible_connection=local\n[kube-master]\nnode1\n[etcd]\nnode1\n[kube-node]\nnode1\n[k8s-cluster:children]\nkube-node\nkube-master\n"
+            }
+            _ => {
+                "node1 ansible_connection=local\n[kube_control_plane]\nnode1\n[etcd]\nnode1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_node\nkube_control_plane\n"
+            }
+        },
+    )
 }

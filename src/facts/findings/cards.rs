@@ -15,6 +15,7 @@ use crate::{
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(no_gpu(facts));
+    found.extend(missing(facts));
     found.extend(taken(facts));
     found.extend(rival_loaded(facts));
     found.extend(virtual_gpus(facts));
@@ -22,14 +23,14 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     found
 }
 
-/// Compares the cards with those that the answers expect (`10de:1db6`, one entry a card): what is missing is a finding. A node may be
-/// prepared before its cards are fitted, so it is a warning.
-pub fn expected(facts: &Facts, cards: &[String]) -> Vec<Finding> {
+/// Compares the cards with those that the answers expect: what is missing is a finding. A node may be prepared before its cards are
+/// fitted, so it is a warning, and then the empty bus is no finding of its own.
+fn missing(facts: &Facts) -> Vec<Finding> {
     let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
-    for card in cards {
+    for card in &facts.expected_gpus {
         *wanted.entry(card.to_ascii_lowercase()).or_default() += 1;
     }
-    let missing = |(id, count): (&String, &usize)| {
+    let lacks = |(id, count): (&String, &usize)| {
         let is_it = |gpu: &&Gpu| {
             let device = format!("{}:{}", gpu.vendor_id, gpu.device_id);
             *id == device || *id == format!("{device}:{}:{}", gpu.subsystem_vendor_id, gpu.subsystem_device_id)
@@ -38,7 +39,7 @@ pub fn expected(facts: &Facts, cards: &[String]) -> Vec<Finding> {
         let args = [("id", id.as_str()), ("expected", &count.to_string()), ("found", &there.to_string())];
         (there < *count).then(|| Finding::new("cards-missing", Warning, PCI_DEVICES, &args))
     };
-    wanted.iter().filter_map(missing).collect()
+    wanted.iter().filter_map(lacks).collect()
 }
 
 fn no_gpu(facts: &Facts) -> Option<Finding> {
@@ -46,7 +47,7 @@ fn no_gpu(facts: &Facts) -> Option<Finding> {
         let path = reason.args.get("path").map_or(PCI_DEVICES, String::as_str);
         return Some(Finding::new("no-pci-bus", Error, path, &[]));
     }
-    facts.gpus.is_empty().then(|| Finding::new("no-gpu", Error, PCI_DEVICES, &[]))
+    (facts.gpus.is_empty() && facts.expected_gpus.is_empty()).then(|| Finding::new("no-gpu", Error, PCI_DEVICES, &[]))
 }
 
 /// Cards that a driver other than NVIDIA's has taken.

@@ -246,13 +246,16 @@ fn a_guess_says_what_it_rests_on_and_each_kind_of_card_once() {
 #[test]
 fn cards_that_are_expected_and_not_there_are_counted() {
     let card = Gpu { vendor_id: "10de".into(), device_id: "1db6".into(), ..Gpu::default() };
-    let facts = machine_with(card);
-    let ask = |ids: &[&str]| {
-        let found = expected(&facts, &ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
-        found.iter().for_each(crate::facts::tests::assert_finding_has_texts);
-        found.into_iter().map(|finding| format!("{} {}", finding.args["expected"], finding.args["found"])).collect::<Vec<_>>()
+    let mut facts = machine_with(card);
+    let mut ask = |ids: &[&str]| {
+        facts.expect(&ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+        facts.findings.iter().for_each(crate::facts::tests::assert_finding_has_texts);
+        facts.findings.iter().map(|finding| format!("{} {}", finding.args["expected"], finding.args["found"])).collect::<Vec<_>>()
     };
     assert_eq!(ask(&["10de:1db6"]), Vec::<String>::new());
     assert_eq!(ask(&["10DE:1DB6", "10de:1db6", "10de:2335"]), ["2 1", "1 0"]);
     assert_eq!(ask(&[]), Vec::<String>::new());
+    let mut empty = Facts::default();
+    empty.expect(&["10de:1db6".to_owned()]);
+    assert_eq!(ids(&empty), ["cards-missing"], "that there is none at all is the same cause");
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt};
+use rustix::fs::OFlags;
 
 use crate::host::{FileKind, FileMeta, Files};
 
@@ -69,11 +70,12 @@ impl LocalFiles {
 
 impl Files for LocalFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let file = fs::File::open(self.resolve(path)?)?;
-        if file.metadata()?.len() > READ_LIMIT {
+        let file = open_file(&self.resolve(path)?)?;
+        let len = file.metadata()?.len();
+        if len > READ_LIMIT {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
         // Files of /proc have length 0 and any amount of content, so the limit is kept while reading too.
         file.take(READ_LIMIT).read_to_end(&mut bytes)?;
         Ok(bytes)
@@ -163,6 +165,17 @@ impl LocalFiles {
     }
 }
 
+/// Opens a regular file. A pipe in its place would keep whoever opens it waiting for a writer, and a device has no end.
+fn open_file(path: &Path) -> io::Result<fs::File> {
+    let no_waiting = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = std::os::unix::fs::OpenOptionsExt::custom_flags(fs::OpenOptions::new().read(true), no_waiting).open(path)?;
+    match file.metadata()?.file_type() {
+        kind if kind.is_file() => Ok(file),
+        kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+    }
+}
+
 fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -196,6 +209,18 @@ mod tests {
         symlink("/a", root.path().join("b")).unwrap();
         let error = LocalFiles::new(root.path()).read(Path::new("/a")).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::LOOP.raw_os_error()));
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let pipe = root.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let files = LocalFiles::new(Path::new("/"));
+        assert_eq!(files.read(&pipe).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(files.read(Path::new("/dev/zero")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(files.read(root.path()).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        assert!(!files.read(Path::new("/proc/self/status")).unwrap().is_empty(), "files of /proc are files");
     }
 
     #[test]

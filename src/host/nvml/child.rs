@@ -12,25 +12,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Serialize};
-
-use super::{NvmlAnswer, library};
+use super::{
+    NvmlAnswer,
+    library::{self, Told},
+};
 
 /// The word that makes this program the child. It is no command for people, so the command line does not know it.
 pub const WORD: &str = "nvml-answer";
 
 /// How long a killed child may take to go. One that waits in the kernel goes when the kernel lets it, and is not waited for.
 const REAP: Duration = Duration::from_millis(200);
-
-/// What one library leads to. The child writes it to its standard output as one line of JSON.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Told {
-    /// It was loaded and asked.
-    Answer(NvmlAnswer),
-    /// The loader refused it, in its words: it is not there, or made for another machine.
-    NotLoaded(String),
-}
 
 /// Asks each library in turn until one answers; a library that cannot be loaded, crashes or is of another version than the driver is
 /// passed over, since a driver from a pod has its library elsewhere than what an old host driver left behind. `program` is this

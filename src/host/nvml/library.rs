@@ -7,9 +7,20 @@ use nvml_wrapper::{
     enum_wrappers::device::{GpuVirtualizationMode, TemperatureSensor},
     error::NvmlError,
 };
+use serde::{Deserialize, Serialize};
 
-use super::{NvmlAnswer, NvmlGpu, Virtualization, child::Told, normalise_address};
+use super::{NvmlAnswer, NvmlGpu, Virtualization, normalise_address};
 use crate::text::printable;
+
+/// What one library leads to. Goes from the child to who asks as one line of JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Told {
+    /// It was loaded and asked.
+    Answer(NvmlAnswer),
+    /// The loader refused it, in its words: it is not there, or made for another machine.
+    NotLoaded(String),
+}
 
 /// Loads the library and asks it everything.
 pub(super) fn ask(library: &OsStr) -> Told {

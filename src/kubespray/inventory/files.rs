@@ -56,9 +56,14 @@ pub enum Vault {
 impl VarsFolder {
     /// Reads `group_vars` and `host_vars` in `base`.
     pub fn read(files: &dyn Files, base: &Path, beside_playbook: bool) -> Self {
+        Self::read_for(files, base, beside_playbook, &|_| true)
+    }
+
+    /// As [`Self::read`], but of `host_vars` only those of the hosts that are wanted: there may be a thousand.
+    pub fn read_for(files: &dyn Files, base: &Path, beside_playbook: bool, is_wanted: &dyn Fn(&str) -> bool) -> Self {
         let mut hidden = Vec::new();
-        let groups = read_all(files, &base.join("group_vars"), &mut hidden);
-        let hosts = read_all(files, &base.join("host_vars"), &mut hidden);
+        let groups = read_all(files, &base.join("group_vars"), &|_| true, &mut hidden);
+        let hosts = read_all(files, &base.join("host_vars"), is_wanted, &mut hidden);
         Self { base: base.to_owned(), beside_playbook, groups, hosts, hidden }
     }
 
@@ -126,12 +131,18 @@ fn definitions(files: Option<&Vec<VarsFile>>, level: Level) -> Vec<Definition> {
     files.into_iter().flatten().flat_map(|file| file.definitions(level)).collect()
 }
 
-fn read_all(files: &dyn Files, folder: &Path, hidden: &mut Vec<VarsFile>) -> BTreeMap<String, Vec<VarsFile>> {
-    let present = files.list(folder).unwrap_or_default();
-    let stems: BTreeSet<&str> = present.iter().filter_map(|name| stem(name)).collect();
+fn read_all(
+    files: &dyn Files,
+    folder: &Path,
+    is_wanted: &dyn Fn(&str) -> bool,
+    hidden: &mut Vec<VarsFile>,
+) -> BTreeMap<String, Vec<VarsFile>> {
+    let names = files.list(folder).unwrap_or_default();
+    let stems: BTreeSet<&str> = names.iter().filter_map(|name| stem(name)).filter(|name| is_wanted(name)).collect();
+    let present: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     let mut found = BTreeMap::new();
     for stem in stems {
-        let mut candidates = ENDINGS.iter().map(|ending| format!("{stem}{ending}")).filter(|name| present.contains(name));
+        let mut candidates = ENDINGS.iter().map(|ending| format!("{stem}{ending}")).filter(|name| present.contains(name.as_str()));
         let Some(first) = candidates.next() else { continue };
         let path = folder.join(&first);
         let paths = if is_folder(files, &path) { files_below(files, &path) } else { vec![path] };

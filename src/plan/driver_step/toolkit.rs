@@ -40,7 +40,7 @@ pub(super) fn actions(facts: &Facts, answers: &Answers, version: &Version, downl
     let name = row.as_ref().map_or_else(|| format!("cuda_{version}_linux.run"), |row| row.file.clone());
     let runfile = answers.cuda_runfile.clone().unwrap_or_else(|| downloads.join(name));
     let prefix = answers.cuda_prefix.clone().unwrap_or_else(|| default_prefix(version));
-    let tmpdir = answers.cuda_tmpdir.as_deref().unwrap_or(downloads).join("gpunode-unpack");
+    let tmpdir = answers.cuda_tmpdir.as_deref().unwrap_or(downloads).to_owned();
     let mut actions = Vec::new();
     if let (None, Some(row), Some(checksum)) = (&answers.cuda_runfile, &row, &checksum) {
         actions.push(fetch_runfile(row, checksum, &runfile, answers));

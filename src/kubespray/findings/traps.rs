@@ -1,0 +1,185 @@
+//! Traps that give a green playbook and no GPU, or one that breaks later: of releases, of files, of names.
+//! Source: Kubespray's history and issues; each is named where it is looked for.
+
+use serde_json::Value;
+
+use super::{evidence, place};
+use crate::{
+    finding::{Finding, Severity},
+    kubespray::{
+        Level,
+        checkout::GPU_ROLE,
+        inventory::VarsFolder,
+        machine::is_same_name,
+        release::{self, Mechanism, Release},
+        site::Site,
+        template::{as_bool, as_text, is_truthy},
+        variables::{self, View},
+    },
+};
+
+/// Returns what was found, in no order.
+pub fn all(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    let parts = [
+        names(site, view),
+        taints(site, view),
+        images(view),
+        twice(site),
+        encrypted(view),
+        edited_role(site, view),
+        settings(site),
+        groups(site),
+        limit(site, view),
+        not_in_release(site, view),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+fn is_on(view: &View<'_>) -> bool {
+    view.node_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value))
+}
+
+/// One machine, three names: only the inventory's counts in `nvidia_gpu_nodes`, only the third in `kubectl`.
+fn names(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    let (Some(host), true) = (&site.inventory_host, site.is_this_machine) else { return Vec::new() };
+    let node = view.node_name(host);
+    if is_same_name(host, &site.hostname) && node == *host {
+        return Vec::new();
+    }
+    let evidence = site.inventory_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    vec![Finding::new("three-names", Severity::Info, evidence, &[("hostname", &site.hostname), ("host", host), ("node", &node)])]
+}
+
+/// What sets the taint, and taints that the installer pod does not tolerate: it tolerates `nvidia.com/gpu` alone.
+fn taints(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let Some(Value::Array(taints)) = view.node_value("node_taints") {
+        for taint in taints.iter().map(as_text).filter(|taint| !taint.starts_with("nvidia.com/gpu") && !taint.contains("PreferNoSchedule"))
+        {
+            found.push(Finding::new("extra-taint", Severity::Warning, evidence(view, "node_taints"), &[("taint", &taint)]));
+        }
+    }
+    let Some(release) = site.release.as_ref().map(ToString::to_string) else { return found };
+    if is_on(view) && view.node_value("nvidia_gpu_nodes").is_some_and(|nodes| is_truthy(&nodes)) {
+        let id = match site.traits.taint {
+            Mechanism::Kubelet => Some("taint-at-registration"),
+            Mechanism::Kubectl => Some("taint-comes-back"),
+            Mechanism::None => None,
+        };
+        let args = [("release", release.as_str()), ("node", site.subject.as_str())];
+        found.extend(id.map(|id| Finding::new(id, Severity::Info, evidence(view, "nvidia_gpu_nodes"), &args)));
+        let playbook = site.checkout.as_ref().map(|checkout| checkout.path.join("scale.yml").display().to_string()).unwrap_or_default();
+        found.push(Finding::new("scale-without-daemonsets", Severity::Info, playbook, &[]));
+    }
+    found
+}
+
+/// Images from registries that take nothing new since 2023-04 (kubernetes.io/blog, "k8s.gcr.io image registry will be frozen").
+fn images(view: &View<'_>) -> Vec<Finding> {
+    if !is_on(view) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for name in ["nvidia_driver_install_container", "nvidia_gpu_device_plugin_container"] {
+        let image = view.role_value(name).map(|image| as_text(&image)).unwrap_or_default();
+        if image.starts_with("k8s.gcr.io/") || image.starts_with("gcr.io/google") {
+            let place = view.strongest(name).filter(|definition| definition.line > 0).map(place).unwrap_or_default();
+            found.push(Finding::new("frozen-registry", Severity::Warning, place, &[("name", name), ("image", &image)]));
+        }
+    }
+    found
+}
+
+/// A key that one file defines twice: Ansible takes the last and warns in a line that nobody reads.
+fn twice(site: &Site) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for file in site.folders.iter().flat_map(VarsFolder::files) {
+        for (index, (name, line, _)) in file.vars.iter().enumerate() {
+            let first = file.vars[..index].iter().rev().find(|(known, ..)| known == name);
+            if let Some((_, before, _)) = first.filter(|_| variables::names().any(|known| known == name)) {
+                let evidence = format!("{}:{line}", file.path.display());
+                found.push(Finding::new("duplicate-key", Severity::Warning, evidence, &[("name", name), ("line", &before.to_string())]));
+            }
+        }
+    }
+    found
+}
+
+/// Single values encrypted with Ansible Vault: they are named, not opened.
+fn encrypted(view: &View<'_>) -> Vec<Finding> {
+    let is_vault = |value: &Value| value.get("__ansible_vault").is_some();
+    let names = variables::names().filter_map(|name| view.own(name)).filter(|definition| is_vault(&definition.value));
+    names.map(|definition| Finding::new("vaulted-value", Severity::Info, place(definition), &[("name", &definition.name)])).collect()
+}
+
+/// The role's defaults are not those of the release: somebody has followed a guide that says to edit them.
+fn edited_role(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    if site.release.is_none() {
+        return Vec::new();
+    }
+    let usual = release::role_defaults(site.traits);
+    let is_edited = |name: &str, value: &Value| usual.get(name).is_some_and(|usual| usual != value);
+    let own = view.defaults().filter(|definition| definition.file.ends_with(format!("{GPU_ROLE}/defaults/main.yml")));
+    let edited = own.filter(|definition| definition.level == Level::RoleDefaults && is_edited(&definition.name, &definition.value));
+    edited.map(|definition| Finding::new("role-edited", Severity::Info, place(definition), &[("name", &definition.name)])).collect()
+}
+
+/// What `ansible.cfg` and the place of the checkout do to the whole.
+fn settings(site: &Site) -> Vec<Finding> {
+    let Some(checkout) = &site.checkout else { return Vec::new() };
+    let mut found = Vec::new();
+    let config = checkout.path.join("ansible.cfg").display().to_string();
+    if site.merges {
+        found.push(Finding::new("hash-merge", Severity::Warning, &config, &[]));
+    }
+    if site.is_open_to_all {
+        found.push(Finding::new("open-to-all", Severity::Warning, checkout.path.display().to_string(), &[]));
+    }
+    if let Some(folder) = site.unread.as_ref().filter(|folder| folder.files().next().is_some()) {
+        let path = folder.base().join("group_vars").display().to_string();
+        found.push(Finding::new("not-beside-plays", Severity::Warning, path, &[]));
+    }
+    found
+}
+
+/// Old spellings of the groups still work; in v2.27 and v2.28 hosts of `kube-node` were passed over (kubespray#12625).
+fn groups(site: &Site) -> Vec<Finding> {
+    let Some(release) = site.release.as_ref().filter(|release| release.has_underscore_groups()) else { return Vec::new() };
+    let old: Vec<&str> =
+        ["kube-master", "kube-node", "k8s-cluster"].into_iter().filter(|name| site.declared_groups.contains(*name)).collect();
+    if old.is_empty() {
+        return Vec::new();
+    }
+    let severity = if in_range(release, 27, 28) { Severity::Warning } else { Severity::Info };
+    let evidence = site.inventory_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let args = [("groups", old.join(", ")), ("release", release.to_string())];
+    vec![Finding::new("old-group-names", severity, evidence, &args.each_ref().map(|(name, value)| (*name, value.as_str())))]
+}
+
+/// With `--limit`, v2.26 to v2.28 read addresses of hosts that are not in the limit (kubespray#11587, #11992, #12405).
+fn limit(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    let Some(release) = site.release.as_ref().filter(|release| in_range(release, 26, 28)) else { return Vec::new() };
+    let has_address = ["ip", "access_ip"].iter().any(|name| view.node_value(name).is_some());
+    if site.inventory_host.is_none() || has_address {
+        return Vec::new();
+    }
+    let evidence = site.inventory_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    vec![Finding::new("limit-needs-ip", Severity::Warning, evidence, &[("host", &site.subject), ("release", &release.to_string())])]
+}
+
+/// Variables that a release before v2.9 does not have: its images stand in the role's vars files.
+fn not_in_release(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    let Some(release) = site.release.as_ref().filter(|release| !release.at_least(9)) else { return Vec::new() };
+    let known = release::role_defaults(site.traits);
+    let missing = variables::ROLE_VARIABLES.into_iter().filter(|name| !known.contains_key(*name)).filter_map(|name| view.own(name));
+    let args = release.to_string();
+    missing
+        .map(|definition| {
+            Finding::new("not-in-release", Severity::Warning, place(definition), &[("name", &definition.name), ("release", &args)])
+        })
+        .collect()
+}
+
+fn in_range(release: &Release, first: u32, last: u32) -> bool {
+    release.at_least(first) && !release.at_least(last + 1)
+}
