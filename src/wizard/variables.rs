@@ -206,7 +206,7 @@ pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<
         }
         Subject::Inventory => app.answers.inventory = given.map(Into::into),
         // Asked for elsewhere.
-        Subject::Value { .. } | Subject::SudoPassword | Subject::Kubeconfig | Subject::LogFile | Subject::DriverFilter => return Ok(()),
+        Subject::DriverFilter | Subject::Value { .. } | Subject::SudoPassword | Subject::Kubeconfig | Subject::LogFile => return Ok(()),
         Subject::Node => {
             if given.as_deref().is_some_and(|name| name.contains(char::is_whitespace)) {
                 return Err(app.t("ask.error.name"));
