@@ -17,6 +17,7 @@ use crate::{
     error::Expected,
     facts::{self, Change, Facts},
     host::Host,
+    i18n::Lang,
     kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
     plan::{
         self, Action, Step, VerifyPlan,
@@ -126,8 +127,11 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
     values::check(answers)?;
     let preview = preview(host, facts, answers)?;
     if preview.inventory.is_none() {
-        let text = edit::vars_file(&values::proposed(&preview, answers));
-        return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, playbook::commands(&preview, answers)));
+        let commands = playbook::commands(&preview, answers);
+        let lines: String = commands.iter().map(|command| format!("\n  {command}")).collect();
+        let args = [("group", preview.layout.cluster_group.as_str()), ("commands", &lines)];
+        let text = edit::vars_file(&values::proposed(&preview, answers), &Lang::En.text("vars.carry", &args));
+        return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, commands));
     }
     // A machine is made a node when somebody says so, or when it has a card: this may be the Ansible host.
     let joins = answers.node.is_some() || !facts.gpus.is_empty();

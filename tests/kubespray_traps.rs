@@ -218,3 +218,22 @@ fn a_checkout_demands_its_own_ansible() {
     demand(&found, "ansible-core-unfit", "ansible-core 2.18.0");
     assert!(find(&found, "ansible-core-unfit").unwrap().message(Lang::En).contains("2.12.0"));
 }
+
+#[test]
+fn pipes_and_garbage_are_errors_and_nobody_waits() {
+    let checkout = one_node("v2.31.0");
+    let pipe = |name: &str| {
+        let path = checkout.inventory.parent().unwrap().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path
+    };
+    let mut request = checkout.request();
+    request.inventory = Some(pipe("pipe.ini"));
+    assert!(preview(&files(), &request).unwrap_err().to_string().contains("neither a file nor a folder"));
+    pipe("group_vars/all/pipe.yml");
+    demand(&look(&checkout, "ubuntu-22.04"), "vars-file-refused", "pipe.yml:1");
+    fs::write(&checkout.inventory, [0xff, 0xfe, 0, 1, b'[', b'\n', 0x80]).unwrap();
+    demand(&look(&checkout, "ubuntu-22.04"), "inventory-refused", "inventory.ini:1");
+    fs::write(&checkout.inventory, "#!/usr/bin/env python3\nprint('{}')\n").unwrap();
+    demand(&look(&checkout, "ubuntu-22.04"), "inventory-refused", "inventory.ini:1");
+}

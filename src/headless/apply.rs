@@ -86,6 +86,10 @@ impl Apply<'_> {
             Some(before) => self.session.invalidate(&plan::invalidated(before, &answers, &self.session.plan)),
             None => self.session.invalidate(&Step::ALL),
         }
+        if carried && self.session.plan.of(Step::Variables).any(|action| action.name() == "write-vars-file") {
+            // The node could only write a file to carry; here the inventory itself may be at hand.
+            self.session.invalidate(&[Step::Variables]);
+        }
         self.session.answers = Some(answers);
         self.session.facts = facts;
         self.store.save(&mut self.session, host.clock.now())

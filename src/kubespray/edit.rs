@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+pub use member::add as add_member;
+
 use super::{Level, Preview, inventory::Member, rules, yaml11};
 use crate::{error::Expected, host::Files};
 
@@ -85,10 +87,11 @@ impl Edits<'_> {
     }
 }
 
-/// Returns a file of variables with these values, for where there is no inventory to edit.
-pub fn vars_file(changes: &[Change]) -> String {
+/// Returns a file of variables with these values, for where there is no inventory to edit; `notes` stand above them as comments.
+pub fn vars_file(changes: &[Change], notes: &str) -> String {
     let lines: Vec<String> = changes.iter().map(|change| write::block(&change.variable, &change.value, "", "\n")).collect();
-    format!("---\n{}\n", lines.join("\n"))
+    let notes: String = notes.lines().map(|line| format!("# {line}\n")).collect();
+    format!("---\n{notes}{}\n", lines.join("\n"))
 }
 
 /// The file that a change belongs into: where the variable is defined now, or else the cluster's own file.

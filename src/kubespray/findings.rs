@@ -75,7 +75,7 @@ fn names(site: &Site) -> Vec<Finding> {
             &evidence,
             &[("host", &site.subject), ("group", &groups.node)],
         )),
-        Some(host) if !site.inventory.hosts_of(&groups.node).contains(&host.as_str()) => {
+        Some(host) if !site.inventory.is_in(host, &groups.node) => {
             found.push(Finding::new("not-a-kube-node", Severity::Error, &evidence, &[("host", host), ("group", &groups.node)]));
         }
         Some(_) => {}

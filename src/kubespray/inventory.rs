@@ -8,8 +8,9 @@ mod words;
 mod yaml;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::Value;
@@ -56,8 +57,8 @@ pub struct Definition {
     pub name: String,
     /// Its value, templates raw.
     pub value: Value,
-    /// The file.
-    pub file: PathBuf,
+    /// The file; many definitions share one.
+    pub file: Arc<Path>,
     /// The line, from 1.
     pub line: usize,
     /// The place in Ansible's order of precedence.
@@ -160,9 +161,14 @@ impl Inventory {
             }
             queue = next;
         }
-        let mut known = BTreeSet::new();
+        let mut known = HashSet::with_capacity(hosts.len());
         hosts.retain(|host| known.insert(*host));
         hosts
+    }
+
+    /// Tells whether a host is in a group or in one below it.
+    pub fn is_in(&self, host: &str, group: &str) -> bool {
+        self.groups_of(host).contains(&group)
     }
 
     /// Tells whether hosts were put into the group itself.
@@ -204,14 +210,16 @@ impl Inventory {
         let hosts: Vec<String> = sources.iter().flat_map(|source| self.hosts_of(source)).map(str::to_owned).collect();
         self.add_group(group);
         for host in &hosts {
-            self.join(host, group);
+            if let Some(index) = self.host_index.get(host).copied() {
+                self.join(index, group);
+            }
         }
     }
 
     /// Adds a host that does not exist yet as a member of `group`: the node that is going to be added.
     pub fn add_future_host(&mut self, name: &str, group: &str) {
         self.add_group(group);
-        self.add_host(name, None, group, Path::new(""), 0);
+        self.add_host(name, None, group, &Arc::from(Path::new("")), 0);
     }
 
     /// Returns every definition that reaches `host`, weakest first: the inventory's own and those of `group_vars` and `host_vars`
@@ -300,52 +308,59 @@ impl Inventory {
         false
     }
 
-    /// Puts a host into a group. A port counts where the host is named for the first time.
-    fn add_host(&mut self, name: &str, port: Option<u32>, group: &str, file: &Path, line: usize) {
-        if !self.host_index.contains_key(name) {
-            self.host_index.insert(name.to_owned(), self.hosts.len());
-            let port = port.filter(|port| *port > 0).map(|port| Definition {
-                name: "ansible_port".to_owned(),
-                value: port.into(),
-                file: file.to_owned(),
-                line,
-                level: Level::InventoryHostVars,
-            });
-            self.hosts.push(Host { name: name.to_owned(), groups: Vec::new(), vars: port.into_iter().collect() });
-        }
-        self.join(name, group);
+    /// Puts a host into a group and returns its number. A port counts where the host is named for the first time.
+    fn add_host(&mut self, name: &str, port: Option<u32>, group: &str, file: &Arc<Path>, line: usize) -> usize {
+        let index = self.host_index.get(name).copied().unwrap_or_else(|| self.new_host(name, port, file, line));
+        self.join(index, group);
+        index
+    }
+
+    fn new_host(&mut self, name: &str, port: Option<u32>, file: &Arc<Path>, line: usize) -> usize {
+        let port = port.filter(|port| *port > 0).map(|port| Definition {
+            name: "ansible_port".to_owned(),
+            value: port.into(),
+            file: Arc::clone(file),
+            line,
+            level: Level::InventoryHostVars,
+        });
+        self.host_index.insert(name.to_owned(), self.hosts.len());
+        self.hosts.push(Host { name: name.to_owned(), groups: Vec::new(), vars: port.into_iter().collect() });
+        self.hosts.len() - 1
     }
 
     /// Makes a known host a member of a group.
-    fn join(&mut self, host: &str, group: &str) {
-        let Some(index) = self.host_index.get(host) else { return };
-        let groups = &mut self.hosts[*index].groups;
-        if !groups.iter().any(|known| known == group) {
-            groups.push(group.to_owned());
-            self.groups.entry(group.to_owned()).or_default().hosts.push(host.to_owned());
+    fn join(&mut self, index: usize, group: &str) {
+        let host = &mut self.hosts[index];
+        if host.groups.iter().any(|known| known == group) {
+            return;
+        }
+        host.groups.push(group.to_owned());
+        match self.groups.get_mut(group) {
+            Some(group) => group.hosts.push(host.name.clone()),
+            None => self.groups.entry(group.to_owned()).or_default().hosts.push(host.name.clone()),
         }
     }
 
-    fn set_group_var(&mut self, group: &str, name: &str, value: Value, file: &Path, line: usize) -> Result<(), String> {
+    fn set_group_var(&mut self, group: &str, name: &str, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
         let group = self.groups.entry(group.to_owned()).or_default();
         if name == "ansible_group_priority" {
             group.priority = whole_number(&value).ok_or_else(|| format!("ansible_group_priority is not a number: {value}"))?;
             return Ok(());
         }
         let level = Level::InventoryGroupVars;
-        group.vars.push(Definition { name: name.to_owned(), value, file: file.to_owned(), line, level });
+        group.vars.push(Definition { name: name.to_owned(), value, file: Arc::clone(file), line, level });
         Ok(())
     }
 
-    fn set_host_var(&mut self, host: &str, name: &str, value: Value, file: &Path, line: usize) -> Result<(), String> {
-        if self.has_group(host) {
+    fn set_host_var(&mut self, index: usize, name: &str, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
+        let host = &mut self.hosts[index];
+        if self.groups.contains_key(&host.name) {
             // Of a host and a group with one name, Ansible gives the variables to the group.
-            return self.set_group_var(host, name, value, file, line);
+            let group = host.name.clone();
+            return self.set_group_var(&group, name, value, file, line);
         }
-        if let Some(index) = self.host_index.get(host) {
-            let level = Level::InventoryHostVars;
-            self.hosts[*index].vars.push(Definition { name: name.to_owned(), value, file: file.to_owned(), line, level });
-        }
+        let level = Level::InventoryHostVars;
+        host.vars.push(Definition { name: name.to_owned(), value, file: Arc::clone(file), line, level });
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use crate::host::Files;
 pub fn members(files: &dyn Files, site: &Site) -> Vec<(PathBuf, Member)> {
     let Some(path) = &site.inventory_path else { return Vec::new() };
     let group = &site.traits.groups.node;
-    let is_node = site.inventory_host.as_ref().is_some_and(|host| site.inventory.hosts_of(group).contains(&host.as_str()));
+    let is_node = site.inventory_host.as_ref().is_some_and(|host| site.inventory.is_in(host, group));
     if is_node || site.subject.is_empty() {
         return Vec::new();
     }
@@ -61,7 +61,7 @@ impl Source {
 
 /// `ansible_host` and, where the others have it, `ip`: only this machine's own address is known here.
 fn vars(files: &dyn Files, site: &Site) -> Vec<(String, String)> {
-    if !site.is_this_machine {
+    if !site.is_here || !machine::is_same_name(&site.subject, &site.hostname) {
         return Vec::new();
     }
     let known = |name: &str| -> Vec<String> {

@@ -15,6 +15,8 @@ use crate::{host::Files, version::Version};
 pub struct Layout {
     /// The file that takes the cluster's variables.
     pub cluster_vars: Option<PathBuf>,
+    /// The cluster group, whose name its folder in `group_vars` must have.
+    pub cluster_group: String,
     /// The file that takes docker's variables.
     pub docker_vars: Option<PathBuf>,
     /// The playbook that refreshes all facts, below the checkout.
@@ -45,10 +47,11 @@ impl Layout {
         let host = site.inventory_host.as_deref().unwrap_or_default();
         Self {
             cluster_vars: group_vars.as_deref().map(|folder| cluster_file(files, site, folder)),
+            cluster_group: site.traits.groups.cluster.clone(),
             docker_vars: group_vars.as_deref().map(|folder| in_group(files, &folder.join("all"), "docker")),
             facts_playbook: facts_playbook(files, site.checkout.as_ref().map(|checkout| checkout.path.as_path()), site.traits),
-            is_control_plane: site.inventory.hosts_of(&site.traits.groups.control_plane).contains(&host),
-            has_overlay2: files.read_value("/proc/sys/kernel/osrelease").ok().and_then(|kernel| super::values::overlay2_fits(&kernel)),
+            is_control_plane: site.inventory.is_in(host, &site.traits.groups.control_plane),
+            has_overlay2: if site.is_here { kernel_fits(files) } else { None },
             subject: site.subject.clone(),
             members: joining::members(files, site),
             node_vars: host_vars.map(|folder| in_group(files, &folder.join(&site.subject), "gpu")),
@@ -57,6 +60,10 @@ impl Layout {
             release: site.release.clone(),
         }
     }
+}
+
+fn kernel_fits(files: &dyn Files) -> Option<bool> {
+    files.read_value("/proc/sys/kernel/osrelease").ok().and_then(|kernel| super::values::overlay2_fits(&kernel))
 }
 
 /// The folder must be named like the group; of two spellings that are both groups, the one that has a folder counts.

@@ -13,7 +13,8 @@ pub fn identify(files: &dyn Files, inventory: &Inventory, asked: Option<&str>, h
         return inventory.has_host(node).then(|| node.to_owned());
     }
     let hosts: Vec<&str> = inventory.host_names().collect();
-    let own: BTreeSet<String> = addresses(files).into_iter().chain([hostname.to_owned()]).collect();
+    let addresses = if is_here(files, hostname) { addresses(files) } else { Vec::new() };
+    let own: BTreeSet<String> = addresses.into_iter().chain([hostname.to_owned()]).collect();
     let has_own_address = |host: &&&str| {
         let values = ["ansible_host", "ip", "access_ip"].iter().filter_map(|name| inventory.host_var(host, name));
         values.filter_map(Value::as_str).any(|value| own.contains(value)) || own.contains(**host)
@@ -22,6 +23,11 @@ pub fn identify(files: &dyn Files, inventory: &Inventory, asked: Option<&str>, h
     let by_name = hosts.iter().find(|host| **host == hostname);
     let found = by_name.or_else(|| only(hosts.iter().filter(is_short_name))).or_else(|| only(hosts.iter().filter(has_own_address)));
     found.or_else(|| only(hosts.iter())).map(|host| (*host).to_owned())
+}
+
+/// Tells whether the machine of this name is the one whose files are read: a session may have been carried to the Ansible host.
+pub fn is_here(files: &dyn Files, hostname: &str) -> bool {
+    files.read_value("/proc/sys/kernel/hostname").map_or(true, |name| is_same_name(&name, hostname))
 }
 
 /// Tells whether two names are of one machine: the same, or one is the other without its domain.

@@ -13,7 +13,11 @@ use super::{
     machine,
     release::{self, Bounds, Release, Traits},
 };
-use crate::{error::Expected, host::Files, version::Version};
+use crate::{
+    error::Expected,
+    host::{FileKind, Files},
+    version::Version,
+};
 
 /// What the caller knows and wants; everything may be absent but the host name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,6 +38,7 @@ pub struct PreviewRequest {
 
 /// Everything that was read.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that have nothing to do with each other")]
 pub struct Site {
     /// The checkout.
     pub checkout: Option<Checkout>,
@@ -53,6 +58,8 @@ pub struct Site {
     pub unread: Option<VarsFolder>,
     /// This machine's own name.
     pub hostname: String,
+    /// Whether that machine is the one whose files are read; with a session carried to the Ansible host it is not.
+    pub is_here: bool,
     /// Everybody may write to the checkout's folder: Ansible then does not read its `ansible.cfg`.
     pub is_open_to_all: bool,
     /// `ansible.cfg` says that mappings are merged, which this program does not do.
@@ -161,10 +168,14 @@ impl Site {
         let unread = root.filter(|root| playbooks.as_deref() != Some(root)).map(|root| VarsFolder::read(files, root, true));
         let first_control_plane = inventory.hosts_of(&traits.groups.control_plane).first().map(|host| (*host).to_owned());
         let inventory_host = machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
+        let is_here = machine::is_here(files, &request.hostname);
         let control_plane_os = match &request.control_plane_os {
             Some(text) => Some(Os::parse(text).ok_or_else(|| unknown_os(text))?),
             // Only this machine's own system can be read from here.
-            None => first_control_plane.as_ref().filter(|first| Some(*first) == inventory_host.as_ref()).and_then(|_| Os::read(files)),
+            None => first_control_plane
+                .as_ref()
+                .filter(|first| is_here && Some(*first) == inventory_host.as_ref())
+                .and_then(|_| Os::read(files)),
         };
         let inventory_host_found = inventory_host.is_some();
         let subject = inventory_host.clone().or_else(|| request.node.clone()).unwrap_or_else(|| request.hostname.clone());
@@ -188,6 +199,7 @@ impl Site {
             unread,
             hostname: request.hostname.clone(),
             is_open_to_all,
+            is_here,
             merges: config.get("defaults", "hash_behaviour") == Some("merge"),
             inventory_host,
             is_this_machine: machine::is_same_name(&subject, &request.hostname) || (inventory_host_found && request.node.is_none()),
@@ -239,8 +251,12 @@ fn find_inventory(files: &dyn Files, request: &PreviewRequest, checkout: Option<
     if let Some(path) = &request.inventory {
         let below = checkout.map(|checkout| checkout.path.join(path)).filter(|path| files.exists(path));
         let path = below.unwrap_or_else(|| path.clone());
-        return if files.exists(&path) {
+        let kind = files.meta(&path).map(|meta| meta.kind);
+        return if matches!(kind, Ok(FileKind::File | FileKind::Folder)) {
             Ok(Some(path))
+        } else if kind.is_ok() {
+            // A pipe or a device would keep whoever reads it waiting.
+            Err(Expected::new(format!("{} is neither a file nor a folder", path.display()), "name the inventory's file or folder"))
         } else {
             Err(Expected::new(
                 format!("there is no inventory at {}", path.display()),

@@ -1,6 +1,9 @@
 //! Every variable that matters for a GPU node: its value as the role will see it, and where that value comes from.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -115,7 +118,7 @@ impl<'s> View<'s> {
         let line = text.lines().position(|line| line.contains(DOWNLOAD_URL) && line.contains(base)).map(|index| index + 1);
         let value = Value::String(format!("{{{{ {base} }}}}{{{{ nvidia_url_end }}}}"));
         let file = line.map_or_else(PathBuf::new, |_| tasks);
-        Some(Definition { name: DOWNLOAD_URL.to_owned(), value, file, line: line.unwrap_or(0), level: Level::SetFact })
+        Some(Definition { name: DOWNLOAD_URL.to_owned(), value, file: file.into(), line: line.unwrap_or(0), level: Level::SetFact })
     }
 
     /// Returns the value of a variable where the GPU role runs, templates filled in.
@@ -188,7 +191,11 @@ impl<'s> View<'s> {
         Variable {
             name: name.to_owned(),
             value: winner.as_ref().map(|winner| template::resolve(&winner.value, values)),
-            winner: winner.filter(has_place).map(|winner| Place { file: winner.file, line: winner.line, level: winner.level }),
+            winner: winner.filter(has_place).map(|winner| Place {
+                file: winner.file.to_path_buf(),
+                line: winner.line,
+                level: winner.level,
+            }),
             shadowed: stack.into_iter().rev().filter(has_place).map(shadow).collect(),
             ignored,
         }
@@ -231,7 +238,7 @@ fn has_place(definition: &Definition) -> bool {
 }
 
 fn shadow(definition: Definition) -> Shadowed {
-    Shadowed { file: definition.file, line: definition.line, level: definition.level, value: definition.value }
+    Shadowed { file: definition.file.to_path_buf(), line: definition.line, level: definition.level, value: definition.value }
 }
 
 fn ignore(file: &Path, line: usize, why: &str) -> Ignored {
@@ -240,7 +247,7 @@ fn ignore(file: &Path, line: usize, why: &str) -> Ignored {
 
 /// A definition that the program knows and no file here says.
 fn built_in(name: &str, value: Value, level: Level) -> Definition {
-    Definition { name: name.to_owned(), value, file: PathBuf::new(), line: 0, level }
+    Definition { name: name.to_owned(), value, file: Arc::from(Path::new("")), line: 0, level }
 }
 
 /// The defaults of Kubespray and of its GPU role: from the checkout's files, or built in.

@@ -48,12 +48,6 @@ pub fn carried_variables(file: &Path, text: &str, playbooks: Vec<Command>) -> Ve
     let args = [("file", file.display().to_string())];
     let write = Action::new(Step::Variables, "write-vars-file", Kind::EditFile(kind), &args);
     let write = Action { diff: Some(edit.diff()), needs_root: false, ..write };
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let with_file = |mut command: Command| {
-        command.args.extend(["-e".to_owned(), format!("@{name}")]);
-        command
-    };
-    let playbooks = playbooks.into_iter().map(with_file).collect();
     let shown = variables_step(&[], playbooks, &Answers::new(crate::answers::DriverOwner::InstallerPod), None, false);
     std::iter::once(write).chain(shown).collect()
 }

@@ -14,12 +14,8 @@ const LIMIT: usize = 4096;
 /// What a text is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// The folder of the Kubespray checkout.
-    Checkout,
-    /// The inventory file or folder.
-    Inventory,
-    /// The inventory host that this machine is.
-    Node,
+    /// Where step 3 reads from.
+    Source(Source),
     /// The kubeconfig for step 4.
     Kubeconfig,
     /// Where the installer's log is written to.
@@ -35,13 +31,24 @@ pub enum Subject {
     DriverFilter,
 }
 
+/// Where the variables of step 3 come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The folder of the Kubespray checkout.
+    Checkout,
+    /// The inventory file or folder.
+    Inventory,
+    /// The inventory host that this machine is.
+    Node,
+}
+
 impl Subject {
     /// Returns its name in the locale files.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Checkout => "checkout",
-            Self::Inventory => "inventory",
-            Self::Node => "node",
+            Self::Source(Source::Checkout) => "checkout",
+            Self::Source(Source::Inventory) => "inventory",
+            Self::Source(Source::Node) => "node",
             Self::Kubeconfig => "kubeconfig",
             Self::LogFile => "log-file",
             Self::SudoPassword => "password",

@@ -133,7 +133,7 @@ fn asked(app: &mut App, intent: Intent) {
 /// The one place that knows who takes which text. The error says why a text cannot be taken.
 fn take(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
     match subject {
-        Subject::Checkout | Subject::Inventory | Subject::Node => variables::take_text(app, subject, text.trim()),
+        Subject::Source(source) => variables::take_source(app, *source, text.trim()),
         Subject::Kubeconfig | Subject::LogFile => verify::take_text(app, subject, text.trim()),
         Subject::SudoPassword => run::take_password(app, text),
         Subject::Value { variable } => variables::take_value(app, variable, text.trim()),

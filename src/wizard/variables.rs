@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{
     App, Dialog, Screen,
-    ask::{self, Subject},
+    ask::{self, Source, Subject},
     confirm, driver,
     keymap::Intent,
     message::Effect,
@@ -161,9 +161,9 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
         Intent::ShowWhy if len > 0 => app.open(Dialog::Why),
         Intent::EditValue => ask_value(app),
         Intent::ToggleAction => leave_value(app),
-        Intent::AskCheckout => ask_source(app, Subject::Checkout),
-        Intent::AskInventory => ask_source(app, Subject::Inventory),
-        Intent::AskNode => ask_source(app, Subject::Node),
+        Intent::AskCheckout => ask_source(app, Source::Checkout),
+        Intent::AskInventory => ask_source(app, Source::Inventory),
+        Intent::AskNode => ask_source(app, Source::Node),
         Intent::Accept if app.variables.preview.is_none() => {
             let text = app.variables.error.clone().unwrap_or_else(|| app.t("notice.preview-loading"));
             app.say(Severity::Warning, text);
@@ -178,25 +178,23 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
 }
 
 /// Asks where the variables come from; what is read now stands in the field.
-fn ask_source(app: &mut App, subject: Subject) {
+fn ask_source(app: &mut App, source: Source) {
     let preview = app.variables.preview.as_ref();
     let path = |path: Option<&Path>| path.map(|path| path.display().to_string());
-    let (answer, found) = match subject {
-        Subject::Checkout => (path(app.answers.kubespray.as_deref()), preview.and_then(|preview| path(preview.checkout.as_deref()))),
-        Subject::Inventory => (path(app.answers.inventory.as_deref()), preview.and_then(|preview| path(preview.inventory.as_deref()))),
-        Subject::Node => (app.answers.node.clone(), preview.and_then(|preview| preview.inventory_host.clone())),
-        // Asked for elsewhere.
-        Subject::Value { .. } | Subject::SudoPassword | Subject::Kubeconfig | Subject::LogFile | Subject::DriverFilter => return,
+    let (answer, found) = match source {
+        Source::Checkout => (path(app.answers.kubespray.as_deref()), preview.and_then(|preview| path(preview.checkout.as_deref()))),
+        Source::Inventory => (path(app.answers.inventory.as_deref()), preview.and_then(|preview| path(preview.inventory.as_deref()))),
+        Source::Node => (app.answers.node.clone(), preview.and_then(|preview| preview.inventory_host.clone())),
     };
     let now = found.or(answer).unwrap_or_default();
-    ask::open(app, subject, &now);
+    ask::open(app, Subject::Source(source), &now);
 }
 
 /// Takes a typed checkout, inventory or node; an empty text means: look for it again.
-pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
+pub(super) fn take_source(app: &mut App, source: Source, text: &str) -> Result<(), String> {
     let given = (!text.is_empty()).then(|| text.to_owned());
-    match subject {
-        Subject::Checkout => {
+    match source {
+        Source::Checkout => {
             if given.as_deref().is_some_and(|path| !path.starts_with('/')) {
                 return Err(app.t("ask.error.absolute"));
             }
@@ -204,10 +202,8 @@ pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<
             app.answers.inventory = None;
             app.answers.kubespray = given.map(Into::into);
         }
-        Subject::Inventory => app.answers.inventory = given.map(Into::into),
-        // Asked for elsewhere.
-        Subject::DriverFilter | Subject::Value { .. } | Subject::SudoPassword | Subject::Kubeconfig | Subject::LogFile => return Ok(()),
-        Subject::Node => {
+        Source::Inventory => app.answers.inventory = given.map(Into::into),
+        Source::Node => {
             if given.as_deref().is_some_and(|name| name.contains(char::is_whitespace)) {
                 return Err(app.t("ask.error.name"));
             }

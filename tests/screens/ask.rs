@@ -2,7 +2,10 @@
 
 use gpunode::{
     engine::{Event, Outcome},
-    wizard::{Answer, Dialog, Effect, Key, Msg, Screen, ask::Subject},
+    wizard::{
+        Answer, Dialog, Effect, Key, Msg, Screen,
+        ask::{Source, Subject},
+    },
 };
 
 use super::{Desk, Lang, SMALL, sample, shot};
@@ -80,7 +83,7 @@ fn the_question_is_a_screen() {
     ask(&mut desk);
     shot("ko-3-ask", &desk);
     assert_eq!(sample::preview().inventory_host.as_deref(), Some("node1"));
-    assert!(matches!(&desk.app.dialog, Some(Dialog::Ask(ask)) if ask.subject == Subject::Inventory));
+    assert!(matches!(&desk.app.dialog, Some(Dialog::Ask(ask)) if ask.subject == Subject::Source(Source::Inventory)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Adding a host to an inventory as text: one line in a section, nothing else. The guard reads the new text again and demands the old
 //! inventory and the new member, exactly.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use crate::kubespray::{
     inventory::{Inventory, Member},
@@ -33,7 +33,8 @@ fn is_exactly(before: &str, after: &str, file: &Path, member: &Member) -> bool {
     if !old.problems.is_empty() || !new.problems.is_empty() {
         return false;
     }
-    let added: Vec<&str> = new.hosts_of(&member.group).into_iter().filter(|host| !old.hosts_of(&member.group).contains(host)).collect();
+    let members: HashSet<&str> = old.hosts_of(&member.group).into_iter().collect();
+    let added: Vec<&str> = new.hosts_of(&member.group).into_iter().filter(|host| !members.contains(host)).collect();
     let values = |inventory: &Inventory, host: &str| -> Vec<(String, serde_json::Value)> {
         inventory.definitions(host, &[]).into_iter().map(|definition| (definition.name, definition.value)).collect()
     };

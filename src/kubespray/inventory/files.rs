@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::Value;
@@ -104,6 +105,11 @@ impl VarsFile {
     /// Reads one file of variables.
     pub fn read(files: &dyn Files, path: &Path) -> Self {
         let mut file = Self { path: path.to_owned(), vars: Vec::new(), error: None, vault: Vault::Open };
+        // A pipe or a device would keep whoever reads it waiting.
+        if !files.meta(path).is_ok_and(|meta| meta.kind == FileKind::File) {
+            file.error = Some(YamlError { line: 1, message: "this is no regular file".to_owned() });
+            return file;
+        }
         match files.read_text(path) {
             Err(error) => file.error = Some(YamlError { line: 1, message: error.to_string() }),
             Ok(text) if text.starts_with("$ANSIBLE_VAULT") => file.vault = Vault::Encrypted,
@@ -117,10 +123,11 @@ impl VarsFile {
 
     /// Returns what the file defines.
     pub fn definitions(&self, level: Level) -> impl Iterator<Item = Definition> {
+        let file: Arc<Path> = Arc::from(self.path.as_path());
         self.vars.iter().map(move |(name, line, value)| Definition {
             name: name.clone(),
             value: value.clone(),
-            file: self.path.clone(),
+            file: Arc::clone(&file),
             line: *line,
             level,
         })

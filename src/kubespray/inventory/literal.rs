@@ -230,6 +230,10 @@ fn escape(chars: &mut std::str::Chars<'_>, out: &mut String) -> Option<()> {
 }
 
 fn number(token: &str) -> Option<Value> {
+    if token.bytes().filter(|b| *b == b'.').count() > 1 {
+        // An address or a version.
+        return None;
+    }
     let underscores_fit = !token.ends_with('_') && !token.contains("__") && !token.starts_with('_');
     let digits = token.replace('_', "").to_lowercase();
     if !underscores_fit {

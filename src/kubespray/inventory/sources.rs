@@ -22,7 +22,7 @@ const PATTERNS: [&str; 2] = ["artifacts", "credentials"];
 #[derive(Debug)]
 pub struct Ignored {
     endings: Vec<String>,
-    patterns: RegexSet,
+    patterns: Vec<String>,
 }
 
 impl Ignored {
@@ -34,16 +34,19 @@ impl Ignored {
         };
         let endings = config.get("inventory", "ignore_extensions").or_else(|| config.get("defaults", "inventory_ignore_extensions"));
         let patterns = config.get("inventory", "ignore_patterns").or_else(|| config.get("defaults", "inventory_ignore_patterns"));
-        // A pattern that is none would stop Ansible; here it just matches nothing.
-        let patterns = RegexSet::new(list(patterns, &PATTERNS)).unwrap_or_else(|_| RegexSet::empty());
-        Self { endings: list(endings, &ENDINGS), patterns }
+        Self { endings: list(endings, &ENDINGS), patterns: list(patterns, &PATTERNS) }
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// A pattern that is none would stop Ansible; here it just matches nothing.
+    fn patterns(&self) -> RegexSet {
+        RegexSet::new(&self.patterns).unwrap_or_else(|_| RegexSet::empty())
+    }
+
+    fn has(&self, name: &str, patterns: &RegexSet) -> bool {
         name.starts_with('.')
             || matches!(name, "group_vars" | "host_vars" | "vars_plugins")
             || self.endings.iter().any(|ending| name.ends_with(ending.as_str()))
-            || self.patterns.is_match(name)
+            || patterns.is_match(name)
     }
 }
 
@@ -52,8 +55,9 @@ pub fn sources(files: &dyn Files, path: &Path, ignored: &Ignored) -> Result<Vec<
     if files.list(path).is_err() {
         return Ok(vec![path.to_owned()]);
     }
+    let patterns = ignored.patterns();
     let mut found = Vec::new();
-    collect(files, path, ignored, 0, &mut found);
+    collect(files, path, &|name| ignored.has(name, &patterns), 0, &mut found);
     if found.is_empty() {
         let what = format!("{} holds no inventory file that Ansible would read", path.display());
         return Err(Expected::new(what, "name the file itself, such as `--inventory inventory/mycluster/inventory.ini`"));
@@ -61,11 +65,11 @@ pub fn sources(files: &dyn Files, path: &Path, ignored: &Ignored) -> Result<Vec<
     Ok(found)
 }
 
-fn collect(files: &dyn Files, folder: &Path, ignored: &Ignored, depth: usize, found: &mut Vec<PathBuf>) {
-    for name in files.list(folder).unwrap_or_default().iter().filter(|name| !ignored.has(name)) {
+fn collect(files: &dyn Files, folder: &Path, is_ignored: &dyn Fn(&str) -> bool, depth: usize, found: &mut Vec<PathBuf>) {
+    for name in files.list(folder).unwrap_or_default().iter().filter(|name| !is_ignored(name)) {
         let path = folder.join(name);
         match files.meta(&path).map(|meta| meta.kind) {
-            Ok(FileKind::Folder) if depth < DEPTH_LIMIT => collect(files, &path, ignored, depth + 1, found),
+            Ok(FileKind::Folder) if depth < DEPTH_LIMIT => collect(files, &path, is_ignored, depth + 1, found),
             Ok(FileKind::File) => found.push(path),
             _ => {}
         }

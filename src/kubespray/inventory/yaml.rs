@@ -7,6 +7,7 @@ use std::{
         hash_map::Entry::{Occupied, Vacant},
     },
     path::Path,
+    sync::Arc,
 };
 
 use serde_json::Value;
@@ -28,18 +29,18 @@ pub fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Pr
         let what = "this file configures an inventory plugin, which Ansible runs and this program does not".to_owned();
         return Err(Problem::new(file, plugin.line, what));
     }
-    let mut reader = Reader { inventory, file };
+    let mut reader = Reader { inventory, file: file.into() };
     effective(groups).into_iter().try_for_each(|group| reader.group(group))
 }
 
 struct Reader<'a> {
     inventory: &'a mut Inventory,
-    file: &'a Path,
+    file: Arc<Path>,
 }
 
 impl Reader<'_> {
     fn problem(&self, line: usize, what: String) -> Problem {
-        Problem::new(self.file, line, what)
+        Problem::new(&self.file, line, what)
     }
 
     fn group(&mut self, group: &Entry) -> Result<(), Problem> {
@@ -59,7 +60,7 @@ impl Reader<'_> {
             match section.key.as_str() {
                 "vars" => {
                     for var in self.section(section, &group.key)? {
-                        let set = self.inventory.set_group_var(&group.key, &var.key, var.value.value(), self.file, var.line);
+                        let set = self.inventory.set_group_var(&group.key, &var.key, var.value.value(), &self.file, var.line);
                         set.map_err(|what| self.problem(var.line, what))?;
                     }
                 }
@@ -85,7 +86,7 @@ impl Reader<'_> {
             return self.inventory.add_child(parent, &child.key).map_err(|what| self.problem(child.line, what));
         }
         if self.inventory.has_host(&child.key) {
-            self.inventory.add_host(&child.key, None, parent, self.file, child.line);
+            self.inventory.add_host(&child.key, None, parent, &self.file, child.line);
             return Ok(());
         }
         Err(self.problem(child.line, format!("`{}` must be a mapping to be a group", child.key)))
@@ -117,9 +118,9 @@ impl Reader<'_> {
             return Err(self.problem(host.line, format!("the variables of `{}` must be a mapping", host.key)));
         }
         for name in &names {
-            self.inventory.add_host(name, port, group, self.file, host.line);
+            let index = self.inventory.add_host(name, port, group, &self.file, host.line);
             for var in host.value.entries() {
-                let set = self.inventory.set_host_var(name, &var.key, var.value.value(), self.file, var.line);
+                let set = self.inventory.set_host_var(index, &var.key, var.value.value(), &self.file, var.line);
                 set.map_err(|what| self.problem(var.line, what))?;
             }
         }

@@ -17,9 +17,9 @@ pub fn plain(text: &str) -> Value {
     if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
         return Value::String(text.to_owned());
     }
-    let number = if patterns().float.is_match(text) {
+    let number = if is_float(text) {
         float(text)
-    } else if patterns().int.is_match(text) {
+    } else if is_int(text) {
         int(text)
     } else {
         None
@@ -27,9 +27,68 @@ pub fn plain(text: &str) -> Value {
     number.or_else(|| timestamp(text)).unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
+/// PyYAML's implicit float, by hand: a pattern costs more to compile than a file costs to read.
+fn is_float(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
+        return true;
+    }
+    let Some((whole, fraction)) = unsigned.split_once('.') else { return false };
+    if whole.is_empty() {
+        // Without digits in front there is no sign.
+        return text.starts_with('.') && fraction.starts_with(|c: char| c.is_ascii_digit()) && is_fraction(fraction);
+    }
+    match whole.split_once(':') {
+        None => is_digits(whole) && is_fraction(fraction),
+        Some((first, rest)) => {
+            is_digits(first) && rest.split(':').all(is_sixtieth) && fraction.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+        }
+    }
+}
+
+/// PyYAML's implicit integer.
+fn is_int(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let all = |digits: &str, is: fn(u8) -> bool| !digits.is_empty() && digits.bytes().all(|b| is(b) || b == b'_');
+    if let Some(binary) = unsigned.strip_prefix("0b") {
+        return all(binary, |b| matches!(b, b'0' | b'1'));
+    }
+    if let Some(hex) = unsigned.strip_prefix("0x") {
+        return all(hex, |b| b.is_ascii_hexdigit());
+    }
+    if let Some(octal) = unsigned.strip_prefix('0') {
+        return octal.is_empty() || all(octal, |b| matches!(b, b'0'..=b'7'));
+    }
+    match unsigned.split_once(':') {
+        None => is_digits(unsigned),
+        Some((first, rest)) => is_digits(first) && rest.split(':').all(is_sixtieth),
+    }
+}
+
+/// `[0-9][0-9_]*`
+fn is_digits(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+}
+
+/// `[0-9_]*([eE][-+][0-9]+)?`
+fn is_fraction(text: &str) -> bool {
+    let (digits, exponent) = match text.find(['e', 'E']) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    };
+    let is_exponent = |text: &str| {
+        let digits = text.strip_prefix(['-', '+']);
+        digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+    };
+    digits.bytes().all(|b| b.is_ascii_digit() || b == b'_') && exponent.is_none_or(is_exponent)
+}
+
+/// `[0-5]?[0-9]`
+fn is_sixtieth(text: &str) -> bool {
+    matches!(text.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9'])
+}
+
 struct Patterns {
-    float: Regex,
-    int: Regex,
     time: Regex,
     day: Regex,
 }
@@ -38,8 +97,6 @@ struct Patterns {
 fn patterns() -> &'static Patterns {
     static PATTERNS: OnceLock<Patterns> = OnceLock::new();
     PATTERNS.get_or_init(|| Patterns {
-        float: Regex::new(r"^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$").unwrap(),
-        int: Regex::new(r"^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$").unwrap(),
         time: Regex::new(r"^([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?:[Tt]|[ \t]+)([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]*))?(?:[ \t]*(Z|([-+][0-9]{1,2})(?::([0-9]{2}))?))?$").unwrap(),
         day: Regex::new(r"^([0-9]{4})-([0-9]{2})-([0-9]{2})$").unwrap(),
     })
@@ -88,6 +145,9 @@ pub fn integer(number: i128) -> Option<Value> {
 
 /// A date and time comes out of Ansible in Python's `isoformat`; a date alone as it was written, and so does what is no real date.
 fn timestamp(text: &str) -> Option<Value> {
+    if !looks_like_date(text) {
+        return None;
+    }
     let found = patterns().time.captures(text)?;
     let part = |index: usize| found.get(index).map(|part| part.as_str());
     let number = |index: usize| part(index).and_then(|part| part.parse::<i8>().ok());
@@ -109,12 +169,20 @@ fn timestamp(text: &str) -> Option<Value> {
 
 /// Tells whether PyYAML takes an unquoted text for a date and then stops, because no calendar has that day.
 pub fn is_impossible_date(text: &str) -> bool {
+    if !looks_like_date(text) {
+        return false;
+    }
     let day = patterns().day.captures(text);
     let parts = day.map(|found| (found[1].parse(), found[2].parse(), found[3].parse()));
     match parts {
         Some((Ok(year), Ok(month), Ok(day))) => jiff::civil::Date::new(year, month, day).is_err(),
         _ => patterns().time.is_match(text) && timestamp(text).is_none(),
     }
+}
+
+/// Four digits and a dash.
+fn looks_like_date(text: &str) -> bool {
+    matches!(text.as_bytes(), [a, b, c, d, b'-', ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_digit()))
 }
 
 fn split_sign(text: &str) -> (bool, &str) {
@@ -126,6 +194,7 @@ fn split_sign(text: &str) -> (bool, &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -161,5 +230,16 @@ mod tests {
         }
         assert!(is_impossible_date("2020-13-01") && is_impossible_date("2020-02-30 10:00:00"));
         assert!(!is_impossible_date("2020-02-29") && !is_impossible_date("1.2"));
+    }
+
+    proptest! {
+        /// The patterns of PyYAML's `resolver.py`.
+        #[test]
+        fn numbers_are_those_of_pyyamls_patterns(text in "[-+]?[0-9._:eExbaF]{0,10}") {
+            let float = Regex::new(r"^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$").unwrap();
+            let int = Regex::new(r"^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$").unwrap();
+            prop_assert_eq!(is_float(&text), float.is_match(&text), "{}", text);
+            prop_assert_eq!(is_int(&text), int.is_match(&text), "{}", text);
+        }
     }
 }
