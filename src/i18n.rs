@@ -91,7 +91,9 @@ fn load(lang: Lang) -> Texts {
     let Some(folder) = LOCALES.get_dir(lang.code()) else { return HashMap::new() };
     let lines = folder.files().filter_map(include_dir::File::contents_utf8).flat_map(str::lines);
     let entries = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(": "));
-    entries.map(|(key, text)| (key.trim_matches('"'), text)).collect()
+    let mut texts = HashMap::with_capacity(4096);
+    texts.extend(entries.map(|(key, text)| (key.trim_matches('"'), text)));
+    texts
 }
 
 #[cfg(test)]

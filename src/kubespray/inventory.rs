@@ -26,9 +26,9 @@ use crate::{error::Expected, host::Files};
 /// Groups and hosts of one inventory.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Inventory {
-    groups: BTreeMap<String, Group>,
+    groups: BTreeMap<Arc<str>, Group>,
     hosts: Vec<Host>,
-    host_index: HashMap<String, usize>,
+    host_index: HashMap<Arc<str>, usize>,
     /// What Ansible refuses to read; it then drops that whole file.
     pub problems: Vec<Problem>,
 }
@@ -38,15 +38,16 @@ pub struct Inventory {
 struct Group {
     priority: i64,
     children: Vec<String>,
-    hosts: Vec<String>,
+    /// Numbers of its hosts.
+    hosts: Vec<usize>,
     vars: Vec<Definition>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 struct Host {
-    name: String,
+    name: Arc<str>,
     /// The groups that it was put into itself.
-    groups: Vec<String>,
+    groups: Vec<Arc<str>>,
     vars: Vec<Definition>,
 }
 
@@ -135,12 +136,12 @@ impl Inventory {
 
     /// Returns the names of all groups, sorted.
     pub fn group_names(&self) -> impl Iterator<Item = &str> {
-        self.groups.keys().map(String::as_str)
+        self.groups.keys().map(AsRef::as_ref)
     }
 
     /// Returns the names of all hosts in the order of the inventory.
     pub fn host_names(&self) -> impl Iterator<Item = &str> {
-        self.hosts.iter().map(|host| host.name.as_str())
+        self.hosts.iter().map(|host| &*host.name)
     }
 
     /// Tells whether the host exists.
@@ -156,7 +157,7 @@ impl Inventory {
             let mut next = Vec::new();
             for name in queue {
                 let Some(group) = self.groups.get(name).filter(|_| seen.insert(name)) else { continue };
-                hosts.extend(group.hosts.iter().map(String::as_str));
+                hosts.extend(group.hosts.iter().map(|index| &*self.hosts[*index].name));
                 next.extend(group.children.iter().map(String::as_str));
             }
             queue = next;
@@ -210,7 +211,7 @@ impl Inventory {
         let hosts: Vec<String> = sources.iter().flat_map(|source| self.hosts_of(source)).map(str::to_owned).collect();
         self.add_group(group);
         for host in &hosts {
-            if let Some(index) = self.host_index.get(host).copied() {
+            if let Some(index) = self.host_index.get(host.as_str()).copied() {
                 self.join(index, group);
             }
         }
@@ -250,7 +251,7 @@ impl Inventory {
         let parents = self.parents();
         let mut found: BTreeSet<&str> = BTreeSet::from(["all"]);
         let own = self.host_index.get(host).map(|index| self.hosts[*index].groups.as_slice()).unwrap_or_default();
-        let mut queue: Vec<&str> = own.iter().map(String::as_str).collect();
+        let mut queue: Vec<&str> = own.iter().map(AsRef::as_ref).collect();
         while let Some(name) = queue.pop() {
             if found.insert(name) {
                 queue.extend(parents.get(name).into_iter().flatten());
@@ -259,7 +260,7 @@ impl Inventory {
         // A host that has a real group is not ungrouped, whatever the file says.
         if found.iter().all(|name| matches!(*name, "all" | "ungrouped")) {
             found.insert("ungrouped");
-        } else if own.iter().any(|name| name == "ungrouped") {
+        } else if own.iter().any(|name| &**name == "ungrouped") {
             found.remove("ungrouped");
         }
         let mut depths = HashMap::new();
@@ -272,14 +273,14 @@ impl Inventory {
         let mut parents: HashMap<&str, Vec<&str>> = HashMap::new();
         for (name, group) in &self.groups {
             for child in &group.children {
-                parents.entry(child).or_default().push(name);
+                parents.entry(child.as_str()).or_default().push(&**name);
             }
         }
         parents
     }
 
     fn add_group(&mut self, name: &str) {
-        self.groups.entry(name.to_owned()).or_insert_with(|| Group { priority: 1, ..Group::default() });
+        self.groups.entry(name.into()).or_insert_with(|| Group { priority: 1, ..Group::default() });
     }
 
     /// Makes a group the child of another one; a circle is an error, as in Ansible.
@@ -288,7 +289,7 @@ impl Inventory {
             return Err(format!("the group `{child}` would contain itself"));
         }
         self.add_group(child);
-        let group = self.groups.entry(parent.to_owned()).or_default();
+        let group = self.groups.entry(parent.into()).or_default();
         if !group.children.iter().any(|known| known == child) {
             group.children.push(child.to_owned());
         }
@@ -323,26 +324,36 @@ impl Inventory {
             line,
             level: Level::InventoryHostVars,
         });
-        self.host_index.insert(name.to_owned(), self.hosts.len());
-        self.hosts.push(Host { name: name.to_owned(), groups: Vec::new(), vars: port.into_iter().collect() });
+        let name: Arc<str> = name.into();
+        self.host_index.insert(Arc::clone(&name), self.hosts.len());
+        self.hosts.push(Host { name, groups: Vec::new(), vars: port.into_iter().collect() });
         self.hosts.len() - 1
     }
 
     /// Makes a known host a member of a group.
     fn join(&mut self, index: usize, group: &str) {
         let host = &mut self.hosts[index];
-        if host.groups.iter().any(|known| known == group) {
+        if host.groups.iter().any(|known| &**known == group) {
             return;
         }
-        host.groups.push(group.to_owned());
-        match self.groups.get_mut(group) {
-            Some(group) => group.hosts.push(host.name.clone()),
-            None => self.groups.entry(group.to_owned()).or_default().hosts.push(host.name.clone()),
+        if !self.groups.contains_key(group) {
+            self.groups.insert(group.into(), Group::default());
+        }
+        if let Some((name, _)) = self.groups.get_key_value(group) {
+            host.groups.push(Arc::clone(name));
+        }
+        if let Some(group) = self.groups.get_mut(group) {
+            group.hosts.push(index);
         }
     }
 
+    /// Makes room for the variables of one line.
+    fn expect_vars(&mut self, index: usize, count: usize) {
+        self.hosts[index].vars.reserve_exact(count);
+    }
+
     fn set_group_var(&mut self, group: &str, name: &str, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
-        let group = self.groups.entry(group.to_owned()).or_default();
+        let group = self.groups.entry(group.into()).or_default();
         if name == "ansible_group_priority" {
             group.priority = whole_number(&value).ok_or_else(|| format!("ansible_group_priority is not a number: {value}"))?;
             return Ok(());
@@ -356,7 +367,7 @@ impl Inventory {
         let host = &mut self.hosts[index];
         if self.groups.contains_key(&host.name) {
             // Of a host and a group with one name, Ansible gives the variables to the group.
-            let group = host.name.clone();
+            let group = Arc::clone(&host.name);
             return self.set_group_var(&group, name, value, file, line);
         }
         let level = Level::InventoryHostVars;

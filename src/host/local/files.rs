@@ -76,8 +76,9 @@ impl Files for LocalFiles {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
-        // Files of /proc have length 0 and any amount of content, so the limit is kept while reading too.
-        file.take(READ_LIMIT).read_to_end(&mut bytes)?;
+        // Files of /proc have length 0 and any amount of content, so the limit is kept while reading too; any other file is as long as it says.
+        let limit = if len == 0 { READ_LIMIT } else { len };
+        file.take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 

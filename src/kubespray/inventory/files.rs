@@ -21,6 +21,9 @@ use crate::{
 /// In the order in which Ansible looks: the first that exists is the only one read, so a folder hides a file beside it.
 const ENDINGS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
 
+/// Folders below folders.
+const DEPTH_LIMIT: usize = 8;
+
 /// `group_vars` and `host_vars` beside the inventory or beside the playbooks, read.
 #[derive(Debug, Clone)]
 pub struct VarsFolder {
@@ -104,9 +107,14 @@ impl VarsFolder {
 impl VarsFile {
     /// Reads one file of variables.
     pub fn read(files: &dyn Files, path: &Path) -> Self {
+        Self::read_kind(files, path, kind(files, path))
+    }
+
+    /// As [`Self::read`], where it is known what the path is.
+    fn read_kind(files: &dyn Files, path: &Path, kind: Option<FileKind>) -> Self {
         let mut file = Self { path: path.to_owned(), vars: Vec::new(), error: None, vault: Vault::Open };
         // A pipe or a device would keep whoever reads it waiting.
-        if !files.meta(path).is_ok_and(|meta| meta.kind == FileKind::File) {
+        if kind != Some(FileKind::File) {
             file.error = Some(YamlError { line: 1, message: "this is no regular file".to_owned() });
             return file;
         }
@@ -152,11 +160,15 @@ fn read_all(
         let mut candidates = ENDINGS.iter().map(|ending| format!("{stem}{ending}")).filter(|name| present.contains(name.as_str()));
         let Some(first) = candidates.next() else { continue };
         let path = folder.join(&first);
-        let paths = if is_folder(files, &path) { files_below(files, &path) } else { vec![path] };
-        found.insert(stem.to_owned(), paths.iter().map(|path| VarsFile::read(files, path)).collect());
-        hidden.extend(
-            candidates.map(|name| folder.join(name)).filter(|path| !is_folder(files, path)).map(|path| VarsFile::read(files, &path)),
-        );
+        let mut read = Vec::new();
+        match kind(files, &path) {
+            Some(FileKind::Folder) => read_below(files, &path, 0, &mut read),
+            kind => read.push(VarsFile::read_kind(files, &path, kind)),
+        }
+        found.insert(stem.to_owned(), read);
+        let others = candidates.map(|name| folder.join(name)).map(|path| (kind(files, &path), path));
+        let others = others.filter(|(kind, _)| *kind != Some(FileKind::Folder));
+        hidden.extend(others.map(|(kind, path)| VarsFile::read_kind(files, &path, kind)));
     }
     found
 }
@@ -167,25 +179,24 @@ fn stem(name: &str) -> Option<&str> {
     (!stem.is_empty() && !stem.starts_with('.')).then_some(stem)
 }
 
-fn files_below(files: &dyn Files, folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+/// Reads the files of a folder and of the folders below it, in Ansible's order.
+fn read_below(files: &dyn Files, folder: &Path, depth: usize, found: &mut Vec<VarsFile>) {
     for name in files.list(folder).unwrap_or_default() {
         if name.starts_with('.') || name.ends_with('~') {
             continue;
         }
         let path = folder.join(&name);
         let ending = name.rfind('.').map_or("", |at| &name[at..]);
-        if is_folder(files, &path) {
-            if ending.is_empty() {
-                found.extend(files_below(files, &path));
-            }
-        } else if ENDINGS.contains(&ending) {
-            found.push(path);
+        match kind(files, &path) {
+            // Deeper is a circle of links.
+            Some(FileKind::Folder) if ending.is_empty() && depth < DEPTH_LIMIT => read_below(files, &path, depth + 1, found),
+            Some(FileKind::Folder) => {}
+            kind if ENDINGS.contains(&ending) => found.push(VarsFile::read_kind(files, &path, kind)),
+            _ => {}
         }
     }
-    found
 }
 
-fn is_folder(files: &dyn Files, path: &Path) -> bool {
-    files.meta(path).is_ok_and(|meta| meta.kind == FileKind::Folder)
+fn kind(files: &dyn Files, path: &Path) -> Option<FileKind> {
+    files.meta(path).ok().map(|meta| meta.kind)
 }

@@ -99,6 +99,7 @@ impl Reader<'_> {
         }
         for name in &names {
             let host = self.inventory.add_host(name, port, &self.group, &self.file, number);
+            self.inventory.expect_vars(host, vars.len());
             for (key, value) in &vars {
                 self.inventory.set_host_var(host, key, value.clone(), &self.file, number)?;
             }
