@@ -9,6 +9,7 @@ pub mod chain;
 pub mod kubectl;
 pub mod live;
 pub mod objects;
+pub mod obstacles;
 pub mod offers;
 pub mod phases;
 pub mod quantity;

@@ -83,7 +83,7 @@ fn an_api_server_that_refuses_fails_or_hangs_is_a_state() {
     let (host, kubectl) = server.kubectl();
     let state = |mood: Mood| {
         server.change(|state| state.mood = mood);
-        let command = kubectl.command(&["get", "node", "node1"]).deadline(Some(Duration::from_secs(2)));
+        let command = kubectl.raw("/api/v1/nodes").deadline(Some(Duration::from_secs(2)));
         kubectl::answer(&host, &command).unwrap_err()
     };
     assert_eq!(state(Mood::Status(403)).id(), "forbidden");
@@ -134,4 +134,17 @@ fn a_test_pod_that_fails_is_told_and_cleaned_up() {
     assert_eq!(result.outcome, Outcome::Failed(6));
     assert_eq!(result.why(&chain::probe(&host, &kubectl, "node1").unwrap()).unwrap().id, "test-pod-failed");
     assert_eq!(server.state().deleted, [pod.name]);
+}
+
+/// A run that was killed leaves its pod behind: the next one finds it by its label, if it is this node's.
+#[test]
+fn a_test_pod_that_was_left_behind_is_found_and_deleted() {
+    let server = ApiServer::start("41-testpod-after-capacity");
+    let (host, kubectl) = server.kubectl();
+    let mine = TestPod { name: "gpunode-test-1".into(), ..test_pod(&server, "docker.io/nvidia/cuda:x") };
+    let other = TestPod { name: "gpunode-test-2".into(), node: "node2".into(), ..mine.clone() };
+    server.change(|state| state.created = vec![mine.manifest(), other.manifest()]);
+    assert_eq!(testpod::clean_up(&host, &kubectl, "node1").unwrap(), ["gpunode-test-1"]);
+    assert_eq!(server.state().deleted, ["gpunode-test-1"]);
+    assert_eq!(testpod::clean_up(&host, &kubectl, "node1").unwrap(), [] as [&str; 0]);
 }

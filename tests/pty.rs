@@ -282,7 +282,7 @@ fn a_wizard_whose_login_is_cut_off_is_gone_on_with() {
     screen.signal(Signal::KILL);
     screen.end();
     // The second wizard would look on; the lock goes with the first one.
-    screen.wait_until(|| place.run(["--demo", "status", "--json"]).demand(0).json()["holder"].is_null());
+    Terminal::wait_until(|| place.run(["--demo", "status", "--json"]).demand(0).json()["holder"].is_null());
     let mut screen = demo(&place, "seed", "0");
     screen.wait("Since you were here");
     screen.keys("\x1b");

@@ -4,8 +4,9 @@
 use super::{
     Chain, GPU, INSTALLER, Kubectl, PLUGIN, chain,
     objects::Taint,
+    obstacles::Obstacle,
     view::{DaemonSetView, NodeView, PodView},
-    wishes::{Obstacle, Wishes},
+    wishes::Wishes,
 };
 use crate::{
     finding::{Finding, Severity},

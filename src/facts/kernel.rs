@@ -50,6 +50,10 @@ fn modules_in_sysfs(reader: &Reader<'_>) -> Vec<Module> {
 }
 
 fn matters(name: &str) -> bool {
+    // The kernel's own names are words; whatever else stands there is not to be shown.
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return false;
+    }
     let is_nvidia = name == "nvidia" || name.starts_with("nvidia_");
     (is_nvidia && !NOT_THE_DRIVER.contains(&name)) || OTHER_DRIVERS.contains(&name)
 }

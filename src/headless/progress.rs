@@ -33,9 +33,9 @@ impl Progress {
     pub fn step(self, step: Step) {
         let key = format!("step.{}", step.number());
         if self.json {
-            self.object(&json!({"event": "step", "step": step.number(), "title": Lang::En.text(&key, &[])}));
+            print_object(&json!({"event": "step", "step": step.number(), "title": Lang::En.text(&key, &[])}));
         } else {
-            self.line(&format!("== {} {}", step.number(), self.lang.text(&key, &[])));
+            print_text(&format!("== {} {}", step.number(), self.lang.text(&key, &[])));
         }
     }
 
@@ -46,18 +46,18 @@ impl Progress {
             if let Value::Object(fields) = &mut object {
                 fields.insert("event".to_owned(), "prediction".into());
             }
-            self.object(&object);
+            print_object(&object);
         } else {
-            self.line(preflight::report(std::slice::from_ref(prediction), self.lang).trim_end());
+            print_text(preflight::report(std::slice::from_ref(prediction), self.lang).trim_end());
         }
     }
 
     /// Something happened in a run.
     pub fn event(self, event: &Event) {
         if self.json {
-            self.object(&object_of(event));
+            print_object(&object_of(event));
         } else if let Some(line) = line_of(event, self.lang) {
-            self.line(&line);
+            print_text(&line);
         }
     }
 
@@ -69,19 +69,19 @@ impl Progress {
             UndoResult::Stopped => ("stopped", ""),
         };
         if self.json {
-            self.object(&json!({"event": "undo", "id": id, "result": word, "text": text}));
+            print_object(&json!({"event": "undo", "id": id, "result": word, "text": text}));
         } else {
             let text = if text.is_empty() { String::new() } else { format!("\n   | {text}") };
-            self.line(&format!("-- {word}: {id}{text}"));
+            print_text(&format!("-- {word}: {id}{text}"));
         }
     }
 
     /// Something is not as it was when the session was left.
     pub fn changed(self, change: &Change) {
         if self.json {
-            self.object(&json!({"event": "changed", "id": change.id, "text": change.text(Lang::En)}));
+            print_object(&json!({"event": "changed", "id": change.id, "text": change.text(Lang::En)}));
         } else {
-            self.line(&format!(".. {}", change.text(self.lang)));
+            print_text(&format!(".. {}", change.text(self.lang)));
         }
     }
 
@@ -92,9 +92,9 @@ impl Progress {
             if let Value::Object(fields) = &mut object {
                 fields.insert("event".to_owned(), "verdict".into());
             }
-            self.object(&object);
+            print_object(&object);
         } else {
-            self.line(&verify::report(report, self.lang));
+            print_text(&verify::report(report, self.lang));
         }
     }
 
@@ -103,27 +103,27 @@ impl Progress {
         if self.json {
             let mut object = serde_json::Map::from_iter([("event".to_owned(), key.rsplit('.').next().unwrap_or(key).into())]);
             object.extend(args.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))));
-            self.object(&Value::Object(object));
+            print_object(&Value::Object(object));
         } else {
-            self.line(&self.lang.text(key, args));
+            print_text(&self.lang.text(key, args));
         }
     }
 
     /// The end, as JSON only: a reader of lines has the exit status.
     pub fn end(self, code: ExitCode) -> ExitCode {
         if self.json {
-            self.object(&json!({"event": "end", "exit": code as u8}));
+            print_object(&json!({"event": "end", "exit": code as u8}));
         }
         code
     }
+}
 
-    fn object(self, value: &Value) {
-        line(&printable_json(&value.to_string()));
-    }
+fn print_object(value: &Value) {
+    line(&printable_json(&value.to_string()));
+}
 
-    fn line(self, text: &str) {
-        line(&printable_lines(text));
-    }
+fn print_text(text: &str) {
+    line(&printable_lines(text));
 }
 
 /// A reader that went away does not stop the work that was asked for.

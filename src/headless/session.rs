@@ -116,7 +116,9 @@ pub fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitCode, Ex
     crate::signals::cancel_on_signal(&cancel)?;
     let (store, mut session) = workspace.any_session(false)?;
     let results = undo_all(&workspace.host, &store, &mut session, &cancel, &mut |event| progress.event(&event))?;
-    results.iter().for_each(|(id, result)| progress.undo(id, result));
+    for (id, result) in &results {
+        progress.undo(id, result);
+    }
     if results.is_empty() {
         progress.say("undo.nothing", &[]);
     }

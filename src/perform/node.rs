@@ -10,7 +10,7 @@ use crate::{
         live::{self, Live},
         offers::{self, Offer as Possible},
         phases, scheduling,
-        tail::{self, Options, Outcome as TailOutcome, TailEvent},
+        tail::{self, Options, Outcome as TailOutcome, TailEvent, Wait},
         verify,
     },
     diagnosis::{self, Hit, Remedy},
@@ -202,7 +202,7 @@ impl Face<'_> {
             TailEvent::Phase(step) => {
                 self.phases.retain(|seen| seen.phase != step.phase);
                 self.phases.push(step);
-                self.show_phases(None);
+                self.show_phases(ChainState::Active);
             }
             TailEvent::PodStarted { pod, attempt } => {
                 self.finish();
@@ -212,6 +212,9 @@ impl Face<'_> {
             }
             TailEvent::Waiting { why } => {
                 self.finish();
+                if matches!(why, Wait::BackOff { .. }) {
+                    self.show_phases(ChainState::Fail);
+                }
                 self.reply.send(Answer::TailState(why.text(lang)));
             }
             TailEvent::Lost { reason } => {
@@ -219,8 +222,8 @@ impl Face<'_> {
             }
             TailEvent::Ended { outcome } => {
                 self.finish();
-                self.show_phases(Some(&outcome));
                 if outcome == TailOutcome::Succeeded {
+                    self.show_phases(ChainState::Pass);
                     self.reply.send(Answer::Recovered);
                 }
                 self.reply.send(Answer::TailState(outcome.text(lang)));
@@ -262,16 +265,16 @@ impl Face<'_> {
         self.reply.send(Answer::Diagnosed(known(hit, self.lang, self.answers, self.node, None)));
     }
 
-    /// Everything before the newest step is done: the installer goes one way.
-    fn show_phases(&self, outcome: Option<&TailOutcome>) {
-        let newest = self.phases.iter().map(|step| step.phase).max();
-        let succeeded = outcome == Some(&TailOutcome::Succeeded);
-        let state = |phase: phases::Phase| match newest {
-            _ if succeeded => ChainState::Pass,
-            Some(newest) if phase < newest => ChainState::Pass,
-            Some(newest) if phase == newest => {
+    /// Everything before the newest step is done: the installer goes one way. `newest` is the state of that step, unless its own line
+    /// has said that it is done; with [`ChainState::Pass`] all of it has succeeded.
+    fn show_phases(&self, newest: ChainState) {
+        let reached = self.phases.iter().map(|step| step.phase).max();
+        let state = |phase: phases::Phase| match reached {
+            _ if newest == ChainState::Pass => ChainState::Pass,
+            Some(reached) if phase < reached => ChainState::Pass,
+            Some(reached) if phase == reached => {
                 let done = self.phases.iter().any(|step| step.phase == phase && step.done);
-                if done { ChainState::Pass } else { ChainState::Active }
+                if done { ChainState::Pass } else { newest }
             }
             _ => ChainState::Pending,
         };

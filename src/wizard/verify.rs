@@ -64,6 +64,10 @@ impl Verify {
     pub(super) fn take_chain(&mut self, rows: Vec<ChainRow>) {
         let id = self.chain.get(self.selected).map(|row| row.id.clone());
         let place = rows.iter().position(|row| Some(&row.id) == id.as_ref());
+        // The first look goes to what is wrong, or to what is at work.
+        let telling =
+            || rows.iter().position(|row| row.state == ChainState::Fail).or(rows.iter().position(|row| row.state == ChainState::Active));
+        let place = if self.chain.is_empty() { telling() } else { place };
         self.selected = place.unwrap_or(self.selected.min(rows.len().saturating_sub(1)));
         self.chain = rows;
         self.chain_error = None;

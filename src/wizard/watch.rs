@@ -58,7 +58,9 @@ pub(super) fn take(app: &mut App, answer: Answer) {
         watch.log = LogBuffer::default();
         watch.source = source;
     }
-    lines.into_iter().for_each(|line| watch.log.push(line));
+    for line in lines {
+        watch.log.push(line);
+    }
     watch.holder = holder;
     app.session = *session;
 }

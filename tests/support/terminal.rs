@@ -81,7 +81,7 @@ impl Terminal {
 
     /// Waits for something outside the screen.
     #[track_caller]
-    pub fn wait_until(&self, condition: impl Fn() -> bool) {
+    pub fn wait_until(condition: impl Fn() -> bool) {
         let end = Instant::now() + PATIENCE;
         while !condition() {
             assert!(Instant::now() < end, "it never came");
