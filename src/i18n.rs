@@ -76,7 +76,7 @@ fn fill(template: &str, args: &[(&str, &str)]) -> String {
 }
 
 /// The texts by their keys, still quoted.
-type Texts = HashMap<&'static str, &'static str>;
+type Texts = HashMap<&'static str, &'static str, foldhash::fast::RandomState>;
 
 fn texts(lang: Lang) -> &'static Texts {
     static EN: OnceLock<Texts> = OnceLock::new();
@@ -88,11 +88,11 @@ fn texts(lang: Lang) -> &'static Texts {
 }
 
 fn load(lang: Lang) -> Texts {
-    let Some(folder) = LOCALES.get_dir(lang.code()) else { return HashMap::new() };
+    let Some(folder) = LOCALES.get_dir(lang.code()) else { return Texts::default() };
     let lines = folder.files().filter_map(include_dir::File::contents_utf8).flat_map(str::lines);
-    let entries = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(": "));
-    let mut texts = HashMap::with_capacity(4096);
-    texts.extend(entries.map(|(key, text)| (key.trim_matches('"'), text)));
+    let entries = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(':'));
+    let mut texts = Texts::with_capacity_and_hasher(1500, foldhash::fast::RandomState::default());
+    texts.extend(entries.map(|(key, text)| (key.trim_matches('"'), text.strip_prefix(' ').unwrap_or(text))));
     texts
 }
 

@@ -41,6 +41,9 @@ pub fn printable_lines(raw: &str) -> String {
 /// Returns JSON text whose strings hold nothing a terminal could take for a command: the same value, with escapes for what
 /// [`printable`] would drop. JSON itself only demands that for the oldest of these characters.
 pub fn printable_json(json: &str) -> String {
+    if json.bytes().fold(true, |plain, byte| plain & ((b' '..0x7f).contains(&byte) | (byte == b'\n'))) {
+        return json.to_owned();
+    }
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         // A line end between values is JSON's own.

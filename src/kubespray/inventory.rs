@@ -28,7 +28,7 @@ use crate::{error::Expected, host::Files};
 pub struct Inventory {
     groups: BTreeMap<Arc<str>, Group>,
     hosts: Vec<Host>,
-    host_index: HashMap<Arc<str>, usize>,
+    host_index: HashMap<Arc<str>, usize, foldhash::fast::RandomState>,
     /// What Ansible refuses to read; it then drops that whole file.
     pub problems: Vec<Problem>,
 }
@@ -336,15 +336,10 @@ impl Inventory {
         if host.groups.iter().any(|known| &**known == group) {
             return;
         }
-        if !self.groups.contains_key(group) {
-            self.groups.insert(group.into(), Group::default());
-        }
-        if let Some((name, _)) = self.groups.get_key_value(group) {
-            host.groups.push(Arc::clone(name));
-        }
-        if let Some(group) = self.groups.get_mut(group) {
-            group.hosts.push(index);
-        }
+        let known = self.groups.get_key_value(group).map(|(name, _)| Arc::clone(name));
+        let name = known.unwrap_or_else(|| group.into());
+        self.groups.entry(Arc::clone(&name)).or_default().hosts.push(index);
+        host.groups.push(name);
     }
 
     /// Makes room for the variables of one line.

@@ -28,8 +28,12 @@ pub fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Pr
 /// Python's `splitlines`, which knows more line ends than most programs.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let is_odd = |c: char| matches!(c, '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
-    // Nearly no line has one of the other ends in it.
-    text.lines().flat_map(move |line| line.split(is_odd))
+    // Nearly no line has one of the other ends in it: they are control characters, or not ASCII.
+    text.lines().flat_map(move |line| {
+        let is_plain = line.bytes().fold(true, |plain, byte| plain & ((b' '..0x7f).contains(&byte) | (byte == b'\t')));
+        let whole = is_plain.then_some(line);
+        whole.into_iter().chain((!is_plain).then(|| line.split(is_odd)).into_iter().flatten())
+    })
 }
 
 /// A group that was named before it was declared.
@@ -89,8 +93,8 @@ impl Reader<'_> {
         if port.is_none() && pattern.trim().ends_with(':') {
             return Err(format!("`{pattern}` ends with a colon; a port would stand behind it"));
         }
-        if let Some(char) = line.chars().find(|c| *c == char::REPLACEMENT_CHARACTER) {
-            return Err(format!("`{char}` stands for bytes that are not UTF-8; only comments may have them"));
+        if line.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(format!("`{}` stands for bytes that are not UTF-8; only comments may have them", char::REPLACEMENT_CHARACTER));
         }
         let mut vars = Vec::new();
         for token in assignments {

@@ -1,15 +1,19 @@
 //! The words of a host line: Python's `shlex.split(line, comments=True)`, and the ranges of host names.
 
-use std::sync::OnceLock;
+use std::{borrow::Cow, sync::OnceLock};
 
 use regex::Regex;
 
 /// Splits a line into words; the error is Python's.
-pub fn split(line: &str) -> Result<Vec<String>, &'static str> {
-    if !line.contains(['\'', '"', '\\', '#']) {
+pub fn split(line: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
+    if !line.bytes().any(|byte| matches!(byte, b'\'' | b'"' | b'\\' | b'#' | b'\x0c')) {
         // Nothing to unquote, as in nearly every line.
-        return Ok(line.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty()).map(str::to_owned).collect());
+        return Ok(line.split_ascii_whitespace().map(Cow::Borrowed).collect());
     }
+    unquoted(line).map(|words| words.into_iter().map(Cow::Owned).collect())
+}
+
+fn unquoted(line: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
     let mut chars = line.chars();
     // `None` between words; a word that was only quotes is a word too.
@@ -51,9 +55,9 @@ const RANGES_LIMIT: usize = 16;
 
 /// Expands a host pattern such as `gpu[01:16]` or `rack[a:c]-n[1:9:2]:2222` into names and a port.
 /// Source: ansible-core, `parsing/utils/addresses.py` and `expand_hostname_range` of `plugins/inventory/__init__.py`.
-pub fn expand_hosts(pattern: &str) -> Result<(Vec<String>, Option<u32>), String> {
-    if !pattern.contains(['[', ':']) {
-        return Ok((vec![pattern.to_owned()], None));
+pub fn expand_hosts(pattern: &str) -> Result<(Vec<Cow<'_, str>>, Option<u32>), String> {
+    if !pattern.bytes().any(|byte| matches!(byte, b'[' | b':')) {
+        return Ok((vec![Cow::Borrowed(pattern)], None));
     }
     let (pattern, port) = split_port(pattern);
     let wrong = |what: String| format!("host range `{pattern}`: {what}");
@@ -62,7 +66,7 @@ pub fn expand_hosts(pattern: &str) -> Result<(Vec<String>, Option<u32>), String>
     }
     let (mut names, mut room) = (Vec::new(), RANGE_LIMIT);
     expand(pattern, &mut names, &mut room).map_err(wrong)?;
-    Ok((names, port))
+    Ok((names.into_iter().map(Cow::Owned).collect(), port))
 }
 
 /// Splits a port from `name:22` or `[address]:22`. Where the rest is no name or address, the colon belongs to the name.
@@ -183,13 +187,13 @@ mod tests {
         let names = |pattern| expand_hosts(pattern).unwrap().0;
         assert_eq!(names("gpu[01:03]"), ["gpu01", "gpu02", "gpu03"]);
         assert_eq!(names("r[a:b]n[1:4:2]"), ["ran1", "ran3", "rbn1", "rbn3"]);
-        assert_eq!(expand_hosts("n[1:2]:2222").unwrap(), (vec!["n1".to_owned(), "n2".to_owned()], Some(2222)));
+        assert_eq!(expand_hosts("n[1:2]:2222").unwrap(), (vec!["n1".into(), "n2".into()], Some(2222)));
         assert_eq!(expand_hosts("fe80::1").unwrap().0, ["fe80::1"]);
-        assert_eq!(expand_hosts("[fe80::1]:22").unwrap(), (vec!["fe80::1".to_owned()], Some(22)));
+        assert_eq!(expand_hosts("[fe80::1]:22").unwrap(), (vec!["fe80::1".into()], Some(22)));
         assert_eq!(names("n[:2]"), ["n0", "n1", "n2"]);
         assert_eq!(names("n[3:1]"), Vec::<String>::new());
-        assert_eq!(expand_hosts("node-:22").unwrap(), (vec!["node-:22".to_owned()], None));
-        assert_eq!(expand_hosts("node_1:22").unwrap(), (vec!["node_1".to_owned()], Some(22)));
+        assert_eq!(expand_hosts("node-:22").unwrap(), (vec!["node-:22".into()], None));
+        assert_eq!(expand_hosts("node_1:22").unwrap(), (vec!["node_1".into()], Some(22)));
         assert!(expand_hosts("n[1:]").is_err() && expand_hosts("n[1:3:0]").is_err() && expand_hosts("a|b[1:2]").is_err());
         assert!(expand_hosts("n[01:9]").is_err());
         assert!(expand_hosts("n[1:999999999]").is_err());
