@@ -315,6 +315,45 @@ fn drivers_are_filtered_and_sorted_and_the_choice_stays() {
 }
 
 #[test]
+fn a_driver_that_the_filter_hides_cannot_be_taken() {
+    let chosen = |desk: &Desk| desk.app.answers.driver_version.as_ref().map(ToString::to_string);
+    let mut desk = Desk::english(SMALL);
+    desk.choice().type_in("/470").keys(&[Key::Enter]);
+    assert_eq!(chosen(&desk).as_deref(), Some("470.82.01"), "the cursor is on the first row in view");
+    desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Ok(sample::table())));
+    let screen = desk.screen();
+    assert!(screen.contains("▸ 470.82.01") && screen.contains("NVIDIA-Linux-x86_64-470.82.01.run"), "{screen}");
+    assert!(!screen.contains("450.51.06"), "{screen}");
+    desk.type_in("/").keys(&[Key::EraseLine]).type_in("nothing").keys(&[Key::Enter, Key::Enter]);
+    assert_eq!(desk.app.screen, Screen::Choice);
+    let screen = desk.screen();
+    assert!(screen.contains("! No driver has these words") && !screen.contains("470.82.01.run"), "{screen}");
+    desk.keys(&[Key::Esc]);
+    assert_eq!((desk.app.screen, desk.app.driver.filter.as_str()), (Screen::Choice, ""), "Esc drops the filter first");
+    desk.keys(&[Key::Esc]);
+    assert_eq!(desk.app.screen, Screen::Detect);
+}
+
+#[test]
+fn an_enter_that_has_to_wait_is_told_and_the_notice_goes_with_the_wait() {
+    let mut desk = Desk::english(SMALL);
+    desk.keys(&[Key::Enter]);
+    assert!(desk.screen().contains("The machine is still being read."), "{}", desk.screen());
+    desk.probed();
+    assert_eq!(desk.app.notice, None);
+    desk.keys(&[Key::Char('r')]);
+    assert!(desk.screen().contains("i The machine is still being read."), "{}", desk.screen());
+    desk.probed();
+    desk.keys(&[Key::Enter, Key::Enter, Key::Enter, Key::Enter]);
+    assert_eq!(desk.app.screen, Screen::Choice);
+    assert!(desk.screen().contains("Drivers are still being matched."), "{}", desk.screen());
+    desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Ok(sample::table())));
+    assert_eq!(desk.app.notice, None);
+    desk.keys(&[Key::Enter]);
+    assert_eq!(desk.app.screen, Screen::Plan);
+}
+
+#[test]
 fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
     let mut desk = Desk::english(SMALL);
     desk.plan().keys(&[Key::Char(' ')]);

@@ -193,9 +193,7 @@ fn support(ui: &Ui, row: &DriverRow) -> String {
 
 fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let app = ui.app;
-    let row =
-        app.driver.table.iter().flat_map(|table| &table.drivers).find(|row| Some(&row.version) == app.answers.driver_version.as_ref());
-    let Some(row) = row else { return Vec::new() };
+    let Some(row) = app.driver.chosen(&app.answers) else { return Vec::new() };
     let mut lines = Vec::new();
     if let Some(reason) = &row.reason {
         let (glyph, style) = if row.fits { ("★", ui.theme.accent()) } else { ("✗", ui.theme.error()) };

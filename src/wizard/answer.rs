@@ -104,7 +104,6 @@ fn planned(app: &mut App, plan: Result<Plan, String>) {
         driver::foretell(app);
     }
     if app.accepted_early && app.dialog.is_none() {
-        app.notice = None;
         let next = if step == Step::Variables { Screen::Verify } else { Screen::Variables };
         driver::confirm(app, next);
     }

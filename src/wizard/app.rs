@@ -132,13 +132,15 @@ pub enum Dialog {
     Ask(Ask),
 }
 
-/// One line above the footer, until the next key.
+/// One line above the footer, until the next key, or until what it speaks of is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// How much it matters.
     pub severity: Severity,
     /// The sentence.
     pub text: String,
+    /// What it waits for; with the answer to that it goes.
+    pub until: Option<Slot>,
 }
 
 /// What an order is for. Of each there is at most one under way; a newer one takes its place.
@@ -400,6 +402,7 @@ impl App {
     /// Notes that nothing more comes of this order.
     pub(super) fn finished(&mut self, slot: Slot) {
         self.live.remove(&slot);
+        self.notice.take_if(|notice| notice.until == Some(slot));
     }
 
     /// Orders that the session is saved as it is now.
@@ -443,7 +446,12 @@ impl App {
 
     /// Shows a line above the footer until the next key.
     pub(super) fn say(&mut self, severity: Severity, text: String) {
-        self.notice = Some(Notice { severity, text });
+        self.notice = Some(Notice { severity, text, until: None });
+    }
+
+    /// Says the wizard's text `wizard.<key>` for as long as the answer to an order is awaited.
+    pub(super) fn say_until(&mut self, slot: Slot, key: &str) {
+        self.notice = Some(Notice { severity: Severity::Info, text: self.t(key), until: Some(slot) });
     }
 
     /// Puts a dialog in front.

@@ -136,9 +136,15 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             app.mark(crate::plan::Step::Detect, true);
             navigate::enter(app, Screen::Choice);
         }
-        Intent::Refresh if !waits => {
+        Intent::Accept => app.say_until(Slot::Probe, "notice.probing"),
+        Intent::Refresh if waits => {
+            app.detect.asked = true;
+            app.say_until(Slot::Probe, "notice.probing");
+        }
+        Intent::Refresh => {
             app.detect.asked = true;
             app.order(Effect::Probe);
+            app.say_until(Slot::Probe, "notice.probing");
         }
         Intent::NextPart | Intent::PreviousPart => {
             const ORDER: [Part; 4] = [Part::Cards, Part::Ledger, Part::Findings, Part::Host];

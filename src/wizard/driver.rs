@@ -114,10 +114,8 @@ impl DriverStep {
 
     /// Returns the drivers in view, in their order.
     pub fn rows(&self) -> Vec<&DriverRow> {
-        let words: Vec<String> = self.filter.split_whitespace().map(str::to_lowercase).collect();
-        let has_all = |row: &DriverRow| words.iter().all(|word| searched(row).contains(word));
         let drivers = self.table.iter().flat_map(|table| &table.drivers);
-        let mut rows: Vec<_> = drivers.filter(|row| (self.all || row.fits) && has_all(row)).collect();
+        let mut rows: Vec<_> = drivers.filter(|row| (self.all || row.fits) && self.matches(row)).collect();
         match self.sort {
             Sort::Newest => {}
             // What nobody supports any more, and what nobody knows an end of, comes last.
@@ -126,6 +124,18 @@ impl DriverStep {
             Sort::Size => rows.sort_by_key(|row| row.size_bytes.unwrap_or(u64::MAX)),
         }
         rows
+    }
+
+    /// Returns the chosen driver, unless the filter hides it: what nobody sees, nobody takes.
+    pub fn chosen(&self, answers: &Answers) -> Option<&DriverRow> {
+        let row = self.table.iter().flat_map(|table| &table.drivers).find(|row| Some(&row.version) == answers.driver_version.as_ref())?;
+        self.matches(row).then_some(row)
+    }
+
+    /// Tells whether a driver has all words of the filter.
+    fn matches(&self, row: &DriverRow) -> bool {
+        let shown = searched(row);
+        self.filter.split_whitespace().all(|word| shown.contains(&word.to_lowercase()))
     }
 
     /// Returns the toolkits that can be chosen, newest first; `None` is "no toolkit" and comes last.
@@ -185,7 +195,10 @@ pub(super) fn choose(app: &mut App, intent: Intent) {
         (Intent::NextPart, Part::Driver) | (Intent::PreviousPart, Part::Cuda) => app.driver.part = Part::Owner,
         (Intent::Accept, Part::Driver) => accept(app),
         (Intent::Back, _) => navigate::enter(app, Screen::Detect),
-        (Intent::ToggleAll, _) => app.driver.all = !app.driver.all,
+        (Intent::ToggleAll, _) => {
+            app.driver.all = !app.driver.all;
+            choose_in_view(app);
+        }
         (Intent::NextOrder, _) => app.driver.sort = app.driver.sort.next(),
         (Intent::Search, _) => ask::open(app, Subject::DriverFilter, &app.driver.filter.clone()),
         (_, Part::Owner) => choose_owner(app, intent),
@@ -198,14 +211,29 @@ pub(super) fn choose(app: &mut App, intent: Intent) {
 pub(super) fn take_filter(app: &mut App, text: &str) {
     text.clone_into(&mut app.driver.filter);
     app.driver.part = Part::Driver;
+    choose_in_view(app);
+}
+
+/// A cursor that went out of view moves to the first row that can be taken, else to the first.
+fn choose_in_view(app: &mut App) {
+    let rows = app.driver.rows();
+    let chosen = app.answers.driver_version.as_ref();
+    if rows.iter().any(|row| Some(&row.version) == chosen) {
+        return;
+    }
+    let first = rows.iter().find(|row| row.fits).or(rows.first()).map(|row| row.version.clone());
+    take_version(app, first);
 }
 
 fn accept(app: &mut App) {
-    let chosen = app.answers.driver_version.clone();
-    let fits = app.driver.table.iter().flat_map(|table| &table.drivers).any(|row| row.fits && Some(&row.version) == chosen.as_ref());
-    if !fits {
-        let text = app.t(if app.waits_for(Slot::Table) { "notice.table-loading" } else { "notice.driver-unfit" });
-        return app.say(Severity::Warning, text);
+    let key = match app.driver.chosen(&app.answers) {
+        _ if app.waits_for(Slot::Table) => return app.say_until(Slot::Table, "notice.table-loading"),
+        Some(row) if row.fits => None,
+        None if !app.driver.filter.is_empty() => Some("choice.none-matches"),
+        _ => Some("notice.driver-unfit"),
+    };
+    if let Some(key) = key {
+        return app.say(Severity::Warning, app.t(key));
     }
     app.keep_answers();
     app.save();
@@ -241,6 +269,10 @@ fn choose_driver(app: &mut App, intent: Intent) {
     let rows = app.driver.rows();
     let here = rows.iter().position(|row| Some(&row.version) == app.answers.driver_version.as_ref());
     let next = rows.get(here.map_or(0, |here| navigate::moved(here, intent, rows.len()))).map(|row| row.version.clone());
+    take_version(app, next);
+}
+
+fn take_version(app: &mut App, next: Option<Version>) {
     if next.is_some() && next != app.answers.driver_version {
         app.driver.driver_chosen = true;
         app.answers.driver_version = next;
@@ -306,7 +338,6 @@ pub(super) fn foretold(app: &mut App, checks: Result<Vec<Prediction>, String>) {
         Err(error) => (Vec::new(), Some(error)),
     };
     if app.accepted_early && app.screen == Screen::Plan && app.dialog.is_none() {
-        app.notice = None;
         confirm(app, Screen::Variables);
     }
 }
@@ -321,8 +352,8 @@ pub(super) fn confirm(app: &mut App, next: Screen) {
     let checking = app.step() == Step::Driver && app.waits_for(Slot::Preflight);
     app.accepted_early = app.waits_for(Slot::Plan) || checking;
     if app.accepted_early {
-        let text = app.t(if checking { "notice.checking" } else { "notice.plan-loading" });
-        return app.say(Severity::Info, text);
+        let (slot, key) = if checking { (Slot::Preflight, "notice.checking") } else { (Slot::Plan, "notice.plan-loading") };
+        return app.say_until(slot, key);
     }
     let error = if app.step() == Step::Variables { &app.variables.plan_error } else { &app.driver.plan_error };
     if let Some(error) = error.clone() {

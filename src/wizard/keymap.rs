@@ -71,6 +71,8 @@ pub enum Intent {
     Close,
     /// Go back a step.
     Back,
+    /// Give up what narrows the screen (a filter, a search), else go back a step.
+    Leave,
     /// The next part of the screen.
     NextPart,
     /// The part before.
@@ -147,7 +149,7 @@ const ENTER: &[(Key, Intent)] = &[(Key::Enter, Intent::Accept)];
 const YES: &[(Key, Intent)] = &[(Key::Enter, Intent::Accept), (Key::Char('y'), Intent::Accept)];
 const NO: &[(Key, Intent)] = &[(Key::Esc, Intent::Close), (Key::Char('n'), Intent::Close), (Key::Char('q'), Intent::Close)];
 const HELP: Binding = bind("?", &[(Key::Char('?'), Intent::Help)], "help");
-const BACK: Binding = bind("b", &[(Key::Char('b'), Intent::Back), (Key::Esc, Intent::Back)], "back");
+const BACK: Binding = bind("b", &[(Key::Char('b'), Intent::Back), (Key::Esc, Intent::Leave)], "back");
 const QUIT: Binding = bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit");
 const INTERRUPT: Binding = bind("", &[(Key::Interrupt, Intent::Interrupt)], "");
 

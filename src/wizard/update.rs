@@ -70,6 +70,8 @@ fn intend(app: &mut App, intent: Intent) {
         Intent::Quit | Intent::Interrupt if matches!(app.screen, Screen::Summary | Screen::Watch) && app.dialog.is_none() => leave(app),
         Intent::Quit | Intent::Interrupt => app.open(Dialog::AskQuit),
         Intent::Help => app.open(Dialog::Help),
+        Intent::Leave if !narrowed(app) => intend(app, Intent::Back),
+        Intent::Leave => widen(app),
         _ if matches!(app.dialog, Some(Dialog::Ask(_))) => asked(app, intent),
         _ if app.dialog.is_some() => in_front(app, intent),
         _ => match app.screen {
@@ -82,6 +84,22 @@ fn intend(app: &mut App, intent: Intent) {
             Screen::Summary => at_the_end(app, intent),
             Screen::Watch => watch::intend(app, intent),
         },
+    }
+}
+
+/// Tells whether a filter or a search hides or marks a part of what the screen shows.
+fn narrowed(app: &App) -> bool {
+    match app.screen {
+        Screen::Choice => !app.driver.filter.is_empty(),
+        Screen::Verify => !app.verify.log.query().is_empty(),
+        _ => false,
+    }
+}
+
+fn widen(app: &mut App) {
+    match app.screen {
+        Screen::Choice => app.driver.filter.clear(),
+        _ => app.verify.log.search(""),
     }
 }
 

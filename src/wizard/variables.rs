@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    App, Dialog, Screen,
+    App, Dialog, Screen, Slot,
     ask::{self, Source, Subject},
     confirm, driver,
     keymap::Intent,
@@ -164,10 +164,10 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
         Intent::AskCheckout => ask_source(app, Source::Checkout),
         Intent::AskInventory => ask_source(app, Source::Inventory),
         Intent::AskNode => ask_source(app, Source::Node),
-        Intent::Accept if app.variables.preview.is_none() => {
-            let text = app.variables.error.clone().unwrap_or_else(|| app.t("notice.preview-loading"));
-            app.say(Severity::Warning, text);
-        }
+        Intent::Accept if app.variables.preview.is_none() => match app.variables.error.clone() {
+            Some(error) => app.say(Severity::Warning, error),
+            None => app.say_until(Slot::Preview, "notice.preview-loading"),
+        },
         Intent::Accept => driver::confirm(app, Screen::Verify),
         _ if app.variables.on_findings => {
             let count = app.variables.preview.as_ref().map_or(0, |preview| preview.findings.len());
