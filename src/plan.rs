@@ -191,6 +191,14 @@ impl Action {
         self.id.split(':').next().unwrap_or(&self.id)
     }
 
+    /// Tells whether it cannot be taken back, or not all of it: such an action wants more than a press of Enter.
+    pub fn is_for_good(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::RemoveRunfileDriver(_) | Kind::RemovePackages(_) | Kind::RemoveDkms(_) | Kind::RemoveToolkit(_) | Kind::RunPlaybook(_)
+        )
+    }
+
     fn text(&self, lang: Lang, key: &str) -> String {
         let args: Vec<_> = self.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         lang.text(key, &args)

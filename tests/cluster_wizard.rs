@@ -90,7 +90,7 @@ fn another_kubeconfig_leads_out_of_a_wrong_one() {
     screen.wait("nvidia.com/gpu=true");
 }
 
-/// A node without its label: the diagnosis names it, Enter labels the node, and the chain goes on.
+/// A node without its label: the diagnosis names it, y labels the node, and the chain goes on.
 #[test]
 fn a_missing_label_is_put_on_from_the_diagnosis() {
     let server = ApiServer::start("30-node-not-labelled");
@@ -99,7 +99,7 @@ fn a_missing_label_is_put_on_from_the_diagnosis() {
     screen.wait("Known failure: no-pods");
     screen.wait("kubectl --kubeconfig");
     screen.wait("nvidia.com/gpu=true");
-    screen.keys(ENTER);
+    screen.keys("y");
     server.until("the node is labelled", |state| state.node["metadata"]["labels"]["nvidia.com/gpu"] == "true");
     screen.wait("Done: node node1: label nvidia.com/gpu=true");
     let report = std::fs::read_to_string(place.session()).unwrap();

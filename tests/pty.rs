@@ -34,9 +34,9 @@ fn to_the_plan(screen: &mut Terminal) {
 fn run_and_reboot(screen: &mut Terminal) {
     screen.keys(ENTER);
     screen.wait("Run this?");
-    screen.keys(ENTER);
+    screen.keys("y");
     screen.wait("Reboot now?");
-    screen.keys(ENTER);
+    screen.keys("y");
     screen.wait("The machine was booted again.");
     screen.keys("\x1b");
 }
@@ -47,7 +47,7 @@ fn variables(screen: &mut Terminal) {
     screen.wait("changes");
     screen.keys(ENTER);
     screen.wait("Run this?");
-    screen.keys(ENTER);
+    screen.keys("y");
     screen.wait("Done, and proven.");
     screen.keys(ENTER);
 }
@@ -88,12 +88,12 @@ fn error_one_leads_back_to_step_two_and_the_second_try_works() {
     // The driver is left out, so nothing asks for a reboot.
     screen.keys(ENTER);
     screen.wait("Run this?");
-    screen.keys(ENTER);
+    screen.keys("y");
     screen.wait("Done, and proven.");
     screen.keys(ENTER);
     variables(&mut screen);
     screen.wait("already loaded on the host");
-    screen.keys(ENTER);
+    screen.keys("y");
     screen.wait("What will be done");
     run_and_reboot(&mut screen);
     screen.wait("Updating host's ld cache... DONE.");
@@ -107,7 +107,7 @@ fn a_killed_wizard_goes_on_where_it_was() {
     to_the_plan(&mut screen);
     screen.keys(ENTER);
     screen.wait("Run this?");
-    screen.keys(ENTER);
+    screen.keys("y");
     screen.wait("Installing: CUDA Toolkit");
     screen.signal(Signal::KILL);
     screen.end();
@@ -214,7 +214,7 @@ fn a_second_wizard_looks_on_and_takes_over_when_the_first_has_ended() {
     to_the_plan(&mut first);
     first.keys(ENTER);
     first.wait("Run this?");
-    first.keys(ENTER);
+    first.keys("y");
     first.wait("Uninstalling driver");
     let mut second = demo(&place, "seed", "2");
     second.wait("LOOKING ON");
@@ -276,7 +276,7 @@ fn a_wizard_whose_login_is_cut_off_is_gone_on_with() {
     to_the_plan(&mut screen);
     screen.keys(ENTER);
     screen.wait("Run this?");
-    screen.keys(ENTER);
+    screen.keys("y");
     screen.wait("Installing: CUDA Toolkit");
     // The shell leads the session of the terminal: as with a cut ssh, the kernel hangs up on whoever is left.
     screen.signal(Signal::KILL);

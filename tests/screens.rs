@@ -96,7 +96,7 @@ impl Desk {
     }
 
     fn running(&mut self) -> &mut Self {
-        self.plan().keys(&[Key::Enter, Key::Enter]);
+        self.plan().keys(&[Key::Enter, Key::Char('y')]);
         let actions = sample::plan(Step::Driver).actions;
         let total = actions.len();
         for (index, action) in actions.into_iter().enumerate().take(4) {
@@ -375,8 +375,37 @@ fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
     desk.planned(Step::Variables).keys(&[Key::Enter, Key::Enter]).ended(Outcome::Done).keys(&[Key::Enter]);
     desk.say(is_tail, Answer::Diagnosed(sample::diagnosis()));
     assert_eq!(desk.app.dialog, Some(Dialog::Diagnosis));
-    desk.keys(&[Key::Enter]).planned(Step::Driver);
+    desk.keys(&[Key::Char('y')]).planned(Step::Driver);
     assert_eq!((desk.app.screen, desk.app.to_confirm().len()), (Screen::Plan, 6));
+}
+
+#[test]
+fn what_cannot_be_taken_back_wants_a_typed_y() {
+    let mut desk = Desk::english(SMALL);
+    desk.plan().keys(&[Key::Enter]);
+    let screen = desk.screen();
+    assert!(screen.contains("1 of them cannot be taken back") && screen.contains("y run it"), "{screen}");
+    assert!(screen.contains("Cannot be taken back: install driver 418.87.00"), "{screen}");
+    desk.keys(&[Key::Enter]);
+    assert_eq!(desk.app.dialog, Some(Dialog::Confirm), "Enter alone runs nothing");
+    assert!(desk.screen().contains("Enter alone does nothing here"), "{}", desk.screen());
+    desk.keys(&[Key::Char('y')]);
+    assert!(is_run(desk.last()));
+    // A reboot, and a remedy that comes up by itself, just the same.
+    desk.ended(Outcome::RebootNeeded).keys(&[Key::Enter]);
+    assert_eq!(desk.app.dialog, Some(Dialog::AskReboot));
+    let mut desk = Desk::english(SMALL);
+    desk.verify().say(is_tail, Answer::Diagnosed(sample::diagnosis())).keys(&[Key::Enter]);
+    assert_eq!((desk.app.screen, &desk.app.dialog), (Screen::Verify, &Some(Dialog::Diagnosis)));
+    // Without the removal all can be taken back, and Enter is enough.
+    let mut desk = Desk::english(SMALL);
+    desk.plan().keys(&[Key::Char(' ')]).planned(Step::Driver).keys(&[Key::Char(' ')]);
+    let mut left_out = sample::plan(Step::Driver);
+    left_out.actions[0].skipped = true;
+    desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(left_out)));
+    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+    desk.keys(&[Key::Enter, Key::Enter]);
+    assert!(is_run(desk.last()), "{:?}", desk.last());
 }
 
 #[test]
@@ -406,7 +435,7 @@ fn a_run_is_only_stopped_after_a_question() {
 #[test]
 fn a_reboot_goes_on_with_step_three() {
     let mut desk = Desk::english(SMALL);
-    desk.running().ended(Outcome::RebootNeeded).keys(&[Key::Enter]);
+    desk.running().ended(Outcome::RebootNeeded).keys(&[Key::Char('y')]);
     desk.say(|effect| matches!(effect, Effect::Reboot), Answer::Rebooted);
     assert_eq!(desk.app.screen, Screen::Variables);
     assert!(desk.app.session.done.contains(&Step::Driver));

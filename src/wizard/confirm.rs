@@ -29,6 +29,9 @@ pub(super) fn rows(app: &App, actions: &[&Action], cells: usize) -> Vec<Row> {
             rows.extend(command_rows(&command.to_string(), cells));
         }
         rows.extend(action.diff.iter().flat_map(|diff| diff_rows(diff, cells)));
+        if action.is_for_good() {
+            rows.extend(Row::wrapped(Tone::Warning, &format!("  {}", action.undo_text(app.settings.lang)), cells));
+        }
         if action.needs_reboot {
             rows.extend(Row::wrapped(Tone::Warning, &format!("  {}", app.t("confirm.needs-reboot")), cells));
         }

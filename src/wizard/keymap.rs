@@ -37,6 +37,8 @@ pub enum Context {
     Diff,
     /// The commands and diffs before they are run.
     Confirm,
+    /// The same, and something of it cannot be taken back.
+    ConfirmForGood,
     /// Shall a run be stopped?
     AskCancel,
     /// Shall the machine be rebooted?
@@ -67,6 +69,8 @@ pub enum Intent {
     Last,
     /// Go on, take it, yes.
     Accept,
+    /// Enter, where only a typed y is a yes.
+    Hesitate,
     /// Close what is in front, no.
     Close,
     /// Go back a step.
@@ -147,6 +151,8 @@ const UP_DOWN: &[(Key, Intent)] = &[
 const TAB: &[(Key, Intent)] = &[(Key::Tab, Intent::NextPart), (Key::BackTab, Intent::PreviousPart)];
 const ENTER: &[(Key, Intent)] = &[(Key::Enter, Intent::Accept)];
 const YES: &[(Key, Intent)] = &[(Key::Enter, Intent::Accept), (Key::Char('y'), Intent::Accept)];
+/// What cannot be taken back, and what came up by itself under the user's fingers, wants a key that nobody presses by the way.
+const TYPED_YES: &[(Key, Intent)] = &[(Key::Char('y'), Intent::Accept), (Key::Enter, Intent::Hesitate)];
 const NO: &[(Key, Intent)] = &[(Key::Esc, Intent::Close), (Key::Char('n'), Intent::Close), (Key::Char('q'), Intent::Close)];
 const HELP: Binding = bind("?", &[(Key::Char('?'), Intent::Help)], "help");
 const BACK: Binding = bind("b", &[(Key::Char('b'), Intent::Back), (Key::Esc, Intent::Leave)], "back");
@@ -242,15 +248,16 @@ const DIFF: &[Binding] = &[
     INTERRUPT,
 ];
 const CONFIRM: &[Binding] = &[bind("Enter", YES, "do-it"), bind("Esc", NO, "not-yet"), bind("↑↓", UP_DOWN, "scroll"), INTERRUPT];
-const ASK_CANCEL: &[Binding] = &[bind("y", &[(Key::Char('y'), Intent::Accept)], "stop-it"), bind("Esc", NO, "let-it-run"), INTERRUPT];
-const ASK_REBOOT: &[Binding] = &[bind("Enter", YES, "reboot"), bind("Esc", NO, "later"), INTERRUPT];
+const CONFIRM_FOR_GOOD: &[Binding] = &[bind("y", TYPED_YES, "do-it"), bind("Esc", NO, "not-yet"), bind("↑↓", UP_DOWN, "scroll"), INTERRUPT];
+const ASK_CANCEL: &[Binding] = &[bind("y", TYPED_YES, "stop-it"), bind("Esc", NO, "let-it-run"), INTERRUPT];
+const ASK_REBOOT: &[Binding] = &[bind("y", TYPED_YES, "reboot"), bind("Esc", NO, "later"), INTERRUPT];
 const ASK_QUIT: &[Binding] = &[
     bind("Enter", YES, "quit"),
     bind("Esc", &[(Key::Esc, Intent::Close), (Key::Char('n'), Intent::Close)], "stay"),
     bind("", &[(Key::Char('q'), Intent::Accept)], ""),
     INTERRUPT,
 ];
-const DIAGNOSIS: &[Binding] = &[bind("Enter", ENTER, "remedy"), bind("Esc", NO, "close"), INTERRUPT];
+const DIAGNOSIS: &[Binding] = &[bind("y", TYPED_YES, "remedy"), bind("Esc", NO, "close"), INTERRUPT];
 const ASK: &[Binding] = &[
     bind("Enter", ENTER, "take"),
     bind("Esc", &[(Key::Esc, Intent::Close)], "close"),
@@ -259,7 +266,7 @@ const ASK: &[Binding] = &[
     bind("", &[(Key::Backspace, Intent::Erase), (Key::Delete, Intent::EraseNext), (Key::EraseWord, Intent::EraseWord)], ""),
     INTERRUPT,
 ];
-const OFFER: &[Binding] = &[bind("y", &[(Key::Char('y'), Intent::Accept)], "do-offer"), bind("Esc", NO, "leave-so"), INTERRUPT];
+const OFFER: &[Binding] = &[bind("y", TYPED_YES, "do-offer"), bind("Esc", NO, "leave-so"), INTERRUPT];
 const TOO_SMALL: &[Binding] = &[bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit")];
 
 /// Returns the bindings of a context, in the order of the footer.
@@ -281,6 +288,7 @@ pub fn bindings(context: Context) -> &'static [Binding] {
         Context::Reading => READING,
         Context::Diff => DIFF,
         Context::Confirm => CONFIRM,
+        Context::ConfirmForGood => CONFIRM_FOR_GOOD,
         Context::AskCancel => ASK_CANCEL,
         Context::AskReboot => ASK_REBOOT,
         Context::AskQuit => ASK_QUIT,
@@ -313,7 +321,7 @@ mod tests {
     use super::*;
     use crate::i18n::Lang;
 
-    const ALL: [Context; 23] = [
+    const ALL: [Context; 24] = [
         Context::Detect,
         Context::Choice,
         Context::Plan,
@@ -330,6 +338,7 @@ mod tests {
         Context::Reading,
         Context::Diff,
         Context::Confirm,
+        Context::ConfirmForGood,
         Context::AskCancel,
         Context::AskReboot,
         Context::AskQuit,

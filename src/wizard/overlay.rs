@@ -72,6 +72,10 @@ fn confirm_rows(app: &App, cells: usize) -> Vec<Row> {
     let actions = app.to_confirm();
     let key = if app.settings.simulated.is_some() { "confirm.lead-simulated" } else { "confirm.lead" };
     let mut rows = Row::wrapped(Tone::Dim, &app.tr(key, &[("count", &actions.len().to_string())]), cells);
+    let for_good = actions.iter().filter(|action| action.is_for_good()).count();
+    if for_good > 0 {
+        rows.extend(Row::wrapped(Tone::Warning, &app.tr("confirm.for-good", &[("count", &for_good.to_string())]), cells));
+    }
     rows.push(Row::new(Tone::Text, ""));
     rows.extend(confirm::warnings(app, cells));
     rows.extend(confirm::rows(app, &actions, cells));

@@ -70,6 +70,7 @@ fn intend(app: &mut App, intent: Intent) {
         Intent::Quit | Intent::Interrupt if matches!(app.screen, Screen::Summary | Screen::Watch) && app.dialog.is_none() => leave(app),
         Intent::Quit | Intent::Interrupt => app.open(Dialog::AskQuit),
         Intent::Help => app.open(Dialog::Help),
+        Intent::Hesitate => app.say(crate::finding::Severity::Info, app.t("notice.type-y")),
         Intent::Leave if !narrowed(app) => intend(app, Intent::Back),
         Intent::Leave => widen(app),
         _ if matches!(app.dialog, Some(Dialog::Ask(_))) => asked(app, intent),

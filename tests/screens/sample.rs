@@ -10,7 +10,7 @@ use gpunode::{
     host::Command,
     i18n::Lang,
     kubespray::{Capability, Ignored, Level, Place, Preview, Shadowed, Variable, Verdict},
-    plan::{Action, Kind, Plan, Step, reboot::Reboot},
+    plan::{Action, Kind, Plan, Step, reboot::Reboot, remove_runfile_driver::RemoveRunfileDriver},
     session::{Prediction, Says, Session},
     wizard::{
         Answer, Colors, Settings,
@@ -212,6 +212,10 @@ pub fn plan(step: Step) -> Plan {
         }
         _ => Vec::new(),
     };
+    if step == Step::Driver {
+        let uninstaller = PathBuf::from("/usr/bin/nvidia-uninstall");
+        actions[0].kind = Kind::RemoveRunfileDriver(RemoveRunfileDriver { uninstaller, version: "418.87.00".to_owned() });
+    }
     if step == Step::Variables {
         actions[0].diff = Some(DIFF.to_owned());
     }
