@@ -119,6 +119,18 @@ fn take_cells(chars: impl Iterator<Item = char>, cells: usize) -> String {
         .collect()
 }
 
+/// Returns bytes as people read them.
+pub fn bytes(bytes: u64) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let value = bytes as f64;
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", value / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", value / 1_048_576.0),
+        _ => format!("{:.1} GiB", value / 1_073_741_824.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

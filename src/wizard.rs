@@ -18,6 +18,7 @@ pub mod log;
 mod message;
 mod navigate;
 pub mod overlay;
+pub mod plan;
 pub mod row;
 pub mod run;
 mod summary;

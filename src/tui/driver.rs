@@ -7,10 +7,10 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::widgets::{Column, Ui, bytes, columns, draw, first_row, is_wide, left, right, split_columns, split_rows};
+use super::widgets::{Column, Ui, columns, draw, first_row, is_wide, left, right, split_columns, split_rows};
 use crate::{
     catalog::{BranchKind, DriverRow},
-    text::width,
+    text::{bytes, width},
     wizard::{
         Slot,
         driver::{OWNERS, Part, chosen_toolkit, owner_key},

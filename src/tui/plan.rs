@@ -7,92 +7,138 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::widgets::{CUT, Ui, bytes, draw, first_row, is_wide, split_columns, split_rows};
+use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
-    plan::{Action, Kind, Step},
+    plan::{Action, Kind},
     session::Says,
     text::{cut_middle, width},
     wizard::{
         Slot,
-        driver::{chosen_toolkit, count_checks, is_needed_by_pod},
+        driver::chosen_toolkit,
+        plan::{Next, Row, Standing, count_checks, is_needed_by_pod, next, particulars, rows},
         wrap,
     },
 };
 
+/// Lines that the details of the selected action keep beside a long list, where both stand in one column.
+const DETAILS: usize = 5;
+
 /// Draws the plan of step 2.
 pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
-    let actions = ui.app.actions(Step::Driver);
+    let rows = rows(ui.app);
+    let title = || ui.rule(&ui.t("plan.title"), area.width, true);
     if let Some(error) = &ui.app.driver.plan_error {
-        let lines = [vec![ui.rule(&ui.t("plan.title"), area.width, true)], ui.failure(error, area.width)].concat();
-        return draw(frame, area, lines);
+        return draw(frame, area, [vec![title()], ui.failure(error, area.width)].concat());
     }
-    if actions.is_empty() {
+    if rows.is_empty() {
         let text = if ui.app.waits_for(Slot::Plan) {
             ui.loading("plan.loading")
         } else {
             Line::from(vec![Span::styled("   ✓ ", ui.theme.good()), Span::raw(ui.t("plan.nothing"))])
         };
-        return draw(frame, area, vec![ui.rule(&ui.t("plan.title"), area.width, true), Line::default(), text]);
+        return draw(frame, area, vec![title(), Line::default(), text]);
     }
     let (main, side) = if is_wide(area) { split_columns(area, area.width / 2) } else { (area, Rect { width: 0, ..area }) };
+    let wide = side.width > 0;
     let untouched = untouched(ui, main.width);
-    let checks = checks(ui, main.width, if side.width > 0 { usize::MAX } else { 1 });
-    let others = untouched.len() + checks.len() + if side.width > 0 { 3 } else { 9 };
-    let room = usize::from(main.height).saturating_sub(others);
-    let mut lines = list(ui, &actions, main.width, room.clamp(3, actions.len().max(3)));
-    lines.extend(checks);
-    let (top, rest) = split_rows(main, lines.len() + 1);
+    let below = state(ui, main.width, if wide { usize::MAX } else { 1 });
+    let others = 1 + below.len() + untouched.len() + if wide { 0 } else { DETAILS };
+    let room = usize::from(main.height).saturating_sub(others).clamp(3, rows.len().max(3));
+    let mut lines = list(ui, &rows, main.width, room);
+    lines.extend(below);
+    if usize::from(main.height) > others + room {
+        lines.push(Line::default());
+    }
+    let (top, rest) = split_rows(main, lines.len());
     draw(frame, top, lines);
-    let selected = actions.get(ui.app.driver.action).copied();
-    if side.width > 0 {
+    let selected = rows.get(ui.app.driver.action);
+    if wide {
         draw(frame, rest, untouched);
-        return draw(frame, side, details(ui, selected, side.width));
+        return draw(frame, side, details(ui, selected, side.width, usize::from(side.height)));
     }
     let (middle, bottom) = split_rows(rest, usize::from(rest.height).saturating_sub(untouched.len()));
-    draw(frame, middle, details(ui, selected, area.width));
+    draw(frame, middle, details(ui, selected, area.width, usize::from(middle.height)));
     draw(frame, bottom, untouched);
 }
 
-fn list(ui: &Ui, actions: &[&Action], cells: u16, room: usize) -> Vec<Line<'static>> {
-    let count = actions.iter().filter(|action| !action.skipped).count().to_string();
-    let total = actions.len().to_string();
-    let mut lines = vec![ui.rule(&ui.app.tr("plan.heading", &[("count", &count), ("total", &total)]), cells, true)];
+/// The heading counts every action once.
+fn heading(ui: &Ui, rows: &[Row], below: usize) -> String {
+    let app = ui.app;
+    let count = |wanted: &[Standing]| rows.iter().filter(|row| wanted.contains(&row.standing)).count();
+    let ahead = count(&[Standing::Ahead, Standing::Blocked]);
+    let counts = [
+        ("plan.count.ahead", ahead),
+        ("plan.count.done", count(&[Standing::Done])),
+        ("plan.count.left-out", count(&[Standing::LeftOut])),
+        ("plan.count.offered", count(&[Standing::Offered])),
+        ("more-below", below),
+    ];
+    let title = ui.t(if ahead == 0 && count(&[Standing::Done]) > 0 { "plan.title-done" } else { "plan.title" });
+    let counts = counts.iter().filter(|(_, count)| *count > 0).map(|(key, count)| app.tr(key, &[("count", &count.to_string())]));
+    std::iter::once(title).chain(counts).collect::<Vec<_>>().join(" · ")
+}
+
+fn list(ui: &Ui, rows: &[Row], cells: u16, room: usize) -> Vec<Line<'static>> {
     let here = ui.app.driver.action;
-    let first = first_row(here, actions.len(), room);
-    for (index, action) in actions.iter().enumerate().skip(first).take(room) {
-        let selected = index == here;
-        let done = ui.app.session.is_done(&action.id);
-        let (mark, style) = match (action.skipped, &action.blocked) {
-            _ if done => ("[✓] ", ui.theme.good()),
-            (true, _) => ("[ ] ", ui.theme.dim()),
-            (false, Some(_)) => ("[✗] ", ui.theme.error()),
-            (false, None) => ("[•] ", ui.theme.accent()),
-        };
-        let word = match (done, action.skipped, action.optional) {
-            (true, ..) => Some("plan.done"),
-            (_, true, true) => Some("plan.offered"),
-            (_, false, _) if action.needs_reboot => Some("plan.reboot"),
-            _ => None,
-        };
-        let reboot = word.map(|key| format!("  {}", ui.t(key))).unwrap_or_default();
-        let text = cut_middle(&action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(8 + width(&reboot)), CUT);
-        let text_style = match (selected, action.skipped) {
-            (true, _) => ui.theme.selected(),
-            (false, true) => ui.theme.dim(),
-            (false, false) => Style::new(),
-        };
-        lines.push(Line::from(vec![
-            ui.mark(selected, true),
-            Span::styled(mark, style),
-            Span::styled(text, text_style),
-            Span::styled(reboot, if word == Some("plan.reboot") { ui.theme.warning() } else { ui.theme.dim() }),
-        ]));
+    let first = first_row(here, rows.len(), room);
+    let below = rows.len().saturating_sub(first + room);
+    let mut lines = vec![ui.rule(&heading(ui, rows, below), cells, true)];
+    lines.extend(rows.iter().enumerate().skip(first).take(room).map(|(index, row)| line(ui, row, index == here, cells)));
+    lines
+}
+
+fn line(ui: &Ui, row: &Row, selected: bool, cells: u16) -> Line<'static> {
+    let (mark, style) = match row.standing {
+        Standing::Done => ("[✓] ", ui.theme.good()),
+        Standing::LeftOut | Standing::Offered => ("[ ] ", ui.theme.dim()),
+        Standing::Blocked => ("[✗] ", ui.theme.error()),
+        Standing::Ahead => ("[•] ", ui.theme.accent()),
+    };
+    let is_reboot = matches!(row.action.kind, Kind::Reboot(_));
+    let (word, word_style) = match row.standing {
+        Standing::Done => (Some("plan.done"), ui.theme.dim()),
+        Standing::Offered => (Some("plan.offered"), ui.theme.dim()),
+        Standing::LeftOut => (Some("run.left-out"), ui.theme.dim()),
+        Standing::Ahead if is_reboot && ui.app.session.reboot.is_some() => (Some("plan.pending"), ui.theme.warning()),
+        Standing::Ahead if row.action.needs_reboot && !is_reboot => (Some("plan.reboot"), ui.theme.warning()),
+        Standing::Ahead | Standing::Blocked => (None, ui.theme.dim()),
+    };
+    let word = word.map(|key| format!("  {}", ui.t(key))).unwrap_or_default();
+    let text = cut_middle(&row.action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(8 + width(&word)), CUT);
+    let text_style = match (selected, row.standing) {
+        (true, _) => ui.theme.selected(),
+        (false, Standing::LeftOut | Standing::Offered) => ui.theme.dim(),
+        (false, _) => Style::new(),
+    };
+    Line::from(vec![ui.mark(selected, true), Span::styled(mark, style), Span::styled(text, text_style), Span::styled(word, word_style)])
+}
+
+/// What stands below the list: the reboot that is waited for, or what the pre-flight says of what is ahead.
+fn state(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
+    let told = |glyph: &str, style: Style, text: &str| {
+        let text = cut_middle(text, usize::from(cells).saturating_sub(6), CUT);
+        vec![Line::default(), Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(text)])]
+    };
+    match next(ui.app) {
+        _ if ui.app.waits_for(Slot::Plan) => checks(ui, cells, most),
+        Next::Reboot => told("!", ui.theme.warning(), &ui.t("plan.reboot-pending")),
+        Next::GoOn => told("✓", ui.theme.good(), &ui.t("plan.all-done")),
+        Next::Review => checks(ui, cells, most),
+    }
+}
+
+/// What the selected action is for and what it runs; what has no room is told in the help.
+fn details(ui: &Ui, row: Option<&Row>, cells: u16, room: usize) -> Vec<Line<'static>> {
+    let Some(row) = row else { return Vec::new() };
+    let mut lines = all_details(ui, row.action, cells);
+    if lines.len() > room {
+        lines.truncate(room.saturating_sub(1));
+        lines.push(ui.dim(format!("   … {}", ui.t("plan.all-in-help"))));
     }
     lines
 }
 
-fn details(ui: &Ui, action: Option<&Action>, cells: u16) -> Vec<Line<'static>> {
-    let Some(action) = action else { return Vec::new() };
+fn all_details(ui: &Ui, action: &Action, cells: u16) -> Vec<Line<'static>> {
     let lang = ui.app.settings.lang;
     let room = usize::from(cells).saturating_sub(6);
     let mut lines = vec![ui.rule(&ui.t("plan.details"), cells, false)];
@@ -116,24 +162,9 @@ fn details(ui: &Ui, action: Option<&Action>, cells: u16) -> Vec<Line<'static>> {
             |(index, line): (usize, String)| Line::styled(format!("   {} {line}", if index == 0 { "$" } else { " " }), ui.theme.accent());
         lines.extend(text.into_iter().enumerate().map(row));
     }
-    lines.extend(particulars(ui, action).iter().flat_map(|text| plain(text)));
+    lines.extend(particulars(ui.app, action).iter().flat_map(|text| plain(text)));
     lines.extend(ui.dim_wrapped(&action.undo_text(lang), 3, cells));
     lines
-}
-
-/// What an action of the runfile has to be told beside its command.
-fn particulars(ui: &Ui, action: &Action) -> Vec<String> {
-    match &action.kind {
-        Kind::FetchRunfile(fetch) => {
-            let size = fetch.size.map_or_else(|| "?".to_owned(), bytes);
-            vec![ui.app.tr("plan.fetch", &[("size", &size), ("checksum", fetch.checksum.value())])]
-        }
-        Kind::InstallToolkit(install) => {
-            let (prefix, tmpdir) = (install.prefix.display().to_string(), install.unpack_folder().display().to_string());
-            vec![ui.app.tr("plan.touches", &[("prefix", &prefix), ("tmpdir", &tmpdir)]), ui.t("plan.touches-not")]
-        }
-        _ => Vec::new(),
-    }
 }
 
 /// What the pre-flight says: its count, and the worst of what it found.

@@ -7,10 +7,10 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::widgets::{CUT, Ui, bytes, draw, first_row, is_wide, split_columns, split_rows};
+use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
     engine::{Outcome, Progress},
-    text::{cut_middle, width},
+    text::{bytes, cut_middle, width},
     wizard::run::{Row, RowState},
 };
 

@@ -69,16 +69,15 @@ fn header(ui: &Ui, cells: u16) -> Line<'static> {
     let host = &ui.app.session.facts.host;
     let hostname = if host.hostname.is_empty() { &ui.app.session.hostname } else { &host.hostname };
     let parts: Vec<_> = [hostname, &host.os_name, &host.kernel].into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
-    let right = match &ui.app.settings.simulated {
+    let simulated = match &ui.app.settings.simulated {
         Some(title) if cells >= 120 && !title.is_empty() => format!("{title} · {}", ui.t("simulated")),
         Some(_) => ui.t("simulated"),
         None => String::new(),
     };
-    let right = match (&ui.app.watch, right.is_empty()) {
-        (None, _) => right,
-        (Some(_), true) => ui.t("looking-on"),
-        (Some(_), false) => format!("{} · {right}", ui.t("looking-on")),
-    };
+    let looking_on = ui.app.watch.as_ref().map(|_| ui.t("looking-on"));
+    let reboot = ui.app.session.reboot.as_ref().map(|_| ui.t("reboot-pending"));
+    let right: Vec<_> = reboot.into_iter().chain(looking_on).chain(Some(simulated)).filter(|text| !text.is_empty()).collect();
+    let right = right.join(" · ");
     let room = usize::from(cells).saturating_sub(width(&right) + 14);
     let machine = cut_middle(&parts.join(" · "), room, CUT);
     let fill = room.saturating_sub(width(&machine));

@@ -192,15 +192,3 @@ pub fn split_columns(area: Rect, cells: u16) -> (Rect, Rect) {
 pub fn is_wide(area: Rect) -> bool {
     area.width >= 120
 }
-
-/// Returns bytes as people read them.
-pub fn bytes(bytes: u64) -> String {
-    #[allow(clippy::cast_precision_loss, reason = "one decimal is shown")]
-    let value = bytes as f64;
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{:.1} KiB", value / 1024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", value / 1_048_576.0),
-        _ => format!("{:.1} GiB", value / 1_073_741_824.0),
-    }
-}

@@ -1,9 +1,9 @@
 //! Answers: what comes back from the effects, into the state.
 
 use super::{
-    App, Dialog, Screen, Slot, detect, driver,
+    App, Dialog, Screen, Slot, detect,
     message::{Answer, Effect},
-    run, verify, watch,
+    plan, run, verify, watch,
 };
 use crate::{
     facts::Facts,
@@ -34,8 +34,8 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
         (Slot::Table, Answer::Table(Err(error))) => app.driver.error = Some(error),
         (Slot::Preview, Answer::Preview(Ok(preview))) => app.variables.take(*preview),
         (Slot::Preview, Answer::Preview(Err(error))) => app.variables.error = Some(error),
-        (Slot::Plan, Answer::Planned(plan)) => planned(app, plan),
-        (Slot::Preflight, Answer::Foretold(checks)) => driver::foretold(app, checks),
+        (Slot::Plan, Answer::Planned(made)) => planned(app, made),
+        (Slot::Preflight, Answer::Foretold(checks)) => plan::foretold(app, checks),
         (Slot::Run, Answer::Engine(event)) => app.run.take(event, app.settings.lang),
         (Slot::Run, Answer::RunEnded { outcome, session }) => run::ended(app, outcome, *session),
         (Slot::Reboot, Answer::Rebooted) => {
@@ -84,15 +84,15 @@ fn probed(app: &mut App, facts: Facts, changes: Vec<String>) {
     }
 }
 
-fn planned(app: &mut App, plan: Result<Plan, String>) {
+fn planned(app: &mut App, made: Result<Plan, String>) {
     let step = app.step();
-    let error = match plan {
-        Ok(plan) => {
-            let selected = app.actions(step).get(app.driver.action).map(|action| action.id.clone());
-            let actions: Vec<_> = plan.actions.into_iter().filter(|action| action.step == step).collect();
-            let place = actions.iter().position(|action| Some(&action.id) == selected.as_ref());
-            app.driver.action = place.unwrap_or(app.driver.action.min(actions.len().saturating_sub(1)));
-            app.set_actions(step, actions);
+    let error = match made {
+        Ok(made) => {
+            let selected = plan::rows(app).get(app.driver.action).map(|row| row.action.id.clone());
+            app.set_actions(step, made.actions.into_iter().filter(|action| action.step == step).collect());
+            let rows = plan::rows(app);
+            let place = rows.iter().position(|row| Some(&row.action.id) == selected.as_ref());
+            app.driver.action = place.unwrap_or(app.driver.action.min(rows.len().saturating_sub(1)));
             None
         }
         Err(error) => Some(error),
@@ -101,11 +101,11 @@ fn planned(app: &mut App, plan: Result<Plan, String>) {
         app.variables.plan_error = error;
     } else {
         app.driver.plan_error = error;
-        driver::foretell(app);
+        plan::foretell(app);
     }
     if app.accepted_early && app.dialog.is_none() {
         let next = if step == Step::Variables { Screen::Verify } else { Screen::Variables };
-        driver::confirm(app, next);
+        plan::confirm(app, next);
     }
 }
 
@@ -122,7 +122,7 @@ fn failed(app: &mut App, slot: Slot, error: String) {
         Slot::Preview => app.variables.error = Some(error),
         Slot::Plan if app.step() == Step::Variables => app.variables.plan_error = Some(error),
         Slot::Plan => app.driver.plan_error = Some(error),
-        Slot::Preflight => driver::foretold(app, Err(error)),
+        Slot::Preflight => plan::foretold(app, Err(error)),
         Slot::Run => run::broke(app, error),
         Slot::Node => app.verify.chain_error = Some(error),
         Slot::TestPod => app.verify.test = Some(Err(error)),

@@ -12,7 +12,7 @@ use super::{
     driver::DriverStep,
     keymap::Context,
     message::{Draft, Effect, EffectId, Order},
-    overlay,
+    overlay, plan,
     run::Run,
     variables::Variables,
     verify::Verify,
@@ -470,9 +470,11 @@ impl App {
         self.scroll = self.scroll.saturating_add_signed(rows).min(length.saturating_sub(height));
     }
 
-    /// Returns the actions that a confirmation is about.
+    /// Returns the actions that a confirmation is about: neither left out nor, in step 2, done already.
     pub fn to_confirm(&self) -> Vec<&Action> {
-        confirm::to_do(self.session.plan.of(self.step()))
+        let mut todo = confirm::to_do(self.session.plan.of(self.step()));
+        todo.retain(|action| !plan::is_done(self, action));
+        todo
     }
 }
 

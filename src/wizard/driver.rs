@@ -1,7 +1,7 @@
 //! Step 2: who owns the driver, which driver and toolkit, and the plan that follows from it.
 
 use super::{
-    App, Dialog, Screen, Slot,
+    App, Screen, Slot,
     ask::{self, Subject},
     keymap::Intent,
     message::Effect,
@@ -12,8 +12,7 @@ use crate::{
     catalog::{CudaRow, DriverRow, DriverTable},
     finding::Severity,
     i18n::Lang,
-    plan::{Action, Step},
-    session::{Prediction, Says},
+    session::Prediction,
     version::Version,
 };
 
@@ -180,11 +179,6 @@ pub fn chosen_toolkit(app: &App) -> Option<&CudaRow> {
     app.driver.table.as_ref()?.cuda.iter().find(|row| row.version == *wanted)
 }
 
-/// Tells whether leaving this action out makes the installer pod fail: it removes a driver from the host.
-pub fn is_needed_by_pod(app: &App, action: &Action) -> bool {
-    app.answers.driver_owner == DriverOwner::InstallerPod && action.step == Step::Driver && action.name().starts_with("remove-")
-}
-
 /// Keys while owner, toolkit and driver are chosen.
 pub(super) fn choose(app: &mut App, intent: Intent) {
     match (intent, app.driver.part) {
@@ -286,93 +280,6 @@ fn changed(app: &mut App) {
     app.keep_answers();
     app.order(Effect::LoadTable { answers: Box::new(app.answers.clone()) });
     app.save();
-}
-
-/// Keys while the plan of step 2 is looked at.
-pub(super) fn plan(app: &mut App, intent: Intent) {
-    match intent {
-        Intent::Back => navigate::enter(app, Screen::Choice),
-        Intent::ToggleAction => toggle(app),
-        Intent::ShowChecks => app.open(Dialog::Preflight),
-        Intent::Accept => confirm(app, Screen::Variables),
-        _ => app.driver.action = navigate::moved(app.driver.action, intent, app.actions(Step::Driver).len()),
-    }
-}
-
-fn toggle(app: &mut App) {
-    let Some(action) = app.actions(Step::Driver).get(app.driver.action).copied().cloned() else { return };
-    let named = if action.optional { &mut app.answers.take_in } else { &mut app.answers.leave_out };
-    match named.iter().position(|other| *other == action.id) {
-        Some(place) => drop(named.remove(place)),
-        None => named.push(action.id),
-    }
-    leave_out_changed(app);
-}
-
-/// Takes everything in again.
-pub(super) fn leave_out_nothing(app: &mut App) {
-    app.answers.leave_out.clear();
-    leave_out_changed(app);
-}
-
-/// The plan depends on what is left out: without a removal, for one, no reboot is needed.
-fn leave_out_changed(app: &mut App) {
-    for action in &mut app.session.plan.actions {
-        action.skipped = app.answers.leaves_out(&action.id, action.optional);
-    }
-    app.keep_answers();
-    app.order(Effect::MakePlan { step: Step::Driver, answers: Box::new(app.answers.clone()) });
-    app.save();
-}
-
-/// Orders the pre-flight of the plan that has just been made.
-pub(super) fn foretell(app: &mut App) {
-    let actions: Vec<Action> = app.actions(Step::Driver).into_iter().cloned().collect();
-    app.order(Effect::Preflight { actions, answers: Box::new(app.answers.clone()) });
-}
-
-/// Takes in what the pre-flight says.
-pub(super) fn foretold(app: &mut App, checks: Result<Vec<Prediction>, String>) {
-    (app.driver.checks, app.driver.checks_error) = match checks {
-        Ok(checks) => (checks, None),
-        Err(error) => (Vec::new(), Some(error)),
-    };
-    if app.accepted_early && app.screen == Screen::Plan && app.dialog.is_none() {
-        confirm(app, Screen::Variables);
-    }
-}
-
-/// Returns how many checks say this.
-pub fn count_checks(app: &App, says: Says) -> usize {
-    app.driver.checks.iter().filter(|check| check.says == says).count()
-}
-
-/// Asks for confirmation of the step's actions; goes straight on to `next` when there is nothing to do.
-pub(super) fn confirm(app: &mut App, next: Screen) {
-    let checking = app.step() == Step::Driver && app.waits_for(Slot::Preflight);
-    app.accepted_early = app.waits_for(Slot::Plan) || checking;
-    if app.accepted_early {
-        let (slot, key) = if checking { (Slot::Preflight, "notice.checking") } else { (Slot::Plan, "notice.plan-loading") };
-        return app.say_until(slot, key);
-    }
-    let error = if app.step() == Step::Variables { &app.variables.plan_error } else { &app.driver.plan_error };
-    if let Some(error) = error.clone() {
-        return app.say(Severity::Error, error);
-    }
-    let todo = app.to_confirm();
-    if todo.iter().any(|action| action.blocked.is_some()) {
-        let text = app.t("notice.blocked");
-        app.say(Severity::Error, text);
-    } else if app.lacks_root(&todo) {
-        let text = app.t("notice.root");
-        app.say(Severity::Error, text);
-    } else if todo.is_empty() {
-        app.mark(app.step(), true);
-        app.save();
-        navigate::enter(app, next);
-    } else {
-        app.open(Dialog::Confirm);
-    }
 }
 
 /// Returns the part of the locale keys that names an owner.

@@ -1,7 +1,7 @@
 //! Help: what the step is about, why, the commands it will run, and its words for a newcomer.
 
 use super::{
-    App, Screen, confirm,
+    App, Screen, confirm, plan,
     row::{Row, Tone},
 };
 use crate::plan::Step;
@@ -35,6 +35,7 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
         rows.extend(Row::wrapped(Tone::Text, &format!("  {}", app.t(&format!("help.{topic}.{part}"))), cells));
         rows.push(Row::new(Tone::Text, ""));
     }
+    rows.extend(selected_action(app, cells));
     rows.push(Row::new(Tone::Heading, app.t("help.commands")));
     let actions = confirm::to_do(app.session.plan.of(app.step()));
     let commands: Vec<_> = actions.iter().flat_map(|action| &action.commands).map(ToString::to_string).collect();
@@ -49,6 +50,18 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
         rows.extend(Row::wrapped(Tone::Text, &format!("    {}", app.t(&format!("word.{word}.text"))), cells));
     }
     rows
+}
+
+/// All that there is to say of the action that is selected in the plan: beside a long list it has no room.
+fn selected_action(app: &App, cells: usize) -> Vec<Row> {
+    let rows = plan::rows(app);
+    let Some(row) = rows.get(app.driver.action).filter(|_| app.screen == Screen::Plan) else { return Vec::new() };
+    let lang = app.settings.lang;
+    let texts = [vec![row.action.reason(lang)], plan::particulars(app, row.action), vec![row.action.undo_text(lang)]].concat();
+    let mut lines = Row::wrapped(Tone::Heading, &row.action.title(lang), cells);
+    lines.extend(texts.iter().flat_map(|text| Row::wrapped(Tone::Text, &format!("  {text}"), cells)));
+    lines.push(Row::new(Tone::Text, ""));
+    lines
 }
 
 #[cfg(test)]

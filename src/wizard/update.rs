@@ -7,7 +7,7 @@ use super::{
     keymap::{self, Intent},
     message::{Effect, Msg, Order},
     navigate::enter,
-    overlay, run, variables, verify, watch,
+    overlay, plan, run, variables, verify, watch,
 };
 use crate::exit_code::ExitCode;
 
@@ -78,7 +78,7 @@ fn intend(app: &mut App, intent: Intent) {
         _ => match app.screen {
             Screen::Detect => detect::intend(app, intent),
             Screen::Choice => driver::choose(app, intent),
-            Screen::Plan => driver::plan(app, intent),
+            Screen::Plan => plan::intend(app, intent),
             Screen::Run => run::intend(app, intent),
             Screen::Variables => variables::intend(app, intent),
             Screen::Verify => verify::intend(app, intent),

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use super::{
     App, Dialog, Screen, Slot,
     ask::{self, Source, Subject},
-    confirm, driver,
+    confirm,
     keymap::Intent,
     message::Effect,
-    navigate,
+    navigate, plan,
     row::{Row, Tone},
 };
 use crate::{
@@ -168,7 +168,7 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             Some(error) => app.say(Severity::Warning, error),
             None => app.say_until(Slot::Preview, "notice.preview-loading"),
         },
-        Intent::Accept => driver::confirm(app, Screen::Verify),
+        Intent::Accept => plan::confirm(app, Screen::Verify),
         _ if app.variables.on_findings => {
             let count = app.variables.preview.as_ref().map_or(0, |preview| preview.findings.len());
             app.variables.finding = navigate::moved(app.variables.finding, intent, count);

@@ -4,11 +4,10 @@ use super::{
     App, Dialog, Screen, Slot,
     ask::{self, Subject},
     chain::{ChainRow, ChainState, Diagnosis, Offer, Phase, RemedyAction, TailBatch},
-    driver,
     keymap::Intent,
     log::LogBuffer,
     message::Effect,
-    navigate,
+    navigate, plan,
 };
 use crate::{finding::Severity, plan::Step};
 
@@ -202,7 +201,7 @@ pub(super) fn remedy(app: &mut App) {
     let Some(action) = app.verify.diagnosis.as_ref().and_then(|diagnosis| diagnosis.action.clone()) else { return };
     match action {
         RemedyAction::BackToDriver => {
-            driver::leave_out_nothing(app);
+            plan::leave_out_nothing(app);
             forget(app);
             app.mark(Step::Driver, false);
             navigate::enter(app, Screen::Plan);

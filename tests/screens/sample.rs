@@ -10,8 +10,8 @@ use gpunode::{
     host::Command,
     i18n::Lang,
     kubespray::{Capability, Ignored, Level, Place, Preview, Shadowed, Variable, Verdict},
-    plan::{Action, Kind, Plan, Step, reboot::Reboot, remove_runfile_driver::RemoveRunfileDriver},
-    session::{Prediction, Says, Session},
+    plan::{Action, Kind, Plan, Step, greeting::Greeting, reboot::Reboot, remove_runfile_driver::RemoveRunfileDriver},
+    session::{Prediction, Record, Says, Session, Status},
     wizard::{
         Answer, Colors, Settings,
         chain::{ChainRow, ChainState, Diagnosis, Offer, Phase, RemedyAction, TailBatch},
@@ -213,6 +213,9 @@ pub fn plan(step: Step) -> Plan {
         _ => Vec::new(),
     };
     if step == Step::Driver {
+        for action in &mut actions[1..5] {
+            action.kind = Kind::Greeting(Greeting { boot_id: String::new(), session: PathBuf::new() });
+        }
         let uninstaller = PathBuf::from("/usr/bin/nvidia-uninstall");
         actions[0].kind = Kind::RemoveRunfileDriver(RemoveRunfileDriver { uninstaller, version: "418.87.00".to_owned() });
     }
@@ -412,6 +415,25 @@ pub fn nvidia_smi() -> Vec<String> {
 
 pub fn answers() -> Answers {
     Answers::new(DriverOwner::InstallerPod)
+}
+
+/// The record of an action that went well.
+pub fn done(action: Action) -> Record {
+    let at: Timestamp = "2026-11-24T14:02:11Z".parse().expect("a time");
+    Record {
+        action,
+        status: Status::Done,
+        done_on: None,
+        started: at,
+        ended: Some(at),
+        log: None,
+        job: None,
+        exit: None,
+        before: BTreeMap::new(),
+        evidence: Vec::new(),
+        hits: Vec::new(),
+        undo: None,
+    }
 }
 
 /// What the pre-flight says of the plan of step 2.

@@ -7,9 +7,10 @@ use ratatui::text::Line;
 use crate::{
     facts::{CatalogMatch, Gpu, GpuNvml, KernelModule},
     host::{NvmlAnswer, Virtualization},
+    text::bytes,
     tui::{
         sections::Section,
-        widgets::{Column, Ui, bytes, columns, left, right},
+        widgets::{Column, Ui, columns, left, right},
     },
     wizard::detect::Part,
 };

@@ -4,11 +4,8 @@ use ratatui::text::{Line, Span};
 
 use crate::{
     facts::HostFacts,
-    text::fit,
-    tui::{
-        sections::Section,
-        widgets::{Ui, bytes},
-    },
+    text::{bytes, fit},
+    tui::{sections::Section, widgets::Ui},
     wizard::{
         detect::{HOST_ROWS, Part},
         wrap,
