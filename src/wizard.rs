@@ -11,6 +11,7 @@ pub mod chain;
 pub mod confirm;
 pub mod detect;
 pub mod driver;
+pub mod footer;
 mod help;
 pub mod keymap;
 pub mod ledger;

@@ -400,6 +400,40 @@ fn after_step_two(reboot: bool) -> Desk {
 }
 
 #[test]
+fn no_footer_is_cut_and_what_has_no_room_is_in_the_help() {
+    for (lang, quit) in [(Lang::En, "q quit"), (Lang::Ko, "q 종료")] {
+        for go in [Desk::probed, Desk::choice, Desk::plan, Desk::running, Desk::variables, Desk::verify, Desk::summary] as [Way; 7] {
+            let mut desk = Desk::new(lang, false, SMALL);
+            let screen = go(&mut desk).screen();
+            assert!(screen.lines().last().is_some_and(|footer| footer.contains(quit)), "{screen}");
+        }
+    }
+    let mut desk = Desk::english(SMALL);
+    let screen = desk.verify().screen();
+    assert!(screen.contains("? more") && !screen.contains("kubeconfig"), "{screen}");
+    let help = desk.keys(&[Key::Char('?'), Key::Down, Key::Down]).screen();
+    assert!(help.contains("c      kubeconfig") && help.contains("s      save log"), "{help}");
+    desk.tell(Msg::Resize(160, 50));
+    assert!(desk.keys(&[Key::Esc]).screen().contains("c kubeconfig"), "{}", desk.screen());
+}
+
+#[test]
+fn the_footer_says_what_a_key_does_now() {
+    let footer = |desk: &Desk| desk.screen().lines().last().unwrap_or_default().to_owned();
+    let mut desk = Desk::english(WIDE);
+    desk.choice();
+    assert!(footer(&desk).contains("Enter go on") && footer(&desk).contains("s sort") && !footer(&desk).contains("Esc"));
+    desk.type_in("/470").keys(&[Key::Enter]);
+    assert!(footer(&desk).contains("Enter to the plan") && footer(&desk).contains("Esc no filter"), "{}", footer(&desk));
+    let mut desk = Desk::english(WIDE);
+    desk.verify();
+    assert!(footer(&desk).contains("p pause"), "{}", footer(&desk));
+    desk.type_in("p");
+    assert!(footer(&desk).contains("p resume"), "{}", footer(&desk));
+    assert!(footer(&after_step_two(true)).contains("Enter reboot") && footer(&after_step_two(false)).contains("Enter go on"));
+}
+
+#[test]
 fn what_was_done_stays_in_the_plan_as_done() {
     let mut desk = after_step_two(false);
     shot("80x24-2b-done", &desk);

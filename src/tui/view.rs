@@ -16,7 +16,7 @@ use super::{
 use crate::{
     plan::Step,
     text::{cut_middle, width},
-    wizard::{App, Screen, StepState, keymap},
+    wizard::{App, Screen, StepState, footer as hints},
 };
 
 /// Draws the state.
@@ -126,13 +126,12 @@ fn notice(ui: &Ui, cells: u16) -> Line<'static> {
     Line::from(vec![Span::styled(format!(" {glyph} "), style), Span::raw(text)])
 }
 
-/// The keys, printed from the keymap, and when the session was saved.
+/// The keys, and when the session was saved.
 fn footer(ui: &Ui, cells: u16) -> Line<'static> {
     let mut spans = vec![Span::raw(" ")];
-    for binding in keymap::bindings(ui.app.context()).iter().filter(|binding| !binding.label.is_empty()) {
-        let caps = if ui.app.settings.ascii { binding.caps.replace("↑↓", "Up/Dn") } else { binding.caps.to_owned() };
-        spans.push(Span::styled(caps, ui.theme.accent()));
-        spans.push(Span::styled(format!(" {}  ", ui.t(&format!("key.{}", binding.label))), ui.theme.dim()));
+    for hint in hints::fitting(ui.app, usize::from(cells).saturating_sub(1)) {
+        spans.push(Span::styled(hint.caps, ui.theme.accent()));
+        spans.push(Span::styled(format!(" {}  ", hint.text), ui.theme.dim()));
     }
     let room = usize::from(cells).saturating_sub(spans.iter().map(Span::width).sum::<usize>() + 1);
     // The keys come first: with little room the save is told by its time alone, and then not at all.

@@ -329,9 +329,11 @@ impl App {
                 Dialog::Help | Dialog::Preflight | Dialog::Why | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
             };
         }
-        if self.too_small() {
-            return Context::TooSmall;
-        }
+        if self.too_small() { Context::TooSmall } else { self.context_behind() }
+    }
+
+    /// Returns what keys mean on the screen behind whatever stands in front of it.
+    pub(super) fn context_behind(&self) -> Context {
         match self.screen {
             Screen::Detect => Context::Detect,
             Screen::Choice => Context::Choice,

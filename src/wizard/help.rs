@@ -1,7 +1,7 @@
 //! Help: what the step is about, why, the commands it will run, and its words for a newcomer.
 
 use super::{
-    App, Screen, confirm, plan,
+    App, Screen, confirm, footer, plan,
     row::{Row, Tone},
 };
 use crate::plan::Step;
@@ -36,6 +36,7 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
         rows.push(Row::new(Tone::Text, ""));
     }
     rows.extend(selected_action(app, cells));
+    rows.extend(keys(app, cells));
     rows.push(Row::new(Tone::Heading, app.t("help.commands")));
     let actions = confirm::to_do(app.session.plan.of(app.step()));
     let commands: Vec<_> = actions.iter().flat_map(|action| &action.commands).map(ToString::to_string).collect();
@@ -50,6 +51,15 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
         rows.extend(Row::wrapped(Tone::Text, &format!("    {}", app.t(&format!("word.{word}.text"))), cells));
     }
     rows
+}
+
+/// Every key of the screen: the line at the bottom names as many as have room.
+fn keys(app: &App, cells: usize) -> Vec<Row> {
+    let rows = footer::hints(app).into_iter().flat_map(|hint| {
+        let text = format!("  {:<6} {}", hint.caps, hint.text);
+        Row::wrapped(Tone::Text, &text, cells)
+    });
+    std::iter::once(Row::new(Tone::Heading, app.t("help.keys"))).chain(rows).chain([Row::new(Tone::Text, "")]).collect()
 }
 
 /// All that there is to say of the action that is selected in the plan: beside a long list it has no room.

@@ -155,13 +155,15 @@ const YES: &[(Key, Intent)] = &[(Key::Enter, Intent::Accept), (Key::Char('y'), I
 const TYPED_YES: &[(Key, Intent)] = &[(Key::Char('y'), Intent::Accept), (Key::Enter, Intent::Hesitate)];
 const NO: &[(Key, Intent)] = &[(Key::Esc, Intent::Close), (Key::Char('n'), Intent::Close), (Key::Char('q'), Intent::Close)];
 const HELP: Binding = bind("?", &[(Key::Char('?'), Intent::Help)], "help");
-const BACK: Binding = bind("b", &[(Key::Char('b'), Intent::Back), (Key::Esc, Intent::Leave)], "back");
+const BACK: Binding = bind("b", &[(Key::Char('b'), Intent::Back)], "back");
+/// Told only while it does more than going back.
+const LEAVE: Binding = bind("Esc", &[(Key::Esc, Intent::Leave)], "unfilter");
 const QUIT: Binding = bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit");
 const INTERRUPT: Binding = bind("", &[(Key::Interrupt, Intent::Interrupt)], "");
 
 const DETECT: &[Binding] = &[
     bind("Enter", ENTER, "go-on"),
-    bind("↑↓", UP_DOWN, "look"),
+    bind("↑↓", UP_DOWN, "select"),
     bind("Tab", TAB, "next-part"),
     bind("r", &[(Key::Char('r'), Intent::Refresh)], "refresh"),
     HELP,
@@ -169,58 +171,62 @@ const DETECT: &[Binding] = &[
 ];
 const CHOICE: &[Binding] = &[
     bind("Enter", ENTER, "take"),
-    bind("↑↓", UP_DOWN, "choose"),
     bind("Tab", TAB, "next-part"),
     bind("", &[(Key::Left, Intent::Left), (Key::Right, Intent::Right)], ""),
     bind("a", &[(Key::Char('a'), Intent::ToggleAll)], "all"),
     bind("/", &[(Key::Char('/'), Intent::Search)], "filter"),
-    bind("", &[(Key::Char('s'), Intent::NextOrder)], ""),
+    bind("s", &[(Key::Char('s'), Intent::NextOrder)], "sort"),
+    bind("↑↓", UP_DOWN, "choose"),
     HELP,
+    LEAVE,
     BACK,
     QUIT,
 ];
 const PLAN: &[Binding] = &[
     bind("Enter", ENTER, "review"),
-    bind("↑↓", UP_DOWN, "look"),
+    bind("↑↓", UP_DOWN, "select"),
     bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], "leave-out"),
     bind("c", &[(Key::Char('c'), Intent::ShowChecks)], "checks"),
     HELP,
+    LEAVE,
     BACK,
     QUIT,
 ];
 const RUNNING: &[Binding] = &[bind("c", &[(Key::Char('c'), Intent::Cancel)], "cancel"), bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
-const RUN_OVER: &[Binding] = &[bind("Enter", ENTER, "go-on"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
-const REBOOT_DUE: &[Binding] = &[bind("Enter", ENTER, "reboot"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
+const RUN_OVER: &[Binding] = &[bind("Enter", ENTER, "go-on"), bind("↑↓", UP_DOWN, "scroll"), HELP, LEAVE, BACK, QUIT];
+const REBOOT_DUE: &[Binding] = &[bind("Enter", ENTER, "reboot"), bind("↑↓", UP_DOWN, "scroll"), HELP, LEAVE, BACK, QUIT];
 const RUN_FAILED: &[Binding] =
-    &[bind("", ENTER, ""), bind("r", &[(Key::Char('r'), Intent::Retry)], "retry"), bind("↑↓", UP_DOWN, "scroll"), HELP, BACK, QUIT];
+    &[bind("", ENTER, ""), bind("r", &[(Key::Char('r'), Intent::Retry)], "retry"), bind("↑↓", UP_DOWN, "scroll"), HELP, LEAVE, BACK, QUIT];
 const VARIABLES: &[Binding] = &[
     bind("Enter", ENTER, "review-values"),
-    bind("", UP_DOWN, ""),
     bind("e", &[(Key::Char('e'), Intent::EditValue)], "edit"),
-    bind("", &[(Key::Char(' '), Intent::ToggleAction)], ""),
-    bind("", TAB, ""),
     bind("w", &[(Key::Char('w'), Intent::ShowWhy)], "why"),
     bind("d", &[(Key::Char('d'), Intent::ShowDiff)], "diff"),
-    bind(
-        "c i n",
-        &[(Key::Char('c'), Intent::AskCheckout), (Key::Char('i'), Intent::AskInventory), (Key::Char('n'), Intent::AskNode)],
-        "source",
-    ),
+    bind("c", &[(Key::Char('c'), Intent::AskCheckout)], "checkout"),
+    bind("i", &[(Key::Char('i'), Intent::AskInventory)], "inventory"),
+    bind("n", &[(Key::Char('n'), Intent::AskNode)], "node"),
+    bind("↑↓", UP_DOWN, "select"),
+    bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], "keep"),
+    bind("Tab", TAB, "next-part"),
     HELP,
+    LEAVE,
     BACK,
     QUIT,
 ];
 const VERIFY: &[Binding] = &[
-    bind("Enter", ENTER, "finish"),
+    bind("Enter", ENTER, "check"),
     bind("t", &[(Key::Char('t'), Intent::TestPod)], "test-pod"),
     bind("Tab", TAB, "next-part"),
     bind("/", &[(Key::Char('/'), Intent::Search)], "search"),
+    bind("n", &[(Key::Char('n'), Intent::NextHit)], "next-hit"),
+    bind("f", &[(Key::Char('f'), Intent::NextFinding)], "next-finding"),
     bind("p", &[(Key::Char('p'), Intent::Pause)], "pause"),
     bind("x", &[(Key::Char('x'), Intent::Offers)], "offers"),
-    bind("", &[(Key::Char('n'), Intent::NextHit), (Key::Char('f'), Intent::NextFinding)], ""),
-    bind("", &[(Key::Char('s'), Intent::SaveLog), (Key::Char('c'), Intent::AskKubeconfig)], ""),
-    bind("", UP_DOWN, ""),
+    bind("s", &[(Key::Char('s'), Intent::SaveLog)], "save-log"),
+    bind("c", &[(Key::Char('c'), Intent::AskKubeconfig)], "kubeconfig"),
+    bind("↑↓", UP_DOWN, "scroll"),
     HELP,
+    LEAVE,
     BACK,
     QUIT,
 ];
@@ -230,7 +236,7 @@ const SEARCH: &[Binding] = &[
     bind("", &[(Key::Backspace, Intent::Erase)], ""),
     INTERRUPT,
 ];
-const SUMMARY: &[Binding] = &[bind("Enter", &[(Key::Enter, Intent::Accept)], "end"), bind("↑↓", UP_DOWN, "scroll"), BACK, QUIT];
+const SUMMARY: &[Binding] = &[bind("Enter", &[(Key::Enter, Intent::Accept)], "end"), bind("↑↓", UP_DOWN, "scroll"), LEAVE, BACK, QUIT];
 const WATCH: &[Binding] = &[bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
 const WATCH_OVER: &[Binding] = &[bind("Enter", ENTER, "take-over"), bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
 const READING: &[Binding] = &[
@@ -259,8 +265,8 @@ const ASK_QUIT: &[Binding] = &[
 ];
 const DIAGNOSIS: &[Binding] = &[bind("y", TYPED_YES, "remedy"), bind("Esc", NO, "close"), INTERRUPT];
 const ASK: &[Binding] = &[
-    bind("Enter", ENTER, "take"),
-    bind("Esc", &[(Key::Esc, Intent::Close)], "close"),
+    bind("Enter", ENTER, "accept"),
+    bind("Esc", &[(Key::Esc, Intent::Close)], "give-up"),
     bind("Ctrl-U", &[(Key::EraseLine, Intent::EraseLine)], "empty"),
     bind("", &[(Key::Left, Intent::Left), (Key::Right, Intent::Right), (Key::Home, Intent::First), (Key::End, Intent::Last)], ""),
     bind("", &[(Key::Backspace, Intent::Erase), (Key::Delete, Intent::EraseNext), (Key::EraseWord, Intent::EraseWord)], ""),
@@ -359,8 +365,10 @@ mod tests {
 
     #[test]
     fn every_label_has_its_texts() {
-        for binding in ALL.into_iter().flat_map(bindings).filter(|binding| !binding.label.is_empty()) {
-            let key = format!("wizard.key.{}", binding.label);
+        let by_state = ["all-keys", "to-plan", "fitting", "resume", "stop-search", "show-failure", "run-test"];
+        let labels = ALL.into_iter().flat_map(bindings).map(|binding| binding.label).filter(|label| !matches!(*label, "" | "take"));
+        for label in labels.chain(by_state) {
+            let key = format!("wizard.key.{label}");
             assert!(Lang::En.has(&key) && Lang::Ko.has(&key), "{key}");
         }
     }

@@ -89,7 +89,7 @@ fn intend(app: &mut App, intent: Intent) {
 }
 
 /// Tells whether a filter or a search hides or marks a part of what the screen shows.
-fn narrowed(app: &App) -> bool {
+pub(super) fn narrowed(app: &App) -> bool {
     match app.screen {
         Screen::Choice => !app.driver.filter.is_empty(),
         Screen::Verify => !app.verify.log.query().is_empty(),

@@ -294,6 +294,15 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
     }
 }
 
+/// Returns the part of the locale key that says what Enter does now.
+pub(super) fn enter_label(app: &App) -> &'static str {
+    match () {
+        () if app.verify.diagnosis.is_some() => "show-failure",
+        () if only_the_test_is_missing(&app.verify) => "run-test",
+        () => "check",
+    }
+}
+
 fn next_finding(app: &mut App) {
     app.verify.part = Part::Log;
     if !app.verify.log.next_mark() {

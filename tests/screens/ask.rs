@@ -38,7 +38,7 @@ fn another_checkout_is_typed_and_read() {
     assert_eq!(answers.kubespray.as_deref(), Some(std::path::Path::new("/home/user/큐브스프레이")));
     desk.say(|effect| matches!(effect, Effect::LoadPreview { .. }), Answer::Preview(Err("that is not a checkout".to_owned())));
     assert!(desk.screen().contains("that is not a checkout"), "{}", desk.screen());
-    assert!(desk.screen().contains("c i n source"), "the way out is in the footer: {}", desk.screen());
+    assert!(desk.screen().contains("c checkout"), "the way out is in the footer: {}", desk.screen());
 }
 
 #[test]
