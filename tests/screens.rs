@@ -271,6 +271,18 @@ fn too_small_keeps_the_state() {
 }
 
 #[test]
+fn a_dialog_survives_a_terminal_without_any_room() {
+    for key in ['c', 'd', 'w', '?', 'q'] {
+        let mut desk = Desk::english(SMALL);
+        desk.variables().keys(&[Key::Char(key)]).tell(Msg::Resize(0, 0)).tell(Msg::Resize(7, 3));
+        let before = desk.app.dialog.clone();
+        assert!(before.is_some());
+        desk.tell(Msg::Resize(80, 24));
+        assert_eq!(desk.app.dialog, before);
+    }
+}
+
+#[test]
 fn the_whole_way_ends_with_success() {
     let mut desk = Desk::english(SMALL);
     desk.summary();

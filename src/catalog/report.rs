@@ -45,14 +45,13 @@ fn driver_cells(row: &DriverRow, lang: Lang) -> Vec<String> {
     vec![row.version.to_string(), date(row.release_date), cuda, branch(row, lang), support(row, lang), size]
 }
 
-/// `450 LTS`: the branch's number and what kind of branch it is.
+/// `R450 LTS`: the branch as NVIDIA writes it, and what kind of branch it is.
 fn branch(row: &DriverRow, lang: Lang) -> String {
-    let number = row.branch.trim_start_matches('R');
     let kind = match row.kind {
         BranchKind::Legacy => String::new(),
         kind => lang.text(&format!("drivers.kind.{kind}"), &[]),
     };
-    format!("{number} {kind}").trim_end().to_owned()
+    format!("{} {kind}", row.branch).trim_end().to_owned()
 }
 
 fn support(row: &DriverRow, lang: Lang) -> String {

@@ -115,24 +115,31 @@ impl Field {
         self.0.handle(request);
     }
 
-    /// Returns the part of the text that fits into `cells` cells around the cursor, and the cell that the cursor is in.
-    pub fn window(&self, cells: usize) -> (String, usize) {
-        let scroll = self.0.visual_scroll(cells);
-        let (mut at, mut shown) = (0, String::new());
+    /// Returns the part of the text around the cursor that fits into `cells` cells, and the cell that the cursor is in. `mark` stands
+    /// where there is more at an end.
+    pub fn window(&self, cells: usize, mark: &str) -> (String, usize) {
+        let (total, cursor, mark_cells) = (width(self.text()), self.0.visual_cursor(), width(mark));
+        if total <= cells {
+            return (self.text().to_owned(), cursor);
+        }
+        let after = if cursor < total { mark_cells } else { 0 };
+        let first = (cursor + after).saturating_sub(cells);
+        let marked = |is_cut: bool| if is_cut { mark } else { "" };
+        let (left, right) = (marked(first > 0), marked(first + cells < total));
+        let (from, to) = (first + width(left), (first + cells).saturating_sub(width(right)));
+        let mut shown = left.to_owned();
+        let mut at = 0;
         for c in self.text().chars() {
             let end = at + width(c.encode_utf8(&mut [0; 4]));
-            if end > scroll + cells {
-                break;
-            }
-            if at >= scroll {
+            if at >= from && end <= to {
                 shown.push(c);
-            } else if end > scroll {
-                // Half of a wide character is left of the window.
+            } else if at < to && end > from {
+                // Half of a wide character is outside.
                 shown.push(' ');
             }
             at = end;
         }
-        (shown, self.0.visual_cursor().saturating_sub(scroll))
+        (shown + right, cursor - first)
     }
 }
 
@@ -191,6 +198,18 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_is_cut_says_so_at_the_end_where_it_is() {
+        let mut field = Field::new("/opt/kubespray/inventory/mycluster");
+        assert_eq!(field.window(12, "…"), ("…y/mycluster".to_owned(), 12));
+        assert_eq!(field.window(12, "..."), ("...mycluster".to_owned(), 12));
+        field.edit(Intent::First);
+        assert_eq!(field.window(12, "…"), ("/opt/kubesp…".to_owned(), 0));
+        (0..15).for_each(|_| field.edit(Intent::Right));
+        assert_eq!(field.window(12, "…"), ("…kubespray/…".to_owned(), 11));
+        assert_eq!(Field::new("short").window(12, "…"), ("short".to_owned(), 5));
+    }
+
+    #[test]
     fn a_field_does_not_tell_its_text_to_a_log() {
         assert!(!format!("{:?}", Field::new("s3cret")).contains("s3cret"));
     }
@@ -201,7 +220,7 @@ mod tests {
             let mut field = Field::new(&text);
             for left in moves {
                 field.edit(if left { Intent::Left } else { Intent::Right });
-                let (shown, cursor) = field.window(cells);
+                let (shown, cursor) = field.window(cells, "…");
                 prop_assert!(width(&shown) <= cells, "{shown:?}");
                 prop_assert!(cursor <= cells && cursor <= width(&shown) , "{cursor} in {shown:?} of {cells}");
             }

@@ -99,7 +99,8 @@ pub(super) fn diff_rows(diff: &str, cells: usize) -> Vec<Row> {
         };
         let line = crate::text::printable(line);
         // Of a file both ends matter, of a line of text its beginning.
-        let text = if tone == Tone::Dim { cut_middle(&line, cells - 2, "…") } else { cut_end(&line, cells - 2) };
+        let text =
+            if tone == Tone::Dim { cut_middle(&line, cells.saturating_sub(2), "…") } else { cut_end(&line, cells.saturating_sub(2)) };
         Row::new(tone, format!("  {text}"))
     };
     diff.lines().map(row).collect()

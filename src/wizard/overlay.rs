@@ -180,8 +180,10 @@ fn asking(app: &App, ask: &Ask, cells: usize) -> Document {
     let say = |part: &str| app.tr(&format!("ask.{}.{part}", ask.subject.name()), &args);
     let mut lines = Row::wrapped(Tone::Text, &say("text"), cells);
     lines.push(Row::new(Tone::Text, ""));
-    let room = cells - 1;
-    let (shown, column) = if ask.subject.is_secret() { (String::new(), 0) } else { ask.field.window(room) };
+    let room = cells.saturating_sub(1);
+    // On a console without the glyph its stand-in would be taken for a part of the text.
+    let mark = if app.settings.ascii { "..." } else { "…" };
+    let (shown, column) = if ask.subject.is_secret() { (String::new(), 0) } else { ask.field.window(room, mark) };
     let cursor = Some((lines.len(), column));
     lines.push(Row::new(Tone::Field, crate::text::fit(&shown, room, "")));
     let error = ask.error.as_deref().unwrap_or_default();
