@@ -149,7 +149,7 @@ impl<'a> Report<'a> {
         out += &form.paragraph(&lang.text("report.came-true", &[("right", &right), ("known", &known)]));
         for prediction in self.predictions {
             let says = lang.text(&format!("preflight.says.{}", prediction.says.name()), &[]);
-            out += &form.item(&format!("[{says}] {}: {}", prediction.title(lang), prediction.evidence));
+            out += &form.item(&format!("[{says}] {}: {}", prediction.title(lang), prediction.evidence_text(lang)));
             let outcome = match prediction.was_right() {
                 Some(true) => "report.outcome.right",
                 Some(false) => "report.outcome.wrong",

@@ -8,8 +8,9 @@ use crate::{
     facts::{Holder, Origin},
     plan::{Kind, rival},
     session::{
-        Prediction,
+        Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
+        Seen,
     },
 };
 
@@ -36,9 +37,9 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 fn driver_fits(request: Request<'_>) -> Option<Prediction> {
     let version = request.answers.driver_version.as_ref()?;
     let row = request.table.drivers.iter().find(|row| row.version.as_str() == version.as_str())?;
-    let why = row.reason.as_ref().map(|reason| reason.text(crate::i18n::Lang::En)).unwrap_or_default();
+    let why = row.reason.as_ref().map_or_else(|| Seen::new("fits"), super::because);
     let says = if row.fits { Ok } else { WillFail };
-    let prediction = Prediction::new("driver-fits", says, format!("driver {version}: {why}"));
+    let prediction = Prediction::new("driver-fits", says, Seen::new("driver").with("version", version).with_texts("why", vec![why]));
     Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "download-404"]).stopping())
 }
 
@@ -51,14 +52,15 @@ fn host_driver(request: Request<'_>) -> Prediction {
     let loaded = driver.loaded_version.as_deref().filter(|_| !by_pod);
     let goes = ["remove-runfile-driver", "remove-packages", "remove-dkms"].iter().any(|name| request.will_do(name));
     let leaves = request.will_do("unload-modules") || request.will_do("reboot");
+    let installed = on_host.join(", ");
     let seen = match (loaded, on_host.is_empty()) {
-        (None, true) => "no driver of the host is loaded or installed".to_owned(),
-        (Some(version), true) => format!("driver {version} is loaded, and nothing of it is installed any more"),
-        (None, false) => format!("installed: {}", on_host.join(", ")),
-        (Some(version), false) => format!("driver {version} is loaded; installed: {}", on_host.join(", ")),
+        (None, true) => Seen::new("no-host-driver"),
+        (Some(version), true) => Seen::new("only-loaded").with("version", version),
+        (None, false) => Seen::new("installed").with("what", installed),
+        (Some(version), false) => Seen::new("loaded-and-installed").with("version", version).with("what", installed),
     };
     let clean = (on_host.is_empty() || goes) && (loaded.is_none() || leaves);
-    let seen = if clean && goes { format!("{seen}; it goes in this step") } else { seen };
+    let seen = if clean && goes { Seen::new("goes-in-this-step").with_texts("what", vec![seen]) } else { seen };
     Prediction::new("host-driver", if clean { Ok } else { WillFail }, seen).about(INSTALLER, &["module-loaded", "already-loaded-crash"])
 }
 
@@ -70,21 +72,21 @@ fn brings_driver(origin: Origin, what: &str) -> bool {
 /// The kernel's own driver on the card.
 fn rival_driver(request: Request<'_>) -> Prediction {
     let (says, seen) = match rival(request.facts) {
-        None => (Ok, "neither nouveau nor nova is loaded or has a card".to_owned()),
-        Some(name) if request.will_do("blacklist-nouveau") => (Ok, format!("{name} is there, and goes in this step")),
-        Some(name) => (WillFail, format!("{name} is loaded or has a card")),
+        None => (Ok, Seen::new("no-rival")),
+        Some(name) if request.will_do("blacklist-nouveau") => (Ok, Seen::new("rival-goes").with("name", name)),
+        Some(name) => (WillFail, Seen::new("rival").with("name", name)),
     };
     Prediction::new("nouveau", says, seen).about(INSTALLER, &["nouveau", "nova"])
 }
 
 fn secure_boot(request: Request<'_>) -> Prediction {
     let (says, seen) = match request.facts.host.secure_boot {
-        Some(true) => (WillFail, "Secure Boot is on: the pod's modules are not signed"),
-        Some(false) => (Ok, "Secure Boot is off"),
-        None if request.facts.unknown.contains_key("host.secure_boot") => (Unknown, "the firmware could not be asked"),
-        None => (Ok, "this machine has no Secure Boot"),
+        Some(true) => (WillFail, "secure-boot-on"),
+        Some(false) => (Ok, "secure-boot-off"),
+        None if request.facts.unknown.contains_key("host.secure_boot") => (Unknown, "secure-boot-unknown"),
+        None => (Ok, "no-secure-boot"),
     };
-    Prediction::new("secure-boot", says, seen).about(INSTALLER, &["secure-boot"])
+    Prediction::new("secure-boot", says, Seen::new(seen)).about(INSTALLER, &["secure-boot"])
 }
 
 /// For the pod the headers of the host are advice: it installs its own, from the repositories of its image.
@@ -92,10 +94,10 @@ fn headers(request: Request<'_>) -> Prediction {
     let host = &request.facts.host;
     let offer = &host.headers_offer;
     let (says, seen) = match (host.kernel_headers, offer.offered) {
-        (true, _) => (Ok, format!("headers for {} are installed", host.kernel)),
-        (false, Some(true)) => (Ok, format!("not installed, but offered: {}", offer.packages.join(", "))),
-        (false, Some(false)) => (Unknown, format!("no repository of this machine has headers for {}", host.kernel)),
-        (false, None) => (Unknown, format!("headers for {} are not installed", host.kernel)),
+        (true, _) => (Ok, Seen::new("headers-installed").with("kernel", &host.kernel)),
+        (false, Some(true)) => (Ok, Seen::new("headers-offered").with("packages", offer.packages.join(", "))),
+        (false, Some(false)) => (Unknown, Seen::new("headers-not-offered").with("kernel", &host.kernel)),
+        (false, None) => (Unknown, Seen::new("headers-missing").with("kernel", &host.kernel)),
     };
     Prediction::new("headers", says, seen).about(INSTALLER, &["headers-ubuntu", "headers-centos", "kernel-source"])
 }
@@ -104,7 +106,7 @@ fn headers(request: Request<'_>) -> Prediction {
 fn pod_repositories(request: Request<'_>) -> Option<Prediction> {
     let host = &request.facts.host;
     let is_seven = host.os_version.split('.').next() == Some("7") && matches!(host.os_id.as_str(), "centos" | "rhel");
-    let seen = format!("{}: mirrorlist.centos.org was switched off on 2024-06-30", host.os_name);
+    let seen = Seen::new("centos-mirrors-off").with("system", &host.os_name);
     is_seven.then(|| Prediction::new("pod-repositories", Unknown, seen).about(INSTALLER, &["repo-eol", "headers-centos", "dns"]))
 }
 
@@ -121,10 +123,10 @@ fn holders(request: Request<'_>) -> Option<Prediction> {
     };
     let left: Vec<String> = driver.holders.iter().filter(stops).map(name).collect();
     let hidden = request.facts.unknown.contains_key("driver.holders");
-    let (says, seen) = match (left.is_empty(), hidden) {
-        (true, false) => (Ok, "nobody holds the GPU, or only units that are stopped first".to_owned()),
-        (true, true) => (Unknown, "not all processes can be seen".to_owned()),
-        (false, _) => (Unknown, left.join("; ")),
+    let (says, seen): (Says, Evidence) = match (left.is_empty(), hidden) {
+        (true, false) => (Ok, Seen::new("no-holders").into()),
+        (true, true) => (Unknown, Seen::new("holders-hidden").into()),
+        (false, _) => (Unknown, left.join("; ").into()),
     };
     Some(Prediction::new("holders", says, seen).about("unload-modules", &["module-in-use"]))
 }
@@ -140,10 +142,10 @@ fn removal(request: Request<'_>) -> Vec<Prediction> {
     let rehearse = |action: &crate::plan::Action| {
         let Kind::RemovePackages(remove) = &action.kind else { return None };
         let id = if action.id == "remove-packages" { "removal".to_owned() } else { format!("removal:{}", action.id) };
-        let (says, seen) = match remove.rehearse(request.host) {
-            Result::Ok(also) if also.is_empty() => (Ok, format!("exactly {} packages would go", remove.packages.len())),
-            Result::Ok(also) => (Ok, format!("{} would go too, because they need them", also.join(", "))),
-            Err(why) => (WillFail, why),
+        let (says, seen): (Says, Evidence) = match remove.rehearse(request.host) {
+            Result::Ok(also) if also.is_empty() => (Ok, Seen::new("packages-exactly").with("count", remove.packages.len()).into()),
+            Result::Ok(also) => (Ok, Seen::new("packages-too").with("packages", also.join(", ")).into()),
+            Err(why) => (WillFail, why.into()),
         };
         Some(Prediction::new(id, says, seen).about(&action.id, &["package-manager-busy", "packages-half-installed"]).stopping())
     };
@@ -164,7 +166,6 @@ fn repositories(request: Request<'_>) -> Option<Prediction> {
         let line = text.lines().map(str::trim).find(|line| !line.starts_with('#') && line.contains("mirrorlist.centos.org"))?;
         Some(format!("{}: {}", path.display(), crate::text::printable(line)))
     });
-    let (says, seen): (Says, String) =
-        dead.map_or_else(|| (Ok, "no repository is known to be switched off".to_owned()), |seen| (WillFail, seen));
+    let (says, seen): (Says, Evidence) = dead.map_or_else(|| (Ok, Seen::new("repositories-alive").into()), |seen| (WillFail, seen.into()));
     Some(Prediction::new("repositories", says, seen).about("install-packages", &["repo-eol", "dns"]).stopping())
 }

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::Request;
+use super::{Request, wrong_size};
 use crate::{
     host::{Command, Exit, Output},
     plan::{Kind, fetch_runfile::FetchRunfile},
     session::{
-        Prediction,
-        Says::{Ok, Unknown, WillFail},
+        Evidence, Prediction,
+        Says::{self, Ok, Unknown, WillFail},
+        Seen,
     },
 };
 
@@ -41,17 +42,17 @@ fn runfile(request: Request<'_>, fetch: &FetchRunfile) -> Prediction {
         command = command.stdin(config);
     }
     let url = &fetch.url;
-    let (says, seen) = match request.host.commands.capture(&command) {
-        Err(error) => (WillFail, error.to_string()),
+    let (says, seen): (Says, Evidence) = match request.host.commands.capture(&command) {
+        Err(error) => (WillFail, error.to_string().into()),
         Result::Ok(output) if output.exit.is_success() => match (length(&output), fetch.size) {
-            (Some(length), Some(size)) if length != size => (WillFail, format!("{url} has {length} bytes, not {size}")),
-            _ => (Ok, format!("{url} answers")),
+            (Some(length), Some(size)) if length != size => (WillFail, wrong_size(url, length, size).into()),
+            _ => (Ok, Seen::new("answers").with("address", url).into()),
         },
         Result::Ok(output) => {
             let said = output.stderr.lines().next().unwrap_or_default().trim().to_owned();
             // 404, a name nobody knows, a port nobody listens to: that will not mend itself. A slow server may.
             let surely = matches!(output.exit, Exit::Code(5..=7)) || said.contains("error: 40");
-            (if surely { WillFail } else { Unknown }, format!("{url}: {said}"))
+            (if surely { WillFail } else { Unknown }, format!("{url}: {said}").into())
         }
     };
     Prediction::new("runfile-address", says, seen).about("fetch-runfile", &["runfile-404", "runfile-unreachable", "runfile-tls"]).stopping()
@@ -74,14 +75,14 @@ fn registry(image: &str) -> &str {
 /// Any answer will do, also "log in first". The container runtime may go other ways than curl (mirrors, a proxy of its own), so that
 /// silence proves nothing.
 fn answers(request: Request<'_>, name: &str) -> Prediction {
-    let (says, seen) = match request.host.commands.capture(&curl(&["--output", "/dev/null"], &format!("https://{name}/v2/"))) {
-        Result::Ok(output) if output.exit.is_success() => {
-            (Ok, format!("{name} answers; whether it still has the image shows when it is pulled"))
-        }
-        Result::Ok(output) => (Unknown, format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim())),
-        Err(error) => (Unknown, format!("{name}: {error}")),
-    };
-    Prediction::new(format!("registry:{name}"), says, crate::text::printable(&seen)).about("watch-installer", &["image-pull"])
+    let said = |text: String| Evidence::Raw(crate::text::printable(&text));
+    let (says, seen): (Says, Evidence) =
+        match request.host.commands.capture(&curl(&["--output", "/dev/null"], &format!("https://{name}/v2/"))) {
+            Result::Ok(output) if output.exit.is_success() => (Ok, Seen::new("registry-answers").with("name", name).into()),
+            Result::Ok(output) => (Unknown, said(format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim()))),
+            Err(error) => (Unknown, said(format!("{name}: {error}"))),
+        };
+    Prediction::new(format!("registry:{name}"), says, seen).about("watch-installer", &["image-pull"])
 }
 
 #[cfg(test)]

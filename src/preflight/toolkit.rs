@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Request;
+use super::{Request, because, wrong_size};
 use crate::{
     catalog::CudaRow,
     facts::HostFacts,
-    i18n::Lang,
     plan::{
         Kind,
         install_toolkit::{InstallToolkit, USERS_LOG},
     },
     session::{
-        Prediction,
-        Says::{Ok, Unknown, WillFail},
+        Evidence, Prediction,
+        Says::{self, Ok, Unknown, WillFail},
+        Seen,
     },
 };
 
@@ -39,19 +39,20 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 }
 
 fn fits(row: &CudaRow) -> Prediction {
-    let why = row.reason.as_ref().map_or_else(|| "fits cards, driver and C library".to_owned(), |reason| reason.text(Lang::En));
-    Prediction::new("toolkit-fits", if row.fits { Ok } else { WillFail }, format!("CUDA {}: {why}", row.version)).stopping()
+    let why = row.reason.as_ref().map_or_else(|| Seen::new("toolkit-fits"), because);
+    let seen = Seen::new("toolkit").with("version", &row.version).with_texts("why", vec![why]);
+    Prediction::new("toolkit-fits", if row.fits { Ok } else { WillFail }, seen).stopping()
 }
 
 /// The installer takes any compiler (`--override`); it is nvcc that refuses one, long after this step.
 fn compiler(host: &HostFacts, row: Option<&CudaRow>, is_installed: bool) -> Prediction {
     let note = row.into_iter().flat_map(|row| &row.notes).find(|note| note.id.starts_with("gcc-"));
     let (says, seen) = match (&host.gcc_version, note) {
-        (None, _) if is_installed => (Ok, "no gcc, but it is installed in this step".to_owned()),
-        (None, _) => (WillFail, "there is no gcc on this machine".to_owned()),
+        (None, _) if is_installed => (Ok, Seen::new("gcc-comes")),
+        (None, _) => (WillFail, Seen::new("no-gcc")),
         // nvcc's own headers refuse a compiler that is too new; with one that is too old it depends on what is built.
-        (Some(_), Some(note)) => (if note.id == "gcc-too-new" { WillFail } else { Unknown }, note.text(Lang::En)),
-        (Some(version), None) => (Ok, format!("gcc {version} is in the toolkit's range")),
+        (Some(_), Some(note)) => (if note.id == "gcc-too-new" { WillFail } else { Unknown }, because(note)),
+        (Some(version), None) => (Ok, Seen::new("gcc-fits").with("version", version)),
     };
     Prediction::new("compiler", says, seen)
 }
@@ -62,10 +63,10 @@ fn local_file(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaR
     let path = install.runfile.display();
     // With a checksum of one's own it may be another file than the catalog's.
     let size = row.and_then(|row| row.size_bytes).filter(|_| request.answers.cuda_runfile_sha256.is_none());
-    let (says, seen) = match (request.host.files.meta(&install.runfile), size) {
-        (Err(error), _) => (WillFail, format!("{path}: {error}")),
-        (Result::Ok(meta), Some(size)) if meta.len != size => (WillFail, format!("{path} has {} bytes, not {size}", meta.len)),
-        (Result::Ok(meta), _) => (Ok, format!("{path} is there ({} bytes); its checksum is checked before it runs", meta.len)),
+    let (says, seen): (Says, Evidence) = match (request.host.files.meta(&install.runfile), size) {
+        (Err(error), _) => (WillFail, format!("{path}: {error}").into()),
+        (Result::Ok(meta), Some(size)) if meta.len != size => (WillFail, wrong_size(path, meta.len, size).into()),
+        (Result::Ok(meta), _) => (Ok, Seen::new("runfile-there").with("path", path).with("size", meta.len).into()),
     };
     Some(Prediction::new("local-runfile", says, seen).about(INSTALL, &["download-corrupt"]).stopping())
 }
@@ -102,8 +103,9 @@ fn space(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaRow>) 
 
 fn room(place: &Path, free: u64, needs: &[Need]) -> Prediction {
     let needed: u64 = needs.iter().map(|(_, _, bytes)| bytes).sum::<u64>() + GIB;
-    let what: Vec<&str> = needs.iter().map(|(_, what, _)| *what).collect();
-    let seen = format!("{}: {} free, {} needed ({})", place.display(), gib(free), gib(needed), what.join(", "));
+    let what = needs.iter().map(|(_, what, _)| Seen::new(&format!("for-{what}"))).collect();
+    let seen = Seen::new("space").with("place", place.display()).with("free", gib(free)).with("needed", gib(needed));
+    let seen = seen.with_texts("what", what);
     let says = if free >= needed { Ok } else { WillFail };
     let action = if needs.iter().any(|(_, what, _)| *what == "download") { "fetch-runfile" } else { INSTALL };
     Prediction::new(format!("space:{}", place.display()), says, seen).about(action, &["no-space", "runfile-no-space"]).stopping()
@@ -123,13 +125,12 @@ fn mounts(request: Request<'_>, install: &InstallToolkit) -> Prediction {
     const ID: &str = "mounts";
     let signatures = ["installer-not-executable", "read-only-file-system"];
     let Result::Ok(text) = request.host.files.read_text("/proc/mounts") else {
-        return Prediction::new(ID, Unknown, "/proc/mounts cannot be read").about(INSTALL, &signatures);
+        return Prediction::new(ID, Unknown, Seen::new("mounts-unread")).about(INSTALL, &signatures);
     };
     let bad = |path: &Path, option: &str| mount_with(&text, &existing(request, path), option);
-    let found = bad(&install.tmpdir, "noexec").map(|mount| format!("{mount} is mounted noexec; the runfile unpacks itself there"));
-    let found = found.or_else(|| bad(&install.prefix, "ro").map(|mount| format!("{mount} is mounted read-only")));
-    let (says, seen) =
-        found.map_or_else(|| (Ok, "programs run where it unpacks, and the prefix is writable".to_owned()), |seen| (WillFail, seen));
+    let found = bad(&install.tmpdir, "noexec").map(|mount| Seen::new("noexec").with("mount", mount));
+    let found = found.or_else(|| bad(&install.prefix, "ro").map(|mount| Seen::new("read-only").with("mount", mount)));
+    let (says, seen) = found.map_or_else(|| (Ok, Seen::new("mounts-fine")), |seen| (WillFail, seen));
     Prediction::new(ID, says, seen).about(INSTALL, &signatures).stopping()
 }
 
@@ -152,8 +153,8 @@ fn libxml2(request: Request<'_>, install: &InstallToolkit) -> Option<Prediction>
     }
     let place = LIBRARY_FOLDERS.iter().map(|folder| Path::new(folder).join(LIBRARY)).find(|path| request.host.files.exists(path));
     let (says, seen) = match place {
-        Some(path) => (Ok, format!("{} is there", path.display())),
-        None => (WillFail, format!("{LIBRARY} is in none of {}", LIBRARY_FOLDERS.join(", "))),
+        Some(path) => (Ok, Seen::new("library-there").with("path", path.display())),
+        None => (WillFail, Seen::new("library-missing").with("library", LIBRARY).with("folders", LIBRARY_FOLDERS.join(", "))),
     };
     Some(Prediction::new("libxml2", says, seen).about(INSTALL, &["libxml2-missing"]).stopping())
 }
@@ -162,13 +163,15 @@ fn installer_log(request: Request<'_>) -> Prediction {
     let log = Path::new(USERS_LOG);
     let files = &request.host.files;
     let (says, seen) = match (files.read_link(log), files.meta(log)) {
-        (Result::Ok(_), _) if !request.facts.host.root => (WillFail, format!("{USERS_LOG} is a link")),
-        (Result::Ok(_), _) => (Ok, format!("{USERS_LOG} is a link: it is removed before the runfile starts")),
+        (Result::Ok(_), _) if !request.facts.host.root => (WillFail, Seen::new("log-link").with("log", USERS_LOG)),
+        (Result::Ok(_), _) => (Ok, Seen::new("log-link-goes").with("log", USERS_LOG)),
         (Err(_), Result::Ok(meta)) if meta.uid != 0 && request.facts.host.root => {
-            (Ok, format!("{USERS_LOG} is of user {}: it is removed before the runfile starts", meta.uid))
+            (Ok, Seen::new("log-of-user-goes").with("log", USERS_LOG).with("user", meta.uid))
         }
-        (Err(_), Result::Ok(meta)) if meta.uid == 0 && !request.facts.host.root => (WillFail, format!("{USERS_LOG} belongs to root")),
-        (Err(_), _) => (Ok, format!("no {USERS_LOG} of another user")),
+        (Err(_), Result::Ok(meta)) if meta.uid == 0 && !request.facts.host.root => {
+            (WillFail, Seen::new("log-of-root").with("log", USERS_LOG))
+        }
+        (Err(_), _) => (Ok, Seen::new("no-log").with("log", USERS_LOG)),
     };
     Prediction::new("installer-log", says, seen).about(INSTALL, &["cuda-installer-crash"]).stopping()
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Record, Status};
+use super::{Record, Seen, Status};
 use crate::i18n::Lang;
 
 /// One thing that was checked before anything was done.
@@ -12,8 +12,11 @@ pub struct Prediction {
     pub id: String,
     /// What will happen.
     pub says: Says,
-    /// What was seen, and where.
+    /// What was seen, and where, in English.
     pub evidence: String,
+    /// The same for every language; absent where the evidence is what the machine itself says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
     /// Keeps `apply` from beginning, unless the answers name it under `despite`.
     #[serde(default)]
     pub stops: bool,
@@ -61,11 +64,42 @@ impl Says {
     }
 }
 
+/// What was seen: a text of ours, or words of the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// A text of the locale files.
+    Seen(Seen),
+    /// As the machine says it.
+    Raw(String),
+}
+
+impl From<Seen> for Evidence {
+    fn from(seen: Seen) -> Self {
+        Self::Seen(seen)
+    }
+}
+
+impl From<String> for Evidence {
+    fn from(text: String) -> Self {
+        Self::Raw(text)
+    }
+}
+
+impl From<&str> for Evidence {
+    fn from(text: &str) -> Self {
+        Self::Raw(text.to_owned())
+    }
+}
+
 impl Prediction {
     /// Makes a prediction that nothing is in the way.
-    pub fn new(id: impl Into<String>, says: Says, evidence: impl Into<String>) -> Self {
-        let (id, evidence) = (id.into(), evidence.into());
-        Self { id, says, evidence, stops: false, action: None, signatures: Vec::new(), outcome: None }
+    pub fn new(id: impl Into<String>, says: Says, evidence: impl Into<Evidence>) -> Self {
+        let (evidence, seen) = match evidence.into() {
+            Evidence::Seen(seen) => (seen.text(Lang::En), Some(seen)),
+            Evidence::Raw(text) => (text, None),
+        };
+        let id = id.into();
+        Self { id, says, evidence, seen, stops: false, action: None, signatures: Vec::new(), outcome: None }
     }
 
     /// Names the action that it is about, and the known failures that it would be.
@@ -81,6 +115,11 @@ impl Prediction {
     pub fn stopping(mut self) -> Self {
         self.stops = self.says == Says::WillFail;
         self
+    }
+
+    /// Returns what was seen, safe for a terminal.
+    pub fn evidence_text(&self, lang: Lang) -> String {
+        crate::text::printable(&self.seen.as_ref().map_or_else(|| self.evidence.clone(), |seen| seen.text(lang)))
     }
 
     /// Returns what was checked.

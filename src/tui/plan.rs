@@ -196,7 +196,7 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
         [Says::WillFail, Says::Unknown].into_iter().flat_map(|says| app.driver.checks.iter().filter(move |check| check.says == says));
     lines.extend(worst.take(most).map(|check| {
         let (glyph, style) = if check.says == Says::WillFail { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
-        let text = format!("{}: {}", check.title(app.settings.lang), crate::text::printable(&check.evidence));
+        let text = format!("{}: {}", check.title(app.settings.lang), check.evidence_text(app.settings.lang));
         let text = crate::wizard::cut_end(&text, usize::from(cells).saturating_sub(8));
         Line::from(vec![Span::styled(format!("     {glyph} "), style), Span::styled(text, ui.theme.dim())])
     }));

@@ -76,7 +76,7 @@ fn check_row(app: &App, check: &Prediction, cells: usize) -> Vec<Row> {
         Says::Ok => Tone::Text,
     };
     let mut rows = Row::wrapped(tone, &format!("{}: {says}", check.title(lang)), cells);
-    rows.extend(Row::wrapped(Tone::Dim, &format!("  {}", crate::text::printable(&check.evidence)), cells));
+    rows.extend(Row::wrapped(Tone::Dim, &format!("  {}", check.evidence_text(lang)), cells));
     rows.extend(check.remedy(lang).iter().flat_map(|remedy| Row::wrapped(Tone::Text, &format!("  {remedy}"), cells)));
     rows
 }
