@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     finding::Severity,
-    wizard::{Slot, detect::Part},
+    wizard::{Slot, detect::Part, ledger::groups},
 };
 
 /// Draws step 1.
@@ -26,16 +26,41 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     if !known {
         return draw(frame, area, vec![ui.rule(&ui.t("detect.cards"), area.width, true), Line::default(), ui.loading("detect.probing")]);
     }
-    if !is_wide(area) {
-        let cells = area.width;
-        let sections = [cards::section(ui, cells, true), ledger::section(ui, cells), findings(ui, cells), host::section(ui, cells)];
-        return draw_sections(ui, frame, area, &sections);
+    let wide = is_wide(area);
+    let (main, side) = if wide { split_columns(area, area.width * 3 / 5) } else { (area, area) };
+    let lists = [cards::section(ui, main.width), ledger::section(ui, main.width), findings(ui, main.width)];
+    if wide {
+        draw_sections(ui, frame, main, &lists, &[1, 2, 0]);
+        return draw_sections(ui, frame, side, &[details(ui, side.width), host::section(ui, side.width)], &[1, 0]);
     }
-    let (main, side) = split_columns(area, area.width * 3 / 5);
-    let cells = main.width;
-    draw_sections(ui, frame, main, &[cards::section(ui, cells, false), ledger::section(ui, cells), findings(ui, cells)]);
-    let details = Section { body: cards::details(ui, side.width), title: ui.t("detect.details"), weight: 1, ..Section::default() };
-    draw_sections(ui, frame, side, &[details, host::section(ui, side.width)]);
+    // The machine shares the last place with the details of what is selected in the lists.
+    let last = if ui.app.detect.part == Part::Host { host::section(ui, main.width) } else { details(ui, main.width) };
+    let most = details(ui, main.width).most.max(host::section(ui, main.width).most);
+    let [cards, ledger, findings] = lists;
+    draw_sections(ui, frame, main, &[cards, ledger, findings, Section { most, least: DETAILS, ..last }], &[1, 2, 0, 3]);
+}
+
+/// Rows that a list keeps with little room, and those of the details.
+const LIST: usize = 4;
+const DETAILS: usize = 7;
+
+/// What there is to say of what is selected where the arrow keys move.
+fn details(ui: &Ui, cells: u16) -> Section {
+    let detect = &ui.app.detect;
+    let facts = &ui.app.session.facts;
+    let groups = groups(&facts.driver, ui.app.answers.driver_owner);
+    let card = |index| cards::details(ui, index, cells);
+    let group = |index: usize| groups.get(index).map(|group| ledger::details(ui, group, cells)).unwrap_or_default();
+    let finding = |index: usize| facts.findings.get(index).map(|finding| ui.finding_details(finding, 3, cells)).unwrap_or_default();
+    let (title, body) = match detect.part {
+        Part::Ledger => ("detect.details.ledger", group(detect.entry)),
+        Part::Findings => ("detect.details.finding", finding(detect.finding)),
+        Part::Cards | Part::Host => ("detect.details", card(detect.card)),
+    };
+    // The place is as high as the longest of them wants, so that it stays where it is.
+    let longest = (0..facts.gpus.len()).map(card).chain((0..groups.len()).map(group)).chain((0..facts.findings.len()).map(finding));
+    let most = 1 + longest.map(|lines| lines.len()).max().unwrap_or(0);
+    Section { title: ui.t(title), body, most, least: DETAILS, ..Section::default() }
 }
 
 fn findings(ui: &Ui, cells: u16) -> Section {
@@ -51,17 +76,19 @@ fn findings(ui: &Ui, cells: u16) -> Section {
     } else if app.waits_for(Slot::Packages) {
         title.push(ui.t("detect.asking-packages"));
     }
-    let mut section = Section { title: title.join(" · "), focus, weight: 3, ..Section::default() };
+    let mut section = Section { title: title.join(" · "), focus, least: LIST, ..Section::default() };
     if findings.is_empty() {
         section.body = vec![Line::from(vec![Span::styled("   ✓ ", ui.theme.good()), Span::raw(ui.t("findings.none"))])];
         return section;
     }
     let here = app.detect.finding;
-    let lines = ui.findings(findings, Some(here), focus, cells);
-    let of_it = |(index, _): &&(usize, Line)| *index == here;
-    let start = lines.iter().position(|line| of_it(&line)).unwrap_or(0);
-    section.selected = start..start + lines.iter().filter(of_it).count();
-    section.place = (here, findings.len());
-    section.body = lines.into_iter().map(|(_, line)| line).collect();
+    for (index, finding) in findings.iter().enumerate() {
+        let start = section.body.len();
+        section.body.extend(ui.finding(finding, index == here, focus, cells));
+        if index == here {
+            section.selected = start..section.body.len();
+        }
+    }
+    section.place = Some((here, findings.len()));
     section
 }

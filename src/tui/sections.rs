@@ -4,10 +4,8 @@
 //!  ── title ──────────────── 3/16 ──      the place in the list, where rows are out of view
 //!    head                                 always there
 //!    body                                 a window of it around what is selected
-//!    tail                                 details of what is selected
 //! ```
-//! The section in focus gets what it needs first, then the others in their order of weight. One that gets nothing more shows its title,
-//! which says the most important of it.
+//! How high a section is depends on what there is to show and never on where the user looks: nothing jumps when that changes.
 
 use std::ops::Range;
 
@@ -18,63 +16,55 @@ use super::widgets::{Ui, draw, split_rows};
 /// One part of a pane.
 #[derive(Default)]
 pub struct Section {
-    /// The heading, which must do alone when there is no room.
+    /// The heading.
     pub title: String,
     /// Lines that do not scroll.
     pub head: Vec<Line<'static>>,
     /// Lines that do.
     pub body: Vec<Line<'static>>,
-    /// Lines below, for what is selected.
-    pub tail: Vec<Line<'static>>,
     /// The lines of the body that belong to what is selected.
     pub selected: Range<usize>,
-    /// Which one of how many is selected, counted from 0.
-    pub place: (usize, usize),
+    /// Which one of how many is selected, counted from 0; none for a text.
+    pub place: Option<(usize, usize)>,
     /// The arrow keys move here.
     pub focus: bool,
-    /// What gets room first among those not in focus: the heavier.
-    pub weight: u8,
-    /// It may be left out altogether.
-    pub optional: bool,
+    /// The rows that it keeps when there is little room.
+    pub least: usize,
+    /// The rows that show all of it, where that is not what it shows just now.
+    pub most: usize,
 }
 
 impl Section {
     /// The rows that show all of it.
     fn wanted(&self) -> usize {
-        1 + self.head.len() + self.body.len() + self.tail.len()
-    }
-
-    fn least(&self) -> usize {
-        usize::from(self.focus || !self.optional)
+        (1 + self.head.len() + self.body.len()).max(self.most)
     }
 }
 
-/// Draws sections over the whole height of an area.
-pub fn draw_sections(ui: &Ui, frame: &mut Frame, area: Rect, sections: &[Section]) {
-    let heights = share(sections, usize::from(area.height));
-    let used: usize = heights.iter().sum();
+/// Draws sections over the whole height of an area. Those named first in `order` grow first.
+pub fn draw_sections(ui: &Ui, frame: &mut Frame, area: Rect, sections: &[Section], order: &[usize]) {
+    let heights = share(sections, order, usize::from(area.height));
     // What is left over becomes blank lines between them.
-    let mut blanks = usize::from(area.height).saturating_sub(used);
+    let mut blanks = usize::from(area.height).saturating_sub(heights.iter().sum());
     let mut rest = area;
     for (section, height) in sections.iter().zip(heights) {
         let (own, below) = split_rows(rest, height);
         draw(frame, own, lines(ui, section, height, area.width));
-        // A title alone needs no room below it.
-        let blank = usize::from(height > 1 && blanks > 0);
+        let blank = blanks.min(1);
         blanks -= blank;
         rest = split_rows(below, blank).1;
     }
 }
 
-/// Shares `rows` among sections.
-fn share(sections: &[Section], rows: usize) -> Vec<usize> {
-    let mut heights: Vec<usize> = sections.iter().map(Section::least).collect();
-    let mut left = rows.saturating_sub(heights.iter().sum());
-    let mut order: Vec<usize> = (0..sections.len()).collect();
-    order.sort_by_key(|index| (!sections[*index].focus, u8::MAX - sections[*index].weight));
-    for index in order {
-        let more = (sections[index].wanted() - heights[index]).min(left);
-        if is_worth(&sections[index], heights[index] + more) {
+/// Shares `rows` among sections: each has its least, and then one after the other gets what it wants.
+fn share(sections: &[Section], order: &[usize], rows: usize) -> Vec<usize> {
+    let mut left = rows;
+    let mut heights = vec![0; sections.len()];
+    for all in [false, true] {
+        for index in order.iter().copied() {
+            let wanted = sections[index].wanted();
+            let goal = if all { wanted } else { wanted.min(sections[index].least) };
+            let more = goal.saturating_sub(heights[index]).min(left);
             heights[index] += more;
             left -= more;
         }
@@ -82,36 +72,21 @@ fn share(sections: &[Section], rows: usize) -> Vec<usize> {
     heights
 }
 
-/// Tells whether a section says more with these rows than with its title alone: what is optional must show half of itself.
-fn is_worth(section: &Section, rows: usize) -> bool {
-    rows > 1 + section.head.len() && (section.focus || !section.optional || rows * 2 > section.wanted())
-}
-
 fn lines(ui: &Ui, section: &Section, height: usize, cells: u16) -> Vec<Line<'static>> {
     if height == 0 {
         return Vec::new();
     }
     let room = height.saturating_sub(1 + section.head.len());
-    if room == 0 {
-        return vec![ui.rule(&section.title, cells, section.focus)];
-    }
-    let whole = section.body.len() + section.tail.len() <= room;
-    let tail = match (whole, section.focus) {
-        (true, _) => section.tail.len(),
-        (false, true) => section.tail.len().min(room / 3),
-        (false, false) => 0,
+    let hidden = section.body.len().saturating_sub(room);
+    let title = match section.place {
+        Some((here, count)) if hidden > 0 => format!("{} · {}/{count}", section.title, here + 1),
+        None if hidden > 0 => format!("{} · {}", section.title, ui.app.tr("more-below", &[("count", &hidden.to_string())])),
+        _ => section.title.clone(),
     };
-    let body = room - tail;
-    let first = first_line(&section.selected, section.body.len(), body);
-    let title = if section.body.len() > body {
-        format!("{} · {}/{}", section.title, section.place.0 + 1, section.place.1)
-    } else {
-        section.title.clone()
-    };
+    let first = first_line(&section.selected, section.body.len(), room);
     let mut all = vec![ui.rule(&title, cells, section.focus)];
     all.extend(section.head.iter().cloned());
-    all.extend(section.body.iter().skip(first).take(body).cloned());
-    all.extend(section.tail.iter().take(tail).cloned());
+    all.extend(section.body.iter().skip(first).take(room).cloned());
     all
 }
 
@@ -126,24 +101,18 @@ fn first_line(selected: &Range<usize>, lines: usize, height: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn section(body: usize, focus: bool, weight: u8) -> Section {
-        Section { body: vec![Line::raw("x"); body], focus, weight, ..Section::default() }
+    fn section(body: usize, least: usize) -> Section {
+        Section { body: vec![Line::raw("x"); body], least, ..Section::default() }
     }
 
     #[test]
-    fn the_one_in_focus_comes_first_and_none_loses_its_title() {
-        let all = [section(16, true, 1), section(9, false, 0), section(9, false, 2)];
-        assert_eq!(share(&all, 20), [17, 1, 2]);
-        assert_eq!(share(&all, 40), [17, 10, 10]);
-        let all = [section(16, false, 1), section(9, true, 0), section(9, false, 2)];
-        assert_eq!(share(&all, 20), [1, 10, 9], "then the heaviest");
-    }
-
-    #[test]
-    fn an_optional_one_gives_way() {
-        let all = [section(30, true, 1), Section { optional: true, ..section(3, false, 0) }];
-        assert_eq!(share(&all, 20), [20, 0]);
-        assert_eq!(share(&all, 36), [31, 4]);
+    fn each_has_its_least_and_then_the_first_in_order_grow() {
+        let all = [section(16, 4), section(5, 4), section(9, 7)];
+        assert_eq!(share(&all, &[1, 0, 2], 20), [7, 6, 7]);
+        assert_eq!(share(&all, &[1, 0, 2], 40), [17, 6, 10]);
+        assert_eq!(share(&all, &[1, 0, 2], 6), [2, 4, 0], "even where the least has no room");
+        let quiet = [Section { most: 9, ..section(2, 7) }];
+        assert_eq!(share(&quiet, &[0], 20), [9], "what it may show later has room already");
     }
 
     #[test]

@@ -85,25 +85,34 @@ impl Ui<'_> {
 
     /// Returns the findings, worst first; the selected one with evidence and remedy.
     pub fn findings(&self, findings: &[Finding], selected: Option<usize>, focus: bool, cells: u16) -> Vec<(usize, Line<'static>)> {
-        let lang = self.app.settings.lang;
-        let room = usize::from(cells).saturating_sub(6);
         let mut lines = Vec::new();
         for (index, finding) in findings.iter().enumerate() {
-            let (glyph, style) = self.theme.severity(finding.severity);
             let here = selected == Some(index);
-            let text_style = if here && focus { self.theme.strong() } else { Style::new() };
-            for (row, text) in wrap(&finding.message(lang), room).into_iter().enumerate() {
-                let mark = if row == 0 { self.mark(here && focus, focus) } else { Span::raw("   ") };
-                let glyph = Span::styled(format!("{} ", if row == 0 { glyph } else { " " }), style);
-                lines.push((index, Line::from(vec![mark, glyph, Span::styled(text, text_style)])));
-            }
+            lines.extend(self.finding(finding, here, focus, cells).into_iter().map(|line| (index, line)));
             if here {
-                let more = [finding.remedy(lang), finding.evidence.clone()];
-                let rows = more.iter().filter(|text| !text.is_empty()).flat_map(|text| self.dim_wrapped(text, 5, cells));
-                lines.extend(rows.map(|line| (index, line)));
+                lines.extend(self.finding_details(finding, 5, cells).into_iter().map(|line| (index, line)));
             }
         }
         lines
+    }
+
+    /// Returns what a finding says.
+    pub fn finding(&self, finding: &Finding, here: bool, focus: bool, cells: u16) -> Vec<Line<'static>> {
+        let (glyph, style) = self.theme.severity(finding.severity);
+        let text_style = if here && focus { self.theme.strong() } else { Style::new() };
+        let line = |(row, text): (usize, String)| {
+            let mark = if row == 0 { self.mark(here && focus, focus) } else { Span::raw("   ") };
+            let glyph = Span::styled(format!("{} ", if row == 0 { glyph } else { " " }), style);
+            Line::from(vec![mark, glyph, Span::styled(text, text_style)])
+        };
+        let lines = wrap(&finding.message(self.app.settings.lang), usize::from(cells).saturating_sub(6));
+        lines.into_iter().enumerate().map(line).collect()
+    }
+
+    /// Returns what to do about a finding, and what shows it.
+    pub fn finding_details(&self, finding: &Finding, indent: usize, cells: u16) -> Vec<Line<'static>> {
+        let more = [finding.remedy(self.app.settings.lang), finding.evidence.clone()];
+        more.iter().filter(|text| !text.is_empty()).flat_map(|text| self.dim_wrapped(text, indent, cells)).collect()
     }
 
     /// Returns a gauge: the done part, and the text behind it.

@@ -91,11 +91,35 @@ fn every_finding_can_be_read_to_its_end() {
 }
 
 #[test]
-fn each_part_opens_when_it_is_looked_at() {
+fn nothing_jumps_when_the_next_part_is_looked_at() {
+    for cards in [1, 8] {
+        let mut desk = desk(board(cards));
+        // All but the mark of what is selected, down to the last part, which belongs to the selection.
+        let lists = |desk: &Desk| -> Vec<String> {
+            let screen = desk.screen().replace('▸', " ");
+            let lines: Vec<&str> = screen.lines().collect();
+            let last = lines.iter().rposition(|line| line.starts_with(" ── ")).expect("a heading");
+            lines[1..=last].iter().map(|line| if line.starts_with(" ── ") { line[..20].to_owned() } else { (*line).to_owned() }).collect()
+        };
+        let first = lists(&desk);
+        let count = first.len();
+        for _ in 0..4 {
+            desk.keys(&[Key::Tab]);
+            let now = lists(&desk);
+            assert_eq!(now.len(), count, "{}", desk.screen());
+            assert_eq!(now[..count - 1], first[..count - 1], "{}", desk.screen());
+        }
+    }
+}
+
+#[test]
+fn each_part_tells_its_details_below() {
     let mut desk = desk(board(8));
     desk.keys(&[Key::Tab]);
     shot("80x24-1-ledger", &desk);
-    desk.keys(&[Key::Tab, Key::Tab, Key::End]);
+    desk.keys(&[Key::Tab]);
+    shot("80x24-1-findings", &desk);
+    desk.keys(&[Key::Tab, Key::End]);
     let screen = desk.screen();
     assert!(screen.contains("host.secure_boot: reading"), "what is not known is told with its reason: {screen}");
     desk.keys(&[Key::Tab]);

@@ -21,12 +21,12 @@ fn table(cells: u16) -> [Column; 6] {
     [left(12), left(usize::from(cells).saturating_sub(OTHERS).clamp(8, 48)), left(7), right(4), right(9), left(10)]
 }
 
-/// Returns the section of the cards; `with_details` where there is no panel for them.
-pub fn section(ui: &Ui, cells: u16, with_details: bool) -> Section {
+/// Returns the section of the cards.
+pub fn section(ui: &Ui, cells: u16) -> Section {
     let app = ui.app;
     let focus = app.detect.part == Part::Cards;
     let gpus = &app.session.facts.gpus;
-    let mut section = Section { title: title(ui, gpus), focus, weight: 2, ..Section::default() };
+    let mut section = Section { title: title(ui, gpus), focus, least: 4, ..Section::default() };
     if let Some(error) = &app.detect.error {
         section.head.extend(ui.failure(error, cells));
     }
@@ -40,10 +40,7 @@ pub fn section(ui: &Ui, cells: u16, with_details: bool) -> Section {
     let line = |(index, gpu)| ui.item(columns(&table, &row(ui, gpu)), index == app.detect.card, focus);
     section.body = gpus.iter().enumerate().map(line).collect();
     section.selected = app.detect.card..app.detect.card + 1;
-    section.place = (app.detect.card, gpus.len());
-    if with_details {
-        section.tail = details(ui, cells);
-    }
+    section.place = Some((app.detect.card, gpus.len()));
     section
 }
 
@@ -70,10 +67,10 @@ fn row(ui: &Ui, gpu: &Gpu) -> [String; 6] {
     [gpu.pci_address.clone(), gpu.name.clone(), chip, gpu.compute_capability.clone(), memory, bound]
 }
 
-/// Returns what there is to say of the selected card.
-pub fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
+/// Returns what there is to say of a card.
+pub fn details(ui: &Ui, index: usize, cells: u16) -> Vec<Line<'static>> {
     let facts = &ui.app.session.facts;
-    let Some(gpu) = facts.gpus.get(ui.app.detect.card) else { return Vec::new() };
+    let Some(gpu) = facts.gpus.get(index) else { return Vec::new() };
     let mut texts = vec![support(ui, gpu)];
     texts.extend(gpu.nvml.as_ref().map(|nvml| measured(ui, nvml)));
     texts.push(identity(ui, gpu));

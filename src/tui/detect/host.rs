@@ -26,11 +26,12 @@ pub fn section(ui: &Ui, cells: u16) -> Section {
     let start = rows.iter().take(here).map(Vec::len).sum();
     Section {
         title: ui.t("detect.host"),
-        place: (here, rows.len()),
+        place: Some((here, rows.len())),
+        least: 4,
         selected: start..start + rows.get(here).map_or(0, Vec::len),
+        most: 1 + rows.iter().map(Vec::len).sum::<usize>(),
         body: rows.into_iter().flatten().collect(),
         focus,
-        optional: true,
         ..Section::default()
     }
 }

@@ -27,16 +27,13 @@ pub fn section(ui: &Ui, cells: u16) -> Section {
     let app = ui.app;
     let focus = app.detect.part == Part::Ledger;
     let title = format!("{} · {}", ui.t("detect.ledger"), loaded(ui));
-    let mut section = Section { title, focus, weight: 1, ..Section::default() };
+    let mut section = Section { title, focus, least: 4, ..Section::default() };
     let groups = groups(&app.session.facts.driver, app.answers.driver_owner);
-    section.place = (app.detect.entry, groups.len());
+    section.place = Some((app.detect.entry, groups.len()));
     for (index, group) in groups.iter().enumerate() {
         let here = index == app.detect.entry;
         let start = section.body.len();
         section.body.push(row(ui, group, here, cells));
-        if here && focus {
-            section.body.extend(details(ui, group, cells));
-        }
         if here {
             section.selected = start..section.body.len();
         }
@@ -77,8 +74,8 @@ fn row(ui: &Ui, group: &Group, here: bool, cells: u16) -> Line<'static> {
     Line::from(vec![ui.mark(here && focus, focus), Span::styled(text, style), Span::styled(format!("  {fate}"), verdict)])
 }
 
-/// What becomes of the group under the chosen owner and why, then each entry whole.
-fn details(ui: &Ui, group: &Group, cells: u16) -> Vec<Line<'static>> {
+/// Returns what becomes of the group under the chosen owner and why, then each entry whole.
+pub fn details(ui: &Ui, group: &Group, cells: u16) -> Vec<Line<'static>> {
     let owner = ui.t(&format!("owner.{}", owner_key(ui.app.answers.driver_owner)));
     let mut texts = vec![ui.app.tr(why(group), &[("owner", &owner)])];
     if group.entries.len() > 1 || width(&group.entries[0].r#where) > 20 {
@@ -91,7 +88,7 @@ fn details(ui: &Ui, group: &Group, cells: u16) -> Vec<Line<'static>> {
         let holders = &ui.app.session.facts.driver.holders;
         texts.extend(holders.iter().take(LISTED).map(|holder| ui.app.tr("detect.holder", &[("holder", &held_by(holder))])));
     }
-    texts.iter().flat_map(|text| ui.dim_wrapped(text, 5, cells)).collect()
+    texts.iter().flat_map(|text| ui.dim_wrapped(text, 3, cells)).collect()
 }
 
 fn why(group: &Group) -> &'static str {
