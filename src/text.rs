@@ -159,7 +159,10 @@ mod tests {
     fn keeps_the_last_part_of_a_progress_line() {
         assert_eq!(printable(" 10%\r 50%\r100%\r\n"), "100%");
         assert_eq!(printable("Unpacking file 3 of 9\rUnpacking file 9 of 9\n"), "Unpacking file 9 of 9");
-        assert_eq!(printable("cuda.run  10%[=>   ] 1M 2MB/s eta 9s\rcuda.run 100%[====>] 9M 2MB/s in 5s\n"), "cuda.run 100%[====>] 9M 2MB/s in 5s");
+        assert_eq!(
+            printable("cuda.run  10%[=>   ] 1M 2MB/s eta 9s\rcuda.run 100%[====>] 9M 2MB/s in 5s\n"),
+            "cuda.run 100%[====>] 9M 2MB/s in 5s"
+        );
     }
 
     #[test]

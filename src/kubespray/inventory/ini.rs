@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use super::{Inventory, Problem, literal, words};
+use super::{Definition, Inventory, Level, Problem, literal, words};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Section {
@@ -60,7 +60,7 @@ impl Reader<'_> {
             Section::Hosts => self.host(line, number),
             Section::Vars => {
                 let (name, value) = line.split_once('=').ok_or_else(|| format!("expected key=value, got `{line}`"))?;
-                self.inventory.set_group_var(&self.group, name.trim(), literal::value(value.trim()), &self.file, number)
+                self.inventory.set_group_var(&self.group, name.trim().to_owned(), literal::value(value.trim()), &self.file, number)
             }
             Section::Children => self.child(line, number),
         }
@@ -96,16 +96,14 @@ impl Reader<'_> {
         if line.contains(char::REPLACEMENT_CHARACTER) {
             return Err(format!("`{}` stands for bytes that are not UTF-8; only comments may have them", char::REPLACEMENT_CHARACTER));
         }
-        let mut vars = Vec::new();
-        for token in assignments {
-            let (name, value) = token.split_once('=').ok_or_else(|| format!("expected key=value behind the host, got `{token}`"))?;
-            vars.push((name.to_owned(), literal::value(value)));
+        if let Some(token) = assignments.iter().find(|token| !token.contains('=')) {
+            return Err(format!("expected key=value behind the host, got `{token}`"));
         }
+        let said = (!assignments.is_empty()).then(|| Arc::from(line));
         for name in &names {
             let host = self.inventory.add_host(name, port, &self.group, &self.file, number);
-            self.inventory.expect_vars(host, vars.len());
-            for (key, value) in &vars {
-                self.inventory.set_host_var(host, key, value.clone(), &self.file, number)?;
+            if let Some(said) = &said {
+                self.inventory.set_host_line(host, HostLine { text: Arc::clone(said), file: Arc::clone(&self.file), number })?;
             }
         }
         Ok(())
@@ -129,6 +127,31 @@ impl Reader<'_> {
             None => format!("[{name}:vars] is for a group that is declared nowhere"),
         };
         Some(Problem::new(&self.file, pending.line, what))
+    }
+}
+
+/// A host line with its variables, checked but not yet taken apart: an inventory has thousands, and the variables of one are asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct HostLine {
+    text: Arc<str>,
+    file: Arc<Path>,
+    number: usize,
+}
+
+impl HostLine {
+    /// Returns the variables that the line gives its hosts.
+    pub fn definitions(&self) -> impl Iterator<Item = Definition> {
+        let words = words::split(&self.text).unwrap_or_default();
+        words.into_iter().skip(1).filter_map(|word| {
+            let (name, value) = word.split_once('=')?;
+            let (name, value, file) = (name.to_owned(), literal::value(value), Arc::clone(&self.file));
+            Some(Definition { name, value, file, line: self.number, level: Level::InventoryHostVars })
+        })
+    }
+
+    /// Tells whether the line may set a variable; quick, and never a wrong no.
+    pub fn may_set(&self, name: &str) -> bool {
+        self.text.contains(name) || self.text.contains(['\'', '"', '\\'])
     }
 }
 
