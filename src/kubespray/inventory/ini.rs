@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{Definition, Inventory, Level, Problem, literal, words};
+use crate::text::is_plain;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Section {
@@ -28,9 +29,9 @@ pub fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Pr
 /// Python's `splitlines`, which knows more line ends than most programs.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let is_odd = |c: char| matches!(c, '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
-    // Nearly no line has one of the other ends in it: they are control characters, or not ASCII.
+    // Nearly no file has one of the other ends in it: they are control characters, or not ASCII.
+    let is_plain = is_plain(text) && !text.contains('\r');
     text.lines().flat_map(move |line| {
-        let is_plain = line.bytes().fold(true, |plain, byte| plain & ((b' '..0x7f).contains(&byte) | (byte == b'\t')));
         let whole = is_plain.then_some(line);
         whole.into_iter().chain((!is_plain).then(|| line.split(is_odd)).into_iter().flatten())
     })
