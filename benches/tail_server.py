@@ -1,12 +1,14 @@
-"""Serves one node whose driver installer has ended, with a log of any length: what `benches/tail` measures against.
+"""Serves one node whose driver installer has ended, with a log of any length: what `benches/tail` measures against. With 0 lines the
+installer runs, and its log comes as fast as it is taken and never ends: the flood of `benches/keys`.
 
 usage: tail_server.py FIXTURES LINES PORTFILE
-The log is written once into a file beside PORTFILE and sent from there, so that the server costs next to nothing.
+The log is written once into a file beside PORTFILE and sent from there, so that the server costs next to nothing; of a flood that file
+has the number of lines sent so far.
 """
-import datetime, http.server, json, os, pathlib, socketserver, sys, urllib.parse
+import datetime, http.server, itertools, json, os, pathlib, socketserver, sys, urllib.parse
 
 fixtures, count, portfile = pathlib.Path(sys.argv[1]), int(sys.argv[2]), pathlib.Path(sys.argv[3])
-moment = json.loads((fixtures / "05-running.json").read_text())
+moment = json.loads((fixtures / ("05-running.json" if count else "02-init-running.json")).read_text())
 http_bodies = json.loads((fixtures / "http.json").read_text())
 log = portfile.with_suffix(".log")
 
@@ -20,6 +22,17 @@ def write_log():
             prefix = (start + datetime.timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S.")
             lines = [f"{prefix}{(n - (n % 4 == 3)) * 4999:09d}Z   CC [M]  /tmp/selfgz/kernel/nvidia/nv-{second}-{n}.o" for n in range(min(second_of, count - second * second_of))]
             out.write(("\n".join(lines) + "\n").encode())
+
+
+def flood(send):
+    """Sends line after line, each second of the log's time ten thousand of them."""
+    start = datetime.datetime(2026, 11, 23, 20, 0, 0)
+    second_of = 10_000
+    lines = "".join(f"@{n * 99_999:09d}Z   CC [M]  /tmp/selfgz/kernel/nvidia/nv-{n}.o\n" for n in range(second_of)).encode()
+    for second in itertools.count():
+        prefix = (start + datetime.timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S.").encode()
+        send(lines.replace(b"@", prefix))
+        log.write_text(str((second + 1) * second_of))
 
 
 def chosen(items, query):
@@ -50,7 +63,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
         name = url.path.strip("/").rsplit("/", 1)[-1]
-        if name == "log":
+        if name == "log" and not count:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            try:
+                flood(self.wfile.write)
+            except OSError:
+                self.close_connection = True # nobody listens any more
+        elif name == "log":
             self.send_response(200)
             self.send_header("Content-Type", "text/plain")
             self.send_header("Content-Length", str(log.stat().st_size))
@@ -75,7 +97,8 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
 
 
-write_log()
+if count:
+    write_log()
 server = Server(("127.0.0.1", 0), Handler)
 part = portfile.with_suffix(".part")
 part.write_text(str(server.server_address[1]))

@@ -347,6 +347,19 @@ fn a_driver_that_the_filter_hides_cannot_be_taken() {
 }
 
 #[test]
+fn a_star_on_a_branch_without_support_has_its_word() {
+    let mut desk = Desk::english(WIDE);
+    let screen = desk.choice().screen();
+    assert!(screen.contains("★ Recommended.") && screen.contains("! Its branch gets no security fixes"), "{screen}");
+    let mut supported = sample::table();
+    supported.drivers[2].ended = false;
+    let mut desk = Desk::english(WIDE);
+    desk.probed().keys(&[Key::Enter]);
+    desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Ok(supported)));
+    assert!(!desk.screen().contains("no security fixes"), "{}", desk.screen());
+}
+
+#[test]
 fn an_enter_that_has_to_wait_is_told_and_the_notice_goes_with_the_wait() {
     let mut desk = Desk::english(SMALL);
     desk.keys(&[Key::Enter]);

@@ -195,24 +195,31 @@ fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let app = ui.app;
     let Some(row) = app.driver.chosen(&app.answers) else { return Vec::new() };
     let mut lines = Vec::new();
+    let room = usize::from(cells).saturating_sub(6);
+    let toned = |glyph: &str, style: Style, text: &str| {
+        let line = |(index, text): (usize, String)| {
+            Line::from(vec![Span::styled(format!("   {} ", if index == 0 { glyph } else { " " }), style), Span::raw(text)])
+        };
+        crate::wizard::wrap(text, room).into_iter().enumerate().map(line).collect::<Vec<_>>()
+    };
     if let Some(reason) = &row.reason {
-        let (glyph, style) = if row.fits { ("★", ui.theme.accent()) } else { ("✗", ui.theme.error()) };
-        for (index, text) in
-            crate::wizard::wrap(&reason.text(app.settings.lang), usize::from(cells).saturating_sub(6)).into_iter().enumerate()
-        {
-            let glyph = if index == 0 && (row.recommended || !row.fits) { glyph } else { " " };
-            lines.push(Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(text)]));
-        }
+        let text = reason.text(app.settings.lang);
+        lines.extend(match (row.fits, row.recommended) {
+            (false, _) => toned("✗", ui.theme.error(), &text),
+            (true, true) => toned("★", ui.theme.accent(), &app.tr("choice.recommended", &[("why", &text)])),
+            (true, false) => toned(" ", ui.theme.accent(), &text),
+        });
+    }
+    // A star on what NVIDIA has given up wants a word; one reason has it already.
+    if row.recommended && row.ended && row.reason.as_ref().is_none_or(|reason| reason.id != "recommended-ended") {
+        lines.extend(toned("!", ui.theme.warning(), &ui.t("choice.recommended-though-ended")));
     }
     let toolkit = chosen_toolkit(app);
     for note in row.notes.iter().chain(toolkit.iter().flat_map(|cuda| &cuda.notes)) {
-        let lines_of = crate::wizard::wrap(&note.text(app.settings.lang), usize::from(cells).saturating_sub(6));
-        lines.extend(lines_of.into_iter().enumerate().map(|(index, text)| {
-            Line::from(vec![Span::styled(if index == 0 { "   ! " } else { "     " }, ui.theme.warning()), Span::raw(text)])
-        }));
+        lines.extend(toned("!", ui.theme.warning(), &note.text(app.settings.lang)));
     }
     let addresses = row.url.iter().chain(toolkit.map(|cuda| &cuda.file));
-    let address = |text: &String| ui.dim(format!("     {}", crate::text::cut_middle(text, usize::from(cells).saturating_sub(6), "…")));
+    let address = |text: &String| ui.dim(format!("     {}", crate::text::cut_middle(text, room, "…")));
     lines.extend(addresses.map(address));
     lines
 }

@@ -8,9 +8,9 @@ use crate::plan::Step;
 
 /// The words explained, by step: `wizard.word.<name>` and `wizard.word.<name>.text`.
 const WORDS: [(Step, &[&str]); 4] = [
-    (Step::Detect, &["ledger", "owner", "nouveau"]),
-    (Step::Driver, &["owner", "daemonset", "toolkit", "runfile", "headers"]),
-    (Step::Variables, &["inventory", "precedence", "playbook", "daemonset"]),
+    (Step::Detect, &["ledger", "owner", "nouveau", "compute", "headers"]),
+    (Step::Driver, &["owner", "daemonset", "toolkit", "branch", "runfile", "headers", "preflight"]),
+    (Step::Variables, &["role", "inventory", "precedence", "playbook", "daemonset"]),
     (Step::Verify, &["daemonset", "device-plugin", "allocatable", "taint"]),
 ];
 
