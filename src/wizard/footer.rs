@@ -4,8 +4,8 @@ use super::{
     App, Screen,
     driver::Part,
     keymap::{self, Binding, Context},
+    navigate::narrowed,
     plan::{Next, next},
-    update::narrowed,
     verify,
 };
 

@@ -33,6 +33,23 @@ pub(super) fn enter(app: &mut App, screen: Screen) {
     }
 }
 
+/// Tells whether a filter or a search hides or marks a part of what the screen shows.
+pub(super) fn narrowed(app: &App) -> bool {
+    match app.screen {
+        Screen::Choice => !app.driver.filter.is_empty(),
+        Screen::Verify => !app.verify.log.query().is_empty(),
+        _ => false,
+    }
+}
+
+/// Shows all again.
+pub(super) fn widen(app: &mut App) {
+    match app.screen {
+        Screen::Choice => app.driver.filter.clear(),
+        _ => app.verify.log.search(""),
+    }
+}
+
 /// Moves an index within a list of `len` rows.
 pub(super) fn moved(index: usize, intent: Intent, len: usize) -> usize {
     let last = len.saturating_sub(1);

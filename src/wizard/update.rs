@@ -6,7 +6,7 @@ use super::{
     detect, driver,
     keymap::{self, Intent},
     message::{Effect, Msg, Order},
-    navigate::enter,
+    navigate::{enter, narrowed, widen},
     overlay, plan, run, variables, verify, watch,
 };
 use crate::exit_code::ExitCode;
@@ -85,22 +85,6 @@ fn intend(app: &mut App, intent: Intent) {
             Screen::Summary => at_the_end(app, intent),
             Screen::Watch => watch::intend(app, intent),
         },
-    }
-}
-
-/// Tells whether a filter or a search hides or marks a part of what the screen shows.
-pub(super) fn narrowed(app: &App) -> bool {
-    match app.screen {
-        Screen::Choice => !app.driver.filter.is_empty(),
-        Screen::Verify => !app.verify.log.query().is_empty(),
-        _ => false,
-    }
-}
-
-fn widen(app: &mut App) {
-    match app.screen {
-        Screen::Choice => app.driver.filter.clear(),
-        _ => app.verify.log.search(""),
     }
 }
 

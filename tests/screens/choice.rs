@@ -1,0 +1,73 @@
+//! The choice of step 2: toolkit and driver.
+
+use gpunode::wizard::{Answer, Effect, Key, Screen};
+
+use super::{Desk, SMALL, WIDE, sample};
+
+#[test]
+fn the_toolkit_that_pairs_with_the_recommended_driver_is_the_default() {
+    let mut desk = Desk::english(SMALL);
+    desk.choice();
+    assert_eq!(desk.app.answers.driver_version.as_ref().map(gpunode::version::Version::as_str), Some("450.51.06"));
+    assert_eq!(desk.app.answers.cuda().map(gpunode::version::Version::as_str), Some("11.0.3"));
+}
+
+#[test]
+fn an_unfit_driver_cannot_be_taken() {
+    let mut desk = Desk::english(SMALL);
+    desk.choice().keys(&[Key::Enter, Key::Enter, Key::Char('a'), Key::End, Key::Enter]);
+    assert_eq!(desk.app.screen, Screen::Choice);
+    assert!(desk.app.notice.is_some());
+}
+
+#[test]
+fn drivers_are_filtered_and_sorted_and_the_choice_stays() {
+    let mut desk = Desk::english(WIDE);
+    desk.choice().type_in("a");
+    let all = desk.app.driver.rows().len();
+    let chosen = desk.app.answers.driver_version.clone();
+    desk.type_in("/");
+    desk.type_in("450 lts").keys(&[Key::Enter]);
+    let found: Vec<String> = desk.app.driver.rows().iter().map(|row| row.branch.clone()).collect();
+    assert!(!found.is_empty() && found.len() < all && found.iter().all(|branch| branch == "R450"), "{found:?}");
+    assert!(desk.screen().contains("/ 450 lts"), "{}", desk.screen());
+    desk.type_in("sss");
+    let sizes: Vec<_> = desk.app.driver.rows().iter().filter_map(|row| row.size_bytes).collect();
+    assert!(sizes.is_sorted(), "{sizes:?}");
+    assert_eq!(desk.app.answers.driver_version, chosen);
+    desk.type_in("/").keys(&[Key::EraseLine]).type_in("no such thing").keys(&[Key::Enter]);
+    assert!(desk.screen().contains("No driver has these words"), "{}", desk.screen());
+}
+
+#[test]
+fn a_driver_that_the_filter_hides_cannot_be_taken() {
+    let chosen = |desk: &Desk| desk.app.answers.driver_version.as_ref().map(ToString::to_string);
+    let mut desk = Desk::english(SMALL);
+    desk.choice().type_in("/470").keys(&[Key::Enter]);
+    assert_eq!(chosen(&desk).as_deref(), Some("470.82.01"), "the cursor is on the first row in view");
+    desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Ok(sample::table())));
+    let screen = desk.screen();
+    assert!(screen.contains("▸ 470.82.01") && screen.contains("NVIDIA-Linux-x86_64-470.82.01.run"), "{screen}");
+    assert!(!screen.contains("450.51.06"), "{screen}");
+    desk.type_in("/").keys(&[Key::EraseLine]).type_in("nothing").keys(&[Key::Enter, Key::Enter]);
+    assert_eq!(desk.app.screen, Screen::Choice);
+    let screen = desk.screen();
+    assert!(screen.contains("! No driver has these words") && !screen.contains("470.82.01.run"), "{screen}");
+    desk.keys(&[Key::Esc]);
+    assert_eq!((desk.app.screen, desk.app.driver.filter.as_str()), (Screen::Choice, ""), "Esc drops the filter first");
+    desk.keys(&[Key::Esc]);
+    assert_eq!(desk.app.screen, Screen::Detect);
+}
+
+#[test]
+fn a_star_on_a_branch_without_support_has_its_word() {
+    let mut desk = Desk::english(WIDE);
+    let screen = desk.choice().screen();
+    assert!(screen.contains("★ Recommended.") && screen.contains("! Its branch gets no security fixes"), "{screen}");
+    let mut supported = sample::table();
+    supported.drivers[2].ended = false;
+    let mut desk = Desk::english(WIDE);
+    desk.probed().keys(&[Key::Enter]);
+    desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Ok(supported)));
+    assert!(!desk.screen().contains("no security fixes"), "{}", desk.screen());
+}

@@ -1,0 +1,58 @@
+//! What is said of the keys, and to who presses one too early.
+
+use gpunode::wizard::{Answer, Effect, Key, Msg, Screen};
+
+use super::{Desk, Lang, SMALL, WIDE, Way, plan::after_step_two, sample};
+
+#[test]
+fn an_enter_that_has_to_wait_is_told_and_the_notice_goes_with_the_wait() {
+    let mut desk = Desk::english(SMALL);
+    desk.keys(&[Key::Enter]);
+    assert!(desk.screen().contains("The machine is still being read."), "{}", desk.screen());
+    desk.probed();
+    assert_eq!(desk.app.notice, None);
+    desk.keys(&[Key::Char('r')]);
+    assert!(desk.screen().contains("i The machine is still being read."), "{}", desk.screen());
+    desk.probed();
+    desk.keys(&[Key::Enter, Key::Enter, Key::Enter, Key::Enter]);
+    assert_eq!(desk.app.screen, Screen::Choice);
+    assert!(desk.screen().contains("Drivers are still being matched."), "{}", desk.screen());
+    desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Ok(sample::table())));
+    assert_eq!(desk.app.notice, None);
+    desk.keys(&[Key::Enter]);
+    assert_eq!(desk.app.screen, Screen::Plan);
+}
+
+#[test]
+fn no_footer_is_cut_and_what_has_no_room_is_in_the_help() {
+    for (lang, quit) in [(Lang::En, "q quit"), (Lang::Ko, "q 종료")] {
+        for go in [Desk::probed, Desk::choice, Desk::plan, Desk::running, Desk::variables, Desk::verify, Desk::summary] as [Way; 7] {
+            let mut desk = Desk::new(lang, false, SMALL);
+            let screen = go(&mut desk).screen();
+            assert!(screen.lines().last().is_some_and(|footer| footer.contains(quit)), "{screen}");
+        }
+    }
+    let mut desk = Desk::english(SMALL);
+    let screen = desk.verify().screen();
+    assert!(screen.contains("? more") && !screen.contains("kubeconfig"), "{screen}");
+    let help = desk.keys(&[Key::Char('?'), Key::Down, Key::Down]).screen();
+    assert!(help.contains("c      kubeconfig") && help.contains("s      save log"), "{help}");
+    desk.tell(Msg::Resize(160, 50));
+    assert!(desk.keys(&[Key::Esc]).screen().contains("c kubeconfig"), "{}", desk.screen());
+}
+
+#[test]
+fn the_footer_says_what_a_key_does_now() {
+    let footer = |desk: &Desk| desk.screen().lines().last().unwrap_or_default().to_owned();
+    let mut desk = Desk::english(WIDE);
+    desk.choice();
+    assert!(footer(&desk).contains("Enter go on") && footer(&desk).contains("s sort") && !footer(&desk).contains("Esc"));
+    desk.type_in("/470").keys(&[Key::Enter]);
+    assert!(footer(&desk).contains("Enter to the plan") && footer(&desk).contains("Esc no filter"), "{}", footer(&desk));
+    let mut desk = Desk::english(WIDE);
+    desk.verify();
+    assert!(footer(&desk).contains("p pause"), "{}", footer(&desk));
+    desk.type_in("p");
+    assert!(footer(&desk).contains("p resume"), "{}", footer(&desk));
+    assert!(footer(&after_step_two(true)).contains("Enter reboot") && footer(&after_step_two(false)).contains("Enter go on"));
+}

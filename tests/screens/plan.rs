@@ -1,0 +1,123 @@
+//! The plan of step 2: what is shown, left out, confirmed, and done.
+
+use gpunode::{
+    engine::Outcome,
+    plan::Step,
+    wizard::{Answer, Dialog, Effect, Key, Screen},
+};
+
+use super::{Desk, SMALL, is_run, is_tail, sample, shot};
+
+/// A session whose step 2 is done: what was removed is no longer planned, the toolkit still is.
+pub fn after_step_two(reboot: bool) -> Desk {
+    let mut desk = Desk::english(SMALL);
+    let mut session = sample::session();
+    session.journal = sample::plan(Step::Driver).actions.into_iter().take(5).map(sample::done).collect();
+    session.reboot = reboot.then(|| gpunode::session::PendingReboot { why: "reboot".to_owned(), boot_id: "boot-1".to_owned() });
+    let outcome = if reboot { Outcome::RebootNeeded } else { Outcome::Done };
+    desk.running().say(is_run, Answer::RunEnded { outcome, session: Box::new(session) });
+    if reboot {
+        desk.keys(&[Key::Esc]);
+    }
+    desk.keys(&[Key::Char('b')]);
+    let mut plan = sample::plan(Step::Driver);
+    plan.actions.drain(..2);
+    plan.actions.truncate(if reboot { 4 } else { 3 });
+    desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(plan)));
+    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+    desk
+}
+
+#[test]
+fn what_was_done_stays_in_the_plan_as_done() {
+    let mut desk = after_step_two(false);
+    shot("80x24-2b-done", &desk);
+    assert!(desk.screen().contains("What was done · 5 done"), "{}", desk.screen());
+    desk.keys(&[Key::Enter]);
+    assert_eq!((desk.app.screen, &desk.app.dialog), (Screen::Variables, &None), "nothing is left to run");
+}
+
+#[test]
+fn a_pending_reboot_is_shown_and_is_all_that_is_left() {
+    let mut desk = after_step_two(true);
+    shot("80x24-2b-reboot-pending", &desk);
+    let screen = desk.screen();
+    assert!(screen.contains("REBOOT PENDING") && screen.contains("5 done") && screen.contains("1 to do"), "{screen}");
+    desk.keys(&[Key::Enter]);
+    assert_eq!(desk.app.dialog, Some(Dialog::AskReboot));
+    desk.keys(&[Key::Char('y')]);
+    assert_eq!(desk.last(), &Effect::Reboot);
+}
+
+#[test]
+fn the_plan_shows_all_rows_that_have_room_and_says_what_is_below() {
+    let long = |count: usize| {
+        let mut desk = Desk::english(SMALL);
+        let action = sample::plan(Step::Driver).actions.remove(1);
+        let actions = (0..count).map(|n| gpunode::plan::Action { id: format!("install-packages:{n}"), ..action.clone() }).collect();
+        desk.choice().keys(&[Key::Enter, Key::Enter, Key::Enter]);
+        desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(gpunode::plan::Plan { actions })));
+        desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+        desk.screen()
+    };
+    let seven = long(7);
+    assert_eq!(seven.matches("[•] Install gcc, make").count(), 7, "{seven}");
+    assert!(seven.contains("7 to do ─"), "{seven}");
+    let nine = long(9);
+    assert!(nine.matches("[•] Install gcc, make").count() == 7 && nine.contains("9 to do · more below: 2"), "{nine}");
+}
+
+#[test]
+fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
+    let mut desk = Desk::english(SMALL);
+    desk.plan().keys(&[Key::Char(' ')]);
+    assert_eq!(desk.app.to_confirm().len(), 5);
+    assert!(desk.screen().contains("Left out, the installer pod"), "{}", desk.screen());
+    let mut left_out = sample::plan(Step::Driver);
+    left_out.actions[0].skipped = true;
+    desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(left_out)));
+    // Accepted while the pre-flight is still running: it is confirmed as soon as that has ended.
+    desk.keys(&[Key::Enter]);
+    assert_eq!(desk.app.dialog, None);
+    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+    assert_eq!(desk.app.dialog, Some(Dialog::Confirm));
+    desk.keys(&[Key::Enter]);
+    let Effect::RunStep { actions, .. } = desk.last() else { panic!("{:?}", desk.last()) };
+    assert!(actions[0].skipped);
+    desk.ended(Outcome::Done).keys(&[Key::Enter]);
+    desk.say(|effect| matches!(effect, Effect::LoadPreview { .. }), Answer::Preview(Ok(Box::new(sample::preview()))));
+    desk.planned(Step::Variables).keys(&[Key::Enter, Key::Enter]).ended(Outcome::Done).keys(&[Key::Enter]);
+    desk.say(is_tail, Answer::Diagnosed(sample::diagnosis()));
+    assert_eq!(desk.app.dialog, Some(Dialog::Diagnosis));
+    desk.keys(&[Key::Char('y')]).planned(Step::Driver);
+    assert_eq!((desk.app.screen, desk.app.to_confirm().len()), (Screen::Plan, 6));
+}
+
+#[test]
+fn what_cannot_be_taken_back_wants_a_typed_y() {
+    let mut desk = Desk::english(SMALL);
+    desk.plan().keys(&[Key::Enter]);
+    let screen = desk.screen();
+    assert!(screen.contains("1 of them cannot be taken back") && screen.contains("y run it"), "{screen}");
+    assert!(screen.contains("Cannot be taken back: install driver 418.87.00"), "{screen}");
+    desk.keys(&[Key::Enter]);
+    assert_eq!(desk.app.dialog, Some(Dialog::Confirm), "Enter alone runs nothing");
+    assert!(desk.screen().contains("Enter alone does nothing here"), "{}", desk.screen());
+    desk.keys(&[Key::Char('y')]);
+    assert!(is_run(desk.last()));
+    // A reboot, and a remedy that comes up by itself, just the same.
+    desk.ended(Outcome::RebootNeeded).keys(&[Key::Enter]);
+    assert_eq!(desk.app.dialog, Some(Dialog::AskReboot));
+    let mut desk = Desk::english(SMALL);
+    desk.verify().say(is_tail, Answer::Diagnosed(sample::diagnosis())).keys(&[Key::Enter]);
+    assert_eq!((desk.app.screen, &desk.app.dialog), (Screen::Verify, &Some(Dialog::Diagnosis)));
+    // Without the removal all can be taken back, and Enter is enough.
+    let mut desk = Desk::english(SMALL);
+    desk.plan().keys(&[Key::Char(' ')]).planned(Step::Driver).keys(&[Key::Char(' ')]);
+    let mut left_out = sample::plan(Step::Driver);
+    left_out.actions[0].skipped = true;
+    desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(left_out)));
+    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+    desk.keys(&[Key::Enter, Key::Enter]);
+    assert!(is_run(desk.last()), "{:?}", desk.last());
+}
