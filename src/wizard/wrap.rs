@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("averylongword", 6), ["averyl", "ongwor", "d"]);
         assert_eq!(wrap("/a/very/long/path", 6), ["/a/ver", "y/long", "/path"]);
-        assert_eq!(wrap("get https://a.example/local_installers/x.run", 24), ["get", "https://a.example/local_", "installers/x.run"]);
+        assert_eq!(wrap("get https://a.example/local_installers/x.run", 24), ["get", "https://a.example/", "local_installers/x.run"]);
         assert_eq!(wrap("드라이버 소유자", 8), ["드라이버", "소유자"]);
         assert_eq!(wrap("", 8), [""]);
     }

@@ -55,7 +55,7 @@ fn the_seeds_row_for_cuda_10_2_is_recommended() {
     let row = table.recommended().unwrap();
     assert_eq!((row.version.as_str(), row.release_date.unwrap().to_string().as_str()), ("440.95.01", "2020-06-24"));
     assert_eq!((row.cuda_version.as_deref(), row.size_bytes), (Some("10.2"), Some(143_652_320)));
-    assert!(report(&table, Lang::En, false).contains("★ 440.95.01   2020-06-24  10.2  R440 production  ended          137.0 MiB"));
+    assert!(report(&table, Lang::En, false).contains("★ 440.95.01   2020-06-24  10.2  R440 production   ended          137.0 MiB"));
     assert_eq!(table.recommended_cuda().unwrap().file, "cuda_10.2.89_440.33.01_linux.run");
 }
 
