@@ -19,7 +19,7 @@ pub struct Hint {
 }
 
 /// Those that have room on every screen.
-const ALWAYS: [&str; 3] = ["help", "back", "quit"];
+const ALWAYS: [&str; 5] = ["help", "unfilter", "stop-search", "back", "quit"];
 
 /// Returns all keys that do something on the screen, whatever stands in front of it.
 pub fn hints(app: &App) -> Vec<Hint> {

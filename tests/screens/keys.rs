@@ -49,6 +49,8 @@ fn the_footer_says_what_a_key_does_now() {
     assert!(footer(&desk).contains("Enter go on") && footer(&desk).contains("s sort") && !footer(&desk).contains("Esc"));
     desk.type_in("/470").keys(&[Key::Enter]);
     assert!(footer(&desk).contains("Enter to the plan") && footer(&desk).contains("Esc no filter"), "{}", footer(&desk));
+    desk.tell(Msg::Resize(80, 24));
+    assert!(footer(&desk).contains("Esc no filter  b back  q quit"), "{}", footer(&desk));
     let mut desk = Desk::english(WIDE);
     desk.verify();
     assert!(footer(&desk).contains("p pause"), "{}", footer(&desk));
