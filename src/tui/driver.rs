@@ -39,7 +39,13 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let most = usize::from(table.height).saturating_sub(7);
     let (table, below) = split_rows(table, usize::from(table.height).saturating_sub(details.len().min(most) + 1));
     drivers(ui, frame, table);
-    draw(frame, below, std::iter::once(Line::default()).chain(details).collect());
+    let mut lines: Vec<_> = std::iter::once(Line::default()).chain(details).collect();
+    let room = usize::from(below.height);
+    if lines.len() > room {
+        lines.truncate(room.saturating_sub(1));
+        lines.push(ui.dim(format!("   … {}", ui.t("plan.all-in-help"))));
+    }
+    draw(frame, below, lines);
 }
 
 fn owner(ui: &Ui, cells: u16) -> Vec<Line<'static>> {

@@ -1,7 +1,7 @@
 //! Help: what the step is about, why, the commands it will run, and its words for a newcomer.
 
 use super::{
-    App, Screen, confirm, footer, plan,
+    App, Screen, confirm, driver, footer, plan,
     row::{Row, Tone},
 };
 use crate::plan::Step;
@@ -36,6 +36,7 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
         rows.push(Row::new(Tone::Text, ""));
     }
     rows.extend(selected_action(app, cells));
+    rows.extend(selected_driver(app, cells));
     rows.extend(keys(app, cells));
     rows.push(Row::new(Tone::Heading, app.t("help.commands")));
     let actions = confirm::to_do(app.session.plan.of(app.step()));
@@ -51,6 +52,19 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
         rows.extend(Row::wrapped(Tone::Text, &format!("    {}", app.t(&format!("word.{word}.text"))), cells));
     }
     rows
+}
+
+/// All that there is to say of the driver and the toolkit that are selected.
+fn selected_driver(app: &App, cells: usize) -> Vec<Row> {
+    let Some(row) = app.driver.chosen(&app.answers).filter(|_| app.screen == Screen::Choice) else { return Vec::new() };
+    let toolkit = driver::chosen_toolkit(app);
+    let notes = row.notes.iter().chain(toolkit.into_iter().flat_map(|toolkit| &toolkit.notes));
+    let told = row.reason.iter().chain(notes).map(|reason| reason.text(app.settings.lang));
+    let addresses = row.url.iter().chain(toolkit.map(|toolkit| &toolkit.file)).cloned();
+    let texts = told.chain(addresses).map(|text| format!("  {text}"));
+    let heading = Row::new(Tone::Heading, format!("{}: {}", app.t("choice.details"), row.version));
+    let texts = texts.flat_map(|text| Row::wrapped(Tone::Text, &text, cells));
+    std::iter::once(heading).chain(texts).chain([Row::new(Tone::Text, "")]).collect()
 }
 
 /// Every key of the screen: the line at the bottom names as many as have room.

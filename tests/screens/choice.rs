@@ -71,3 +71,16 @@ fn a_star_on_a_branch_without_support_has_its_word() {
     desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Ok(supported)));
     assert!(!desk.screen().contains("no security fixes"), "{}", desk.screen());
 }
+
+#[test]
+fn what_has_no_room_below_the_drivers_says_so_and_is_in_the_help() {
+    let mut table = sample::table();
+    let note = gpunode::catalog::Reason { id: "gcc-too-old", args: vec![("there", "4.8.5".to_owned()), ("limit", "5".to_owned())] };
+    table.cuda[1].notes = vec![note];
+    let mut desk = Desk::english(SMALL);
+    desk.probed().keys(&[Key::Enter]);
+    desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Ok(table)));
+    assert!(desk.screen().contains("… ? shows all of it"), "{}", desk.screen());
+    let help = desk.keys(&[Key::Char('?')]).screen();
+    assert!(help.contains("Selected driver: 450.51.06") && help.contains("gcc 4.8.5 is older than nvcc takes"), "{help}");
+}
