@@ -17,6 +17,7 @@ mod verify;
 
 pub use password::run_with_password;
 pub use progress::line_of;
+pub use record::record;
 
 use std::{
     io::{self, Write},

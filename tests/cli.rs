@@ -170,6 +170,52 @@ fn a_recorded_machine_replays() {
     assert_eq!(facts["gpus"][0]["nvml"]["uuid"], "GPU-00000000-0000-0000-0000-000000000000");
 }
 
+/// Takes out of the facts what a recording must not hold (names, serial numbers, arguments of processes), or what another moment answers differently.
+fn comparable(mut facts: Value) -> Value {
+    let host = facts["host"].as_object_mut().unwrap();
+    for name in ["hostname", "boot_id", "root"] {
+        host.remove(name);
+    }
+    for space in host["free_space"].as_object_mut().unwrap().values_mut() {
+        *space = Value::Null;
+    }
+    for gpu in facts["gpus"].as_array_mut().unwrap() {
+        for name in ["uuid", "temperature_c"] {
+            gpu["nvml"].as_object_mut().map(|nvml| nvml.remove(name));
+        }
+    }
+    for holder in facts["driver"]["holders"].as_array_mut().unwrap() {
+        holder["command"] = holder["command"].as_str().unwrap().split(' ').next().into();
+    }
+    for gpu in facts["driver"]["nvml"]["answer"]["gpus"].as_array_mut().into_iter().flatten() {
+        gpu["uuid"] = Value::Null;
+        gpu["temperature_c"] = Value::Null;
+    }
+    facts
+}
+
+#[test]
+fn a_recording_tells_the_same_story_as_its_machine() {
+    for demo in [&[][..], &["--demo", "--speed", "0"], &["--demo=already-loaded", "--speed", "0"]] {
+        let place = Place::new();
+        let file = place.path("machine.yaml");
+        let file = file.to_str().unwrap();
+        let run = |args: &[&str]| place.run(demo.iter().chain(args));
+        run(&["record", file]).demand(0);
+        let live = run(&["detect", "--json"]);
+        let replayed = place.run(["--replay", file, "detect", "--json"]).demand(live.code);
+        assert_eq!(comparable(live.json()), comparable(replayed.json()), "{demo:?}");
+        // The package manager was asked too.
+        let plan = |machine: &[&str]| {
+            let answers = place.write("a.yaml", "driver_owner: installer-pod\ncuda_version: none\n");
+            let ran = place.run(machine.iter().chain(&["plan", "--json", "--answers", answers.to_str().unwrap()]));
+            let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+            plan["preflight"].as_array().unwrap().iter().find(|row| row["id"] == "headers").cloned()
+        };
+        assert_eq!(plan(demo), plan(&["--replay", file]), "{demo:?}");
+    }
+}
+
 #[test]
 fn the_other_commands_answer() {
     let place = Place::new();
