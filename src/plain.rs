@@ -202,7 +202,8 @@ impl Plain<'_> {
             Outcome::Cancelled => Err(Stop::Quit),
             Outcome::RebootNeeded => self.reboot(step),
             Outcome::Failed { id, .. } => Err(Stop::Failed(
-                Expected::new(lang.text("apply.failed", &[("id", &id)]), lang.text("plain.failed-hint", &[])).code(ExitCode::Negative),
+                Expected::new(lang.text("apply.failed", &[("title", &self.session.title(&id, lang))]), lang.text("plain.failed-hint", &[]))
+                    .code(ExitCode::Negative),
             )),
         }
     }

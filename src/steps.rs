@@ -13,7 +13,7 @@ use crate::{
         Chain, ClusterState, Kubectl, chain, testpod,
         verify::{self, Seen, VerifyReport},
     },
-    engine::drift::drift,
+    engine::drift::{drift, is_own},
     error::Expected,
     facts::{self, Change, Facts},
     host::Host,
@@ -221,6 +221,7 @@ pub fn since(host: &Host, session: &Session, now: &Facts) -> Vec<Change> {
         return Vec::new();
     }
     let mut found = facts::changes(&session.facts, now);
+    found.retain(|change| !is_own(session, change));
     found.extend(drift(host, session));
     found
 }

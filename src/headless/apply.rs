@@ -125,7 +125,7 @@ impl Apply<'_> {
             Outcome::Done if step == Step::Verify => self.verify(&answers),
             Outcome::Done => Ok(ExitCode::Ok),
             Outcome::Failed { id, .. } => {
-                progress.say("apply.failed", &[("id", &id)]);
+                progress.say("apply.failed", &[("id", &id), ("title", &self.session.title(&id, progress.lang_of_values()))]);
                 Ok(ExitCode::Negative)
             }
             Outcome::Cancelled => {
