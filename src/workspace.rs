@@ -12,7 +12,10 @@ use crate::{
     },
     i18n::Lang,
     plan::reboot::BOOT_ID,
-    session::{Session, store::Store},
+    session::{
+        Session,
+        store::{self, Store},
+    },
 };
 
 /// What every command works with.
@@ -84,9 +87,7 @@ impl Workspace {
         }
         let session = match store.load()? {
             Some(session) => self.same_world(session)?,
-            None => {
-                Session { answers: self.story_answers(), ..Session::new(self.host.identity(), self.host.name(), self.host.clock.now()) }
-            }
+            None => self.new_session(),
         };
         Ok((store, session))
     }
@@ -96,9 +97,10 @@ impl Workspace {
         session.machine != self.host.identity()
     }
 
-    /// Reads the session without locking it.
+    /// Reads the session without locking it. While another gpunode is about to write its first, that is an empty one.
     pub fn look(&self) -> Result<Session, Expected> {
-        self.peek()?.ok_or_else(|| {
+        let begins = || store::holder(&self.session_path).map(|_| self.new_session());
+        self.peek()?.or_else(begins).ok_or_else(|| {
             Expected::new(
                 format!("there is no session in {}", self.session_path.display()),
                 "start one with `gpunode`, or name it with `--session FILE`",
@@ -106,9 +108,13 @@ impl Workspace {
         })
     }
 
+    fn new_session(&self) -> Session {
+        Session { answers: self.story_answers(), ..Session::new(self.host.identity(), self.host.name(), self.host.clock.now()) }
+    }
+
     /// Reads the session without locking it, if there is one. It may have been carried here.
     pub fn peek(&self) -> Result<Option<Session>, Expected> {
-        crate::session::store::load(&self.session_path)?.map(|session| self.same_world(session)).transpose()
+        store::load(&self.session_path)?.map(|session| self.same_world(session)).transpose()
     }
 
     /// Returns what the person of a simulated story has decided before.

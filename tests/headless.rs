@@ -86,6 +86,18 @@ fn a_second_apply_is_told_who_is_there_and_status_shows_it() {
 }
 
 #[test]
+fn a_session_that_is_held_and_not_written_yet_is_told_with_its_holder() {
+    let place = Place::new();
+    let store = gpunode::session::store::Store::open(&place.session()).unwrap();
+    let status = place.run(["--demo", "status"]).demand(0).stdout;
+    assert!(status.contains(&format!("open in another gpunode: pid {}", std::process::id())), "{status}");
+    let json = place.run(["--demo", "status", "--json"]).demand(0).json();
+    assert_eq!(json["holder"]["pid"], std::process::id());
+    drop(store);
+    place.run(["--demo", "status"]).demand_error(2, &["no session"]);
+}
+
+#[test]
 fn a_reader_that_goes_away_does_not_stop_the_work() {
     let place = Place::new();
     let answers = place.write("a.yaml", ANSWERS);
