@@ -46,13 +46,32 @@ pub fn check(answers: &Answers, table: &DriverTable) -> Result<(), Expected> {
     {
         return Err(Expected::new(format!("there is no driver {version} in the catalog"), hint));
     }
-    if let Some(version) = answers.cuda()
-        && answers.cuda_runfile.is_none()
-        && !table.cuda.iter().any(|row| row.version.starts_with(version))
-    {
-        return Err(Expected::new(format!("there is no CUDA toolkit {version} in the catalog"), hint));
+    match answers.cuda().filter(|_| answers.cuda_runfile.is_none()) {
+        Some(version) => check_cuda(version, table),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Demands that the catalog has a CUDA toolkit of this version or its beginning; the error names those around it.
+pub fn check_cuda(wanted: &Version, table: &DriverTable) -> Result<(), Expected> {
+    const NEARBY: usize = 6;
+    if table.cuda.iter().any(|row| row.version.starts_with(wanted)) {
+        return Ok(());
+    }
+    let is_near = |version: &Version| version.branch() == wanted.branch();
+    let mut known: Vec<Version> = table.cuda.iter().map(|row| row.version.clone()).collect();
+    known.sort();
+    if known.iter().any(is_near) {
+        known.retain(is_near);
+    }
+    // Of those around the place where it would stand; releases of one version are one name.
+    let mut names: Vec<String> = known.iter().map(Version::major_minor).collect();
+    names.dedup();
+    let place = names.iter().filter(|name| name.parse::<Version>().is_ok_and(|version| version < *wanted)).count();
+    let first = place.saturating_sub(NEARBY / 2).min(names.len().saturating_sub(NEARBY));
+    let nearby: Vec<String> = names.into_iter().skip(first).take(NEARBY).collect();
+    let hint = format!("known nearby: {}; `gpunode drivers --all` lists all", nearby.join(", "));
+    Err(Expected::new(format!("there is no CUDA toolkit {wanted} in the catalog"), hint))
 }
 
 /// Completes answers: the driver is the recommended one, `11.0` becomes its newest release.

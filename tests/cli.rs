@@ -55,6 +55,18 @@ fn the_drivers_of_the_seed_are_recommended() {
 }
 
 #[test]
+fn an_unknown_cuda_version_is_named_as_such_with_those_around_it() {
+    let place = Place::new();
+    let drivers = |version: &str| place.run(["drivers", "--gpu", "10de:1db6", "--cuda", version]);
+    drivers("11.9").demand_error(2, &["no CUDA toolkit 11.9", "11.8", "drivers --all"]);
+    drivers("99").demand_error(2, &["no CUDA toolkit 99", "13."]);
+    drivers("0").demand_error(2, &["no CUDA toolkit 0", "known nearby"]);
+    drivers("11").demand(0);
+    let answers = place.write("a.yaml", "driver_owner: installer-pod\ncuda_version: \"11.9\"\ngpus: [\"10de:1db6\"]\n");
+    place.run(["plan", "--answers", answers.to_str().unwrap()]).demand_error(2, &["no CUDA toolkit 11.9", "11.8"]);
+}
+
+#[test]
 fn every_real_inventory_can_be_previewed() {
     let place = Place::new();
     let releases = shared().join("data/kubespray-inventories");
