@@ -49,11 +49,11 @@ impl Workspace {
                     "give the folder that holds etc, proc, sys with `--root`",
                 ));
             }
-            let session_path = global.session.clone().unwrap_or_else(|| default_session(Path::new("session.yaml")));
+            let session_path = session_path(global, Path::new("session.yaml"));
             return Ok(Self { host: Host::local(&root), lang, session_path, title: None });
         };
         let place = Path::new("simulated").join(&scenario.name).join("session.yaml");
-        let session_path = global.session.clone().unwrap_or_else(|| default_session(&place));
+        let session_path = session_path(global, &place);
         let title = scenario.about.title.get(lang.code()).or_else(|| scenario.about.title.get("en")).cloned();
         let state = machine_state(&session_path);
         if global.new {
@@ -146,6 +146,16 @@ fn machine_state(session: &Path) -> PathBuf {
     session.with_extension("machine.yaml")
 }
 
+/// Returns a variable of the environment that holds a path. Set to nothing, it is not set: that is how a script takes one back.
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Returns where the session is: as the command line or `$GPUNODE_SESSION` says, else in its usual place.
+fn session_path(global: &Global, name: &Path) -> PathBuf {
+    global.session.clone().or_else(|| variable("GPUNODE_SESSION")).unwrap_or_else(|| default_session(name))
+}
+
 /// Returns the session's usual place: below `/var/lib` for root, else below `$XDG_STATE_HOME` or `~/.local/state`. A simulated
 /// machine never puts anything below `/var/lib`.
 fn default_session(name: &Path) -> PathBuf {
@@ -153,11 +163,15 @@ fn default_session(name: &Path) -> PathBuf {
     if rustix::process::geteuid().is_root() && !is_demo {
         return Path::new("/var/lib/gpunode").join(name);
     }
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
+    // A relative one is invalid, and to be ignored. Source: the XDG Base Directory Specification.
+    let state =
+        variable("XDG_STATE_HOME").filter(|path| path.is_absolute()).or_else(|| variable("HOME").map(|home| home.join(".local/state")));
     match state {
         Some(state) => state.join("gpunode").join(name),
         // Without a home; the name tells users apart, and what another user has put there is refused when it is opened.
-        None => std::env::temp_dir().join(format!("gpunode-{}", rustix::process::geteuid().as_raw())).join(name),
+        None => variable("TMPDIR")
+            .unwrap_or_else(|| PathBuf::from("/tmp"))
+            .join(format!("gpunode-{}", rustix::process::geteuid().as_raw()))
+            .join(name),
     }
 }

@@ -116,6 +116,31 @@ fn bad_input_gets_a_clear_error() {
 }
 
 #[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let place = Place::new();
+    let all = ["GPUNODE_SESSION", "XDG_STATE_HOME", "KUBECONFIG", "NO_COLOR", "LC_ALL", "LC_MESSAGES", "TERM", "TMPDIR", "SUDO_USER"];
+    let run = |args: &[&str]| {
+        let mut command = place.command(args);
+        all.iter().for_each(|name| drop(command.env(name, "")));
+        program::Ran::from(command.output().unwrap())
+    };
+    let answers = place.write("a.yaml", "driver_owner: installer-pod\n");
+    run(&["--demo", "--speed", "0", "apply", "--yes", "--until", "1", "--answers", answers.to_str().unwrap()]).demand(0);
+    assert!(place.path(".local/state/gpunode/simulated/seed/session.yaml").exists());
+    run(&["--demo", "status"]).demand(0);
+    run(&["drivers", "--gpu", "10de:1db6"]).demand(0);
+    // A relative place would be another one in each folder.
+    let mut relative = place.command(["--demo", "status"]);
+    program::Ran::from(relative.env("GPUNODE_SESSION", "").env("XDG_STATE_HOME", "state").output().unwrap()).demand(0);
+    // Nor does an empty PATH run what lies in the present folder.
+    let planted = place.write("gcc", "#!/bin/sh\necho 99.9\n");
+    fs::set_permissions(&planted, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = place.command(["detect", "--json"]);
+    let facts = program::Ran::from(command.env("PATH", "").output().unwrap()).json();
+    assert_ne!(facts["host"]["gcc_version"], "99.9");
+}
+
+#[test]
 fn nothing_is_changed_without_yes() {
     let place = Place::new();
     let answers = place.write("a.yaml", "driver_owner: installer-pod\n");
