@@ -111,8 +111,29 @@ fn bad_input_gets_a_clear_error() {
     place.run(["diagnose", "/nowhere"]).demand_error(2, &["/nowhere"]);
     place.run(["status"]).demand_error(2, &["session"]);
     place.run([] as [&str; 0]).demand_error(2, &["terminal"]);
-    assert!(place.run(["detect", "--speed=-1"]).demand(2).stderr.contains("--speed"));
-    assert!(place.run(["--nonsense"]).demand(2).stderr.contains("--nonsense"));
+}
+
+#[test]
+fn a_wrong_command_line_is_told_in_two_lines_like_every_error() {
+    let place = Place::new();
+    for (args, words) in [
+        (&["detect", "--speed=-1"][..], &["--speed", "expected a number"][..]),
+        (&["--nonsense"], &["--nonsense"]),
+        (&["detect", "--jsn"], &["--jsn", "--json"]),
+        (&["aplly"], &["aplly", "apply"]),
+        (&["apply"], &["--answers <FILE>"]),
+        (&["apply", "--until", "9", "--answers", "x"], &["--until", "1..=4"]),
+        (&["--lang", "fr"], &["--lang", "en, ko"]),
+        (&["--demo", "--replay", "x"], &["--demo", "--replay"]),
+        (&["--demo", "nope"], &["nope", "--demo=NAME", "seed, already-loaded"]),
+        (&["--demo=nope"], &["nope", "seed, already-loaded"]),
+        (&["nope"], &["nope"]),
+    ] {
+        let ran = place.run(args).demand_error(2, words);
+        assert!(ran.stderr.starts_with("gpunode: ") && ran.stderr.lines().count() == 2, "{args:?}: {}", ran.stderr);
+    }
+    assert!(place.run(["--help"]).demand(0).stdout.contains("Usage:"));
+    assert!(place.run(["--version"]).demand(0).stderr.is_empty());
 }
 
 #[test]
