@@ -53,7 +53,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Expected> {
     }
     let workspace = Workspace::open(&cli.global)?;
     match &cli.command {
-        None if cli.global.plain => crate::plain::run(&workspace, cli.global.new),
+        None if cli.global.plain => crate::plain::run(&workspace, &cli.global),
         None => crate::perform::wizard(&workspace, &cli.global),
         Some(Verb::Detect { json }) => detect::run(&workspace, *json),
         Some(Verb::Drivers(args)) => drivers::run(&workspace, args),
