@@ -214,6 +214,7 @@ impl Plain<'_> {
         self.session.plan.of(step).for_each(|action| self.show(action));
         if step == Step::Driver {
             let actions: Vec<Action> = self.session.plan.of(step).cloned().collect();
+            steps::demand_root(&actions, self.lang)?;
             let predictions = steps::preflight(&self.workspace.host, &self.session.facts, &answers, &actions, Some(&self.session))?;
             self.ask.say(&format!("\n{}\n{}", self.lang.text("preflight.title", &[]), crate::preflight::report(&predictions, self.lang)));
             self.session.foretell(predictions);
@@ -249,7 +250,11 @@ impl Plain<'_> {
 
     fn show(&self, action: &Action) {
         let left_out = if action.skipped { format!(" ({})", self.lang.text("plan.state.left-out", &[])) } else { String::new() };
-        self.ask.say(&format!("\n* {}{left_out}\n  {}", action.title(self.lang), action.reason(self.lang)));
+        self.ask.say(&format!(
+            "\n* {}{left_out}\n  {}",
+            action.title(self.lang),
+            action.blocked_text(self.lang).unwrap_or_else(|| action.reason(self.lang))
+        ));
         action.commands.iter().for_each(|command| self.ask.say(&format!("  $ {command}")));
         action.diff.iter().flat_map(|diff| diff.lines()).for_each(|line| self.ask.say(&format!("  {}", crate::text::printable(line))));
     }

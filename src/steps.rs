@@ -15,6 +15,7 @@ use crate::{
     },
     engine::drift::{drift, is_own},
     error::Expected,
+    exit_code::ExitCode,
     facts::{self, Change, Facts},
     host::Host,
     i18n::Lang,
@@ -163,6 +164,20 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
     let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
     let has_ansible = host.commands.locate(&program.display().to_string()).is_some();
     Ok(plan::variables_step(&edits, playbook::commands(&preview, &answers), &answers, preview.layout.ansible_core.as_ref(), has_ansible))
+}
+
+/// Refuses actions that are root's and that this user cannot do, before anything is done of them or of others.
+pub fn demand_root(actions: &[Action], lang: Lang) -> Result<(), Expected> {
+    let lacking: Vec<&Action> = actions.iter().filter(|action| action.lacks_root() && !action.skipped).collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let named = |action: &&Action| format!("{} ({})", action.title(lang), action.root_text(lang));
+    let names: Vec<String> = lacking.iter().map(named).collect();
+    let ids: Vec<&str> = lacking.iter().map(|action| action.id.as_str()).collect();
+    let what = lang.text("apply.needs-root", &[("actions", &names.join("; "))]);
+    let hint = lang.text("apply.needs-root.hint", &[("ids", &ids.join(", "))]);
+    Err(Expected::new(what, hint).code(ExitCode::Negative))
 }
 
 /// Runs the pre-flight of step 2 over what is still to be done of `actions`.

@@ -106,6 +106,8 @@ impl Apply<'_> {
             self.session.replan(step, actions);
         }
         if step == Step::Driver {
+            let actions: Vec<Action> = self.session.plan.of(step).cloned().collect();
+            steps::demand_root(&actions, self.progress.lang_of_values())?;
             self.preflight(&answers)?;
         }
         let progress = self.progress;
