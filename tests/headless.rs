@@ -141,6 +141,20 @@ fn plain_asks_for_another_kubeconfig_while_the_node_is_not_to_be_seen() {
 }
 
 #[test]
+fn long_lines_and_evidence_come_whole() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", ANSWERS);
+    let apply = ["--demo", "--speed", "0", "apply", "--yes", "--answers", answers.to_str().unwrap()];
+    let text = place.run(apply).demand(3).stdout + &place.run(apply).demand(0).stdout;
+    for whole in [
+        "   node1                     : ok=32    changed=10    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0\n",
+        "has the expected checksum b079c4e408adf88c3f1ffb8418a97dc4227c37935676b4bf4ca0beec6c328cc0\n",
+    ] {
+        assert!(text.contains(whole), "{whole}: {text}");
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_does_not_stop_the_work() {
     let place = Place::new();
     let answers = place.write("a.yaml", ANSWERS);
