@@ -89,11 +89,22 @@ fn texts(lang: Lang) -> &'static Texts {
 
 fn load(lang: Lang) -> Texts {
     let Some(folder) = LOCALES.get_dir(lang.code()) else { return Texts::default() };
-    let lines = folder.files().filter_map(include_dir::File::contents_utf8).flat_map(str::lines);
-    let entries = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(':'));
+    let files = folder.files().filter_map(include_dir::File::contents_utf8);
     let mut texts = Texts::with_capacity_and_hasher(1500, foldhash::fast::RandomState::default());
-    texts.extend(entries.map(|(key, text)| (key.trim_matches('"'), text.strip_prefix(' ').unwrap_or(text))));
+    for file in files {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', file.as_bytes()) {
+            texts.extend(entry(&file[start..end]));
+            start = end + 1;
+        }
+    }
     texts
+}
+
+/// Splits a line into its key and its text.
+fn entry(line: &'static str) -> Option<(&'static str, &'static str)> {
+    let colon = memchr::memchr(b':', line.as_bytes()).filter(|_| !line.starts_with('#'))?;
+    Some((line[..colon].trim_matches('"'), line[colon + 1..].trim_start_matches(' ')))
 }
 
 #[cfg(test)]

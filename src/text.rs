@@ -1,17 +1,19 @@
 //! Text from outside made safe for a terminal, and text cut to a width.
 
+use std::borrow::Cow;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Returns `raw` without anything a terminal could take for a command: escape sequences, control characters and the bidirectional
-/// overrides are dropped, a tab becomes spaces up to the next multiple of eight, and of a carriage-return progress line only what
-/// a person would still see (the last part) stays.
+/// overrides are dropped, a tab becomes spaces up to the next multiple of eight, and of a progress line that carriage returns wrote anew
+/// only the last state stays. A sentence before a carriage return is no progress, and stays too: an error must not vanish under it.
 pub fn printable(raw: &str) -> String {
     // Nearly every line is plain: that is seen faster than it is taken apart.
     if raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return raw.to_owned();
     }
     let raw = raw.trim_end_matches(['\r', '\n']);
-    let visible = raw.rsplit('\r').find(|part| !part.is_empty()).unwrap_or("");
+    let visible = without_progress(raw);
     let mut out = String::with_capacity(visible.len());
     let mut column = 0;
     let mut chars = visible.chars().peekable();
@@ -33,6 +35,28 @@ pub fn printable(raw: &str) -> String {
     out
 }
 
+/// Drops the states of a progress line that a later one replaced.
+fn without_progress(line: &str) -> Cow<'_, str> {
+    if !line.contains('\r') {
+        return Cow::Borrowed(line);
+    }
+    let parts: Vec<&str> = line.split('\r').filter(|part| !part.is_empty()).collect();
+    let stays = |part: &str, next: Option<&&str>| next.is_none_or(|next| is_sentence(part) && !words(part).eq(words(next)));
+    let kept: Vec<&str> = parts.iter().enumerate().filter(|(at, part)| stays(part, parts.get(at + 1))).map(|(_, part)| *part).collect();
+    Cow::Owned(kept.join(" "))
+}
+
+/// Tells a message from a meter, which has names, numbers and units but hardly a word.
+fn is_sentence(part: &str) -> bool {
+    words(part).nth(2).is_some()
+}
+
+/// Returns the words of a text without its numbers: what does not change while a meter counts.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let bare = text.split_whitespace().map(|word| word.trim_matches(|c: char| c.is_ascii_punctuation()));
+    bare.filter(|word| word.len() > 1 && word.chars().all(char::is_alphabetic))
+}
+
 /// As [`printable`], for a text of several lines.
 pub fn printable_lines(raw: &str) -> String {
     raw.split_inclusive('\n').map(|line| printable(line) + if line.ends_with('\n') { "\n" } else { "" }).collect()
@@ -41,7 +65,7 @@ pub fn printable_lines(raw: &str) -> String {
 /// Returns JSON text whose strings hold nothing a terminal could take for a command: the same value, with escapes for what
 /// [`printable`] would drop. JSON itself only demands that for the oldest of these characters.
 pub fn printable_json(json: &str) -> String {
-    if json.bytes().fold(true, |plain, byte| plain & ((b' '..0x7f).contains(&byte) | (byte == b'\n'))) {
+    if is_plain(json) {
         return json.to_owned();
     }
     let mut out = String::with_capacity(json.len());
@@ -50,6 +74,12 @@ pub fn printable_json(json: &str) -> String {
         if c != '\n' && is_unsafe(c) { out += &format!("\\u{:04x}", c as u32) } else { out.push(c) }
     }
     out
+}
+
+/// Tells whether a text is all printable ASCII, tabs and line ends, as nearly every text is. It looks at all bytes without a way out in
+/// between, which is the fastest there is.
+pub fn is_plain(text: &str) -> bool {
+    text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r'))
 }
 
 /// As [`printable`], for bytes that need not be UTF-8.
@@ -134,6 +164,18 @@ mod tests {
     #[test]
     fn keeps_the_last_part_of_a_progress_line() {
         assert_eq!(printable(" 10%\r 50%\r100%\r\n"), "100%");
+        assert_eq!(printable("Unpacking file 3 of 9\rUnpacking file 9 of 9\n"), "Unpacking file 9 of 9");
+        assert_eq!(
+            printable("cuda.run  10%[=>   ] 1M 2MB/s eta 9s\rcuda.run 100%[====>] 9M 2MB/s in 5s\n"),
+            "cuda.run 100%[====>] 9M 2MB/s in 5s"
+        );
+    }
+
+    #[test]
+    fn keeps_a_message_that_a_carriage_return_would_hide() {
+        let hidden = "ERROR: An NVIDIA kernel module 'nvidia' appears to already be loaded in your kernel.";
+        assert_eq!(printable(&format!("{hidden}\rdone")), format!("{hidden} done"));
+        assert_eq!(printable(&format!(" 10%\r 20%\r{hidden}\r 30%\n")), format!("{hidden}  30%"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod yaml;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    mem,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,6 +17,7 @@ use std::{
 use serde_json::Value;
 
 pub use files::{VarsFile, VarsFolder, Vault};
+use ini::HostLine;
 pub use literal::value as ini_value;
 pub use sources::{Ignored, sources};
 pub use words::expand_hosts;
@@ -49,6 +51,15 @@ struct Host {
     /// The groups that it was put into itself.
     groups: Vec<Arc<str>>,
     vars: Vec<Definition>,
+    /// Lines whose variables come after those of `vars`.
+    lines: Vec<HostLine>,
+}
+
+impl Host {
+    /// Returns its variables in the order of the files.
+    fn definitions(&self) -> impl Iterator<Item = Definition> {
+        self.vars.iter().cloned().chain(self.lines.iter().flat_map(HostLine::definitions))
+    }
 }
 
 /// One definition of a variable.
@@ -182,10 +193,12 @@ impl Inventory {
         self.groups.get(group).map(|group| group.children.as_slice()).unwrap_or_default()
     }
 
-    /// Returns a variable that the inventory file itself gives the host, such as `ansible_host`.
-    pub fn host_var(&self, host: &str, name: &str) -> Option<&Value> {
+    /// Returns a text that the inventory file itself gives the host, such as `ansible_host`.
+    pub fn host_text(&self, host: &str, name: &str) -> Option<String> {
         let host = &self.hosts[*self.host_index.get(host)?];
-        host.vars.iter().rev().find(|definition| definition.name == name).map(|definition| &definition.value)
+        let of_lines = host.lines.iter().filter(|line| line.may_set(name)).flat_map(HostLine::definitions);
+        let all = host.vars.iter().filter(|var| var.name == name).cloned().chain(of_lines.filter(|var| var.name == name));
+        all.last().and_then(|definition| definition.value.as_str().map(str::to_owned))
     }
 
     /// Adds the groups that Kubespray makes at run time: `k8s_cluster` where the inventory has none (v2.27 and later), and the new
@@ -238,7 +251,7 @@ impl Inventory {
             found.extend(groups.iter().filter(|name| **name != "all").flat_map(|name| folder.group(name)));
         }
         if let Some(index) = self.host_index.get(host) {
-            found.extend(self.hosts[*index].vars.iter().cloned());
+            found.extend(self.hosts[*index].definitions());
         }
         for folder in folders {
             found.extend(folder.host(host));
@@ -326,7 +339,7 @@ impl Inventory {
         });
         let name: Arc<str> = name.into();
         self.host_index.insert(Arc::clone(&name), self.hosts.len());
-        self.hosts.push(Host { name, groups: Vec::new(), vars: port.into_iter().collect() });
+        self.hosts.push(Host { name, groups: Vec::new(), vars: port.into_iter().collect(), lines: Vec::new() });
         self.hosts.len() - 1
     }
 
@@ -342,31 +355,43 @@ impl Inventory {
         host.groups.push(name);
     }
 
-    /// Makes room for the variables of one line.
-    fn expect_vars(&mut self, index: usize, count: usize) {
-        self.hosts[index].vars.reserve_exact(count);
+    fn set_host_line(&mut self, index: usize, line: HostLine) -> Result<(), String> {
+        let host = &mut self.hosts[index];
+        if self.groups.contains_key(&host.name) {
+            let mut vars = line.definitions();
+            return vars.try_for_each(|var| self.set_host_var(index, var.name, var.value, &var.file, var.line));
+        }
+        if host.lines.is_empty() {
+            // One line is all that nearly every host has.
+            host.lines.reserve_exact(1);
+        }
+        host.lines.push(line);
+        Ok(())
     }
 
-    fn set_group_var(&mut self, group: &str, name: &str, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
+    fn set_group_var(&mut self, group: &str, name: String, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
         let group = self.groups.entry(group.into()).or_default();
         if name == "ansible_group_priority" {
             group.priority = whole_number(&value).ok_or_else(|| format!("ansible_group_priority is not a number: {value}"))?;
             return Ok(());
         }
         let level = Level::InventoryGroupVars;
-        group.vars.push(Definition { name: name.to_owned(), value, file: Arc::clone(file), line, level });
+        group.vars.push(Definition { name, value, file: Arc::clone(file), line, level });
         Ok(())
     }
 
-    fn set_host_var(&mut self, index: usize, name: &str, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
+    fn set_host_var(&mut self, index: usize, name: String, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
         let host = &mut self.hosts[index];
         if self.groups.contains_key(&host.name) {
             // Of a host and a group with one name, Ansible gives the variables to the group.
             let group = Arc::clone(&host.name);
             return self.set_group_var(&group, name, value, file, line);
         }
+        // What stood in a line before must stay before.
+        let before: Vec<HostLine> = mem::take(&mut host.lines);
+        host.vars.extend(before.iter().flat_map(HostLine::definitions));
         let level = Level::InventoryHostVars;
-        host.vars.push(Definition { name: name.to_owned(), value, file: Arc::clone(file), line, level });
+        host.vars.push(Definition { name, value, file: Arc::clone(file), line, level });
         Ok(())
     }
 }

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::{
     inventory::{Ignored, Inventory, Member, sources},
     machine,
@@ -64,10 +62,8 @@ fn vars(files: &dyn Files, site: &Site) -> Vec<(String, String)> {
     if !site.is_here || !machine::is_same_name(&site.subject, &site.hostname) {
         return Vec::new();
     }
-    let known = |name: &str| -> Vec<String> {
-        let values = site.inventory.host_names().filter_map(|host| site.inventory.host_var(host, name));
-        values.filter_map(Value::as_str).map(str::to_owned).collect()
-    };
+    let known =
+        |name: &str| -> Vec<String> { site.inventory.host_names().filter_map(|host| site.inventory.host_text(host, name)).collect() };
     let (hosts, ips) = (known("ansible_host"), known("ip"));
     let Some(address) = nearest(machine::addresses(files), hosts.iter().chain(&ips)) else { return Vec::new() };
     let mut vars = vec![("ansible_host".to_owned(), address.clone())];

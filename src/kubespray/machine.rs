@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use super::inventory::Inventory;
 use crate::host::Files;
 
@@ -16,8 +14,8 @@ pub fn identify(files: &dyn Files, inventory: &Inventory, asked: Option<&str>, h
     let addresses = if is_here(files, hostname) { addresses(files) } else { Vec::new() };
     let own: BTreeSet<String> = addresses.into_iter().chain([hostname.to_owned()]).collect();
     let has_own_address = |host: &&&str| {
-        let values = ["ansible_host", "ip", "access_ip"].iter().filter_map(|name| inventory.host_var(host, name));
-        values.filter_map(Value::as_str).any(|value| own.contains(value)) || own.contains(**host)
+        let mut values = ["ansible_host", "ip", "access_ip"].iter().filter_map(|name| inventory.host_text(host, name));
+        values.any(|value| own.contains(value.as_str())) || own.contains(**host)
     };
     let is_short_name = |host: &&&str| !hostname.is_empty() && short(host) == short(hostname);
     let by_name = hosts.iter().find(|host| **host == hostname);

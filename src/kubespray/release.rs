@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap, fmt, sync::OnceLock};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::yaml11;
@@ -86,20 +86,39 @@ impl Bounds {
     }
 }
 
-#[derive(Debug, Default, PartialEq, Deserialize)]
-struct Catalog {
-    releases: Vec<Traits>,
-    role_defaults: BTreeMap<String, Value>,
+/// A range of releases: its first release, and the text of its traits until somebody asks for them.
+struct Range {
+    since: Release,
+    text: &'static str,
+    traits: OnceLock<Option<Traits>>,
 }
 
-fn catalog() -> &'static Catalog {
-    static CATALOG: OnceLock<Catalog> = OnceLock::new();
-    // The file is part of the program, and a test reads it.
-    // Our own reader takes a tenth of the time of the general one, at every start.
-    CATALOG.get_or_init(|| read(include_str!("../../assets/catalog/kubespray.yaml")).unwrap_or_default())
+impl Range {
+    fn of(text: &'static str) -> Option<Self> {
+        let since = text.lines().find_map(|line| line.strip_prefix("since: "))?;
+        Some(Self { since: Release::parse(since.trim_matches('"'))?, text, traits: OnceLock::new() })
+    }
+
+    fn traits(&self) -> Option<&Traits> {
+        self.traits.get_or_init(|| read(self.text)).as_ref()
+    }
 }
 
-fn read(text: &str) -> Option<Catalog> {
+const RANGES: &str = include_str!("../../assets/catalog/kubespray.yaml");
+const ROLE: &str = include_str!("../../assets/catalog/kubespray-role.yaml");
+
+fn ranges() -> &'static [Range] {
+    static ALL: OnceLock<Vec<Range>> = OnceLock::new();
+    ALL.get_or_init(|| RANGES.split("\n---\n").filter_map(Range::of).collect())
+}
+
+fn role() -> &'static BTreeMap<String, Value> {
+    static DEFAULTS: OnceLock<BTreeMap<String, Value>> = OnceLock::new();
+    DEFAULTS.get_or_init(|| read(ROLE).unwrap_or_default())
+}
+
+/// Reads a part of the catalog; a test reads all. Our own reader takes a tenth of the time of the general one, at every start.
+fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
     let root = yaml11::parse(text).ok()??;
     serde_json::from_value(root.value()).ok()
 }
@@ -132,8 +151,7 @@ impl Release {
 
     /// Returns what this release does; releases older than the table are read as its first row.
     pub fn traits(&self) -> Option<&'static Traits> {
-        let rows = &catalog().releases;
-        rows.iter().rev().find(|row| Self::parse(&row.since).is_some_and(|since| since <= *self)).or(rows.first())
+        ranges().iter().rev().find(|range| range.since <= *self).or(ranges().first())?.traits()
     }
 
     /// Tells whether groups are spelled with underscores (v2.16 and later).
@@ -165,20 +183,20 @@ pub fn role_defaults(traits: &Traits) -> Map<String, Value> {
     };
     // Before v2.9 the images stood in the role's vars files.
     let is_there = |name: &str| Release::parse(&traits.since).is_none_or(|since| since.at_least(9)) || !SINCE_2_9.contains(&name);
-    let defaults = catalog().role_defaults.iter().filter(|(name, _)| is_there(name));
+    let defaults = role().iter().filter(|(name, _)| is_there(name));
     defaults.map(|(name, value)| (name.clone(), fill(value))).collect()
 }
 
 /// Returns the installer's image as v2.7 and v2.8 write it for a kind of system.
 pub fn first_image(kind: &str) -> String {
     let name = format!("nvidia_driver_install_{kind}_container");
-    let image = catalog().role_defaults.get(&name).and_then(Value::as_str).unwrap_or_default();
+    let image = role().get(&name).and_then(Value::as_str).unwrap_or_default();
     image.replace("{registry}", "gcr.io/google-containers")
 }
 
 /// Returns the traits of the newest range, for when nothing is known about the release.
 pub fn newest() -> Option<&'static Traits> {
-    catalog().releases.last()
+    ranges().last()?.traits()
 }
 
 impl fmt::Display for Release {
@@ -205,11 +223,11 @@ mod tests {
 
     #[test]
     fn the_catalog_is_readable_and_sorted() {
-        let catalog: Catalog = serde_yaml::from_str(include_str!("../../assets/catalog/kubespray.yaml")).unwrap();
-        let since: Vec<_> = catalog.releases.iter().map(|row| Release::parse(&row.since).unwrap()).collect();
-        assert!(since.is_sorted());
-        assert_eq!(read(include_str!("../../assets/catalog/kubespray.yaml")).unwrap(), catalog);
-        assert_eq!(catalog.role_defaults.len(), 13);
+        let all: Vec<Traits> = serde_yaml::Deserializer::from_str(RANGES).map(|document| Traits::deserialize(document).unwrap()).collect();
+        assert_eq!(ranges().iter().map(|range| range.traits().unwrap()).collect::<Vec<_>>(), all.iter().collect::<Vec<_>>());
+        assert!(ranges().iter().is_sorted_by_key(|range| range.since.clone()));
+        assert_eq!(*role(), serde_yaml::from_str(ROLE).unwrap());
+        assert_eq!(role().len(), 13);
     }
 
     #[test]

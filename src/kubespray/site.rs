@@ -147,12 +147,7 @@ impl Site {
             Some(text) => Some(Release::parse(text).ok_or_else(|| unknown_release(text))?),
             None => checkout.as_ref().and_then(|checkout| checkout.release.clone()),
         };
-        let Some(traits) = release.as_ref().and_then(Release::traits).or_else(release::newest) else {
-            return Err(Expected::new(
-                "the built-in table of Kubespray releases is empty",
-                "this is a fault of the program; please report it",
-            ));
-        };
+        let traits = traits(release.as_ref())?;
         let inventory_path = find_inventory(files, request, checkout.as_ref())?;
         let config = checkout.as_ref().map(|checkout| Config::read(files, &checkout.path)).unwrap_or_default();
         let ignored = Ignored::new(&config);
@@ -172,10 +167,8 @@ impl Site {
         let control_plane_os = match &request.control_plane_os {
             Some(text) => Some(Os::parse(text).ok_or_else(|| unknown_os(text))?),
             // Only this machine's own system can be read from here.
-            None => first_control_plane
-                .as_ref()
-                .filter(|first| is_here && Some(*first) == inventory_host.as_ref())
-                .and_then(|_| Os::read(files)),
+            None if is_here && first_control_plane.is_some() && first_control_plane == inventory_host => Os::read(files),
+            None => None,
         };
         let inventory_host_found = inventory_host.is_some();
         let subject = inventory_host.clone().or_else(|| request.node.clone()).unwrap_or_else(|| request.hostname.clone());
@@ -216,6 +209,14 @@ impl Site {
     pub fn vars_base(&self) -> Option<&Path> {
         self.folders.first().map(VarsFolder::base)
     }
+}
+
+/// Returns what a release does; where none is known, what the newest one does.
+fn traits(release: Option<&Release>) -> Result<&'static Traits, Expected> {
+    release.and_then(Release::traits).or_else(release::newest).ok_or_else(|| {
+        let fault = "this is a fault of the program; please report it";
+        Expected::new("the built-in table of Kubespray releases is empty", fault)
+    })
 }
 
 /// Puts a host that the inventory does not have where a new GPU node would go.

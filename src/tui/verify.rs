@@ -151,8 +151,10 @@ fn log_title(ui: &Ui) -> String {
     } else if !state.state.is_empty() && !state.log.is_empty() {
         title = format!("{title} · {}", state.state);
     }
-    if state.log.mark_count() > 0 {
-        title = format!("{title} · {}", ui.app.tr("log.findings", &[("count", &state.log.mark_count().to_string())]));
+    for (key, count) in [("log.findings", state.log.mark_count()), ("log.findings-past", state.log.past_mark_count())] {
+        if count > 0 {
+            title = format!("{title} · {}", ui.app.tr(key, &[("count", &count.to_string())]));
+        }
     }
     if !state.log.query().is_empty() {
         let count = state.log.hit_count().to_string();

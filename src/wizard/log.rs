@@ -23,6 +23,8 @@ pub struct LogBuffer {
     hits: usize,
     /// Absolute numbers of lines that show something known.
     marks: VecDeque<usize>,
+    /// Absolute number of the first line that tells of the present; what is marked before it is of the past.
+    present: usize,
 }
 
 impl LogBuffer {
@@ -52,9 +54,19 @@ impl LogBuffer {
         }
     }
 
-    /// Returns how many lines kept show something known.
+    /// Returns how many lines kept show something known, without those of the past.
     pub fn mark_count(&self) -> usize {
-        self.marks.len()
+        self.marks.iter().filter(|mark| **mark >= self.present).count()
+    }
+
+    /// Returns how many lines of the past show something known.
+    pub fn past_mark_count(&self) -> usize {
+        self.marks.len() - self.mark_count()
+    }
+
+    /// What was marked so far is of the past.
+    pub fn begin_present(&mut self) {
+        self.present = self.total();
     }
 
     /// Moves the view up to the next marked line; after the oldest comes the newest. Tells whether there is one.
@@ -263,6 +275,10 @@ mod tests {
         for n in [15, 10, 5, 0, 15] {
             assert_eq!(walk(), (format!("line {n}"), true));
         }
+        assert_eq!((log.mark_count(), log.past_mark_count()), (4, 0));
+        log.begin_present();
+        assert_eq!((log.mark_count(), log.past_mark_count()), (0, 4));
+        assert!(log.next_mark(), "one can still go there");
         (0..MAX_LINES).for_each(|_| log.push(String::new()));
         assert_eq!((log.mark_count(), log.next_mark()), (0, false));
         assert_eq!(log.text().lines().count(), MAX_LINES);

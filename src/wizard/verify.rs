@@ -128,6 +128,7 @@ pub(super) fn diagnosed(app: &mut App, diagnosis: Diagnosis) {
 pub(super) fn recovered(app: &mut App) {
     app.verify.diagnosis.take_if(|diagnosis| diagnosis.from_log);
     app.verify.told.clear();
+    app.verify.log.begin_present();
     if app.verify.diagnosis.is_none() {
         app.dialog.take_if(|dialog| *dialog == Dialog::Diagnosis);
     }
@@ -143,8 +144,24 @@ pub(super) fn verified(app: &mut App, rows: Vec<ChainRow>, ok: bool) {
         app.dialog = None;
         last_step(app);
     } else {
-        let text = app.t("notice.not-verified");
+        let text = not_verified(app);
         app.say(Severity::Warning, text);
+    }
+}
+
+/// Says which checks failed; where none did, which are not known yet.
+fn not_verified(app: &App) -> String {
+    let titles = |state: ChainState| {
+        let rows = app.verify.checks.iter().filter(move |row| row.state == state);
+        rows.map(|row| row.title.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let failed = titles(ChainState::Fail);
+    if !failed.is_empty() {
+        app.tr("notice.not-verified", &[("failed", &failed)])
+    } else if only_the_test_is_missing(&app.verify) {
+        app.t("verify.test-none")
+    } else {
+        app.tr("notice.not-known-yet", &[("unknown", &titles(ChainState::Unknown))])
     }
 }
 

@@ -39,8 +39,7 @@ fn is_exactly(before: &str, after: &str, file: &Path, member: &Member) -> bool {
         inventory.definitions(host, &[]).into_iter().map(|definition| (definition.name, definition.value)).collect()
     };
     let is_same = |host: &str| values(&old, host) == values(&new, host) && old.groups_of(host) == new.groups_of(host);
-    let has_vars =
-        member.vars.iter().all(|(name, value)| new.host_var(&member.host, name).and_then(serde_json::Value::as_str) == Some(value));
+    let has_vars = member.vars.iter().all(|(name, value)| new.host_text(&member.host, name).as_ref() == Some(value));
     let hosts: Vec<&str> = new.host_names().filter(|host| *host != member.host).collect();
     added == [member.host.as_str()]
         && has_vars

@@ -3,7 +3,8 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use super::{Inventory, Problem, literal, words};
+use super::{Definition, Inventory, Level, Problem, literal, words};
+use crate::text::is_plain;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Section {
@@ -28,9 +29,9 @@ pub fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Pr
 /// Python's `splitlines`, which knows more line ends than most programs.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let is_odd = |c: char| matches!(c, '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
-    // Nearly no line has one of the other ends in it: they are control characters, or not ASCII.
+    // Nearly no file has one of the other ends in it: they are control characters, or not ASCII.
+    let is_plain = is_plain(text) && !text.contains('\r');
     text.lines().flat_map(move |line| {
-        let is_plain = line.bytes().fold(true, |plain, byte| plain & ((b' '..0x7f).contains(&byte) | (byte == b'\t')));
         let whole = is_plain.then_some(line);
         whole.into_iter().chain((!is_plain).then(|| line.split(is_odd)).into_iter().flatten())
     })
@@ -60,7 +61,7 @@ impl Reader<'_> {
             Section::Hosts => self.host(line, number),
             Section::Vars => {
                 let (name, value) = line.split_once('=').ok_or_else(|| format!("expected key=value, got `{line}`"))?;
-                self.inventory.set_group_var(&self.group, name.trim(), literal::value(value.trim()), &self.file, number)
+                self.inventory.set_group_var(&self.group, name.trim().to_owned(), literal::value(value.trim()), &self.file, number)
             }
             Section::Children => self.child(line, number),
         }
@@ -96,16 +97,14 @@ impl Reader<'_> {
         if line.contains(char::REPLACEMENT_CHARACTER) {
             return Err(format!("`{}` stands for bytes that are not UTF-8; only comments may have them", char::REPLACEMENT_CHARACTER));
         }
-        let mut vars = Vec::new();
-        for token in assignments {
-            let (name, value) = token.split_once('=').ok_or_else(|| format!("expected key=value behind the host, got `{token}`"))?;
-            vars.push((name.to_owned(), literal::value(value)));
+        if let Some(token) = assignments.iter().find(|token| !token.contains('=')) {
+            return Err(format!("expected key=value behind the host, got `{token}`"));
         }
+        let said = (!assignments.is_empty()).then(|| Arc::from(line));
         for name in &names {
             let host = self.inventory.add_host(name, port, &self.group, &self.file, number);
-            self.inventory.expect_vars(host, vars.len());
-            for (key, value) in &vars {
-                self.inventory.set_host_var(host, key, value.clone(), &self.file, number)?;
+            if let Some(said) = &said {
+                self.inventory.set_host_line(host, HostLine { text: Arc::clone(said), file: Arc::clone(&self.file), number })?;
             }
         }
         Ok(())
@@ -129,6 +128,31 @@ impl Reader<'_> {
             None => format!("[{name}:vars] is for a group that is declared nowhere"),
         };
         Some(Problem::new(&self.file, pending.line, what))
+    }
+}
+
+/// A host line with its variables, checked but not yet taken apart: an inventory has thousands, and the variables of one are asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct HostLine {
+    text: Arc<str>,
+    file: Arc<Path>,
+    number: usize,
+}
+
+impl HostLine {
+    /// Returns the variables that the line gives its hosts.
+    pub fn definitions(&self) -> impl Iterator<Item = Definition> {
+        let words = words::split(&self.text).unwrap_or_default();
+        words.into_iter().skip(1).filter_map(|word| {
+            let (name, value) = word.split_once('=')?;
+            let (name, value, file) = (name.to_owned(), literal::value(value), Arc::clone(&self.file));
+            Some(Definition { name, value, file, line: self.number, level: Level::InventoryHostVars })
+        })
+    }
+
+    /// Tells whether the line may set a variable; quick, and never a wrong no.
+    pub fn may_set(&self, name: &str) -> bool {
+        self.text.contains(name) || self.text.contains(['\'', '"', '\\'])
     }
 }
 

@@ -60,7 +60,7 @@ impl Reader<'_> {
             match section.key.as_str() {
                 "vars" => {
                     for var in self.section(section, &group.key)? {
-                        let set = self.inventory.set_group_var(&group.key, &var.key, var.value.value(), &self.file, var.line);
+                        let set = self.inventory.set_group_var(&group.key, var.key.clone(), var.value.value(), &self.file, var.line);
                         set.map_err(|what| self.problem(var.line, what))?;
                     }
                 }
@@ -120,7 +120,7 @@ impl Reader<'_> {
         for name in &names {
             let index = self.inventory.add_host(name, port, group, &self.file, host.line);
             for var in host.value.entries() {
-                let set = self.inventory.set_host_var(index, &var.key, var.value.value(), &self.file, var.line);
+                let set = self.inventory.set_host_var(index, var.key.clone(), var.value.value(), &self.file, var.line);
                 set.map_err(|what| self.problem(var.line, what))?;
             }
         }

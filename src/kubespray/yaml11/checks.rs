@@ -4,9 +4,7 @@ use super::{Node, NodeKind, YamlError};
 
 /// Returns the first character that no YAML file may have, wherever it stands, with its line.
 pub fn unprintable(text: &str) -> Option<YamlError> {
-    // Nearly all files are plain ASCII; a look at all bytes without a way out in between is the fastest there is.
-    let is_plain = |byte: u8| (b' '..0x7f).contains(&byte) | (byte == b'\n') | (byte == b'\t') | (byte == b'\r');
-    if text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+    if crate::text::is_plain(text) {
         return None;
     }
     let is_bad = |c: char| {
