@@ -199,12 +199,29 @@ fn plain_prompts_ask_the_same_questions() {
     screen.wait("Do this now?");
     screen.keys("y\r");
     screen.wait("== 4 Verify ==");
+    screen.wait("Take the taint off at the end?");
+    screen.keys(ENTER);
     screen.wait("Do this now?");
     screen.keys("y\r");
     assert_eq!(screen.end(), 0);
     let report = place.run(["--demo", "report", "--format", "json"]).demand(0).json();
     let done: Vec<_> = report["actions"].as_array().unwrap().iter().map(|action| action["id"].as_str().unwrap()).collect();
     assert!(done.contains(&"test-pod") && done.contains(&"reboot"), "{done:?}");
+}
+
+#[test]
+fn a_dumb_terminal_gets_numbers_and_no_escape_sequence() {
+    let place = Place::new();
+    let mut screen = Terminal::start(&place.command(["--demo", "--plain", "--speed", "0"]), 100, 40, "dumb");
+    screen.wait("Go on to the driver?");
+    screen.keys("y\r");
+    screen.wait("Number from 1 to 3, Enter for 1:");
+    screen.keys("2\r");
+    screen.wait("Which CUDA toolkit");
+    // End of input, as Ctrl-D types it: the session is kept.
+    screen.keys("\u{4}");
+    assert_eq!(screen.end(), 130);
+    assert!(!screen.raw().contains(&0x1b), "{}", screen.screen());
 }
 
 #[test]
