@@ -114,7 +114,11 @@ def gpunode():
     if screen.shows("Since you were here"):
         os.write(screen.fd, b"\x1b")
     screen.wait(lambda: screen.shows("CC [M]") and screen.shows("p pause"))
-    sent = lambda: int((work / "port.log").read_text() or 0)
+    def sent():
+        # The server may be writing it just now.
+        while not (text := (work / "port.log").read_text()):
+            time.sleep(0.001)
+        return int(text)
     (lines, begun), times = (sent(), time.monotonic()), {"p": [], "?": []}
     for _ in range(keys // 4):
         times["p"].append(screen.key(b"p", lambda: screen.shows("p resume")))
@@ -144,9 +148,9 @@ def less(rate):
     screen.wait(lambda: b"CC [M]" in screen.raw, False)
     lines, begun, times = written[0], time.monotonic(), []
     for _ in range(keys // 2):
-        # Its prompt is drawn inverse, and nothing else on its screen is.
-        times.append(screen.key(b"\x03", lambda: re.search(rb"\x1b\[7m|\r?:\x1b\[K|^:|\r:", screen.raw)))
-        times.append(screen.key(b"F", lambda: b"CC [M]" in screen.raw))
+        # It stops with its prompt, a colon or the file's name inverse, and wipes that away when it goes on.
+        times.append(screen.key(b"\x03", lambda: re.search(rb":\x1b\[K|\x1b\[27m\x1b\[K", screen.raw)))
+        times.append(screen.key(b"F", lambda: re.search(rb"\r\x1b\[K", screen.raw)))
     rate = (written[0] - lines) / (time.monotonic() - begun)
     stop.set()
     screen.end()

@@ -35,6 +35,7 @@ impl Seen {
 
     /// Gives it a value.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "most values are made on the spot")]
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.args.push((name.to_owned(), Value::Plain(value.to_string())));
         self

@@ -1,5 +1,6 @@
-//! Runtime: the threads around the one queue. Keys, signals and answers go in; the UI thread takes them out, updates, and draws at most
-//! thirty times a second and only when something changed. It never waits for anything but the queue.
+//! Runtime: the threads around the one queue. Signals and answers go in; the UI thread takes them out, updates, and draws at most thirty
+//! times a second and only when something changed. Keys have a queue of their own that is looked at first, and their answer is drawn at
+//! once, so that no flood of answers comes before a user. The UI thread never waits for anything but the queue.
 
 use std::{
     io, panic,
@@ -61,9 +62,11 @@ impl Reply {
     }
 }
 
-/// What comes out of the queue.
+/// What comes out of the queues.
 enum Incoming {
     Msg(Msg),
+    /// There is something in the queue of the keys.
+    Typed,
     Suspend,
     Redraw,
 }
@@ -93,15 +96,16 @@ pub enum RunError {
 pub fn run(mut app: App, performer: Arc<dyn Performer>) -> Result<ExitCode, RunError> {
     demand()?;
     let (sender, queue) = sync_channel(QUEUE);
+    let (typed, keys) = channel();
     listen_to_signals(sender.clone())?;
     let mut screen = Screen::take()?;
     app.size = crossterm::terminal::size()?;
-    read_keys(sender.clone());
+    read_keys(typed, sender.clone());
     let saver = save_in_order(Arc::clone(&performer));
     let mut ui = Ui { app, performer, sender, saver, saves: 0, exit: None };
     let orders = wizard::start(&mut ui.app);
     ui.carry_out(orders);
-    ui.turn(&mut screen, &queue)?;
+    ui.turn(&mut screen, &queue, &keys)?;
     ui.wait_for_saves(&queue);
     Ok(ui.exit.unwrap_or(ExitCode::Quit))
 }
@@ -118,10 +122,15 @@ struct Ui {
 }
 
 impl Ui {
-    fn turn(&mut self, screen: &mut Screen, queue: &Receiver<Incoming>) -> io::Result<()> {
+    fn turn(&mut self, screen: &mut Screen, queue: &Receiver<Incoming>, keys: &Receiver<Incoming>) -> io::Result<()> {
         let (mut changed, mut drawn, mut ticked) = (true, Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now), Instant::now());
         while self.exit.is_none() {
-            if changed && drawn.elapsed() >= FRAME {
+            let typed = self.take_keys(screen, keys)?;
+            if self.exit.is_some() {
+                break;
+            }
+            changed |= typed;
+            if changed && (typed || drawn.elapsed() >= FRAME) {
                 screen.terminal().draw(|frame| view(&self.app, frame))?;
                 (changed, drawn) = (false, Instant::now());
             }
@@ -144,8 +153,21 @@ impl Ui {
         Ok(())
     }
 
+    /// Takes what was typed meanwhile; tells whether there was anything.
+    fn take_keys(&mut self, screen: &mut Screen, keys: &Receiver<Incoming>) -> io::Result<bool> {
+        let mut typed = false;
+        while self.exit.is_none()
+            && let Ok(input) = keys.try_recv()
+        {
+            typed |= self.take(input, screen)?;
+        }
+        Ok(typed)
+    }
+
     fn take(&mut self, input: Incoming, screen: &mut Screen) -> io::Result<bool> {
         match input {
+            // The keys are looked at with every turn.
+            Incoming::Typed => return Ok(false),
             Incoming::Suspend => screen.suspend()?,
             Incoming::Redraw => screen.forget()?,
             Incoming::Msg(msg) => {
@@ -212,7 +234,8 @@ fn save_in_order(performer: Arc<dyn Performer>) -> Sender<(Effect, Reply)> {
     sender
 }
 
-fn read_keys(queue: SyncSender<Incoming>) {
+/// Reads what is typed. A full queue needs no word that there is a key: the UI thread is awake.
+fn read_keys(typed: Sender<Incoming>, queue: SyncSender<Incoming>) {
     thread::spawn(move || {
         while let Ok(event) = event::read() {
             let inputs = match event {
@@ -221,9 +244,10 @@ fn read_keys(queue: SyncSender<Incoming>) {
                 Event::Resize(columns, rows) => vec![Incoming::Msg(Msg::Resize(columns, rows))],
                 _ => Vec::new(),
             };
-            if inputs.into_iter().any(|input| queue.send(input).is_err()) {
+            if inputs.into_iter().any(|input| typed.send(input).is_err()) {
                 return;
             }
+            let _ = queue.try_send(Incoming::Typed);
         }
         // The terminal is gone.
         let _ = queue.send(Incoming::Msg(Msg::Shutdown(Signal::HangUp)));
