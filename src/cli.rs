@@ -33,7 +33,7 @@ pub struct Global {
     /// Use a recorded machine: a file of `gpunode record`, or a scenario folder
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "root")]
     pub replay: Option<PathBuf>,
-    /// Keep the session in this file (or name it in the variable GPUNODE_SESSION)
+    /// Keep the session in this file (or name it in the variable `GPUNODE_SESSION`)
     #[arg(long, global = true, value_name = "FILE")]
     pub session: Option<PathBuf>,
     /// Begin a new session; the old one is kept beside it

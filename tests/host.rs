@@ -143,7 +143,9 @@ fn a_host_is_cleaned_in_order_and_an_unloaded_driver_needs_no_reboot() {
     assert_eq!(calls, expected, "{text}");
     let undone = world.gpunode(&["undo", "--yes"], 1);
     assert!(lines::tell(&undone, "kept", "remove-runfile-driver"), "{undone}");
-    assert!(world.path("units/nvidia-persistenced.service").exists(), "{undone}");
+    // Without its driver the unit could not start.
+    assert!(lines::tell(&undone, "kept", "stop-unit:nvidia-persistenced.service"), "{undone}");
+    assert!(!world.path("units/nvidia-persistenced.service").exists(), "{undone}");
 }
 
 #[test]
