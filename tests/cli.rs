@@ -142,7 +142,7 @@ fn a_variable_that_is_set_to_nothing_is_not_set() {
     let all = ["GPUNODE_SESSION", "XDG_STATE_HOME", "KUBECONFIG", "NO_COLOR", "LC_ALL", "LC_MESSAGES", "TERM", "TMPDIR", "SUDO_USER"];
     let run = |args: &[&str]| {
         let mut command = place.command(args);
-        all.iter().for_each(|name| drop(command.env(name, "")));
+        command.envs(all.map(|name| (name, "")));
         program::Ran::from(command.output().unwrap())
     };
     let answers = place.write("a.yaml", "driver_owner: installer-pod\n");
