@@ -112,8 +112,7 @@ fn a_killed_wizard_goes_on_where_it_was() {
     screen.signal(Signal::KILL);
     screen.end();
     let mut screen = demo(&place, "seed", "8");
-    screen.wait("Since you were here");
-    screen.keys("\x1b");
+    // What the killed one did itself is no news.
     screen.wait("What will be done");
     run_and_reboot(&mut screen);
     screen.wait("Variables of the GPU role");
@@ -217,7 +216,7 @@ fn a_dumb_terminal_gets_numbers_and_no_escape_sequence() {
     screen.keys("y\r");
     screen.wait("Number from 1 to 3, Enter for 1:");
     screen.keys("2\r");
-    screen.wait("Which CUDA toolkit");
+    screen.wait(") none\n");
     // End of input, as Ctrl-D types it: the session is kept.
     screen.keys("\u{4}");
     assert_eq!(screen.end(), 130);
@@ -247,8 +246,6 @@ fn a_second_wizard_looks_on_and_takes_over_when_the_first_has_ended() {
     first.end();
     second.wait("let the session go");
     second.keys(ENTER);
-    second.wait("Since you were here");
-    second.keys("\x1b");
     second.wait("What will be done");
     assert!(!second.screen().contains("LOOKING ON"));
     second.keys("q");
@@ -301,8 +298,7 @@ fn a_wizard_whose_login_is_cut_off_is_gone_on_with() {
     // The second wizard would look on; the lock goes with the first one.
     Terminal::wait_until(|| place.run(["--demo", "status", "--json"]).demand(0).json()["holder"].is_null());
     let mut screen = demo(&place, "seed", "0");
-    screen.wait("Since you were here");
-    screen.keys("\x1b");
+    // What the killed one did itself is no news.
     screen.wait("What will be done");
     run_and_reboot(&mut screen);
     screen.wait("Variables of the GPU role");
