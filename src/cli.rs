@@ -1,10 +1,13 @@
 //! The command line: what there is, and nothing of how it is done.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    error::{ContextKind, ContextValue},
+};
 
-use crate::i18n::Lang;
+use crate::{error::Expected, host::replay::Scenario, i18n::Lang};
 
 /// Turns a machine with an NVIDIA card into a working GPU node of a Kubespray cluster.
 #[derive(Debug, Parser)]
@@ -30,8 +33,8 @@ pub struct Global {
     /// Use a recorded machine: a file of `gpunode record`, or a scenario folder
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "root")]
     pub replay: Option<PathBuf>,
-    /// Keep the session in this file
-    #[arg(long, global = true, value_name = "FILE", env = "GPUNODE_SESSION")]
+    /// Keep the session in this file (or name it in the variable `GPUNODE_SESSION`)
+    #[arg(long, global = true, value_name = "FILE")]
     pub session: Option<PathBuf>,
     /// Begin a new session; the old one is kept beside it
     #[arg(long, global = true)]
@@ -227,6 +230,35 @@ pub enum Format {
     Md,
     /// JSON.
     Json,
+}
+
+/// Returns what is wrong with a command line in the form of all errors here; nothing where clap only has something to tell (help,
+/// version). `words` are the command line's own.
+pub fn usage_error(error: &clap::Error, words: &[OsString]) -> Option<Expected> {
+    if !error.use_stderr() {
+        return None;
+    }
+    let text = error.render().to_string();
+    let mut paragraphs = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let what = paragraphs.next().unwrap_or_default();
+    let what = what.strip_prefix("error: ").unwrap_or(&what).to_owned();
+    if let Some(name) = demo_without_equals(error, words) {
+        return Some(Expected::new(
+            format!("`{name}` is no command; `--demo` takes a name only with an equals sign, as `--demo=NAME`"),
+            format!("the demos are: {}", Scenario::names().join(", ")),
+        ));
+    }
+    let rest: Vec<String> = paragraphs.collect();
+    let tip = rest.iter().find_map(|part| part.strip_prefix("tip: "));
+    let usage = rest.iter().find_map(|part| part.strip_prefix("Usage: ")).map(|usage| format!("use it as `{usage}`; "));
+    let hint = tip.map_or_else(|| format!("{}`gpunode --help` shows all there is", usage.unwrap_or_default()), str::to_owned);
+    Some(Expected::new(what, hint))
+}
+
+/// Returns the word after a `--demo` that clap took for a command.
+fn demo_without_equals(error: &clap::Error, words: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    words.windows(2).any(|pair| pair[0] == "--demo" && pair[1] == name.as_str()).then(|| name.clone())
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -4,6 +4,7 @@
 //! [`Facts::unknown`] has the reason under the fact's name. The serialised form is the documented output of `gpunode detect --json`.
 
 mod changes;
+pub mod excerpt;
 mod findings;
 pub mod headers;
 mod holders;

@@ -17,6 +17,7 @@ mod verify;
 
 pub use password::run_with_password;
 pub use progress::line_of;
+pub use record::record;
 
 use std::{
     io::{self, Write},
@@ -52,7 +53,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Expected> {
     }
     let workspace = Workspace::open(&cli.global)?;
     match &cli.command {
-        None if cli.global.plain => crate::plain::run(&workspace, cli.global.new),
+        None if cli.global.plain => crate::plain::run(&workspace, &cli.global),
         None => crate::perform::wizard(&workspace, &cli.global),
         Some(Verb::Detect { json }) => detect::run(&workspace, *json),
         Some(Verb::Drivers(args)) => drivers::run(&workspace, args),

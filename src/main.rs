@@ -3,7 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use gpunode::{cli::Cli, error::Expected, headless, host::nvml::child, text::printable};
+use gpunode::{
+    cli::{Cli, usage_error},
+    error::Expected,
+    headless,
+    host::nvml::child,
+    text::printable,
+};
 
 fn main() -> ExitCode {
     if let Some(code) = child::run_if_asked(std::env::args_os()) {
@@ -15,9 +21,13 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // clap knows the streams and the status: help to standard output with 0, mistakes to standard error with 2.
+            let words: Vec<_> = std::env::args_os().collect();
+            if let Some(error) = usage_error(&error, &words) {
+                return report(&error);
+            }
+            // Help and version, which clap prints in its colours.
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return ExitCode::SUCCESS;
         }
     };
     match headless::run(&cli) {

@@ -1,9 +1,12 @@
 //! The plain face: the same questions as the wizard, one after the other, for dumb terminals, serial lines and screen readers.
 
-use inquire::{Confirm, InquireError, Select, Text};
+mod ask;
 
+use self::ask::Asker;
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
+    cli::Global,
+    cluster::{Chain, ClusterState, Kubectl, chain, offers},
     engine::{Outcome, Runner},
     error::Expected,
     exit_code::ExitCode,
@@ -14,6 +17,7 @@ use crate::{
     report::Report,
     session::{Session, store::Store},
     steps,
+    wizard::Settings,
     workspace::Workspace,
 };
 
@@ -33,27 +37,18 @@ impl From<Expected> for Stop {
     }
 }
 
-impl From<InquireError> for Stop {
-    fn from(error: InquireError) -> Self {
-        match error {
-            InquireError::OperationCanceled | InquireError::OperationInterrupted => Self::Quit,
-            InquireError::NotTTY => Self::Failed(Expected::new(
-                "there is no terminal to ask on",
-                "use `gpunode apply --answers FILE --yes`, or start from a terminal",
-            )),
-            error => Self::Failed(Expected::new(format!("cannot ask: {error}"), "use `gpunode apply --answers FILE --yes`")),
-        }
-    }
-}
-
 /// Asks, plans, confirms and runs, step by step. Goes on where the session was.
-pub fn run(workspace: &Workspace, new: bool) -> Result<ExitCode, Expected> {
-    let (store, session) = workspace.session(new)?;
-    let mut face = Plain { workspace, lang: workspace.lang, store, session };
+pub fn run(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected> {
+    let (store, session) = workspace.session(global.new)?;
+    let get = |name: &str| std::env::var(name).ok();
+    let mut settings = Settings::from_env(&get, workspace.lang, workspace.session_path.clone());
+    settings.ascii |= global.ascii;
+    let ask = Asker::new(&settings);
+    let mut face = Plain { workspace, lang: workspace.lang, ask, store, session };
     match face.all() {
         Ok(()) => Ok(ExitCode::Ok),
         Err(Stop::Quit) => {
-            say(&workspace.lang.text("plain.kept", &[("file", &workspace.session_path.display().to_string())]));
+            ask.say(&workspace.lang.text("plain.kept", &[("file", &workspace.session_path.display().to_string())]));
             Ok(ExitCode::Quit)
         }
         Err(Stop::Reboot) => Ok(ExitCode::RebootNeeded),
@@ -64,6 +59,7 @@ pub fn run(workspace: &Workspace, new: bool) -> Result<ExitCode, Expected> {
 struct Plain<'a> {
     workspace: &'a Workspace,
     lang: Lang,
+    ask: Asker,
     store: Store,
     session: Session,
 }
@@ -71,33 +67,33 @@ struct Plain<'a> {
 impl Plain<'_> {
     fn all(&mut self) -> Result<(), Stop> {
         if let Some(title) = &self.workspace.title {
-            say(&self.lang.text("plain.simulated", &[("title", title)]));
+            self.ask.say(&self.lang.text("plain.simulated", &[("title", title)]));
         }
         let now = facts::probe_all(&self.workspace.host);
         for change in steps::since(&self.workspace.host, &self.session, &now) {
-            say(&format!(".. {}", change.text(self.lang)));
+            self.ask.say(&format!(".. {}", change.text(self.lang)));
         }
         self.session.facts = now;
         for step in Step::ALL {
             if self.session.done.contains(&step) {
-                say(&format!("{} {} - {}", step.number(), self.title(step), self.lang.text("status.done", &[])));
+                self.ask.say(&format!("{} {} - {}", step.number(), self.title(step), self.lang.text("status.done", &[])));
                 continue;
             }
-            say(&format!("\n== {} {} ==", step.number(), self.title(step)));
+            self.ask.say(&format!("\n== {} {} ==", step.number(), self.title(step)));
             self.session.step = step;
             self.save()?;
             match step {
                 Step::Detect => self.detect()?,
                 Step::Driver => self.driver()?,
                 Step::Variables => self.variables()?,
-                Step::Verify => self.run_step(step)?,
+                Step::Verify => self.verify()?,
             }
             self.session.finish(step);
             self.save()?;
         }
         let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
         let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers).ok();
-        say(&format!("\n{}", Report::new(&self.session, preview.as_ref(), self.lang).text(self.lang)));
+        self.ask.say(&format!("\n{}", Report::new(&self.session, preview.as_ref(), self.lang).text(self.lang)));
         Ok(())
     }
 
@@ -110,12 +106,12 @@ impl Plain<'_> {
     }
 
     fn detect(&mut self) -> Result<(), Stop> {
-        say(&facts::report(&self.session.facts, self.lang));
+        self.ask.say(&facts::report(&self.session.facts, self.lang));
         self.go_on("plain.next", true)
     }
 
     fn go_on(&self, question: &str, default: bool) -> Result<(), Stop> {
-        if Confirm::new(&self.lang.text(question, &[])).with_default(default).prompt()? { Ok(()) } else { Err(Stop::Quit) }
+        if self.ask.confirm(&self.lang.text(question, &[]), default)? { Ok(()) } else { Err(Stop::Quit) }
     }
 
     fn driver(&mut self) -> Result<(), Stop> {
@@ -130,24 +126,24 @@ impl Plain<'_> {
     fn ask_driver(&self) -> Result<Answers, Stop> {
         let owners = [DriverOwner::InstallerPod, DriverOwner::Host, DriverOwner::Operator];
         let names = ["installer-pod", "host", "operator"].map(|name| self.lang.text(&format!("plain.owner.{name}"), &[]));
-        let chosen = Select::new(&self.lang.text("plain.owner", &[]), names.to_vec()).raw_prompt()?;
+        let chosen = self.ask.choose(&self.lang.text("plain.owner", &[]), &names, 0)?;
         let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
-        answers.driver_owner = owners[chosen.index.min(2)];
+        answers.driver_owner = owners[chosen.min(2)];
         let host = &self.workspace.host;
         let table = steps::driver_table(host, &self.session.facts, &answers, None)?;
         let mut toolkits: Vec<String> = table.cuda.iter().filter(|row| row.fits).map(|row| row.version.to_string()).collect();
         toolkits.push("none".to_owned());
         let wanted = answers.cuda().and_then(|version| toolkits.iter().position(|name| name == version.as_str()));
-        let cuda = Select::new(&self.lang.text("plain.cuda", &[]), toolkits).with_starting_cursor(wanted.unwrap_or(0)).prompt()?;
-        answers.cuda_version = CudaChoice::try_from(cuda).ok();
+        let chosen = self.ask.choose(&self.lang.text("plain.cuda", &[]), &toolkits, wanted.unwrap_or(0))?;
+        answers.cuda_version = toolkits.into_iter().nth(chosen).and_then(|name| CudaChoice::try_from(name).ok());
         let table = steps::driver_table(host, &self.session.facts, &answers, answers.cuda())?;
         let shown = table.shown(false);
         let rows: Vec<_> = shown.drivers.iter().filter(|row| row.fits).collect();
         let labels: Vec<String> = rows.iter().map(|row| row_label(row)).collect();
         let start = rows.iter().position(|row| row.recommended).unwrap_or(0);
         if !rows.is_empty() {
-            let chosen = Select::new(&self.lang.text("plain.driver", &[]), labels).with_starting_cursor(start).raw_prompt()?;
-            answers.driver_version = rows.get(chosen.index).map(|row| row.version.clone());
+            let chosen = self.ask.choose(&self.lang.text("plain.driver", &[]), &labels, start)?;
+            answers.driver_version = rows.get(chosen).map(|row| row.version.clone());
         }
         Ok(steps::complete(&answers, &table))
     }
@@ -155,14 +151,57 @@ impl Plain<'_> {
     fn variables(&mut self) -> Result<(), Stop> {
         let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
         if let Err(error) = steps::preview(&self.workspace.host, &self.session.facts, &answers) {
-            say(&error.to_string());
-            let checkout = Text::new(&self.lang.text("plain.kubespray", &[])).with_help_message(error.hint()).prompt()?;
+            self.ask.say(&error.to_string());
+            let checkout = self.ask.text(&self.lang.text("plain.kubespray", &[]), error.hint())?;
             answers.kubespray = Some(checkout.into());
         }
         let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers)?;
-        say(&crate::kubespray::report(&preview, self.lang));
+        self.ask.say(&crate::kubespray::report(&preview, self.lang));
         self.session.answers = Some(answers);
         self.run_step(Step::Variables)
+    }
+
+    fn verify(&mut self) -> Result<(), Stop> {
+        if self.session.plan.of(Step::Verify).next().is_none() {
+            let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+            if let Some(chain) = self.ask_cluster(&mut answers)? {
+                self.ask_taint(&chain, &mut answers)?;
+            }
+            self.session.answers = Some(answers);
+        }
+        self.run_step(Step::Verify)
+    }
+
+    /// Looks at the node in the cluster; while it is not to be seen there, asks for another kubeconfig.
+    fn ask_cluster(&self, answers: &mut Answers) -> Result<Option<Chain>, Stop> {
+        let host = &self.workspace.host;
+        loop {
+            let node = steps::node_name(host, &self.session.facts, answers);
+            let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref());
+            let state = match kubectl.and_then(|kubectl| chain::probe(host, &kubectl, &node)) {
+                Ok(chain) if chain.node.is_some() => return Ok(Some(chain)),
+                Ok(_) => ClusterState::NotFound(node),
+                Err(state) => state,
+            };
+            self.ask.say(&format!("! {}\n  {}", state.message(self.lang), state.remedy(self.lang)));
+            let text = self.ask.text(&self.lang.text("plain.kubeconfig", &[]), &self.lang.text("plain.kubeconfig.help", &[]))?;
+            if text.is_empty() {
+                return Ok(None);
+            }
+            answers.kubeconfig = Some(text.into());
+        }
+    }
+
+    /// Asks whether the GPU taint is to be taken off at the end, if there is one.
+    fn ask_taint(&self, chain: &Chain, answers: &mut Answers) -> Result<(), Stop> {
+        let release = steps::preview(&self.workspace.host, &self.session.facts, answers).ok().and_then(|preview| preview.release);
+        let offers = offers::offers(chain, release.as_deref());
+        if let Some(taint) = offers.iter().find(|offer| offer.id == "remove-taint" && !answers.remove_taint) {
+            let texts = [taint.message(self.lang), taint.next_run(self.lang), taint.durable(self.lang)];
+            self.ask.say(&texts.join("\n"));
+            answers.remove_taint = self.ask.confirm(&self.lang.text("plain.taint", &[]), false)?;
+        }
+        Ok(())
     }
 
     /// Plans a step unless it was begun, shows every command and diff, asks, and runs.
@@ -175,8 +214,9 @@ impl Plain<'_> {
         self.session.plan.of(step).for_each(|action| self.show(action));
         if step == Step::Driver {
             let actions: Vec<Action> = self.session.plan.of(step).cloned().collect();
+            steps::demand_root(&actions, self.lang)?;
             let predictions = steps::preflight(&self.workspace.host, &self.session.facts, &answers, &actions, Some(&self.session))?;
-            println!("\n{}\n{}", self.lang.text("preflight.title", &[]), crate::preflight::report(&predictions, self.lang));
+            self.ask.say(&format!("\n{}\n{}", self.lang.text("preflight.title", &[]), crate::preflight::report(&predictions, self.lang)));
             self.session.foretell(predictions);
             self.save()?;
         }
@@ -189,12 +229,12 @@ impl Plain<'_> {
     fn execute(&mut self, step: Step) -> Result<(), Stop> {
         let cancel = Cancel::default();
         crate::signals::cancel_on_signal(&cancel)?;
-        let lang = self.lang;
+        let (lang, ask) = (self.lang, self.ask);
         let mut runner =
             Runner { host: &self.workspace.host, store: &self.store, session: &mut self.session, cancel: &cancel, secret: None };
         let outcome = crate::headless::run_with_password(&mut runner, step, lang, &mut |event| {
             if let Some(line) = crate::headless::line_of(event, lang) {
-                say(&line);
+                ask.say(&line);
             }
         })?;
         match outcome {
@@ -202,22 +242,27 @@ impl Plain<'_> {
             Outcome::Cancelled => Err(Stop::Quit),
             Outcome::RebootNeeded => self.reboot(step),
             Outcome::Failed { id, .. } => Err(Stop::Failed(
-                Expected::new(lang.text("apply.failed", &[("id", &id)]), lang.text("plain.failed-hint", &[])).code(ExitCode::Negative),
+                Expected::new(lang.text("apply.failed", &[("title", &self.session.title(&id, lang))]), lang.text("plain.failed-hint", &[]))
+                    .code(ExitCode::Negative),
             )),
         }
     }
 
     fn show(&self, action: &Action) {
         let left_out = if action.skipped { format!(" ({})", self.lang.text("plan.state.left-out", &[])) } else { String::new() };
-        say(&format!("\n* {}{left_out}\n  {}", action.title(self.lang), action.reason(self.lang)));
-        action.commands.iter().for_each(|command| say(&format!("  $ {command}")));
-        action.diff.iter().flat_map(|diff| diff.lines()).for_each(|line| say(&format!("  {}", crate::text::printable(line))));
+        self.ask.say(&format!(
+            "\n* {}{left_out}\n  {}",
+            action.title(self.lang),
+            action.blocked_text(self.lang).unwrap_or_else(|| action.reason(self.lang))
+        ));
+        action.commands.iter().for_each(|command| self.ask.say(&format!("  $ {command}")));
+        action.diff.iter().flat_map(|diff| diff.lines()).for_each(|line| self.ask.say(&format!("  {}", crate::text::printable(line))));
     }
 
     /// A simulated machine boots at once and the questions go on; a real one goes down.
     fn reboot(&mut self, step: Step) -> Result<(), Stop> {
-        say(&self.lang.text("apply.reboot", &[]));
-        if !Confirm::new(&self.lang.text("plain.reboot", &[])).with_default(false).prompt()? {
+        self.ask.say(&self.lang.text("apply.reboot", &[]));
+        if !self.ask.confirm(&self.lang.text("plain.reboot", &[]), false)? {
             return Err(Stop::Reboot);
         }
         let failed = |error: crate::host::CommandError| Expected::new(error.to_string(), "reboot by hand, then start again");
@@ -228,11 +273,6 @@ impl Plain<'_> {
         self.session.facts = facts::probe_all(&self.workspace.host);
         self.execute(step)
     }
-}
-
-/// Prints text, nothing of which a terminal could take for a command.
-fn say(text: &str) {
-    println!("{}", crate::text::printable_lines(text));
 }
 
 fn row_label(row: &crate::catalog::DriverRow) -> String {

@@ -101,6 +101,9 @@ impl Plan {
     }
 }
 
+/// What stands in [`Action::blocked`] of an action of root's when this user is not root.
+pub const NEEDS_ROOT: &str = "needs-root";
+
 /// One change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "a row of the documented JSON, where each is a column of its own")]
@@ -183,7 +186,21 @@ impl Action {
 
     /// Returns why it cannot be done, a sentence.
     pub fn blocked_text(&self, lang: Lang) -> Option<String> {
-        self.blocked.as_ref().map(|name| self.text(lang, &format!("blocked.{name}")))
+        let name = self.blocked.as_ref()?;
+        if self.lacks_root() {
+            return Some(lang.text("blocked.needs-root", &[("because", &self.root_text(lang))]));
+        }
+        Some(self.text(lang, &format!("blocked.{name}")))
+    }
+
+    /// Tells whether only the rights are missing.
+    pub fn lacks_root(&self) -> bool {
+        self.blocked.as_deref() == Some(NEEDS_ROOT)
+    }
+
+    /// Returns why it is root's, in a few words.
+    pub fn root_text(&self, lang: Lang) -> String {
+        lang.text(&format!("root.{}", self.kind.root_reason()), &[])
     }
 
     /// Returns the kind's name, the part of the id before the colon.

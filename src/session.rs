@@ -18,6 +18,7 @@ use crate::{
     diagnosis::Hit,
     facts::Facts,
     host::{Exit, command::Job},
+    i18n::Lang,
     plan::{Action, Plan, Step},
 };
 
@@ -101,6 +102,11 @@ impl Session {
     /// Returns the newest record of an action.
     pub fn record(&self, id: &str) -> Option<&Record> {
         self.journal.iter().rev().find(|record| record.action.id == id)
+    }
+
+    /// Returns the title of a planned action.
+    pub fn title(&self, id: &str, lang: Lang) -> String {
+        self.plan.actions.iter().find(|action| action.id == id).map_or_else(|| id.to_owned(), |action| action.title(lang))
     }
 
     /// Tells whether an action is in effect as far as the journal knows.

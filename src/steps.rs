@@ -13,8 +13,9 @@ use crate::{
         Chain, ClusterState, Kubectl, chain, testpod,
         verify::{self, Seen, VerifyReport},
     },
-    engine::drift::drift,
+    engine::drift::{drift, is_own},
     error::Expected,
+    exit_code::ExitCode,
     facts::{self, Change, Facts},
     host::Host,
     i18n::Lang,
@@ -46,13 +47,32 @@ pub fn check(answers: &Answers, table: &DriverTable) -> Result<(), Expected> {
     {
         return Err(Expected::new(format!("there is no driver {version} in the catalog"), hint));
     }
-    if let Some(version) = answers.cuda()
-        && answers.cuda_runfile.is_none()
-        && !table.cuda.iter().any(|row| row.version.starts_with(version))
-    {
-        return Err(Expected::new(format!("there is no CUDA toolkit {version} in the catalog"), hint));
+    match answers.cuda().filter(|_| answers.cuda_runfile.is_none()) {
+        Some(version) => check_cuda(version, table),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Demands that the catalog has a CUDA toolkit of this version or its beginning; the error names those around it.
+pub fn check_cuda(wanted: &Version, table: &DriverTable) -> Result<(), Expected> {
+    const NEARBY: usize = 6;
+    if table.cuda.iter().any(|row| row.version.starts_with(wanted)) {
+        return Ok(());
+    }
+    let is_near = |version: &Version| version.branch() == wanted.branch();
+    let mut known: Vec<Version> = table.cuda.iter().map(|row| row.version.clone()).collect();
+    known.sort();
+    if known.iter().any(is_near) {
+        known.retain(is_near);
+    }
+    // Of those around the place where it would stand; releases of one version are one name.
+    let mut names: Vec<String> = known.iter().map(Version::major_minor).collect();
+    names.dedup();
+    let place = names.iter().filter(|name| name.parse::<Version>().is_ok_and(|version| version < *wanted)).count();
+    let first = place.saturating_sub(NEARBY / 2).min(names.len().saturating_sub(NEARBY));
+    let nearby: Vec<String> = names.into_iter().skip(first).take(NEARBY).collect();
+    let hint = format!("known nearby: {}; `gpunode drivers --all` lists all", nearby.join(", "));
+    Err(Expected::new(format!("there is no CUDA toolkit {wanted} in the catalog"), hint))
 }
 
 /// Completes answers: the driver is the recommended one, `11.0` becomes its newest release.
@@ -146,6 +166,20 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
     Ok(plan::variables_step(&edits, playbook::commands(&preview, &answers), &answers, preview.layout.ansible_core.as_ref(), has_ansible))
 }
 
+/// Refuses actions that are root's and that this user cannot do, before anything is done of them or of others.
+pub fn demand_root(actions: &[Action], lang: Lang) -> Result<(), Expected> {
+    let lacking: Vec<&Action> = actions.iter().filter(|action| action.lacks_root() && !action.skipped).collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let named = |action: &&Action| format!("{} ({})", action.title(lang), action.root_text(lang));
+    let names: Vec<String> = lacking.iter().map(named).collect();
+    let ids: Vec<&str> = lacking.iter().map(|action| action.id.as_str()).collect();
+    let what = lang.text("apply.needs-root", &[("actions", &names.join("; "))]);
+    let hint = lang.text("apply.needs-root.hint", &[("ids", &ids.join(", "))]);
+    Err(Expected::new(what, hint).code(ExitCode::Negative))
+}
+
 /// Runs the pre-flight of step 2 over what is still to be done of `actions`.
 pub fn preflight(
     host: &Host,
@@ -221,6 +255,7 @@ pub fn since(host: &Host, session: &Session, now: &Facts) -> Vec<Change> {
         return Vec::new();
     }
     let mut found = facts::changes(&session.facts, now);
+    found.retain(|change| !is_own(session, change));
     found.extend(drift(host, session));
     found
 }

@@ -2,7 +2,7 @@
 //!
 //! [`run`] owns the terminal and the one queue; [`view`] draws the state and nothing else.
 
-mod ascii;
+pub mod ascii;
 mod detect;
 mod driver;
 mod input;

@@ -12,7 +12,10 @@ use crate::{
     },
     i18n::Lang,
     plan::reboot::BOOT_ID,
-    session::{Session, store::Store},
+    session::{
+        Session,
+        store::{self, Store},
+    },
 };
 
 /// What every command works with.
@@ -46,11 +49,11 @@ impl Workspace {
                     "give the folder that holds etc, proc, sys with `--root`",
                 ));
             }
-            let session_path = global.session.clone().unwrap_or_else(|| default_session(Path::new("session.yaml")));
+            let session_path = session_path(global, Path::new("session.yaml"));
             return Ok(Self { host: Host::local(&root), lang, session_path, title: None });
         };
         let place = Path::new("simulated").join(&scenario.name).join("session.yaml");
-        let session_path = global.session.clone().unwrap_or_else(|| default_session(&place));
+        let session_path = session_path(global, &place);
         let title = scenario.about.title.get(lang.code()).or_else(|| scenario.about.title.get("en")).cloned();
         let state = machine_state(&session_path);
         if global.new {
@@ -84,9 +87,7 @@ impl Workspace {
         }
         let session = match store.load()? {
             Some(session) => self.same_world(session)?,
-            None => {
-                Session { answers: self.story_answers(), ..Session::new(self.host.identity(), self.host.name(), self.host.clock.now()) }
-            }
+            None => self.new_session(),
         };
         Ok((store, session))
     }
@@ -96,9 +97,10 @@ impl Workspace {
         session.machine != self.host.identity()
     }
 
-    /// Reads the session without locking it.
+    /// Reads the session without locking it. While another gpunode is about to write its first, that is an empty one.
     pub fn look(&self) -> Result<Session, Expected> {
-        self.peek()?.ok_or_else(|| {
+        let begins = || store::holder(&self.session_path).map(|_| self.new_session());
+        self.peek()?.or_else(begins).ok_or_else(|| {
             Expected::new(
                 format!("there is no session in {}", self.session_path.display()),
                 "start one with `gpunode`, or name it with `--session FILE`",
@@ -106,9 +108,13 @@ impl Workspace {
         })
     }
 
+    fn new_session(&self) -> Session {
+        Session { answers: self.story_answers(), ..Session::new(self.host.identity(), self.host.name(), self.host.clock.now()) }
+    }
+
     /// Reads the session without locking it, if there is one. It may have been carried here.
     pub fn peek(&self) -> Result<Option<Session>, Expected> {
-        crate::session::store::load(&self.session_path)?.map(|session| self.same_world(session)).transpose()
+        store::load(&self.session_path)?.map(|session| self.same_world(session)).transpose()
     }
 
     /// Returns what the person of a simulated story has decided before.
@@ -140,6 +146,16 @@ fn machine_state(session: &Path) -> PathBuf {
     session.with_extension("machine.yaml")
 }
 
+/// Returns a variable of the environment that holds a path. Set to nothing, it is not set: that is how a script takes one back.
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Returns where the session is: as the command line or `$GPUNODE_SESSION` says, else in its usual place.
+fn session_path(global: &Global, name: &Path) -> PathBuf {
+    global.session.clone().or_else(|| variable("GPUNODE_SESSION")).unwrap_or_else(|| default_session(name))
+}
+
 /// Returns the session's usual place: below `/var/lib` for root, else below `$XDG_STATE_HOME` or `~/.local/state`. A simulated
 /// machine never puts anything below `/var/lib`.
 fn default_session(name: &Path) -> PathBuf {
@@ -147,11 +163,15 @@ fn default_session(name: &Path) -> PathBuf {
     if rustix::process::geteuid().is_root() && !is_demo {
         return Path::new("/var/lib/gpunode").join(name);
     }
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
+    // A relative one is invalid, and to be ignored. Source: the XDG Base Directory Specification.
+    let state =
+        variable("XDG_STATE_HOME").filter(|path| path.is_absolute()).or_else(|| variable("HOME").map(|home| home.join(".local/state")));
     match state {
         Some(state) => state.join("gpunode").join(name),
         // Without a home; the name tells users apart, and what another user has put there is refused when it is opened.
-        None => std::env::temp_dir().join(format!("gpunode-{}", rustix::process::geteuid().as_raw())).join(name),
+        None => variable("TMPDIR")
+            .unwrap_or_else(|| PathBuf::from("/tmp"))
+            .join(format!("gpunode-{}", rustix::process::geteuid().as_raw()))
+            .join(name),
     }
 }

@@ -111,7 +111,12 @@ fn an_api_server_that_hangs_is_given_up_at_the_deadline() {
     let (host, kubectl) = server.kubectl();
     server.change(|state| state.mood = Mood::Hang);
     let command = kubectl.raw("/api/v1/nodes").deadline(Some(Duration::from_secs(1)));
-    assert_eq!(gpunode::cluster::kubectl::answer(&host, &command).unwrap_err().id(), "timed-out");
+    let state = gpunode::cluster::kubectl::answer(&host, &command).unwrap_err();
+    assert_eq!(state.id(), "timed-out");
+    // Which command that was, when it was given up, and what to do.
+    let message = state.message(gpunode::i18n::Lang::En);
+    assert!(message.contains(&format!("`{command}` was stopped after 1 s")), "{message}");
+    assert!(state.remedy(gpunode::i18n::Lang::En).contains("Run the command by hand"));
 }
 
 #[test]

@@ -86,6 +86,75 @@ fn a_second_apply_is_told_who_is_there_and_status_shows_it() {
 }
 
 #[test]
+fn a_session_that_is_held_and_not_written_yet_is_told_with_its_holder() {
+    let place = Place::new();
+    let store = gpunode::session::store::Store::open(&place.session()).unwrap();
+    let status = place.run(["--demo", "status"]).demand(0).stdout;
+    assert!(status.contains(&format!("open in another gpunode: pid {}", std::process::id())), "{status}");
+    let json = place.run(["--demo", "status", "--json"]).demand(0).json();
+    assert_eq!(json["holder"]["pid"], std::process::id());
+    drop(store);
+    place.run(["--demo", "status"]).demand_error(2, &["no session"]);
+}
+
+/// Runs the plain face with these lines as its input.
+fn asked(place: &Place, args: &[&str], input: &str) -> program::Ran {
+    use std::io::Write as _;
+    let mut child = place.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap().into()
+}
+
+#[test]
+fn plain_questions_take_lines_where_there_are_no_arrow_keys() {
+    let place = Place::new();
+    let args = ["--demo", "--plain", "--ascii", "--speed", "0"];
+    let ran = asked(&place, &args, "\n1\n\nx\n\ny\ny\ny\nhuh\ny\ny\n").demand(0);
+    assert!(ran.stdout.is_ascii(), "{}", ran.stdout);
+    for words in [
+        "Number from 1 to 3, Enter for 1:",
+        "Type a number from 1 to",
+        "Type y or n.",
+        "Take the taint off at the end?",
+        "done: remove-taint",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
+    }
+    // Nobody there: the advice is what works.
+    let ran = asked(&Place::new(), &args, "").demand_error(2, &["gpunode apply --answers FILE --yes"]);
+    assert!(!ran.stderr.contains("--plain"), "{}", ran.stderr);
+    let ran = asked(&Place::new(), &["--demo"], "").demand_error(2, &["gpunode apply --answers FILE --yes"]);
+    assert!(!ran.stderr.contains("--plain"), "{}", ran.stderr);
+}
+
+#[test]
+fn plain_asks_for_another_kubeconfig_while_the_node_is_not_to_be_seen() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", &ANSWERS.replace("reboot: now", "reboot: now\nkubeconfig: /nowhere/admin.conf"));
+    let apply = ["--demo", "--speed", "0", "apply", "--yes", "--until", "3", "--answers", answers.to_str().unwrap()];
+    place.run(apply).demand(3);
+    place.run(apply).demand(0);
+    let ran = asked(&place, &["--demo", "--plain", "--speed", "0"], "/nor/here\n/etc/kubernetes/admin.conf\nn\ny\n").demand(0);
+    assert!(ran.stdout.contains("/nowhere/admin.conf") && ran.stdout.contains("/nor/here"), "{}", ran.stdout);
+    let kept = place.run(["--demo", "report", "--answers"]).demand(0).stdout;
+    assert!(kept.contains("kubeconfig: /etc/kubernetes/admin.conf"), "{kept}");
+}
+
+#[test]
+fn long_lines_and_evidence_come_whole() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", ANSWERS);
+    let apply = ["--demo", "--speed", "0", "apply", "--yes", "--answers", answers.to_str().unwrap()];
+    let text = place.run(apply).demand(3).stdout + &place.run(apply).demand(0).stdout;
+    for whole in [
+        "   node1                     : ok=32    changed=10    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0\n",
+        "has the expected checksum b079c4e408adf88c3f1ffb8418a97dc4227c37935676b4bf4ca0beec6c328cc0\n",
+    ] {
+        assert!(text.contains(whole), "{whole}: {text}");
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_does_not_stop_the_work() {
     let place = Place::new();
     let answers = place.write("a.yaml", ANSWERS);

@@ -1,6 +1,8 @@
 //! Step 2 on a Debian system of its own: real dpkg and apt, real makeself archives, the built program as root in a chroot.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "support/lines.rs"]
+mod lines;
 #[path = "support/world.rs"]
 mod world;
 
@@ -140,8 +142,10 @@ fn a_host_is_cleaned_in_order_and_an_unloaded_driver_needs_no_reboot() {
     ];
     assert_eq!(calls, expected, "{text}");
     let undone = world.gpunode(&["undo", "--yes"], 1);
-    assert!(undone.contains("-- kept: remove-runfile-driver"), "{undone}");
-    assert!(world.path("units/nvidia-persistenced.service").exists(), "{undone}");
+    assert!(lines::tell(&undone, "kept", "remove-runfile-driver"), "{undone}");
+    // Without its driver the unit could not start.
+    assert!(lines::tell(&undone, "kept", "stop-unit:nvidia-persistenced.service"), "{undone}");
+    assert!(!world.path("units/nvidia-persistenced.service").exists(), "{undone}");
 }
 
 #[test]

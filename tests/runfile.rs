@@ -1,6 +1,8 @@
 //! Step 2 with real makeself archives, as root in a Debian of its own: toolkit only, proven, and taken back; and every way to fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "support/lines.rs"]
+mod lines;
 #[path = "support/runfile.rs"]
 mod runfile;
 #[path = "support/world.rs"]
@@ -43,7 +45,7 @@ fn a_toolkit_is_installed_proven_found_by_login_shells_and_removed() {
     // A second run finds it done.
     assert!(!world.apply(&answers, 0).contains("Incomplete installation"));
     let undone = world.gpunode(&["undo", "--yes"], 0);
-    assert!(undone.contains("-- undone: install-toolkit") && undone.contains("-- undone: set-paths"), "{undone}");
+    assert!(lines::tell(&undone, "undone", "install-toolkit") && lines::tell(&undone, "undone", "set-paths"), "{undone}");
     assert!(!world.path("usr/local/cuda-11.0").exists() && !world.path("etc/profile.d/gpunode-cuda.sh").exists());
 }
 

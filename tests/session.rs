@@ -1,6 +1,8 @@
 //! A session that survives anything: damage, a full disk, another machine, an older gpunode, a second admin, somebody else's edits.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "support/lines.rs"]
+mod lines;
 #[path = "support/program.rs"]
 mod program;
 
@@ -285,7 +287,7 @@ fn a_carried_session_is_looked_at_and_only_its_third_step_is_done_elsewhere() {
     assert_eq!(last["done_on"], here.trim());
     // Undo here takes back what was done here, and leaves the node's work to the node.
     let undone = place.run(["--session", session, "undo", "--yes"]).demand(1).stdout;
-    assert!(undone.contains("-- undone: write-vars") || undone.contains("-- undone: edit-file"), "{undone}");
+    assert!(lines::tell(&undone, "undone", "write-vars-file") || lines::tell(&undone, "undone", "edit-file"), "{undone}");
     assert!(undone.contains("it was done on gpu-a"), "{undone}");
 }
 
@@ -320,7 +322,7 @@ fn an_undo_that_is_stopped_goes_on_the_next_time() {
     assert!(rest.iter().any(|line| line.starts_with("-- stopped: ")), "{rest:?}");
     assert_eq!(slow.wait().unwrap().code(), Some(130));
     let undone = undo(&place).demand(1).stdout;
-    assert!(undone.contains("-- undone: install-toolkit") && undone.contains("-- undone: fetch-runfile"), "{undone}");
+    assert!(lines::tell(&undone, "undone", "install-toolkit") && lines::tell(&undone, "undone", "fetch-runfile"), "{undone}");
 }
 
 #[test]
@@ -332,4 +334,53 @@ fn a_clock_that_was_set_back_changes_nothing() {
     fs::write(place.session(), year.replace_all(&text, "2093-$1").as_ref()).unwrap();
     place.run(["--demo", "status"]).demand(0);
     apply(&place, &[]).demand(0);
+}
+
+#[test]
+fn after_an_undo_the_first_open_step_is_here_and_nothing_of_it_is_somebody_elses() {
+    let place = Place::new();
+    apply(&place, &[]).demand(3);
+    apply(&place, &[]).demand(0);
+    let first = undo(&place).demand(1).stdout;
+    // The unit that stays stopped needs the driver that stays removed.
+    assert!(lines::tell(&first, "kept", "stop-unit:nvidia-persistenced.service") && !first.contains("systemctl start"), "{first}");
+    // Only watched, and deleted already: neither is anything that was kept.
+    assert!(!first.contains("watch-installer") && !first.contains("test-pod"), "{first}");
+    let status = place.run(["--demo", "status", "--json"]).demand(0).json();
+    let states: Vec<_> = status["steps"].as_array().unwrap().iter().map(|step| step["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["done", "here", "open", "open"]);
+    assert_eq!(status["changes"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn what_only_watched_and_tested_leaves_nothing_to_keep() {
+    let place = Place::new();
+    apply(&place, &[]).demand(3);
+    apply(&place, &[]).demand(0);
+    undo(&place).demand(1);
+    let text = fs::read_to_string(place.session()).unwrap();
+    // As if only step 4 had been done.
+    let mut session: gpunode::session::Session = serde_yaml::from_str(&text).unwrap();
+    session.journal.retain(|record| record.action.step == gpunode::plan::Step::Verify);
+    fs::write(place.session(), serde_yaml::to_string(&session).unwrap()).unwrap();
+    assert!(place.run(["--demo", "undo"]).demand(0).stdout.contains("nothing to take back"));
+    undo(&place).demand(0);
+}
+
+#[test]
+fn what_a_killed_run_did_itself_is_not_somebody_elses_change() {
+    let place = Place::new();
+    let file = place.write("answers.yaml", ANSWERS);
+    let mut child = place.command(["--demo", "--speed", "0", "apply", "--yes", "--answers", file.to_str().unwrap()]);
+    let mut running = child.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(running.stdout.take().unwrap()));
+    // Killed as soon as the removal is journalled, long before the step's end, where the machine is looked at again.
+    assert!(lines.any(|line| line.unwrap().starts_with("-- done: remove-runfile-driver")));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let status = place.run(["--demo", "status", "--json"]).demand(0).json();
+    let changes: Vec<_> = status["changes"].as_array().unwrap().iter().map(|change| change.as_str().unwrap()).collect();
+    assert!(changes.iter().all(|change| change.contains("booted")), "{changes:?}");
+    let resumed = apply(&place, &[]);
+    assert!(!resumed.stdout.lines().any(|line| line.starts_with(".. ") && line.contains("418.87.00")), "{}", resumed.stdout);
 }

@@ -1,6 +1,8 @@
 //! The seed's story and its Error 1, told by the headless face on a simulated machine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "support/lines.rs"]
+mod lines;
 #[path = "support/program.rs"]
 mod program;
 
@@ -92,9 +94,9 @@ fn undo_walks_back_what_can_be_walked_back() {
     // What cannot be taken back is said, and the exit status says that something was kept.
     let undone = place.run(["--demo", "--speed", "0", "undo", "--yes"]).demand(1).stdout;
     for id in ["set-paths", "install-toolkit", "fetch-runfile"] {
-        assert!(undone.contains(&format!("-- undone: {id}")), "{undone}");
+        assert!(lines::tell(&undone, "undone", id), "{undone}");
     }
-    assert!(undone.contains("-- undone: edit-file"), "{undone}");
-    assert!(undone.contains("-- kept: remove-runfile-driver"), "{undone}");
+    assert!(lines::tell(&undone, "undone", "edit-file"), "{undone}");
+    assert!(lines::tell(&undone, "kept", "remove-runfile-driver"), "{undone}");
     assert_eq!(place.run(["--demo", "detect", "--json"]).json()["driver"]["ledger"].to_string().matches("cuda-toolkit").count(), 0);
 }

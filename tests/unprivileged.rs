@@ -53,6 +53,16 @@ fn what_needs_root_is_blocked_with_its_reason_and_changes_nothing() {
     let blocked: Vec<_> = actions.as_array().unwrap().iter().filter(|action| action["step"] == 2 && action["state"] == "blocked").collect();
     assert!(!blocked.is_empty(), "{actions}");
     assert!(blocked.iter().all(|action| action["why"].as_str().unwrap().contains("root")), "{blocked:?}");
+    // Each says why it is root's, and what can be done without them.
+    let set_paths = blocked.iter().find(|action| action["id"] == "set-paths").unwrap();
+    assert!(set_paths["root_because"] == "it writes to /etc" && set_paths["why"].as_str().unwrap().contains("it writes to /etc"));
+    let text = as_nobody(&place, &["plan", "--answers", answers]).stdout;
+    assert!(
+        text.contains("Only root can do these") && text.contains("PATH: it writes to /etc") && text.contains("run as this user"),
+        "{text}"
+    );
+    let refused = as_nobody(&place, &["apply", "--yes", "--steps", "2", "--answers", answers]);
+    refused.demand_error(1, &["only root can do this", "it writes to /etc", "nothing was changed", "leave_out: [", "set-paths"]);
     // Root's own place is closed, and that is said.
     let closed = as_nobody(&place, &["--session", "/root/closed/session.yaml", "--demo", "status"]);
     assert_eq!(closed.code, 2, "{}", closed.stdout);

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{ClusterState, objects::List, watch::Source};
-use crate::host::{Cancel, Command, Host, Stream};
+use crate::host::{Cancel, Command, Exit, Host, Stream};
 
 /// What kubectl itself allows the API server for one answer, in seconds.
 const REQUEST_TIMEOUT: u64 = 10;
@@ -91,7 +91,7 @@ fn body(host: &Host, command: &Command, cancel: &Cancel) -> Result<Vec<u8>, Clus
         }
     });
     let exit = exit.map_err(|error| ClusterState::from_start(&error))?;
-    if exit.is_success() { Ok(body) } else { Err(ClusterState::from_words(&words, exit)) }
+    if exit.is_success() { Ok(body) } else { Err(failed(command, &words, exit)) }
 }
 
 /// Keeps what kubectl says for itself, as far as anybody would read it.
@@ -105,7 +105,19 @@ pub(super) fn hear(words: &mut String, line: &[u8]) {
 /// Runs a command of kubectl and returns what it printed; a failure becomes the state that its words tell.
 pub fn answer(host: &Host, command: &Command) -> Result<String, ClusterState> {
     let output = host.commands.capture(command).map_err(|error| ClusterState::from_start(&error))?;
-    if output.exit.is_success() { Ok(output.stdout) } else { Err(ClusterState::from_words(&output.stderr, output.exit)) }
+    if output.exit.is_success() { Ok(output.stdout) } else { Err(failed(command, &output.stderr, output.exit)) }
+}
+
+/// Turns a failure into its state. kubectl that hangs says nothing of itself, so that the command and its deadline are said for it.
+fn failed(command: &Command, words: &str, exit: Exit) -> ClusterState {
+    match (ClusterState::from_words(words, exit), command.deadline) {
+        (ClusterState::TimedOut(words), Some(deadline)) if exit == Exit::TimedOut => {
+            let what = format!("`{command}` was stopped after {} s. {words}", deadline.as_secs());
+            ClusterState::TimedOut(what.trim_end().to_owned())
+        }
+        (ClusterState::TimedOut(words), _) => ClusterState::TimedOut(format!("`{command}`: {words}")),
+        (state, _) => state,
+    }
 }
 
 #[cfg(test)]

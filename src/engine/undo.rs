@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use super::Event;
 use crate::{
     error::Expected,
-    host::{Cancel, Command, Exit, Host, Kind, Line, command::Job},
-    plan::act::sha256,
+    facts,
+    host::{self, Cancel, Command, Exit, Host, Line, command::Job},
+    i18n::Lang,
+    plan::{Action, Kind, act::sha256},
     private,
     session::{Record, SavedFile, Session, Status, Undo, store::Store},
 };
@@ -32,30 +34,56 @@ pub fn candidates(session: &Session) -> Vec<&Record> {
 
 /// Whatever may have left something behind: also what failed, was stopped, or was caught in the middle.
 fn is_candidate(record: &Record) -> bool {
-    record.undo.is_some() && !matches!(record.status, Status::AlreadyDone | Status::Undone)
+    let leaves_nothing = matches!(&record.undo, Some(Undo::Impossible(name)) if NOTHING_LEFT.contains(&name.as_str()));
+    record.undo.is_some() && !leaves_nothing && !matches!(record.status, Status::AlreadyDone | Status::Undone)
 }
 
-/// Takes everything back. What has changed since is left alone and said so; what fails is said so too, and the walk goes on.
+/// What cannot be taken back because there is nothing to take back: `undo.<name>` of the locale files.
+const NOTHING_LEFT: [&str; 5] = ["modules-without-driver", "only-watched", "pod-is-made-anew", "reboot", "test-pod-is-deleted"];
+
+/// Returns what will come of a record, a sentence.
+pub fn prospect(session: &Session, record: &Record, lang: Lang) -> String {
+    let place = session.journal.iter().position(|other| std::ptr::eq(other, record));
+    let driver_is_gone = place.is_some_and(|place| lacks_driver(session, place));
+    if driver_is_gone { lang.text("undo.unit-without-driver", &[]) } else { record.action.undo_text(lang) }
+}
+
+/// Tells whether a record stopped a unit whose driver was removed afterwards: without it, the unit cannot start.
+fn lacks_driver(session: &Session, place: usize) -> bool {
+    let removes =
+        |record: &Record| matches!(record.action.kind, Kind::RemoveRunfileDriver(_) | Kind::RemovePackages(_) | Kind::RemoveDkms(_));
+    let is_unit = matches!(session.journal[place].action.kind, Kind::StopUnit(_));
+    is_unit && session.journal[place..].iter().any(|record| removes(record) && record.status.is_done())
+}
+
+/// Takes everything back. What has changed since is left alone and said so; what fails is said so too, and the walk goes on. At the end
+/// the machine is looked at again: what was taken back is nobody else's change.
 pub fn undo_all(
     host: &Host,
     store: &Store,
     session: &mut Session,
     cancel: &Cancel,
     emit: &mut dyn FnMut(Event),
-) -> Result<Vec<(String, UndoResult)>, Expected> {
+) -> Result<Vec<(Action, UndoResult)>, Expected> {
     let mut results = Vec::new();
     let mut walk = Walk { host, store, session, cancel, emit };
     for place in (0..walk.session.journal.len()).rev() {
         if !is_candidate(&walk.session.journal[place]) {
             continue;
         }
-        let id = walk.session.journal[place].action.id.clone();
+        let action = walk.session.journal[place].action.clone();
         let result = if cancel.is_cancelled() { UndoResult::Stopped } else { walk.one(place)? };
         let stopped = result == UndoResult::Stopped;
-        results.push((id, result));
+        results.push((action, result));
         if stopped {
             break;
         }
+    }
+    if results.iter().any(|(_, result)| matches!(result, UndoResult::Undone(_))) && walk.session.machine == host.identity() {
+        let mut facts = facts::probe(host);
+        facts.keep_offer(&walk.session.facts);
+        walk.session.facts = facts;
+        store.save(walk.session, host.clock.now())?;
     }
     Ok(results)
 }
@@ -79,7 +107,10 @@ impl Walk<'_> {
         }
         let was = if record.status == Status::Undoing { Status::Done } else { record.status };
         let result = match undo {
-            Undo::Impossible(name) => return Ok(UndoResult::Kept(crate::i18n::Lang::En.text(&format!("undo.{name}"), &[]))),
+            Undo::Impossible(name) => return Ok(UndoResult::Kept(Lang::En.text(&format!("undo.{name}"), &[]))),
+            Undo::Run { .. } if lacks_driver(self.session, place) => {
+                return Ok(UndoResult::Kept(Lang::En.text("undo.unit-without-driver", &[])));
+            }
             Undo::RestoreFiles(files) => match standing(self.host, files) {
                 Err(changed) => UndoResult::Kept(changed),
                 Ok(ours) => {
@@ -92,6 +123,7 @@ impl Walk<'_> {
         match &result {
             UndoResult::Undone(_) => {
                 self.session.done.retain(|step| *step < record.action.step);
+                self.session.step = self.session.step.min(record.action.step);
                 self.mark(place, Status::Undone, None)?;
             }
             UndoResult::Kept(_) => self.mark(place, was, record.job)?,
@@ -146,11 +178,11 @@ impl Walk<'_> {
         self.mark(place, Status::Undoing, None)?;
         (self.emit)(Event::Line(format!("$ {command}")));
         let job = match command.kind {
-            Kind::Detached => match commands.start(command, log) {
+            host::Kind::Detached => match commands.start(command, log) {
                 Ok(job) => job,
                 Err(error) => return Ok(Err(error.to_string())),
             },
-            Kind::Query => {
+            host::Kind::Query => {
                 let emit = &mut *self.emit;
                 let mut show = |line: Line| emit(Event::Line(crate::text::printable_bytes(&line.bytes)));
                 return Ok(commands.run(command, self.cancel, &mut show).map_err(|error| error.to_string()));

@@ -49,7 +49,8 @@ fn modules_in_sysfs(reader: &Reader<'_>) -> Vec<Module> {
         .collect()
 }
 
-fn matters(name: &str) -> bool {
+/// Tells whether a module has to do with the cards.
+pub(super) fn matters(name: &str) -> bool {
     // The kernel's own names are words; whatever else stands there is not to be shown.
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return false;

@@ -200,6 +200,19 @@ pub fn parse_dpkg_status(text: &str) -> Vec<String> {
     found
 }
 
+/// Returns the paragraphs of dpkg's status that [`parse_dpkg_status`] looks at.
+pub fn nvidia_paragraphs(text: &str) -> String {
+    let counts = |paragraph: &&str| {
+        let name = paragraph.trim_start().strip_prefix("Package:").and_then(|rest| rest.lines().next());
+        name.map(str::trim).is_some_and(|name| name == "dpkg" || role(name).is_some())
+    };
+    let fields = |paragraph: &str| {
+        let keep = |line: &&str| ["Package:", "Status:", "Version:", "Architecture:"].iter().any(|field| line.starts_with(field));
+        paragraph.lines().filter(keep).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    text.split("\n\n").filter(counts).map(|paragraph| fields(paragraph) + "\n").collect()
+}
+
 /// Returns the NVIDIA packages among lines of `name-version-release.arch`.
 pub fn parse_rpm_list(text: &str) -> Vec<String> {
     let name = |line: &str| line.rsplitn(3, '-').nth(2).is_some_and(|name| role(name).is_some());

@@ -104,6 +104,27 @@ pub(super) fn probe_storage_driver(reader: &mut Reader<'_>, runtime: &str) -> Op
     storage.drivers.iter().find(there).map(|driver| (*driver).to_owned())
 }
 
+/// Returns what a recording keeps of a settings file of the kubelet or a runtime: the one line that is looked for, for the rest names
+/// registries and users; `None` for any other file.
+pub(super) fn settings_excerpt(path: &str, text: &str) -> Option<String> {
+    if KUBELET_SETTINGS.contains(&path) {
+        let socket = match parse_runtime(text) {
+            Some("containerd") => "containerRuntimeEndpoint: unix:///run/containerd/containerd.sock\n",
+            Some("cri-o") => "containerRuntimeEndpoint: unix:///var/run/crio/crio.sock\n",
+            Some(_) => "--container-runtime=docker\n",
+            None => "",
+        };
+        return Some(socket.to_owned());
+    }
+    let storage = STORAGES.iter().find(|storage| storage.settings.contains(&path))?;
+    let line = |driver: String| match storage.runtime {
+        "docker" => format!("{{\"storage-driver\": \"{driver}\"}}\n"),
+        "containerd" => format!("snapshotter = \"{driver}\"\n"),
+        _ => format!("storage_driver = \"{driver}\"\n"),
+    };
+    Some((storage.parse)(text).map(line).unwrap_or_default())
+}
+
 /// Returns the value of the first `key = "value"` of a TOML file that is not commented out; an empty one means the default.
 pub fn parse_toml(text: &str, key: &str) -> Option<String> {
     let value = |line: &str| {

@@ -4,6 +4,7 @@ mod families;
 mod headers;
 mod machine;
 mod processes;
+mod recorded;
 mod robust;
 
 use std::path::Path;

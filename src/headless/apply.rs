@@ -106,6 +106,8 @@ impl Apply<'_> {
             self.session.replan(step, actions);
         }
         if step == Step::Driver {
+            let actions: Vec<Action> = self.session.plan.of(step).cloned().collect();
+            steps::demand_root(&actions, self.progress.lang_of_values())?;
             self.preflight(&answers)?;
         }
         let progress = self.progress;
@@ -125,7 +127,7 @@ impl Apply<'_> {
             Outcome::Done if step == Step::Verify => self.verify(&answers),
             Outcome::Done => Ok(ExitCode::Ok),
             Outcome::Failed { id, .. } => {
-                progress.say("apply.failed", &[("id", &id)]);
+                progress.say("apply.failed", &[("id", &id), ("title", &self.session.title(&id, progress.lang_of_values()))]);
                 Ok(ExitCode::Negative)
             }
             Outcome::Cancelled => {

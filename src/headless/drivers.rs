@@ -3,7 +3,7 @@
 use super::{print, print_json};
 use crate::{catalog, cli::DriversArgs, error::Expected, exit_code::ExitCode, facts, steps, workspace::Workspace};
 
-/// Prints the table. Exit: 0 something fits, 1 nothing does.
+/// Prints the table. Exit: 0 something fits, 1 nothing does, 2 there is no such CUDA version.
 pub fn run(workspace: &Workspace, args: &DriversArgs) -> Result<ExitCode, Expected> {
     let facts = facts::probe(&workspace.host);
     let mut answers = steps::first_answers();
@@ -14,6 +14,7 @@ pub fn run(workspace: &Workspace, args: &DriversArgs) -> Result<ExitCode, Expect
         return Err(Expected::new("there is no NVIDIA GPU on this machine", "name a card with `--gpu 10de:1db6`").code(ExitCode::Negative));
     }
     let table = steps::driver_table(&workspace.host, &facts, &answers, args.cuda.as_ref())?;
+    args.cuda.as_ref().map_or(Ok(()), |wanted| steps::check_cuda(wanted, &table))?;
     if args.json {
         print_json(&table.shown(args.all))?;
     } else {

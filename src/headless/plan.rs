@@ -42,7 +42,8 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
     } else {
         let lang = workspace.lang;
         let text: String = planned().map(|(action, state)| paragraph(lang, action, state)).collect();
-        print(&format!("{text}{}\n{}", lang.text("preflight.title", &[]), preflight::report(&predictions, lang)))?;
+        let root = roots_part(lang, &actions);
+        print(&format!("{text}{root}{}\n{}", lang.text("preflight.title", &[]), preflight::report(&predictions, lang)))?;
     }
     match missing {
         // What can be planned was shown; what is missing is said with it.
@@ -73,9 +74,20 @@ fn describe(action: &Action, state: &str) -> Value {
         "commands": action.commands.iter().map(crate::host::Command::argv).collect::<Vec<_>>(),
         "diff": action.diff,
         "needs_root": action.needs_root,
+        "root_because": action.needs_root.then(|| action.root_text(Lang::En)),
         "needs_reboot": action.needs_reboot,
         "undo": action.undo_text(Lang::En),
     })
+}
+
+/// Lists what this user cannot do, each with why it is root's; nothing for root.
+fn roots_part(lang: Lang, actions: &[Action]) -> String {
+    let rows: String = actions
+        .iter()
+        .filter(|action| action.lacks_root() && !action.skipped)
+        .map(|action| format!("  {}: {}\n", action.title(lang), action.root_text(lang)))
+        .collect();
+    if rows.is_empty() { rows } else { format!("{}\n{rows}{}\n\n", lang.text("plan.root", &[]), lang.text("plan.root.others", &[])) }
 }
 
 fn paragraph(lang: Lang, action: &Action, state: &str) -> String {

@@ -13,7 +13,7 @@ use crate::{
     exit_code::ExitCode,
     facts::Change,
     i18n::Lang,
-    plan::Step,
+    plan::{Action, Step},
     preflight,
     session::Prediction,
     text::{printable_json, printable_lines},
@@ -29,6 +29,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Returns the language of what is put into sentences: JSON is English.
+    pub fn lang_of_values(self) -> Lang {
+        if self.json { Lang::En } else { self.lang }
+    }
+
     /// A step begins.
     pub fn step(self, step: Step) {
         let key = format!("step.{}", step.number());
@@ -62,17 +67,19 @@ impl Progress {
     }
 
     /// A record was walked back, or not.
-    pub fn undo(self, id: &str, result: &UndoResult) {
+    pub fn undo(self, action: &Action, result: &UndoResult) {
         let (word, text) = match result {
             UndoResult::Undone(what) => ("undone", what.as_str()),
             UndoResult::Kept(why) => ("kept", why.as_str()),
             UndoResult::Stopped => ("stopped", ""),
         };
         if self.json {
-            print_object(&json!({"event": "undo", "id": id, "result": word, "text": text}));
+            print_object(&json!({
+                "event": "undo", "id": action.id, "title": action.title(Lang::En), "result": word, "text": text,
+            }));
         } else {
             let text = if text.is_empty() { String::new() } else { format!("\n   | {text}") };
-            print_text(&format!("-- {word}: {id}{text}"));
+            print_text(&format!("-- {word}: {} ({}){text}", action.title(self.lang), action.id));
         }
     }
 

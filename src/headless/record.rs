@@ -1,45 +1,36 @@
 //! `gpunode record`: this machine as a scenario in one file, without its names, addresses and serial numbers.
+//!
+//! Nothing is listed here: step 1 and the pre-flight run on a host that writes down what they ask ([`Tape`]), and that is the recording.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
-use super::print;
+use super::{answers_or_session, print};
 use crate::{
+    answers::Answers,
     error::Expected,
     exit_code::ExitCode,
-    facts,
+    facts::{self, Facts, Origin, excerpt},
     host::{
         FileKind, Host, NvmlAnswer,
-        replay::scenario::{About, NvmlRule, Recording, Rule},
+        replay::{
+            follow,
+            scenario::{About, NvmlRule, Recording, Rule},
+        },
+        tape::{Asked, Ran, Tape},
     },
-    private,
+    plan::Step,
+    preflight, private,
+    report::redact,
+    steps,
     workspace::Workspace,
 };
 
-/// Files that step 1 reads, taken as they are.
-const FILES: &[&str] = &[
-    "/etc/os-release",
-    "/usr/lib/os-release",
-    "/etc/centos-release",
-    "/etc/redhat-release",
-    "/proc/modules",
-    "/proc/driver/nvidia/version",
-    "/proc/sys/kernel/osrelease",
-    "/proc/version",
-    "/var/lib/nvidia/log",
-    "/usr/bin/nvidia-uninstall",
-];
-/// What is read of each PCI device.
-const PCI_FILES: &[&str] = &["vendor", "device", "class", "subsystem_vendor", "subsystem_device", "revision"];
-const PCI: &str = "/sys/bus/pci/devices";
-/// Longest text file that is taken; of others only their being there is.
-const LIMIT: u64 = 64 << 10;
-
 /// Writes the recording.
 pub fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expected> {
-    let recording = record(&workspace.host);
+    let recording = record(&workspace.host, &answers_or_session(workspace, None)?);
     let text = serde_yaml::to_string(&recording)
         .map_err(|error| Expected::new(format!("cannot write the recording: {error}"), "please report this as a bug"))?;
     private::write(file, text.as_bytes())
@@ -47,47 +38,120 @@ pub fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expected> {
     print(&workspace.lang.text("record.written", &[("file", &file.display().to_string()), ("count", &recording.files.len().to_string())]))
 }
 
-fn record(host: &Host) -> Recording {
-    let facts = facts::probe(host);
-    let mut files = BTreeMap::new();
-    let mut links = BTreeMap::new();
-    for path in FILES {
-        take(host, Path::new(path), &mut files);
-    }
-    for address in host.files.list(Path::new(PCI)).unwrap_or_default() {
-        let device = Path::new(PCI).join(&address);
-        if host.files.read_value(device.join("vendor")).is_ok_and(|vendor| vendor == "0x10de") {
-            for name in PCI_FILES {
-                take(host, &device.join(name), &mut files);
-            }
-            if let Ok(target) = host.files.read_link(&device.join("driver")) {
-                links.insert(device.join("driver"), target);
-            }
-        }
-    }
-    // Names of machines and people have no place in a bug report.
-    files.insert("/proc/sys/kernel/hostname".into(), "node1\n".to_owned());
-    files.insert("/etc/machine-id".into(), "00000000000000000000000000000000\n".to_owned());
-    let answer = anonymous(facts.driver.nvml.clone().unwrap_or(NvmlAnswer::NotAsked));
-    let about = About {
-        title: BTreeMap::from([("en".to_owned(), format!("A recorded machine: {} {}", facts.host.os_name, facts.host.kernel))]),
-        free_space: facts.host.free_space.iter().map(|(path, bytes)| (PathBuf::from(path), *bytes)).collect(),
-        links,
-        programs: BTreeSet::new(),
-        nvml: vec![NvmlRule { when: Vec::new(), answer }],
-        ..About::default()
-    };
-    Recording { about, commands: rules(&facts), files }
+/// Looks at a machine and returns what it answered.
+pub fn record(host: &Host, answers: &Answers) -> Recording {
+    let tape = Tape::default();
+    let listening = tape.listen(host);
+    let facts = facts::probe_all(&listening);
+    foresee(&listening, &facts, answers);
+    compile(&tape.asked(), &facts)
 }
 
-/// Takes a file's text; of one that is long or no text, only that it is there.
-fn take(host: &Host, path: &Path, files: &mut BTreeMap<PathBuf, String>) {
-    let Ok(meta) = host.files.meta(path) else { return };
-    if meta.kind != FileKind::File {
-        return;
+/// Runs the pre-flight for what it asks. Without the answers that it needs, it asks nothing.
+fn foresee(host: &Host, facts: &Facts, answers: &Answers) {
+    let Ok(table) = steps::driver_table(host, facts, answers, answers.cuda()) else { return };
+    let answers = steps::complete(answers, &table);
+    let Ok(actions) = steps::plan_step(host, facts, &answers, Step::Driver, Path::new("/var/lib/gpunode/session.yaml")) else { return };
+    // Images are named by the inventory, which is nobody else's business.
+    preflight::check(preflight::Request { host, facts, answers: &answers, table: &table, actions: &actions, images: &[] });
+}
+
+fn compile(asked: &Asked, facts: &Facts) -> Recording {
+    let kept = Kept::new(asked, facts);
+    let keep = |path: &&PathBuf| kept.keeps(path);
+    let links: BTreeMap<_, _> =
+        asked.links.iter().filter(|link| kept.keeps_link(link)).map(|(path, target)| (path.clone(), target.clone())).collect();
+    let mut files = BTreeMap::new();
+    let mut folders: BTreeSet<PathBuf> = asked.folders.keys().filter(keep).cloned().collect();
+    // A path behind a link is where the link leads.
+    let mut put = |path: &Path, text: String| drop(files.insert(follow(&links, path).unwrap_or_else(|_| path.to_owned()), text));
+    for (folder, names) in asked.folders.iter().filter(|(path, _)| kept.keeps(path)) {
+        for path in excerpt::names(folder, names.clone()).iter().map(|name| folder.join(name)).filter(|path| !links.contains_key(path)) {
+            put(&path, excerpt::ONLY_THERE.to_owned());
+        }
     }
-    let text = if meta.len <= LIMIT { host.files.read(path).ok().and_then(|bytes| String::from_utf8(bytes).ok()) } else { None };
-    files.insert(path.to_owned(), text.unwrap_or_else(|| "recorded: only that it is there\n".to_owned()));
+    for (path, meta) in asked.there.iter().filter(|(path, _)| kept.keeps(path)) {
+        match meta.kind {
+            FileKind::Folder => {
+                folders.insert(path.clone());
+            }
+            // No longer than the file: what is too short to be signed stays so.
+            FileKind::File => put(path, excerpt::ONLY_THERE.chars().take(usize::try_from(meta.len).unwrap_or(usize::MAX)).collect()),
+            FileKind::Other => put(path, excerpt::ONLY_THERE.to_owned()),
+        }
+    }
+    asked.pieces.iter().filter(|(path, _)| kept.keeps(path)).for_each(|(path, bytes)| put(path, redact::text(&excerpt::piece(bytes))));
+    asked
+        .files
+        .iter()
+        .filter(|(path, _)| kept.keeps(path))
+        .for_each(|(path, bytes)| put(path, redact::text(&excerpt::file(path, bytes, facts))));
+    // Names of machines and people have no place in a bug report.
+    put(Path::new("/proc/sys/kernel/hostname"), "node1\n".to_owned());
+    put(Path::new("/etc/machine-id"), "00000000000000000000000000000000\n".to_owned());
+    // What is listed as a name and has something in it is a folder.
+    let inner: BTreeSet<&Path> = files.keys().chain(&folders).chain(links.keys()).flat_map(|path| path.ancestors().skip(1)).collect();
+    let hollow: Vec<PathBuf> = files.keys().filter(|path| folders.contains(*path) || inner.contains(path.as_path())).cloned().collect();
+    for path in &hollow {
+        files.remove(path);
+    }
+    Recording {
+        about: about(asked, facts, links, folders, asked.denied.iter().filter(keep).cloned().collect()),
+        commands: rules(asked),
+        files,
+    }
+}
+
+fn about(asked: &Asked, facts: &Facts, links: BTreeMap<PathBuf, PathBuf>, folders: BTreeSet<PathBuf>, denied: BTreeSet<PathBuf>) -> About {
+    let (os, kernel) = (&facts.host.os_name, &facts.host.kernel);
+    let answer = anonymous(facts.driver.nvml.clone().unwrap_or(NvmlAnswer::NotAsked));
+    About {
+        title: BTreeMap::from([
+            ("en".to_owned(), format!("A recorded machine: {os} {kernel}")),
+            ("ko".to_owned(), format!("기록된 컴퓨터: {os} {kernel}")),
+        ]),
+        free_space: asked.free_space.clone(),
+        links,
+        folders,
+        denied,
+        programs: asked.programs.clone(),
+        nvml: vec![NvmlRule { when: Vec::new(), answer }],
+        ..About::default()
+    }
+}
+
+/// Which paths are kept. Of the processes, only those that have to do with the cards, or may have.
+struct Kept {
+    processes: BTreeSet<String>,
+}
+
+impl Kept {
+    fn new(asked: &Asked, facts: &Facts) -> Self {
+        let holders = facts.driver.holders.iter().map(|holder| holder.pid.to_string());
+        let units = facts.driver.ledger.iter().filter(|entry| entry.origin == Origin::Unit);
+        let hidden = asked.denied.iter().filter_map(|path| process(path)).map(str::to_owned);
+        Self {
+            processes: holders
+                .chain(units.filter_map(|entry| Some(process(Path::new(&entry.r#where))?.to_owned())))
+                .chain(hidden)
+                .collect(),
+        }
+    }
+
+    fn keeps(&self, path: &Path) -> bool {
+        process(path).is_none_or(|pid| self.processes.contains(pid)) && path != Path::new("/proc/self/status")
+    }
+
+    /// What a process has open is its own business, but for the cards.
+    fn keeps_link(&self, (path, target): &(&PathBuf, &PathBuf)) -> bool {
+        self.keeps(path) && !path.starts_with("/proc/self") && (process(path).is_none() || target.starts_with("/dev"))
+    }
+}
+
+/// Returns the process that a path below `/proc` belongs to.
+fn process(path: &Path) -> Option<&str> {
+    let name = path.strip_prefix("/proc").ok()?.components().next()?.as_os_str().to_str()?;
+    name.bytes().all(|byte| byte.is_ascii_digit()).then_some(name)
 }
 
 /// Takes serial numbers out of NVML's answer.
@@ -103,10 +167,15 @@ fn anonymous(answer: NvmlAnswer) -> NvmlAnswer {
     }
 }
 
-/// Returns rules for the commands that step 1 asks.
-fn rules(facts: &facts::Facts) -> Vec<Rule> {
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    let uname = Rule { command: words(&["uname", "-m"]), output: facts.host.architecture.clone(), ..Rule::default() };
-    let gcc = facts.host.gcc_version.clone().map(|output| Rule { command: words(&["gcc", "..."]), output, ..Rule::default() });
-    std::iter::once(uname).chain(gcc).collect()
+/// Returns a rule for each command that was asked.
+fn rules(asked: &Asked) -> Vec<Rule> {
+    let kept = |argv: &[String], text: &str| redact::text(&excerpt::output(argv, text));
+    let rule = |(argv, ran): (&Vec<String>, &Ran)| Rule {
+        command: argv.iter().map(|word| redact::text(word)).collect(),
+        output: kept(argv, &ran.output),
+        errors: kept(argv, &ran.errors),
+        exit: ran.exit,
+        ..Rule::default()
+    };
+    asked.commands.iter().map(rule).collect()
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{print, print_json, progress::Progress};
 use crate::{
-    engine::undo::{UndoResult, candidates, undo_all},
+    engine::undo::{UndoResult, candidates, prospect, undo_all},
     error::Expected,
     exit_code::ExitCode,
     facts::{self, Change},
@@ -95,7 +95,9 @@ pub fn journal(session: &Session, lang: Lang) -> String {
     let line = |record: &Record| {
         let status = lang.text(&format!("record.{}", record.status.name()), &[]);
         let place = record.done_on.as_ref().map(|place| format!(" @{}", crate::text::printable(&place.hostname))).unwrap_or_default();
-        let evidence = record.evidence.first().map(|line| format!("\n      {line}")).unwrap_or_default();
+        // What proved it then is not so any more once it was taken back.
+        let proof = record.evidence.first().filter(|_| record.status != crate::session::Status::Undone);
+        let evidence = proof.map(|line| format!("\n      {line}")).unwrap_or_default();
         format!("  [{status}{place}] {}{evidence}\n", record.action.title(lang))
     };
     session.journal.iter().map(line).collect()
@@ -107,8 +109,12 @@ pub fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitCode, Ex
     let progress = Progress { json, lang };
     if !yes {
         let session = workspace.look()?;
-        let line = |record: &&Record| format!("  {}: {}\n", record.action.title(lang), record.action.undo_text(lang));
-        let listed: String = candidates(&session).iter().map(line).collect();
+        let line = |record: &&Record| format!("  {}: {}\n", record.action.title(lang), prospect(&session, record, lang));
+        let found = candidates(&session);
+        if found.is_empty() {
+            return print(&lang.text("undo.nothing", &[]));
+        }
+        let listed: String = found.iter().map(line).collect();
         print(&(lang.text("undo.would", &[]) + "\n" + &listed))?;
         return print(&lang.text("undo.with-yes", &[]));
     }
@@ -116,8 +122,8 @@ pub fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitCode, Ex
     crate::signals::cancel_on_signal(&cancel)?;
     let (store, mut session) = workspace.any_session(false)?;
     let results = undo_all(&workspace.host, &store, &mut session, &cancel, &mut |event| progress.event(&event))?;
-    for (id, result) in &results {
-        progress.undo(id, result);
+    for (action, result) in &results {
+        progress.undo(action, result);
     }
     if results.is_empty() {
         progress.say("undo.nothing", &[]);

@@ -11,6 +11,7 @@ pub mod scenario;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+pub use files::follow;
 pub use machine::Machine;
 pub use scenario::{Scenario, ScenarioError};
 

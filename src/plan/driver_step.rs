@@ -7,7 +7,7 @@ mod toolkit;
 
 use std::path::Path;
 
-use super::{Action, Kind, Step, blacklist_nouveau::BlacklistNouveau, greeting::Greeting, reboot::Reboot};
+use super::{Action, Kind, NEEDS_ROOT, Step, blacklist_nouveau::BlacklistNouveau, greeting::Greeting, reboot::Reboot};
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::distros,
@@ -55,7 +55,7 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<
 fn settle(action: &mut Action, facts: &Facts, answers: &Answers) {
     action.skipped = answers.leaves_out(&action.id, action.optional);
     if action.needs_root && !facts.host.root && !matches!(action.kind, Kind::Reboot(_)) {
-        action.blocked = Some("needs-root".to_owned());
+        action.blocked = Some(NEEDS_ROOT.to_owned());
     }
 }
 

@@ -59,6 +59,19 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Returns why an action of this kind is root's, where it is: `root.<name>` of the locale files.
+    pub fn root_reason(&self) -> &'static str {
+        match self {
+            Self::StopUnit(_) => "service",
+            Self::RemovePackages(_) | Self::InstallPackages(_) => "packages",
+            Self::RemoveDkms(_) | Self::UnloadModules(_) => "kernel",
+            Self::BlacklistNouveau(_) | Self::SetPaths(_) | Self::Greeting(_) => "etc",
+            Self::Reboot(_) => "reboot",
+            Self::ImportImage(_) => "runtime",
+            _ => "files",
+        }
+    }
+
     /// Returns what the action can do.
     pub fn act(&self) -> &dyn Act {
         match self {

@@ -5,6 +5,7 @@ use std::{
     io::{self, Read, Seek, Write},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{SCHEMA_VERSION, Session, holder::Holder, migrate::migrate};
@@ -159,11 +160,21 @@ fn held(path: &Path, lock: &mut File) -> Expected {
     Expected::new(format!("another gpunode{who} has the session {} open", path.display()), "finish there, or look on with `gpunode status`")
 }
 
+/// Reads who holds a lock that is held. In the first moment the holder has not written its name yet.
 fn read_holder(lock: &mut File) -> Option<Holder> {
-    let mut text = String::new();
-    lock.rewind().ok()?;
-    lock.take(4096).read_to_string(&mut text).ok()?;
-    Holder::parse(&text)
+    const TRIES: usize = 40;
+    let mut read = || {
+        let mut text = String::new();
+        lock.rewind().ok()?;
+        lock.take(4096).read_to_string(&mut text).ok()?;
+        Holder::parse(&text)
+    };
+    (0..TRIES).find_map(|number| {
+        if number > 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        read()
+    })
 }
 
 fn lock_path(path: &Path) -> PathBuf {

@@ -30,6 +30,12 @@ const TABLE: [(&str, &str); 23] = [
 /// The braille spinner turns as these.
 const SPINNER: [&str; 4] = ["|", "/", "-", "\\"];
 
+/// Replaces our glyphs in a text.
+pub fn text(text: &str) -> String {
+    let glyph = |c: char| TABLE.iter().find(|(glyph, _)| glyph.starts_with(c)).map(|(_, ascii)| *ascii);
+    text.chars().map(|c| glyph(c).map_or_else(|| if c == '°' { String::new() } else { c.to_string() }, str::to_owned)).collect()
+}
+
 /// Replaces our glyphs in the whole picture. Letters of people and places (a Korean name) stay.
 pub fn replace(buffer: &mut Buffer, ticks: u64) {
     for cell in &mut buffer.content {

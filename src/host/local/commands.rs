@@ -158,7 +158,9 @@ fn locate(program: &str) -> Option<PathBuf> {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let extra = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(extra).map(|folder| folder.join(program)).find(|file| is_executable(file))
+    // An empty folder would be the present one, whose programs are not this machine's.
+    let folders = std::env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty());
+    folders.chain(extra).map(|folder| folder.join(program)).find(|file| is_executable(file))
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -126,6 +126,7 @@ impl Files for LocalFiles {
         } else if let Some(folder) = target.parent() {
             fs::create_dir_all(folder)?;
         }
+        sweep(&target, bytes);
         let is_new = fs::symlink_metadata(&target).is_err();
         let mut options = AtomicWriteFile::options();
         options.preserve_mode(true).try_preserve_owner(true);
@@ -163,6 +164,23 @@ impl LocalFiles {
             (Some(folder), Some(name)) => Ok(self.resolve(folder)?.join(name)),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
+    }
+}
+
+/// Removes what a write of the same bytes to `target` has left beside it when it was killed in its last moment: the whole new text under
+/// the name that [`AtomicWriteFile`] gives before the right one. Whatever differs is somebody else's.
+fn sweep(target: &Path, bytes: &[u8]) {
+    let (Some(folder), Some(name)) = (target.parent(), target.file_name().and_then(|name| name.to_str())) else { return };
+    let is_ours = |path: &Path| {
+        let random = path.file_name().and_then(|other| other.to_str()?.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.'));
+        random.is_some_and(|random| random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+            && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == bytes.len() as u64)
+            && fs::read(path).is_ok_and(|left| left == bytes)
+    };
+    let left = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    for path in left.filter(|path| is_ours(path)) {
+        // It is only in the way of the eyes; what cannot be removed stays.
+        let _ = fs::remove_file(path);
     }
 }
 

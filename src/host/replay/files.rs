@@ -1,7 +1,7 @@
 //! The files of a simulated machine.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Component, Path, PathBuf},
     sync::Arc,
@@ -19,15 +19,15 @@ pub struct ReplayFiles(pub Arc<Machine>);
 impl ReplayFiles {
     /// Follows the scenario's links.
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
-        let links = self.0.links();
-        let mut path = normal(path);
-        for _ in 0..LINK_LIMIT {
-            let Some((link, target)) = links.iter().find(|(link, _)| path.starts_with(link)) else { return Ok(path) };
-            let rest = path.strip_prefix(link).unwrap_or(Path::new("")).to_owned();
-            let base = link.parent().unwrap_or(Path::new("/")).join(target);
-            path = normal(&if rest.as_os_str().is_empty() { base } else { base.join(rest) });
+        follow(&self.0.links(), path)
+    }
+
+    /// As [`Self::resolve`], for what is read: not everything may be.
+    fn readable(&self, path: &Path) -> io::Result<PathBuf> {
+        if self.0.scenario.about.denied.contains(path) {
+            return Err(io::ErrorKind::PermissionDenied.into());
         }
-        Err(rustix::io::Errno::LOOP.into())
+        self.resolve(path)
     }
 
     fn children(&self, folder: &Path) -> BTreeSet<String> {
@@ -38,6 +38,18 @@ impl ReplayFiles {
             .map(|part| part.as_os_str().to_string_lossy().into_owned())
             .collect()
     }
+}
+
+/// Follows links.
+pub fn follow(links: &BTreeMap<PathBuf, PathBuf>, path: &Path) -> io::Result<PathBuf> {
+    let mut path = normal(path);
+    for _ in 0..LINK_LIMIT {
+        let Some((link, target)) = links.iter().find(|(link, _)| path.starts_with(link)) else { return Ok(path) };
+        let rest = path.strip_prefix(link).unwrap_or(Path::new("")).to_owned();
+        let base = link.parent().unwrap_or(Path::new("/")).join(target);
+        path = normal(&if rest.as_os_str().is_empty() { base } else { base.join(rest) });
+    }
+    Err(rustix::io::Errno::LOOP.into())
 }
 
 /// Removes `.` and `..` from a path.
@@ -61,7 +73,7 @@ fn not_found() -> io::Error {
 
 impl Files for ReplayFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.0.bytes(&self.resolve(path)?).ok_or_else(not_found)
+        self.0.bytes(&self.readable(path)?).ok_or_else(not_found)
     }
 
     fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
@@ -71,8 +83,9 @@ impl Files for ReplayFiles {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        let children = self.children(&self.resolve(path)?);
-        if children.is_empty() { Err(not_found()) } else { Ok(children.into_iter().collect()) }
+        let folder = self.readable(path)?;
+        let children = self.children(&folder);
+        if children.is_empty() && !self.0.has_folder(&folder) { Err(not_found()) } else { Ok(children.into_iter().collect()) }
     }
 
     fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
@@ -88,7 +101,7 @@ impl Files for ReplayFiles {
             let len = self.0.scenario.about.lengths.get(&path).copied().unwrap_or(bytes.len() as u64);
             return Ok(meta(FileKind::File, len, 0o644));
         }
-        if self.children(&path).is_empty() { Err(not_found()) } else { Ok(meta(FileKind::Folder, 0, 0o755)) }
+        if self.children(&path).is_empty() && !self.0.has_folder(&path) { Err(not_found()) } else { Ok(meta(FileKind::Folder, 0, 0o755)) }
     }
 
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {

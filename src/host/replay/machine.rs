@@ -144,7 +144,7 @@ impl Machine {
         if let Some(text) = state.written.get(path) {
             return Some(text.clone().into_bytes());
         }
-        if state.removed.iter().any(|gone| path.starts_with(gone)) {
+        if is_removed(path, &state) {
             return None;
         }
         self.layered(path, &state).cloned()
@@ -169,25 +169,33 @@ impl Machine {
         let state = self.state();
         let active = self.scenario.about.layers.iter().filter(|layer| holds(&layer.when, &state.flags));
         let all = self.scenario.about.links.iter().chain(active.flat_map(|layer| &layer.links));
-        let there = |link: &Path| !state.removed.iter().any(|gone| link.starts_with(gone));
-        all.filter(|(link, _)| there(link)).map(|(link, target)| (link.clone(), target.clone())).collect()
+        all.filter(|(link, _)| !is_removed(link, &state)).map(|(link, target)| (link.clone(), target.clone())).collect()
+    }
+
+    /// Tells whether a folder is there, whatever is in it.
+    pub fn has_folder(&self, path: &Path) -> bool {
+        self.scenario.about.folders.contains(path) && !is_removed(path, &self.state())
     }
 
     /// Tells whether there is a file at `path` now.
     fn has(&self, path: &Path, state: &State) -> bool {
-        let is_removed = || state.removed.iter().any(|gone| path.starts_with(gone));
-        state.written.contains_key(path) || (!is_removed() && self.layered(path, state).is_some())
+        state.written.contains_key(path) || (!is_removed(path, state) && self.layered(path, state).is_some())
     }
 
-    /// Returns every path that has a file or a link now.
+    /// Returns every path that has a file or a link now, or is a folder of its own.
     pub fn paths(&self) -> BTreeSet<PathBuf> {
         let state = self.state();
         let known = self.scenario.layers.values().flat_map(BTreeMap::keys).chain(state.written.keys());
         let mut all: BTreeSet<PathBuf> = known.filter(|path| self.has(path, &state)).cloned().collect();
         drop(state);
         all.extend(self.links().into_keys());
+        all.extend(self.scenario.about.folders.iter().filter(|folder| self.has_folder(folder)).cloned());
         all
     }
+}
+
+fn is_removed(path: &Path, state: &State) -> bool {
+    state.removed.iter().any(|gone| path.starts_with(gone))
 }
 
 fn change_flags(flags: &mut Flags, set: &[String], clear: &[String]) {

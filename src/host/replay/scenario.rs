@@ -66,6 +66,12 @@ pub struct About {
     /// Lengths of files that are too large to be here, by path.
     #[serde(default)]
     pub lengths: BTreeMap<PathBuf, u64>,
+    /// Folders that are there whether or not anything is in them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub folders: BTreeSet<PathBuf>,
+    /// Paths that may not be read.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub denied: BTreeSet<PathBuf>,
     /// Programs that exist although no rule runs them.
     #[serde(default)]
     pub programs: BTreeSet<String>,
@@ -232,9 +238,14 @@ impl Scenario {
         }
         let text = fs::read_to_string(path).map_err(unreadable)?;
         let recording = Recording::parse(&path.display().to_string(), text.as_bytes())?;
+        Ok(Self::recorded(&name, recording))
+    }
+
+    /// Makes a scenario from a recorded machine.
+    pub fn recorded(name: &str, recording: Recording) -> Self {
         let rootfs = recording.files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
         let layers = BTreeMap::from([("rootfs".to_owned(), rootfs)]);
-        Ok(Self { name, about: recording.about, rules: recording.commands, layers, outputs: BTreeMap::new() })
+        Self { name: name.to_owned(), about: recording.about, rules: recording.commands, layers, outputs: BTreeMap::new() }
     }
 
     /// Makes a scenario from its files by relative path.

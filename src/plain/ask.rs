@@ -1,0 +1,123 @@
+//! Questions in two ways: as menus with arrow keys, or, where a terminal has no such keys or there is none, as numbered lines that are
+//! answered by a line each. And what is said between them.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use inquire::{Confirm, InquireError, Select, Text};
+
+use super::Stop;
+use crate::{error::Expected, i18n::Lang, text::printable_lines, tui::ascii, wizard::Settings};
+
+/// Asks, and says.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker {
+    lang: Lang,
+    /// Whether arrow keys work here.
+    menus: bool,
+    /// Only ASCII glyphs.
+    ascii: bool,
+}
+
+impl Asker {
+    /// Makes one for this terminal.
+    pub fn new(settings: &Settings) -> Self {
+        let term = std::env::var("TERM").unwrap_or_default();
+        let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        Self { lang: settings.lang, menus: is_terminal && !matches!(term.as_str(), "" | "dumb"), ascii: settings.ascii }
+    }
+
+    /// Prints text, nothing of which a terminal could take for a command.
+    pub fn say(self, text: &str) {
+        println!("{}", self.shown(text));
+    }
+
+    fn shown(self, text: &str) -> String {
+        let text = printable_lines(text);
+        if self.ascii { ascii::text(&text) } else { text }
+    }
+
+    /// Lets one of `options` be chosen and returns its place; `start` is what Enter takes.
+    pub fn choose(self, question: &str, options: &[String], start: usize) -> Result<usize, Stop> {
+        let options: Vec<String> = options.iter().map(|option| self.shown(option)).collect();
+        let count = options.len();
+        if self.menus {
+            let help = self.shown(&self.lang.text("plain.keys", &[]));
+            let menu = Select::new(question, options).with_starting_cursor(start).with_help_message(&help);
+            return Ok(menu.raw_prompt()?.index);
+        }
+        self.say(question);
+        for (index, option) in options.iter().enumerate() {
+            println!("  {}) {option}", index + 1);
+        }
+        loop {
+            let line = self.line(&self.lang.text("plain.number", &[("count", &count.to_string()), ("start", &(start + 1).to_string())]))?;
+            match line.parse::<usize>() {
+                _ if line.is_empty() => return Ok(start),
+                Ok(number) if (1..=count).contains(&number) => return Ok(number - 1),
+                _ => self.say(&self.lang.text("plain.not-a-number", &[("count", &count.to_string())])),
+            }
+        }
+    }
+
+    /// Asks for yes or no.
+    pub fn confirm(self, question: &str, default: bool) -> Result<bool, Stop> {
+        if self.menus {
+            return Ok(Confirm::new(question).with_default(default).prompt()?);
+        }
+        loop {
+            let line = self.line(&format!("{question} {}", if default { "(Y/n)" } else { "(y/N)" }))?.to_lowercase();
+            match line.as_str() {
+                "" => return Ok(default),
+                "y" | "yes" | "예" => return Ok(true),
+                "n" | "no" | "아니요" => return Ok(false),
+                _ => self.say(&self.lang.text("plain.not-yes-or-no", &[])),
+            }
+        }
+    }
+
+    /// Asks for a line of text, which may be empty; `help` says what it is for.
+    pub fn text(self, question: &str, help: &str) -> Result<String, Stop> {
+        let help = self.shown(help);
+        if self.menus {
+            return Ok(Text::new(question).with_help_message(&help).prompt()?.trim().to_owned());
+        }
+        self.say(&help);
+        self.line(question)
+    }
+
+    /// Reads one line. At the end of the input nobody is there to answer: in a terminal, that is how one leaves.
+    fn line(self, question: &str) -> Result<String, Stop> {
+        let mut out = std::io::stdout().lock();
+        let failed = |error: std::io::Error| Stop::from(InquireError::IO(error));
+        write!(out, "{} ", self.shown(question)).and_then(|()| out.flush()).map_err(failed)?;
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line).map_err(failed)?;
+        let is_terminal = std::io::stdin().is_terminal();
+        if read > 0 {
+            // A terminal shows what is typed; of a pipe, this is the only trace.
+            let echo = if is_terminal { Ok(()) } else { writeln!(out, "{}", self.shown(line.trim())) };
+            return echo.map(|()| line.trim().to_owned()).map_err(failed);
+        }
+        // The answer's line end is missing too.
+        let _ = writeln!(out);
+        Err(if is_terminal { Stop::Quit } else { nobody_there() })
+    }
+}
+
+impl From<InquireError> for Stop {
+    fn from(error: InquireError) -> Self {
+        match error {
+            InquireError::OperationCanceled | InquireError::OperationInterrupted => Self::Quit,
+            InquireError::NotTTY => nobody_there(),
+            error => Self::Failed(Expected::new(format!("cannot ask: {error}"), WITHOUT_ASKING)),
+        }
+    }
+}
+
+/// What works where nobody can be asked.
+const WITHOUT_ASKING: &str =
+    "write the answers into a file and run `gpunode apply --answers FILE --yes`; `gpunode report --answers` prints those of the session";
+
+fn nobody_there() -> Stop {
+    Stop::Failed(Expected::new("the input has ended, and there was a question left", WITHOUT_ASKING))
+}
