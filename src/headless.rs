@@ -29,46 +29,44 @@ use serde::Serialize;
 
 use crate::{
     answers::Answers,
-    cli::{Cli, Verb},
+    cli::{Cli, Global, Verb},
     error::Expected,
     exit_code::ExitCode,
     text::{printable_json, printable_lines},
     workspace::Workspace,
 };
 
-/// Runs what the command line asks for.
-pub fn run(cli: &Cli) -> Result<ExitCode, Expected> {
-    match &cli.command {
-        Some(Verb::Completions { shell }) => {
+/// Runs one command.
+pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
+    match verb {
+        Verb::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "gpunode", &mut text);
             return print_raw(&String::from_utf8_lossy(&text));
         }
-        Some(Verb::Man) => {
+        Verb::Man => {
             let mut text = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut text).map_err(|error| output_failed(&error))?;
             return print_raw(&String::from_utf8_lossy(&text));
         }
         _ => {}
     }
-    let workspace = Workspace::open(&cli.global)?;
-    match &cli.command {
-        None if cli.global.plain => crate::plain::run(&workspace, &cli.global),
-        None => crate::perform::wizard(&workspace, &cli.global),
-        Some(Verb::Detect { json }) => detect::run(&workspace, *json),
-        Some(Verb::Drivers(args)) => drivers::run(&workspace, args),
-        Some(Verb::Vars(args)) => vars::run(&workspace, args),
-        Some(Verb::Plan { answers, json }) => plan::run(&workspace, answers.as_deref(), *json),
-        Some(Verb::Apply(args)) => apply::run(&workspace, cli.global.new, args),
-        Some(Verb::Tail { file, answers, cluster }) => tail::run(&workspace, file.as_deref(), answers.as_deref(), cluster),
-        Some(Verb::Diagnose { file, json }) => diagnose::run(&workspace, file.as_deref(), *json),
-        Some(Verb::Verify { json, answers, cluster }) => verify::run(&workspace, *json, answers.as_deref(), cluster),
-        Some(Verb::Status { json }) => session::status(&workspace, *json),
-        Some(Verb::Undo { yes, json }) => session::undo(&workspace, *yes, *json),
-        Some(Verb::Report { format, answers }) => report::run(&workspace, *format, *answers),
-        Some(Verb::Record { file }) => record::run(&workspace, file),
-        Some(Verb::Scenarios) => scenarios::run(&workspace),
-        Some(Verb::Completions { .. } | Verb::Man) => Ok(ExitCode::Ok),
+    let workspace = Workspace::open(global)?;
+    match verb {
+        Verb::Detect { json } => detect::run(&workspace, *json),
+        Verb::Drivers(args) => drivers::run(&workspace, args),
+        Verb::Vars(args) => vars::run(&workspace, args),
+        Verb::Plan { answers, json } => plan::run(&workspace, answers.as_deref(), *json),
+        Verb::Apply(args) => apply::run(&workspace, global.new, args),
+        Verb::Tail { file, answers, cluster } => tail::run(&workspace, file.as_deref(), answers.as_deref(), cluster),
+        Verb::Diagnose { file, json } => diagnose::run(&workspace, file.as_deref(), *json),
+        Verb::Verify { json, answers, cluster } => verify::run(&workspace, *json, answers.as_deref(), cluster),
+        Verb::Status { json } => session::status(&workspace, *json),
+        Verb::Undo { yes, json } => session::undo(&workspace, *yes, *json),
+        Verb::Report { format, answers } => report::run(&workspace, *format, *answers),
+        Verb::Record { file } => record::run(&workspace, file),
+        Verb::Scenarios => scenarios::run(&workspace),
+        Verb::Completions { .. } | Verb::Man => Ok(ExitCode::Ok),
     }
 }
 

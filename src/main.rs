@@ -6,9 +6,11 @@ use clap::Parser;
 use gpunode::{
     cli::{Cli, usage_error},
     error::Expected,
-    headless,
+    exit_code, headless,
     host::nvml::child,
+    perform, plain,
     text::printable,
+    workspace::Workspace,
 };
 
 fn main() -> ExitCode {
@@ -30,9 +32,19 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    match headless::run(&cli) {
+    match face(&cli) {
         Ok(code) => code.into(),
         Err(error) => report(&error),
+    }
+}
+
+/// A command is answered without a screen; without one, the wizard asks, on the whole screen or line by line.
+fn face(cli: &Cli) -> Result<exit_code::ExitCode, Expected> {
+    let global = &cli.global;
+    match &cli.command {
+        Some(verb) => headless::run(global, verb),
+        None if global.plain => plain::run(&Workspace::open(global)?, global),
+        None => perform::wizard(&Workspace::open(global)?, global),
     }
 }
 
