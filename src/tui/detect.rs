@@ -37,12 +37,23 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let last = if ui.app.detect.part == Part::Host { host::section(ui, main.width) } else { details(ui, main.width) };
     let most = details(ui, main.width).most.max(host::section(ui, main.width).most);
     let [cards, ledger, findings] = lists;
-    draw_sections(ui, frame, main, &[cards, ledger, findings, Section { most, least: DETAILS, ..last }], &[1, 2, 0, 3]);
+    let is_rack = cards.focus && cards.body.len() > LIST;
+    let mut all = [cards, ledger, findings, Section { most, least: DETAILS, ..last }];
+    if is_rack {
+        // Many cards are a table to be read as one: while somebody reads it, the lists below make room for it.
+        all[1].least = HEADING;
+        all[2].least = HEADING;
+        all[3].least = HEADING + CARD;
+    }
+    draw_sections(ui, frame, main, &all, if is_rack { &[0, 1, 2, 3] } else { &[1, 2, 0, 3] });
 }
 
 /// Rows that a list keeps with little room, and those of the details.
 const LIST: usize = 4;
 const DETAILS: usize = 7;
+const HEADING: usize = 1;
+/// Lines about one card.
+const CARD: usize = 4;
 
 /// What there is to say of what is selected where the arrow keys move.
 fn details(ui: &Ui, cells: u16) -> Section {
