@@ -9,7 +9,14 @@ pub mod undo;
 
 pub use run::Runner;
 
-use crate::{diagnosis::Hit, host::Exit, plan::Action, session::Status};
+pub use crate::plan::act::Progress;
+
+use crate::{
+    diagnosis::Hit,
+    host::Exit,
+    plan::{Action, act::Told},
+    session::Status,
+};
 
 /// What a face is told while a plan runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,17 +49,15 @@ pub enum Event {
     },
 }
 
-/// Progress of one action.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Progress {
-    /// What is done, in `unit`.
-    pub done: u64,
-    /// All of it, when known.
-    pub total: Option<u64>,
-    /// `bytes` or `tasks`.
-    pub unit: &'static str,
-    /// Bytes a second, for downloads.
-    pub rate: Option<u64>,
+impl From<Told> for Event {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Line(line) => Self::Line(line),
+            Told::Hit(hit) => Self::Hit(hit),
+            Told::Progress(progress) => Self::Progress(progress),
+            Told::PasswordNeeded => Self::PasswordNeeded,
+        }
+    }
 }
 
 /// How a run ended.

@@ -33,7 +33,7 @@
 //! - Every text a user sees has a key in [`i18n`], in English and Korean.
 //!
 //! Dependencies point downwards: tui, plain, headless, perform → wizard, engine, steps → plan, diagnosis → kubespray, cluster, catalog,
-//! facts → host, version, text, secret, i18n. One arrow goes the other way on purpose: an action reports progress as an [`engine::Event`].
+//! facts → host, version, text, secret, i18n.
 
 pub mod answers;
 pub mod catalog;

@@ -30,6 +30,7 @@ pub mod run_playbook;
 pub mod set_paths;
 pub mod stop_unit;
 pub mod test_pod;
+pub mod undo;
 pub mod unload_modules;
 mod variables_step;
 mod verify_step;

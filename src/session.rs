@@ -19,7 +19,7 @@ use crate::{
     facts::Facts,
     host::{Exit, command::Job},
     i18n::Lang,
-    plan::{Action, Plan, Step},
+    plan::{Action, Plan, Step, undo::Undo},
 };
 
 /// The session file's schema version: 2 since a record may name another machine and an undo is journalled like an action. It goes up
@@ -250,32 +250,4 @@ impl Status {
     pub fn is_done(self) -> bool {
         matches!(self, Self::Done | Self::AlreadyDone)
     }
-}
-
-/// What is needed to take an action back.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Undo {
-    /// Put files back, each only if it still is as we left it.
-    RestoreFiles(Vec<SavedFile>),
-    /// Run a command.
-    Run {
-        /// The command.
-        command: crate::host::Command,
-        /// What must not be there any more afterwards.
-        gone: Option<PathBuf>,
-    },
-    /// Cannot be taken back: `undo.<name>` of the locale files says why.
-    Impossible(String),
-}
-
-/// A file before and after a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedFile {
-    /// The file.
-    pub path: PathBuf,
-    /// The copy of its old bytes; absent when the file was not there.
-    pub backup: Option<PathBuf>,
-    /// SHA-256 of the bytes that we wrote.
-    pub written_sha256: String,
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::{
     facts::Change,
     host::Host,
-    plan::{Kind, act::sha256},
-    session::{Record, Session, Status, Undo},
+    plan::{Kind, act::sha256, undo::Undo},
+    session::{Record, Session, Status},
 };
 
 /// Returns what is no longer as this program left it: files that it wrote, and things it installed that are gone. What was done on

@@ -11,9 +11,13 @@ use crate::{
     facts,
     host::{self, Cancel, Command, Exit, Host, Line, command::Job},
     i18n::Lang,
-    plan::{Action, Kind, act::sha256},
+    plan::{
+        Action, Kind,
+        act::sha256,
+        undo::{SavedFile, Undo},
+    },
     private,
-    session::{Record, SavedFile, Session, Status, Undo, store::Store},
+    session::{Record, Session, Status, store::Store},
 };
 
 /// What undoing one record did.

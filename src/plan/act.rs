@@ -1,6 +1,7 @@
 //! What every kind of action can do, and what the engine lends it while it does it.
 
 mod running;
+mod told;
 
 use std::{
     collections::BTreeMap,
@@ -8,14 +9,14 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
+pub use told::{Progress, Told};
 
 use crate::{
     diagnosis::Hit,
-    engine::{Event, Progress},
     host::{Cancel, Command, Exit, Host, command::Job},
+    plan::undo::{SavedFile, Undo},
     private,
     secret::Secret,
-    session::{SavedFile, Undo},
 };
 
 /// One kind of action. Nothing here remembers anything: the journal does.
@@ -52,7 +53,7 @@ pub trait Act {
 }
 
 /// Sees every line of a command's output and may tell the face something.
-pub type Watch<'w> = dyn FnMut(&str, &mut dyn FnMut(Event)) + 'w;
+pub type Watch<'w> = dyn FnMut(&str, &mut dyn FnMut(Told)) + 'w;
 
 /// Why an action failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +89,7 @@ pub struct Work<'a> {
     /// The password for `sudo`, where one was given for this run.
     pub secret: Option<&'a Secret>,
     /// Told to the face.
-    pub emit: &'a mut dyn FnMut(Event),
+    pub emit: &'a mut dyn FnMut(Told),
     /// What an execution saw that belongs into the proof.
     pub notes: Vec<String>,
     /// Known failures that showed in what was printed.
@@ -100,7 +101,7 @@ pub struct Work<'a> {
 impl Work<'_> {
     /// Reports progress.
     pub fn progress(&mut self, progress: Progress) {
-        (self.emit)(Event::Progress(progress));
+        (self.emit)(Told::Progress(progress));
     }
 
     /// Copies a file's present bytes into the session's folder and returns the record for its undo. `written` is what will be written.

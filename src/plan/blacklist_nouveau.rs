@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::act::{Act, Failure, Work, file_failure};
 use crate::{
     host::{Command, Host},
-    session::Undo,
+    plan::undo::Undo,
 };
 
 const FILE: &str = "/etc/modprobe.d/gpunode-no-nouveau.conf";

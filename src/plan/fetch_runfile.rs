@@ -12,9 +12,9 @@ use super::{
     checksum::Checksum,
 };
 use crate::{
-    engine::{Event, Progress},
     host::{Command, Exit, Host},
-    session::Undo,
+    plan::act::{Progress, Told},
+    plan::undo::Undo,
 };
 
 /// Tries without a single new byte before it is given up.
@@ -107,7 +107,7 @@ impl FetchRunfile {
             if let Some(mut progress) = parse_meter(line, total) {
                 // The meter counts what this call brings, and rounds it.
                 progress.done = self.arrived(host).max(begin + progress.done);
-                emit(Event::Progress(progress));
+                emit(Told::Progress(progress));
             } else if line.starts_with("curl: (") {
                 line.clone_into(&mut said);
             }
@@ -168,21 +168,21 @@ impl Act for FetchRunfile {
                     if idle >= TRIES {
                         return Err(self.given_up(work, &failure));
                     }
-                    (work.emit)(Event::Line(failure.message));
+                    (work.emit)(Told::Line(failure.message));
                     if !host.clock.sleep(PAUSE * (idle + 1), work.cancel) {
                         return Err(Failure { message: "stopped".to_owned(), exit: Some(Exit::Cancelled) });
                     }
                 }
                 Err(Trouble::NoResume(_)) if resumes => {
                     resumes = false;
-                    (work.emit)(Event::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
+                    (work.emit)(Told::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
                     host.files.remove(&self.file).map_err(|error| file_failure("remove", &self.file, &error))?;
                     self.prepare(host)?;
                 }
                 Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => return Err(self.given_up(work, &failure)),
             }
         }
-        (work.emit)(Event::Line(format!("$ {}", self.checksum.command(&self.file))));
+        (work.emit)(Told::Line(format!("$ {}", self.checksum.command(&self.file))));
         Ok(())
     }
 

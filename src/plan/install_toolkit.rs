@@ -10,13 +10,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Work, file_failure},
+    act::{Act, Failure, Told, Work, file_failure},
     checksum::Checksum,
     driver_proof,
 };
 use crate::{
     host::{Command, Exit, Host},
-    session::Undo,
+    plan::undo::Undo,
     version::Version,
 };
 
@@ -127,7 +127,7 @@ fn clear_foreign_log(work: &mut Work<'_>) -> Result<(), Failure> {
     if !is_link && (!work.host.files.exists(log) || is_ours(work, log)) {
         return Ok(());
     }
-    (work.emit)(crate::engine::Event::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
+    (work.emit)(Told::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
     work.host.files.remove(log).map_err(|error| file_failure("remove", log, &error))
 }
 

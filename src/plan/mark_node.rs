@@ -9,7 +9,7 @@ use crate::{
     cluster::{ClusterState, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
     host::{Command, Host},
     i18n::Lang,
-    session::Undo,
+    plan::undo::Undo,
 };
 
 /// A mark, and whether it is wanted.

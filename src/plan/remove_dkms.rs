@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::act::{Act, Failure, Work, file_failure};
 use crate::{
     host::{Command, Host},
-    session::Undo,
+    plan::undo::Undo,
 };
 
 /// Removes a tree with what was built from it.

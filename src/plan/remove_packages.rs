@@ -9,7 +9,7 @@ use crate::{
         packages::{self, package_name},
     },
     host::{Command, Host},
-    session::Undo,
+    plan::undo::Undo,
 };
 
 /// Removes packages.

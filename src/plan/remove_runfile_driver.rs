@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::act::{Act, Failure, Work};
 use crate::{
     host::{Command, Host},
-    session::Undo,
+    plan::undo::Undo,
 };
 
 /// Removes the driver.

@@ -9,7 +9,7 @@ use crate::{
     cluster::{GPU, Kubectl, chain},
     host::{Command, Host},
     i18n::Lang,
-    session::Undo,
+    plan::undo::Undo,
 };
 
 /// Removes the taint `nvidia.com/gpu`.

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::act::{Act, Failure, Work};
 use crate::{
-    engine::{Event, Progress},
     host::{Command, Host},
     kubespray::playbook,
-    session::Undo,
+    plan::act::{Progress, Told},
+    plan::undo::Undo,
     version::Version,
 };
 
@@ -45,12 +45,12 @@ impl Act for RunPlaybook {
             if progress.tasks > before {
                 // Included tasks are not listed, so there may be more than were announced.
                 let total = total.map(|total| total.max(progress.tasks) as u64);
-                emit(Event::Progress(Progress { done: progress.tasks as u64, total, unit: "tasks", rate: None }));
+                emit(Told::Progress(Progress { done: progress.tasks as u64, total, unit: "tasks", rate: None }));
             }
         });
         work.notes.extend(progress.recap.iter().map(ToString::to_string));
         if result.is_err() && progress.wants_password() {
-            (work.emit)(Event::PasswordNeeded);
+            (work.emit)(Told::PasswordNeeded);
         }
         result.map_err(|failure| Failure { message: explain(&progress).unwrap_or(failure.message.clone()), ..failure })
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::act::{Act, Failure, Work, file_failure};
 use crate::{
     host::{Command, Host},
-    session::Undo,
+    plan::undo::Undo,
 };
 
 const PROFILE: &str = "/etc/profile.d/gpunode-cuda.sh";

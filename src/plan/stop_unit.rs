@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::act::{Act, Failure, Work};
 use crate::{
     host::{Command, Host},
-    session::Undo,
+    plan::undo::Undo,
 };
 
 /// Stops a unit.

@@ -11,10 +11,10 @@ use crate::{
         tail::{self, Options, Outcome, TailEvent},
     },
     diagnosis::Diagnosis,
-    engine::Event,
     host::Host,
     i18n::Lang,
-    session::Undo,
+    plan::act::Told,
+    plan::undo::Undo,
 };
 
 /// Follows the installer to its end.
@@ -58,11 +58,11 @@ impl Act for WatchInstaller {
                         cause.get_or_insert(hit);
                     }
                     for line in lines {
-                        emit(Event::Line(line));
+                        emit(Told::Line(line));
                     }
                 }
-                TailEvent::Waiting { why } => emit(Event::Line(why.text(Lang::En))),
-                TailEvent::Lost { reason } => emit(Event::Line(reason.text(Lang::En))),
+                TailEvent::Waiting { why } => emit(Told::Line(why.text(Lang::En))),
+                TailEvent::Lost { reason } => emit(Told::Line(reason.text(Lang::En))),
                 TailEvent::PodStarted { .. } | TailEvent::Phase(_) => {}
                 TailEvent::Ended { outcome } => end = Some(outcome),
             },
