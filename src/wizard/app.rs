@@ -317,7 +317,7 @@ impl App {
     pub fn context(&self) -> Context {
         if let Some(dialog) = &self.dialog {
             return match dialog {
-                Dialog::Confirm if self.to_confirm().iter().any(|action| action.is_for_good()) => Context::ConfirmForGood,
+                Dialog::Confirm if confirm::for_good(self) + confirm::in_the_way(self) > 0 => Context::ConfirmForGood,
                 Dialog::Confirm => Context::Confirm,
                 Dialog::AskCancel => Context::AskCancel,
                 Dialog::AskReboot => Context::AskReboot,

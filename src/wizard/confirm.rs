@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     plan::{Action, Step},
+    preflight,
     session::{Prediction, Says},
     text::cut_middle,
 };
@@ -14,6 +15,16 @@ use crate::{
 /// Returns the actions that will be done: not the ones left out.
 pub fn to_do<'a>(actions: impl IntoIterator<Item = &'a Action>) -> Vec<&'a Action> {
     actions.into_iter().filter(|action| !action.skipped).collect()
+}
+
+/// How many actions of those to confirm cannot be taken back.
+pub(super) fn for_good(app: &App) -> usize {
+    app.to_confirm().iter().filter(|action| action.is_for_good()).count()
+}
+
+/// How many checks say that the actions to confirm will fail; `apply` would not begin.
+pub(super) fn in_the_way(app: &App) -> usize {
+    if app.step() == Step::Driver { preflight::in_the_way(&app.driver.checks, &app.answers).count() } else { 0 }
 }
 
 /// Returns what the actions will do, line by line, at most `cells` wide.

@@ -72,9 +72,12 @@ fn confirm_rows(app: &App, cells: usize) -> Vec<Row> {
     let actions = app.to_confirm();
     let key = if app.settings.simulated.is_some() { "confirm.lead-simulated" } else { "confirm.lead" };
     let mut rows = Row::wrapped(Tone::Dim, &app.tr(key, &[("count", &actions.len().to_string())]), cells);
-    let for_good = actions.iter().filter(|action| action.is_for_good()).count();
-    if for_good > 0 {
-        rows.extend(Row::wrapped(Tone::Warning, &app.tr("confirm.for-good", &[("count", &for_good.to_string())]), cells));
+    for (key, tone, count) in
+        [("confirm.for-good", Tone::Warning, confirm::for_good(app)), ("confirm.in-the-way", Tone::Error, confirm::in_the_way(app))]
+    {
+        if count > 0 {
+            rows.extend(Row::wrapped(tone, &app.tr(key, &[("count", &count.to_string())]), cells));
+        }
     }
     rows.push(Row::new(Tone::Text, ""));
     rows.extend(confirm::warnings(app, cells));

@@ -3,6 +3,7 @@
 use gpunode::{
     engine::Outcome,
     plan::Step,
+    session::{Prediction, Says},
     wizard::{Answer, Dialog, Effect, Key, Screen},
 };
 
@@ -91,6 +92,22 @@ fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
     assert_eq!(desk.app.dialog, Some(Dialog::Diagnosis));
     desk.keys(&[Key::Char('y')]).planned(Step::Driver);
     assert_eq!((desk.app.screen, desk.app.to_confirm().len()), (Screen::Plan, 6));
+}
+
+#[test]
+fn what_a_check_says_will_fail_wants_a_typed_y() {
+    let mut desk = Desk::english(SMALL);
+    desk.plan().keys(&[Key::Char(' ')]);
+    let mut left_out = sample::plan(Step::Driver);
+    left_out.actions[0].skipped = true;
+    desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(left_out)));
+    let full = Prediction::new("space:/var", Says::WillFail, "/var: 1.0 GiB free, 9.6 GiB needed").stopping();
+    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(vec![full])));
+    desk.keys(&[Key::Enter, Key::Enter]);
+    let screen = desk.screen();
+    assert!(desk.app.dialog == Some(Dialog::Confirm) && screen.contains("Checks that say it will fail: 1."), "{screen}");
+    desk.keys(&[Key::Char('y')]);
+    assert!(is_run(desk.last()), "{:?}", desk.last());
 }
 
 #[test]
