@@ -59,6 +59,7 @@ pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expect
         session: Mutex::new(session),
         running: Mutex::default(),
         draft: Mutex::default(),
+        in_run: AtomicBool::default(),
         looked: AtomicBool::default(),
     };
     show(app, Arc::new(performer))
@@ -91,8 +92,10 @@ struct Perform {
     session: Mutex<Session>,
     /// How to stop what is under way.
     running: Mutex<HashMap<EffectId, Cancel>>,
-    /// A draft that came while a run had the session; kept as soon as the run lets go of it.
+    /// The newest draft that is not kept yet.
     draft: Mutex<Option<Draft>>,
+    /// A run has the session, for as long as it takes; at its end it keeps the draft that came meanwhile.
+    in_run: AtomicBool,
     /// Whether the machine was looked at since this program began.
     looked: AtomicBool,
 }
@@ -223,6 +226,7 @@ impl Perform {
     fn run_step(&self, step: Step, actions: Vec<Action>, answers: Answers, secret: Option<Secret>, reply: &Reply) -> Answer {
         let cancel = self.begin(reply);
         let mut session = self.session();
+        self.in_run.store(true, Ordering::SeqCst);
         session.step = step;
         session.answers = Some(answers);
         session.replan(step, actions);
@@ -235,11 +239,7 @@ impl Perform {
         let mut facts = facts::probe(&self.workspace.host);
         facts.keep_offer(&session.facts);
         session.facts = facts;
-        if let Some(draft) = self.draft.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // The run's own view of what is done is newer than the draft's.
-            session.step = draft.step;
-            let _ = self.store.save(&mut session, self.workspace.host.clock.now());
-        }
+        self.keep_draft(&mut session);
         match result {
             Ok(outcome) => Answer::RunEnded { outcome, session: Box::new(session.clone()) },
             Err(error) => Answer::Failed(format!("{error} — {}", error.hint())),
@@ -254,13 +254,30 @@ impl Perform {
         }
     }
 
+    /// At the end of a run, keeps the step of the draft that came meanwhile; the run's own view of what is done is newer.
+    fn keep_draft(&self, session: &mut Session) {
+        // First this, then the look at the draft: one that comes later finds no run, and waits for the session.
+        self.in_run.store(false, Ordering::SeqCst);
+        if let Some(draft) = self.take_draft() {
+            session.step = draft.step;
+            let _ = self.store.save(session, self.workspace.host.clock.now());
+        }
+    }
+
+    fn take_draft(&self) -> Option<Draft> {
+        self.draft.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     fn save(&self, draft: Draft) -> Answer {
         let now = self.workspace.host.clock.now();
-        let Ok(mut session) = self.session.try_lock() else {
-            // A run has the session and writes it after every action; the draft follows it.
-            *self.draft.lock().unwrap_or_else(PoisonError::into_inner) = Some(draft);
+        *self.draft.lock().unwrap_or_else(PoisonError::into_inner) = Some(draft);
+        if self.in_run.load(Ordering::SeqCst) {
+            // It writes the session after every action; the draft follows it.
             return Answer::Saved(now);
-        };
+        }
+        // Whoever else has the session has it for a moment.
+        let mut session = self.session();
+        let Some(draft) = self.take_draft() else { return Answer::Saved(now) };
         session.step = draft.step;
         session.done = draft.done;
         session.answers = draft.answers;

@@ -1,6 +1,6 @@
 //! The effects of step 4 that are done once: test pod, remedy, verdict, and the log's file.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::atomic::Ordering};
 
 use super::Perform;
 use crate::{
@@ -26,9 +26,10 @@ impl Perform {
     }
 
     pub(super) fn verify(&self, answers: &Answers) -> Answer {
+        let session = self.session().clone();
         let judged = self
             .reach(answers)
-            .and_then(|(kubectl, node)| steps::judge(&self.workspace.host, &kubectl, &node, answers.driver_owner, Some(&self.session())));
+            .and_then(|(kubectl, node)| steps::judge(&self.workspace.host, &kubectl, &node, answers.driver_owner, Some(&session)));
         let report = judged.map_or_else(|state| VerifyReport::unreachable(&state, answers.driver_owner), |(report, _)| report);
         let answer = Answer::Verified { rows: ChainRow::of(&report, self.workspace.lang), ok: report.verdict == Verdict::Ok };
         let mut session = self.session();
@@ -64,6 +65,7 @@ impl Perform {
     fn run_here(&self, actions: Vec<Action>, reply: &Reply) -> Result<(Session, Vec<String>), String> {
         let cancel = self.begin(reply);
         let mut session = self.session();
+        self.in_run.store(true, Ordering::SeqCst);
         let done = session.done.contains(&Step::Verify);
         session.replan(Step::Verify, actions);
         let mut lines = Vec::new();
@@ -78,6 +80,7 @@ impl Perform {
             session.done.retain(|step| *step != Step::Verify);
         }
         let saved = self.store.save(&mut session, self.workspace.host.clock.now());
+        self.keep_draft(&mut session);
         match result {
             Ok(Outcome::Done) => saved.map(|()| (session.clone(), lines)).map_err(|error| error.to_string()),
             Ok(_) => Err(session.journal.last().map(|record| record.evidence.join(" ")).unwrap_or_default()),
