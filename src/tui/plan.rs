@@ -15,7 +15,7 @@ use crate::{
     wizard::{
         Slot,
         driver::chosen_toolkit,
-        plan::{Next, Row, Standing, count_checks, is_needed_by_pod, next, particulars, rows},
+        plan::{Next, Row, Standing, count_checks, is_needed_by_pod, next, particulars, rows, undo},
         wrap,
     },
 };
@@ -163,7 +163,7 @@ fn all_details(ui: &Ui, action: &Action, cells: u16) -> Vec<Line<'static>> {
         lines.extend(text.into_iter().enumerate().map(row));
     }
     lines.extend(particulars(ui.app, action).iter().flat_map(|text| plain(text)));
-    lines.extend(ui.dim_wrapped(&action.undo_text(lang), 3, cells));
+    lines.extend(ui.dim_wrapped(&undo(ui.app, action), 3, cells));
     lines
 }
 

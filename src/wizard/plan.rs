@@ -100,6 +100,12 @@ pub fn is_needed_by_pod(app: &App, action: &Action) -> bool {
     app.answers.driver_owner == DriverOwner::InstallerPod && action.step == Step::Driver && action.name().starts_with("remove-")
 }
 
+/// Returns how an action is taken back; the text says by itself where it cannot be.
+pub fn undo(app: &App, action: &Action) -> String {
+    let text = action.undo_text(app.settings.lang);
+    if action.is_for_good() { text } else { app.tr("plan.undo", &[("text", &text)]) }
+}
+
 /// Returns what has to be told of an action of the runfile beside its command.
 pub fn particulars(app: &App, action: &Action) -> Vec<String> {
     match &action.kind {
