@@ -13,7 +13,8 @@ const ANSWERS: &str = "driver_owner: installer-pod\ncuda_version: \"11.0\"\nrebo
 
 fn events(place: &Place, args: &[&str], code: i32) -> Vec<Value> {
     let ran = place.run(args).demand(code);
-    assert!(ran.stderr.is_empty(), "{}", ran.stderr);
+    let broken = ran.stdout.contains(r#""event":"error""#);
+    assert_eq!(ran.stderr.is_empty(), !broken, "an error, and nothing else, is on standard error too: {}", ran.stderr);
     ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
@@ -41,6 +42,41 @@ fn every_line_of_a_run_is_an_event() {
     let results: BTreeSet<_> =
         undone.iter().filter(|event| event["event"] == "undo").map(|event| event["result"].as_str().unwrap()).collect();
     assert_eq!(results, BTreeSet::from(["undone", "kept"]));
+}
+
+/// What cannot be planned is said before anything is done, and what breaks in the middle is not "not begun": both end with `end`.
+#[test]
+fn a_run_that_breaks_says_so_and_how_it_ends() {
+    let place = Place::new();
+    let answers = place.write("wrong.yaml", &format!("{ANSWERS}kubespray: /root/elsewhere\n"));
+    let args = ["--demo", "--speed", "0", "apply", "--json", "--yes", "--answers", answers.to_str().unwrap()];
+    let told = events(&place, &args, 2);
+    assert!(!names(&told).contains("started"), "{told:?}");
+    let [.., error, end] = &told[..] else { panic!("{told:?}") };
+    assert!(error["event"] == "error" && error["text"].as_str().unwrap().contains("/root/elsewhere"), "{error}");
+    assert!(!error["help"].as_str().unwrap().is_empty() && end["event"] == "end" && end["exit"] == 2, "{end}");
+
+    let answers = place.write("a.yaml", ANSWERS);
+    place.write("state/session.yaml.d", "no folder");
+    let args = ["--demo", "--speed", "0", "apply", "--json", "--yes", "--answers", answers.to_str().unwrap()];
+    let told = events(&place, &args, 1);
+    assert!(told[told.len() - 2]["event"] == "error" && told[told.len() - 1]["exit"] == 1, "{told:?}");
+}
+
+#[test]
+fn a_known_failure_of_the_installer_pod_is_an_event() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", &format!("{ANSWERS}leave_out: [remove-runfile-driver]\n"));
+    let told =
+        events(&place, &["--demo=already-loaded", "--speed", "0", "apply", "--json", "--yes", "--answers", answers.to_str().unwrap()], 1);
+    let hits: Vec<_> = told.iter().filter(|event| event["event"] == "hit").map(|event| event["signature"].as_str().unwrap()).collect();
+    assert_eq!(hits, ["module-loaded"]);
+}
+
+#[test]
+fn undo_without_a_session_is_no_clean_undo() {
+    let place = Place::new();
+    place.run(["--demo", "undo", "--yes"]).demand_error(2, &["there is no session"]);
 }
 
 #[test]

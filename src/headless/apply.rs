@@ -8,14 +8,14 @@ use crate::{
         Kubectl,
         verify::{Verdict, VerifyReport},
     },
-    engine::{Outcome, Runner},
+    engine::{Event, Outcome, Runner},
     error::Expected,
     exit_code::ExitCode,
     facts,
     host::Cancel,
     plan::{self, Action, Step, reboot::Reboot},
     preflight,
-    session::{Says, Session, store::Store},
+    session::{Says, Session, Status, store::Store},
     steps,
     workspace::Workspace,
 };
@@ -33,16 +33,13 @@ pub fn run(workspace: &Workspace, new: bool, args: &ApplyArgs) -> Result<ExitCod
     crate::signals::cancel_on_signal(&cancel)?;
     let (store, session) = workspace.any_session(new)?;
     let progress = Progress { json: args.json, lang: workspace.lang };
-    let mut run = Apply { workspace, store, session, cancel, progress };
-    run.prepare(&wanted, args)?;
-    for step in Step::ALL.into_iter().filter(|step| wants(args, *step)) {
-        let code = run.step(step)?;
-        if code != ExitCode::Ok {
-            return Ok(progress.end(code));
-        }
-    }
-    progress.say("apply.done", &[]);
-    Ok(progress.end(ExitCode::Ok))
+    let mut run = Apply { workspace, store, session, cancel, progress, began: false };
+    run.all(&wanted, args).map(|code| progress.end(code)).map_err(|error| {
+        // What was begun is not "not begun", however it ended.
+        let error = if run.began { error.code(ExitCode::Negative) } else { error };
+        progress.broken(&error);
+        error
+    })
 }
 
 fn wants(args: &ApplyArgs, step: Step) -> bool {
@@ -56,9 +53,35 @@ struct Apply<'a> {
     session: Session,
     cancel: Cancel,
     progress: Progress,
+    /// An action was begun.
+    began: bool,
 }
 
 impl Apply<'_> {
+    fn all(&mut self, wanted: &Answers, args: &ApplyArgs) -> Result<ExitCode, Expected> {
+        self.prepare(wanted, args)?;
+        let steps = || Step::ALL.into_iter().filter(|step| wants(args, *step));
+        steps().try_for_each(|step| self.plan(step).map(|_| ()))?;
+        for step in steps() {
+            let code = self.step(step)?;
+            if code != ExitCode::Ok {
+                return Ok(code);
+            }
+        }
+        self.progress.say("apply.done", &[]);
+        Ok(ExitCode::Ok)
+    }
+
+    /// Returns the actions of a step: of a plan that was begun its own, for after a reboot the facts no longer show what had to go.
+    fn plan(&self, step: Step) -> Result<Vec<Action>, Expected> {
+        let begun: Vec<Action> = self.session.plan.of(step).cloned().collect();
+        if !begun.is_empty() {
+            return Ok(begun);
+        }
+        let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, self.store.path())
+    }
+
     /// Takes the answers into the session: what no longer follows from them is planned again, and only that.
     fn prepare(&mut self, wanted: &Answers, args: &ApplyArgs) -> Result<(), Expected> {
         let host = &self.workspace.host;
@@ -100,9 +123,8 @@ impl Apply<'_> {
         let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
         self.session.step = step;
         self.progress.step(step);
-        // A plan that was begun is gone on with: after a reboot the facts no longer show what had to go.
         if self.session.plan.of(step).next().is_none() {
-            let actions = steps::plan_step(host, &self.session.facts, &answers, step, self.store.path())?;
+            let actions = self.plan(step)?;
             self.session.replan(step, actions);
         }
         if step == Step::Driver {
@@ -112,10 +134,15 @@ impl Apply<'_> {
         }
         let progress = self.progress;
         let mut runner = Runner { host, store: &self.store, session: &mut self.session, cancel: &self.cancel, secret: None };
+        let began = &mut self.began;
+        let mut show = |event: &Event| {
+            *began |= matches!(event, Event::Started { .. });
+            progress.event(event);
+        };
         let outcome = if progress.json {
-            runner.run(step, &mut |event| progress.event(&event))?
+            runner.run(step, &mut |event| show(&event))?
         } else {
-            run_with_password(&mut runner, step, progress.lang, &mut |event| progress.event(event))?
+            run_with_password(&mut runner, step, progress.lang, &mut show)?
         };
         if !self.workspace.is_carried(&self.session) {
             let mut facts = facts::probe(host);
@@ -131,7 +158,9 @@ impl Apply<'_> {
                 Ok(ExitCode::Negative)
             }
             Outcome::Cancelled => {
-                progress.say("apply.cancelled", &[]);
+                let stopped = self.session.journal.iter().rev().find(|record| record.status == Status::Cancelled);
+                let id = stopped.map(|record| record.action.id.clone()).unwrap_or_default();
+                progress.say("apply.cancelled", &[("id", &id), ("title", &self.session.title(&id, progress.lang_of_values()))]);
                 Ok(ExitCode::Quit)
             }
             Outcome::RebootNeeded => self.reboot(&answers),
@@ -174,7 +203,7 @@ impl Apply<'_> {
         self.progress.say("apply.reboot", &[]);
         if answers.reboot == RebootAnswer::Now {
             let command = Reboot::command();
-            self.progress.event(&crate::engine::Event::Line(format!("$ {command}")));
+            self.progress.event(&Event::Line(format!("$ {command}")));
             let hint = "reboot by hand, then run the same command again";
             let ran = self.workspace.host.commands.capture(&command).map_err(|error| Expected::new(error.to_string(), hint))?;
             if !ran.exit.is_success() {

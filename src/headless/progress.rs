@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster::verify::{self, VerifyReport},
     engine::{Event, undo::UndoResult},
+    error::Expected,
     exit_code::ExitCode,
     facts::Change,
     i18n::Lang,
@@ -113,6 +114,14 @@ impl Progress {
             print_object(&Value::Object(object));
         } else {
             print_text(&self.lang.text(key, args));
+        }
+    }
+
+    /// It cannot go on: as JSON the error and the end; for people, the error follows on standard error.
+    pub fn broken(self, error: &Expected) {
+        if self.json {
+            print_object(&json!({"event": "error", "text": error.to_string(), "help": error.hint()}));
+            self.end(error.exit_code());
         }
     }
 

@@ -107,8 +107,8 @@ pub fn journal(session: &Session, lang: Lang) -> String {
 pub fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitCode, Expected> {
     let lang = workspace.lang;
     let progress = Progress { json, lang };
+    let session = workspace.look()?;
     if !yes {
-        let session = workspace.look()?;
         let line = |record: &&Record| format!("  {}: {}\n", record.action.title(lang), prospect(&session, record, lang));
         let found = candidates(&session);
         if found.is_empty() {
@@ -121,7 +121,8 @@ pub fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitCode, Ex
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
     let (store, mut session) = workspace.any_session(false)?;
-    let results = undo_all(&workspace.host, &store, &mut session, &cancel, &mut |event| progress.event(&event))?;
+    let walked = undo_all(&workspace.host, &store, &mut session, &cancel, &mut |event| progress.event(&event));
+    let results = walked.inspect_err(|error| progress.broken(error))?;
     for (action, result) in &results {
         progress.undo(action, result);
     }

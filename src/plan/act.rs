@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub(super) use running::tell;
 use sha2::{Digest, Sha256};
 pub use told::{Progress, Told};
 

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::{
+    act::{Act, Failure, Told, Work, tell},
+    undo::Undo,
+};
 use crate::{
     cluster::{
         Kubectl, chain, scheduling,
@@ -13,8 +16,6 @@ use crate::{
     diagnosis::Diagnosis,
     host::Host,
     i18n::Lang,
-    plan::act::Told,
-    plan::undo::Undo,
 };
 
 /// Follows the installer to its end.
@@ -54,11 +55,13 @@ impl Act for WatchInstaller {
             work.cancel,
             &mut |event| match event {
                 TailEvent::Lines(lines) => {
-                    if let Some((_, hit)) = diagnosis.read(&lines).into_iter().next() {
-                        cause.get_or_insert(hit);
-                    }
+                    let found = diagnosis.read(&lines);
                     for line in lines {
                         emit(Told::Line(line));
+                    }
+                    for (_, hit) in found {
+                        tell(Some(hit.clone()), &mut work.hits, emit);
+                        cause.get_or_insert(hit);
                     }
                 }
                 TailEvent::Waiting { why } => emit(Told::Line(why.text(Lang::En))),
@@ -70,7 +73,9 @@ impl Act for WatchInstaller {
         match end {
             Some(Outcome::Succeeded) => Ok(()),
             Some(outcome) => {
-                let known = cause.or_else(|| diagnosis.finish());
+                let at_the_end = diagnosis.finish();
+                tell(at_the_end.clone(), &mut work.hits, work.emit);
+                let known = cause.or(at_the_end);
                 let words = known.map(|hit| format!("{} — {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
                 Err(Failure::new(words.unwrap_or_else(|| outcome.text(Lang::En))))
             }

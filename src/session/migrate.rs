@@ -6,7 +6,7 @@ use serde_yaml::{Mapping, Value};
 /// Brings a session of schema `from` up to [`super::SCHEMA_VERSION`]. Text that is no session at all is left for the reader to refuse.
 pub(super) fn migrate(mut session: Value, from: u32) -> Value {
     if let Value::Mapping(fields) = &mut session {
-        let steps = [to_2];
+        let steps = [to_2, to_3];
         let newer = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
         steps.iter().skip(newer).for_each(|step| step(fields));
     }
@@ -16,6 +16,11 @@ pub(super) fn migrate(mut session: Value, from: u32) -> Value {
 /// Schema 1 knew no other machine than its own and no undo that can be resumed: both are absent in it, which means just that.
 fn to_2(fields: &mut Mapping) {
     fields.insert("schema_version".into(), 2.into());
+}
+
+/// Schema 2 had no mark at the end of the file; there is nothing else in which they differ.
+fn to_3(fields: &mut Mapping) {
+    fields.insert("schema_version".into(), 3.into());
 }
 
 #[cfg(test)]

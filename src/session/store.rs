@@ -11,6 +11,9 @@ use std::{
 use super::{SCHEMA_VERSION, Session, holder::Holder, migrate::migrate};
 use crate::{error::Expected, private};
 
+/// The last line of the file, YAML's end of a document: most files that were cut off are good YAML too, with a part of the journal gone.
+const END: &str = "...\n";
+
 /// An open, locked session file with the folder for logs and backups beside it.
 #[derive(Debug)]
 pub struct Store {
@@ -62,7 +65,7 @@ impl Store {
         session.updated = now;
         let text = serde_yaml::to_string(session)
             .map_err(|error| Expected::new(format!("cannot write the session as YAML: {error}"), "please report this as a bug"))?;
-        private::write(&self.path, text.as_bytes()).map_err(|error| {
+        private::write(&self.path, (text + END).as_bytes()).map_err(|error| {
             Expected::new(
                 format!("cannot write {}: {error}", self.path.display()),
                 "the file on disk is as it was before; make room or choose another place with `--session FILE`",
@@ -142,6 +145,10 @@ pub fn parse(text: &str, path: &Path) -> Result<(Session, u32), Expected> {
         ));
     }
     if schema_version == SCHEMA_VERSION {
+        if !text.trim_end().ends_with(END.trim_end()) {
+            let why = format!("it is cut off: the last line of a whole one is `{}`", END.trim_end());
+            return Err(damaged(path, "", &why));
+        }
         return Ok((serde_yaml::from_str(text).map_err(refused)?, schema_version));
     }
     let old = migrate(serde_yaml::from_str(text).map_err(refused)?, schema_version);
@@ -215,6 +222,19 @@ mod tests {
         let _first = Store::open(&path).unwrap();
         let error = Store::open(&path).unwrap_err().to_string();
         assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");
+    }
+
+    #[test]
+    fn a_session_that_was_cut_off_anywhere_is_no_session() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("session.yaml");
+        let mut written = session();
+        Store::open(&path).unwrap().save(&mut written, jiff::Timestamp::UNIX_EPOCH).unwrap();
+        let whole = fs::read_to_string(&path).unwrap();
+        assert_eq!(parse(&whole, &path).unwrap().0, written);
+        for end in 0..whole.trim_end().len() {
+            assert!(parse(&whole[..end], &path).is_err(), "{}", &whole[..end]);
+        }
     }
 
     #[test]

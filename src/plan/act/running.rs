@@ -138,7 +138,7 @@ fn show(line: String, diagnosis: &mut Diagnosis, hits: &mut Vec<Hit>, emit: &mut
 }
 
 /// Tells a known failure. An installer writes the same to its log and to its output: it is told once.
-fn tell(hit: Option<Hit>, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(Told)) {
+pub fn tell(hit: Option<Hit>, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(Told)) {
     if let Some(hit) = hit.filter(|hit| !hits.iter().any(|other| other.signature == hit.signature && other.args == hit.args)) {
         emit(Told::Hit(Box::new(hit.clone())));
         hits.push(hit);
