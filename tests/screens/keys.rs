@@ -2,7 +2,7 @@
 
 use gpunode::wizard::{Answer, Effect, Key, Msg, Screen};
 
-use super::{Desk, Lang, SMALL, WIDE, Way, plan::after_step_two, sample};
+use super::{Desk, Lang, SMALL, WIDE, Way, is_tail, plan::after_step_two, sample};
 
 #[test]
 fn an_enter_that_has_to_wait_is_told_and_the_notice_goes_with_the_wait() {
@@ -25,7 +25,9 @@ fn an_enter_that_has_to_wait_is_told_and_the_notice_goes_with_the_wait() {
 
 #[test]
 fn no_footer_is_cut_and_what_has_no_room_is_in_the_help() {
-    for (lang, quit) in [(Lang::En, "q quit"), (Lang::Ko, "q 종료")] {
+    for (lang, quit, arrows) in [(Lang::En, "q quit", "↑↓ choose"), (Lang::Ko, "q 종료", "↑↓ 고르기")] {
+        let choice = Desk::new(lang, false, SMALL).choice().screen();
+        assert!(choice.lines().last().is_some_and(|footer| footer.contains(arrows)), "{choice}");
         for go in [Desk::probed, Desk::choice, Desk::plan, Desk::running, Desk::variables, Desk::verify, Desk::summary] as [Way; 7] {
             let mut desk = Desk::new(lang, false, SMALL);
             let screen = go(&mut desk).screen();
@@ -56,5 +58,9 @@ fn the_footer_says_what_a_key_does_now() {
     assert!(footer(&desk).contains("p pause"), "{}", footer(&desk));
     desk.type_in("p");
     assert!(footer(&desk).contains("p resume"), "{}", footer(&desk));
+    desk.say(is_tail, sample::rows(sample::chain(true)));
+    assert!(footer(&desk).contains("Enter finish"), "{}", footer(&desk));
+    desk.say(is_tail, Answer::ChainRows { rows: sample::chain(true), offers: vec![sample::offer()], failures: Vec::new() });
+    assert!(footer(&desk).contains("Enter go on"), "the taint is asked about first: {}", footer(&desk));
     assert!(footer(&after_step_two(true)).contains("Enter reboot") && footer(&after_step_two(false)).contains("Enter go on"));
 }
