@@ -44,6 +44,29 @@ fn no_footer_is_cut_and_what_has_no_room_is_in_the_help() {
 }
 
 #[test]
+fn the_time_of_the_save_is_never_told_without_its_word() {
+    let mut desk = Desk::english(SMALL);
+    desk.verify().saved();
+    for columns in 80..130 {
+        let screen = desk.tell(Msg::Resize(columns, 24)).screen();
+        let footer = screen.lines().last().unwrap_or_default();
+        assert_eq!(footer.contains("14:02:11"), footer.contains("saved 14:02:11"), "{columns}: {footer}");
+    }
+    assert!(desk.screen().contains("saved 14:02:11"));
+}
+
+#[test]
+fn a_cut_line_of_the_test_pod_says_that_it_is_cut() {
+    let mut desk = Desk::english(SMALL);
+    desk.verify().keys(&[Key::Char('t')]);
+    let output = vec!["pod/gpunode-test: ".repeat(8), "-".repeat(79)];
+    desk.say(|effect| matches!(effect, Effect::RunTestPod { .. }), Answer::TestOutput(Ok(output)));
+    let screen = desk.screen();
+    assert!(screen.lines().any(|line| line.starts_with(" pod/gpunode-test") && line.ends_with('…')), "{screen}");
+    assert!(screen.contains(&"-".repeat(79)), "the 79 columns of nvidia-smi are whole: {screen}");
+}
+
+#[test]
 fn the_footer_says_what_a_key_does_now() {
     let footer = |desk: &Desk| desk.screen().lines().last().unwrap_or_default().to_owned();
     let mut desk = Desk::english(WIDE);
