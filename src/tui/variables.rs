@@ -16,7 +16,7 @@ use crate::{
     plan::Step,
     text::cut_middle,
     wizard::{
-        Slot,
+        Slot, cut_end,
         variables::{State, changed_lines, proposals, short_path, state, value_text, verdict_texts},
         wrap,
     },
@@ -99,9 +99,12 @@ fn verdict(ui: &Ui, preview: &Preview, area: Rect) -> Vec<Line<'static>> {
     lines
 }
 
+/// Cells for the word of the state, in any language.
+const STATE: usize = 10;
+
 fn widths(cells: u16) -> [Column; 3] {
-    let rest = usize::from(cells).saturating_sub(3 + 38 + 2 + 2 + 10);
-    [left(38), left(rest), left(8)]
+    let rest = usize::from(cells).saturating_sub(3 + 38 + 2 + 2 + STATE);
+    [left(38), left(rest), left(STATE)]
 }
 
 fn table(ui: &Ui, frame: &mut Frame, area: Rect, preview: &Preview) {
@@ -138,7 +141,7 @@ fn row(ui: &Ui, variable: &Variable, state: &State, selected: bool, cells: u16) 
         ui.mark(selected, true),
         Span::styled(name, name_style),
         Span::styled(format!("  {value}  "), style),
-        Span::styled(ui.t(&format!("variables.state.{word}")), style),
+        Span::styled(cut_end(&ui.t(&format!("variables.state.{word}")), STATE), style),
     ])
 }
 
@@ -199,4 +202,20 @@ fn findings(ui: &Ui, preview: &Preview, area: Rect, room: usize) -> Vec<Line<'st
     let first = if focus { first.min(rows.len().saturating_sub(room)) } else { 0 };
     let lines = rows.into_iter().skip(first).take(room).map(|(_, line)| line);
     std::iter::once(ui.rule(&title, area.width, focus)).chain(lines).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{i18n::Lang, text::width};
+
+    #[test]
+    fn every_state_has_room_for_its_word() {
+        for lang in [Lang::En, Lang::Ko] {
+            for word in ["changes", "kept", "role", "set", "default", "unset"] {
+                let text = lang.text(&format!("wizard.variables.state.{word}"), &[]);
+                assert!(width(&text) <= STATE, "{text}");
+            }
+        }
+    }
 }

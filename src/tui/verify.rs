@@ -198,7 +198,11 @@ fn test_pod(ui: &Ui, frame: &mut Frame, area: Rect) {
         _ if ui.app.waits_for(Slot::TestPod) => lines.push(ui.loading("verify.test-running")),
         None => lines.push(ui.dim(format!("   {}", ui.t("verify.test-none")))),
         Some(Err(error)) => lines.extend(ui.failure(error, area.width)),
-        Some(Ok(output)) => lines.extend(output.iter().skip(first).map(|line| Line::raw(format!(" {}", crate::text::printable(line))))),
+        Some(Ok(output)) => {
+            let cells = usize::from(area.width).saturating_sub(1);
+            let row = |line: &String| Line::raw(format!(" {}", cut_end(&crate::text::printable(line), cells)));
+            lines.extend(output.iter().skip(first).map(row));
+        }
     }
     draw(frame, area, lines);
 }

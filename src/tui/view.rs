@@ -134,7 +134,7 @@ fn footer(ui: &Ui, cells: u16) -> Line<'static> {
         spans.push(Span::styled(format!(" {}  ", hint.text), ui.theme.dim()));
     }
     let room = usize::from(cells).saturating_sub(spans.iter().map(Span::width).sum::<usize>() + 1);
-    // The keys come first: with little room the save is told by its time alone, and then not at all.
+    // The keys come first: with little room a save is not told, and a failed one by its mark alone.
     let fitting = saved(ui).into_iter().find(|(text, _)| width(text) <= room);
     if let Some((text, style)) = fitting {
         spans.push(Span::raw(" ".repeat(room - width(&text))));
@@ -143,13 +143,13 @@ fn footer(ui: &Ui, cells: u16) -> Line<'static> {
     Line::from(spans)
 }
 
-/// When the session was saved, in its forms from long to short.
+/// When the session was saved; that it was not, in its forms from long to short.
 fn saved(ui: &Ui) -> Vec<(String, Style)> {
     match &ui.app.saved {
         None => Vec::new(),
         Some(Ok(at)) => {
             let time = at.to_zoned_datetime(ui.app.settings.zone.clone()).strftime("%H:%M:%S").to_string();
-            vec![(ui.app.tr("saved", &[("time", &time)]), ui.theme.dim()), (time, ui.theme.dim())]
+            vec![(ui.app.tr("saved", &[("time", &time)]), ui.theme.dim())]
         }
         Some(Err(_)) => vec![(ui.t("not-saved"), ui.theme.error()), ("✗".to_owned(), ui.theme.error())],
     }

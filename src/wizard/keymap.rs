@@ -171,12 +171,12 @@ const DETECT: &[Binding] = &[
 ];
 const CHOICE: &[Binding] = &[
     bind("Enter", ENTER, "take"),
+    bind("↑↓", UP_DOWN, "choose"),
     bind("Tab", TAB, "next-part"),
     bind("", &[(Key::Left, Intent::Left), (Key::Right, Intent::Right)], ""),
     bind("a", &[(Key::Char('a'), Intent::ToggleAll)], "all"),
     bind("/", &[(Key::Char('/'), Intent::Search)], "filter"),
     bind("s", &[(Key::Char('s'), Intent::NextOrder)], "sort"),
-    bind("↑↓", UP_DOWN, "choose"),
     HELP,
     LEAVE,
     BACK,
@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn every_label_has_its_texts() {
-        let by_state = ["all-keys", "to-plan", "fitting", "resume", "stop-search", "show-failure", "run-test"];
+        let by_state = ["all-keys", "to-plan", "fitting", "resume", "stop-search", "show-failure", "run-test", "finish"];
         let labels = ALL.into_iter().flat_map(bindings).map(|binding| binding.label).filter(|label| !matches!(*label, "" | "take"));
         for label in labels.chain(by_state) {
             let key = format!("wizard.key.{label}");

@@ -8,7 +8,7 @@ use super::{
     chain::RemedyAction,
     confirm, help,
     row::{Row, Tone},
-    variables, wrap,
+    run, variables, wrap,
 };
 
 /// What stands in front of the screen.
@@ -117,7 +117,9 @@ fn reboot_rows(app: &App, cells: usize) -> Vec<Row> {
         Some(_) => ("reboot.text-simulated", "reboot.yes-simulated"),
         None => ("reboot.text", "reboot.yes"),
     };
-    rows.extend(paragraphs(app, &[text], &[yes, "reboot.no"], cells));
+    let step = run::after_reboot(app).number().to_string();
+    rows.extend(Row::wrapped(Tone::Text, &app.tr(text, &[("step", &step)]), cells));
+    rows.extend(paragraphs(app, &[], &[yes, "reboot.no"], cells));
     rows
 }
 

@@ -184,17 +184,33 @@ pub(super) fn broke(app: &mut App, error: String) {
 pub(super) fn rebooted(app: &mut App) {
     app.session.reboot = None;
     app.mark(Step::Driver, true);
-    if matches!(app.screen, Screen::Run | Screen::Plan | Screen::Choice) {
+    if waits_in_step_two(app) {
         app.dialog.take_if(|dialog| *dialog == Dialog::AskReboot);
         onward(app, Step::Driver);
     }
     app.save();
 }
 
-/// Goes on after a step: to the next one, or past the variables when they are done and nothing has called them into question.
+/// Goes on after a step.
 pub(super) fn onward(app: &mut App, step: Step) {
+    let screen = if following(app, step) == Step::Variables { Screen::Variables } else { Screen::Verify };
+    navigate::enter(app, screen);
+}
+
+/// Returns the step after `step`: the next one, or past the variables when they are done and nothing has called them into question.
+fn following(app: &App, step: Step) -> Step {
     let variables_next = step == Step::Driver && !app.session.done.contains(&Step::Variables);
-    navigate::enter(app, if variables_next { Screen::Variables } else { Screen::Verify });
+    if variables_next { Step::Variables } else { Step::Verify }
+}
+
+/// Returns the step that goes on once the machine has booted.
+pub(super) fn after_reboot(app: &App) -> Step {
+    if waits_in_step_two(app) { following(app, Step::Driver) } else { app.step() }
+}
+
+/// Tells whether the screen is one that a reboot leads away from; a reboot asked for in step 4 comes back there.
+fn waits_in_step_two(app: &App) -> bool {
+    matches!(app.screen, Screen::Run | Screen::Plan | Screen::Choice)
 }
 
 pub(super) fn intend(app: &mut App, intent: Intent) {

@@ -166,12 +166,16 @@ fn not_verified(app: &App) -> String {
 
 /// The seed's last step: what keeps other pods off the node is asked about once, then comes the summary.
 fn last_step(app: &mut App) {
-    let next = app.verify.offers.iter().position(|offer| offer.last_step);
-    match next {
-        Some(index) if !app.verify.asked => app.open(Dialog::Offer(index)),
-        _ => navigate::enter(app, Screen::Summary),
+    match last_question(app) {
+        Some(index) => app.open(Dialog::Offer(index)),
+        None => navigate::enter(app, Screen::Summary),
     }
     app.verify.asked = true;
+}
+
+/// Returns the offer that stands before the summary, unless it was put already.
+fn last_question(app: &App) -> Option<usize> {
+    app.verify.offers.iter().position(|offer| offer.last_step).filter(|_| !app.verify.asked)
 }
 
 /// Does what is offered.
@@ -316,6 +320,9 @@ pub(super) fn enter_label(app: &App) -> &'static str {
     match () {
         () if app.verify.diagnosis.is_some() => "show-failure",
         () if only_the_test_is_missing(&app.verify) => "run-test",
+        // The checks are made once more, and lead on when they still pass.
+        () if all_pass(&app.verify) && last_question(app).is_some() => "go-on",
+        () if all_pass(&app.verify) => "finish",
         () => "check",
     }
 }
@@ -342,6 +349,11 @@ fn only_the_test_is_missing(state: &Verify) -> bool {
         && !others.is_empty()
         && others.iter().all(|row| row.state == ChainState::Pass)
         && test.iter().any(|row| row.state != ChainState::Pass)
+}
+
+/// Tells whether every link is as it should be.
+fn all_pass(state: &Verify) -> bool {
+    !state.chain.is_empty() && state.passed() == state.chain.len()
 }
 
 fn next_part(state: &mut Verify) {

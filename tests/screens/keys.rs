@@ -2,7 +2,7 @@
 
 use gpunode::wizard::{Answer, Effect, Key, Msg, Screen};
 
-use super::{Desk, Lang, SMALL, WIDE, Way, plan::after_step_two, sample};
+use super::{Desk, Lang, SMALL, WIDE, Way, is_tail, plan::after_step_two, sample};
 
 #[test]
 fn an_enter_that_has_to_wait_is_told_and_the_notice_goes_with_the_wait() {
@@ -25,7 +25,9 @@ fn an_enter_that_has_to_wait_is_told_and_the_notice_goes_with_the_wait() {
 
 #[test]
 fn no_footer_is_cut_and_what_has_no_room_is_in_the_help() {
-    for (lang, quit) in [(Lang::En, "q quit"), (Lang::Ko, "q 종료")] {
+    for (lang, quit, arrows) in [(Lang::En, "q quit", "↑↓ choose"), (Lang::Ko, "q 종료", "↑↓ 고르기")] {
+        let choice = Desk::new(lang, false, SMALL).choice().screen();
+        assert!(choice.lines().last().is_some_and(|footer| footer.contains(arrows)), "{choice}");
         for go in [Desk::probed, Desk::choice, Desk::plan, Desk::running, Desk::variables, Desk::verify, Desk::summary] as [Way; 7] {
             let mut desk = Desk::new(lang, false, SMALL);
             let screen = go(&mut desk).screen();
@@ -39,6 +41,29 @@ fn no_footer_is_cut_and_what_has_no_room_is_in_the_help() {
     assert!(help.contains("c      kubeconfig") && help.contains("s      save log"), "{help}");
     desk.tell(Msg::Resize(160, 50));
     assert!(desk.keys(&[Key::Esc]).screen().contains("c kubeconfig"), "{}", desk.screen());
+}
+
+#[test]
+fn the_time_of_the_save_is_never_told_without_its_word() {
+    let mut desk = Desk::english(SMALL);
+    desk.verify().saved();
+    for columns in 80..130 {
+        let screen = desk.tell(Msg::Resize(columns, 24)).screen();
+        let footer = screen.lines().last().unwrap_or_default();
+        assert_eq!(footer.contains("14:02:11"), footer.contains("saved 14:02:11"), "{columns}: {footer}");
+    }
+    assert!(desk.screen().contains("saved 14:02:11"));
+}
+
+#[test]
+fn a_cut_line_of_the_test_pod_says_that_it_is_cut() {
+    let mut desk = Desk::english(SMALL);
+    desk.verify().keys(&[Key::Char('t')]);
+    let output = vec!["pod/gpunode-test: ".repeat(8), "-".repeat(79)];
+    desk.say(|effect| matches!(effect, Effect::RunTestPod { .. }), Answer::TestOutput(Ok(output)));
+    let screen = desk.screen();
+    assert!(screen.lines().any(|line| line.starts_with(" pod/gpunode-test") && line.ends_with('…')), "{screen}");
+    assert!(screen.contains(&"-".repeat(79)), "the 79 columns of nvidia-smi are whole: {screen}");
 }
 
 #[test]
@@ -56,5 +81,9 @@ fn the_footer_says_what_a_key_does_now() {
     assert!(footer(&desk).contains("p pause"), "{}", footer(&desk));
     desk.type_in("p");
     assert!(footer(&desk).contains("p resume"), "{}", footer(&desk));
+    desk.say(is_tail, sample::rows(sample::chain(true)));
+    assert!(footer(&desk).contains("Enter finish"), "{}", footer(&desk));
+    desk.say(is_tail, Answer::ChainRows { rows: sample::chain(true), offers: vec![sample::offer()], failures: Vec::new() });
+    assert!(footer(&desk).contains("Enter go on"), "the taint is asked about first: {}", footer(&desk));
     assert!(footer(&after_step_two(true)).contains("Enter reboot") && footer(&after_step_two(false)).contains("Enter go on"));
 }

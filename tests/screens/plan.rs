@@ -4,10 +4,13 @@ use gpunode::{
     engine::Outcome,
     plan::Step,
     session::{Prediction, Says},
-    wizard::{Answer, Dialog, Effect, Key, Screen},
+    wizard::{
+        Answer, Dialog, Effect, Key, Screen,
+        chain::{Diagnosis, RemedyAction},
+    },
 };
 
-use super::{Desk, SMALL, is_run, is_tail, sample, shot};
+use super::{Desk, SMALL, WIDE, is_run, is_tail, sample, shot};
 
 /// A session whose step 2 is done: what was removed is no longer planned, the toolkit still is.
 pub fn after_step_two(reboot: bool) -> Desk {
@@ -48,6 +51,31 @@ fn a_pending_reboot_is_shown_and_is_all_that_is_left() {
     assert_eq!(desk.app.dialog, Some(Dialog::AskReboot));
     desk.keys(&[Key::Char('y')]);
     assert_eq!(desk.last(), &Effect::Reboot);
+}
+
+#[test]
+fn the_reboot_question_names_the_step_that_goes_on() {
+    let asked = |desk: &mut Desk| desk.screen().split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut desk = Desk::english(WIDE);
+    desk.running().ended(Outcome::RebootNeeded);
+    assert!(asked(&mut desk).contains("goes on with step 3."), "{}", desk.screen());
+    // The second pass through step 2: nothing has called the variables into question.
+    let mut desk = Desk::english(WIDE);
+    desk.verify().say(is_tail, Answer::Diagnosed(sample::diagnosis())).keys(&[Key::Char('y')]).planned(Step::Driver);
+    desk.keys(&[Key::Enter, Key::Char('y')]).ended(Outcome::RebootNeeded);
+    assert!(asked(&mut desk).contains("goes on with step 4."), "{}", desk.screen());
+    desk.keys(&[Key::Char('y')]).say(|effect| matches!(effect, Effect::Reboot), Answer::Rebooted);
+    assert_eq!(desk.app.screen, Screen::Verify);
+}
+
+#[test]
+fn a_reboot_that_step_four_asks_for_comes_back_to_step_four() {
+    let mut desk = Desk::english(WIDE);
+    let diagnosis = Diagnosis { action: Some(RemedyAction::Reboot), ..sample::diagnosis() };
+    desk.verify().say(is_tail, Answer::Diagnosed(diagnosis)).keys(&[Key::Char('y')]);
+    assert!(desk.screen().contains("with step 4."), "{}", desk.screen());
+    desk.keys(&[Key::Char('y')]).say(|effect| matches!(effect, Effect::Reboot), Answer::Rebooted);
+    assert_eq!(desk.app.screen, Screen::Verify);
 }
 
 #[test]
