@@ -6,7 +6,10 @@ use self::ask::Asker;
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
     cli::Global,
-    cluster::{Chain, ClusterState, Kubectl, chain, offers},
+    cluster::{
+        Chain, ClusterState, Kubectl, chain, offers,
+        verify::{self, Verdict},
+    },
     engine::{Outcome, Runner},
     error::Expected,
     exit_code::ExitCode,
@@ -46,7 +49,8 @@ pub fn run(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected>
     let ask = Asker::new(&settings);
     let mut face = Plain { workspace, lang: workspace.lang, ask, store, session };
     match face.all() {
-        Ok(()) => Ok(ExitCode::Ok),
+        Ok(()) if face.is_proved() => Ok(ExitCode::Ok),
+        Ok(()) => Ok(ExitCode::Negative),
         Err(Stop::Quit) => {
             ask.say(&workspace.lang.text("plain.kept", &[("file", &workspace.session_path.display().to_string())]));
             Ok(ExitCode::Quit)
@@ -75,7 +79,7 @@ impl Plain<'_> {
         }
         self.session.facts = now;
         for step in Step::ALL {
-            if self.session.done.contains(&step) {
+            if self.session.done.contains(&step) && (step != Step::Verify || self.is_proved()) {
                 self.ask.say(&format!("{} {} - {}", step.number(), self.title(step), self.lang.text("status.done", &[])));
                 continue;
             }
@@ -95,6 +99,11 @@ impl Plain<'_> {
         let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers).ok();
         self.ask.say(&format!("\n{}", Report::new(&self.session, preview.as_ref(), self.lang).text(self.lang)));
         Ok(())
+    }
+
+    /// Tells whether the cluster's last verdict is good. Without that, step 4 is not over, whatever was run in it.
+    fn is_proved(&self) -> bool {
+        self.session.verdict.as_ref().is_some_and(|report| report.verdict == Verdict::Ok)
     }
 
     fn title(&self, step: Step) -> String {
@@ -169,7 +178,12 @@ impl Plain<'_> {
             }
             self.session.answers = Some(answers);
         }
-        self.run_step(Step::Verify)
+        self.run_step(Step::Verify)?;
+        let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        let report = steps::verdict(&self.workspace.host, &self.session, &answers);
+        self.ask.say(&format!("\n{}", verify::report(&report, self.lang)));
+        self.session.verdict = Some(report);
+        Ok(())
     }
 
     /// Looks at the node in the cluster; while it is not to be seen there, asks for another kubeconfig.
@@ -237,6 +251,11 @@ impl Plain<'_> {
                 ask.say(&line);
             }
         })?;
+        // What comes next, and the report, are about the machine as it is now.
+        let mut facts = facts::probe(&self.workspace.host);
+        facts.keep_offer(&self.session.facts);
+        self.session.facts = facts;
+        self.save()?;
         match outcome {
             Outcome::Done => Ok(()),
             Outcome::Cancelled => Err(Stop::Quit),

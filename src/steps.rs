@@ -223,6 +223,14 @@ pub fn judge(
     Ok((report, chain))
 }
 
+/// As [`judge`], from the way into the cluster on: that it is not to be reached is a verdict too.
+pub fn verdict(host: &Host, session: &Session, answers: &Answers) -> VerifyReport {
+    let node = node_name(host, &session.facts, answers);
+    let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
+        .and_then(|kubectl| judge(host, &kubectl, &node, answers.driver_owner, Some(session)));
+    judged.map_or_else(|state| VerifyReport::unreachable(&state, answers.driver_owner), |(report, _)| report)
+}
+
 /// As [`judge`], for what is known already.
 pub fn judge_chain(host: &Host, chain: &Chain, plugin_log: Option<&str>, owner: DriverOwner, tested: Option<&str>) -> VerifyReport {
     let driver = host.files.read_text("/proc/driver/nvidia/version").ok();

@@ -164,6 +164,37 @@ fn plain_questions_take_lines_where_there_are_no_arrow_keys() {
 }
 
 #[test]
+fn plain_questions_end_with_the_proof_in_the_report() {
+    let place = Place::new();
+    let ran = asked(&place, &["--demo", "--plain", "--speed", "0"], "y\n\n\n\ny\ny\ny\ny\ny\ny\n").demand(0);
+    let report = place.run(["--demo", "report"]).demand(0).stdout;
+    for text in [&ran.stdout, &report] {
+        assert!(!text.contains("has not been checked yet") && text.contains("What proves it"), "{text}");
+    }
+    let report = place.run(["--demo", "report", "--format", "json"]).demand(0).json();
+    assert_eq!(report["verdict"]["verdict"], "ok", "{}", report["verdict"]);
+    // It was looked at after the driver had come.
+    assert_eq!(report["facts"]["driver"]["loaded_version"], "450.51.06", "{}", report["facts"]["driver"]);
+}
+
+#[test]
+fn plain_questions_end_with_a_failure_where_the_cluster_does_not_prove_it() {
+    let place = Place::new();
+    // Without a kubeconfig nothing can be seen; what would have looked is left out.
+    let left_out = ANSWERS.replace("reboot: now", "reboot: now\nkubeconfig: /nowhere/admin.conf\nleave_out: [watch-installer, test-pod]");
+    let answers = place.write("a.yaml", &left_out);
+    let apply = ["--demo", "--speed", "0", "apply", "--yes", "--until", "3", "--answers", answers.to_str().unwrap()];
+    place.run(apply).demand(3);
+    place.run(apply).demand(0);
+    let plain = ["--demo", "--plain", "--speed", "0"];
+    let ran = asked(&place, &plain, "\ny\n").demand(1);
+    assert!(ran.stdout.contains("What proves it") && !ran.stdout.contains("has not been checked yet"), "{}", ran.stdout);
+    // Step 4 is not over: the next time it is judged again.
+    let again = asked(&place, &plain, "y\n").demand(1).stdout;
+    assert!(!again.contains("4 Verify - done") && again.contains("/nowhere/admin.conf"), "{again}");
+}
+
+#[test]
 fn plain_asks_for_another_kubeconfig_while_the_node_is_not_to_be_seen() {
     let place = Place::new();
     let answers = place.write("a.yaml", &ANSWERS.replace("reboot: now", "reboot: now\nkubeconfig: /nowhere/admin.conf"));

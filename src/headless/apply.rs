@@ -4,10 +4,7 @@ use super::{password::run_with_password, progress::Progress, read_answers};
 use crate::{
     answers::{Answers, Reboot as RebootAnswer},
     cli::ApplyArgs,
-    cluster::{
-        Kubectl,
-        verify::{Verdict, VerifyReport},
-    },
+    cluster::verify::Verdict,
     engine::{Event, Outcome, Runner},
     error::Expected,
     exit_code::ExitCode,
@@ -187,10 +184,7 @@ impl Apply<'_> {
     /// Judges the whole chain at the end, and keeps the verdict for the report.
     fn verify(&mut self, answers: &Answers) -> Result<ExitCode, Expected> {
         let host = &self.workspace.host;
-        let node = steps::node_name(host, &self.session.facts, answers);
-        let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
-            .and_then(|kubectl| steps::judge(host, &kubectl, &node, answers.driver_owner, Some(&self.session)));
-        let report = judged.map_or_else(|state| VerifyReport::unreachable(&state, answers.driver_owner), |(report, _)| report);
+        let report = steps::verdict(host, &self.session, answers);
         self.progress.verdict(&report);
         let verdict = report.verdict;
         self.session.verdict = Some(report);

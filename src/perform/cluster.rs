@@ -5,10 +5,7 @@ use std::{path::PathBuf, sync::atomic::Ordering};
 use super::Perform;
 use crate::{
     answers::Answers,
-    cluster::{
-        ClusterState, Kubectl,
-        verify::{Verdict, VerifyReport},
-    },
+    cluster::{ClusterState, Kubectl, verify::Verdict},
     engine::{Event, Outcome, Runner},
     plan::{Action, Step},
     private,
@@ -27,10 +24,7 @@ impl Perform {
 
     pub(super) fn verify(&self, answers: &Answers) -> Answer {
         let session = self.session().clone();
-        let judged = self
-            .reach(answers)
-            .and_then(|(kubectl, node)| steps::judge(&self.workspace.host, &kubectl, &node, answers.driver_owner, Some(&session)));
-        let report = judged.map_or_else(|state| VerifyReport::unreachable(&state, answers.driver_owner), |(report, _)| report);
+        let report = steps::verdict(&self.workspace.host, &session, answers);
         let answer = Answer::Verified { rows: ChainRow::of(&report, self.workspace.lang), ok: report.verdict == Verdict::Ok };
         let mut session = self.session();
         session.verdict = Some(report);
