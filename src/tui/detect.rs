@@ -11,7 +11,7 @@ use ratatui::{
 };
 
 use super::{
-    sections::{Section, draw_sections},
+    sections::{Section, draw_sections, fit},
     widgets::{Ui, draw, is_wide, split_columns},
 };
 use crate::{
@@ -28,7 +28,10 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     }
     let wide = is_wide(area);
     let (main, side) = if wide { split_columns(area, area.width * 3 / 5) } else { (area, area) };
-    let lists = [cards::section(ui, main.width), ledger::section(ui, main.width), findings(ui, main.width)];
+    let mut lists = [cards::section(ui, main.width), ledger::section(ui, main.width), findings(ui, main.width, wide)];
+    if wide && !fit(&lists, main.height) {
+        lists[2] = findings(ui, main.width, false);
+    }
     if wide {
         draw_sections(ui, frame, main, &lists, &[1, 2, 0]);
         return draw_sections(ui, frame, side, &[details(ui, side.width), host::section(ui, side.width)], &[1, 0]);
@@ -74,7 +77,8 @@ fn details(ui: &Ui, cells: u16) -> Section {
     Section { title: ui.t(title), body, most, least: DETAILS, ..Section::default() }
 }
 
-fn findings(ui: &Ui, cells: u16) -> Section {
+/// The findings; `whole` with what to do and what shows it, else that is told below the lists of the one that is selected.
+fn findings(ui: &Ui, cells: u16, whole: bool) -> Section {
     let app = ui.app;
     let focus = app.detect.part == Part::Findings;
     let findings = &app.session.facts.findings;
@@ -96,6 +100,9 @@ fn findings(ui: &Ui, cells: u16) -> Section {
     for (index, finding) in findings.iter().enumerate() {
         let start = section.body.len();
         section.body.extend(ui.finding(finding, index == here, focus, cells));
+        if whole {
+            section.body.extend(ui.finding_details(finding, 5, cells));
+        }
         if index == here {
             section.selected = start..section.body.len();
         }

@@ -56,6 +56,11 @@ pub fn draw_sections(ui: &Ui, frame: &mut Frame, area: Rect, sections: &[Section
     }
 }
 
+/// Tells whether all of every section has room in `rows`.
+pub fn fit(sections: &[Section], rows: u16) -> bool {
+    sections.iter().map(Section::wanted).sum::<usize>() <= usize::from(rows)
+}
+
 /// Shares `rows` among sections: each has its least, and then one after the other gets what it wants.
 fn share(sections: &[Section], order: &[usize], rows: usize) -> Vec<usize> {
     let mut left = rows;
