@@ -58,6 +58,8 @@ pub struct Settings {
     pub simulated: Option<String>,
     /// Where the session is.
     pub session_path: PathBuf,
+    /// The command that comes back to it.
+    pub again: String,
     /// The zone of the times shown.
     pub zone: TimeZone,
 }
@@ -78,7 +80,7 @@ impl Settings {
             Colors::Sixteen
         };
         let ascii = old || !(locale.contains("utf-8") || locale.contains("utf8"));
-        Self { lang, ascii, colors, simulated: None, session_path, zone: TimeZone::system() }
+        Self { lang, ascii, colors, simulated: None, session_path, again: "gpunode".to_owned(), zone: TimeZone::system() }
     }
 }
 
