@@ -196,6 +196,8 @@ pub struct App {
     pub screen: Screen,
     /// What stands in front of it.
     pub dialog: Option<Dialog>,
+    /// What the help was opened over, with its first line in view; it comes back when the help is closed.
+    pub(super) below_help: Option<(Dialog, usize)>,
     /// First line in view of the text in front.
     pub scroll: usize,
     /// The password for `sudo`, for as long as the program runs.
@@ -253,6 +255,7 @@ impl App {
             size,
             screen,
             dialog: None,
+            below_help: None,
             scroll: 0,
             secret: None,
             notice: None,
