@@ -7,7 +7,11 @@ use clap::{
     error::{ContextKind, ContextValue},
 };
 
-use crate::{error::Expected, host::replay::Scenario, i18n::Lang};
+use crate::{
+    error::Expected,
+    host::{Command, replay::Scenario},
+    i18n::Lang,
+};
 
 /// Turns a machine with an NVIDIA card into a working GPU node of a Kubespray cluster.
 #[derive(Debug, Parser)]
@@ -54,6 +58,19 @@ pub struct Global {
     /// Ask with plain prompts, line by line: for dumb terminals, serial lines and screen readers
     #[arg(long, global = true)]
     pub plain: bool,
+}
+
+impl Global {
+    /// Returns the command that comes back to this session. It has the words of this one, the program first, but begins nothing anew;
+    /// what `get` knows of the environment may be another then: a session that it names is an option, and root by `sudo` stays root.
+    pub fn again(&self, words: impl IntoIterator<Item = OsString>, get: &impl Fn(&str) -> Option<String>) -> String {
+        let value = |name: &str| get(name).filter(|value| !value.is_empty());
+        let session = value("GPUNODE_SESSION").filter(|_| self.session.is_none());
+        let said = words.into_iter().map(|word| word.to_string_lossy().into_owned()).filter(|word| word != "--new");
+        let sudo = value("SUDO_USER").map(|_| "sudo".to_owned());
+        let mut words = sudo.into_iter().chain(said).chain(session.into_iter().flat_map(|path| ["--session".to_owned(), path]));
+        Command::new(words.next().unwrap_or_default(), words).to_string()
+    }
 }
 
 /// The commands.
@@ -277,6 +294,20 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_that_comes_back_finds_the_same_session_and_keeps_it() {
+        let again = |words: &[&str], environment: &[(&str, &str)]| {
+            let get = |name: &str| environment.iter().find(|(there, _)| *there == name).map(|(_, value)| (*value).to_owned());
+            Cli::parse_from(words).global.again(words.iter().map(OsString::from), &get)
+        };
+        assert_eq!(again(&["gpunode"], &[]), "gpunode");
+        assert_eq!(again(&["gpunode", "--new"], &[("SUDO_USER", "kim"), ("GPUNODE_SESSION", "")]), "sudo gpunode");
+        let own = ["./gpunode", "--demo=other", "--session", "/tmp/my node.yaml"];
+        assert_eq!(again(&own, &[]), "./gpunode --demo=other --session '/tmp/my node.yaml'");
+        assert_eq!(again(&own[..2], &[("GPUNODE_SESSION", "/tmp/x")]), "./gpunode --demo=other --session /tmp/x");
+        assert_eq!(again(&own, &[("GPUNODE_SESSION", "/tmp/x")]), again(&own, &[]), "the option is stronger");
     }
 
     #[test]

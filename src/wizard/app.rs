@@ -58,6 +58,8 @@ pub struct Settings {
     pub simulated: Option<String>,
     /// Where the session is.
     pub session_path: PathBuf,
+    /// The command that comes back to it.
+    pub again: String,
     /// The zone of the times shown.
     pub zone: TimeZone,
 }
@@ -78,7 +80,7 @@ impl Settings {
             Colors::Sixteen
         };
         let ascii = old || !(locale.contains("utf-8") || locale.contains("utf8"));
-        Self { lang, ascii, colors, simulated: None, session_path, zone: TimeZone::system() }
+        Self { lang, ascii, colors, simulated: None, session_path, again: "gpunode".to_owned(), zone: TimeZone::system() }
     }
 }
 
@@ -194,6 +196,8 @@ pub struct App {
     pub screen: Screen,
     /// What stands in front of it.
     pub dialog: Option<Dialog>,
+    /// What the help was opened over, with its first line in view; it comes back when the help is closed.
+    pub(super) below_help: Option<(Dialog, usize)>,
     /// First line in view of the text in front.
     pub scroll: usize,
     /// The password for `sudo`, for as long as the program runs.
@@ -251,6 +255,7 @@ impl App {
             size,
             screen,
             dialog: None,
+            below_help: None,
             scroll: 0,
             secret: None,
             notice: None,

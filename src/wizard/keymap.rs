@@ -236,13 +236,14 @@ const SEARCH: &[Binding] = &[
     bind("", &[(Key::Backspace, Intent::Erase)], ""),
     INTERRUPT,
 ];
-const SUMMARY: &[Binding] = &[bind("Enter", &[(Key::Enter, Intent::Accept)], "end"), bind("↑↓", UP_DOWN, "scroll"), LEAVE, BACK, QUIT];
+const SUMMARY: &[Binding] =
+    &[bind("Enter", &[(Key::Enter, Intent::Accept)], "end"), bind("↑↓", UP_DOWN, "scroll"), HELP, LEAVE, BACK, QUIT];
 const WATCH: &[Binding] = &[bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
 const WATCH_OVER: &[Binding] = &[bind("Enter", ENTER, "take-over"), bind("↑↓", UP_DOWN, "scroll"), HELP, QUIT];
 const READING: &[Binding] = &[
     bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], "close"),
     bind("↑↓", UP_DOWN, "scroll"),
-    bind("", &[(Key::Char('?'), Intent::Close), (Key::Char('w'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
+    bind("", &[(Key::Char('?'), Intent::Help), (Key::Char('w'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
     INTERRUPT,
 ];
 const DIFF: &[Binding] = &[
@@ -251,19 +252,22 @@ const DIFF: &[Binding] = &[
     bind("Tab", TAB, "next-file"),
     bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], "refuse-file"),
     bind("", &[(Key::Char('d'), Intent::Close), (Key::Char('b'), Intent::Close)], ""),
+    HELP,
     INTERRUPT,
 ];
-const CONFIRM: &[Binding] = &[bind("Enter", YES, "do-it"), bind("Esc", NO, "not-yet"), bind("↑↓", UP_DOWN, "scroll"), INTERRUPT];
-const CONFIRM_FOR_GOOD: &[Binding] = &[bind("y", TYPED_YES, "do-it"), bind("Esc", NO, "not-yet"), bind("↑↓", UP_DOWN, "scroll"), INTERRUPT];
-const ASK_CANCEL: &[Binding] = &[bind("y", TYPED_YES, "stop-it"), bind("Esc", NO, "let-it-run"), INTERRUPT];
-const ASK_REBOOT: &[Binding] = &[bind("y", TYPED_YES, "reboot"), bind("Esc", NO, "later"), INTERRUPT];
+const CONFIRM: &[Binding] = &[bind("Enter", YES, "do-it"), bind("Esc", NO, "not-yet"), bind("↑↓", UP_DOWN, "scroll"), HELP, INTERRUPT];
+const CONFIRM_FOR_GOOD: &[Binding] =
+    &[bind("y", TYPED_YES, "do-it"), bind("Esc", NO, "not-yet"), bind("↑↓", UP_DOWN, "scroll"), HELP, INTERRUPT];
+const ASK_CANCEL: &[Binding] = &[bind("y", TYPED_YES, "stop-it"), bind("Esc", NO, "let-it-run"), HELP, INTERRUPT];
+const ASK_REBOOT: &[Binding] = &[bind("y", TYPED_YES, "reboot"), bind("Esc", NO, "later"), HELP, INTERRUPT];
 const ASK_QUIT: &[Binding] = &[
     bind("Enter", YES, "quit"),
     bind("Esc", &[(Key::Esc, Intent::Close), (Key::Char('n'), Intent::Close)], "stay"),
     bind("", &[(Key::Char('q'), Intent::Accept)], ""),
+    HELP,
     INTERRUPT,
 ];
-const DIAGNOSIS: &[Binding] = &[bind("y", TYPED_YES, "remedy"), bind("Esc", NO, "close"), INTERRUPT];
+const DIAGNOSIS: &[Binding] = &[bind("y", TYPED_YES, "remedy"), bind("Esc", NO, "close"), HELP, INTERRUPT];
 const ASK: &[Binding] = &[
     bind("Enter", ENTER, "accept"),
     bind("Esc", &[(Key::Esc, Intent::Close)], "give-up"),
@@ -272,7 +276,7 @@ const ASK: &[Binding] = &[
     bind("", &[(Key::Backspace, Intent::Erase), (Key::Delete, Intent::EraseNext), (Key::EraseWord, Intent::EraseWord)], ""),
     INTERRUPT,
 ];
-const OFFER: &[Binding] = &[bind("y", TYPED_YES, "do-offer"), bind("Esc", NO, "leave-so"), INTERRUPT];
+const OFFER: &[Binding] = &[bind("y", TYPED_YES, "do-offer"), bind("Esc", NO, "leave-so"), HELP, INTERRUPT];
 const TOO_SMALL: &[Binding] = &[bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], "quit")];
 
 /// Returns the bindings of a context, in the order of the footer.

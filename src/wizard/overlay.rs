@@ -118,7 +118,7 @@ fn reboot_rows(app: &App, cells: usize) -> Vec<Row> {
         None => ("reboot.text", "reboot.yes"),
     };
     let step = run::after_reboot(app).number().to_string();
-    rows.extend(Row::wrapped(Tone::Text, &app.tr(text, &[("step", &step)]), cells));
+    rows.extend(Row::wrapped(Tone::Text, &app.tr(text, &[("step", &step), ("command", &app.settings.again)]), cells));
     rows.extend(paragraphs(app, &[], &[yes, "reboot.no"], cells));
     rows
 }
@@ -130,9 +130,10 @@ fn quit_rows(app: &App, cells: usize) -> Vec<Row> {
         _ => Row::wrapped(Tone::Text, &app.tr("quit.kept", &[("path", &path)]), cells),
     };
     let runs = app.waits_for(super::Slot::Run).then(|| Row::wrapped(Tone::Warning, &app.t("quit.run"), cells));
-    let back = Row::wrapped(Tone::Text, &app.t(if app.settings.simulated.is_some() { "quit.back-simulated" } else { "quit.back" }), cells);
+    let back = Row::wrapped(Tone::Text, &app.t("quit.back"), cells);
+    let again = confirm::command_rows(&app.settings.again, cells);
     let answers = paragraphs(app, &[], &["quit.yes", "quit.no"], cells);
-    [saved, runs.unwrap_or_default(), back, answers].concat()
+    [saved, runs.unwrap_or_default(), back, again, answers].concat()
 }
 
 fn diagnosis(app: &App, cells: usize) -> Option<Document> {

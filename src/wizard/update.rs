@@ -1,7 +1,7 @@
 //! Update: (state, message) -> state and orders. Pure and total.
 
 use super::{
-    App, Dialog, Screen, answer,
+    App, Dialog, Screen, Slot, answer,
     ask::{self, Ask, Subject},
     detect, driver,
     keymap::{self, Intent},
@@ -69,7 +69,8 @@ fn intend(app: &mut App, intent: Intent) {
         Intent::Interrupt if app.dialog == Some(Dialog::AskQuit) => leave(app),
         Intent::Quit | Intent::Interrupt if matches!(app.screen, Screen::Summary | Screen::Watch) && app.dialog.is_none() => leave(app),
         Intent::Quit | Intent::Interrupt => app.open(Dialog::AskQuit),
-        Intent::Help => app.open(Dialog::Help),
+        Intent::Help if app.dialog == Some(Dialog::Help) => close(app),
+        Intent::Help => help(app),
         Intent::Hesitate => app.say(crate::finding::Severity::Info, app.t("notice.type-y")),
         Intent::Leave if !narrowed(app) => intend(app, Intent::Back),
         Intent::Leave => widen(app),
@@ -88,6 +89,37 @@ fn intend(app: &mut App, intent: Intent) {
     }
 }
 
+/// Opens the help over whatever is there.
+fn help(app: &mut App) {
+    app.below_help = app.dialog.take().map(|dialog| (dialog, app.scroll));
+    app.open(Dialog::Help);
+}
+
+/// Closes what is in front.
+fn close(app: &mut App) {
+    match app.dialog.take() {
+        Some(Dialog::Offer(index)) => verify::decline(app, index),
+        Some(Dialog::Help) => {
+            if let Some((dialog, scroll)) = app.below_help.take().filter(|(dialog, _)| still_stands(app, dialog)) {
+                app.open(dialog);
+                app.scroll = scroll;
+                app.scroll_by(0);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Tells whether there is still something to ask or to tell: while the help was read, it may have passed.
+fn still_stands(app: &App, dialog: &Dialog) -> bool {
+    match dialog {
+        Dialog::AskCancel => app.waits_for(Slot::Run),
+        Dialog::Diagnosis => app.verify.diagnosis.is_some(),
+        Dialog::Offer(index) => *index < app.verify.offers.len(),
+        _ => true,
+    }
+}
+
 fn in_front(app: &mut App, intent: Intent) {
     let page = isize::try_from(overlay::height(app)).unwrap_or(1);
     match intent {
@@ -97,11 +129,7 @@ fn in_front(app: &mut App, intent: Intent) {
         Intent::PageDown => app.scroll_by(page),
         Intent::First => app.scroll_by(isize::MIN),
         Intent::Last => app.scroll_by(isize::MAX),
-        Intent::Close => {
-            if let Some(Dialog::Offer(index)) = app.dialog.take() {
-                verify::decline(app, index);
-            }
-        }
+        Intent::Close => close(app),
         Intent::NextPart => variables::turn_file(app, true),
         Intent::PreviousPart => variables::turn_file(app, false),
         Intent::ToggleAction => variables::toggle_file(app),

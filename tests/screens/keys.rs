@@ -1,6 +1,9 @@
 //! What is said of the keys, and to who presses one too early.
 
-use gpunode::wizard::{Answer, Effect, Key, Msg, Screen};
+use gpunode::{
+    engine::Outcome,
+    wizard::{Answer, Effect, Key, Msg, Screen},
+};
 
 use super::{Desk, Lang, SMALL, WIDE, Way, is_tail, plan::after_step_two, sample};
 
@@ -44,6 +47,44 @@ fn no_footer_is_cut_and_what_has_no_room_is_in_the_help() {
 }
 
 #[test]
+fn the_help_opens_over_a_question_and_the_question_comes_back() {
+    let ways: [Way; 6] = [
+        |desk| desk.plan().keys(&[Key::Enter, Key::Down, Key::Down]),
+        |desk| desk.running().keys(&[Key::Char('c')]),
+        |desk| desk.running().ended(Outcome::RebootNeeded),
+        |desk| desk.verify().say(is_tail, Answer::Diagnosed(sample::diagnosis())),
+        |desk| desk.variables().keys(&[Key::Char('d')]),
+        |desk| desk.verify().say(is_tail, offered()).keys(&[Key::Char('x')]),
+    ];
+    for (go, end) in ways.into_iter().zip([Key::Char('?'), Key::Esc, Key::Enter].into_iter().cycle()) {
+        let mut desk = Desk::english(SMALL);
+        let before = go(&mut desk).app.clone();
+        assert!(before.dialog.is_some());
+        desk.keys(&[Key::Char('?')]);
+        assert!(desk.screen().contains("What happens here"), "{}", desk.screen());
+        desk.keys(&[Key::Down, end]);
+        assert_eq!(desk.app, before);
+    }
+    let mut desk = Desk::english(SMALL);
+    assert!(desk.summary().screen().contains("? help"), "{}", desk.screen());
+}
+
+#[test]
+fn a_question_that_has_passed_while_the_help_was_read_does_not_come_back() {
+    let mut desk = Desk::english(SMALL);
+    desk.running().keys(&[Key::Char('c'), Key::Char('?')]).ended(Outcome::Done).keys(&[Key::Esc]);
+    assert_eq!(desk.app.dialog, None);
+    let mut desk = Desk::english(SMALL);
+    desk.verify().say(is_tail, offered()).keys(&[Key::Char('x'), Key::Char('?')]);
+    desk.say(is_tail, sample::rows(sample::chain(true))).keys(&[Key::Esc]);
+    assert_eq!(desk.app.dialog, None);
+}
+
+fn offered() -> Answer {
+    Answer::ChainRows { rows: sample::chain(true), offers: vec![sample::offer()], failures: Vec::new() }
+}
+
+#[test]
 fn the_time_of_the_save_is_never_told_without_its_word() {
     let mut desk = Desk::english(SMALL);
     desk.verify().saved();
@@ -83,7 +124,7 @@ fn the_footer_says_what_a_key_does_now() {
     assert!(footer(&desk).contains("p resume"), "{}", footer(&desk));
     desk.say(is_tail, sample::rows(sample::chain(true)));
     assert!(footer(&desk).contains("Enter finish"), "{}", footer(&desk));
-    desk.say(is_tail, Answer::ChainRows { rows: sample::chain(true), offers: vec![sample::offer()], failures: Vec::new() });
+    desk.say(is_tail, offered());
     assert!(footer(&desk).contains("Enter go on"), "the taint is asked about first: {}", footer(&desk));
     assert!(footer(&after_step_two(true)).contains("Enter reboot") && footer(&after_step_two(false)).contains("Enter go on"));
 }

@@ -10,7 +10,7 @@ use gpunode::{
     },
 };
 
-use super::{Desk, SMALL, WIDE, is_run, is_tail, sample, shot};
+use super::{Desk, Lang, SMALL, WIDE, is_run, is_tail, sample, shot};
 
 /// A session whose step 2 is done: what was removed is no longer planned, the toolkit still is.
 pub fn after_step_two(reboot: bool) -> Desk {
@@ -51,6 +51,19 @@ fn a_pending_reboot_is_shown_and_is_all_that_is_left() {
     assert_eq!(desk.app.dialog, Some(Dialog::AskReboot));
     desk.keys(&[Key::Char('y')]);
     assert_eq!(desk.last(), &Effect::Reboot);
+}
+
+#[test]
+fn who_is_not_root_is_told_whole_that_root_begins_anew() {
+    for (lang, end) in [(Lang::En, "root has a session of its own."), (Lang::Ko, "`sudo gpunode`로 새로 시작하세요.")] {
+        let mut desk = Desk::new(lang, false, SMALL);
+        desk.plan();
+        desk.app.settings.simulated = None;
+        desk.app.session.facts.host.root = false;
+        desk.keys(&[Key::Enter]);
+        assert_eq!(desk.app.dialog, None);
+        assert!(desk.screen().contains(end), "{}", desk.screen());
+    }
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub fn settings(lang: Lang, ascii: bool) -> Settings {
         colors: if ascii { Colors::None } else { Colors::Sixteen },
         simulated: Some("The seed's node".to_owned()),
         session_path: PathBuf::from("/var/lib/gpunode/session.yaml"),
+        again: "gpunode --demo --session /var/lib/gpunode/session.yaml".to_owned(),
         zone: TimeZone::UTC,
     }
 }
