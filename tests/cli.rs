@@ -331,6 +331,15 @@ fn the_tail_of_a_file_ends_as_its_log_says() {
 }
 
 #[test]
+fn a_log_that_cannot_be_read_is_an_error_with_what_to_do() {
+    let place = Place::new();
+    for (lang, words) in [("en", "The log cannot be read: nofile"), ("ko", "로그를 읽을 수 없습니다: nofile")] {
+        let ran = place.run(["--lang", lang, "tail", "--file", "nofile"]).demand_error(2, &[words, "`--file`"]);
+        assert_eq!(ran.stdout, "");
+    }
+}
+
+#[test]
 fn another_machines_session_is_not_looked_at_either() {
     let place = Place::new();
     let answers = place.write("a.yaml", "driver_owner: installer-pod\ncuda_version: none\n");
