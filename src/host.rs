@@ -39,6 +39,8 @@ pub struct Host {
 pub struct Simulation {
     /// The scenario's name, as `--demo=NAME` takes it.
     pub scenario: String,
+    /// Whether it is a recording: what it does not hold was not asked then.
+    pub recorded: bool,
     /// What the person of the story has decided before.
     pub answers: Option<crate::answers::Answers>,
 }

@@ -4,8 +4,9 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
+use gpunode::host::replay::scenario::Recording;
 use program::{Place, shared};
 use serde_json::Value;
 
@@ -274,6 +275,82 @@ fn a_recording_tells_the_same_story_as_its_machine() {
     }
 }
 
+/// Writes answers that want a toolkit, and what else is said.
+fn wants_toolkit(place: &Place, more: &str) -> String {
+    let answers = place.write("toolkit.yaml", &format!("driver_owner: installer-pod\ncuda_version: \"11.0\"\n{more}"));
+    answers.to_str().unwrap().to_owned()
+}
+
+/// Returns the pre-flight of a machine, by the checks' names; what another moment or inventory answers differently is left out.
+fn preflight(place: &Place, machine: &[&str], answers: &str) -> BTreeMap<String, Value> {
+    let ran = place.run(machine.iter().chain(&["plan", "--json", "--answers", answers]));
+    let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let rows = plan["preflight"].as_array().unwrap().iter().map(|row| (row["id"].as_str().unwrap().to_owned(), row.clone()));
+    rows.filter(|(id, _)| !id.starts_with("space:") && !id.starts_with("registry:")).collect()
+}
+
+#[test]
+fn a_recording_foresees_what_its_machine_does() {
+    for demo in [&[][..], &["--demo", "--speed", "0"], &["--demo=already-loaded", "--speed", "0"]] {
+        let place = Place::new();
+        let file = place.path("machine.yaml");
+        let file = file.to_str().unwrap();
+        // Nobody has decided on a toolkit yet.
+        place.run(demo.iter().chain(&["record", file])).demand(0);
+        let answers = wants_toolkit(&place, "");
+        let (live, replayed) = (preflight(&place, demo, &answers), preflight(&place, &["--replay", file], &answers));
+        assert!(live.contains_key("libxml2") && live.keys().eq(replayed.keys()), "{live:#?}\n{replayed:#?}");
+        for (id, row) in replayed {
+            // What the network answers is known for what was asked then; the arguments of processes are not kept.
+            let is_unasked = row["evidence"].as_str().unwrap().contains("this recording does not know `curl");
+            let is_same = row == live[&id] || (id == "holders" && row["says"] == live[&id]["says"]);
+            assert!(is_same || (is_unasked && row["says"] == "unknown"), "{demo:?} {row:#}\n{:#}", live[&id]);
+        }
+    }
+}
+
+#[test]
+fn a_recording_calls_nothing_missing_that_was_not_asked() {
+    let place = Place::new();
+    let file = place.path("machine.yaml");
+    place.run(["--demo", "record", file.to_str().unwrap()]).demand(0);
+    let mut recording: Recording = serde_yaml::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let is_other = |path: &Path| !path.ends_with("libxml2.so.2");
+    recording.files.retain(|path, _| is_other(path));
+    recording.about.absent.retain(|path| is_other(path));
+    recording.commands.retain(|rule| rule.command[0] != "curl");
+    fs::write(&file, serde_yaml::to_string(&recording).unwrap()).unwrap();
+    let machine = ["--replay", file.to_str().unwrap()];
+    let given = preflight(&place, &machine, &wants_toolkit(&place, "cuda_runfile: /mnt/cuda.run\n"));
+    let mut rows = preflight(&place, &machine, &wants_toolkit(&place, ""));
+    rows.insert("local-runfile".to_owned(), given["local-runfile"].clone());
+    for id in ["libxml2", "local-runfile", "runfile-address"] {
+        assert!(
+            rows[id]["says"] == "unknown" && rows[id]["evidence"].as_str().unwrap().contains("this recording does not"),
+            "{}",
+            rows[id]
+        );
+    }
+    place.run(machine.iter().chain(&["verify"])).demand_error(2, &["this recording does not know `kubectl`"]);
+}
+
+#[test]
+fn a_recording_says_that_it_shows_no_changes() {
+    let place = Place::new();
+    let file = place.path("machine.yaml");
+    let file = file.to_str().unwrap();
+    place.run(["--demo", "record", file]).demand(0);
+    let answers = wants_toolkit(&place, "");
+    let applied = place.run(["--replay", file, "apply", "--yes", "--until", "2", "--answers", &answers]).demand(1).stdout;
+    let undone = place.run(["--replay", file, "undo", "--yes"]).demand(1).stdout;
+    for (text, command) in
+        [(applied, "systemctl stop nvidia-persistenced.service"), (undone, "systemctl start nvidia-persistenced.service")]
+    {
+        let words = format!("this recording does not know `{command}`: it shows detection and planning, not changes");
+        assert!(text.contains(&words) && !text.contains("is not installed"), "{text}");
+    }
+}
+
 #[test]
 fn the_other_commands_answer() {
     let place = Place::new();
@@ -327,6 +404,15 @@ fn the_tail_of_a_file_ends_as_its_log_says() {
     ] {
         let log = place.write("log", text);
         place.run(["tail", "--file", log.to_str().unwrap()]).demand(code);
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_an_error_with_what_to_do() {
+    let place = Place::new();
+    for (lang, words) in [("en", "The log cannot be read: nofile"), ("ko", "로그를 읽을 수 없습니다: nofile")] {
+        let ran = place.run(["--lang", lang, "tail", "--file", "nofile"]).demand_error(2, &[words, "`--file`"]);
+        assert_eq!(ran.stdout, "");
     }
 }
 

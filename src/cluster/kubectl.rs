@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{ClusterState, objects::List, watch::Source};
-use crate::host::{Cancel, Command, Exit, Host, Stream};
+use crate::host::{Cancel, Command, CommandError, Exit, Host, Stream};
 
 /// What kubectl itself allows the API server for one answer, in seconds.
 const REQUEST_TIMEOUT: u64 = 10;
@@ -35,10 +35,16 @@ impl Kubectl {
         if host.commands.locate("kubectl").is_none() {
             return Err(ClusterState::NoKubectl);
         }
+        // A recording holds no kubeconfig, whether or not there was one.
+        let is_recorded = host.simulation.as_ref().is_some_and(|simulation| simulation.recorded);
+        let missing = |places: &[&Path]| {
+            let names = || places.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+            let unasked = || ClusterState::from_start(&CommandError::NotRecorded("kubectl".to_owned()));
+            if is_recorded { unasked() } else { ClusterState::NoKubeconfig(names()) }
+        };
         let readable = |path: &Path| host.files.read_at(path, 0, 1).is_ok();
         if let Some(given) = kubeconfig {
-            let missing = || ClusterState::NoKubeconfig(given.display().to_string());
-            return if readable(given) { Ok(Self { kubeconfig: Some(given.to_owned()) }) } else { Err(missing()) };
+            return if readable(given) { Ok(Self { kubeconfig: Some(given.to_owned()) }) } else { Err(missing(&[given])) };
         }
         // The environment is this process's, so it says nothing about a simulated machine.
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty() && host.simulation.is_none());
@@ -48,8 +54,7 @@ impl Kubectl {
         let home = variable("HOME").unwrap_or_else(|| "/root".to_owned());
         let places = [PathBuf::from(ADMIN_CONF), Path::new(&home).join(".kube/config")];
         let found = places.iter().find(|path| readable(path));
-        let missing = || ClusterState::NoKubeconfig(places.each_ref().map(|path| path.display().to_string()).join(", "));
-        found.map(|path| Self { kubeconfig: Some(path.clone()) }).ok_or_else(missing)
+        found.map(|path| Self { kubeconfig: Some(path.clone()) }).ok_or_else(|| missing(&places.each_ref().map(PathBuf::as_path)))
     }
 
     /// Makes a query or a change that answers within the deadline.

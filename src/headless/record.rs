@@ -1,6 +1,7 @@
 //! `gpunode record`: this machine as a scenario in one file, without its names, addresses and serial numbers.
 //!
-//! Nothing is listed here: step 1 and the pre-flight run on a host that writes down what they ask ([`Tape`]), and that is the recording.
+//! Hardly anything is listed here: step 1 and the pre-flight run on a host that writes down what they ask ([`Tape`]), and that is the
+//! recording.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +10,7 @@ use std::{
 
 use super::{answers_or_session, print};
 use crate::{
-    answers::Answers,
+    answers::{Answers, CudaChoice},
     error::Expected,
     exit_code::ExitCode,
     facts::{self, Facts, Origin, excerpt},
@@ -43,8 +44,23 @@ pub fn record(host: &Host, answers: &Answers) -> Recording {
     let tape = Tape::default();
     let listening = tape.listen(host);
     let facts = facts::probe_all(&listening);
-    foresee(&listening, &facts, answers);
+    foresee(&listening, &facts, &with_toolkit(&listening, &facts, answers));
+    // Steps 3 and 4 look for these. What else they ask is the inventory's and the cluster's, and nobody else's business.
+    for program in ["ansible-playbook", "kubectl"] {
+        listening.commands.locate(program);
+    }
     compile(&tape.asked(), &facts)
+}
+
+/// Decides on a toolkit where the answers name none: what is planned with the recording may be one, and its pre-flight asks for more.
+fn with_toolkit(host: &Host, facts: &Facts, answers: &Answers) -> Answers {
+    let mut answers = answers.clone();
+    if answers.cuda().is_none() {
+        let rows = steps::driver_table(host, facts, &answers, None).map(|table| table.cuda).unwrap_or_default();
+        let row = rows.iter().find(|row| row.recommended).or_else(|| rows.iter().find(|row| row.fits)).or(rows.first());
+        answers.cuda_version = row.map(|row| CudaChoice::Version(row.version.clone()));
+    }
+    answers
 }
 
 /// Runs the pre-flight for what it asks. Without the answers that it needs, it asks nothing.
@@ -95,14 +111,11 @@ fn compile(asked: &Asked, facts: &Facts) -> Recording {
     for path in &hollow {
         files.remove(path);
     }
-    Recording {
-        about: about(asked, facts, links, folders, asked.denied.iter().filter(keep).cloned().collect()),
-        commands: rules(asked),
-        files,
-    }
+    Recording { about: about(asked, facts, &kept, links, folders), commands: rules(asked), files }
 }
 
-fn about(asked: &Asked, facts: &Facts, links: BTreeMap<PathBuf, PathBuf>, folders: BTreeSet<PathBuf>, denied: BTreeSet<PathBuf>) -> About {
+fn about(asked: &Asked, facts: &Facts, kept: &Kept, links: BTreeMap<PathBuf, PathBuf>, folders: BTreeSet<PathBuf>) -> About {
+    let kept = |paths: &BTreeSet<PathBuf>| paths.iter().filter(|path| kept.keeps(path)).cloned().collect();
     let (os, kernel) = (&facts.host.os_name, &facts.host.kernel);
     let answer = anonymous(facts.driver.nvml.clone().unwrap_or(NvmlAnswer::NotAsked));
     About {
@@ -113,7 +126,9 @@ fn about(asked: &Asked, facts: &Facts, links: BTreeMap<PathBuf, PathBuf>, folder
         free_space: asked.free_space.clone(),
         links,
         folders,
-        denied,
+        denied: kept(&asked.denied),
+        absent: kept(&asked.absent),
+        missing: asked.missing.clone(),
         programs: asked.programs.clone(),
         nvml: vec![NvmlRule { when: Vec::new(), answer }],
         ..About::default()

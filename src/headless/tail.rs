@@ -34,14 +34,19 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
             .map_err(|finding| Expected::new(finding.message(workspace.lang), finding.remedy(workspace.lang)))?;
         tail::follow(&workspace.host, &kubectl, &node, options, &cancel, &mut |event| face.show(event));
     }
-    Ok(match face.outcome {
-        Some(Outcome::Succeeded) => ExitCode::Ok,
-        Some(Outcome::Failed { .. }) => ExitCode::Negative,
+    let lang = workspace.lang;
+    match face.outcome {
+        Some(Outcome::Succeeded) => Ok(ExitCode::Ok),
+        Some(Outcome::Failed { .. }) => Ok(ExitCode::Negative),
         // A log that neither succeeded nor shows a known failure tells nothing.
-        Some(Outcome::EndOfFile) if face.known > 0 => ExitCode::Negative,
-        Some(Outcome::Cancelled) => ExitCode::Quit,
-        Some(Outcome::EndOfFile | Outcome::Unreadable { .. } | Outcome::Refused(_)) | None => ExitCode::Usage,
-    })
+        Some(Outcome::EndOfFile) if face.known > 0 => Ok(ExitCode::Negative),
+        Some(Outcome::Cancelled) => Ok(ExitCode::Quit),
+        Some(Outcome::EndOfFile) | None => Ok(ExitCode::Usage),
+        Some(Outcome::Refused(ref state)) => Err(Expected::new(state.message(lang), state.remedy(lang))),
+        Some(ref unreadable @ Outcome::Unreadable { .. }) => {
+            Err(Expected::new(unreadable.text(lang), lang.text("tail.unreadable.hint", &[])))
+        }
+    }
 }
 
 /// The way to the cluster, and what is looked for there.
@@ -94,7 +99,10 @@ impl Lines {
             TailEvent::Lost { reason } => self.line(&format!(".. {}", reason.text(lang))),
             TailEvent::Ended { outcome } => {
                 self.finish();
-                self.line(&format!("== {}", outcome.text(lang)));
+                // What could not be followed is an error, and told as one.
+                if !matches!(outcome, Outcome::Unreadable { .. } | Outcome::Refused(_)) {
+                    self.line(&format!("== {}", outcome.text(lang)));
+                }
                 self.outcome = Some(outcome);
             }
         }

@@ -204,6 +204,9 @@ pub enum CommandError {
     /// A simulated machine has no rule for this command.
     #[error("the simulated machine has no answer for `{0}`")]
     NoRule(String),
+    /// A recorded machine was not asked this.
+    #[error("this recording does not know `{0}`: it shows detection and planning, not changes")]
+    NotRecorded(String),
     /// The operating system refused.
     #[error("cannot run `{program}`: {reason}")]
     Failed {
@@ -212,6 +215,13 @@ pub enum CommandError {
         /// What the operating system said.
         reason: String,
     },
+}
+
+impl CommandError {
+    /// Tells whether this says nothing of the machine, but only of what is known of a simulated one.
+    pub fn is_of_the_picture(&self) -> bool {
+        matches!(self, Self::NoRule(_) | Self::NotRecorded(_))
+    }
 }
 
 /// All that a command printed, for queries with a short answer.

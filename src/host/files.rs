@@ -65,6 +65,18 @@ pub struct FileMeta {
     pub modified: i128,
 }
 
+/// The error where a recording holds nothing of a path: it may have been there or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this recording does not tell whether it is there")]
+pub struct NotRecorded;
+
+impl NotRecorded {
+    /// Tells whether an error is this one.
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()).is_some()
+    }
+}
+
 impl dyn Files + '_ {
     /// Reads a file as text; what is not UTF-8 becomes U+FFFD.
     pub fn read_text(&self, path: impl AsRef<Path>) -> io::Result<String> {

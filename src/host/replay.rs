@@ -30,7 +30,7 @@ impl Speed {
 
 /// Makes the host of a scenario. Its state is read from and kept in `state`; without a path it lives in memory only.
 pub fn host(scenario: Scenario, state: Option<PathBuf>, speed: Speed) -> Result<Host, ScenarioError> {
-    let simulation = Simulation { scenario: scenario.name.clone(), answers: scenario.about.answers.clone() };
+    let simulation = Simulation { scenario: scenario.name.clone(), recorded: scenario.recorded, answers: scenario.about.answers.clone() };
     let machine = Arc::new(Machine::open(scenario, state)?);
     Ok(Host {
         files: Arc::new(files::ReplayFiles(Arc::clone(&machine))),

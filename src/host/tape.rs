@@ -17,6 +17,8 @@ pub struct Asked {
     pub files: BTreeMap<PathBuf, Vec<u8>>,
     /// Files that were read in pieces: the last piece, where what was looked for was found.
     pub pieces: BTreeMap<PathBuf, Vec<u8>>,
+    /// Paths that are not there.
+    pub absent: BTreeSet<PathBuf>,
     /// Paths that are there.
     pub there: BTreeMap<PathBuf, FileMeta>,
     /// The names in folders.
@@ -29,6 +31,8 @@ pub struct Asked {
     pub free_space: BTreeMap<PathBuf, u64>,
     /// Programs that are in the machine's PATH.
     pub programs: BTreeSet<String>,
+    /// Programs that were to be run and are not installed.
+    pub missing: BTreeSet<String>,
     /// Commands that came to an end, by their arguments.
     pub commands: BTreeMap<Vec<String>, Ran>,
 }
@@ -104,7 +108,11 @@ impl Files for TapedFiles {
     }
 
     fn meta(&self, path: &Path) -> io::Result<FileMeta> {
-        self.tape.note(path, self.files.meta(path), |asked, meta| {
+        let meta = self.files.meta(path);
+        if meta.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            self.tape.now().absent.insert(path.to_owned());
+        }
+        self.tape.note(path, meta, |asked, meta| {
             asked.there.insert(path.to_owned(), *meta);
         })
     }
@@ -150,7 +158,11 @@ impl Commands for TapedCommands {
             let text = if line.stream == Stream::Stdout { &mut output } else { &mut errors };
             *text += &format!("{}\n", String::from_utf8_lossy(&line.bytes));
             on_line(line);
-        })?;
+        });
+        if let Err(CommandError::NotFound(program)) = &exit {
+            self.tape.now().missing.insert(program.clone());
+        }
+        let exit = exit?;
         if let Exit::Code(exit) = exit {
             self.tape.now().commands.insert(command.argv(), Ran { output, errors, exit });
         }

@@ -8,7 +8,7 @@ use crate::{
         self, Origin,
         packages::{self, package_name},
     },
-    host::{Command, Host},
+    host::{Command, CommandError, Host},
     plan::undo::Undo,
 };
 
@@ -27,6 +27,17 @@ pub struct RemovePackages {
     pub reinstall: Vec<String>,
 }
 
+/// Why a removal was not rehearsed to a good end.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unrehearsed {
+    /// The package manager could not be asked.
+    #[error(transparent)]
+    NotRun(CommandError),
+    /// It would fail, or take away what is not NVIDIA's.
+    #[error("{0}")]
+    Refused(String),
+}
+
 impl RemovePackages {
     /// Returns the command.
     pub fn command(&self) -> Command {
@@ -41,7 +52,7 @@ impl RemovePackages {
     }
 
     /// Asks the package manager what would go beside our packages, and changes nothing. The error names what is not NVIDIA's.
-    pub fn rehearse(&self, host: &Host) -> Result<Vec<String>, String> {
+    pub fn rehearse(&self, host: &Host) -> Result<Vec<String>, Unrehearsed> {
         let mut all = self.clone();
         // rpm names only who needs the packages themselves, not who needs those.
         while let Some(also) = all.rehearse_once(host)?.filter(|also| !also.is_empty()) {
@@ -50,21 +61,21 @@ impl RemovePackages {
         Ok(all.packages.split_off(self.packages.len()))
     }
 
-    fn rehearse_once(&self, host: &Host) -> Result<Option<Vec<String>>, String> {
+    fn rehearse_once(&self, host: &Host) -> Result<Option<Vec<String>>, Unrehearsed> {
         if self.rehearse.is_empty() {
             return Ok(None);
         }
         let command = self.with_names(&self.rehearse);
-        let output = host.commands.capture(&command).map_err(|error| error.to_string())?;
+        let output = host.commands.capture(&command).map_err(Unrehearsed::NotRun)?;
         let also: Vec<String> = parse_rehearsal(&output.stdout, &output.stderr).into_iter().filter(|name| !self.names(name)).collect();
         let foreign: Vec<&str> = also.iter().filter(|name| packages::role(name).is_none()).map(String::as_str).collect();
         if !foreign.is_empty() {
-            return Err(format!("{} would go too, and is not NVIDIA's", foreign.join(", ")));
+            return Err(Unrehearsed::Refused(format!("{} would go too, and is not NVIDIA's", foreign.join(", "))));
         }
         // rpm tells of dependents by an error; other errors are about the names themselves.
         if !output.exit.is_success() && also.is_empty() {
             let said = output.stderr.lines().next().unwrap_or_default().trim();
-            return Err(format!("`{command}` ended with {}: {said}", output.exit));
+            return Err(Unrehearsed::Refused(format!("`{command}` ended with {}: {said}", output.exit)));
         }
         Ok(Some(also))
     }

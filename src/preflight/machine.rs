@@ -6,7 +6,7 @@ use super::Request;
 use crate::{
     answers::DriverOwner,
     facts::{Holder, Origin},
-    plan::{Kind, rival},
+    plan::{Kind, remove_packages::Unrehearsed, rival},
     session::{
         Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
@@ -145,7 +145,8 @@ fn removal(request: Request<'_>) -> Vec<Prediction> {
         let (says, seen): (Says, Evidence) = match remove.rehearse(request.host) {
             Result::Ok(also) if also.is_empty() => (Ok, Seen::new("packages-exactly").with("count", remove.packages.len()).into()),
             Result::Ok(also) => (Ok, Seen::new("packages-too").with("packages", also.join(", ")).into()),
-            Err(why) => (WillFail, why.into()),
+            Err(Unrehearsed::NotRun(error)) if error.is_of_the_picture() => (Unknown, error.to_string().into()),
+            Err(why) => (WillFail, why.to_string().into()),
         };
         Some(Prediction::new(id, says, seen).about(&action.id, &["package-manager-busy", "packages-half-installed"]).stopping())
     };

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::{Request, wrong_size};
 use crate::{
-    host::{Command, CommandError, Exit, Output},
+    host::{Command, Exit, Output},
     plan::{Kind, fetch_runfile::FetchRunfile},
     session::{
         Evidence, Prediction,
@@ -44,7 +44,7 @@ fn runfile(request: Request<'_>, fetch: &FetchRunfile) -> Prediction {
     let url = &fetch.url;
     let (says, seen): (Says, Evidence) = match request.host.commands.capture(&command) {
         // A recorded machine knows only what it was asked when it was recorded.
-        Err(error @ CommandError::NoRule(_)) => (Unknown, error.to_string().into()),
+        Err(error) if error.is_of_the_picture() => (Unknown, error.to_string().into()),
         Err(error) => (WillFail, error.to_string().into()),
         Result::Ok(output) if output.exit.is_success() => match (length(&output), fetch.size) {
             (Some(length), Some(size)) if length != size => (WillFail, wrong_size(url, length, size).into()),

@@ -6,6 +6,7 @@ use super::{Request, because, wrong_size};
 use crate::{
     catalog::CudaRow,
     facts::HostFacts,
+    host::files::NotRecorded,
     plan::{
         Kind,
         install_toolkit::{InstallToolkit, USERS_LOG},
@@ -64,7 +65,7 @@ fn local_file(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaR
     // With a checksum of one's own it may be another file than the catalog's.
     let size = row.and_then(|row| row.size_bytes).filter(|_| request.answers.cuda_runfile_sha256.is_none());
     let (says, seen): (Says, Evidence) = match (request.host.files.meta(&install.runfile), size) {
-        (Err(error), _) => (WillFail, format!("{path}: {error}").into()),
+        (Err(error), _) => (if NotRecorded::is(&error) { Unknown } else { WillFail }, format!("{path}: {error}").into()),
         (Result::Ok(meta), Some(size)) if meta.len != size => (WillFail, wrong_size(path, meta.len, size).into()),
         (Result::Ok(meta), _) => (Ok, Seen::new("runfile-there").with("path", path).with("size", meta.len).into()),
     };
@@ -151,9 +152,15 @@ fn libxml2(request: Request<'_>, install: &InstallToolkit) -> Option<Prediction>
     if install.version < "10.1".parse().ok()? {
         return None;
     }
-    let place = LIBRARY_FOLDERS.iter().map(|folder| Path::new(folder).join(LIBRARY)).find(|path| request.host.files.exists(path));
+    let mut is_recorded = true;
+    let place = LIBRARY_FOLDERS.iter().map(|folder| Path::new(folder).join(LIBRARY)).find(|path| {
+        let meta = request.host.files.meta(path);
+        is_recorded &= !meta.as_ref().is_err_and(NotRecorded::is);
+        meta.is_ok()
+    });
     let (says, seen) = match place {
         Some(path) => (Ok, Seen::new("library-there").with("path", path.display())),
+        None if !is_recorded => (Unknown, Seen::new("library-unrecorded").with("library", LIBRARY)),
         None => (WillFail, Seen::new("library-missing").with("library", LIBRARY).with("folders", LIBRARY_FOLDERS.join(", "))),
     };
     Some(Prediction::new("libxml2", says, seen).about(INSTALL, &["libxml2-missing"]).stopping())

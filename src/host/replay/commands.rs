@@ -78,12 +78,25 @@ impl Commands for ReplayCommands {
 impl ReplayCommands {
     /// Returns the rule that answers. A program called by its path must be there as a file, as on a real machine.
     fn find(&self, command: &Command) -> Result<Rule, CommandError> {
-        let missing = || CommandError::NotFound(command.program.clone());
-        if command.program.starts_with('/') && self.machine.bytes(Path::new(&command.program)).is_none() {
-            return Err(missing());
+        let is_file = || self.machine.bytes(Path::new(&command.program)).is_some();
+        if command.program.starts_with('/') && !is_file() {
+            return Err(self.unanswered(command, self.machine.is_known_absent(Path::new(&command.program))));
         }
-        let known = || self.locate(&command.program).is_some();
-        self.machine.rule(&command.argv()).ok_or_else(|| if known() { CommandError::NoRule(command.to_string()) } else { missing() })
+        let is_missing = || self.locate(&command.program).is_none() && self.is_known_missing(&command.program);
+        self.machine.rule(&command.argv()).ok_or_else(|| self.unanswered(command, is_missing()))
+    }
+
+    /// Tells whether a program that is not here is known not to be there: a recording knows only what was asked.
+    fn is_known_missing(&self, program: &str) -> bool {
+        !self.machine.scenario.recorded || self.machine.scenario.about.missing.contains(program)
+    }
+
+    fn unanswered(&self, command: &Command, is_missing: bool) -> CommandError {
+        match (is_missing, self.machine.scenario.recorded) {
+            (true, _) => CommandError::NotFound(command.program.clone()),
+            (false, true) => CommandError::NotRecorded(command.to_string()),
+            (false, false) => CommandError::NoRule(command.to_string()),
+        }
     }
 
     /// Prints the lines of a rule from `skip` on, at its pace; returns an exit only when it was stopped.

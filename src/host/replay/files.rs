@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::Machine;
-use crate::host::{FileKind, FileMeta, Files};
+use crate::host::{FileKind, FileMeta, Files, files::NotRecorded};
 
 /// Links followed in one path before it counts as a circle.
 const LINK_LIMIT: usize = 40;
@@ -94,14 +94,18 @@ impl Files for ReplayFiles {
         self.0.links().remove(&link).ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
 
-    fn meta(&self, path: &Path) -> io::Result<FileMeta> {
-        let path = self.resolve(path)?;
+    fn meta(&self, asked: &Path) -> io::Result<FileMeta> {
+        let path = self.resolve(asked)?;
         let meta = |kind, len, mode| FileMeta { kind, len, mode, uid: 0, modified: 0 };
         if let Some(bytes) = self.0.bytes(&path) {
             let len = self.0.scenario.about.lengths.get(&path).copied().unwrap_or(bytes.len() as u64);
             return Ok(meta(FileKind::File, len, 0o644));
         }
-        if self.children(&path).is_empty() && !self.0.has_folder(&path) { Err(not_found()) } else { Ok(meta(FileKind::Folder, 0, 0o755)) }
+        if !self.children(&path).is_empty() || self.0.has_folder(&path) {
+            return Ok(meta(FileKind::Folder, 0, 0o755));
+        }
+        let is_known = self.0.is_known_absent(&path) || self.0.is_known_absent(asked);
+        Err(if is_known { not_found() } else { io::Error::other(NotRecorded) })
     }
 
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {

@@ -177,6 +177,12 @@ impl Machine {
         self.scenario.about.folders.contains(path) && !is_removed(path, &self.state())
     }
 
+    /// Tells whether a path that is not here is known not to be there: a recording knows only what was asked.
+    pub fn is_known_absent(&self, path: &Path) -> bool {
+        let is_absent = || self.scenario.about.absent.iter().any(|gone| path.starts_with(gone));
+        !self.scenario.recorded || is_absent() || is_removed(path, &self.state())
+    }
+
     /// Tells whether there is a file at `path` now.
     fn has(&self, path: &Path, state: &State) -> bool {
         state.written.contains_key(path) || (!is_removed(path, state) && self.layered(path, state).is_some())

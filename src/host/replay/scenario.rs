@@ -37,6 +37,8 @@ pub struct Scenario {
     pub layers: BTreeMap<String, BTreeMap<PathBuf, Vec<u8>>>,
     /// Files that rules print, by their path in the scenario.
     pub outputs: BTreeMap<String, Vec<u8>>,
+    /// Whether it was recorded: what it does not hold was not asked then. A story that somebody wrote is all there is.
+    pub recorded: bool,
 }
 
 /// The head of a scenario.
@@ -72,6 +74,12 @@ pub struct About {
     /// Paths that may not be read.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub denied: BTreeSet<PathBuf>,
+    /// Paths that are known not to be there, with all below them. It counts in a recording, where else nothing is known.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub absent: BTreeSet<PathBuf>,
+    /// Programs that are known not to be installed. It counts as [`Self::absent`] does.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub missing: BTreeSet<String>,
     /// Programs that exist although no rule runs them.
     #[serde(default)]
     pub programs: BTreeSet<String>,
@@ -245,7 +253,7 @@ impl Scenario {
     pub fn recorded(name: &str, recording: Recording) -> Self {
         let rootfs = recording.files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
         let layers = BTreeMap::from([("rootfs".to_owned(), rootfs)]);
-        Self { name: name.to_owned(), about: recording.about, rules: recording.commands, layers, outputs: BTreeMap::new() }
+        Self { name: name.to_owned(), about: recording.about, rules: recording.commands, layers, outputs: BTreeMap::new(), recorded: true }
     }
 
     /// Makes a scenario from its files by relative path.
@@ -268,7 +276,7 @@ impl Scenario {
                 outputs.insert(path.display().to_string(), bytes);
             }
         }
-        let scenario = Self { name: name.to_owned(), about, rules, layers, outputs };
+        let scenario = Self { name: name.to_owned(), about, rules, layers, outputs, recorded: false };
         match scenario.about.base.clone() {
             Some(base) => Ok(scenario.over(Self::built_in(&base)?)),
             None => Ok(scenario),
