@@ -9,12 +9,12 @@ pub mod undo;
 
 pub use run::Runner;
 
-pub use crate::plan::act::Progress;
+pub use crate::plan::action::act::Progress;
 
 use crate::{
     diagnosis::Hit,
     host::Exit,
-    plan::{Action, act::Told},
+    plan::{Action, action::act::Told},
     session::Status,
 };
 

@@ -24,7 +24,7 @@ use crate::{
     exit_code::ExitCode,
     facts::{self, Facts, headers},
     host::Cancel,
-    plan::{Action, Plan, Step, reboot::Reboot},
+    plan::{Action, Plan, Step, action::reboot::Reboot},
     private,
     report::Report,
     secret::Secret,

@@ -16,7 +16,7 @@ use crate::{
     facts,
     host::Cancel,
     i18n::Lang,
-    plan::{Action, Step, reboot::Reboot},
+    plan::{Action, Step, action::reboot::Reboot},
     report::Report,
     session::{Session, store::Store},
     steps,

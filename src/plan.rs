@@ -4,43 +4,18 @@
 //! host, the inventory or the cluster: data for the eyes and for the journal, with a [`Kind`] that knows how to check, do, prove and
 //! undo it (one file a kind). That it is executed is the engine's business.
 
-pub mod act;
-pub mod blacklist_nouveau;
-pub mod checksum;
-pub mod delete_pod;
-pub mod driver_proof;
+pub mod action;
 mod driver_step;
-pub mod edit_file;
-pub mod fetch_runfile;
-pub mod greeting;
-pub mod import_image;
-pub mod install_packages;
-pub mod install_toolkit;
 mod invalidate;
-mod kind;
-pub mod mark_node;
-pub mod reboot;
 mod remedies;
-pub mod remove_dkms;
-pub mod remove_packages;
-pub mod remove_runfile_driver;
-pub mod remove_taint;
-pub mod remove_toolkit;
-pub mod run_playbook;
-pub mod set_paths;
-pub mod stop_unit;
-pub mod test_pod;
-pub mod undo;
-pub mod unload_modules;
 mod variables_step;
 mod verify_step;
-pub mod watch_installer;
 
 use serde::{Deserialize, Serialize};
 
+pub use action::kind::Kind;
 pub use driver_step::{Places, driver_step, rival};
 pub use invalidate::invalidated;
-pub use kind::Kind;
 pub use remedies::{delete_pod, mark_node, remove_taint};
 pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::{VerifyPlan, verify_step};

@@ -17,7 +17,7 @@ use crate::{
     facts::Facts,
     host::Host,
     i18n::Lang,
-    plan::{Action, Kind, install_toolkit::InstallToolkit},
+    plan::{Action, Kind, action::install_toolkit::InstallToolkit},
     session::{Prediction, Seen},
 };
 

@@ -19,7 +19,7 @@ use crate::{
     facts::Facts,
     host::{Exit, command::Job},
     i18n::Lang,
-    plan::{Action, Plan, Step, undo::Undo},
+    plan::{Action, Plan, Step, action::undo::Undo},
 };
 
 /// The session file's schema version: 2 since a record may name another machine and an undo is journalled like an action, 3 since the

@@ -22,7 +22,7 @@ use crate::{
     kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
     plan::{
         self, Action, Step, VerifyPlan,
-        import_image::{ImportImage, Runtime},
+        action::import_image::{ImportImage, Runtime},
     },
     preflight,
     session::{Prediction, Session},

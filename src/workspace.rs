@@ -11,7 +11,7 @@ use crate::{
         replay::{self, Scenario, Speed},
     },
     i18n::Lang,
-    plan::reboot::BOOT_ID,
+    plan::action::reboot::BOOT_ID,
     session::{
         Session,
         store::{self, Store},

@@ -12,7 +12,7 @@ use engine::{Done, machine};
 use fileserver::{Answer, FileServer};
 use gpunode::{
     engine::Event,
-    plan::{Kind, act::sha256, checksum::Checksum, fetch_runfile::FetchRunfile},
+    plan::{Kind, action::act::sha256, action::checksum::Checksum, action::fetch_runfile::FetchRunfile},
     session::Status,
 };
 

@@ -17,7 +17,7 @@ use std::{
 use gpunode::{
     engine::{Event, Outcome, Runner},
     host::{Cancel, Command, Host},
-    plan::{Action, Kind, Step, run_playbook::RunPlaybook},
+    plan::{Action, Kind, Step, action::run_playbook::RunPlaybook},
     secret::Secret,
     session::{Session, Status, store::Store},
 };

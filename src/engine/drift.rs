@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::{
     facts::Change,
     host::Host,
-    plan::{Kind, act::sha256, undo::Undo},
+    plan::{Kind, action::act::sha256, action::undo::Undo},
     session::{Record, Session, Status},
 };
 

@@ -11,7 +11,7 @@ use crate::{
     host::{Cancel, Exit, Host, command::Job},
     plan::{
         Action, Kind, Step,
-        act::{Failure, Told, Work},
+        action::act::{Failure, Told, Work},
     },
     private,
     secret::Secret,

@@ -13,8 +13,8 @@ use crate::{
     i18n::Lang,
     plan::{
         Action, Kind,
-        act::sha256,
-        undo::{SavedFile, Undo},
+        action::act::sha256,
+        action::undo::{SavedFile, Undo},
     },
     private,
     session::{Record, Session, Status, store::Store},

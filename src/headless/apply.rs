@@ -10,7 +10,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     host::Cancel,
-    plan::{self, Action, Step, reboot::Reboot},
+    plan::{self, Action, Step, action::reboot::Reboot},
     preflight,
     session::{Says, Session, Status, store::Store},
     steps,

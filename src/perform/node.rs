@@ -16,7 +16,7 @@ use crate::{
     diagnosis::{self, Hit, Remedy},
     host::Cancel,
     i18n::Lang,
-    plan::{self, mark_node::Mark},
+    plan::{self, action::mark_node::Mark},
     steps,
     tui::Reply,
     wizard::{

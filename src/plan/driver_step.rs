@@ -7,7 +7,9 @@ mod toolkit;
 
 use std::path::Path;
 
-use super::{Action, Kind, NEEDS_ROOT, Step, blacklist_nouveau::BlacklistNouveau, greeting::Greeting, reboot::Reboot};
+use super::{
+    Action, Kind, NEEDS_ROOT, Step, action::blacklist_nouveau::BlacklistNouveau, action::greeting::Greeting, action::reboot::Reboot,
+};
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::distros,
@@ -60,7 +62,8 @@ fn settle(action: &mut Action, facts: &Facts, answers: &Answers) {
 }
 
 fn is_loaded(facts: &Facts) -> bool {
-    facts.driver.loaded_version.is_some() || facts.driver.modules.iter().any(|module| super::unload_modules::is_driver(&module.name))
+    facts.driver.loaded_version.is_some()
+        || facts.driver.modules.iter().any(|module| super::action::unload_modules::is_driver(&module.name))
 }
 
 /// A driver that is loaded although no driver is on the host any more: removed before, and still in the kernel until the next boot.

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::{
     Action, Kind, Step,
-    delete_pod::DeletePod,
-    mark_node::{Mark, MarkNode, command},
-    remove_taint::RemoveTaint,
+    action::delete_pod::DeletePod,
+    action::mark_node::{Mark, MarkNode, command},
+    action::remove_taint::RemoveTaint,
 };
 use crate::cluster::{Kubectl, view::PodView};
 

@@ -1,6 +1,8 @@
 //! The plan of step 4: watch the installer, test as a user's pod would, and take the taint away if that is wanted.
 
-use super::{Action, Kind, Step, import_image::ImportImage, remedies, test_pod::RunTestPod, watch_installer::WatchInstaller};
+use super::{
+    Action, Kind, Step, action::import_image::ImportImage, action::test_pod::RunTestPod, action::watch_installer::WatchInstaller, remedies,
+};
 use crate::{
     answers::{Answers, DriverOwner},
     cluster::testpod::{Expected, Task},
@@ -64,7 +66,7 @@ fn import_action(import: &Result<ImportImage, String>, file: &std::path::Path) -
     let kind = import.clone().unwrap_or_else(|_| ImportImage {
         file: file.to_owned(),
         image: String::new(),
-        runtime: super::import_image::Runtime::Containerd,
+        runtime: super::action::import_image::Runtime::Containerd,
     });
     let commands = import.as_ref().map(|import| vec![import.command()]).unwrap_or_default();
     Action {

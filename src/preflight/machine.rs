@@ -6,7 +6,7 @@ use super::Request;
 use crate::{
     answers::DriverOwner,
     facts::{Holder, Origin},
-    plan::{Kind, remove_packages::Unrehearsed, rival},
+    plan::{Kind, action::remove_packages::Unrehearsed, rival},
     session::{
         Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{Request, wrong_size};
 use crate::{
     host::{Command, Exit, Output},
-    plan::{Kind, fetch_runfile::FetchRunfile},
+    plan::{Kind, action::fetch_runfile::FetchRunfile},
     session::{
         Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},

@@ -9,7 +9,7 @@ use crate::{
     host::files::NotRecorded,
     plan::{
         Kind,
-        install_toolkit::{InstallToolkit, USERS_LOG},
+        action::install_toolkit::{InstallToolkit, USERS_LOG},
     },
     session::{
         Evidence, Prediction,

@@ -10,7 +10,9 @@ use gpunode::{
     host::Command,
     i18n::Lang,
     kubespray::{Capability, Ignored, Level, Place, Preview, Shadowed, Variable, Verdict},
-    plan::{Action, Kind, Plan, Step, greeting::Greeting, reboot::Reboot, remove_runfile_driver::RemoveRunfileDriver},
+    plan::{
+        Action, Kind, Plan, Step, action::greeting::Greeting, action::reboot::Reboot, action::remove_runfile_driver::RemoveRunfileDriver,
+    },
     session::{Prediction, Record, Says, Session, Status},
     wizard::{
         Answer, Colors, Settings,

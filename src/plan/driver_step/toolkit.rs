@@ -8,11 +8,11 @@ use crate::{
     facts::Facts,
     plan::{
         Action, Kind, Step,
-        checksum::Checksum,
-        fetch_runfile::FetchRunfile,
-        install_packages::InstallPackages,
-        install_toolkit::{InstallToolkit, default_prefix},
-        set_paths::SetPaths,
+        action::checksum::Checksum,
+        action::fetch_runfile::FetchRunfile,
+        action::install_packages::InstallPackages,
+        action::install_toolkit::{InstallToolkit, default_prefix},
+        action::set_paths::SetPaths,
     },
     version::Version,
 };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::act::{Act, Failure, Work, file_failure};
 use crate::{
     host::{Command, Host},
-    plan::undo::Undo,
+    plan::action::undo::Undo,
 };
 
 const FILE: &str = "/etc/modprobe.d/gpunode-no-nouveau.conf";

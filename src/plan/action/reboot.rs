@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     host::{Command, Host},
-    plan::undo::Undo,
+    plan::action::undo::Undo,
 };
 
 /// Where the kernel tells which boot this is: a random id, new with each boot.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cluster::{Kubectl, objects::Pod, watch::Source},
     host::Host,
-    plan::undo::Undo,
+    plan::action::undo::Undo,
 };
 
 /// How long a deleted pod may take to go: its containers get 30 seconds to end.

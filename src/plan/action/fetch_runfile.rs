@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     host::{Command, Exit, Host},
-    plan::act::{Progress, Told},
-    plan::undo::Undo,
+    plan::action::act::{Progress, Told},
+    plan::action::undo::Undo,
 };
 
 /// Tries without a single new byte before it is given up.

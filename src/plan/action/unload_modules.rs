@@ -8,7 +8,7 @@ use super::act::{Act, Failure, Work};
 use crate::{
     facts::Module,
     host::{Command, Host},
-    plan::undo::Undo,
+    plan::action::undo::Undo,
 };
 
 /// Where the kernel lists what is loaded.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::act::{Act, Failure, Work};
 use crate::{
     host::{Command, Host},
-    plan::undo::Undo,
+    plan::action::undo::Undo,
 };
 
 /// Imports an image archive, as `docker save` or `ctr images export` write it.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::act::{Act, Failure, Work};
 use crate::{
     host::{Command, Host},
-    plan::undo::Undo,
+    plan::action::undo::Undo,
 };
 
 /// Removes a toolkit.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::act::{Act, Failure, Work, file_failure, sha256};
-use crate::{host::Host, plan::undo::Undo};
+use crate::{host::Host, plan::action::undo::Undo};
 
 /// Replaces the file's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

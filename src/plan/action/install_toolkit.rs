@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     host::{Command, Exit, Host},
-    plan::undo::Undo,
+    plan::action::undo::Undo,
     version::Version,
 };
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::act::{Act, Failure, Work, file_failure};
-use crate::{host::Host, plan::undo::Undo};
+use crate::{host::Host, plan::action::undo::Undo};
 
 /// Every login shell reads the files of this folder.
 const FILE: &str = "/etc/profile.d/zz-gpunode-greeting.sh";

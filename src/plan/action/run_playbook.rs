@@ -6,8 +6,8 @@ use super::act::{Act, Failure, Work};
 use crate::{
     host::{Command, Host},
     kubespray::playbook,
-    plan::act::{Progress, Told},
-    plan::undo::Undo,
+    plan::action::act::{Progress, Told},
+    plan::action::undo::Undo,
     version::Version,
 };
 

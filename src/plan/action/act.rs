@@ -15,7 +15,7 @@ pub use told::{Progress, Told};
 use crate::{
     diagnosis::Hit,
     host::{Cancel, Command, Exit, Host, command::Job},
-    plan::undo::{SavedFile, Undo},
+    plan::action::undo::{SavedFile, Undo},
     private,
     secret::Secret,
 };

@@ -9,7 +9,7 @@ use crate::{
         packages::{self, package_name},
     },
     host::{Command, CommandError, Host},
-    plan::undo::Undo,
+    plan::action::undo::Undo,
 };
 
 /// Removes packages.

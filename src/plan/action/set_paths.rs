@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::act::{Act, Failure, Work, file_failure};
 use crate::{
     host::{Command, Host},
-    plan::undo::Undo,
+    plan::action::undo::Undo,
 };
 
 const PROFILE: &str = "/etc/profile.d/gpunode-cuda.sh";

@@ -9,7 +9,7 @@ use crate::{
     cluster::{GPU, Kubectl, chain},
     host::{Command, Host},
     i18n::Lang,
-    plan::undo::Undo,
+    plan::action::undo::Undo,
 };
 
 /// Removes the taint `nvidia.com/gpu`.

@@ -9,7 +9,7 @@ use crate::{
     cluster::{ClusterState, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
     host::{Command, Host},
     i18n::Lang,
-    plan::undo::Undo,
+    plan::action::undo::Undo,
 };
 
 /// A mark, and whether it is wanted.
@@ -112,6 +112,6 @@ pub(super) fn refused(state: ClusterState) -> Failure {
     Failure::new(format!("{} {}", state.message(Lang::En), state.remedy(Lang::En)))
 }
 
-pub(super) fn command(kubectl: &Kubectl, args: &[String]) -> Command {
+pub(in crate::plan) fn command(kubectl: &Kubectl, args: &[String]) -> Command {
     kubectl.command(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }

@@ -15,8 +15,8 @@ use crate::{
     },
     host::Host,
     i18n::Lang,
-    plan::act::Told,
-    plan::undo::Undo,
+    plan::action::act::Told,
+    plan::action::undo::Undo,
     version::Version,
 };
 
