@@ -30,7 +30,9 @@
 //! - The intent is on disk before an action, the result after. An intent without a result means: look, never assume.
 //! - A probe never fails; a fact is known, absent, or unknown with a reason.
 //! - What comes from outside is made printable ([`text`]) before it reaches a terminal.
-//! - Every text a user sees has a key in [`i18n`], in English and Korean.
+//! - Every text a user sees, errors too, stands in both languages in `assets/locales`. `build.rs` makes a constructor of each: the text
+//!   `plan.count: "{done} of {total}"` is `msg::plan::count(done, total)` (values in alphabetical order), a [`i18n::Message`] that gets
+//!   its language at the edge.
 //!
 //! Dependencies point downwards: tui, plain, headless, perform → wizard, engine, steps → plan, diagnosis → kubespray, cluster, catalog,
 //! facts → host, version, text, secret, i18n.

@@ -9,7 +9,7 @@ use ratatui::{
 
 use super::widgets::{Column, Ui, columns, draw, first_row, is_wide, left, right, split_columns, split_rows};
 use crate::{
-    catalog::{BranchKind, DriverRow},
+    catalog::DriverRow,
     text::{bytes, width},
     wizard::{
         Slot,
@@ -150,8 +150,7 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
 
 fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> {
     let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-    let kind = ui.app.settings.lang.text(&format!("drivers.kind.{}", row.kind), &[]);
-    let kind = if row.kind == BranchKind::Legacy { "" } else { &kind };
+    let kind = row.kind.title().map(|kind| kind.text(ui.app.settings.lang)).unwrap_or_default();
     let branch = format!("{} {kind}", row.branch);
     let size = row.size_bytes.map_or_else(|| "-".to_owned(), bytes);
     let values = [

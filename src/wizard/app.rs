@@ -22,7 +22,7 @@ use crate::{
     answers::{Answers, DriverOwner},
     engine::Outcome,
     finding::Severity,
-    i18n::Lang,
+    i18n::{Lang, Message},
     plan::{Action, Plan, Step, invalidated},
     secret::Secret,
     session::{Session, holder::Holder},
@@ -277,6 +277,12 @@ impl App {
     /// Makes the state of one who looks on while `holder` has the session.
     pub fn looking_on(session: Session, settings: Settings, holder: Holder) -> Self {
         Self { screen: Screen::Watch, watch: Some(Watch::new(holder)), ..Self::new(session, settings, (MIN_COLUMNS, MIN_ROWS)) }
+    }
+
+    /// Returns a message in the user's language.
+    #[expect(clippy::needless_pass_by_value, reason = "a message is made where it is told")]
+    pub fn text(&self, message: Message) -> String {
+        message.text(self.settings.lang)
     }
 
     /// Returns the wizard's text `wizard.<key>`.

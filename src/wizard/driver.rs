@@ -70,7 +70,7 @@ impl Sort {
 /// What a filter looks at: all that the table shows of a driver.
 fn searched(row: &DriverRow) -> String {
     let date = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string()).unwrap_or_default();
-    let kind = Lang::En.text(&format!("drivers.kind.{}", row.kind), &[]);
+    let kind = row.kind.title().map(|kind| kind.text(Lang::En)).unwrap_or_default();
     let cuda = row.cuda_version.as_deref().unwrap_or_default();
     let tree = if row.datacenter { "datacenter" } else { "desktop" };
     format!("{} {} {kind} {cuda} {} {} {tree}", row.version, row.branch, date(row.release_date), date(row.end_of_life)).to_lowercase()
