@@ -61,3 +61,10 @@ fn the_guest_driver_of_a_vgpu_is_told_by_its_licence_service() {
         Machine::ubuntu().gpu("0000:02:00.0", "1eb8", "10de 130f", Some("nvidia")).file("/etc/nvidia/gridd.conf", "FeatureType=2\n");
     assert!(ids(&look_at(&machine)).contains(&"vgpu-guest"));
 }
+
+#[test]
+fn an_architecture_that_cannot_be_learned_is_told() {
+    let machine = Machine::empty().file("/proc/sys/kernel/osrelease", "5.15.0-91-generic\n").gpu("0000:01:00.0", "1db6", "10de 124a", None);
+    assert!(ids(&look_at(&machine)).contains(&"architecture-not-known"));
+    assert!(!ids(&look_at(&machine.file("/lib/ld-linux-aarch64.so.1", ""))).contains(&"architecture-not-known"));
+}
