@@ -1,6 +1,10 @@
 //! Disposition: what becomes of a thing on the host under an owner, and the rules that all owners share.
 
-use crate::facts::{DriverFacts, LedgerEntry, Origin, packages};
+use crate::facts::{
+    DriverFacts, LedgerEntry, Origin,
+    modules::{self, ModuleRole},
+    packages,
+};
 
 /// What becomes of a thing on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,12 +34,15 @@ impl Disposition {
 /// Returns what becomes of an entry whoever owns the driver; `None` where it depends on the owner. The kernel's own drivers keep any
 /// NVIDIA driver off the card; toolkits, other packages and vfio bring none.
 pub(super) fn of_any_owner(entry: &LedgerEntry) -> Option<Disposition> {
-    let is_module = entry.origin == Origin::LoadedModule;
     match entry.origin {
-        Origin::LoadedModule if entry.what.starts_with("vfio") => Some(Disposition::Stays),
+        Origin::LoadedModule => match modules::role(entry.what.split(' ').next().unwrap_or_default()) {
+            Some(ModuleRole::Conflicting) => Some(Disposition::MustGo),
+            Some(ModuleRole::Passthrough) | None => Some(Disposition::Stays),
+            Some(ModuleRole::Driver) => None,
+        },
         Origin::CudaToolkit => Some(Disposition::Stays),
         Origin::Rpm | Origin::Deb if !packages::is_driver_package(entry) => Some(Disposition::Stays),
-        _ => (is_module && !entry.what.starts_with("nvidia")).then_some(Disposition::MustGo),
+        _ => None,
     }
 }
 
