@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use action::kind::Kind;
 pub use driver_step::{Places, driver_step, rival};
-pub use invalidate::invalidated;
+pub use invalidate::{Changed, invalidated};
 pub use remedies::{delete_pod, mark_node, remove_taint};
 pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::{VerifyPlan, verify_step};

@@ -23,7 +23,8 @@ use crate::{
     engine::Outcome,
     finding::Severity,
     i18n::{Lang, Message},
-    plan::{Action, Plan, Step, invalidated},
+    owner,
+    plan::{Action, Plan, Step},
     secret::Secret,
     session::{Session, holder::Holder},
 };
@@ -443,7 +444,7 @@ impl App {
     /// Keeps the answers in the session; steps whose work no longer follows from them are open again.
     pub(super) fn keep_answers(&mut self) {
         if let Some(before) = &self.session.answers {
-            let steps = invalidated(before, &self.answers, &self.session.plan);
+            let steps = owner::invalidated(before, &self.answers, &self.session.plan);
             self.session.reopen(&steps);
         }
         self.session.answers = Some(self.answers.clone());
