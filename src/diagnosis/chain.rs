@@ -1,6 +1,6 @@
 //! Signatures over what the cluster says: the states of its objects, events, and the device plugin's log.
 
-use super::{Diagnosis, Hit, Source, all};
+use super::{Diagnosis, Hit, Source};
 use crate::cluster::{
     Chain, INSTALLER, PLUGIN,
     view::{ContainerState, PodView},
@@ -14,11 +14,9 @@ const PLUGIN_STARTED: &str = "device-plugin started";
 pub fn over_chain(chain: &Chain, plugin_log: Option<&str>) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
     let mut add = |found: Vec<Hit>| {
-        for hit in found.into_iter().take(1) {
-            if !hits.iter().any(|other| other.signature == hit.signature) {
-                hits.push(hit);
-            }
-        }
+        // What only says that something failed is told where nothing says why.
+        let best = found.iter().find(|hit| hit.says_why()).or(found.first());
+        hits.extend(best.filter(|best| hits.iter().all(|other| other.signature != best.signature)).cloned());
     };
     add(match &chain.installer {
         None => status(&format!("daemonset/{INSTALLER} NotFound")),
@@ -40,7 +38,7 @@ fn status(line: &str) -> Vec<Hit> {
 
 fn find(line: &str, source: Source) -> Vec<Hit> {
     let line = crate::text::printable(&line.replace('\n', " "));
-    all().find(&line, 0, &[source]).map(|found| found.hit(None, line)).into_iter().collect()
+    super::find(&line, source).into_iter().collect()
 }
 
 /// Writes the states of a pod down as `kubectl` would, one line each.
@@ -80,7 +78,7 @@ mod tests {
     };
 
     fn ids(chain: &Chain, log: Option<&str>) -> Vec<String> {
-        over_chain(chain, log).into_iter().map(|hit| hit.signature).collect()
+        over_chain(chain, log).into_iter().map(|hit| hit.signature.to_string()).collect()
     }
 
     #[test]
@@ -138,7 +136,9 @@ mod tests {
         assert_eq!(ids(&chain, None), ["out-of-memory"]);
         for (phase, words, id) in [
             ("Failed", "Evicted: The node was low on resource: ephemeral-storage.", "evicted"),
-            ("Failed", "UnexpectedAdmissionError: Allocate failed due to no healthy devices present", "admission"),
+            ("Failed", "UnexpectedAdmissionError: Allocate failed due to no healthy devices present", "device-unhealthy"),
+            ("Failed", "UnexpectedAdmissionError: Allocate failed due to requested number of devices unavailable", "admission"),
+            ("Failed", "UnexpectedAdmissionError: Allocate failed due to error creating nvml.Device 3: nvml: GPU is lost", "gpu-lost"),
             ("Pending", "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", "test-pod-pending"),
         ] {
             let mut chain = recorded("05-running");

@@ -10,7 +10,7 @@ use crate::{
         Kubectl, scheduling,
         tail::{self, Options, Outcome, TailEvent},
     },
-    diagnosis::{Diagnosis, Hit},
+    diagnosis::{Diagnosis, Event, Hit, SignatureId},
     error::Expected,
     exit_code::ExitCode,
     facts,
@@ -24,7 +24,7 @@ use crate::{
 pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
-    let mut face = Lines { lang: workspace.lang, diagnosis: Diagnosis::default(), known: 0, outcome: None, text: String::new() };
+    let mut face = Lines { lang: workspace.lang, diagnosis: Diagnosis::default(), known: Vec::new(), outcome: None, text: String::new() };
     let options = Options { once: true, ..Options::default() };
     if let Some(path) = file {
         tail::file(&workspace.host, path, false, options, &cancel, &mut |event| face.show(event));
@@ -39,7 +39,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
         Some(Outcome::Succeeded) => Ok(ExitCode::Ok),
         Some(Outcome::Failed { .. }) => Ok(ExitCode::Negative),
         // A log that neither succeeded nor shows a known failure tells nothing.
-        Some(Outcome::EndOfFile) if face.known > 0 => Ok(ExitCode::Negative),
+        Some(Outcome::EndOfFile) if !face.known.is_empty() => Ok(ExitCode::Negative),
         Some(Outcome::Cancelled) => Ok(ExitCode::Quit),
         Some(Outcome::EndOfFile) | None => Ok(ExitCode::Usage),
         Some(Outcome::Refused(ref state)) => Err(Expected::new(state.message(lang), state.remedy(lang))),
@@ -77,8 +77,8 @@ pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &Clu
 struct Lines {
     lang: Lang,
     diagnosis: Diagnosis,
-    /// Known failures so far.
-    known: usize,
+    /// Known failures that stand.
+    known: Vec<SignatureId>,
     outcome: Option<Outcome>,
     /// What is printed together.
     text: String,
@@ -112,12 +112,14 @@ impl Lines {
     }
 
     fn lines(&mut self, lines: &[String]) {
-        let hits = self.diagnosis.read(lines);
         let mut printed = 0;
-        for (index, hit) in hits {
+        for (index, event) in self.diagnosis.read(lines) {
             lines[printed..=index].iter().for_each(|line| self.line(line));
             printed = index + 1;
-            self.hit(&hit);
+            match event {
+                Event::Hit(hit) => self.hit(&hit),
+                Event::TakenBack(over) => self.take_back(&over),
+            }
         }
         lines[printed..].iter().for_each(|line| self.line(line));
     }
@@ -128,12 +130,20 @@ impl Lines {
     }
 
     fn hit(&mut self, hit: &Hit) {
-        self.known += 1;
+        self.known.push(hit.signature.clone());
         let text = format!("\n!! {}: {}\n   -> {}", hit.signature, hit.cause(self.lang), hit.remedy(self.lang));
         self.line(&text);
     }
 
-    /// The attempt is over: what only an umbrella has said counts now.
+    /// What failed before has succeeded since.
+    fn take_back(&mut self, over: &[SignatureId]) {
+        self.known.retain(|known| !over.contains(known));
+        let names: Vec<_> = over.iter().map(SignatureId::as_str).collect();
+        let text = self.lang.text("diagnose.over", &[("names", &names.join(", "))]);
+        self.line(&format!(".. {text}"));
+    }
+
+    /// The attempt is over: what only says that it failed counts now.
     fn finish(&mut self) {
         if let Some(hit) = self.diagnosis.finish() {
             self.hit(&hit);

@@ -13,7 +13,7 @@ use crate::{
         tail::{self, Options, Outcome as TailOutcome, TailEvent, Wait},
         verify,
     },
-    diagnosis::{self, Hit, Remedy},
+    diagnosis::{self, Event, Hit, Remedy},
     host::Cancel,
     i18n::Lang,
     plan::{self, action::mark_node::Mark},
@@ -233,14 +233,17 @@ impl Face<'_> {
     }
 
     fn lines(&mut self, lines: Vec<String>) {
-        let hits = self.diagnosis.read(&lines);
-        let findings = hits.iter().map(|(index, _)| *index).collect();
+        let events = self.diagnosis.read(&lines);
+        let findings = events.iter().filter(|(_, event)| matches!(event, Event::Hit(_))).map(|(index, _)| *index).collect();
         self.wait_for_room();
         let batch = Arc::new(TailBatch { lines, findings });
         self.sent.push(Arc::clone(&batch));
         self.reply.send(Answer::TailLines(batch));
-        for (_, hit) in &hits {
-            self.tell(hit);
+        for (_, event) in &events {
+            match event {
+                Event::Hit(hit) => self.tell(hit),
+                Event::TakenBack(_) => drop(self.reply.send(Answer::Recovered)),
+            }
         }
     }
 
@@ -254,7 +257,7 @@ impl Face<'_> {
         }
     }
 
-    /// The attempt is over: what only an umbrella has said counts now.
+    /// The attempt is over: what only says that it failed counts now.
     fn finish(&mut self) {
         if let Some(hit) = self.diagnosis.finish() {
             self.tell(&hit);
@@ -284,20 +287,17 @@ impl Face<'_> {
 }
 
 fn known(hit: &Hit, lang: Lang, answers: &Answers, node: &str, plugin: Option<&crate::cluster::view::PodView>) -> Diagnosis {
-    let action = match &hit.remedy_kind {
+    let action = match hit.remedy_kind() {
         Remedy::Instruction => None,
-        Remedy::Action(name) => match name.as_str() {
-            "remove-host-driver" | "blacklist-nouveau" | "install-toolkit" | "install-prerequisites" => Some(RemedyAction::BackToDriver),
-            "edit-variables" | "run-playbooks" => Some(RemedyAction::ToVariables),
-            "reboot" => Some(RemedyAction::Reboot),
-            "label-node" => Some(RemedyAction::Run(Box::new(plan::mark_node(answers.kubeconfig.clone(), node, Mark::GpuLabel)))),
-            "delete-pod" => plugin.map(|pod| RemedyAction::Run(Box::new(plan::delete_pod(answers.kubeconfig.clone(), pod)))),
-            _ => None,
-        },
+        Remedy::DriverStep => Some(RemedyAction::BackToDriver),
+        Remedy::VariablesStep => Some(RemedyAction::ToVariables),
+        Remedy::Reboot => Some(RemedyAction::Reboot),
+        Remedy::LabelNode => Some(RemedyAction::Run(Box::new(plan::mark_node(answers.kubeconfig.clone(), node, Mark::GpuLabel)))),
+        Remedy::DeletePod => plugin.map(|pod| RemedyAction::Run(Box::new(plan::delete_pod(answers.kubeconfig.clone(), pod)))),
     };
     Diagnosis {
-        signature: hit.signature.clone(),
-        title: lang.text("wizard.diagnosis.title", &[("id", &hit.signature)]),
+        signature: hit.signature.to_string(),
+        title: lang.text("wizard.diagnosis.title", &[("id", hit.signature.as_str())]),
         cause: hit.cause(lang),
         evidence_line: hit.line.clone(),
         remedy: hit.remedy(lang),

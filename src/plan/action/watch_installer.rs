@@ -13,7 +13,7 @@ use crate::{
         Kubectl, chain, scheduling,
         tail::{self, Options, Outcome, TailEvent},
     },
-    diagnosis::Diagnosis,
+    diagnosis::{Diagnosis, Event, Hit},
     host::Host,
     i18n::Lang,
 };
@@ -44,7 +44,7 @@ impl Act for WatchInstaller {
         scheduling::demand_installer(work.host, &kubectl, &self.node)
             .map_err(|finding| Failure::new(format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En))))?;
         let mut diagnosis = Diagnosis::default();
-        let mut cause = None;
+        let mut cause: Option<Hit> = None;
         let mut end = None;
         let emit = &mut *work.emit;
         tail::follow(
@@ -59,9 +59,14 @@ impl Act for WatchInstaller {
                     for line in lines {
                         emit(Told::Line(line));
                     }
-                    for (_, hit) in found {
-                        tell(Some(hit.clone()), &mut work.hits, emit);
-                        cause.get_or_insert(hit);
+                    for (_, event) in found {
+                        match &event {
+                            Event::Hit(hit) => {
+                                cause.get_or_insert_with(|| hit.clone());
+                            }
+                            Event::TakenBack(over) => drop(cause.take_if(|hit| over.contains(&hit.signature))),
+                        }
+                        tell(Some(event), &mut work.hits, emit);
                     }
                 }
                 TailEvent::Waiting { why } => emit(Told::Line(why.text(Lang::En))),
@@ -74,7 +79,7 @@ impl Act for WatchInstaller {
             Some(Outcome::Succeeded) => Ok(()),
             Some(outcome) => {
                 let at_the_end = diagnosis.finish();
-                tell(at_the_end.clone(), &mut work.hits, work.emit);
+                tell(at_the_end.clone().map(Event::Hit), &mut work.hits, work.emit);
                 let known = cause.or(at_the_end);
                 let words = known.map(|hit| format!("{} — {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
                 Err(Failure::new(words.unwrap_or_else(|| outcome.text(Lang::En))))
