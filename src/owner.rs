@@ -19,8 +19,11 @@ pub use disposition::Disposition;
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::Source,
-    facts::{DriverFacts, LedgerEntry},
-    plan::{self, Changed, Plan, Step},
+    facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
+    kubespray::Preview,
+    plan::{self, Action, Changed, Clearing, Places, Plan, Step},
+    preflight,
+    session::Prediction,
 };
 
 /// One way of bringing the driver to a node, with everything that follows from it.
@@ -30,6 +33,15 @@ pub trait Owner: Sync {
 
     /// Step 2: returns what becomes of a thing on this host. Ledger pane, plan and pre-flight all ask this one.
     fn disposition(&self, driver: &DriverFacts, entry: &LedgerEntry) -> Disposition;
+
+    /// Step 2: returns what this program puts on the host for the driver, in order.
+    fn install(&self, facts: &Facts, answers: &Answers) -> Vec<Action>;
+
+    /// Step 2: foretells what will fail later as things stand. Nothing is changed.
+    fn checks(&self, request: preflight::Request<'_>) -> Vec<Prediction>;
+
+    /// Step 2: returns the images that the node will have to pull for the driver, as far as they are known before.
+    fn images(&self, preview: &Preview) -> Vec<String>;
 
     /// Step 2: returns where its drivers come from, which limits the drivers that can be chosen.
     fn source(&self) -> Source;
@@ -48,6 +60,24 @@ pub fn of(owner: DriverOwner) -> &'static dyn Owner {
         DriverOwner::Host => &host::Host,
         DriverOwner::Operator => &operator::Operator,
     }
+}
+
+/// Returns what of the driver on this host must go for an owner.
+pub fn clearing(owner: &dyn Owner, driver: &DriverFacts) -> Clearing {
+    let all = |wanted: Disposition| -> Vec<LedgerEntry> {
+        driver.ledger.iter().filter(|entry| owner.disposition(driver, entry) == wanted).cloned().collect()
+    };
+    // The version alone proves that a driver is loaded, also where the list of modules cannot be read.
+    let loaded = LedgerEntry { origin: Origin::LoadedModule, what: "nvidia".to_owned(), r#where: "/proc/driver/nvidia/version".to_owned() };
+    let is_loaded = driver.loaded_version.is_some() || driver.modules.iter().any(|module| modules::is_driver(&module.name));
+    let unloads = is_loaded && owner.disposition(driver, &loaded) == Disposition::MustGo;
+    Clearing { goes: all(Disposition::MustGo), stops: all(Disposition::MustStop), unloads }
+}
+
+/// Plans step 2 for the owner of the answers.
+pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<Action> {
+    let owner = of(answers.driver_owner);
+    plan::driver_step(facts, answers, places, &clearing(owner, &facts.driver), owner.install(facts, answers))
 }
 
 /// Returns the steps whose work no longer follows from the answers, in order.

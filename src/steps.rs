@@ -119,7 +119,7 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, sess
         Step::Detect => Ok(Vec::new()),
         Step::Driver => {
             let places = plan::Places { session, downloads: &folder.join("downloads") };
-            Ok(plan::driver_step(facts, answers, places))
+            Ok(owner::driver_step(facts, answers, places))
         }
         Step::Variables => plan_variables(host, facts, answers, &folder),
         Step::Verify => Ok(plan::verify_step(answers, &verify_plan(host, facts, answers))),
@@ -197,16 +197,10 @@ pub fn preflight(
     let table = driver_table(host, facts, answers, answers.cuda())?;
     let is_done = |action: &Action| session.is_some_and(|session| session.is_done(&action.id));
     let open: Vec<Action> = actions.iter().filter(|action| !action.skipped && !is_done(action)).cloned().collect();
-    let wants_pod = answers.driver_owner == DriverOwner::InstallerPod;
-    let images = if wants_pod { preview(host, facts, answers).map(|preview| images(&preview)).unwrap_or_default() } else { Vec::new() };
-    Ok(preflight::check(preflight::Request { host, facts, answers, table: &table, actions: &open, images: &images }))
-}
-
-/// The images that the role will certainly have pulled; which installer image it takes, only its own facts decide.
-fn images(preview: &Preview) -> Vec<String> {
-    let value = |name: &str| preview.variable(name).and_then(|variable| variable.value.as_ref()?.as_str().map(str::to_owned));
-    let names = ["nvidia_driver_install_container", "nvidia_gpu_device_plugin_container"];
-    names.iter().filter_map(|name| value(name)).filter(|image| image.contains(['/', ':']) && !image.contains("{{")).collect()
+    let owner = owner::of(answers.driver_owner);
+    let images = preview(host, facts, answers).map(|preview| owner.images(&preview)).unwrap_or_default();
+    let request = preflight::Request { host, facts, answers, table: &table, actions: &open, images: &images };
+    Ok(preflight::check(request, owner.checks(request)))
 }
 
 /// Returns this machine's name in the cluster.

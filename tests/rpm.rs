@@ -20,7 +20,8 @@ use gpunode::{
         command::Job,
         local::{LocalCommands, LocalFiles},
     },
-    plan::{Kind, Places, driver_step},
+    owner,
+    plan::{Kind, Places},
     session::Status,
 };
 
@@ -99,7 +100,7 @@ impl World {
         let host = self.host();
         let facts = facts::probe(&host);
         let places = Places { session: Path::new("/s.yaml"), downloads: Path::new("/d") };
-        let plan = driver_step(&facts, &Answers::new(DriverOwner::InstallerPod), places);
+        let plan = owner::driver_step(&facts, &Answers::new(DriverOwner::InstallerPod), places);
         let action = plan.into_iter().find(|action| action.id == "remove-packages").expect("a removal");
         assert_eq!(action.blocked, None);
         let scratch = tempfile::tempdir().unwrap();

@@ -5,10 +5,13 @@ use super::{
     disposition::{is_of_pod, of_any_owner},
 };
 use crate::{
-    answers::DriverOwner,
+    answers::{Answers, DriverOwner},
     catalog::choice::{Files, Source},
-    facts::{DriverFacts, LedgerEntry, Origin},
-    plan::{Changed, Step},
+    facts::{DriverFacts, Facts, LedgerEntry, Origin},
+    kubespray::Preview,
+    plan::{Action, Changed, Step},
+    preflight::{Request, conflicting_driver},
+    session::Prediction,
 };
 
 /// The host's own driver.
@@ -32,6 +35,19 @@ impl Owner for Host {
     /// Packages of every kind for every architecture that NVIDIA builds for.
     fn source(&self) -> Source {
         Source { files: Files::Any, architectures: &[], has_open_module: true, follows_toolkit: false }
+    }
+
+    /// Nothing yet: a driver that is on the host is adopted as it is.
+    fn install(&self, _facts: &Facts, _answers: &Answers) -> Vec<Action> {
+        Vec::new()
+    }
+
+    fn checks(&self, request: Request<'_>) -> Vec<Prediction> {
+        vec![conflicting_driver(request, "test-pod")]
+    }
+
+    fn images(&self, _preview: &Preview) -> Vec<String> {
+        Vec::new()
     }
 
     fn links(&self) -> &'static [&'static str] {

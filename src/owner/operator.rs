@@ -5,10 +5,13 @@ use super::{
     disposition::{has, is_on_host, of_any_owner},
 };
 use crate::{
-    answers::DriverOwner,
+    answers::{Answers, DriverOwner},
     catalog::choice::{Files, Source},
-    facts::{DriverFacts, LedgerEntry, Origin},
-    plan::{Changed, Step},
+    facts::{DriverFacts, Facts, LedgerEntry, Origin},
+    kubespray::Preview,
+    plan::{Action, Changed, Step},
+    preflight::{Request, conflicting_driver},
+    session::Prediction,
 };
 
 /// NVIDIA GPU Operator.
@@ -36,6 +39,19 @@ impl Owner for Operator {
     /// NVIDIA builds driver images of data-center releases only.
     fn source(&self) -> Source {
         Source { files: Files::Datacenter, architectures: &[], has_open_module: true, follows_toolkit: false }
+    }
+
+    /// Nothing: the driver comes in a pod, or is on the host already.
+    fn install(&self, _facts: &Facts, _answers: &Answers) -> Vec<Action> {
+        Vec::new()
+    }
+
+    fn checks(&self, request: Request<'_>) -> Vec<Prediction> {
+        vec![conflicting_driver(request, "test-pod")]
+    }
+
+    fn images(&self, _preview: &Preview) -> Vec<String> {
+        Vec::new()
     }
 
     fn links(&self) -> &'static [&'static str] {
