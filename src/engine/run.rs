@@ -10,7 +10,7 @@ use crate::{
     error::Expected,
     host::{Cancel, Exit, Host, command::Job},
     plan::{
-        Action, Kind, Step,
+        Action, ActionSpec, Step,
         action::act::{Failure, Told, Work},
     },
     private,
@@ -42,7 +42,7 @@ impl Runner<'_> {
                 emit(Event::Line(action.blocked_text(crate::i18n::Lang::En).unwrap_or_else(|| name.clone())));
                 return Ok(Outcome::Failed { id: action.id, exit: None });
             }
-            if matches!(action.kind, Kind::Reboot(_)) {
+            if matches!(action.kind, ActionSpec::Reboot(_)) {
                 if let Some(outcome) = self.reboot(&action)? {
                     return Ok(outcome);
                 }
@@ -69,7 +69,7 @@ impl Runner<'_> {
 
     /// Journals a planned reboot that has happened meanwhile; tells whether there was one.
     pub fn settle_reboot(&mut self) -> Result<bool, Expected> {
-        let planned = self.session.plan.of(Step::Driver).find(|action| matches!(action.kind, Kind::Reboot(_))).cloned();
+        let planned = self.session.plan.of(Step::Driver).find(|action| matches!(action.kind, ActionSpec::Reboot(_))).cloned();
         let Some(action) = planned.filter(|_| self.session.reboot.is_some()) else { return Ok(false) };
         if self.reboot(&action)?.is_some() {
             return Ok(false);
@@ -81,7 +81,7 @@ impl Runner<'_> {
 
     /// Records that a reboot is needed, or that it happened.
     fn reboot(&mut self, action: &Action) -> Result<Option<Outcome>, Expected> {
-        let Kind::Reboot(reboot) = &action.kind else { return Ok(None) };
+        let ActionSpec::Reboot(reboot) = &action.kind else { return Ok(None) };
         if let Some(proof) = action.kind.act().done(self.host) {
             if self.session.reboot.take().is_some() || !self.session.is_done(&action.id) {
                 self.add(action, Status::Done, proof, None)?;
@@ -110,7 +110,7 @@ impl Runner<'_> {
             // What we did ourselves keeps its own record, and with it the way back.
             return done_before.map_or_else(|| self.add(action, Status::AlreadyDone, proof, None), Ok);
         }
-        if self.session.is_done(&action.id) && matches!(action.kind, Kind::RunPlaybook(_) | Kind::BlacklistNouveau(_)) {
+        if self.session.is_done(&action.id) && matches!(action.kind, ActionSpec::RunPlaybook(_) | ActionSpec::BlacklistNouveau(_)) {
             // Only the journal can know about these.
             return self.session.record(&action.id).cloned().ok_or_else(|| unjournalled(action));
         }

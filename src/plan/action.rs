@@ -1,6 +1,6 @@
 //! The kinds of actions: one file each, which says what it changes, whether that is done, how it is done, proved and taken back.
 //!
-//! [`act`] is what each of them answers and what the engine lends it, [`kind`] the one list of them, [`undo`] what is journalled for the
+//! [`act`] is what each of them answers and what the engine lends it, [`spec`] the one list of them, [`undo`] what is journalled for the
 //! way back; [`checksum`] and [`driver_proof`] serve several of them.
 
 pub mod act;
@@ -14,7 +14,6 @@ pub mod greeting;
 pub mod import_image;
 pub mod install_packages;
 pub mod install_toolkit;
-pub mod kind;
 pub mod mark_node;
 pub mod reboot;
 pub mod remove_dkms;
@@ -24,6 +23,7 @@ pub mod remove_taint;
 pub mod remove_toolkit;
 pub mod run_playbook;
 pub mod set_paths;
+pub mod spec;
 pub mod stop_unit;
 pub mod test_pod;
 pub mod undo;

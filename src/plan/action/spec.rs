@@ -13,7 +13,7 @@ use super::{
 /// What an action does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum ActionSpec {
     /// Stop a unit that holds the GPU.
     StopUnit(StopUnit),
     /// Remove a driver that a runfile installed.
@@ -58,7 +58,7 @@ pub enum Kind {
     ImportImage(ImportImage),
 }
 
-impl Kind {
+impl ActionSpec {
     /// Returns why an action of this kind is root's, where it is: `root.<name>` of the locale files.
     pub fn root_reason(&self) -> &'static str {
         match self {
