@@ -9,12 +9,12 @@ pub mod undo;
 
 pub use run::Runner;
 
-pub use crate::plan::action::act::Progress;
+pub use crate::plan::action::kind::Progress;
 
 use crate::{
     diagnosis::Hit,
     host::Exit,
-    plan::{Action, action::act::Told},
+    plan::{Action, action::kind::Told},
     session::Status,
 };
 

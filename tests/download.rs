@@ -12,7 +12,7 @@ use engine::{Done, machine};
 use fileserver::{Answer, FileServer};
 use gpunode::{
     engine::Event,
-    plan::{ActionSpec, action::act::sha256, action::checksum::Checksum, action::fetch_runfile::FetchRunfile},
+    plan::{ActionSpec, action::checksum::Checksum, action::fetch_runfile::FetchRunfile, action::kind::sha256},
     session::Status,
 };
 

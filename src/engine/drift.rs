@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::{
     facts::Change,
     host::Host,
-    plan::{ActionSpec, action::act::sha256, action::undo::Undo},
+    plan::{ActionSpec, action::kind::sha256, action::undo::Undo},
     session::{Record, Session, Status},
 };
 

@@ -11,7 +11,7 @@ use crate::{
     host::{Cancel, Exit, Host, command::Job},
     plan::{
         Action, ActionSpec, Step,
-        action::act::{Failure, Told, Work},
+        action::kind::{Failure, Told, Work},
     },
     private,
     secret::Secret,

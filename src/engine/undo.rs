@@ -13,7 +13,7 @@ use crate::{
     i18n::Lang,
     plan::{
         Action, ActionSpec,
-        action::act::sha256,
+        action::kind::sha256,
         action::undo::{SavedFile, Undo},
     },
     private,

@@ -1,9 +1,8 @@
 //! The kinds of actions: one file each, which says what it changes, whether that is done, how it is done, proved and taken back.
 //!
-//! [`act`] is what each of them answers and what the engine lends it, [`spec`] the one list of them, [`undo`] what is journalled for the
+//! [`kind`] is what each of them answers and what the engine lends it, [`spec`] the one list of them, [`undo`] what is journalled for the
 //! way back; [`checksum`] and [`driver_proof`] serve several of them.
 
-pub mod act;
 pub mod blacklist_nouveau;
 pub mod checksum;
 pub mod delete_pod;
@@ -14,6 +13,7 @@ pub mod greeting;
 pub mod import_image;
 pub mod install_packages;
 pub mod install_toolkit;
+pub mod kind;
 pub mod mark_node;
 pub mod reboot;
 pub mod remove_dkms;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Action, ActionSpec, Step, action::act::sha256, action::edit_file::EditFile, action::run_playbook::RunPlaybook};
+use super::{Action, ActionSpec, Step, action::edit_file::EditFile, action::kind::sha256, action::run_playbook::RunPlaybook};
 use crate::{answers::Answers, host::Command, kubespray::edit::FileEdit, version::Version};
 
 /// Plans step 3. Without `ansible-playbook` here, or when the user wants only to see them, the playbooks are blocked and shown.

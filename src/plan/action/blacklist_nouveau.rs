@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work, file_failure};
+use super::kind::{ActionKind, Failure, Work, file_failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -36,7 +36,7 @@ impl BlacklistNouveau {
     }
 }
 
-impl Act for BlacklistNouveau {
+impl ActionKind for BlacklistNouveau {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         // The file alone proves nothing about the initramfs, so this action is done only when the journal saw both.
         let _ = host;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Work},
+    kind::{ActionKind, Failure, Work},
     mark_node::{command, find, refused},
 };
 use crate::{
@@ -42,7 +42,7 @@ impl DeletePod {
     }
 }
 
-impl Act for DeletePod {
+impl ActionKind for DeletePod {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let gone = !self.is_there(host, &kubectl)?;

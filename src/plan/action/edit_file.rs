@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work, file_failure, sha256};
+use super::kind::{ActionKind, Failure, Work, file_failure, sha256};
 use crate::{host::Host, plan::action::undo::Undo};
 
 /// Replaces the file's bytes.
@@ -18,7 +18,7 @@ pub struct EditFile {
     pub after: String,
 }
 
-impl Act for EditFile {
+impl ActionKind for EditFile {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let found = host.files.read(&self.path).ok()?;
         (found == self.after.as_bytes()).then(|| vec![format!("{} has the new text", self.path.display())])

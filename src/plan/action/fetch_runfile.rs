@@ -8,12 +8,12 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Work, file_failure},
     checksum::Checksum,
+    kind::{ActionKind, Failure, Work, file_failure},
 };
 use crate::{
     host::{Command, Exit, Host},
-    plan::action::act::{Progress, Told},
+    plan::action::kind::{Progress, Told},
     plan::action::undo::Undo,
 };
 
@@ -138,7 +138,7 @@ impl FetchRunfile {
     }
 }
 
-impl Act for FetchRunfile {
+impl ActionKind for FetchRunfile {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let arrived = host.files.meta(&self.file).ok()?.len;
         // A simulated machine keeps no gigabytes.

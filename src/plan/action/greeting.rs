@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work, file_failure};
+use super::kind::{ActionKind, Failure, Work, file_failure};
 use crate::{host::Host, plan::action::undo::Undo};
 
 /// Every login shell reads the files of this folder.
@@ -45,7 +45,7 @@ fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
-impl Act for Greeting {
+impl ActionKind for Greeting {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         host.files.read_text(FILE).is_ok_and(|text| text == self.text()).then(|| vec![format!("{FILE} is in place")])
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionKind, Failure, Work};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -79,7 +79,7 @@ impl ImportImage {
     }
 }
 
-impl Act for ImportImage {
+impl ActionKind for ImportImage {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let look = match self.runtime {
             Runtime::Containerd => self.runtime.command(&["ls", "-q", &format!("name=={}", self.image)]),

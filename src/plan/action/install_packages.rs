@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionKind, Failure, Work};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -28,7 +28,7 @@ impl InstallPackages {
     }
 }
 
-impl Act for InstallPackages {
+impl ActionKind for InstallPackages {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         host.commands.locate(&self.program).map(|path| vec![format!("{} is there", path.display())])
     }

@@ -10,9 +10,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Told, Work, file_failure},
     checksum::Checksum,
     driver_proof,
+    kind::{ActionKind, Failure, Told, Work, file_failure},
 };
 use crate::{
     host::{Command, Exit, Host},
@@ -131,7 +131,7 @@ fn clear_foreign_log(work: &mut Work<'_>) -> Result<(), Failure> {
     work.host.files.remove(log).map_err(|error| file_failure("remove", log, &error))
 }
 
-impl Act for InstallToolkit {
+impl ActionKind for InstallToolkit {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let output = host.commands.capture(&Command::new(self.nvcc().display().to_string(), ["--version"])).ok()?;
         let release = output.stdout.lines().find(|line| line.contains("release"))?.trim().to_owned();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionKind, Failure, Work};
 use crate::{
     cluster::{ClusterState, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
     host::{Command, Host},
@@ -68,7 +68,7 @@ impl MarkNode {
     }
 }
 
-impl Act for MarkNode {
+impl ActionKind for MarkNode {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let node = look(host, &kubectl, &self.node).ok()?;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Work},
+    kind::{ActionKind, Failure, Work},
     unload_modules,
 };
 use crate::{
@@ -31,7 +31,7 @@ impl Reboot {
     }
 }
 
-impl Act for Reboot {
+impl ActionKind for Reboot {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let now = host.files.read_value(BOOT_ID).ok()?;
         if now != self.boot_id {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work, file_failure};
+use super::kind::{ActionKind, Failure, Work, file_failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -28,7 +28,7 @@ impl RemoveDkms {
     }
 }
 
-impl Act for RemoveDkms {
+impl ActionKind for RemoveDkms {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         (!host.files.exists(&self.tree)).then(|| vec![format!("{} is gone", self.tree.display())])
     }

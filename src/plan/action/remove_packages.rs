@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionKind, Failure, Work};
 use crate::{
     facts::{
         self, Origin,
@@ -103,7 +103,7 @@ fn parse_rehearsal(stdout: &str, stderr: &str) -> Vec<String> {
     found
 }
 
-impl Act for RemovePackages {
+impl ActionKind for RemovePackages {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let ledger = facts::driver_ledger(host);
         let left = ledger.iter().filter(|entry| matches!(entry.origin, Origin::Deb | Origin::Rpm));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionKind, Failure, Work};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -27,7 +27,7 @@ impl RemoveRunfileDriver {
     }
 }
 
-impl Act for RemoveRunfileDriver {
+impl ActionKind for RemoveRunfileDriver {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let gone = !host.files.exists(&self.uninstaller);
         gone.then(|| vec![format!("{} is gone", self.uninstaller.display())])

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionKind, Failure, Work};
 use crate::{
     cluster::{GPU, Kubectl, chain},
     host::{Command, Host},
@@ -29,7 +29,7 @@ impl RemoveTaint {
     }
 }
 
-impl Act for RemoveTaint {
+impl ActionKind for RemoveTaint {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let node = chain::probe(host, &kubectl, &self.node).ok()?.node?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionKind, Failure, Work};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -24,7 +24,7 @@ impl RemoveToolkit {
     }
 }
 
-impl Act for RemoveToolkit {
+impl ActionKind for RemoveToolkit {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         (!host.files.exists(&self.uninstaller)).then(|| vec![format!("{} is gone", self.uninstaller.display())])
     }

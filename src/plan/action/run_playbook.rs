@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionKind, Failure, Work};
 use crate::{
     host::{Command, Host},
     kubespray::playbook,
-    plan::action::act::{Progress, Told},
+    plan::action::kind::{Progress, Told},
     plan::action::undo::Undo,
     version::Version,
 };
@@ -21,7 +21,7 @@ pub struct RunPlaybook {
     pub ansible_core: Option<Version>,
 }
 
-impl Act for RunPlaybook {
+impl ActionKind for RunPlaybook {
     /// Ansible itself finds out what is done already; only a finished run proves anything.
     fn done(&self, _host: &Host) -> Option<Vec<String>> {
         None

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work, file_failure};
+use super::kind::{ActionKind, Failure, Work, file_failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -51,7 +51,7 @@ impl SetPaths {
     }
 }
 
-impl Act for SetPaths {
+impl ActionKind for SetPaths {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let in_place = self.files().iter().all(|(path, text)| host.files.read_text(path).is_ok_and(|found| found == *text));
         in_place.then(|| vec![format!("{PROFILE} and {LOADER} are in place")])

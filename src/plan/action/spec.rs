@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::Act, blacklist_nouveau::BlacklistNouveau, delete_pod::DeletePod, edit_file::EditFile, fetch_runfile::FetchRunfile,
-    greeting::Greeting, import_image::ImportImage, install_packages::InstallPackages, install_toolkit::InstallToolkit, mark_node::MarkNode,
+    blacklist_nouveau::BlacklistNouveau, delete_pod::DeletePod, edit_file::EditFile, fetch_runfile::FetchRunfile, greeting::Greeting,
+    import_image::ImportImage, install_packages::InstallPackages, install_toolkit::InstallToolkit, kind::ActionKind, mark_node::MarkNode,
     reboot::Reboot, remove_dkms::RemoveDkms, remove_packages::RemovePackages, remove_runfile_driver::RemoveRunfileDriver,
     remove_taint::RemoveTaint, remove_toolkit::RemoveToolkit, run_playbook::RunPlaybook, set_paths::SetPaths, stop_unit::StopUnit,
     test_pod::RunTestPod, unload_modules::UnloadModules, watch_installer::WatchInstaller,
@@ -73,7 +73,7 @@ impl ActionSpec {
     }
 
     /// Returns what the action can do.
-    pub fn act(&self) -> &dyn Act {
+    pub fn act(&self) -> &dyn ActionKind {
         match self {
             Self::StopUnit(action) => action,
             Self::RemoveRunfileDriver(action) => action,

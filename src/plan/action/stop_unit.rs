@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionKind, Failure, Work};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -22,7 +22,7 @@ impl StopUnit {
     }
 }
 
-impl Act for StopUnit {
+impl ActionKind for StopUnit {
     /// `is-active` answers with a status other than 0 for every state in which the unit does not run.
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let output = host.commands.capture(&Command::new("systemctl", ["is-active", &self.unit])).ok()?;

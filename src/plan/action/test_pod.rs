@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Work},
+    kind::{ActionKind, Failure, Work},
     mark_node::{find, refused},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     },
     host::Host,
     i18n::Lang,
-    plan::action::act::Told,
+    plan::action::kind::Told,
     plan::action::undo::Undo,
     version::Version,
 };
@@ -44,7 +44,7 @@ impl RunTestPod {
     }
 }
 
-impl Act for RunTestPod {
+impl ActionKind for RunTestPod {
     /// A test of the past proves nothing about now.
     fn done(&self, _host: &Host) -> Option<Vec<String>> {
         None

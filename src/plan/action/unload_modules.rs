@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionKind, Failure, Work};
 use crate::{
     facts::{Module, modules},
     host::{Command, Host},
@@ -51,7 +51,7 @@ pub fn proof_of_absence(host: &Host) -> Option<Vec<String>> {
     loaded(host)?.is_empty().then(|| vec![format!("no module of the driver is in {MODULES}")])
 }
 
-impl Act for UnloadModules {
+impl ActionKind for UnloadModules {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         proof_of_absence(host)
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Told, Work, tell},
+    kind::{ActionKind, Failure, Told, Work, tell},
     undo::Undo,
 };
 use crate::{
@@ -27,7 +27,7 @@ pub struct WatchInstaller {
     pub node: String,
 }
 
-impl Act for WatchInstaller {
+impl ActionKind for WatchInstaller {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let pod = chain::installer_pod(host, &kubectl, &self.node).ok()??;

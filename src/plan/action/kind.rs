@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// One kind of action. Nothing here remembers anything: the journal does.
-pub trait Act {
+pub trait ActionKind {
     /// Returns what proves that the wanted state holds, or nothing. Asked before (done already?) and after (did it work?).
     fn done(&self, host: &Host) -> Option<Vec<String>>;
 

@@ -13,7 +13,7 @@ use super::{Failure, Watch, Work};
 use crate::{
     diagnosis::{Diagnosis, Hit},
     host::{Command, Exit, Files, Kind as CommandKind, Line, command::Job},
-    plan::action::act::Told,
+    plan::action::kind::Told,
     text,
 };
 
