@@ -11,7 +11,7 @@ use crate::{
     host::{Cancel, Exit, Host, command::Job},
     plan::{
         Action, ActionSpec, Step,
-        action::kind::{Failure, Told, Work},
+        action::kind::{ActionContext, Failure, Told},
     },
     private,
     secret::Secret,
@@ -172,7 +172,7 @@ impl Runner<'_> {
                 job = Some(started.clone());
                 journal.write(started)
             };
-            let mut work = Work {
+            let mut work = ActionContext {
                 host: self.host,
                 folder: self.store.folder().map_err(|error| folder_failure(&error))?,
                 log,
@@ -260,10 +260,10 @@ impl Runner<'_> {
         log: PathBuf,
         emit: &'w mut dyn FnMut(Told),
         journal_job: &'w mut dyn FnMut(&Job) -> Result<(), Failure>,
-    ) -> Result<Work<'w>, Expected> {
+    ) -> Result<ActionContext<'w>, Expected> {
         let folder = self.store.folder().map_err(|error| folder_failure(&error))?;
         let (host, cancel, secret) = (self.host, self.cancel, self.secret.as_ref());
-        Ok(Work { host, folder, log, cancel, secret, emit, notes: Vec::new(), hits: Vec::new(), journal_job })
+        Ok(ActionContext { host, folder, log, cancel, secret, emit, notes: Vec::new(), hits: Vec::new(), journal_job })
     }
 
     /// Returns a new log file's path: each attempt has its own.

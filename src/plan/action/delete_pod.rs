@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionKind, Failure, Work},
+    kind::{ActionContext, ActionKind, Failure},
     mark_node::{command, find, refused},
 };
 use crate::{
@@ -49,11 +49,11 @@ impl ActionKind for DeletePod {
         gone.then(|| vec![format!("pod {} ({}) is gone", self.name, self.uid)])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("pod-is-made-anew".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let kubectl = find(work.host, self.kubeconfig.as_deref())?;
         work.run(&command(&kubectl, &self.args()))?;
         for _ in 0..PATIENCE {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     checksum::Checksum,
-    kind::{ActionKind, Failure, Work, file_failure},
+    kind::{ActionContext, ActionKind, Failure, file_failure},
 };
 use crate::{
     host::{Command, Exit, Host},
@@ -100,7 +100,7 @@ impl FetchRunfile {
         host.files.write(&self.file, b"", 0o600).map_err(|error| file_failure("write", &self.file, &error))
     }
 
-    fn fetch_once(&self, work: &mut Work<'_>) -> Result<(), Trouble> {
+    fn fetch_once(&self, work: &mut ActionContext<'_>) -> Result<(), Trouble> {
         let (host, total, begin) = (work.host, self.size, self.arrived(work.host));
         let mut said = String::new();
         let result = work.run_watching(&self.command(), &mut |line, emit| {
@@ -127,7 +127,7 @@ impl FetchRunfile {
     }
 
     /// Says what failed and what became of the part that has arrived.
-    fn given_up(&self, work: &mut Work<'_>, failure: &Failure) -> Failure {
+    fn given_up(&self, work: &mut ActionContext<'_>, failure: &Failure) -> Failure {
         let kept = match self.arrived(work.host) {
             0 => String::new(),
             bytes => format!("; {bytes} bytes have arrived and are kept: the next try goes on from there"),
@@ -149,12 +149,12 @@ impl ActionKind for FetchRunfile {
         self.checksum.check(host, &self.file).ok().map(|proof| vec![proof])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         let command = Command::new("rm", ["--force".to_owned(), self.file.display().to_string()]);
         Ok(Undo::Run { command, gone: Some(self.file.clone()) })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let host = work.host;
         self.prepare(host)?;
         let mut idle = 0;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionKind, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -90,12 +90,12 @@ impl ActionKind for ImportImage {
         (!found.is_empty()).then(|| vec![format!("{}: {found}", self.image)])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         let words: &[&str] = if self.runtime == Runtime::Docker { &["rmi", &self.image] } else { &["rm", &self.image] };
         Ok(Undo::Run { command: self.runtime.command(words), gone: None })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         work.run(&self.command())
     }
 }

@@ -31,10 +31,10 @@ pub trait ActionKind {
     }
 
     /// Makes backups and returns how to take the action back.
-    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure>;
+    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure>;
 
     /// Does it. Doing it a second time must be harmless: that is what happens after a power cut.
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure>;
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure>;
 
     /// Tells from the log of its command how an end went that nobody saw, for what the machine itself cannot show; nothing if the log
     /// does not tell either, and then it is done again.
@@ -78,7 +78,7 @@ impl Failure {
 }
 
 /// What the engine lends an action.
-pub struct Work<'a> {
+pub struct ActionContext<'a> {
     /// The machine.
     pub host: &'a Host,
     /// The session's folder for backups.
@@ -99,7 +99,7 @@ pub struct Work<'a> {
     pub journal_job: &'a mut dyn FnMut(&Job) -> Result<(), Failure>,
 }
 
-impl Work<'_> {
+impl ActionContext<'_> {
     /// Reports progress.
     pub fn progress(&mut self, progress: Progress) {
         (self.emit)(Told::Progress(progress));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionKind, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     cluster::{GPU, Kubectl, chain},
     host::{Command, Host},
@@ -36,11 +36,11 @@ impl ActionKind for RemoveTaint {
         (!node.taints.iter().any(|taint| taint.key == GPU)).then(|| vec![format!("node {} has no taint {GPU}", self.node)])
     }
 
-    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Run { command: self.command(work.host, &format!("{GPU}=:NoSchedule"))?, gone: None })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let command = self.command(work.host, &format!("{GPU}-"))?;
         work.run(&command)
     }

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionKind, Failure, Work, file_failure};
+use super::kind::{ActionContext, ActionKind, Failure, file_failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -57,12 +57,12 @@ impl ActionKind for SetPaths {
         in_place.then(|| vec![format!("{PROFILE} and {LOADER} are in place")])
     }
 
-    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
         let saved = self.files().iter().map(|(path, text)| work.save_file(path, text.as_bytes())).collect::<Result<_, _>>();
         saved.map(Undo::RestoreFiles)
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         for (path, text) in self.files() {
             work.host.files.write(path, text.as_bytes(), 0o644).map_err(|error| file_failure("write", path, &error))?;
         }

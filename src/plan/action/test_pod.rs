@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionKind, Failure, Work},
+    kind::{ActionContext, ActionKind, Failure},
     mark_node::{find, refused},
 };
 use crate::{
@@ -50,11 +50,11 @@ impl ActionKind for RunTestPod {
         None
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("test-pod-is-deleted".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let kubectl = find(work.host, self.kubeconfig.as_deref())?;
         // A run that was killed leaves its pod behind.
         for name in testpod::clean_up(work.host, &kubectl, &self.node).map_err(refused)? {

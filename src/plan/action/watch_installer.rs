@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionKind, Failure, Told, Work, tell},
+    kind::{ActionContext, ActionKind, Failure, Told, tell},
     undo::Undo,
 };
 use crate::{
@@ -35,11 +35,11 @@ impl ActionKind for WatchInstaller {
         (ended.exit_code == 0).then(|| vec![format!("init container of {} ended with exit status 0", pod.name)])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("only-watched".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let kubectl = Kubectl::find(work.host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.message(Lang::En)))?;
         scheduling::demand_installer(work.host, &kubectl, &self.node)
             .map_err(|finding| Failure::new(format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En))))?;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Failure, Watch, Work};
+use super::{ActionContext, Failure, Watch};
 use crate::{
     diagnosis::{Diagnosis, Hit},
     host::{Command, Exit, Files, Kind as CommandKind, Line, command::Job},
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Bytes of such a log that are read at once.
 const PIECE: usize = 64 << 10;
 
-impl Work<'_> {
+impl ActionContext<'_> {
     /// Runs a command; shows and logs its output. A status other than 0 is a failure.
     pub fn run(&mut self, command: &Command) -> Result<(), Failure> {
         self.run_watching(command, &mut |_, _| {})
