@@ -11,7 +11,7 @@ use crate::{
     host::{Cancel, Exit, Host, command::Job},
     plan::{
         Action, ActionSpec, Step,
-        action::kind::{ActionContext, Failure, Told},
+        action::kind::{ActionContext, ActionEvent, Failure},
     },
     private,
     secret::Secret,
@@ -94,7 +94,7 @@ impl Runner<'_> {
     }
 
     /// Does one action, or finds that nothing is left to do.
-    fn one(&mut self, action: &Action, emit: &mut dyn FnMut(Told)) -> Result<Record, Expected> {
+    fn one(&mut self, action: &Action, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
         let act = action.kind.act();
         let interrupted = self.session.record(&action.id).filter(|record| record.status == Status::Intent).cloned();
         if let Some(record) = interrupted {
@@ -127,7 +127,7 @@ impl Runner<'_> {
     }
 
     /// An action caught in the middle: what still runs is followed, what is done is proven, what is neither is done again.
-    fn recover(&mut self, action: &Action, mut record: Record, emit: &mut dyn FnMut(Told)) -> Result<Record, Expected> {
+    fn recover(&mut self, action: &Action, mut record: Record, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
         let act = action.kind.act();
         let exit = self.follow_job(&mut record, emit)?;
         let failed = |message: String| Err(Failure { message, exit });
@@ -150,7 +150,7 @@ impl Runner<'_> {
 
     /// Follows the job of a record to its end, if there is one. Killed between the start and its note in the journal, the job is found by
     /// the log that the intent names, and noted now.
-    fn follow_job(&mut self, record: &mut Record, emit: &mut dyn FnMut(Told)) -> Result<Option<Exit>, Expected> {
+    fn follow_job(&mut self, record: &mut Record, emit: &mut dyn FnMut(ActionEvent)) -> Result<Option<Exit>, Expected> {
         let Some(log) = record.log.clone() else { return Ok(None) };
         if record.job.is_none() {
             record.job = self.host.commands.find(&log);
@@ -160,7 +160,7 @@ impl Runner<'_> {
         Ok(Some(self.work(log, emit, &mut |_| Ok(()))?.follow(&job)))
     }
 
-    fn execute(&mut self, action: &Action, record: Record, emit: &mut dyn FnMut(Told)) -> Result<Record, Expected> {
+    fn execute(&mut self, action: &Action, record: Record, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
         let act = action.kind.act();
         let log = record.log.clone().unwrap_or_default();
         let before = record.before.clone();
@@ -258,7 +258,7 @@ impl Runner<'_> {
     fn work<'w>(
         &'w self,
         log: PathBuf,
-        emit: &'w mut dyn FnMut(Told),
+        emit: &'w mut dyn FnMut(ActionEvent),
         journal_job: &'w mut dyn FnMut(&Job) -> Result<(), Failure>,
     ) -> Result<ActionContext<'w>, Expected> {
         let folder = self.store.folder().map_err(|error| folder_failure(&error))?;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     host::{Command, Exit, Host},
-    plan::action::kind::{Progress, Told},
+    plan::action::kind::{ActionEvent, Progress},
     plan::action::undo::Undo,
 };
 
@@ -107,7 +107,7 @@ impl FetchRunfile {
             if let Some(mut progress) = parse_meter(line, total) {
                 // The meter counts what this call brings, and rounds it.
                 progress.done = self.arrived(host).max(begin + progress.done);
-                emit(Told::Progress(progress));
+                emit(ActionEvent::Progress(progress));
             } else if line.starts_with("curl: (") {
                 line.clone_into(&mut said);
             }
@@ -168,21 +168,21 @@ impl ActionKind for FetchRunfile {
                     if idle >= TRIES {
                         return Err(self.given_up(work, &failure));
                     }
-                    (work.emit)(Told::Line(failure.message));
+                    (work.emit)(ActionEvent::Line(failure.message));
                     if !host.clock.sleep(PAUSE * (idle + 1), work.cancel) {
                         return Err(Failure { message: "stopped".to_owned(), exit: Some(Exit::Cancelled) });
                     }
                 }
                 Err(Trouble::NoResume(_)) if resumes => {
                     resumes = false;
-                    (work.emit)(Told::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
+                    (work.emit)(ActionEvent::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
                     host.files.remove(&self.file).map_err(|error| file_failure("remove", &self.file, &error))?;
                     self.prepare(host)?;
                 }
                 Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => return Err(self.given_up(work, &failure)),
             }
         }
-        (work.emit)(Told::Line(format!("$ {}", self.checksum.command(&self.file))));
+        (work.emit)(ActionEvent::Line(format!("$ {}", self.checksum.command(&self.file))));
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     checksum::Checksum,
     driver_proof,
-    kind::{ActionContext, ActionKind, Failure, Told, file_failure},
+    kind::{ActionContext, ActionEvent, ActionKind, Failure, file_failure},
 };
 use crate::{
     host::{Command, Exit, Host},
@@ -127,7 +127,7 @@ fn clear_foreign_log(work: &mut ActionContext<'_>) -> Result<(), Failure> {
     if !is_link && (!work.host.files.exists(log) || is_ours(work, log)) {
         return Ok(());
     }
-    (work.emit)(Told::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
+    (work.emit)(ActionEvent::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
     work.host.files.remove(log).map_err(|error| file_failure("remove", log, &error))
 }
 

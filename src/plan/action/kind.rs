@@ -1,16 +1,16 @@
 //! What every kind of action can do, and what the engine lends it while it does it.
 
+mod event;
 mod running;
-mod told;
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
+pub use event::{ActionEvent, Progress};
 pub(super) use running::tell;
 use sha2::{Digest, Sha256};
-pub use told::{Progress, Told};
 
 use crate::{
     diagnosis::Hit,
@@ -54,7 +54,7 @@ pub trait ActionKind {
 }
 
 /// Sees every line of a command's output and may tell the face something.
-pub type Watch<'w> = dyn FnMut(&str, &mut dyn FnMut(Told)) + 'w;
+pub type Watch<'w> = dyn FnMut(&str, &mut dyn FnMut(ActionEvent)) + 'w;
 
 /// Why an action failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +89,8 @@ pub struct ActionContext<'a> {
     pub cancel: &'a Cancel,
     /// The password for `sudo`, where one was given for this run.
     pub secret: Option<&'a Secret>,
-    /// Told to the face.
-    pub emit: &'a mut dyn FnMut(Told),
+    /// ActionEvent to the face.
+    pub emit: &'a mut dyn FnMut(ActionEvent),
     /// What an execution saw that belongs into the proof.
     pub notes: Vec<String>,
     /// Known failures that showed in what was printed.
@@ -102,7 +102,7 @@ pub struct ActionContext<'a> {
 impl ActionContext<'_> {
     /// Reports progress.
     pub fn progress(&mut self, progress: Progress) {
-        (self.emit)(Told::Progress(progress));
+        (self.emit)(ActionEvent::Progress(progress));
     }
 
     /// Copies a file's present bytes into the session's folder and returns the record for its undo. `written` is what will be written.

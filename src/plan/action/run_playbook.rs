@@ -6,7 +6,7 @@ use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     host::{Command, Host},
     kubespray::playbook,
-    plan::action::kind::{Progress, Told},
+    plan::action::kind::{ActionEvent, Progress},
     plan::action::undo::Undo,
     version::Version,
 };
@@ -45,12 +45,12 @@ impl ActionKind for RunPlaybook {
             if progress.tasks > before {
                 // Included tasks are not listed, so there may be more than were announced.
                 let total = total.map(|total| total.max(progress.tasks) as u64);
-                emit(Told::Progress(Progress { done: progress.tasks as u64, total, unit: "tasks", rate: None }));
+                emit(ActionEvent::Progress(Progress { done: progress.tasks as u64, total, unit: "tasks", rate: None }));
             }
         });
         work.notes.extend(progress.recap.iter().map(ToString::to_string));
         if result.is_err() && progress.wants_password() {
-            (work.emit)(Told::PasswordNeeded);
+            (work.emit)(ActionEvent::PasswordNeeded);
         }
         result.map_err(|failure| Failure { message: explain(&progress).unwrap_or(failure.message.clone()), ..failure })
     }

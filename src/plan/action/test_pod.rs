@@ -15,7 +15,7 @@ use crate::{
     },
     host::Host,
     i18n::Lang,
-    plan::action::kind::Told,
+    plan::action::kind::ActionEvent,
     plan::action::undo::Undo,
     version::Version,
 };
@@ -58,16 +58,16 @@ impl ActionKind for RunTestPod {
         let kubectl = find(work.host, self.kubeconfig.as_deref())?;
         // A run that was killed leaves its pod behind.
         for name in testpod::clean_up(work.host, &kubectl, &self.node).map_err(refused)? {
-            (work.emit)(Told::Line(format!("pod/{name} of an earlier run deleted")));
+            (work.emit)(ActionEvent::Line(format!("pod/{name} of an earlier run deleted")));
         }
         let chain = chain::probe(work.host, &kubectl, &self.node).map_err(refused)?;
         let (first, others) = self.images.split_first().ok_or_else(|| Failure::new("there is no image for the test pod"))?;
         let pod = TestPod::new(&chain, first, self.task, work.host.clock.now());
         for command in testpod::commands(&kubectl, &pod) {
-            (work.emit)(Told::Line(format!("$ {command}")));
+            (work.emit)(ActionEvent::Line(format!("$ {command}")));
         }
         let result = testpod::run(work.host, &kubectl, &pod, others, work.cancel).map_err(refused)?;
-        result.log.lines().for_each(|line| (work.emit)(Told::Line(line.to_owned())));
+        result.log.lines().for_each(|line| (work.emit)(ActionEvent::Line(line.to_owned())));
         if result.outcome == Outcome::Passed
             && let Some(finding) = result.differs(&self.expected)
         {

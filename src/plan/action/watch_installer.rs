@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure, Told, tell},
+    kind::{ActionContext, ActionEvent, ActionKind, Failure, tell},
     undo::Undo,
 };
 use crate::{
@@ -57,15 +57,15 @@ impl ActionKind for WatchInstaller {
                 TailEvent::Lines(lines) => {
                     let found = diagnosis.read(&lines);
                     for line in lines {
-                        emit(Told::Line(line));
+                        emit(ActionEvent::Line(line));
                     }
                     for (_, hit) in found {
                         tell(Some(hit.clone()), &mut work.hits, emit);
                         cause.get_or_insert(hit);
                     }
                 }
-                TailEvent::Waiting { why } => emit(Told::Line(why.text(Lang::En))),
-                TailEvent::Lost { reason } => emit(Told::Line(reason.text(Lang::En))),
+                TailEvent::Waiting { why } => emit(ActionEvent::Line(why.text(Lang::En))),
+                TailEvent::Lost { reason } => emit(ActionEvent::Line(reason.text(Lang::En))),
                 TailEvent::PodStarted { .. } | TailEvent::Phase(_) => {}
                 TailEvent::Ended { outcome } => end = Some(outcome),
             },
