@@ -89,7 +89,7 @@ pub struct ActionContext<'a> {
     pub cancel: &'a Cancel,
     /// The password for `sudo`, where one was given for this run.
     pub secret: Option<&'a Secret>,
-    /// ActionEvent to the face.
+    /// Told to the face.
     pub emit: &'a mut dyn FnMut(ActionEvent),
     /// What an execution saw that belongs into the proof.
     pub notes: Vec<String>,
