@@ -20,7 +20,8 @@ use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::Source,
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
-    kubespray::Preview,
+    host::Command,
+    kubespray::{GpuRole, Preview, edit::Change, values},
     plan::{self, Action, Changed, Clearing, Places, Plan, Step},
     preflight,
     session::Prediction,
@@ -34,6 +35,10 @@ pub trait Owner: Sync {
     /// Step 2: returns what becomes of a thing on this host. Ledger pane, plan and pre-flight all ask this one.
     fn disposition(&self, driver: &DriverFacts, entry: &LedgerEntry) -> Disposition;
 
+    /// Step 2: tells whether the driver of the answers is the one that will be on the node; otherwise it is there already, or somebody
+    /// else decides.
+    fn brings_chosen_driver(&self) -> bool;
+
     /// Step 2: returns what this program puts on the host for the driver, in order.
     fn install(&self, facts: &Facts, answers: &Answers) -> Vec<Action>;
 
@@ -45,6 +50,15 @@ pub trait Owner: Sync {
 
     /// Step 2: returns where its drivers come from, which limits the drivers that can be chosen.
     fn source(&self) -> Source;
+
+    /// Step 3: returns what it wants of Kubespray's GPU role, by which the variables are judged.
+    fn gpu_role(&self) -> GpuRole;
+
+    /// Step 3: returns the changes to the inventory that carry out the answers.
+    fn values(&self, preview: &Preview, answers: &Answers) -> Vec<Change>;
+
+    /// Step 3: returns the playbook commands that bring these values to the node, in order.
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command>;
 
     /// Step 4: returns the ids of the checks that count, in the order of the chain.
     fn links(&self) -> &'static [&'static str];
@@ -78,6 +92,11 @@ pub fn clearing(owner: &dyn Owner, driver: &DriverFacts) -> Clearing {
 pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<Action> {
     let owner = of(answers.driver_owner);
     plan::driver_step(facts, answers, places, &clearing(owner, &facts.driver), owner.install(facts, answers))
+}
+
+/// Returns the changes to the inventory for the owner of the answers, with the values that a person has chosen.
+pub fn values(preview: &Preview, answers: &Answers) -> Vec<Change> {
+    values::proposed(of(answers.driver_owner).values(preview, answers), answers)
 }
 
 /// Returns the steps whose work no longer follows from the answers, in order.

@@ -133,11 +133,10 @@ impl Plain<'_> {
     }
 
     fn ask_driver(&self) -> Result<Answers, Stop> {
-        let owners = [DriverOwner::InstallerPod, DriverOwner::Host, DriverOwner::Operator];
-        let names = ["installer-pod", "host", "operator"].map(|name| self.lang.text(&format!("plain.owner.{name}"), &[]));
+        let names = DriverOwner::ALL.map(|owner| self.lang.text(&format!("plain.owner.{}", owner.name()), &[]));
         let chosen = self.ask.choose(&self.lang.text("plain.owner", &[]), &names, 0)?;
         let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
-        answers.driver_owner = owners[chosen.min(2)];
+        answers.driver_owner = DriverOwner::ALL.into_iter().nth(chosen).unwrap_or_default();
         let host = &self.workspace.host;
         let table = steps::driver_table(host, &self.session.facts, &answers, None)?;
         let mut toolkits: Vec<String> = table.cuda.iter().filter(|row| row.fits).map(|row| row.version.to_string()).collect();

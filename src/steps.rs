@@ -19,7 +19,7 @@ use crate::{
     facts::{self, Change, Facts},
     host::Host,
     i18n::Lang,
-    kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
+    kubespray::{self, Preview, PreviewRequest, edit, values},
     owner,
     plan::{
         self, Action, Step, VerifyPlan,
@@ -84,8 +84,7 @@ pub fn check_cuda(wanted: &Version, table: &DriverTable) -> Result<(), Expected>
 /// Completes answers: the driver is the recommended one, `11.0` becomes its newest release.
 pub fn complete(answers: &Answers, table: &DriverTable) -> Answers {
     let mut answers = answers.clone();
-    // Only the installer pod brings the chosen driver; with another owner there is nothing that this program would install.
-    if answers.driver_version.is_none() && answers.driver_owner == DriverOwner::InstallerPod {
+    if answers.driver_version.is_none() && owner::of(answers.driver_owner).brings_chosen_driver() {
         answers.driver_version = table.drivers.iter().find(|row| row.recommended).map(|row| row.version.clone());
     }
     if let Some(wanted) = answers.cuda().cloned()
@@ -109,6 +108,7 @@ fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
         hostname: facts.host.hostname.clone(),
         control_plane_os: None,
         release: None,
+        gpu_role: owner::of(answers.driver_owner).gpu_role(),
     }
 }
 
@@ -128,7 +128,7 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, sess
 
 /// Gathers what the plan of step 4 rests on.
 fn verify_plan(host: &Host, facts: &Facts, answers: &Answers) -> VerifyPlan {
-    let installs = answers.driver_owner == DriverOwner::InstallerPod;
+    let installs = owner::of(answers.driver_owner).brings_chosen_driver();
     VerifyPlan {
         node: node_name(host, facts, answers),
         cuda: driver_cuda(answers),
@@ -153,11 +153,11 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
     values::check(answers)?;
     let preview = preview(host, facts, answers)?;
     if preview.inventory.is_none() {
-        let commands = playbook::commands(&preview, answers);
+        let commands = owner::of(answers.driver_owner).playbooks(&preview, answers);
         let lines: String = commands.iter().map(|command| format!("\n  {command}")).collect();
         let args = [("group", preview.layout.cluster_group.as_str()), ("commands", &lines)];
-        let text = edit::vars_file(&values::proposed(&preview, answers), &Lang::En.text("vars.carry", &args));
-        return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, commands));
+        let text = edit::vars_file(&owner::values(&preview, answers), &Lang::En.text("vars.carry", &args));
+        return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, commands, answers));
     }
     // A machine is made a node when somebody says so, or when it has a card: this may be the Ansible host.
     let joins = answers.node.is_some() || !facts.gpus.is_empty();
@@ -166,10 +166,16 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
     if joins && answers.node.is_none() {
         answers.node = Some(preview.layout.subject.clone()).filter(|subject| !subject.is_empty());
     }
-    let edits = edit::propose(&*host.files, &preview, &values::proposed(&preview, &answers), members)?;
+    let edits = edit::propose(&*host.files, &preview, &owner::values(&preview, &answers), members)?;
     let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
     let has_ansible = host.commands.locate(&program.display().to_string()).is_some();
-    Ok(plan::variables_step(&edits, playbook::commands(&preview, &answers), &answers, preview.layout.ansible_core.as_ref(), has_ansible))
+    Ok(plan::variables_step(
+        &edits,
+        owner::of(answers.driver_owner).playbooks(&preview, &answers),
+        &answers,
+        preview.layout.ansible_core.as_ref(),
+        has_ansible,
+    ))
 }
 
 /// Refuses actions that are root's and that this user cannot do, before anything is done of them or of others.
@@ -253,7 +259,7 @@ fn driver_cuda(answers: &Answers) -> Option<Version> {
 
 /// Returns the answers a new session begins with.
 pub fn first_answers() -> Answers {
-    Answers::new(DriverOwner::InstallerPod)
+    Answers::new(DriverOwner::default())
 }
 
 /// Returns what has changed since the session was left, as `now` shows: on the machine, and of what this program did to it. A session

@@ -51,6 +51,7 @@ fn verdict(preview: &Preview, lang: Lang, out: &mut String) {
         Verdict::NoOp => "no-op",
         Verdict::Broken => "broken",
         Verdict::Unknown => "unknown",
+        Verdict::Unused => "unused",
     };
     let say = |part: &str| lang.text(&format!("capability.{}.{part}", capability.reason), &args);
     line(out, format_args!("\n{}: {}", lang.text(&format!("verdict.{name}"), &[]), say("why")));

@@ -8,7 +8,8 @@ use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::{Files, Source},
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
-    kubespray::Preview,
+    host::Command,
+    kubespray::{GpuRole, Preview, edit::Change, playbook},
     plan::{Action, Changed, Step},
     preflight::{Request, conflicting_driver},
     session::Prediction,
@@ -42,12 +43,29 @@ impl Owner for Host {
         Vec::new()
     }
 
+    fn brings_chosen_driver(&self) -> bool {
+        false
+    }
+
     fn checks(&self, request: Request<'_>) -> Vec<Prediction> {
         vec![conflicting_driver(request, "test-pod")]
     }
 
     fn images(&self, _preview: &Preview) -> Vec<String> {
         Vec::new()
+    }
+
+    fn gpu_role(&self) -> GpuRole {
+        GpuRole::StaysOff
+    }
+
+    /// Labels and taints that the node has are left; taking the node out of `nvidia_gpu_nodes` would not remove them either.
+    fn values(&self, _preview: &Preview, _answers: &Answers) -> Vec<Change> {
+        vec![Change::new("nvidia_accelerator_enabled", false)]
+    }
+
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command> {
+        playbook::joining(preview, answers)
     }
 
     fn links(&self) -> &'static [&'static str] {

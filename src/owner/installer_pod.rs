@@ -1,6 +1,7 @@
 //! Kubespray's DaemonSet `nvidia-driver-installer`: the host must have no driver of its own.
 
 mod checks;
+mod values;
 
 use super::{
     Disposition, Owner,
@@ -13,7 +14,8 @@ use crate::{
         choice::{Files, Source},
     },
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
-    kubespray::Preview,
+    host::Command,
+    kubespray::{GpuRole, Preview, edit::Change, playbook},
     plan::{Action, Changed, Step},
     preflight::Request,
     session::Prediction,
@@ -48,6 +50,10 @@ impl Owner for InstallerPod {
         Vec::new()
     }
 
+    fn brings_chosen_driver(&self) -> bool {
+        true
+    }
+
     fn checks(&self, request: Request<'_>) -> Vec<Prediction> {
         checks::all(request)
     }
@@ -57,6 +63,18 @@ impl Owner for InstallerPod {
         let value = |name: &str| preview.variable(name).and_then(|variable| variable.value.as_ref()?.as_str().map(str::to_owned));
         let names = ["nvidia_driver_install_container", "nvidia_gpu_device_plugin_container"];
         names.iter().filter_map(|name| value(name)).filter(|image| image.contains(['/', ':']) && !image.contains("{{")).collect()
+    }
+
+    fn gpu_role(&self) -> GpuRole {
+        GpuRole::Installs
+    }
+
+    fn values(&self, preview: &Preview, answers: &Answers) -> Vec<Change> {
+        values::all(preview, answers)
+    }
+
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command> {
+        playbook::joining(preview, answers).into_iter().chain(playbook::gpu_role(preview, answers)).collect()
     }
 
     fn links(&self) -> &'static [&'static str] {

@@ -78,6 +78,7 @@ fn verdict(ui: &Ui, preview: &Preview, area: Rect) -> Vec<Line<'static>> {
         Verdict::NoOp => ("!", ui.theme.warning(), "no-op"),
         Verdict::Broken => ("✗", ui.theme.error(), "broken"),
         Verdict::Unknown => ("?", ui.theme.warning(), "unknown"),
+        Verdict::Unused => ("·", ui.theme.dim(), "unused"),
     };
     let names = [preview.release.as_deref(), preview.inventory_host.as_deref(), Some(preview.container_manager.as_str())];
     let title = format!(

@@ -10,7 +10,10 @@ use std::{
 };
 
 use folder::copy;
-use gpunode::{host::local::LocalFiles, kubespray::PreviewRequest};
+use gpunode::{
+    host::local::LocalFiles,
+    kubespray::{GpuRole, PreviewRequest},
+};
 use tempfile::TempDir;
 
 /// The releases of the data folder.
@@ -75,6 +78,7 @@ impl Checkout {
             hostname: "node1".to_owned(),
             control_plane_os: None,
             release: None,
+            gpu_role: GpuRole::Installs,
         }
     }
 }
