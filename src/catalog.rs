@@ -173,7 +173,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// Returns the architecture that `uname -m` names. Where it could not be learned (a folder without a loader), x86_64 is assumed, which
+    /// Returns the architecture that `uname -m` names. Where it could not be learned (a folder without a loader), `x86_64` is assumed, which
     /// the finding `architecture-not-known` says.
     pub fn from_uname(machine: &str) -> Self {
         match machine {

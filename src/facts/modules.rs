@@ -4,7 +4,7 @@
 /// What a kernel module is to a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModuleRole {
-    /// A part of NVIDIA's driver, or of its own helpers that use it (GPUDirect storage, peer memory).
+    /// A part of NVIDIA's driver, or of its own helpers that use it (`GPUDirect` storage, peer memory).
     Driver,
     /// A driver of the kernel that keeps NVIDIA's off the card.
     Conflicting,
@@ -13,7 +13,7 @@ pub enum ModuleRole {
 }
 
 /// The parts of NVIDIA's driver behind `nvidia` and the flavour. Source: the `.ko` files of drivers 390 to 595, of the GRID host driver
-/// (`vgpu_vfio`) and of NVIDIA's `nvidia-fs` (GPUDirect storage).
+/// (`vgpu_vfio`) and of NVIDIA's `nvidia-fs` (`GPUDirect` storage).
 const PARTS: [&str; 7] = ["", "uvm", "modeset", "drm", "peermem", "fs", "vgpu_vfio"];
 
 /// Drivers of the kernel that bind to a card: the modules' names, and those on the PCI bus where they differ (nova says `NovaCore`).
@@ -60,8 +60,7 @@ fn is_part(name: &str) -> bool {
     let is_branch = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
     let part = match words.as_slice() {
         ["tesla" | "legacy", branch, part @ ..] if is_branch(branch) => part,
-        ["current" | "open", "open", part @ ..] | ["current" | "open", part @ ..] => part,
-        part => part,
+        ["current" | "open", "open", part @ ..] | ["current" | "open", part @ ..] | part => part,
     };
     PARTS.contains(&part.join("_").as_str())
 }

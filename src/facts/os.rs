@@ -66,7 +66,7 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> HostFacts {
     }
 }
 
-/// Returns the sign that this is a Tegra, whose GPU is a part of the chip: what JetPack (L4T) leaves, or the chip's own name.
+/// Returns the sign that this is a Tegra, whose GPU is a part of the chip: what `JetPack` (L4T) leaves, or the chip's own name.
 /// Source: L4T's `/etc/nv_tegra_release`; the kernel's drivers/soc/tegra (`family`); the device trees of arch/arm64/boot/dts/nvidia.
 fn probe_tegra(reader: &Reader<'_>) -> Option<&'static str> {
     const RELEASE: &str = "/etc/nv_tegra_release";

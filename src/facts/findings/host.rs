@@ -25,7 +25,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// What is chosen for an architecture that could not be learned is chosen for x86_64. A machine of which nothing is known is none.
+/// What is chosen for an architecture that could not be learned is chosen for `x86_64`. A machine of which nothing is known is none.
 fn architecture(host: &HostFacts) -> Option<Finding> {
     let is_known = !host.architecture.is_empty() || host.kernel.is_empty();
     (!is_known).then(|| Finding::new("architecture-not-known", Warning, "/proc/sys/kernel/arch, /lib64/ld-linux-x86-64.so.2", &[]))
