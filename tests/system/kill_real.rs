@@ -17,7 +17,7 @@ use crate::support::{
     runfile,
     world::World,
 };
-use gpunode::plan::action::act::sha256;
+use gpunode::plan::action::kind::sha256;
 
 /// Every write with `GPUNODE_KILLS` set; else one in so many, other ones each time.
 fn sample(one_in: usize) -> (usize, usize) {

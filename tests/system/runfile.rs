@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::support::{lines, runfile, world::World};
-use gpunode::plan::action::act::sha256;
+use gpunode::plan::action::kind::sha256;
 
 const FILE: &str = "/root/cuda_11.0.3_450.51.06_linux.run";
 const NVCC: &str = "/usr/local/cuda-11.0/bin/nvcc";
