@@ -93,7 +93,7 @@ fn fate(driver: &DriverFacts, owner: DriverOwner, entry: &LedgerEntry) -> Fate {
     match entry.origin {
         _ if is_rival => Fate::MustGo,
         Origin::CudaToolkit => Fate::Stays,
-        Origin::Rpm | Origin::Deb if !packages::is_driver_package(entry) => Fate::Stays,
+        Origin::Rpm | Origin::Deb if !packages::goes_with_driver(entry) => Fate::Stays,
         Origin::InstallerPod if owner == DriverOwner::InstallerPod => Fate::Owners,
         Origin::Operator if owner == DriverOwner::Operator => Fate::Owners,
         Origin::InstallerPod | Origin::Operator => Fate::MustGo,
@@ -122,11 +122,7 @@ mod tests {
     use super::*;
 
     fn driver(entries: &[(Origin, &str, &str)]) -> DriverFacts {
-        let entry = |(origin, what, place): &(Origin, &str, &str)| LedgerEntry {
-            origin: *origin,
-            what: (*what).to_owned(),
-            r#where: (*place).to_owned(),
-        };
+        let entry = |(origin, what, place): &(Origin, &str, &str)| LedgerEntry::new(*origin, *what, *place);
         DriverFacts { ledger: entries.iter().map(entry).collect(), ..DriverFacts::default() }
     }
 
