@@ -173,10 +173,11 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// Returns the architecture that `uname -m` names.
+    /// Returns the architecture that `uname -m` names. Where it could not be learned (a folder without a loader), `x86_64` is assumed, which
+    /// the finding `architecture-not-known` says.
     pub fn from_uname(machine: &str) -> Self {
         match machine {
-            "x86_64" | "amd64" => Self::X86_64,
+            "x86_64" | "amd64" | "" => Self::X86_64,
             "aarch64" | "arm64" => Self::Aarch64,
             _ => Self::Other,
         }

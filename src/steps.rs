@@ -7,7 +7,7 @@ use crate::{
     catalog::{
         DriverTable,
         choice::{self, Card, HostLimits},
-        gpus,
+        cuda, gpus,
     },
     cluster::{
         Chain, ClusterState, Kubectl, chain, testpod,
@@ -59,8 +59,13 @@ pub fn check_cuda(wanted: &Version, table: &DriverTable) -> Result<(), Expected>
     if table.cuda.iter().any(|row| row.version.starts_with(wanted)) {
         return Ok(());
     }
+    if let Some(toolkit) = cuda::newest(wanted) {
+        let names = toolkit.runfiles.keys().cloned().collect::<Vec<_>>().join(", ");
+        let hint = "there is none for this machine's architecture; choose another CUDA version, or none";
+        return Err(Expected::new(format!("CUDA toolkit {wanted} has installers for {names} only"), hint));
+    }
     let is_near = |version: &Version| version.branch() == wanted.branch();
-    let mut known: Vec<Version> = table.cuda.iter().map(|row| row.version.clone()).collect();
+    let mut known: Vec<Version> = cuda::toolkits().iter().map(|toolkit| toolkit.version.clone()).collect();
     known.sort();
     if known.iter().any(is_near) {
         known.retain(is_near);

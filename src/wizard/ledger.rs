@@ -2,7 +2,11 @@
 
 use crate::{
     answers::DriverOwner,
-    facts::{DriverFacts, LedgerEntry, Module, Origin, packages},
+    facts::{
+        DriverFacts, LedgerEntry, Module, Origin,
+        modules::{self, ModuleRole},
+        packages,
+    },
 };
 
 /// What becomes of a thing on the host under the chosen owner of the driver.
@@ -89,15 +93,16 @@ impl Group<'_> {
 
 /// Returns what becomes of an entry. A loaded module is the installer pod's own when nothing else brought a driver.
 fn fate(driver: &DriverFacts, owner: DriverOwner, entry: &LedgerEntry) -> Fate {
-    let is_rival = entry.origin == Origin::LoadedModule && !entry.what.starts_with("nvidia") && !entry.what.starts_with("vfio");
+    let name = entry.what.split(' ').next().unwrap_or_default();
+    let role = (entry.origin == Origin::LoadedModule).then(|| modules::role(name)).flatten();
     match entry.origin {
-        _ if is_rival => Fate::MustGo,
+        _ if role == Some(ModuleRole::Conflicting) => Fate::MustGo,
         Origin::CudaToolkit => Fate::Stays,
         Origin::Rpm | Origin::Deb if !packages::goes_with_driver(entry) => Fate::Stays,
         Origin::InstallerPod if owner == DriverOwner::InstallerPod => Fate::Owners,
         Origin::Operator if owner == DriverOwner::Operator => Fate::Owners,
         Origin::InstallerPod | Origin::Operator => Fate::MustGo,
-        Origin::LoadedModule if entry.what.starts_with("vfio") => Fate::Stays,
+        Origin::LoadedModule if role == Some(ModuleRole::Passthrough) => Fate::Stays,
         Origin::LoadedModule | Origin::Unit if is_brought_by(driver, owner) => Fate::Owners,
         // GPU Operator works with a driver that the host has.
         Origin::Unit if owner == DriverOwner::InstallerPod => Fate::MustStop,
