@@ -54,7 +54,7 @@ const SOURCES: &[Source] = &[
         ],
     },
     source("nvidia-open-gpu-kernel-modules*", Driver),
-    Source { name: "nvidia-settings*", role: Driver, except: &[("libxnvctrl*", Helper)] },
+    Source { name: "nvidia-settings*", role: Driver, except: &[("libxnvctrl*", Helper), ("nvidia-libXNVCtrl*", Helper)] },
     source("libxnvctrl*", Helper),
     source("nvidia-modprobe*", Driver),
     source("nvidia-persistenced*", Driver),
