@@ -60,7 +60,7 @@ fn gpu(address: &str) -> Gpu {
 }
 
 fn entry(origin: Origin, what: &str, place: &str) -> LedgerEntry {
-    LedgerEntry { origin, what: what.to_owned(), r#where: place.to_owned() }
+    LedgerEntry::new(origin, what, place)
 }
 
 pub fn facts() -> Facts {
