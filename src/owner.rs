@@ -82,7 +82,7 @@ pub fn clearing(owner: &dyn Owner, driver: &DriverFacts) -> Clearing {
         driver.ledger.iter().filter(|entry| owner.disposition(driver, entry) == wanted).cloned().collect()
     };
     // The version alone proves that a driver is loaded, also where the list of modules cannot be read.
-    let loaded = LedgerEntry { origin: Origin::LoadedModule, what: "nvidia".to_owned(), r#where: "/proc/driver/nvidia/version".to_owned() };
+    let loaded = LedgerEntry::new(Origin::LoadedModule, "nvidia", "/proc/driver/nvidia/version");
     let is_loaded = driver.loaded_version.is_some() || driver.modules.iter().any(|module| modules::is_driver(&module.name));
     let unloads = is_loaded && owner.disposition(driver, &loaded) == Disposition::MustGo;
     Clearing { goes: all(Disposition::MustGo), stops: all(Disposition::MustStop), unloads }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::{Files, Source},
-    facts::{DriverFacts, Facts, LedgerEntry, Origin},
+    facts::{DriverFacts, Facts, LedgerEntry, Origin, packages},
     host::Command,
     kubespray::{GpuRole, Preview, edit::Change, playbook},
     plan::{Action, Changed, Step},
@@ -29,6 +29,8 @@ impl Owner for Host {
             Origin::InstallerPod | Origin::Operator => Disposition::MustGo,
             Origin::LoadedModule if is_of_pod(driver) => Disposition::MustGo,
             Origin::Unit if is_of_pod(driver) => Disposition::MustStop,
+            // What needs the driver goes only where that goes.
+            Origin::Rpm | Origin::Deb if !packages::is_driver_package(entry) => Disposition::Stays,
             _ => Disposition::Owners,
         })
     }
