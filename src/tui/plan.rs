@@ -64,20 +64,21 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
 
 /// The heading counts every action once.
 fn heading(ui: &Ui, rows: &[Row], below: usize) -> String {
-    let app = ui.app;
+    use msg::wizard::plan::count as name;
     let count = |wanted: &[Standing]| rows.iter().filter(|row| wanted.contains(&row.standing)).count();
     let ahead = count(&[Standing::Ahead, Standing::Blocked]);
-    let counts: [(fn(usize) -> Message, usize); 5] = [
-        (msg::wizard::plan::count::ahead, ahead),
-        (msg::wizard::plan::count::done, count(&[Standing::Done])),
-        (msg::wizard::plan::count::left_out, count(&[Standing::LeftOut])),
-        (msg::wizard::plan::count::offered, count(&[Standing::Offered])),
-        (msg::wizard::more_below, below),
+    let done = count(&[Standing::Done]);
+    let (left_out, offered) = (count(&[Standing::LeftOut]), count(&[Standing::Offered]));
+    let title = if ahead == 0 && done > 0 { msg::wizard::plan::title_done() } else { msg::wizard::plan::title() };
+    let counts = [
+        (ahead, name::ahead(ahead)),
+        (done, name::done(done)),
+        (left_out, name::left_out(left_out)),
+        (offered, name::offered(offered)),
+        (below, msg::wizard::more_below(below)),
     ];
-    let title =
-        ui.text(if ahead == 0 && count(&[Standing::Done]) > 0 { msg::wizard::plan::title_done() } else { msg::wizard::plan::title() });
-    let counts = counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| app.text(name(*count)));
-    std::iter::once(title).chain(counts).collect::<Vec<_>>().join(" · ")
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text);
+    std::iter::once(title).chain(counts).map(|text| ui.text(text)).collect::<Vec<_>>().join(" · ")
 }
 
 fn list(ui: &Ui, rows: &[Row], cells: u16, room: usize) -> Vec<Line<'static>> {

@@ -99,10 +99,8 @@ fn diff_rows(app: &App, cells: usize) -> Vec<Row> {
     let path = action.id.split_once(':').map_or("", |(_, path)| path);
     let path = app.variables.preview.as_ref().map_or_else(|| path.to_owned(), |preview| variables::short_path(preview, Path::new(path)));
     let place = app.text(msg::wizard::diff::place(edits.len().to_string(), (app.variables.file + 1).to_string()));
-    let (tone, fate) = match action.skipped {
-        true => (Tone::Warning, msg::wizard::diff::refused()),
-        false => (Tone::Text, msg::wizard::diff::accepted()),
-    };
+    let (tone, fate) =
+        if action.skipped { (Tone::Warning, msg::wizard::diff::refused()) } else { (Tone::Text, msg::wizard::diff::accepted()) };
     let mut rows = vec![Row::new(Tone::Heading, crate::text::cut_middle(&path, cells, "…"))];
     rows.extend(Row::wrapped(tone, &format!("{place} · {}", app.text(fate)), cells));
     rows.extend(Row::wrapped(Tone::Dim, &app.text(msg::wizard::diff::lead()), cells));

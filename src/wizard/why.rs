@@ -48,9 +48,10 @@ fn summary(app: &App, preview: &Preview, variable: &Variable) -> String {
         return app.text(if variable.value.is_some() { msg::wizard::why::built_in() } else { msg::wizard::why::nobody() });
     };
     let (level, number, place) = (winner.level.title(), winner.level.number(), place(preview, &winner.file, winner.line));
-    app.text(match variable.shadowed.is_empty() {
-        true => msg::wizard::why::alone(level, number, place),
-        false => msg::wizard::why::strongest(level, number, place),
+    app.text(if variable.shadowed.is_empty() {
+        msg::wizard::why::alone(level, number, place)
+    } else {
+        msg::wizard::why::strongest(level, number, place)
     })
 }
 
