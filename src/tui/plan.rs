@@ -9,8 +9,8 @@ use ratatui::{
 
 use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
-    i18n::{Message, msg},
-    plan::{Action, Kind},
+    i18n::msg,
+    plan::{Action, ActionSpec},
     session::Says,
     text::{cut_middle, width},
     wizard::{
@@ -97,7 +97,7 @@ fn line(ui: &Ui, row: &Row, selected: bool, cells: u16) -> Line<'static> {
         Standing::Blocked => ("[✗] ", ui.theme.error()),
         Standing::Ahead => ("[•] ", ui.theme.accent()),
     };
-    let is_reboot = matches!(row.action.kind, Kind::Reboot(_));
+    let is_reboot = matches!(row.action.kind, ActionSpec::Reboot(_));
     let (word, word_style) = match row.standing {
         Standing::Done => (Some(msg::wizard::plan::done()), ui.theme.dim()),
         Standing::Offered => (Some(msg::wizard::plan::offered()), ui.theme.dim()),

@@ -1,7 +1,6 @@
 //! A world of its own: a folder that is a small Debian system, entered by `chroot`. The built program and the real dpkg, apt, curl,
 //! tar and shell run in it as root and see nothing of this machine. What a container has not (modules, systemd, a kernel to boot) is
 //! played by files and by programs that write down how they were called.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::{
     collections::BTreeSet,
@@ -189,7 +188,7 @@ impl World {
             "{control}Filename: .{}\nSize: {}\nSHA256: {}\n\n",
             deb.trim_start_matches("/repository"),
             bytes.len(),
-            gpunode::plan::action::act::sha256(&bytes)
+            gpunode::plan::action::kind::sha256(&bytes)
         );
         let packages = self.path("repository/Packages");
         let old = fs::read_to_string(&packages).unwrap_or_default();

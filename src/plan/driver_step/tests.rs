@@ -15,8 +15,7 @@ fn node() -> Facts {
     facts.host.gcc_version = Some("4.8.5".to_owned());
     facts.driver.loaded_version = Some("418.87.00".to_owned());
     facts.driver.modules = vec![Module { name: "nvidia".to_owned(), ..Module::default() }];
-    facts.driver.ledger =
-        vec![LedgerEntry { origin: Origin::Runfile, what: "418.87.00".to_owned(), r#where: "/usr/bin/nvidia-uninstall".to_owned() }];
+    facts.driver.ledger = vec![LedgerEntry::new(Origin::Runfile, "418.87.00", "/usr/bin/nvidia-uninstall")];
     facts
 }
 
@@ -60,7 +59,7 @@ fn a_driver_that_is_loaded_but_gone_from_disk_still_needs_the_reboot() {
     facts.driver.ledger.clear();
     assert!(ids(&facts, &answers(DriverOwner::InstallerPod)).contains(&"reboot".to_owned()));
     // What the installer pod has loaded is as it should be.
-    facts.driver.ledger.push(LedgerEntry { origin: Origin::InstallerPod, what: "450.51.06".to_owned(), r#where: String::new() });
+    facts.driver.ledger.push(LedgerEntry::new(Origin::InstallerPod, "450.51.06", ""));
     assert!(!ids(&facts, &answers(DriverOwner::InstallerPod)).contains(&"reboot".to_owned()));
 }
 
@@ -84,7 +83,7 @@ fn an_unknown_runfile_without_a_checksum_is_blocked() {
 }
 
 fn entry(origin: Origin, what: &str, place: &str) -> LedgerEntry {
-    LedgerEntry { origin, what: what.to_owned(), r#where: place.to_owned() }
+    LedgerEntry::new(origin, what, place)
 }
 
 fn holder(unit: Option<&str>, pod: Option<&str>) -> Holder {
@@ -119,7 +118,7 @@ fn modules_are_unloaded_when_all_who_hold_them_are_stopped() {
     let unload = planned(&actions, "unload-modules");
     assert_eq!(unload.commands[0].to_string(), "rmmod nvidia");
     assert!(unload.may_fail);
-    assert!(matches!(&planned(&actions, "reboot").kind, Kind::Reboot(reboot) if reboot.unless_unloaded));
+    assert!(matches!(&planned(&actions, "reboot").kind, ActionSpec::Reboot(reboot) if reboot.unless_unloaded));
     let stays = Answers { leave_out: vec!["stop-unit:nvidia-persistenced.service".to_owned()], ..answers(DriverOwner::InstallerPod) };
     assert!(driver_step(&facts, &stays, places()).iter().all(|action| action.id != "unload-modules"));
     // A process of a person, a pod, or a list that could not be read: only the reboot is sure.
@@ -154,7 +153,7 @@ fn packages_go_by_their_names_and_come_back_by_their_versions() {
         entry(Origin::Dkms, "nvidia 470.57.02", "/var/lib/dkms/nvidia/470.57.02"),
     ];
     let actions = driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
-    let Kind::RemovePackages(kind) = &planned(&actions, "remove-packages").kind else { panic!("another kind") };
+    let ActionSpec::RemovePackages(kind) = &planned(&actions, "remove-packages").kind else { panic!("another kind") };
     assert_eq!(kind.packages, ["kmod-nvidia-latest-dkms"]);
     assert_eq!(kind.reinstall.join(" "), "dnf install -y kmod-nvidia-latest-dkms-535.183.01-1.el9");
     assert!(planned(&actions, "remove-toolkit-packages").skipped, "only offered");
@@ -191,7 +190,7 @@ fn the_greeting_is_offered_with_the_reboot() {
 fn a_mirror_stands_in_for_nvidias_server() {
     let wanted = Answers { cuda_mirror: Some("http://mirror/cuda/".to_owned()), ..answers(DriverOwner::InstallerPod) };
     let actions = driver_step(&node(), &wanted, places());
-    let Kind::FetchRunfile(kind) = &planned(&actions, "fetch-runfile").kind else { panic!("another kind") };
+    let ActionSpec::FetchRunfile(kind) = &planned(&actions, "fetch-runfile").kind else { panic!("another kind") };
     assert_eq!(kind.url, "http://mirror/cuda/11.0.3/local_installers/cuda_11.0.3_450.51.06_linux.run");
     // Every address of the catalog has what a mirror replaces.
     for file in crate::catalog::cuda::toolkits().iter().flat_map(|toolkit| toolkit.runfiles.values()) {
