@@ -9,6 +9,7 @@ use crate::{
     catalog::choice::{Files, Source},
     facts::{DriverFacts, Facts, LedgerEntry, Origin, packages},
     host::Command,
+    i18n::{Message, msg},
     kubespray::{GpuRole, Preview, edit::Change, playbook},
     plan::{Action, Changed, Step},
     preflight::{Request, conflicting_driver},
@@ -21,6 +22,18 @@ pub(super) struct Host;
 impl Owner for Host {
     fn id(&self) -> DriverOwner {
         DriverOwner::Host
+    }
+
+    fn title(&self) -> Message {
+        msg::wizard::owner::host()
+    }
+
+    fn summary(&self) -> Message {
+        msg::wizard::owner::host::what()
+    }
+
+    fn choice(&self) -> Message {
+        msg::plain::owner::host()
     }
 
     /// What is on the host is the owner's. A module that a pod has loaded leaves with the pod's driver.

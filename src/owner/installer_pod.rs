@@ -15,6 +15,7 @@ use crate::{
     },
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
     host::Command,
+    i18n::{Message, msg},
     kubespray::{GpuRole, Preview, edit::Change, playbook},
     plan::{Action, Changed, Step},
     preflight::Request,
@@ -27,6 +28,18 @@ pub(super) struct InstallerPod;
 impl Owner for InstallerPod {
     fn id(&self) -> DriverOwner {
         DriverOwner::InstallerPod
+    }
+
+    fn title(&self) -> Message {
+        msg::wizard::owner::installer_pod()
+    }
+
+    fn summary(&self) -> Message {
+        msg::wizard::owner::installer_pod::what()
+    }
+
+    fn choice(&self) -> Message {
+        msg::plain::owner::installer_pod()
     }
 
     /// Nothing of another driver may stay. A loaded module is the pod's own when nothing else has brought a driver.

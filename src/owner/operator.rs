@@ -9,6 +9,7 @@ use crate::{
     catalog::choice::{Files, Source},
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
     host::Command,
+    i18n::{Message, msg},
     kubespray::{GpuRole, Preview, edit::Change, playbook},
     plan::{Action, Changed, Step},
     preflight::{Request, conflicting_driver},
@@ -21,6 +22,18 @@ pub(super) struct Operator;
 impl Owner for Operator {
     fn id(&self) -> DriverOwner {
         DriverOwner::Operator
+    }
+
+    fn title(&self) -> Message {
+        msg::wizard::owner::operator()
+    }
+
+    fn summary(&self) -> Message {
+        msg::wizard::owner::operator::what()
+    }
+
+    fn choice(&self) -> Message {
+        msg::plain::owner::operator()
     }
 
     /// The operator works beside a driver of the host, with `driver.enabled=false`, so that driver stays. Modules that the installer
