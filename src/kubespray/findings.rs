@@ -236,7 +236,7 @@ fn unknown_variable(definition: &Definition) -> Finding {
         None => Finding::new("invented-variable", Severity::Warning, place(definition), &[name]),
         Some(role) => {
             let id = if role.brings_driver { "variable-of-a-driver-role" } else { "variable-of-another-role" };
-            Finding::new(id, Severity::Info, place(definition), &[name, ("role", &role.role)])
+            Finding::new(id, Severity::Info, place(definition), &[name, ("role", &role.name)])
         }
     }
 }

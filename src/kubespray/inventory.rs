@@ -9,7 +9,7 @@ mod yaml;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    io, mem,
+    mem,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -143,8 +143,7 @@ impl Inventory {
                 inventory.unread.push(Unread { file: file.clone(), kind: UnreadKind::Program });
                 continue;
             }
-            let text = String::from_utf8(bytes).map_err(|error| unreadable(file, &io::Error::new(io::ErrorKind::InvalidData, error)))?;
-            inventory.add_source(&text, file);
+            inventory.add_source(&String::from_utf8_lossy(&bytes), file);
         }
         // In a folder a file that nobody means as an inventory does no harm while others are read.
         let is_stray = |problem: &Problem| sources.len() > 1 && is_no_inventory(&problem.file);

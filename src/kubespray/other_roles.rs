@@ -11,7 +11,8 @@ const ROLES: &str = include_str!("../../assets/catalog/other-roles.yaml");
 #[serde(deny_unknown_fields)]
 pub struct Role {
     /// Its name, as people install it.
-    pub role: String,
+    #[serde(rename = "role")]
+    pub name: String,
     /// Whether it installs a driver on the host: then the host owns the driver.
     pub brings_driver: bool,
     /// Its variables.
@@ -40,7 +41,7 @@ mod tests {
     #[test]
     fn a_role_is_told_by_its_variables() {
         assert!(!serde_yaml::from_str::<Vec<Role>>(ROLES).unwrap().is_empty());
-        assert!(reader_of("nvidia_driver_branch").is_some_and(|role| role.brings_driver && role.role == "nvidia.nvidia_driver"));
+        assert!(reader_of("nvidia_driver_branch").is_some_and(|role| role.brings_driver && role.name == "nvidia.nvidia_driver"));
         assert!(reader_of("nvidia_dcgm_state").is_some_and(|role| !role.brings_driver));
         for invented in ["nvidia_driver_install", "nvidia_gpu_device_plugin_enabled", "nvidia_gpu_device_plugin_mig_strategy"] {
             assert_eq!(reader_of(invented), None, "{invented}");

@@ -100,12 +100,11 @@ fn next_expression(text: &str) -> Option<(&str, &str, &str)> {
     for (at, c) in inner.char_indices() {
         match (quote, c) {
             (Some(mark), _) if mark == c => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
             (None, '{') => depth += 1,
             (None, '}') if depth > 0 => depth -= 1,
             (None, '}') if inner[at..].starts_with("}}") => return Some((&text[..open], inner[..at].trim(), &inner[at + 2..])),
-            (None, _) => {}
+            _ => {}
         }
     }
     None
