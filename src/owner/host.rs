@@ -7,7 +7,7 @@ use super::{
 use crate::{
     answers::DriverOwner,
     catalog::choice::{Files, Source},
-    facts::{DriverFacts, LedgerEntry, Origin},
+    facts::{DriverFacts, LedgerEntry, Origin, packages},
     plan::{Changed, Step},
 };
 
@@ -25,6 +25,8 @@ impl Owner for Host {
             Origin::InstallerPod | Origin::Operator => Disposition::MustGo,
             Origin::LoadedModule if is_of_pod(driver) => Disposition::MustGo,
             Origin::Unit if is_of_pod(driver) => Disposition::MustStop,
+            // What needs the driver goes only where that goes.
+            Origin::Rpm | Origin::Deb if !packages::is_driver_package(entry) => Disposition::Stays,
             _ => Disposition::Owners,
         })
     }
