@@ -1,7 +1,5 @@
 //! Inventories that people reported, and others of their kinds: templates, forks, programs in the place of an inventory, other roles' variables.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may stop a test")]
-
 use std::{fs, path::Path};
 
 use gpunode::{
