@@ -21,6 +21,7 @@ const STRICT_CORE: (u32, u32) = (2, 19);
 pub fn judge(site: &Site, view: &View<'_>, wanted: GpuRole) -> Capability {
     let (verdict, reason) = match wanted {
         GpuRole::Installs => decide(site, view),
+        GpuRole::StaysOff if view.is_templated("nvidia_accelerator_enabled") => (Verdict::Unknown, "templated"),
         GpuRole::StaysOff if is_on(view) => (Verdict::Broken, "second-owner"),
         GpuRole::StaysOff => (Verdict::Unused, "stays-off"),
     };
@@ -41,7 +42,19 @@ pub fn judge(site: &Site, view: &View<'_>, wanted: GpuRole) -> Capability {
     Capability { verdict, why: text("why"), instead, reason: reason.to_owned(), args }
 }
 
+/// What the verdict rests on.
+const DECISIVE: [&str; 5] = [
+    "nvidia_accelerator_enabled",
+    "nvidia_gpu_nodes",
+    "nvidia_gpu_flavor",
+    "nvidia_driver_install_container",
+    "nvidia_driver_install_supported",
+];
+
 fn decide(site: &Site, view: &View<'_>) -> (Verdict, &'static str) {
+    if DECISIVE.iter().any(|name| view.is_templated(name)) {
+        return (Verdict::Unknown, "templated");
+    }
     let flavor = view.role_value("nvidia_gpu_flavor").map(|value| as_text(&value).to_lowercase()).unwrap_or_default();
     if !matches!(flavor.as_str(), "tesla" | "gtx") && view.own(DOWNLOAD_URL).is_none() {
         return (Verdict::Broken, "unknown-flavor");
