@@ -8,6 +8,7 @@ use crate::{
     answers::DriverOwner,
     catalog::choice::{Files, Source},
     facts::{DriverFacts, LedgerEntry, Origin, packages},
+    i18n::{Message, msg},
     plan::{Changed, Step},
 };
 
@@ -17,6 +18,18 @@ pub(super) struct Host;
 impl Owner for Host {
     fn id(&self) -> DriverOwner {
         DriverOwner::Host
+    }
+
+    fn title(&self) -> Message {
+        msg::wizard::owner::host()
+    }
+
+    fn summary(&self) -> Message {
+        msg::wizard::owner::host::what()
+    }
+
+    fn choice(&self) -> Message {
+        msg::plain::owner::host()
     }
 
     /// What is on the host is the owner's. A module that a pod has loaded leaves with the pod's driver.
