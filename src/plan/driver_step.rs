@@ -43,7 +43,9 @@ pub struct Clearing {
 pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>, clearing: &Clearing, install: Vec<Action>) -> Vec<Action> {
     let mut actions = removal::drivers(facts, answers, clearing);
     actions.extend(blacklist(facts));
-    actions.extend(removal::toolkits(facts, answers));
+    let driver_goes =
+        actions.iter().any(|action| action.id == removal::DRIVER_PACKAGES && !answers.leaves_out(&action.id, action.optional));
+    actions.extend(removal::toolkits(facts, answers, driver_goes));
     actions.extend(install);
     if let Some(version) = answers.cuda() {
         actions.extend(toolkit::prerequisites(facts));
