@@ -20,10 +20,11 @@ use crate::{
     answers::Answers,
     cli::Global,
     engine::Runner,
-    error::Expected,
+    error::{Expected, reason},
     exit_code::ExitCode,
     facts::{self, Facts, headers},
     host::Cancel,
+    i18n::msg,
     plan::{Action, Plan, Step, action::reboot::Reboot},
     private,
     report::Report,
@@ -39,7 +40,7 @@ use crate::{
 pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected> {
     tui::demand()?;
     if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
-        return Err(Expected::new("this terminal (TERM=dumb) cannot show a full screen", "use `gpunode --plain`, which asks line by line"));
+        return Err(Expected::new(msg::error::terminal::dumb(), msg::error::terminal::dumb::hint()));
     }
     let get = |name: &str| std::env::var(name).ok();
     let mut settings = Settings::from_env(&get, workspace.lang, workspace.session_path.clone());
@@ -73,13 +74,13 @@ fn start_over() -> Expected {
         Ok(program) => std::process::Command::new(program).args(std::env::args_os().skip(1)).exec(),
         Err(error) => error,
     };
-    Expected::new(format!("cannot start over: {error}"), "start gpunode again; the session is free")
+    Expected::new(msg::error::restart(reason(&error)), msg::error::restart::hint())
 }
 
 fn show(app: App, performer: Arc<dyn Performer>) -> Result<ExitCode, Expected> {
     tui::run(app, performer).map_err(|error| match error {
         RunError::NoTerminal(error) => error,
-        RunError::Io(error) => Expected::new(format!("the terminal failed: {error}"), "the session is kept; start again, or use `--plain`"),
+        RunError::Io(error) => Expected::new(msg::error::terminal::failed(reason(&error)), msg::error::terminal::failed::hint()),
     })
 }
 
@@ -290,7 +291,7 @@ impl Perform {
     }
 
     fn write_report(&self) -> Result<PathBuf, Expected> {
-        let failed = |error: std::io::Error| Expected::new(format!("cannot write the report: {error}"), "`gpunode report` prints it");
+        let failed = |error: std::io::Error| Expected::new(msg::error::report(reason(&error)), msg::error::report::hint());
         let path = self.store.folder().map_err(failed)?.join("report.md");
         let session = self.session();
         let answers = session.answers.clone().unwrap_or_else(steps::first_answers);

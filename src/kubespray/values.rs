@@ -6,6 +6,7 @@ use super::{Preview, edit::Change, rules, template::as_text};
 use crate::{
     answers::{Answers, DriverOwner},
     error::Expected,
+    i18n::msg,
 };
 
 /// What docker is told to use. Source: the comment in Kubespray's `group_vars/all/docker.yml`.
@@ -29,10 +30,7 @@ pub fn proposed(preview: &Preview, answers: &Answers) -> Vec<Change> {
 /// Checks the values that a person has chosen.
 pub fn check(answers: &Answers) -> Result<(), Expected> {
     for (name, value) in answers.variables.iter().filter(|(_, value)| !value.is_null()) {
-        rules::check(name, value).map_err(|wrong| {
-            let what = format!("`{name}: {value}` in the answers' `variables` cannot be written");
-            Expected::new(what, crate::i18n::Lang::En.text(&format!("value-error.{}", wrong.name()), &[]))
-        })?;
+        rules::check(name, value).map_err(|wrong| Expected::new(msg::error::value(name, value), wrong.message()))?;
     }
     Ok(())
 }
