@@ -67,6 +67,9 @@ impl std::error::Error for Expected {}
 
 /// Returns why the operating system refused, in words of the catalog where it is one of the common reasons.
 pub fn reason(error: &io::Error) -> Arg {
+    if error.raw_os_error().is_none() {
+        return error.into();
+    }
     match error.kind() {
         io::ErrorKind::NotFound => msg::error::io::not_found().into(),
         io::ErrorKind::PermissionDenied => msg::error::io::denied().into(),

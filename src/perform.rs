@@ -116,11 +116,11 @@ impl Performer for Perform {
             Effect::Reboot => self.reboot(),
             Effect::FollowNode { answers } => return self.follow_node(&answers, reply),
             Effect::Remedy { action } => self.remedy(*action, reply),
-            Effect::SaveLog { path, text } => Self::save_log(path, &text),
+            Effect::SaveLog { path, text } => self.save_log(path, &text),
             Effect::RunTestPod { answers } => self.test_pod(&answers, reply),
             Effect::Verify { answers } => self.verify(&answers),
             Effect::SaveSession(draft) => self.save(*draft),
-            Effect::WriteReport => Answer::ReportWritten(self.write_report().map_err(|error| error.to_string())),
+            Effect::WriteReport => Answer::ReportWritten(self.write_report().map_err(|error| error.line(self.workspace.lang))),
             Effect::Cancel(id) => return self.cancel(id),
             // The runtime itself leaves; looking on has a performer of its own.
             Effect::Quit(_) | Effect::Watch => return,
@@ -200,7 +200,8 @@ impl Perform {
     }
 
     fn table(&self, answers: &Answers) -> Result<crate::catalog::DriverTable, String> {
-        let table = steps::driver_table(&self.workspace.host, &self.facts(), answers, answers.cuda()).map_err(|error| error.to_string())?;
+        let table = steps::driver_table(&self.workspace.host, &self.facts(), answers, answers.cuda())
+            .map_err(|error| error.line(self.workspace.lang))?;
         Ok(table.shown(true))
     }
 
@@ -211,7 +212,8 @@ impl Perform {
 
     fn plan(&self, step: Step, answers: &Answers) -> Result<Plan, String> {
         let facts = self.facts();
-        let table = steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.to_string())?;
+        let table =
+            steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.line(self.workspace.lang))?;
         let answers = steps::complete(answers, &table);
         let actions = steps::plan_step(&self.workspace.host, &facts, &answers, step, self.store.path());
         actions.map(|actions| Plan { actions }).map_err(|error| error.line(self.workspace.lang))
@@ -251,8 +253,11 @@ impl Perform {
     fn reboot(&self) -> Answer {
         match self.workspace.host.commands.capture(&Reboot::command()) {
             Ok(output) if output.exit.is_success() => Answer::Rebooted,
-            Ok(output) => Answer::Failed(format!("`{}` ended with {}: {}", Reboot::command(), output.exit, output.stderr.trim())),
-            Err(error) => Answer::Failed(error.to_string()),
+            Ok(output) => {
+                let what = msg::error::command::ended(Reboot::command(), output.exit, output.stderr.trim());
+                Answer::Failed(what.text(self.workspace.lang))
+            }
+            Err(error) => Answer::Failed(error.message().text(self.workspace.lang)),
         }
     }
 
