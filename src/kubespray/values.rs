@@ -1,7 +1,7 @@
 //! The values that the answers of the wizard lead to.
 
 use super::{edit::Change, rules};
-use crate::{answers::Answers, error::Expected};
+use crate::{answers::Answers, error::Expected, i18n::msg};
 
 /// Returns the changes to the inventory: those of the driver's owner, and over them those that a person has chosen.
 pub fn proposed(own: Vec<Change>, answers: &Answers) -> Vec<Change> {
@@ -18,10 +18,7 @@ pub fn proposed(own: Vec<Change>, answers: &Answers) -> Vec<Change> {
 /// Checks the values that a person has chosen.
 pub fn check(answers: &Answers) -> Result<(), Expected> {
     for (name, value) in answers.variables.iter().filter(|(_, value)| !value.is_null()) {
-        rules::check(name, value).map_err(|wrong| {
-            let what = format!("`{name}: {value}` in the answers' `variables` cannot be written");
-            Expected::new(what, crate::i18n::Lang::En.text(&format!("value-error.{}", wrong.name()), &[]))
-        })?;
+        rules::check(name, value).map_err(|wrong| Expected::new(msg::error::value(name, value), wrong.message()))?;
     }
     Ok(())
 }
