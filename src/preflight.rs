@@ -7,6 +7,8 @@ mod machine;
 mod network;
 mod toolkit;
 
+pub use machine::conflicting_driver;
+
 use std::thread;
 
 use serde_json::{Value, json};
@@ -17,7 +19,7 @@ use crate::{
     facts::Facts,
     host::Host,
     i18n::{Arg, Lang, Message, msg},
-    plan::{Action, Kind, action::install_toolkit::InstallToolkit},
+    plan::{Action, ActionSpec, action::install_toolkit::InstallToolkit},
     session::Prediction,
 };
 
@@ -40,21 +42,23 @@ pub struct Request<'a> {
 
 impl Request<'_> {
     /// Tells whether an action of this name is still to be done.
-    fn will_do(&self, name: &str) -> bool {
+    pub fn will_do(&self, name: &str) -> bool {
         self.actions.iter().any(|action| action.name() == name)
     }
 
     /// Returns the installation of the toolkit, if it is still to be done.
     fn install(&self) -> Option<&InstallToolkit> {
-        self.actions.iter().find_map(|action| if let Kind::InstallToolkit(install) = &action.kind { Some(install) } else { None })
+        self.actions.iter().find_map(|action| if let ActionSpec::InstallToolkit(install) = &action.kind { Some(install) } else { None })
     }
 }
 
-/// Runs all checks; what asks the network does so at the same time. Takes some seconds at most.
-pub fn check(request: Request<'_>) -> Vec<Prediction> {
+/// Runs the checks that count for every owner and adds them to `own`, those of the driver's owner; what asks the network does so at the
+/// same time. Takes some seconds at most.
+pub fn check(request: Request<'_>, own: Vec<Prediction>) -> Vec<Prediction> {
     thread::scope(|scope| {
         let asked = scope.spawn(move || network::checks(request));
-        let mut predictions = machine::checks(request);
+        let mut predictions = own;
+        predictions.extend(machine::checks(request));
         predictions.extend(toolkit::checks(request));
         predictions.extend(asked.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload)));
         predictions

@@ -11,7 +11,7 @@ use crate::{
     diagnosis::{self, Hit},
     error::Expected,
     exit_code::ExitCode,
-    i18n::Lang,
+    i18n::{Lang, msg},
     workspace::Workspace,
 };
 
@@ -28,7 +28,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<Exi
     if json {
         print_json(&report)?;
     } else if report.hits.is_empty() {
-        print(&workspace.lang.text("diagnose.nothing", &[]))?;
+        print(&msg::diagnose::nothing().text(workspace.lang))?;
     } else {
         let hits: Vec<_> = report.hits.iter().map(|hit| text(hit, &name, workspace.lang)).collect();
         print(&hits.join("\n"))?;

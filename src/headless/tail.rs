@@ -15,7 +15,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     host::Cancel,
-    i18n::Lang,
+    i18n::{Lang, msg},
     steps,
     workspace::Workspace,
 };
@@ -44,7 +44,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
         Some(Outcome::EndOfFile) | None => Ok(ExitCode::Usage),
         Some(Outcome::Refused(ref state)) => Err(Expected::new(state.message(lang), state.remedy(lang))),
         Some(ref unreadable @ Outcome::Unreadable { .. }) => {
-            Err(Expected::new(unreadable.text(lang), lang.text("tail.unreadable.hint", &[])))
+            Err(Expected::new(unreadable.text(lang), msg::tail::unreadable::hint().text(lang)))
         }
     }
 }
@@ -139,7 +139,7 @@ impl Lines {
     fn take_back(&mut self, over: &[SignatureId]) {
         self.known.retain(|known| !over.contains(known));
         let names: Vec<_> = over.iter().map(SignatureId::as_str).collect();
-        let text = self.lang.text("diagnose.over", &[("names", &names.join(", "))]);
+        let text = msg::diagnose::over(names.join(", ")).text(self.lang);
         self.line(&format!(".. {text}"));
     }
 

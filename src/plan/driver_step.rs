@@ -8,13 +8,13 @@ mod toolkit;
 use std::path::Path;
 
 use super::{
-    Action, Kind, NEEDS_ROOT, Step, action::blacklist_nouveau::BlacklistNouveau, action::greeting::Greeting, action::reboot::Reboot,
+    Action, ActionSpec, NEEDS_ROOT, Step, action::blacklist_nouveau::BlacklistNouveau, action::greeting::Greeting, action::reboot::Reboot,
 };
 use crate::{
-    answers::{Answers, DriverOwner},
+    answers::Answers,
     catalog::distros,
     facts::{
-        Facts, Origin,
+        Facts, LedgerEntry, Origin,
         modules::{self, ModuleRole},
     },
 };
@@ -28,14 +28,25 @@ pub struct Places<'a> {
     pub downloads: &'a Path,
 }
 
-/// Plans step 2.
-pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<Action> {
-    let mut actions = Vec::new();
-    if answers.driver_owner != DriverOwner::Host {
-        actions.extend(removal::drivers(facts, answers));
-    }
+/// What of the driver on this host must go for the chosen owner.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Clearing {
+    /// What is, or brings, another driver than the owner's.
+    pub goes: Vec<LedgerEntry>,
+    /// Units that keep such a driver in the kernel.
+    pub stops: Vec<LedgerEntry>,
+    /// Whether the driver that is loaded is not the owner's.
+    pub unloads: bool,
+}
+
+/// Plans step 2: away with what must go, then what the owner puts on the host, then CUDA.
+pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>, clearing: &Clearing, install: Vec<Action>) -> Vec<Action> {
+    let mut actions = removal::drivers(facts, answers, clearing);
     actions.extend(blacklist(facts));
-    actions.extend(removal::toolkits(facts, answers));
+    let driver_goes =
+        actions.iter().any(|action| action.id == removal::DRIVER_PACKAGES && !answers.leaves_out(&action.id, action.optional));
+    actions.extend(removal::toolkits(facts, answers, driver_goes));
+    actions.extend(install);
     if let Some(version) = answers.cuda() {
         actions.extend(toolkit::prerequisites(facts));
         actions.extend(toolkit::actions(facts, answers, version, places.downloads));
@@ -44,9 +55,9 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<
         settle(action, facts, answers);
     }
     // The reboot comes last and once, and only for what is really going to be done.
-    if actions.iter().any(|action| action.needs_reboot && !action.skipped) || is_left_over(facts, answers) {
-        let unloads = actions.iter().any(|action| matches!(action.kind, Kind::UnloadModules(_)) && !action.skipped);
-        let others = actions.iter().any(|action| matches!(action.kind, Kind::BlacklistNouveau(_)) && !action.skipped);
+    if actions.iter().any(|action| action.needs_reboot && !action.skipped) || is_left_over(clearing) {
+        let unloads = actions.iter().any(|action| matches!(action.kind, ActionSpec::UnloadModules(_)) && !action.skipped);
+        let others = actions.iter().any(|action| matches!(action.kind, ActionSpec::BlacklistNouveau(_)) && !action.skipped);
         let mut last = vec![greeting(facts, places.session), reboot(facts, unloads && !others)];
         for action in &mut last {
             settle(action, facts, answers);
@@ -59,7 +70,7 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<
 /// Works the user's wishes in.
 fn settle(action: &mut Action, facts: &Facts, answers: &Answers) {
     action.skipped = answers.leaves_out(&action.id, action.optional);
-    if action.needs_root && !facts.host.root && !matches!(action.kind, Kind::Reboot(_)) {
+    if action.needs_root && !facts.host.root && !matches!(action.kind, ActionSpec::Reboot(_)) {
         action.blocked = Some(NEEDS_ROOT.to_owned());
     }
 }
@@ -68,12 +79,9 @@ fn is_loaded(facts: &Facts) -> bool {
     facts.driver.loaded_version.is_some() || facts.driver.modules.iter().any(|module| modules::is_driver(&module.name))
 }
 
-/// A driver that is loaded although no driver is on the host any more: removed before, and still in the kernel until the next boot.
-/// What the installer pod has loaded is no left-over.
-fn is_left_over(facts: &Facts, answers: &Answers) -> bool {
-    let ledger = |origins: &[Origin]| facts.driver.ledger.iter().any(|entry| origins.contains(&entry.origin));
-    let on_host = ledger(&[Origin::Runfile, Origin::Deb, Origin::Rpm, Origin::Dkms, Origin::ModuleFile]);
-    answers.driver_owner != DriverOwner::Host && is_loaded(facts) && !on_host && !ledger(&[Origin::InstallerPod, Origin::Operator])
+/// A driver that is loaded although nothing brings it any more: removed before, and still in the kernel until the next boot.
+fn is_left_over(clearing: &Clearing) -> bool {
+    clearing.unloads && clearing.goes.iter().all(|entry| entry.origin == Origin::LoadedModule)
 }
 
 /// Nouveau or nova on a card keeps any NVIDIA driver off it.
@@ -83,7 +91,7 @@ fn blacklist(facts: &Facts) -> Option<Action> {
     let is_known = !initramfs.is_empty();
     let kind = BlacklistNouveau { initramfs };
     let commands = kind.command().into_iter().collect();
-    let mut action = Action::new(Step::Driver, "blacklist-nouveau", Kind::BlacklistNouveau(kind), &[("driver", name.to_owned())]);
+    let mut action = Action::new(Step::Driver, "blacklist-nouveau", ActionSpec::BlacklistNouveau(kind), &[("driver", name.to_owned())]);
     action.commands = commands;
     action.diff = Some(BlacklistNouveau::diff());
     action.needs_reboot = true;
@@ -103,12 +111,12 @@ pub fn rival(facts: &Facts) -> Option<&str> {
 fn greeting(facts: &Facts, session: &Path) -> Action {
     let kind = Greeting { boot_id: facts.host.boot_id.clone(), session: session.to_owned() };
     let diff = Some(kind.diff());
-    Action { diff, optional: true, ..Action::new(Step::Driver, "greeting", Kind::Greeting(kind), &[]) }
+    Action { diff, optional: true, ..Action::new(Step::Driver, "greeting", ActionSpec::Greeting(kind), &[]) }
 }
 
 fn reboot(facts: &Facts, unless_unloaded: bool) -> Action {
     let version = facts.driver.loaded_version.clone().unwrap_or_default();
-    let kind = Kind::Reboot(Reboot { boot_id: facts.host.boot_id.clone(), unless_unloaded });
+    let kind = ActionSpec::Reboot(Reboot { boot_id: facts.host.boot_id.clone(), unless_unloaded });
     let mut action = Action::new(Step::Driver, "reboot", kind, &[("version", version)]);
     action.commands = vec![Reboot::command()];
     if unless_unloaded {

@@ -15,7 +15,7 @@ use crossterm::{
 };
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
-use crate::{error::Expected, exit_code::ExitCode};
+use crate::{error::Expected, exit_code::ExitCode, i18n::msg};
 
 /// The terminal while the wizard has it; dropping gives it back.
 pub struct Screen {
@@ -64,8 +64,7 @@ pub fn demand() -> Result<(), Expected> {
     if io::stdout().is_terminal() && io::stdin().is_terminal() {
         return Ok(());
     }
-    let what = crate::i18n::Lang::from_env(|name| std::env::var(name).ok());
-    Err(Expected::new(what.text("wizard.no-terminal", &[]), what.text("wizard.no-terminal.hint", &[])).code(ExitCode::Usage))
+    Err(Expected::new(msg::wizard::no_terminal(), msg::wizard::no_terminal::hint()).code(ExitCode::Usage))
 }
 
 fn fresh() -> io::Result<Terminal<CrosstermBackend<Stdout>>> {

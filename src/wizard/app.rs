@@ -235,7 +235,7 @@ pub struct App {
 impl App {
     /// Makes the state for a new or resumed session; [`start`](super::start) then orders what the screen needs.
     pub fn new(session: Session, settings: Settings, size: (u16, u16)) -> Self {
-        let answers = session.answers.clone().unwrap_or_else(|| Answers::new(DriverOwner::InstallerPod));
+        let answers = session.answers.clone().unwrap_or_else(|| Answers::new(DriverOwner::default()));
         let screen = match session.step {
             Step::Detect => Screen::Detect,
             Step::Driver if session.plan.of(Step::Driver).next().is_some() => Screen::Plan,
@@ -464,9 +464,9 @@ impl App {
         self.notice = Some(Notice { severity, text, until: None });
     }
 
-    /// Says the wizard's text `wizard.<key>` for as long as the answer to an order is awaited.
-    pub(super) fn say_until(&mut self, slot: Slot, key: &str) {
-        self.notice = Some(Notice { severity: Severity::Info, text: self.t(key), until: Some(slot) });
+    /// Says it for as long as the answer to an order is awaited.
+    pub(super) fn say_until(&mut self, slot: Slot, message: Message) {
+        self.notice = Some(Notice { severity: Severity::Info, text: self.text(message), until: Some(slot) });
     }
 
     /// Puts a dialog in front.

@@ -2,9 +2,9 @@
 
 use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, navigate};
 use crate::{
-    answers::DriverOwner,
     finding::Severity,
-    plan::{Action, Kind, Step},
+    i18n::msg,
+    plan::{Action, ActionSpec, Step},
     session::{Prediction, Says},
     text::bytes,
 };
@@ -63,13 +63,13 @@ fn standing(app: &App, action: &Action) -> Standing {
 pub(super) fn is_done(app: &App, action: &Action) -> bool {
     let takes_away = matches!(
         action.kind,
-        Kind::StopUnit(_)
-            | Kind::RemoveRunfileDriver(_)
-            | Kind::RemovePackages(_)
-            | Kind::RemoveDkms(_)
-            | Kind::UnloadModules(_)
-            | Kind::RemoveToolkit(_)
-            | Kind::Reboot(_)
+        ActionSpec::StopUnit(_)
+            | ActionSpec::RemoveRunfileDriver(_)
+            | ActionSpec::RemovePackages(_)
+            | ActionSpec::RemoveDkms(_)
+            | ActionSpec::UnloadModules(_)
+            | ActionSpec::RemoveToolkit(_)
+            | ActionSpec::Reboot(_)
     );
     action.step == Step::Driver && !takes_away && app.session.is_done(&action.id)
 }
@@ -90,32 +90,32 @@ pub fn next(app: &App) -> Next {
     let todo = app.to_confirm();
     match todo.as_slice() {
         [] if app.session.reboot.is_none() => Next::GoOn,
-        all if app.session.reboot.is_some() && all.iter().all(|action| matches!(action.kind, Kind::Reboot(_))) => Next::Reboot,
+        all if app.session.reboot.is_some() && all.iter().all(|action| matches!(action.kind, ActionSpec::Reboot(_))) => Next::Reboot,
         _ => Next::Review,
     }
 }
 
-/// Tells whether leaving this action out makes the installer pod fail: it removes a driver from the host.
-pub fn is_needed_by_pod(app: &App, action: &Action) -> bool {
-    app.answers.driver_owner == DriverOwner::InstallerPod && action.step == Step::Driver && action.name().starts_with("remove-")
+/// Tells whether leaving this action out keeps a driver that is not the owner's: two of them fight over one card.
+pub fn leaves_two_drivers(action: &Action) -> bool {
+    matches!(action.kind, ActionSpec::RemoveRunfileDriver(_) | ActionSpec::RemoveDkms(_)) || action.name() == "remove-packages"
 }
 
 /// Returns how an action is taken back; the text says by itself where it cannot be.
 pub fn undo(app: &App, action: &Action) -> String {
     let text = action.undo_text(app.settings.lang);
-    if action.is_for_good() { text } else { app.tr("plan.undo", &[("text", &text)]) }
+    if action.is_for_good() { text } else { app.text(msg::wizard::plan::undo(&text)) }
 }
 
 /// Returns what has to be told of an action of the runfile beside its command.
 pub fn particulars(app: &App, action: &Action) -> Vec<String> {
     match &action.kind {
-        Kind::FetchRunfile(fetch) => {
+        ActionSpec::FetchRunfile(fetch) => {
             let size = fetch.size.map_or_else(|| "?".to_owned(), bytes);
-            vec![app.tr("plan.fetch", &[("size", &size), ("checksum", fetch.checksum.value())])]
+            vec![app.text(msg::wizard::plan::fetch(fetch.checksum.value(), &size))]
         }
-        Kind::InstallToolkit(install) => {
+        ActionSpec::InstallToolkit(install) => {
             let (prefix, tmpdir) = (install.prefix.display().to_string(), install.unpack_folder().display().to_string());
-            vec![app.tr("plan.touches", &[("prefix", &prefix), ("tmpdir", &tmpdir)]), app.t("plan.touches-not")]
+            vec![app.text(msg::wizard::plan::touches(&prefix, &tmpdir)), app.text(msg::wizard::plan::touches_not())]
         }
         _ => Vec::new(),
     }
@@ -186,7 +186,8 @@ pub(super) fn confirm(app: &mut App, onward: Screen) {
     let checking = app.step() == Step::Driver && app.waits_for(Slot::Preflight);
     app.accepted_early = app.waits_for(Slot::Plan) || checking;
     if app.accepted_early {
-        let (slot, key) = if checking { (Slot::Preflight, "notice.checking") } else { (Slot::Plan, "notice.plan-loading") };
+        let (slot, key) =
+            if checking { (Slot::Preflight, msg::wizard::notice::checking()) } else { (Slot::Plan, msg::wizard::notice::plan_loading()) };
         return app.say_until(slot, key);
     }
     let error = if app.step() == Step::Variables { &app.variables.plan_error } else { &app.driver.plan_error };
@@ -196,10 +197,10 @@ pub(super) fn confirm(app: &mut App, onward: Screen) {
     let next_of_plan = next(app);
     let todo = app.to_confirm();
     if todo.iter().any(|action| action.blocked.is_some()) {
-        let text = app.t("notice.blocked");
+        let text = app.text(msg::wizard::notice::blocked());
         app.say(Severity::Error, text);
     } else if app.lacks_root(&todo) {
-        let text = app.t("notice.root");
+        let text = app.text(msg::wizard::notice::root());
         app.say(Severity::Error, text);
     } else if app.step() == Step::Driver && next_of_plan == Next::Reboot {
         app.open(Dialog::AskReboot);

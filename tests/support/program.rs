@@ -1,5 +1,4 @@
 //! Runs the built program as a user would: its own home, no inherited settings, everything it printed.
-#![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::{
     ffi::OsStr,
@@ -95,14 +94,6 @@ impl Ran {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout))
     }
-}
-
-/// Returns the shared folder with the real inventories, where there is one.
-pub fn shared() -> PathBuf {
-    let given = std::env::var_os("GPUNODE_SHARED").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let found = given.into_iter().chain([beside]).find(|path| path.join("data/kubespray-inventories").is_dir());
-    found.expect("the folder `shared` with data/kubespray-inventories beside the checkout, or in GPUNODE_SHARED")
 }
 
 /// Returns a tool of the test command's virtual environment, or of PATH; a missing one fails the test by its name.

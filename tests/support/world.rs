@@ -1,7 +1,6 @@
 //! A world of its own: a folder that is a small Debian system, entered by `chroot`. The built program and the real dpkg, apt, curl,
 //! tar and shell run in it as root and see nothing of this machine. What a container has not (modules, systemd, a kernel to boot) is
 //! played by files and by programs that write down how they were called.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +14,7 @@ use std::{
 /// Programs of this machine that are copied with their libraries.
 const PROGRAMS: &str = "sh bash env cat cp mv rm mkdir chmod chown ln ls id uname setsid sleep printf echo sha256sum md5sum cksum tr cut \
     head tail wc dd df du expr basename dirname date mktemp touch sort uniq sed grep awk find xargs tar gzip test true false tee stat kill dpkg \
-    dpkg-deb dpkg-query dpkg-split dpkg-trigger dpkg-divert apt-get apt-cache apt-config ldconfig start-stop-daemon curl readlink diff";
+    dpkg-deb dpkg-query dpkg-split dpkg-trigger dpkg-divert apt-get apt-cache apt-config apt-mark ldconfig start-stop-daemon curl readlink diff";
 /// Folders that apt and dpkg need.
 const FOLDERS: [&str; 3] = ["/usr/lib/apt", "/usr/lib/dpkg", "/usr/share/dpkg"];
 /// Programs that only write down how they were called, in the world's `/calls`.
@@ -189,7 +188,7 @@ impl World {
             "{control}Filename: .{}\nSize: {}\nSHA256: {}\n\n",
             deb.trim_start_matches("/repository"),
             bytes.len(),
-            gpunode::plan::action::act::sha256(&bytes)
+            gpunode::plan::action::kind::sha256(&bytes)
         );
         let packages = self.path("repository/Packages");
         let old = fs::read_to_string(&packages).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::is_loaded;
+use super::{Clearing, is_loaded};
 use crate::{
     answers::Answers,
     catalog::distros,
@@ -11,10 +11,10 @@ use crate::{
         packages::{Role, package_name, role},
     },
     plan::{
-        Action, Kind, Step,
+        Action, ActionSpec, Step,
         action::install_toolkit::{default_prefix, uninstaller},
         action::remove_dkms::RemoveDkms,
-        action::remove_packages::RemovePackages,
+        action::remove_packages::{GoesAlong, RemovePackages, check_id, in_a_line},
         action::remove_runfile_driver::RemoveRunfileDriver,
         action::remove_toolkit::RemoveToolkit,
         action::stop_unit::StopUnit,
@@ -37,17 +37,21 @@ const OF_THE_DRIVER: [&str; 7] = [
 /// Units that carry others: stopping one would stop the node.
 const CARRIERS: [&str; 6] = ["kubelet", "containerd", "docker", "crio", "user@", "sshd"];
 
+/// Id of the action that removes the driver's packages.
+pub(super) const DRIVER_PACKAGES: &str = "remove-packages";
+
 /// A driver on the host and the owner's driver would fight over the card.
-pub(super) fn drivers(facts: &Facts, answers: &Answers) -> Vec<Action> {
-    let runfiles: Vec<_> = entries(facts, &[Origin::Runfile]).collect();
-    let packages: Vec<_> = entries(facts, &[Origin::Deb, Origin::Rpm]).filter(|entry| has_role(entry, Role::Driver)).collect();
-    let dkms = left_dkms(facts, &runfiles, &packages);
+pub(super) fn drivers(facts: &Facts, answers: &Answers, clearing: &Clearing) -> Vec<Action> {
+    let of = |origins: &'static [Origin]| clearing.goes.iter().filter(move |entry| origins.contains(&entry.origin));
+    let runfiles: Vec<_> = of(&[Origin::Runfile]).collect();
+    let packages: Vec<_> = of(&[Origin::Deb, Origin::Rpm]).collect();
+    let dkms = left_dkms(facts, of(&[Origin::Dkms]), &runfiles, &packages);
     if runfiles.is_empty() && packages.is_empty() && dkms.is_empty() {
         return Vec::new();
     }
     let mut removals: Vec<_> = runfiles.iter().map(|entry| remove_runfile_driver(entry, facts)).collect();
     if !packages.is_empty() {
-        let action = remove_packages("remove-packages", &packages, facts);
+        let action = remove_packages(DRIVER_PACKAGES, &packages, facts, answers);
         removals.push(Action { needs_reboot: is_loaded(facts), ..action });
     }
     removals.extend(dkms);
@@ -56,7 +60,7 @@ pub(super) fn drivers(facts: &Facts, answers: &Answers) -> Vec<Action> {
         // A driver that stays is not disturbed.
         return removals;
     }
-    let stops = stop_units(facts);
+    let stops = stop_units(facts, &clearing.stops);
     let stopped = |unit: &str| stops.iter().any(|action| action.id == stop_id(unit) && is_wanted(action));
     let unload = unload(facts, stopped);
     stops.into_iter().chain(removals).chain(unload).collect()
@@ -67,7 +71,7 @@ fn entries<'a>(facts: &'a Facts, origins: &'a [Origin]) -> impl Iterator<Item = 
 }
 
 fn has_role(entry: &LedgerEntry, wanted: Role) -> bool {
-    package_name(entry).and_then(role) == Some(wanted)
+    role(entry) == Some(wanted)
 }
 
 fn stop_id(unit: &str) -> String {
@@ -75,8 +79,8 @@ fn stop_id(unit: &str) -> String {
 }
 
 /// The driver's own daemons are stopped; services of others that hold the GPU are offered, because others need them.
-fn stop_units(facts: &Facts) -> Vec<Action> {
-    let daemons = entries(facts, &[Origin::Unit]).map(|entry| with_kind(&entry.what));
+fn stop_units(facts: &Facts, stops: &[LedgerEntry]) -> Vec<Action> {
+    let daemons = stops.iter().map(|entry| with_kind(&entry.what));
     let holders = facts.driver.holders.iter().filter(|holder| holder.pod.is_none()).filter_map(|holder| holder.unit.clone());
     let can_stop = |unit: &String| unit.ends_with(".service") && !CARRIERS.iter().any(|carrier| unit.starts_with(carrier));
     let units: BTreeSet<String> = daemons.chain(holders).filter(can_stop).collect();
@@ -84,7 +88,7 @@ fn stop_units(facts: &Facts) -> Vec<Action> {
         let optional = !OF_THE_DRIVER.contains(&unit.as_str());
         let kind = StopUnit { unit: unit.clone() };
         let commands = vec![kind.command()];
-        let mut action = Action::new(Step::Driver, &stop_id(&unit), Kind::StopUnit(kind), &[("unit", unit)]);
+        let mut action = Action::new(Step::Driver, &stop_id(&unit), ActionSpec::StopUnit(kind), &[("unit", unit)]);
         if optional {
             "stop-unit-of-others".clone_into(&mut action.why);
         }
@@ -101,25 +105,29 @@ fn remove_runfile_driver(entry: &LedgerEntry, facts: &Facts) -> Action {
     let kind = RemoveRunfileDriver { uninstaller: entry.r#where.clone().into(), version: entry.what.clone() };
     let command = kind.command();
     let args = [("version", kind.version.clone()), ("uninstaller", entry.r#where.clone())];
-    let action = Action::new(Step::Driver, "remove-runfile-driver", Kind::RemoveRunfileDriver(kind), &args);
+    let action = Action::new(Step::Driver, "remove-runfile-driver", ActionSpec::RemoveRunfileDriver(kind), &args);
     Action { commands: vec![command], needs_reboot: is_loaded(facts), ..action }
 }
 
-/// Removes packages by their exact names; the same versions are what an undo asks for.
-fn remove_packages(id: &str, entries: &[&LedgerEntry], facts: &Facts) -> Action {
+/// Removes packages by their exact names, with what cannot stay without them.
+fn remove_packages(id: &str, entries: &[&LedgerEntry], facts: &Facts, answers: &Answers) -> Action {
     let names: BTreeSet<&str> = entries.iter().filter_map(|entry| package_name(entry)).collect();
     let packages: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    let along: Vec<_> = entries.iter().filter_map(|entry| goes_along(entry)).filter(|_| id == DRIVER_PACKAGES).collect();
+    let others_too = answers.despite.contains(&check_id(id));
     let family = distros::family(&facts.host);
-    let reinstall = family.as_ref().map(|family| {
-        let pinned = entries.iter().filter_map(|entry| pinned(entry, &family.pin));
-        family.install.iter().cloned().chain(pinned).collect()
-    });
-    let (remove, rehearse) = family.map(|family| (family.remove, family.rehearse)).unwrap_or_default();
+    let (remove, rehearse) = family.as_ref().map(|family| (family.remove.clone(), family.rehearse.clone())).unwrap_or_default();
+    let (restore, pin) = family.map(|family| (family.restore, family.pin)).unwrap_or_default();
     let is_known = !remove.is_empty();
-    let kind = RemovePackages { remove, packages, rehearse, reinstall: reinstall.unwrap_or_default() };
+    let own = packages.iter().filter(|name| along.iter().all(|other| other.name != **name)).cloned().collect::<Vec<_>>();
+    let args = [("packages", own.join(", ")), ("count", own.len().to_string()), ("along", in_a_line(&along))];
+    let goes_along = !along.is_empty();
+    let kind = RemovePackages { remove, packages, rehearse, along, others_too, restore, pin };
     let command = kind.command();
-    let args = [("packages", kind.packages.join(", ")), ("count", kind.packages.len().to_string())];
-    let mut action = Action::new(Step::Driver, id, Kind::RemovePackages(kind), &args);
+    let mut action = Action::new(Step::Driver, id, ActionSpec::RemovePackages(kind), &args);
+    if goes_along {
+        "remove-packages-and-more".clone_into(&mut action.why);
+    }
     if is_known {
         action.commands = vec![command];
     } else {
@@ -128,16 +136,19 @@ fn remove_packages(id: &str, entries: &[&LedgerEntry], facts: &Facts) -> Action 
     action
 }
 
-/// `name=version` of `name version` (dpkg) or `name-version-release.arch` (rpm).
-fn pinned(entry: &LedgerEntry, pin: &str) -> Option<String> {
-    let name = package_name(entry)?;
-    let rest = entry.what.strip_prefix(name)?.get(1..)?;
-    let version = if entry.origin == Origin::Rpm { rest.rsplit_once('.').map_or(rest, |(version, _)| version) } else { rest };
-    Some(pin.replace("{name}", name).replace("{version}", version))
+fn goes_along(entry: &LedgerEntry) -> Option<GoesAlong> {
+    let name = package_name(entry).filter(|_| !entry.needs.is_empty())?.to_owned();
+    let is_others = !matches!(role(entry), Some(Role::Driver | Role::Toolkit));
+    Some(GoesAlong { name, needs: entry.needs.clone(), is_others })
 }
 
 /// Trees that no uninstaller of this plan takes away: their driver is gone, and still they build modules for every new kernel.
-fn left_dkms(facts: &Facts, runfiles: &[&LedgerEntry], packages: &[&LedgerEntry]) -> Vec<Action> {
+fn left_dkms<'a>(
+    facts: &Facts,
+    trees: impl Iterator<Item = &'a LedgerEntry>,
+    runfiles: &[&LedgerEntry],
+    packages: &[&LedgerEntry],
+) -> Vec<Action> {
     let belongs =
         |version: &str| runfiles.iter().any(|entry| entry.what == version) || packages.iter().any(|entry| entry.what.contains(version));
     let tree = |entry: &LedgerEntry| {
@@ -147,11 +158,11 @@ fn left_dkms(facts: &Facts, runfiles: &[&LedgerEntry], packages: &[&LedgerEntry]
             let commands = vec![kind.command()];
             let args = [("tree", entry.what.clone()), ("folder", entry.r#where.clone())];
             let id = format!("remove-dkms:{module}/{version}");
-            let action = Action::new(Step::Driver, &id, Kind::RemoveDkms(kind), &args);
+            let action = Action::new(Step::Driver, &id, ActionSpec::RemoveDkms(kind), &args);
             Action { commands, needs_reboot: is_loaded(facts), ..action }
         })
     };
-    entries(facts, &[Origin::Dkms]).filter_map(tree).collect()
+    trees.filter_map(tree).collect()
 }
 
 /// Unloads the modules when nobody holds them any more; otherwise only the reboot gets them out. Its failure is no harm: the reboot is
@@ -174,17 +185,19 @@ fn unload(facts: &Facts, stopped: impl Fn(&str) -> bool) -> Option<Action> {
     let kind = UnloadModules { modules };
     let commands = vec![kind.command()];
     let args = [("modules", kind.modules.join(" "))];
-    let action = Action::new(Step::Driver, "unload-modules", Kind::UnloadModules(kind), &args);
+    let action = Action::new(Step::Driver, "unload-modules", ActionSpec::UnloadModules(kind), &args);
     Some(Action { commands, may_fail: true, ..action })
 }
 
-/// Old toolkits: one in the place of the new one goes, the others are offered.
-pub(super) fn toolkits(facts: &Facts, answers: &Answers) -> Vec<Action> {
+/// Old toolkits: one in the place of the new one goes, the others are offered, unless they go with the driver already.
+pub(super) fn toolkits(facts: &Facts, answers: &Answers, driver_goes: bool) -> Vec<Action> {
     let packages: Vec<_> = entries(facts, &[Origin::Deb, Origin::Rpm]).filter(|entry| has_role(entry, Role::Toolkit)).collect();
+    // What needs the driver goes with it.
+    let left: Vec<_> = packages.iter().copied().filter(|entry| entry.needs.is_empty() || !driver_goes).collect();
     let mut actions: Vec<_> =
         entries(facts, &[Origin::CudaToolkit]).filter_map(|entry| remove_toolkit(entry, &packages, answers)).collect();
-    if !packages.is_empty() {
-        let action = remove_packages("remove-toolkit-packages", &packages, facts);
+    if !left.is_empty() {
+        let action = remove_packages("remove-toolkit-packages", &left, facts, answers);
         actions.push(Action { optional: true, ..action });
     }
     actions
@@ -204,7 +217,7 @@ fn remove_toolkit(entry: &LedgerEntry, packages: &[&LedgerEntry], answers: &Answ
     let kind = RemoveToolkit { uninstaller: uninstaller(&there, prefix) };
     let commands = vec![kind.command()];
     let args = [("version", there.to_string()), ("prefix", entry.r#where.clone())];
-    let mut action = Action::new(Step::Driver, &format!("remove-toolkit:{}", entry.r#where), Kind::RemoveToolkit(kind), &args);
+    let mut action = Action::new(Step::Driver, &format!("remove-toolkit:{}", entry.r#where), ActionSpec::RemoveToolkit(kind), &args);
     if in_the_way {
         "remove-toolkit-in-the-way".clone_into(&mut action.why);
     }
