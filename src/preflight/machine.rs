@@ -8,7 +8,7 @@ use crate::{
     catalog::Reason,
     facts::{Holder, Origin},
     i18n::msg,
-    plan::{ActionSpec, action::remove_packages::Unrehearsed, rival},
+    plan::{ActionSpec, Effect, action::remove_packages::Unrehearsed, rival},
     session::{
         Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
@@ -51,8 +51,8 @@ fn host_driver(request: Request<'_>) -> Prediction {
         driver.ledger.iter().filter(|entry| brings_driver(entry.origin, &entry.what)).map(|entry| entry.what.as_str()).collect();
     let by_pod = driver.ledger.iter().any(|entry| entry.origin == Origin::InstallerPod);
     let loaded = driver.loaded_version.as_deref().filter(|_| !by_pod);
-    let goes = ["remove-runfile-driver", "remove-packages", "remove-dkms"].iter().any(|name| request.will_do(name));
-    let leaves = request.will_do("unload-modules") || request.will_do("reboot");
+    let goes = request.will(Effect::removes_driver);
+    let leaves = request.will(|effect| *effect == Effect::EmptiesKernel);
     let installed = on_host.join(", ");
     let seen = match (loaded, on_host.is_empty()) {
         (None, true) => msg::preflight::seen::no_host_driver(),
@@ -74,7 +74,7 @@ fn brings_driver(origin: Origin, what: &str) -> bool {
 fn rival_driver(request: Request<'_>) -> Prediction {
     let (says, seen) = match rival(request.facts) {
         None => (Ok, msg::preflight::seen::no_rival()),
-        Some(name) if request.will_do("blacklist-nouveau") => (Ok, msg::preflight::seen::rival_goes(name)),
+        Some(name) if request.will(|effect| *effect == Effect::BansConflictingDriver) => (Ok, msg::preflight::seen::rival_goes(name)),
         Some(name) => (WillFail, msg::preflight::seen::rival(name)),
     };
     Prediction::new("nouveau", says, seen).about(INSTALLER, &["nouveau", "nova"])
@@ -114,8 +114,7 @@ fn pod_repositories(request: Request<'_>) -> Option<Prediction> {
 /// Who uses the driver that is to leave.
 fn holders(request: Request<'_>) -> Option<Prediction> {
     let driver = &request.facts.driver;
-    let leaves = request.will_do("remove-runfile-driver") || request.will_do("remove-packages");
-    if !leaves {
+    if !request.will(Effect::removes_driver) {
         return None;
     }
     let stops = |holder: &&Holder| {
@@ -157,7 +156,7 @@ fn removal(request: Request<'_>) -> Vec<Prediction> {
 /// Repositories that answer nobody any more, when packages are to be installed from them.
 fn repositories(request: Request<'_>) -> Option<Prediction> {
     const FOLDER: &str = "/etc/yum.repos.d";
-    if !request.will_do("install-packages") {
+    if !request.will_install_packages() {
         return None;
     }
     let files = &request.host.files;

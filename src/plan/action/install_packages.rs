@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
-use crate::{
-    host::{Command, Host},
-    plan::action::undo::Undo,
+use super::{
+    effect::{Effect, Entries},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
 };
+use crate::host::{Command, Host};
 
 /// Installs packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,15 +32,43 @@ impl InstallPackages {
 }
 
 impl ActionKind for InstallPackages {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Packages),
+            reversal: Reversal::Stays,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: vec![Effect::AddsHeaders, Effect::Adds(Entries::Packages(self.packages.clone()))],
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of([self.command()])
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        self.packages.iter().try_for_each(|name| valid::word("a package", name, "-_.+~:^"))
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         host.commands.locate(&self.program).map(|path| vec![format!("{} is there", path.display())])
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Impossible("packages-stay".to_owned()))
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Nothing.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        work.run(&self.command())
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        context.run(&self.command())
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        Ok(WayBack::Nothing)
     }
 }

@@ -2,14 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
+use super::{
+    effect::{Effect, Entries},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
+};
 use crate::{
     facts::{
         self, Origin,
         packages::{self, package_name},
     },
     host::{Command, CommandError, Host},
-    plan::action::undo::Undo,
 };
 
 /// Removes packages.
@@ -80,6 +85,14 @@ impl RemovePackages {
         Ok(Some(also))
     }
 
+    /// A driver takes its modules with it; a toolkit only its own folder.
+    fn effects(&self) -> Vec<Effect> {
+        let packages = Effect::Removes(Entries::Packages(self.packages.clone()));
+        let of = |origins: &[Origin]| origins.iter().map(|origin| Effect::Removes(Entries::Of(*origin))).collect::<Vec<_>>();
+        let frees_cards = packages.removes_driver().then_some(Effect::FreesCards);
+        of(&[Origin::Dkms, Origin::ModuleFile, Origin::CudaToolkit]).into_iter().chain(frees_cards).chain([packages]).collect()
+    }
+
     /// Tells whether a name is among ours, with or without its architecture.
     fn names(&self, name: &str) -> bool {
         let plain = |name: &str| name.split(':').next().unwrap_or(name).to_owned();
@@ -104,26 +117,55 @@ fn parse_rehearsal(stdout: &str, stderr: &str) -> Vec<String> {
 }
 
 impl ActionKind for RemovePackages {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Packages),
+            reversal: Reversal::Partly,
+            takes_away: true,
+            witness: Witness::Machine,
+            effects: self.effects(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of((!self.remove.is_empty()).then(|| self.command()))
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        self.packages.iter().try_for_each(|name| valid::word("a package", name, "-_.+~:^"))
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let ledger = facts::driver_ledger(host);
         let left = ledger.iter().filter(|entry| matches!(entry.origin, Origin::Deb | Origin::Rpm));
         let none_left = !left.clone().any(|entry| package_name(entry).is_some_and(|name| self.packages.iter().any(|gone| gone == name)));
         none_left.then(|| vec![format!("not in the package database any more: {}", self.packages.join(", "))])
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        let Some((program, args)) = self.reinstall.split_first() else { return Ok(Undo::Impossible("packages-by-hand".to_owned())) };
-        Ok(Undo::Run { command: Command::new(program, args).env("DEBIAN_FRONTEND", "noninteractive").detached(), gone: None })
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Parameters.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let also = self.rehearse(work.host).map_err(|why| Failure::new(format!("nothing was removed: {why}")))?;
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let also = self.rehearse(context.host).map_err(|why| Failure::new(format!("nothing was removed: {why}")))?;
         // A package of NVIDIA's that needs one of these cannot stay; rpm wants it named.
         let all = Self { packages: self.packages.iter().chain(&also).cloned().collect(), ..self.clone() };
         if !also.is_empty() {
-            work.notes.push(format!("removed with them, because they need them: {}", also.join(", ")));
+            context.notes.push(format!("removed with them, because they need them: {}", also.join(", ")));
         }
-        work.run(&all.command())
+        context.run(&all.command())
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        let Some((program, args)) = self.reinstall.split_first() else { return Ok(WayBack::Nothing) };
+        let command = Command::new(program, args).env("DEBIAN_FRONTEND", "noninteractive").detached();
+        Ok(WayBack::Run { command, gone: None })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::facts::{Holder, LedgerEntry, Module};
+use crate::plan::ActionSpec;
 
 fn places() -> Places<'static> {
     Places { session: Path::new("/s/session.yaml"), downloads: Path::new("/d") }

@@ -1,0 +1,91 @@
+//! Effects: what an action changes on the machine, as a later look at the machine shows it. So our own work is told from that of others,
+//! and the pre-flight knows what a plan will bring about.
+
+use std::path::{Path, PathBuf};
+
+use crate::facts::{
+    Change, Origin,
+    packages::{Role, role},
+};
+
+/// One change that an action brings about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// The driver lets go of the cards, at once or at the next boot.
+    FreesCards,
+    /// A driver takes the cards.
+    TakesCards,
+    /// A program that uses the driver ends; without a driver it cannot be started again.
+    StopsDriverUser,
+    /// The driver's modules leave the running kernel.
+    EmptiesKernel,
+    /// The kernel's own drivers keep off the cards from the next boot on.
+    BansConflictingDriver,
+    /// Entries of the ledger come.
+    Adds(Entries),
+    /// Entries of the ledger go.
+    Removes(Entries),
+    /// Kernel headers come.
+    AddsHeaders,
+}
+
+/// Entries of the driver ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entries {
+    /// All of one origin.
+    Of(Origin),
+    /// Packages of these names.
+    Packages(Vec<String>),
+    /// What has this place.
+    At(PathBuf),
+}
+
+impl Effect {
+    /// Tells whether a change of the machine is this effect.
+    pub fn explains(&self, change: &Change) -> bool {
+        let id = change.id.as_str();
+        match self {
+            Self::FreesCards | Self::StopsDriverUser | Self::EmptiesKernel | Self::BansConflictingDriver => {
+                matches!(id, "driver" | "driver-unloaded" | "gpu-driver" | "gpu-unbound" | "module-unloaded")
+            }
+            Self::TakesCards => matches!(id, "driver" | "driver-loaded" | "gpu-driver" | "gpu-bound" | "module-loaded"),
+            Self::Adds(entries) => id == "ledger-added" && entries.hold(change),
+            Self::Removes(entries) => id == "ledger-removed" && entries.hold(change),
+            Self::AddsHeaders => id == "headers-added",
+        }
+    }
+
+    /// Returns what taking the action back brings about.
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::FreesCards | Self::StopsDriverUser | Self::EmptiesKernel | Self::BansConflictingDriver => Self::TakesCards,
+            Self::TakesCards => Self::FreesCards,
+            Self::Adds(entries) => Self::Removes(entries),
+            Self::Removes(entries) => Self::Adds(entries),
+            Self::AddsHeaders => Self::AddsHeaders,
+        }
+    }
+
+    /// Tells whether a driver is gone from the host afterwards.
+    pub fn removes_driver(&self) -> bool {
+        match self {
+            Self::Removes(Entries::Packages(names)) => names.iter().any(|name| role(name) == Some(Role::Driver)),
+            Self::Removes(Entries::Of(origin)) => matches!(origin, Origin::Runfile | Origin::Dkms),
+            _ => false,
+        }
+    }
+}
+
+impl Entries {
+    /// Tells whether a change of the ledger is about one of these.
+    fn hold(&self, change: &Change) -> bool {
+        let arg = |name: &str| change.args.get(name).map_or("", String::as_str);
+        let (origin, what) = (arg("origin"), arg("what"));
+        let begins = |name: &String| what.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '-']));
+        match self {
+            Self::Of(own) => origin == own.name(),
+            Self::Packages(names) => matches!(origin, "deb" | "rpm") && names.iter().any(begins),
+            Self::At(place) => Path::new(arg("where")) == place,
+        }
+    }
+}
