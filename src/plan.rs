@@ -194,7 +194,7 @@ impl Action {
     pub fn blocked_text(&self, lang: Lang) -> Option<String> {
         let name = self.blocked.as_ref()?;
         if self.lacks_root() {
-            return Some(lang.text("blocked.needs-root", &[("because", &self.root_text(lang))]));
+            return Some(msg::blocked::needs_root(self.root_text(lang)).text(lang));
         }
         Some(self.text(lang, &format!("blocked.{name}")))
     }
@@ -231,7 +231,7 @@ impl Action {
 
     /// Tells whether a driver is gone from the host afterwards.
     pub fn removes_driver(&self) -> bool {
-        self.has_effect(Effect::removes_driver)
+        self.has_effect(|effect| *effect == Effect::RemovesDriver)
     }
 
     /// Returns what has to be told of it beside its commands, a sentence each.

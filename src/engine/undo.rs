@@ -10,7 +10,7 @@ use crate::{
     error::Expected,
     facts,
     host::{self, Cancel, Command, Exit, Host, Line, command::Job},
-    i18n::Lang,
+    i18n::{Lang, msg},
     plan::{
         Action, Effect,
         action::{
@@ -48,7 +48,7 @@ fn is_candidate(record: &Record) -> bool {
 pub fn prospect(session: &Session, record: &Record, lang: Lang) -> String {
     let place = session.journal.iter().position(|other| std::ptr::eq(other, record));
     let driver_is_gone = place.is_some_and(|place| lacks_driver(session, place));
-    if driver_is_gone { lang.text("undo.unit-without-driver", &[]) } else { record.action.undo_text(lang) }
+    if driver_is_gone { msg::undo::unit_without_driver().text(lang) } else { record.action.undo_text(lang) }
 }
 
 /// Tells whether a record stopped a unit whose driver was removed afterwards: without it, the unit cannot start.
@@ -110,7 +110,7 @@ impl Walk<'_> {
         let was = if record.status == Status::Undoing { Status::Done } else { record.status };
         let kept = |text: String| Ok(UndoResult::Kept(text));
         if lacks_driver(self.session, place) {
-            return kept(Lang::En.text("undo.unit-without-driver", &[]));
+            return kept(msg::undo::unit_without_driver().text(Lang::En));
         }
         if *undo == Undo::Nothing && record.action.kind.properties().reversal.comes_back() {
             return kept("an older gpunode did this, and its journal holds no way back: take it back by hand".to_owned());

@@ -4,6 +4,7 @@ use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, navigate
 use crate::{
     answers::DriverOwner,
     finding::Severity,
+    i18n::msg,
     plan::{Action, Step},
     session::{Prediction, Says},
 };
@@ -93,7 +94,7 @@ pub fn is_needed_by_pod(app: &App, action: &Action) -> bool {
 /// Returns how an action is taken back; the text says by itself where it cannot be.
 pub fn undo(app: &App, action: &Action) -> String {
     let text = action.undo_text(app.settings.lang);
-    if action.is_for_good() { text } else { app.tr("plan.undo", &[("text", &text)]) }
+    if action.is_for_good() { text } else { app.text(msg::wizard::plan::undo(&text)) }
 }
 
 /// Keys while the plan of step 2 is looked at.
@@ -161,7 +162,8 @@ pub(super) fn confirm(app: &mut App, onward: Screen) {
     let checking = app.step() == Step::Driver && app.waits_for(Slot::Preflight);
     app.accepted_early = app.waits_for(Slot::Plan) || checking;
     if app.accepted_early {
-        let (slot, key) = if checking { (Slot::Preflight, "notice.checking") } else { (Slot::Plan, "notice.plan-loading") };
+        let (slot, key) =
+            if checking { (Slot::Preflight, msg::wizard::notice::checking()) } else { (Slot::Plan, msg::wizard::notice::plan_loading()) };
         return app.say_until(slot, key);
     }
     let error = if app.step() == Step::Variables { &app.variables.plan_error } else { &app.driver.plan_error };
@@ -171,10 +173,10 @@ pub(super) fn confirm(app: &mut App, onward: Screen) {
     let next_of_plan = next(app);
     let todo = app.to_confirm();
     if todo.iter().any(|action| action.blocked.is_some()) {
-        let text = app.t("notice.blocked");
+        let text = app.text(msg::wizard::notice::blocked());
         app.say(Severity::Error, text);
     } else if app.lacks_root(&todo) {
-        let text = app.t("notice.root");
+        let text = app.text(msg::wizard::notice::root());
         app.say(Severity::Error, text);
     } else if app.step() == Step::Driver && next_of_plan == Next::Reboot {
         app.open(Dialog::AskReboot);

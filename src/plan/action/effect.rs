@@ -3,15 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::facts::{
-    Change, Origin,
-    packages::{Role, role},
-};
+use crate::facts::{Change, Origin};
 
 /// One change that an action brings about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// The driver lets go of the cards, at once or at the next boot.
+    /// A driver is gone from the host; it lets go of the cards at once or at the next boot.
+    RemovesDriver,
+    /// A driver lets go of the cards.
     FreesCards,
     /// A driver takes the cards.
     TakesCards,
@@ -45,7 +44,7 @@ impl Effect {
     pub fn explains(&self, change: &Change) -> bool {
         let id = change.id.as_str();
         match self {
-            Self::FreesCards | Self::StopsDriverUser | Self::EmptiesKernel | Self::BansConflictingDriver => {
+            Self::RemovesDriver | Self::FreesCards | Self::StopsDriverUser | Self::EmptiesKernel | Self::BansConflictingDriver => {
                 matches!(id, "driver" | "driver-unloaded" | "gpu-driver" | "gpu-unbound" | "module-unloaded")
             }
             Self::TakesCards => matches!(id, "driver" | "driver-loaded" | "gpu-driver" | "gpu-bound" | "module-loaded"),
@@ -56,22 +55,16 @@ impl Effect {
     }
 
     /// Returns what taking the action back brings about.
+    #[must_use]
     pub fn reversed(self) -> Self {
         match self {
-            Self::FreesCards | Self::StopsDriverUser | Self::EmptiesKernel | Self::BansConflictingDriver => Self::TakesCards,
+            Self::RemovesDriver | Self::FreesCards | Self::StopsDriverUser | Self::EmptiesKernel | Self::BansConflictingDriver => {
+                Self::TakesCards
+            }
             Self::TakesCards => Self::FreesCards,
             Self::Adds(entries) => Self::Removes(entries),
             Self::Removes(entries) => Self::Adds(entries),
             Self::AddsHeaders => Self::AddsHeaders,
-        }
-    }
-
-    /// Tells whether a driver is gone from the host afterwards.
-    pub fn removes_driver(&self) -> bool {
-        match self {
-            Self::Removes(Entries::Packages(names)) => names.iter().any(|name| role(name) == Some(Role::Driver)),
-            Self::Removes(Entries::Of(origin)) => matches!(origin, Origin::Runfile | Origin::Dkms),
-            _ => false,
         }
     }
 }

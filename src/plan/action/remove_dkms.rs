@@ -44,7 +44,11 @@ impl ActionKind for RemoveDkms {
             reversal: Reversal::Impossible,
             takes_away: true,
             witness: Witness::Machine,
-            effects: vec![Effect::FreesCards, Effect::Removes(Entries::Of(Origin::Dkms)), Effect::Removes(Entries::Of(Origin::ModuleFile))],
+            effects: vec![
+                Effect::RemovesDriver,
+                Effect::Removes(Entries::Of(Origin::Dkms)),
+                Effect::Removes(Entries::Of(Origin::ModuleFile)),
+            ],
             scratch: None,
             until_reboot_of: None,
         }

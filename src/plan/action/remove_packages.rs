@@ -24,6 +24,9 @@ pub struct RemovePackages {
     pub remove: Vec<String>,
     /// The packages' names.
     pub packages: Vec<String>,
+    /// A driver is among them, not only a toolkit.
+    #[serde(default)]
+    pub is_driver: bool,
     /// The command up to the names that tells what would go; absent in old sessions.
     #[serde(default)]
     pub rehearse: Vec<String>,
@@ -73,7 +76,8 @@ impl RemovePackages {
         let command = self.with_names(&self.rehearse);
         let output = host.commands.capture(&command).map_err(Unrehearsed::NotRun)?;
         let also: Vec<String> = parse_rehearsal(&output.stdout, &output.stderr).into_iter().filter(|name| !self.names(name)).collect();
-        let foreign: Vec<&str> = also.iter().filter(|name| packages::role(name).is_none()).map(String::as_str).collect();
+        let foreign: Vec<&str> =
+            also.iter().filter(|name| packages::role_of_name(name) == packages::Role::Other).map(String::as_str).collect();
         if !foreign.is_empty() {
             return Err(Unrehearsed::Refused(format!("{} would go too, and is not NVIDIA's", foreign.join(", "))));
         }
@@ -89,8 +93,8 @@ impl RemovePackages {
     fn effects(&self) -> Vec<Effect> {
         let packages = Effect::Removes(Entries::Packages(self.packages.clone()));
         let of = |origins: &[Origin]| origins.iter().map(|origin| Effect::Removes(Entries::Of(*origin))).collect::<Vec<_>>();
-        let frees_cards = packages.removes_driver().then_some(Effect::FreesCards);
-        of(&[Origin::Dkms, Origin::ModuleFile, Origin::CudaToolkit]).into_iter().chain(frees_cards).chain([packages]).collect()
+        let driver = self.is_driver.then_some(Effect::RemovesDriver);
+        of(&[Origin::Dkms, Origin::ModuleFile, Origin::CudaToolkit]).into_iter().chain(driver).chain([packages]).collect()
     }
 
     /// Tells whether a name is among ours, with or without its architecture.

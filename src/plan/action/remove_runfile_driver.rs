@@ -41,7 +41,7 @@ impl ActionKind for RemoveRunfileDriver {
             reversal: Reversal::Impossible,
             takes_away: true,
             witness: Witness::Machine,
-            effects: removed.into_iter().chain([Effect::FreesCards]).collect(),
+            effects: removed.into_iter().chain([Effect::RemovesDriver]).collect(),
             scratch: None,
             until_reboot_of: None,
         }

@@ -67,7 +67,7 @@ fn entries<'a>(facts: &'a Facts, origins: &'a [Origin]) -> impl Iterator<Item = 
 }
 
 fn has_role(entry: &LedgerEntry, wanted: Role) -> bool {
-    package_name(entry).and_then(role) == Some(wanted)
+    role(entry) == Some(wanted)
 }
 
 fn stop_id(unit: &str) -> String {
@@ -114,7 +114,8 @@ fn remove_packages(id: &str, entries: &[&LedgerEntry], facts: &Facts) -> Action 
     });
     let (remove, rehearse) = family.map(|family| (family.remove, family.rehearse)).unwrap_or_default();
     let is_known = !remove.is_empty();
-    let kind = RemovePackages { remove, packages, rehearse, reinstall: reinstall.unwrap_or_default() };
+    let is_driver = entries.iter().any(|entry| has_role(entry, Role::Driver));
+    let kind = RemovePackages { remove, packages, is_driver, rehearse, reinstall: reinstall.unwrap_or_default() };
     let args = [("packages", kind.packages.join(", ")), ("count", kind.packages.len().to_string())];
     let mut action = Action::new(Step::Driver, id, kind, &args);
     if !is_known {
