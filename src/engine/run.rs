@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{Event, Outcome};
 use crate::{
-    error::Expected,
+    error::{Expected, reason},
     host::{Cancel, Exit, Host, command::Job},
+    i18n::msg,
     plan::{
         Action, Step, Witness,
         action::kind::{ActionContext, ActionEvent, Failure, Traces, Verdict, file_failure},
@@ -130,6 +131,8 @@ impl Runner<'_> {
 
     /// An action caught in the middle: what still runs is followed, what is done is proven, what is neither is done again.
     fn recover(&mut self, action: &Action, mut record: Record, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
+        // What is done and judged is what was planned now; the record only says how far it came.
+        record.action = action.clone();
         let exit = self.follow_job(&mut record, emit)?;
         let failed = |message: String| Verdict::Failed(Failure { message, exit });
         let verdict = match exit {
@@ -289,8 +292,5 @@ impl JobJournal<'_> {
 }
 
 fn folder_failure(error: &std::io::Error) -> Expected {
-    Expected::new(
-        format!("cannot make the folder for logs beside the session: {error}"),
-        "make room or choose another place with `--session FILE`",
-    )
+    Expected::new(msg::error::session::folder_for_logs(reason(error)), msg::error::session::folder_for_logs::hint())
 }

@@ -15,7 +15,7 @@ use crate::{
         Action, Effect,
         action::{
             kind::sha256,
-            undo::{SavedFile, Undo, WayBack},
+            undo::{Reinstall, SavedFile, Undo, WayBack},
         },
     },
     private,
@@ -121,6 +121,7 @@ impl Walk<'_> {
             Ok(WayBack::Nothing) => return kept(record.action.undo_text(Lang::En)),
             Ok(WayBack::Restore(files)) => self.restore(place, &files)?,
             Ok(WayBack::Run { command, gone }) => self.run(place, &record, &command, gone.as_ref())?,
+            Ok(WayBack::Reinstall(back)) => self.reinstall(place, &record, &back)?,
         };
         match &result {
             UndoResult::Undone(_) => {
@@ -189,6 +190,32 @@ impl Walk<'_> {
         })
     }
 
+    /// Installs packages again, then gives them their marks and their configuration back. What fails of that says so, and is done
+    /// again by the next walk.
+    fn reinstall(&mut self, place: usize, record: &Record, back: &Reinstall) -> Result<UndoResult, Expected> {
+        let result = self.run(place, record, &back.install, None)?;
+        let UndoResult::Undone(done) = result else { return Ok(result) };
+        for command in &back.marks {
+            (self.emit)(Event::Line(format!("$ {command}")));
+            let failure = match self.host.commands.capture(command) {
+                Ok(output) if output.exit.is_success() => continue,
+                Ok(output) => format!("`{command}` ended with {}: {}", output.exit, output.stderr.trim()),
+                Err(error) => error.to_string(),
+            };
+            return Ok(UndoResult::Kept(format!("the packages are back, but not their marks: {failure}")));
+        }
+        let folder = match self.store.folder() {
+            Ok(folder) => folder,
+            Err(error) => return Ok(UndoResult::Kept(format!("cannot open the folder of the backups: {error}"))),
+        };
+        for file in &back.configuration {
+            if let Err(error) = put_back(self.host, &folder, file) {
+                return Ok(UndoResult::Kept(format!("the packages are back, but not all of their configuration: {error}")));
+            }
+        }
+        Ok(UndoResult::Undone(done))
+    }
+
     fn start(&mut self, place: usize, command: &Command, log: &Path) -> Result<Result<Exit, String>, Expected> {
         let commands = self.host.commands.clone();
         self.mark(place, Status::Undoing, None)?;
@@ -241,6 +268,12 @@ fn restore_all(host: &Host, folder: &Path, ours: &[&SavedFile], all: &[SavedFile
         }
         Err(error) => UndoResult::Kept(error),
     }
+}
+
+/// Gives a file the bytes that it had, unless it has them already.
+fn put_back(host: &Host, folder: &Path, file: &SavedFile) -> Result<(), String> {
+    let now = host.files.read(&file.path).ok().map(|bytes| sha256(&bytes));
+    if now == file.before_sha256 { Ok(()) } else { restore(host, folder, file) }
 }
 
 fn restore(host: &Host, folder: &Path, file: &SavedFile) -> Result<(), String> {

@@ -2,10 +2,16 @@
 
 use serde_json::Value;
 
-use super::{Preview, edit::Change, rules, template::as_text};
+use super::{
+    Preview,
+    edit::Change,
+    rules,
+    template::{as_text, is_template_within},
+};
 use crate::{
     answers::{Answers, DriverOwner},
     error::Expected,
+    i18n::msg,
 };
 
 /// What docker is told to use. Source: the comment in Kubespray's `group_vars/all/docker.yml`.
@@ -29,10 +35,7 @@ pub fn proposed(preview: &Preview, answers: &Answers) -> Vec<Change> {
 /// Checks the values that a person has chosen.
 pub fn check(answers: &Answers) -> Result<(), Expected> {
     for (name, value) in answers.variables.iter().filter(|(_, value)| !value.is_null()) {
-        rules::check(name, value).map_err(|wrong| {
-            let what = format!("`{name}: {value}` in the answers' `variables` cannot be written");
-            Expected::new(what, crate::i18n::Lang::En.text(&format!("value-error.{}", wrong.name()), &[]))
-        })?;
+        rules::check(name, value).map_err(|wrong| Expected::new(msg::error::value(name, value), wrong.message()))?;
     }
     Ok(())
 }
@@ -74,6 +77,10 @@ fn gpu_nodes(preview: &Preview, answers: &Answers) -> Vec<String> {
         return nodes.clone();
     }
     let current = preview.variable("nvidia_gpu_nodes").and_then(|variable| variable.value.as_ref());
+    if current.is_some_and(is_template_within) {
+        // Who works the list out has others in it; it is left as it is, and a finding says so.
+        return Vec::new();
+    }
     let mut nodes: Vec<String> = current.and_then(Value::as_array).into_iter().flatten().map(as_text).collect();
     let node = answers.node.as_ref().or(preview.inventory_host.as_ref());
     if let Some(node) = node.filter(|node| !nodes.contains(node)) {

@@ -35,7 +35,9 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<
         actions.extend(removal::drivers(facts, answers));
     }
     actions.extend(blacklist(facts));
-    actions.extend(removal::toolkits(facts, answers));
+    let driver_goes =
+        actions.iter().any(|action| action.id == removal::DRIVER_PACKAGES && !answers.leaves_out(&action.id, action.optional));
+    actions.extend(removal::toolkits(facts, answers, driver_goes));
     if let Some(version) = answers.cuda() {
         actions.extend(toolkit::prerequisites(facts));
         actions.extend(toolkit::actions(facts, answers, version, places.downloads));
@@ -79,9 +81,9 @@ fn is_left_over(facts: &Facts, answers: &Answers) -> bool {
 /// Nouveau or nova on a card keeps any NVIDIA driver off it.
 fn blacklist(facts: &Facts) -> Option<Action> {
     let name = rival(facts)?;
-    let initramfs = distros::family(&facts.host).map(|family| family.initramfs).unwrap_or_default();
-    let is_known = !initramfs.is_empty();
-    let mut action = Action::new(Step::Driver, "blacklist-nouveau", BlacklistNouveau { initramfs }, &[("driver", name.to_owned())]);
+    let family = distros::family(&facts.host).map(|family| family.name).unwrap_or_default();
+    let is_known = !family.is_empty();
+    let mut action = Action::new(Step::Driver, "blacklist-nouveau", BlacklistNouveau { family }, &[("driver", name.to_owned())]);
     action.needs_reboot = true;
     if !is_known {
         action.blocked = Some("unknown-initramfs".to_owned());

@@ -10,7 +10,9 @@ use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
     undo::{Undo, WayBack},
+    valid,
 };
+use crate::catalog::distros;
 use crate::host::{Command, Host};
 
 const FILE: &str = "/etc/modprobe.d/gpunode-no-nouveau.conf";
@@ -20,14 +22,16 @@ const TEXT: &str = "# Written by gpunode: NVIDIA's driver and these cannot share
 /// Writes the blacklist and rebuilds the initramfs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlacklistNouveau {
-    /// The command that rebuilds the initramfs: `dracut --force` or `update-initramfs -u`.
-    pub initramfs: Vec<String>,
+    /// Name of the distribution's family in the catalog, which knows how its initramfs is rebuilt; empty in old sessions.
+    #[serde(default)]
+    pub family: String,
 }
 
 impl BlacklistNouveau {
     /// Returns the command that follows the file.
     pub fn command(&self) -> Option<Command> {
-        let (program, args) = self.initramfs.split_first()?;
+        let family = distros::named(&self.family)?;
+        let (program, args) = family.initramfs.split_first()?;
         Some(Command::new(program, args).detached())
     }
 
@@ -56,7 +60,7 @@ impl ActionKind for BlacklistNouveau {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        Ok(())
+        valid::demand(self.command().is_some(), "a family of distributions", &self.family)
     }
 
     /// The file alone proves nothing about the initramfs.

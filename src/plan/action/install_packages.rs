@@ -9,13 +9,15 @@ use super::{
     undo::{Undo, WayBack},
     valid,
 };
+use crate::catalog::distros;
 use crate::host::{Command, Host};
 
 /// Installs packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstallPackages {
-    /// The package manager's command up to the names: `apt-get install --yes`.
-    pub install: Vec<String>,
+    /// Name of the distribution's family in the catalog, which knows its package manager's commands; empty in old sessions.
+    #[serde(default)]
+    pub family: String,
     /// The packages' names.
     pub packages: Vec<String>,
     /// A program that is there afterwards.
@@ -23,11 +25,11 @@ pub struct InstallPackages {
 }
 
 impl InstallPackages {
-    /// Returns the command.
-    pub fn command(&self) -> Command {
-        let mut words = self.install.iter().chain(&self.packages).cloned();
+    /// Returns the command; nothing where no package manager is known.
+    pub fn command(&self) -> Option<Command> {
+        let mut words = distros::named(&self.family)?.install.into_iter().chain(self.packages.iter().cloned());
         let program = words.next().unwrap_or_default();
-        Command::new(program, words).env("DEBIAN_FRONTEND", "noninteractive").detached()
+        Some(Command::new(program, words).env("DEBIAN_FRONTEND", "noninteractive").detached())
     }
 }
 
@@ -45,10 +47,11 @@ impl ActionKind for InstallPackages {
     }
 
     fn preview(&self) -> Preview {
-        Preview::of([self.command()])
+        Preview::of(self.command())
     }
 
     fn validate(&self) -> Result<(), Failure> {
+        valid::demand(self.command().is_some(), "a family of distributions", &self.family)?;
         self.packages.iter().try_for_each(|name| valid::word("a package", name, "-_.+~:^"))
     }
 
@@ -61,7 +64,7 @@ impl ActionKind for InstallPackages {
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
-        context.run(&self.command())
+        self.command().map_or(Ok(()), |command| context.run(&command))
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {

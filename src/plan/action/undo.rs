@@ -16,6 +16,8 @@ pub enum Undo {
     Parameters,
     /// The old bytes of files; each is put back only if the file still is as we left it.
     Files(Vec<SavedFile>),
+    /// The packages that went.
+    Packages(Box<RemovedPackages>),
     /// The value of the node's GPU label, if it had one.
     Label(Option<String>),
     /// Nothing is taken back.
@@ -34,6 +36,12 @@ pub struct SavedFile {
 }
 
 impl SavedFile {
+    /// Refuses what is no path, or no name of a copy.
+    pub(super) fn validate(&self) -> Result<(), Failure> {
+        valid::path(&self.path)?;
+        self.before_sha256.iter().chain([&self.written_sha256]).try_for_each(|sum| valid::sha256(sum))
+    }
+
     /// Returns where the copy of the old bytes is, below the session's folder.
     pub fn backup(&self, folder: &Path) -> Option<PathBuf> {
         self.before_sha256.as_ref().map(|sum| backup(folder, sum))
@@ -43,6 +51,41 @@ impl SavedFile {
 /// Returns where a copy of bytes with this SHA-256 is kept.
 pub(super) fn backup(folder: &Path, sha256: &str) -> PathBuf {
     folder.join(format!("backup-{sha256}"))
+}
+
+/// Packages before they went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedPackages {
+    /// All that went.
+    pub packages: Vec<RemovedPackage>,
+    /// Their configuration files; one without a copy was not there.
+    pub configuration: Vec<SavedFile>,
+}
+
+/// A package before it went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedPackage {
+    /// Its name, as the package manager takes it.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// It had come for the sake of others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_automatic: bool,
+    /// The package manager was told to leave it alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_held: bool,
+}
+
+/// How removed packages come back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reinstall {
+    /// Installs the same versions of all that went, and nothing that they only recommend.
+    pub install: Command,
+    /// Give back the marks of the packages (came for others, held).
+    pub marks: Vec<Command>,
+    /// Their configuration files.
+    pub configuration: Vec<SavedFile>,
 }
 
 /// How an action is taken back.
@@ -55,6 +98,8 @@ pub enum WayBack {
         /// What must not be there any more afterwards.
         gone: Option<PathBuf>,
     },
+    /// By installing packages again, as they were.
+    Reinstall(Reinstall),
     /// By putting files back.
     Restore(Vec<SavedFile>),
     /// Not at all: `undo.<name>` of the locale files says why.
@@ -69,7 +114,7 @@ impl Undo {
             if !own.contains(&file.path.as_path()) {
                 return Err(Failure::new(format!("{} is not a file of this action", file.path.display())));
             }
-            file.before_sha256.iter().chain([&file.written_sha256]).try_for_each(|sum| valid::sha256(sum))?;
+            file.validate()?;
         }
         Ok(WayBack::Restore(files.clone()))
     }

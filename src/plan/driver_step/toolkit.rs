@@ -26,7 +26,7 @@ pub(super) fn prerequisites(facts: &Facts) -> Option<Action> {
         return None;
     }
     let family = distros::family(&facts.host)?;
-    let kind = InstallPackages { install: family.install, packages: family.compiler, program: "gcc".to_owned() };
+    let kind = InstallPackages { family: family.name, packages: family.compiler, program: "gcc".to_owned() };
     let args = [("packages", kind.packages.join(", "))];
     Some(Action::new(Step::Driver, "install-packages", kind, &args))
 }
