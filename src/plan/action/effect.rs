@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::facts::{Change, Origin};
+use crate::facts::{Change, LedgerEntry, Origin};
 
 /// One change that an action brings about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,15 +43,22 @@ impl Effect {
     /// Tells whether a change of the machine is this effect.
     pub fn explains(&self, change: &Change) -> bool {
         let id = change.id.as_str();
+        let arg = |name: &str| change.args.get(name).map_or("", String::as_str);
+        let hold = |entries: &Entries| entries.hold(arg("origin"), arg("what"), arg("where"));
         match self {
             Self::RemovesDriver | Self::FreesCards | Self::StopsDriverUser | Self::EmptiesKernel | Self::BansConflictingDriver => {
                 matches!(id, "driver" | "driver-unloaded" | "gpu-driver" | "gpu-unbound" | "module-unloaded")
             }
             Self::TakesCards => matches!(id, "driver" | "driver-loaded" | "gpu-driver" | "gpu-bound" | "module-loaded"),
-            Self::Adds(entries) => id == "ledger-added" && entries.hold(change),
-            Self::Removes(entries) => id == "ledger-removed" && entries.hold(change),
+            Self::Adds(entries) => id == "ledger-added" && hold(entries),
+            Self::Removes(entries) => id == "ledger-removed" && hold(entries),
             Self::AddsHeaders => id == "headers-added",
         }
+    }
+
+    /// Tells whether this entry of the ledger is gone afterwards.
+    pub fn removes(&self, entry: &LedgerEntry) -> bool {
+        matches!(self, Self::Removes(entries) if entries.hold(entry.origin.name(), &entry.what, &entry.r#where))
     }
 
     /// Returns what taking the action back brings about.
@@ -70,15 +77,12 @@ impl Effect {
 }
 
 impl Entries {
-    /// Tells whether a change of the ledger is about one of these.
-    fn hold(&self, change: &Change) -> bool {
-        let arg = |name: &str| change.args.get(name).map_or("", String::as_str);
-        let (origin, what) = (arg("origin"), arg("what"));
+    fn hold(&self, origin: &str, what: &str, place: &str) -> bool {
         let begins = |name: &String| what.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '-']));
         match self {
             Self::Of(own) => origin == own.name(),
             Self::Packages(names) => matches!(origin, "deb" | "rpm") && names.iter().any(begins),
-            Self::At(place) => Path::new(arg("where")) == place,
+            Self::At(own) => Path::new(place) == own,
         }
     }
 }
