@@ -42,11 +42,10 @@ pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: 
 
 /// Checks answers against what exists: an unknown driver or toolkit is an error before anything happens.
 pub fn check(answers: &Answers, table: &DriverTable) -> Result<(), Expected> {
-    let hint = "`gpunode drivers --all` lists what there is";
     if let Some(version) = &answers.driver_version
         && crate::catalog::drivers::driver(version).is_none()
     {
-        return Err(Expected::new(format!("there is no driver {version} in the catalog"), hint));
+        return Err(Expected::new(msg::error::catalog::no_driver(version), msg::error::catalog::hint()));
     }
     match answers.cuda().filter(|_| answers.cuda_runfile.is_none()) {
         Some(version) => check_cuda(version, table),
@@ -62,8 +61,8 @@ pub fn check_cuda(wanted: &Version, table: &DriverTable) -> Result<(), Expected>
     }
     if let Some(toolkit) = cuda::newest(wanted) {
         let names = toolkit.runfiles.keys().cloned().collect::<Vec<_>>().join(", ");
-        let hint = "there is none for this machine's architecture; choose another CUDA version, or none";
-        return Err(Expected::new(format!("CUDA toolkit {wanted} has installers for {names} only"), hint));
+        let what = msg::error::catalog::other_architecture(names, wanted);
+        return Err(Expected::new(what, msg::error::catalog::other_architecture::hint()));
     }
     let is_near = |version: &Version| version.branch() == wanted.branch();
     let mut known: Vec<Version> = cuda::toolkits().iter().map(|toolkit| toolkit.version.clone()).collect();
@@ -77,8 +76,7 @@ pub fn check_cuda(wanted: &Version, table: &DriverTable) -> Result<(), Expected>
     let place = names.iter().filter(|name| name.parse::<Version>().is_ok_and(|version| version < *wanted)).count();
     let first = place.saturating_sub(NEARBY / 2).min(names.len().saturating_sub(NEARBY));
     let nearby: Vec<String> = names.into_iter().skip(first).take(NEARBY).collect();
-    let hint = format!("known nearby: {}; `gpunode drivers --all` lists all", nearby.join(", "));
-    Err(Expected::new(format!("there is no CUDA toolkit {wanted} in the catalog"), hint))
+    Err(Expected::new(msg::error::catalog::no_toolkit(wanted), msg::error::catalog::no_toolkit::hint(nearby.join(", "))))
 }
 
 /// Completes answers: the driver is the recommended one, `11.0` becomes its newest release.

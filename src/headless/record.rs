@@ -11,7 +11,7 @@ use std::{
 use super::{answers_or_session, print};
 use crate::{
     answers::{Answers, CudaChoice},
-    error::Expected,
+    error::{Expected, reason},
     exit_code::ExitCode,
     facts::{self, Facts, Origin, excerpt},
     host::{
@@ -33,10 +33,9 @@ use crate::{
 /// Writes the recording.
 pub fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expected> {
     let recording = record(&workspace.host, &answers_or_session(workspace, None)?);
-    let text = serde_yaml::to_string(&recording)
-        .map_err(|error| Expected::new(format!("cannot write the recording: {error}"), "please report this as a bug"))?;
+    let text = serde_yaml::to_string(&recording).map_err(|error| Expected::new(msg::error::recording(error), msg::error::bug()))?;
     private::write(file, text.as_bytes())
-        .map_err(|error| Expected::new(format!("cannot write {}: {error}", file.display()), "choose another file"))?;
+        .map_err(|error| Expected::new(msg::error::write(file.display(), reason(&error)), msg::error::write::other()))?;
     print(&msg::record::written(recording.files.len().to_string(), file.display().to_string()).text(workspace.lang))
 }
 

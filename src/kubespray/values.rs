@@ -11,6 +11,7 @@ use super::{
 use crate::{
     answers::{Answers, DriverOwner},
     error::Expected,
+    i18n::msg,
 };
 
 /// What docker is told to use. Source: the comment in Kubespray's `group_vars/all/docker.yml`.
@@ -34,10 +35,7 @@ pub fn proposed(preview: &Preview, answers: &Answers) -> Vec<Change> {
 /// Checks the values that a person has chosen.
 pub fn check(answers: &Answers) -> Result<(), Expected> {
     for (name, value) in answers.variables.iter().filter(|(_, value)| !value.is_null()) {
-        rules::check(name, value).map_err(|wrong| {
-            let what = format!("`{name}: {value}` in the answers' `variables` cannot be written");
-            Expected::new(what, crate::i18n::Lang::En.text(&format!("value-error.{}", wrong.name()), &[]))
-        })?;
+        rules::check(name, value).map_err(|wrong| Expected::new(msg::error::value(name, value), wrong.message()))?;
     }
     Ok(())
 }
