@@ -35,7 +35,7 @@
 //!   `plan.count: "{done} of {total}"` is `msg::plan::count(done, total)` (values in alphabetical order), a [`i18n::Message`] that gets
 //!   its language at the edge.
 //!
-//! Dependencies point downwards: tui, plain, headless, perform → wizard, step_driver → engine, steps → owner → plan, diagnosis → kubespray, cluster, catalog,
+//! Dependencies point downwards: tui, plain, headless, perform → wizard, `step_driver` → engine, steps → owner → plan, diagnosis → kubespray, cluster, catalog,
 //! facts → host, version, text, secret, i18n.
 
 pub mod answers;
