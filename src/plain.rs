@@ -247,8 +247,7 @@ impl Plain<'_> {
             Outcome::Cancelled => Err(Stop::Quit),
             Outcome::RebootNeeded => self.reboot(step),
             Outcome::Failed { id, .. } => Err(Stop::Failed(
-                Expected::new(msg::apply::failed(self.session.title(&id, lang)).text(lang), msg::plain::failed_hint().text(lang))
-                    .code(ExitCode::Negative),
+                Expected::new(msg::apply::failed(self.session.title(&id, lang)), msg::plain::failed_hint()).code(ExitCode::Negative),
             )),
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     error::Expected,
     facts,
     host::{Cancel, Host},
-    i18n::Lang,
+    i18n::{Lang, msg},
     plan::{Action, Step, action::reboot::Reboot},
     secret::Secret,
     session::{Prediction, Session, store::Store},
@@ -105,12 +105,11 @@ impl StepDriver<'_> {
 /// Boots the machine. On a real one this program ends soon after; the session goes on where it was.
 pub fn reboot(host: &Host) -> Result<(), Expected> {
     let command = Reboot::command();
-    let failed = |why: String| Expected::new(why, "reboot by hand, then run the same command again");
-    let output = host.commands.capture(&command).map_err(|error| failed(error.to_string()))?;
+    let output = host.commands.capture(&command).map_err(|error| Expected::new(error.message(), msg::error::reboot::hint()))?;
     if output.exit.is_success() {
         return Ok(());
     }
-    Err(failed(format!("`{command}` ended with {}: {}", output.exit, output.stderr.trim())))
+    Err(Expected::new(msg::error::command::ended(&command, output.exit, output.stderr.trim()), msg::error::reboot::hint()))
 }
 
 #[cfg(test)]
