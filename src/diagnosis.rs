@@ -215,6 +215,16 @@ fn find(line: &str, source: Source) -> Option<Hit> {
     })
 }
 
+/// Returns the words of a line if it alone shows this failure, whatever else is known of the log.
+pub fn shown_by(id: &SignatureId, line: &str) -> Option<String> {
+    let mut window = Window::default();
+    window.push(1, line, &table().needles);
+    let is_this =
+        |pattern: &&Pattern| matches!(pattern.role, Role::Telling(i) | Role::Hint(i) | Role::Fallback(i) if table().list()[i].id == *id);
+    let mut patterns = table().candidates(window.needles()).filter(is_this).filter_map(Pattern::regex);
+    patterns.find_map(|regex| Some(window.find(regex)?.line.to_owned()))
+}
+
 /// Tells whether a signature is of anything that fails: its patterns are so general that they must not reach over lines.
 fn is_of_any(index: usize) -> bool {
     table().list()[index].stage == Stage::Any

@@ -340,6 +340,14 @@ fn one_failure_is_told_once_in_an_attempt() {
     assert!(diagnosis.push(line).is_some(), "another attempt");
 }
 
+/// An action asks for one failure, whatever else its log shows.
+#[test]
+fn one_signature_can_be_asked_for() {
+    let line = "[INFO]: Executing NVIDIA-Linux-x86_64-450.51.06.run --ui=none";
+    assert!(shown_by(&"driver-step-ran".into(), line).unwrap().contains("450.51.06"));
+    assert_eq!(shown_by(&"module-loaded".into(), line), None);
+}
+
 #[test]
 fn the_recorded_failure_is_known() {
     assert_eq!(ids(&fixture("logs/logs-loaded.txt")), ["module-loaded"]);
