@@ -1,10 +1,14 @@
 //! Answers: what the user wants. The wizard, the prompts and the answers file fill the same value.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Expected, version::Version};
+use crate::{
+    error::Expected,
+    input::{AbsolutePath, FilePath, ImageName, InventoryPath, NodeName, PciId, PlainPath, Sha256, WebAddress},
+    version::Version,
+};
 
 /// The user's choices. Every key of an answers file is optional but `driver_owner`; an unknown key is an error that names its line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,37 +24,37 @@ pub struct Answers {
     pub cuda_version: Option<CudaChoice>,
     /// A local runfile instead of the download.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cuda_runfile: Option<PathBuf>,
+    pub cuda_runfile: Option<AbsolutePath>,
     /// A checksum to trust instead of the catalog's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cuda_runfile_sha256: Option<String>,
+    pub cuda_runfile_sha256: Option<Sha256>,
     /// Where the toolkit goes; `/usr/local/cuda-X.Y` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cuda_prefix: Option<PathBuf>,
+    pub cuda_prefix: Option<PlainPath>,
     /// Where the runfile unpacks itself, on a file system with twice its size; the session's folder if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cuda_tmpdir: Option<PathBuf>,
+    pub cuda_tmpdir: Option<PlainPath>,
     /// A mirror of `https://developer.download.nvidia.com/compute/cuda`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cuda_mirror: Option<String>,
+    pub cuda_mirror: Option<WebAddress>,
     /// The proxy for the download; those of the environment if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proxy: Option<String>,
+    pub proxy: Option<WebAddress>,
     /// Cards expected, as `10de:1db6`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gpus: Option<Vec<String>>,
+    pub gpus: Option<Vec<PciId>>,
     /// The Kubespray checkout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kubespray: Option<PathBuf>,
+    pub kubespray: Option<FilePath>,
     /// The inventory, absolute or below the checkout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inventory: Option<PathBuf>,
+    pub inventory: Option<InventoryPath>,
     /// Inventory host of this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub node: Option<String>,
+    pub node: Option<NodeName>,
     /// All GPU nodes of the cluster; `[node]` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gpu_nodes: Option<Vec<String>>,
+    pub gpu_nodes: Option<Vec<NodeName>>,
     /// Values of Kubespray variables that a person has chosen; `null` leaves a variable as it is where this program would change it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, serde_json::Value>,
@@ -59,13 +63,13 @@ pub struct Answers {
     pub run_playbooks: bool,
     /// The kubeconfig for step 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kubeconfig: Option<PathBuf>,
+    pub kubeconfig: Option<FilePath>,
     /// The image of the test pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test_image: Option<String>,
+    pub test_image: Option<ImageName>,
     /// An archive of the test pod's image, for a node that reaches no registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test_image_file: Option<PathBuf>,
+    pub test_image_file: Option<FilePath>,
     /// Whether a pod also runs NVIDIA's vectorAdd sample: the card has to compute, not only to answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cuda_sample: bool,
@@ -84,12 +88,6 @@ pub struct Answers {
     /// What to do when a reboot is needed.
     #[serde(default)]
     pub reboot: Reboot,
-}
-
-/// Tells whether an address names a user: `http://me:secret@proxy:3128`.
-fn has_credentials(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split('/').next().is_some_and(|authority| authority.contains('@'))
 }
 
 fn yes() -> bool {
@@ -183,23 +181,13 @@ impl Answers {
 
     /// Reads an answers file; the error names the file, the line and what is allowed.
     pub fn parse(text: &str, file: &str) -> Result<Self, Expected> {
-        let answers: Self = serde_yaml::from_str(text).map_err(|error| {
+        serde_yaml::from_str(text).map_err(|error| {
             let place = error.location().map_or_else(|| file.to_owned(), |at| format!("{file}:{}", at.line()));
             Expected::new(
                 format!("{place}: {}", crate::text::printable(&error.to_string())),
                 "correct that line; the README lists all keys under \"Without a screen\"",
             )
-        })?;
-        for (key, url) in [("proxy", &answers.proxy), ("cuda_mirror", &answers.cuda_mirror)] {
-            if url.as_deref().is_some_and(has_credentials) {
-                let line = text.lines().position(|line| line.trim_start().starts_with(key)).map_or(1, |index| index + 1);
-                return Err(Expected::new(
-                    format!("{file}:{line}: `{key}` holds a user and a password, and answers are kept in the session and shown in reports"),
-                    "leave them out here; curl takes a proxy with its password from the environment (`https_proxy`)",
-                ));
-            }
-        }
-        Ok(answers)
+        })
     }
 
     /// Tells whether an action is not to be done: one that is planned and was left out, or one that is offered and was not taken in.

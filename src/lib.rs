@@ -36,6 +36,7 @@
 //! facts → host, version, text, secret, i18n.
 
 pub mod answers;
+pub mod bounded;
 pub mod catalog;
 pub mod cli;
 pub mod cluster;
@@ -48,6 +49,7 @@ pub mod finding;
 pub mod headless;
 pub mod host;
 pub mod i18n;
+pub mod input;
 pub mod kubespray;
 pub mod perform;
 pub mod plain;

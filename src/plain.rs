@@ -16,6 +16,7 @@ use crate::{
     facts,
     host::Cancel,
     i18n::Lang,
+    input::FilePath,
     plan::{Action, Step, action::reboot::Reboot},
     report::Report,
     session::{Session, store::Store},
@@ -161,13 +162,24 @@ impl Plain<'_> {
         let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
         if let Err(error) = steps::preview(&self.workspace.host, &self.session.facts, &answers) {
             self.ask.say(&error.to_string());
-            let checkout = self.ask.text(&self.lang.text("plain.kubespray", &[]), error.hint())?;
-            answers.kubespray = Some(checkout.into());
+            answers.kubespray = self.ask_path(&self.lang.text("plain.kubespray", &[]), error.hint())?;
         }
         let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers)?;
         self.ask.say(&crate::kubespray::report(&preview, self.lang));
         self.session.answers = Some(answers);
         self.run_step(Step::Variables)
+    }
+
+    /// Asks for a path until it is one; nothing is nothing.
+    fn ask_path(&self, question: &str, help: &str) -> Result<Option<FilePath>, Stop> {
+        loop {
+            let text = self.ask.text(question, help)?;
+            match text.parse::<FilePath>() {
+                _ if text.is_empty() => return Ok(None),
+                Ok(path) => return Ok(Some(path)),
+                Err(error) => self.ask.say(&error.text(self.lang)),
+            }
+        }
     }
 
     fn verify(&mut self) -> Result<(), Stop> {
@@ -198,11 +210,11 @@ impl Plain<'_> {
                 Err(state) => state,
             };
             self.ask.say(&format!("! {}\n  {}", state.message(self.lang), state.remedy(self.lang)));
-            let text = self.ask.text(&self.lang.text("plain.kubeconfig", &[]), &self.lang.text("plain.kubeconfig.help", &[]))?;
-            if text.is_empty() {
+            let path = self.ask_path(&self.lang.text("plain.kubeconfig", &[]), &self.lang.text("plain.kubeconfig.help", &[]))?;
+            if path.is_none() {
                 return Ok(None);
             }
-            answers.kubeconfig = Some(text.into());
+            answers.kubeconfig = path;
         }
     }
 

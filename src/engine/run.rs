@@ -8,7 +8,11 @@ use std::{
 use super::{Event, Outcome};
 use crate::{
     error::Expected,
-    host::{Cancel, Exit, Host, command::Job},
+    exit_code::ExitCode,
+    host::{
+        Cancel, Exit, Host,
+        command::{Job, Liveness},
+    },
     plan::{
         Action, Kind, Step,
         action::act::{Failure, Told, Work},
@@ -130,6 +134,9 @@ impl Runner<'_> {
     fn recover(&mut self, action: &Action, mut record: Record, emit: &mut dyn FnMut(Told)) -> Result<Record, Expected> {
         let act = action.kind.act();
         let exit = self.follow_job(&mut record, emit)?;
+        if exit.is_none_or(|exit| exit == Exit::Unseen) {
+            self.demand_ended(&record)?;
+        }
         let failed = |message: String| Err(Failure { message, exit });
         let ended = match exit {
             Some(Exit::Cancelled) => Some(failed("stopped".to_owned())),
@@ -146,6 +153,20 @@ impl Runner<'_> {
             Some(result) => self.close(record, result),
             None => self.execute(action, record, emit),
         }
+    }
+
+    /// Demands that nothing of a record's job runs any more. Where that cannot be told, nothing is begun beside it and nothing cleared: the
+    /// user has to look.
+    fn demand_ended(&self, record: &Record) -> Result<(), Expected> {
+        let Some(path) = &record.log else { return Ok(()) };
+        let (what, log) = (&record.action.id, path.display());
+        let what = match self.host.commands.liveness(path) {
+            Liveness::Ended => return Ok(()),
+            Liveness::Running => format!("{what} still runs: its log {log} is locked by it"),
+            Liveness::Unknown(why) => format!("cannot tell whether {what} still runs ({log}: {why})"),
+        };
+        let hint = "nothing was begun and nothing cleared; look for it (`fuser -v` on that log), wait for its end or stop it, then run this again";
+        Err(Expected::new(what, hint).code(ExitCode::Negative))
     }
 
     /// Follows the job of a record to its end, if there is one. Killed between the start and its note in the journal, the job is found by
@@ -195,7 +216,7 @@ impl Runner<'_> {
     /// Journals how an action ended.
     fn close(&mut self, mut record: Record, result: Result<Vec<String>, Failure>) -> Result<Record, Expected> {
         record.ended = Some(self.host.clock.now());
-        let tidied = record.action.kind.act().tidy(self.host);
+        let tidied = record.action.kind.act().tidy(self.host, record.log.as_deref());
         match result.and_then(|proof| tidied.map(|()| proof)) {
             Ok(proof) => {
                 record.status = Status::Done;

@@ -12,9 +12,9 @@ use crate::{
 /// Prints the preview. Exit: 0 fine, 1 findings, 2 unreadable.
 pub fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Expected> {
     let request = PreviewRequest {
-        checkout: args.kubespray.clone(),
-        inventory: args.inventory.clone(),
-        node: args.node.clone(),
+        checkout: args.kubespray.clone().map(Into::into),
+        inventory: args.inventory.clone().map(Into::into),
+        node: args.node.clone().map(Into::into),
         hostname: workspace.host.name(),
         control_plane_os: args.control_plane_os.clone(),
         release: None,

@@ -6,6 +6,7 @@ use super::{Preview, edit::Change, rules, template::as_text};
 use crate::{
     answers::{Answers, DriverOwner},
     error::Expected,
+    input::NodeName,
 };
 
 /// What docker is told to use. Source: the comment in Kubespray's `group_vars/all/docker.yml`.
@@ -71,15 +72,20 @@ fn installer_pod(preview: &Preview, answers: &Answers) -> Vec<Change> {
 /// The nodes that were asked for; without an answer, this node beside those that are there.
 fn gpu_nodes(preview: &Preview, answers: &Answers) -> Vec<String> {
     if let Some(nodes) = &answers.gpu_nodes {
-        return nodes.clone();
+        return nodes.iter().map(ToString::to_string).collect();
     }
     let current = preview.variable("nvidia_gpu_nodes").and_then(|variable| variable.value.as_ref());
     let mut nodes: Vec<String> = current.and_then(Value::as_array).into_iter().flatten().map(as_text).collect();
-    let node = answers.node.as_ref().or(preview.inventory_host.as_ref());
-    if let Some(node) = node.filter(|node| !nodes.contains(node)) {
-        nodes.push(node.clone());
+    if let Some(node) = node(preview, answers).map(String::from).filter(|node| !nodes.contains(node)) {
+        nodes.push(node);
     }
     nodes
+}
+
+/// Returns the inventory host that is to become a GPU node: the one that was asked for, or this machine's. A host whose name no node of
+/// Kubernetes can have is none.
+pub fn node(preview: &Preview, answers: &Answers) -> Option<NodeName> {
+    answers.node.clone().or_else(|| preview.inventory_host.as_ref()?.parse().ok())
 }
 
 /// Docker only, where the kernel can do it, and never over a choice that already says overlay2.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{
     Action, Kind, Step,
     action::delete_pod::DeletePod,
-    action::mark_node::{Mark, MarkNode, command},
+    action::mark_node::{Mark, MarkNode},
     action::remove_taint::RemoveTaint,
 };
 use crate::cluster::{Kubectl, view::PodView};
@@ -18,13 +18,13 @@ pub fn mark_node(kubeconfig: Option<PathBuf>, node: &str, mark: Mark) -> Action 
         Mark::Schedulable => "uncordon-node",
     };
     let kind = MarkNode { kubeconfig: kubeconfig.clone(), node: node.to_owned(), mark };
-    let commands = vec![command(&Kubectl { kubeconfig }, &kind.args())];
+    let commands = vec![kind.command(&Kubectl { kubeconfig })];
     on_cluster(id, Kind::MarkNode(kind), commands, &[("node", node.to_owned())])
 }
 
 /// Plans the removal of the GPU taint.
 pub fn remove_taint(kubeconfig: Option<PathBuf>, node: &str) -> Action {
-    let commands = vec![Kubectl { kubeconfig: kubeconfig.clone() }.command(&["taint", "nodes", node, "nvidia.com/gpu-"])];
+    let commands = vec![Kubectl { kubeconfig: kubeconfig.clone() }.command(&["taint", "nodes"]).operand(node).words(["nvidia.com/gpu-"])];
     let kind = RemoveTaint { kubeconfig, node: node.to_owned() };
     on_cluster("remove-taint", Kind::RemoveTaint(kind), commands, &[("node", node.to_owned())])
 }
@@ -32,7 +32,7 @@ pub fn remove_taint(kubeconfig: Option<PathBuf>, node: &str) -> Action {
 /// Plans that a pod is deleted, for its DaemonSet to make it anew.
 pub fn delete_pod(kubeconfig: Option<PathBuf>, pod: &PodView) -> Action {
     let kind = DeletePod { kubeconfig: kubeconfig.clone(), namespace: pod.namespace.clone(), name: pod.name.clone(), uid: pod.uid.clone() };
-    let commands = vec![command(&Kubectl { kubeconfig }, &kind.args())];
+    let commands = vec![kind.command(&Kubectl { kubeconfig })];
     on_cluster(&format!("delete-pod:{}", pod.uid), Kind::DeletePod(kind), commands, &[("pod", pod.name.clone())])
 }
 

@@ -68,6 +68,9 @@ pub struct About {
     /// Lengths of files that are too large to be here, by path.
     #[serde(default)]
     pub lengths: BTreeMap<PathBuf, u64>,
+    /// Files whose content is not what it should be: they fail every check of their digest.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub damaged: BTreeSet<PathBuf>,
     /// Folders that are there whether or not anything is in them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub folders: BTreeSet<PathBuf>,

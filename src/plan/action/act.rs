@@ -43,7 +43,8 @@ pub trait Act {
     }
 
     /// Removes what only the execution needed. Called at its end, however it ended, also when only a later start saw that.
-    fn tidy(&self, _host: &Host) -> Result<(), Failure> {
+    /// `log` is what its command wrote to: while that is locked, the command still runs.
+    fn tidy(&self, _host: &Host, _log: Option<&Path>) -> Result<(), Failure> {
         Ok(())
     }
 

@@ -25,8 +25,7 @@ pub struct BlacklistNouveau {
 impl BlacklistNouveau {
     /// Returns the command that follows the file.
     pub fn command(&self) -> Option<Command> {
-        let (program, args) = self.initramfs.split_first()?;
-        Some(Command::new(program, args).detached())
+        (!self.initramfs.is_empty()).then(|| Command::from_line(self.initramfs.iter().cloned()).detached())
     }
 
     /// Returns the new file as a diff.

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     act::{Act, Failure, Work},
-    mark_node::{command, find, refused},
+    mark_node::{find, refused},
 };
 use crate::{
     cluster::{Kubectl, objects::Pod, watch::Source},
-    host::Host,
+    host::{Command, Host},
     plan::action::undo::Undo,
 };
 
@@ -31,9 +31,10 @@ pub struct DeletePod {
 }
 
 impl DeletePod {
-    /// Returns the arguments of kubectl.
-    pub fn args(&self) -> Vec<String> {
-        ["delete", "pod", &self.name, "-n", &self.namespace, "--wait=false", "--ignore-not-found"].map(str::to_owned).to_vec()
+    /// Returns the command.
+    pub fn command(&self, kubectl: &Kubectl) -> Command {
+        let command = kubectl.command(&["delete", "pod"]).operand(&self.name).words(["-n"]).operand(&self.namespace);
+        command.words(["--wait=false", "--ignore-not-found"])
     }
 
     fn is_there(&self, host: &Host, kubectl: &Kubectl) -> Option<bool> {
@@ -55,7 +56,7 @@ impl Act for DeletePod {
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
         let kubectl = find(work.host, self.kubeconfig.as_deref())?;
-        work.run(&command(&kubectl, &self.args()))?;
+        work.run(&self.command(&kubectl))?;
         for _ in 0..PATIENCE {
             match kubectl.list::<Pod>(work.host, &Source::named(&self.namespace, &self.name)) {
                 Ok(pods) if !pods.items.iter().any(|pod| pod.metadata.uid == self.uid) => return Ok(()),

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     host::{Command, Exit, Host},
+    input::WebAddress,
     plan::action::act::{Progress, Told},
     plan::action::undo::Undo,
 };
@@ -23,6 +24,15 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(2);
 /// A connection that brings less than 1 KiB/s for so long is taken as dead, in seconds.
 const STALL_SECONDS: u32 = 30;
+
+/// Largest file that is taken where the catalog does not know the size: the largest runfile has less than a third of it.
+const LARGEST: u64 = 16 << 30;
+/// The signal that ends a program at its limit of a file's size. Source: signal(7), SIGXFSZ.
+const OVER_LIMIT: i32 = 25;
+/// An address is what it says: no list of addresses (`[1-9]`, `{a,b}`) and no other protocol, also not after a redirect.
+const PLAIN: [&str; 5] = ["--globoff", "--proto", "=http,https", "--proto-redir", "=http,https"];
+/// Asks once and for long enough.
+const HEAD: [&str; 5] = ["--silent", "--show-error", "--location", "--max-time", "15"];
 
 /// Downloads the runfile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +47,7 @@ pub struct FetchRunfile {
     pub checksum: Checksum,
     /// A proxy; without one, curl takes those of its environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proxy: Option<String>,
+    pub proxy: Option<WebAddress>,
     /// Seconds of silence after which a connection is taken as dead.
     #[serde(default = "stall_seconds")]
     pub stall_seconds: u32,
@@ -65,24 +75,32 @@ impl FetchRunfile {
 
     /// Returns the command: it goes on with what an earlier one began, and fails on an HTTP error instead of saving the error page.
     pub fn command(&self) -> Command {
-        let stall = self.stall_seconds.to_string();
-        let args =
-            ["--fail", "--location", "--continue-at", "-", "--connect-timeout", "20", "--speed-limit", "1024", "--speed-time", &stall];
-        let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
-        args.extend(["--output".to_owned(), self.file.display().to_string()]);
-        let command = |args: Vec<String>| Command::new("curl", args).deadline(None).meter();
-        let Some(config) = self.proxy_config() else {
-            args.push(self.url.clone());
-            return command(args);
-        };
-        args.extend(["--config".to_owned(), "-".to_owned(), self.url.clone()]);
-        command(args).stdin(config)
+        let begin = ["--fail", "--location", "--continue-at", "-", "--connect-timeout", "20", "--speed-limit", "1024", "--speed-time"];
+        let command = Command::new("curl", begin).operand(self.stall_seconds);
+        // curl's own limit counts only where the server tells the length; the kernel's counts always.
+        let most = self.most();
+        let command = command.words(["--output"]).operand(self.file.display()).words(["--max-filesize"]).operand(most).words(PLAIN);
+        self.through_proxy(command).operand(&self.url).deadline(None).meter().file_limit(most)
     }
 
-    /// Returns the proxy as curl's configuration: its address may hold a password, which no list of processes shall show.
-    pub fn proxy_config(&self) -> Option<String> {
-        let proxy = self.proxy.as_ref()?;
-        Some(format!("proxy = \"{}\"\n", proxy.replace('\\', "\\\\").replace('"', "\\\"")))
+    /// Returns the command that asks for the head of the file.
+    pub fn head_command(&self) -> Command {
+        let command = Command::new("curl", HEAD).words(["--head", "--fail"]).words(PLAIN);
+        self.through_proxy(command).operand(&self.url).deadline(Some(Duration::from_secs(20)))
+    }
+
+    /// A server that sends more than this sends another file.
+    fn most(&self) -> u64 {
+        self.size.unwrap_or(LARGEST)
+    }
+
+    /// Hands the proxy over as curl's configuration, on its standard input: whatever it is, it is no argument. An address of this type
+    /// holds nothing that the configuration's language reads.
+    fn through_proxy(&self, command: Command) -> Command {
+        match &self.proxy {
+            Some(proxy) => command.words(["--config", "-"]).stdin(format!("proxy = \"{proxy}\"\n")),
+            None => command,
+        }
     }
 
     fn arrived(&self, host: &Host) -> u64 {
@@ -113,6 +131,12 @@ impl FetchRunfile {
             }
         });
         let Err(failure) = result else { return Ok(()) };
+        if failure.exit == Some(Exit::Signal(OVER_LIMIT)) || failure.exit == Some(Exit::Code(63)) {
+            let message = format!("the server sends more than the {} bytes of this file", self.most());
+            // What came is not the wanted file; one that cannot be removed is refused by its checksum.
+            let _ = host.files.remove(&self.file);
+            return Err(Trouble::Fatal(Failure { message, ..failure }));
+        }
         let Some(Exit::Code(code)) = failure.exit else { return Err(Trouble::Fatal(failure)) };
         let failure = Failure { message: in_words(code, &said).unwrap_or(failure.message), ..failure };
         Err(match code {
@@ -150,7 +174,7 @@ impl Act for FetchRunfile {
     }
 
     fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
-        let command = Command::new("rm", ["--force".to_owned(), self.file.display().to_string()]);
+        let command = Command::new("rm", ["--force"]).operand(self.file.display());
         Ok(Undo::Run { command, gone: Some(self.file.clone()) })
     }
 
@@ -182,7 +206,6 @@ impl Act for FetchRunfile {
                 Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => return Err(self.given_up(work, &failure)),
             }
         }
-        (work.emit)(Told::Line(format!("$ {}", self.checksum.command(&self.file))));
         Ok(())
     }
 

@@ -22,9 +22,7 @@ pub struct InstallPackages {
 impl InstallPackages {
     /// Returns the command.
     pub fn command(&self) -> Command {
-        let mut words = self.install.iter().chain(&self.packages).cloned();
-        let program = words.next().unwrap_or_default();
-        Command::new(program, words).env("DEBIAN_FRONTEND", "noninteractive").detached()
+        Command::from_line(self.install.iter().cloned()).operands(&self.packages).env("DEBIAN_FRONTEND", "noninteractive").detached()
     }
 }
 

@@ -36,26 +36,25 @@ pub struct MarkNode {
 }
 
 impl MarkNode {
-    /// Returns the arguments of kubectl that put the mark on.
-    pub fn args(&self) -> Vec<String> {
-        let node = self.node.as_str();
-        let words: Vec<&str> = match self.mark {
-            Mark::GpuLabel => vec!["label", "node", node, "nvidia.com/gpu=true", "--overwrite"],
-            Mark::GpuTaint => vec!["taint", "node", node, "nvidia.com/gpu=:NoSchedule", "--overwrite"],
-            Mark::Schedulable => vec!["uncordon", node],
+    /// Returns the command that puts the mark on.
+    pub fn command(&self, kubectl: &Kubectl) -> Command {
+        let (order, change): (&[&str], &[&str]) = match self.mark {
+            Mark::GpuLabel => (&["label", "node"], &["nvidia.com/gpu=true", "--overwrite"]),
+            Mark::GpuTaint => (&["taint", "node"], &["nvidia.com/gpu=:NoSchedule", "--overwrite"]),
+            Mark::Schedulable => (&["uncordon"], &[]),
         };
-        words.into_iter().map(str::to_owned).collect()
+        kubectl.command(order).operand(&self.node).words(change.iter().copied())
     }
 
-    /// Returns the arguments that put back what `before` was like.
-    fn back(&self, before: &NodeView) -> Vec<String> {
+    /// Returns the command that puts back what `before` was like.
+    fn back(&self, kubectl: &Kubectl, before: &NodeView) -> Command {
         match self.mark {
             Mark::GpuLabel => {
                 let old = before.gpu_label.as_ref().map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
-                vec!["label".to_owned(), "node".to_owned(), self.node.clone(), old, "--overwrite".to_owned()]
+                kubectl.command(&["label", "node"]).operands([&self.node, &old]).words(["--overwrite"])
             }
-            Mark::GpuTaint => vec!["taint".to_owned(), "node".to_owned(), self.node.clone(), format!("{GPU}:NoSchedule-")],
-            Mark::Schedulable => vec!["cordon".to_owned(), self.node.clone()],
+            Mark::GpuTaint => kubectl.command(&["taint", "node"]).operands([&self.node, &format!("{GPU}:NoSchedule-")]),
+            Mark::Schedulable => kubectl.command(&["cordon"]).operand(&self.node),
         }
     }
 
@@ -78,12 +77,12 @@ impl Act for MarkNode {
     fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
         let kubectl = find(work.host, self.kubeconfig.as_deref())?;
         let before = look(work.host, &kubectl, &self.node).map_err(refused)?;
-        Ok(Undo::Run { command: command(&kubectl, &self.back(&before)), gone: None })
+        Ok(Undo::Run { command: self.back(&kubectl, &before), gone: None })
     }
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
         let kubectl = find(work.host, self.kubeconfig.as_deref())?;
-        work.run(&command(&kubectl, &self.args()))
+        work.run(&self.command(&kubectl))
     }
 }
 
@@ -112,6 +111,3 @@ pub(super) fn refused(state: ClusterState) -> Failure {
     Failure::new(format!("{} {}", state.message(Lang::En), state.remedy(Lang::En)))
 }
 
-pub(in crate::plan) fn command(kubectl: &Kubectl, args: &[String]) -> Command {
-    kubectl.command(&args.iter().map(String::as_str).collect::<Vec<_>>())
-}

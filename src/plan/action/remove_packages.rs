@@ -45,10 +45,8 @@ impl RemovePackages {
     }
 
     fn with_names(&self, start: &[String]) -> Command {
-        let mut words = start.iter().chain(&self.packages).cloned();
-        let program = words.next().unwrap_or_default();
         // apt waits for its own lock; the rest has no question to ask.
-        Command::new(program, words).env("DEBIAN_FRONTEND", "noninteractive").deadline(Some(std::time::Duration::from_mins(2)))
+        Command::from_line(start.iter().cloned()).operands(&self.packages).env("DEBIAN_FRONTEND", "noninteractive").deadline(Some(std::time::Duration::from_mins(2)))
     }
 
     /// Asks the package manager what would go beside our packages, and changes nothing. The error names what is not NVIDIA's.
@@ -112,8 +110,10 @@ impl Act for RemovePackages {
     }
 
     fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
-        let Some((program, args)) = self.reinstall.split_first() else { return Ok(Undo::Impossible("packages-by-hand".to_owned())) };
-        Ok(Undo::Run { command: Command::new(program, args).env("DEBIAN_FRONTEND", "noninteractive").detached(), gone: None })
+        if self.reinstall.is_empty() {
+            return Ok(Undo::Impossible("packages-by-hand".to_owned()));
+        }
+        Ok(Undo::Run { command: Command::from_line(self.reinstall.iter().cloned()).env("DEBIAN_FRONTEND", "noninteractive").detached(), gone: None })
     }
 
     fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
