@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bounded,
     error::Expected,
     input::{AbsolutePath, FilePath, ImageName, InventoryPath, NodeName, PciId, PlainPath, Sha256, WebAddress},
     version::Version,
@@ -90,6 +91,21 @@ pub struct Answers {
     pub reboot: Reboot,
 }
 
+/// Finds the key whose value is not taken, and its line: the reader itself tells only where the whole begins.
+fn wrong_key(text: &str) -> Option<(String, usize)> {
+    let fields: serde_yaml::Mapping = serde_yaml::from_str(text).ok()?;
+    let is_wrong = |(key, value): &(serde_yaml::Value, serde_yaml::Value)| {
+        let owner = ("driver_owner".into(), "host".into());
+        let alone: serde_yaml::Mapping = [owner, (key.clone(), value.clone())].into_iter().collect();
+        serde_yaml::from_value::<Answers>(alone.into()).is_err()
+    };
+    let (key, _) = fields.into_iter().find(is_wrong)?;
+    let key = key.as_str()?.to_owned();
+    let is_line = |line: &str| line.trim_start_matches(['"', '\'']).starts_with(&key);
+    let line = text.lines().position(is_line)? + 1;
+    Some((crate::text::printable(&key), line))
+}
+
 fn yes() -> bool {
     true
 }
@@ -105,6 +121,20 @@ pub enum DriverOwner {
     Host,
     /// NVIDIA GPU Operator.
     Operator,
+}
+
+impl DriverOwner {
+    /// All owners, in the order in which they are offered.
+    pub const ALL: [Self; 3] = [Self::InstallerPod, Self::Host, Self::Operator];
+
+    /// Returns the name that answers files and JSON have; the texts are `owner.<name>` and `wizard.owner.<name>` of the locale files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InstallerPod => "installer-pod",
+            Self::Host => "host",
+            Self::Operator => "operator",
+        }
+    }
 }
 
 /// The wanted CUDA toolkit.
@@ -179,14 +209,17 @@ impl Answers {
         }
     }
 
-    /// Reads an answers file; the error names the file, the line and what is allowed.
+    /// Reads an answers file; the error names the file, the line, the key and what is allowed.
     pub fn parse(text: &str, file: &str) -> Result<Self, Expected> {
+        let hint = "correct that line; the README lists all keys under \"Without a screen\"";
+        bounded::check_yaml(text).map_err(|why| Expected::new(format!("{file}: {why}"), hint))?;
         serde_yaml::from_str(text).map_err(|error| {
+            let why = crate::text::printable(&error.to_string());
+            if let Some((key, line)) = wrong_key(text) {
+                return Expected::new(format!("{file}:{line}: `{key}`: {why}"), hint);
+            }
             let place = error.location().map_or_else(|| file.to_owned(), |at| format!("{file}:{}", at.line()));
-            Expected::new(
-                format!("{place}: {}", crate::text::printable(&error.to_string())),
-                "correct that line; the README lists all keys under \"Without a screen\"",
-            )
+            Expected::new(format!("{place}: {why}"), hint)
         })
     }
 

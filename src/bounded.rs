@@ -65,15 +65,34 @@ pub fn read_all(file: File, most: u64) -> io::Result<Vec<u8>> {
 pub fn check_yaml(text: &str) -> Result<(), String> {
     let mut depth = 0usize;
     for event in Parser::new_from_str(text) {
-        let Ok((event, span)) = event else { return Ok(()) };
+        // What this parser does not take, the reader may: it must not be deep either.
+        let Ok((event, span)) = event else { return demand_flat(text) };
         match event {
             Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
             Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
-            Event::Alias(_) => return Err(format!("line {}: an alias (`*name`) is not taken here; write the value out", span.start.line())),
+            Event::Alias(_) => {
+                return Err(format!("line {}: an alias (`*name`) is not taken here; write the value out", span.start.line()));
+            }
             _ => {}
         }
         if depth > DEPTH {
             return Err(format!("line {}: nested more than {DEPTH} deep", span.start.line()));
+        }
+    }
+    Ok(())
+}
+
+/// Counts brackets, whatever stands between them.
+fn demand_flat(text: &str) -> Result<(), String> {
+    let mut depth = 0usize;
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH {
+            return Err(format!("nested more than {DEPTH} deep"));
         }
     }
     Ok(())

@@ -15,34 +15,34 @@ pub use address::WebAddress;
 pub use name::{ImageName, NodeName, PackageName, PciId, Sha256, UnitName};
 pub use path::{AbsolutePath, FilePath, InventoryPath, PlainPath};
 
-use crate::{i18n::Lang, text::printable};
+use crate::{
+    i18n::{Lang, Message},
+    text::printable,
+};
 
-/// Why a text is not a value of its type.
+/// Why a text is not a value of its type: what is wrong, and what is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InputError {
-    /// The text's key in the locale files, after `input.`.
-    kind: &'static str,
-    value: String,
-}
+pub struct InputError(pub Message);
 
 /// Longest piece of a wrong value that is repeated to the user, in characters.
 const SHOWN: usize = 60;
 
 impl InputError {
-    fn new(kind: &'static str, value: &str) -> Self {
+    fn new(value: &str, why: impl Fn(String) -> Message) -> Self {
         let cut: String = value.chars().take(SHOWN).collect();
         let mark = if cut.len() < value.len() { "…" } else { "" };
-        // What was dropped is what is wrong with it: a line end shows as such.
+        // A line end shows as such: it is what is wrong.
         let cut = cut.replace('\n', "\\n").replace('\r', "\\r").replace('\0', "\\0");
-        Self { kind, value: printable(&cut) + mark }
+        Self(why(printable(&cut) + mark))
     }
 
-    /// Returns what is wrong and what is taken, a sentence.
+    /// Returns the sentence.
     pub fn text(&self, lang: Lang) -> String {
-        lang.text(&format!("input.{}", self.kind), &[("value", &self.value)])
+        self.0.text(lang)
     }
 }
 
+/// In English, as the reader of YAML and the command line have it.
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text(Lang::En))
@@ -51,19 +51,15 @@ impl fmt::Display for InputError {
 
 impl std::error::Error for InputError {}
 
-/// Gives a type around a `String` its ways in, all through `read`, and its ways out.
+/// Gives a type around a `String` its one way in, through `fits`, and its ways out; `why` is the sentence about what does not fit.
 macro_rules! parsed {
-    ($name:ident, $kind:literal, $fits:expr) => {
-        parsed!($name, |_| $kind, $fits);
-    };
-    ($name:ident, |$text:pat_param| $kind:expr, $fits:expr) => {
+    ($name:ident, $why:expr, $fits:expr) => {
         impl std::str::FromStr for $name {
             type Err = crate::input::InputError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let fits: fn(&str) -> bool = $fits;
-                let kind: fn(&str) -> &'static str = |$text| $kind;
-                if fits(text) { Ok(Self(text.to_owned())) } else { Err(crate::input::InputError::new(kind(text), text)) }
+                if fits(text) { Ok(Self(text.to_owned())) } else { Err(crate::input::InputError::new(text, $why)) }
             }
         }
 

@@ -1,7 +1,7 @@
 //! Plan: the ordered actions that lead from the facts to the answers.
 //!
 //! [`driver_step`] and its siblings are pure functions; nothing has happened when a plan exists. Each [`Action`] is one change to the
-//! host, the inventory or the cluster: data for the eyes and for the journal, with a [`Kind`] that knows how to check, do, prove and
+//! host, the inventory or the cluster: data for the eyes and for the journal, with an [`ActionSpec`] that knows how to check, do, prove and
 //! undo it (one file a kind). That it is executed is the engine's business.
 
 pub mod action;
@@ -13,14 +13,17 @@ mod verify_step;
 
 use serde::{Deserialize, Serialize};
 
-pub use action::kind::Kind;
+pub use action::spec::ActionSpec;
 pub use driver_step::{Places, driver_step, rival};
-pub use invalidate::invalidated;
+pub use invalidate::{Changed, invalidated};
 pub use remedies::{delete_pod, mark_node, remove_taint};
 pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::{VerifyPlan, verify_step};
 
-use crate::{host::Command, i18n::Lang};
+use crate::{
+    host::Command,
+    i18n::{Lang, Message, msg},
+};
 
 /// The four steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -44,6 +47,26 @@ impl Step {
     /// Returns the step's number, from 1.
     pub fn number(self) -> u8 {
         self as u8 + 1
+    }
+
+    /// Returns what the step does.
+    pub fn title(self) -> Message {
+        match self {
+            Self::Detect => msg::step::detect(),
+            Self::Driver => msg::step::driver(),
+            Self::Variables => msg::step::variables(),
+            Self::Verify => msg::step::verify(),
+        }
+    }
+
+    /// Returns the step's name where there is little room.
+    pub fn short_title(self) -> Message {
+        match self {
+            Self::Detect => msg::wizard::step::detect(),
+            Self::Driver => msg::wizard::step::driver(),
+            Self::Variables => msg::wizard::step::variables(),
+            Self::Verify => msg::wizard::step::verify(),
+        }
     }
 
     /// Returns the step with this number.
@@ -89,7 +112,7 @@ pub struct Action {
     /// The step it belongs to.
     pub step: Step,
     /// What it does.
-    pub kind: Kind,
+    pub kind: ActionSpec,
     /// Why it is planned: `why.<name>` of the locale files, with the values of `args`.
     pub why: String,
     /// Values for title and reason: pairs of name and value.
@@ -125,7 +148,7 @@ pub struct Action {
 
 impl Action {
     /// Makes an action whose why and undo texts go by its name.
-    fn new(step: Step, id: &str, kind: Kind, args: &[(&str, String)]) -> Self {
+    fn new(step: Step, id: &str, kind: ActionSpec, args: &[(&str, String)]) -> Self {
         let name = id.split(':').next().unwrap_or(id).to_owned();
         Self {
             id: id.to_owned(),
@@ -188,7 +211,11 @@ impl Action {
     pub fn is_for_good(&self) -> bool {
         matches!(
             self.kind,
-            Kind::RemoveRunfileDriver(_) | Kind::RemovePackages(_) | Kind::RemoveDkms(_) | Kind::RemoveToolkit(_) | Kind::RunPlaybook(_)
+            ActionSpec::RemoveRunfileDriver(_)
+                | ActionSpec::RemovePackages(_)
+                | ActionSpec::RemoveDkms(_)
+                | ActionSpec::RemoveToolkit(_)
+                | ActionSpec::RunPlaybook(_)
         )
     }
 

@@ -21,6 +21,7 @@ use crate::{
     i18n::Lang,
     input::{InputError, NodeName},
     kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
+    owner,
     plan::{
         self, Action, Step, VerifyPlan,
         action::import_image::{ImportImage, Runtime},
@@ -37,7 +38,7 @@ pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: 
         None => facts.gpus.iter().map(Card::from).collect(),
     };
     let today = host.clock.now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
-    Ok(choice::driver_table(&cards, wanted_cuda, &HostLimits::new(&facts.host, answers.driver_owner, today)))
+    Ok(choice::driver_table(&cards, wanted_cuda, &HostLimits::new(&facts.host, owner::of(answers.driver_owner).source(), today)))
 }
 
 /// Checks answers against what exists: an unknown driver or toolkit is an error before anything happens.
@@ -181,7 +182,7 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
 /// Reads a name that an inventory or the machine gives: it becomes a pattern of Ansible's and a part of kubectl's words.
 fn demand_node_name(name: Option<&str>) -> Result<Option<NodeName>, Expected> {
     let hint = "rename the host in the inventory, or name this machine's node with `node:` in the answers";
-    name.map(str::parse).transpose().map_err(|error: InputError| Expected::new(error.to_string(), hint))
+    name.map(str::parse).transpose().map_err(|error: InputError| Expected::new(error.0, hint))
 }
 
 /// Refuses actions that are root's and that this user cannot do, before anything is done of them or of others.
@@ -246,14 +247,14 @@ pub fn verdict(host: &Host, session: &Session, answers: &Answers) -> VerifyRepor
     let node = node_name(host, &session.facts, answers);
     let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
         .and_then(|kubectl| judge(host, &kubectl, &node, answers.driver_owner, Some(session)));
-    judged.map_or_else(|state| VerifyReport::unreachable(&state, answers.driver_owner), |(report, _)| report)
+    judged.map_or_else(|state| VerifyReport::unreachable(&state, owner::of(answers.driver_owner).links()), |(report, _)| report)
 }
 
 /// As [`judge`], for what is known already.
 pub fn judge_chain(host: &Host, chain: &Chain, plugin_log: Option<&str>, owner: DriverOwner, tested: Option<&str>) -> VerifyReport {
     let driver = host.files.read_text("/proc/driver/nvidia/version").ok();
     let host_driver = driver.as_deref().and_then(|text| text.lines().next());
-    verify::checks(&Seen { chain, plugin_log, owner, host_driver, tested })
+    verify::checks(&Seen { chain, plugin_log, links: owner::of(owner).links(), host_driver, tested })
 }
 
 /// Returns what a test pod of this session has shown, if it has passed.

@@ -96,7 +96,8 @@ pub fn printable_bytes(raw: &[u8]) -> String {
 /// Control characters (C0, DEL, C1) and the Unicode characters that reorder, hide or end text: the marks of direction, the characters
 /// without width, the line and paragraph ends, the marks of annotations, and the tags that no terminal shows.
 pub(crate) fn is_unsafe(c: char) -> bool {
-    let hides = matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let hides =
+        matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     c.is_control() || hides || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 

@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn an_id_that_cannot_be_read_says_so() {
         for wrong in ["1db6", "10de:1db", "10de:xyzw", "10de:1db6:10de", "1002:1db6", "10de:ffff", ""] {
-            assert!(!lookup(wrong).unwrap_err().hint().is_empty(), "{wrong}");
+            assert!(!lookup(wrong).unwrap_err().hint(crate::i18n::Lang::En).is_empty(), "{wrong}");
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     Chain, ClusterState, Kubectl, NAMESPACE, kubectl, scheduling,
     view::{ContainerState, DaemonSetView},
 };
-use crate::{answers::DriverOwner, finding::Finding, host::Host, i18n::Lang};
+use crate::{finding::Finding, host::Host, i18n::Lang};
 
 /// How much of the plugin's log is read, from its start: it registers within its first lines.
 const PLUGIN_LOG_BYTES: u32 = 256 << 10;
@@ -19,16 +19,6 @@ const REGISTERED: [&str; 2] = ["registered with the kubelet", "Registered device
 pub const IDS: [&str; 10] =
     ["api", "node-ready", "node-label", "daemonsets", "installer", "plugin", "no-installer", "host-driver", "capacity", "test-pod"];
 
-/// Returns the checks that count for a driver owner, in order. Only with the installer pod are Kubespray's DaemonSets a link of the chain;
-/// with another owner they must not be at work, and what that owner installs is judged by its result alone.
-pub fn ids(owner: DriverOwner) -> &'static [&'static str] {
-    match owner {
-        DriverOwner::InstallerPod => &["api", "node-ready", "node-label", "daemonsets", "installer", "plugin", "capacity", "test-pod"],
-        DriverOwner::Host => &["api", "node-ready", "no-installer", "host-driver", "capacity", "test-pod"],
-        DriverOwner::Operator => &["api", "node-ready", "no-installer", "capacity", "test-pod"],
-    }
-}
-
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
@@ -36,19 +26,12 @@ pub struct Seen<'a> {
     pub chain: &'a Chain,
     /// The device plugin's log, if it could be read.
     pub plugin_log: Option<&'a str>,
-    /// Who puts the driver on the node.
-    pub owner: DriverOwner,
+    /// The ids of the checks that count, in order.
+    pub links: &'a [&'static str],
     /// What `/proc/driver/nvidia/version` of this machine says.
     pub host_driver: Option<&'a str>,
     /// What a test pod of this session has shown.
     pub tested: Option<&'a str>,
-}
-
-impl<'a> Seen<'a> {
-    /// Makes what is seen of a chain alone, with the installer pod as owner.
-    pub fn of(chain: &'a Chain) -> Self {
-        Self { chain, plugin_log: None, owner: DriverOwner::InstallerPod, host_driver: None, tested: None }
-    }
 }
 
 /// The result of all checks.
@@ -144,12 +127,12 @@ impl Serialize for Check {
 
 impl VerifyReport {
     /// Makes the report of a cluster that gave no answer.
-    pub fn unreachable(state: &ClusterState, owner: DriverOwner) -> Self {
+    pub fn unreachable(state: &ClusterState, links: &[&'static str]) -> Self {
         let check = |id: &&'static str| {
             let evidence = if *id == "api" { state.detail() } else { "" };
             Check { cluster: Some(state.clone()), ..Check::new(id, State::Unknown, evidence) }
         };
-        let checks = ids(owner).iter().map(check).collect();
+        let checks = links.iter().map(check).collect();
         Self { verdict: Verdict::Unknown, checks }
     }
 }
@@ -163,7 +146,7 @@ pub fn plugin_log(host: &Host, kubectl: &Kubectl, chain: &Chain) -> Option<Strin
 
 /// Judges the chain. A test pod that was not run is listed as unknown and has no part in the verdict.
 pub fn checks(seen: &Seen<'_>) -> VerifyReport {
-    let checks: Vec<Check> = ids(seen.owner).iter().map(|id| check(id, seen)).collect();
+    let checks: Vec<Check> = seen.links.iter().map(|id| check(id, seen)).collect();
     let counted = || checks.iter().filter(|check| seen.tested.is_some() || check.id != "test-pod");
     let verdict = if counted().any(|check| check.state == State::Fail) {
         Verdict::Failed
@@ -331,19 +314,23 @@ fn details(check: &Check, lang: Lang) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::chain::tests::recorded;
+    use crate::{answers::DriverOwner, cluster::chain::tests::recorded, owner};
 
     const LOG: &str = "device-plugin started\nFound Nvidia GPU \"nvidia0\"\ndevice-plugin registered with the kubelet\n";
 
+    fn seen_of(chain: &Chain, owner: DriverOwner) -> Seen<'_> {
+        Seen { chain, plugin_log: None, links: owner::of(owner).links(), host_driver: None, tested: None }
+    }
+
     fn judged(moment: &str, plugin_log: Option<&str>) -> VerifyReport {
-        checks(&Seen { plugin_log, ..Seen::of(&recorded(moment)) })
+        checks(&Seen { plugin_log, ..seen_of(&recorded(moment), DriverOwner::InstallerPod) })
     }
 
     #[test]
     fn with_another_owner_kubesprays_daemonsets_are_no_link_of_the_chain() {
         let mut chain = recorded("41-testpod-after-capacity");
         let judge = |chain: &Chain, owner, host_driver| {
-            let report = checks(&Seen { owner, host_driver, tested: Some("nvidia-smi"), ..Seen::of(chain) });
+            let report = checks(&Seen { host_driver, tested: Some("nvidia-smi"), ..seen_of(chain, owner) });
             let failed: Vec<_> = report.checks.iter().filter(|check| check.state != State::Pass).map(|check| check.id.clone()).collect();
             (report.verdict, failed)
         };
@@ -400,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_cluster_that_is_down_cannot_be_told() {
-        let unreachable = VerifyReport::unreachable(&ClusterState::ApiDown("refused".into()), DriverOwner::InstallerPod);
+        let unreachable = VerifyReport::unreachable(&ClusterState::ApiDown("refused".into()), owner::of(DriverOwner::InstallerPod).links());
         assert_eq!(unreachable.verdict, Verdict::Unknown);
         assert!(report(&unreachable, Lang::En).contains("control plane is up"));
     }

@@ -10,7 +10,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     i18n::Lang,
-    plan::{Action, Kind, Step},
+    plan::{Action, ActionSpec, Step},
     preflight, steps,
     workspace::Workspace,
 };
@@ -47,14 +47,14 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
     }
     match missing {
         // What can be planned was shown; what is missing is said with it.
-        Some((step, error)) => Err(Expected::new(format!("step {} cannot be planned: {error}", step.number()), error.hint())),
+        Some((step, error)) => Err(Expected::new(format!("step {} cannot be planned: {error}", step.number()), error.hint(workspace.lang))),
         None => Ok(ExitCode::Ok),
     }
 }
 
 /// Returns `needed`, `done` or `blocked`.
 fn state(workspace: &Workspace, action: &Action) -> &'static str {
-    let is_done = !matches!(action.kind, Kind::Reboot(_)) && action.kind.act().done(&workspace.host).is_some();
+    let is_done = !matches!(action.kind, ActionSpec::Reboot(_)) && action.kind.act().done(&workspace.host).is_some();
     match &action.blocked {
         _ if is_done => "done",
         Some(_) => "blocked",

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use serde::{Deserialize, Serialize};
 
 use super::parsed;
+use crate::i18n::{Message, msg};
 
 /// An `http` or `https` address without a user, a query or a fragment, of characters that need no quoting: it is one line of curl's
 /// configuration, one argument, and the same address in each.
@@ -13,7 +14,11 @@ use super::parsed;
 pub struct WebAddress(String);
 
 // The text about an address with a user does not repeat it: a password stands in it.
-parsed!(WebAddress, |text| if text.contains('@') { "address-user" } else { "address" }, is_address);
+parsed!(WebAddress, refused, is_address);
+
+fn refused(value: String) -> Message {
+    if value.contains('@') { msg::input::address_user() } else { msg::input::address(value) }
+}
 
 impl Deref for WebAddress {
     type Target = str;

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use serde::{Deserialize, Serialize};
 
 use super::parsed;
+use crate::i18n::msg;
 
 /// A node's name, in the inventory and in the cluster: an RFC 1123 subdomain, as Kubernetes demands and Kubespray's own pre-flight too.
 /// So it is no option, no pattern of Ansible's (`all`, which is a group, is refused with it), and no other part of a path.
@@ -18,7 +19,7 @@ const LABEL_LENGTH: usize = 63;
 /// Words that mean more than one host in an Ansible pattern.
 const PATTERN_WORDS: [&str; 2] = ["all", "ungrouped"];
 
-parsed!(NodeName, "node", |text| {
+parsed!(NodeName, msg::input::node, |text| {
     let is_label = |label: &str| {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let ends = label.as_bytes().first().is_some_and(|byte| plain(*byte)) && label.as_bytes().last().is_some_and(|byte| plain(*byte));
@@ -40,14 +41,14 @@ impl Deref for NodeName {
 #[serde(try_from = "String", into = "String")]
 pub struct Sha256(String);
 
-parsed!(Sha256, "sha256", |text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+parsed!(Sha256, msg::input::sha256, |text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
 
 /// A container image as a pod names it. Source: the reference grammar of distribution/reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ImageName(String);
 
-parsed!(ImageName, "image", |text| text.len() <= 512 && is_image(text));
+parsed!(ImageName, msg::input::image, |text| text.len() <= 512 && is_image(text));
 
 fn is_image(text: &str) -> bool {
     let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
@@ -78,7 +79,7 @@ fn is_image(text: &str) -> bool {
 #[serde(try_from = "String", into = "String")]
 pub struct PciId(String);
 
-parsed!(PciId, "pci-id", |text| {
+parsed!(PciId, msg::input::pci_id, |text| {
     let is_part = |part: &str| part.len() == 4 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     matches!(text.split(':').count(), 2 | 4) && text.split(':').all(is_part)
 });
@@ -97,7 +98,7 @@ impl Deref for PciId {
 #[serde(try_from = "String", into = "String")]
 pub struct PackageName(String);
 
-parsed!(PackageName, "package", |text| {
+parsed!(PackageName, msg::input::package, |text| {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'~' | b':' | b'=' | b'^');
     let ends = text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && !text.ends_with('-');
     // A name may end in `+` (`g++`); apt then looks for the package of that very name first.
@@ -109,7 +110,7 @@ parsed!(PackageName, "package", |text| {
 #[serde(try_from = "String", into = "String")]
 pub struct UnitName(String);
 
-parsed!(UnitName, "unit", |text| {
+parsed!(UnitName, msg::input::unit, |text| {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_' | b'.' | b'\\' | b'@');
     text.len() <= 255 && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && text.contains('.') && text.bytes().all(inner)
 });

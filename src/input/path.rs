@@ -8,6 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{is_visible, parsed};
+use crate::i18n::msg;
 
 /// Longest path, in bytes. Source: Linux, `PATH_MAX`.
 const LENGTH: usize = 4096;
@@ -50,7 +51,7 @@ fn is_absolute(text: &str) -> bool {
 #[serde(try_from = "String", into = "String")]
 pub struct FilePath(String);
 
-parsed!(FilePath, "path", is_path);
+parsed!(FilePath, msg::input::path, is_path);
 path!(FilePath);
 
 /// As [`FilePath`], absolute and without `..`.
@@ -58,7 +59,7 @@ path!(FilePath);
 #[serde(try_from = "String", into = "String")]
 pub struct AbsolutePath(String);
 
-parsed!(AbsolutePath, "absolute-path", is_absolute);
+parsed!(AbsolutePath, msg::input::absolute_path, is_absolute);
 path!(AbsolutePath);
 
 /// As [`FilePath`], without a comma: Ansible takes `-i a,b` for a list of hosts.
@@ -66,7 +67,7 @@ path!(AbsolutePath);
 #[serde(try_from = "String", into = "String")]
 pub struct InventoryPath(String);
 
-parsed!(InventoryPath, "inventory", |text| is_path(text) && !text.contains(','));
+parsed!(InventoryPath, msg::input::inventory, |text| is_path(text) && !text.contains(','));
 path!(InventoryPath);
 
 /// As [`AbsolutePath`], of characters that a shell, PATH, the loader's configuration and an installer's script all take as they are: the
@@ -75,7 +76,7 @@ path!(InventoryPath);
 #[serde(try_from = "String", into = "String")]
 pub struct PlainPath(String);
 
-parsed!(PlainPath, "plain-path", |text| {
+parsed!(PlainPath, msg::input::plain_path, |text| {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-' | b'+');
     is_absolute(text) && text.bytes().all(plain)
 });

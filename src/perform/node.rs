@@ -290,8 +290,12 @@ fn known(hit: &Hit, lang: Lang, answers: &Answers, node: &str, plugin: Option<&c
             "remove-host-driver" | "blacklist-nouveau" | "install-toolkit" | "install-prerequisites" => Some(RemedyAction::BackToDriver),
             "edit-variables" | "run-playbooks" => Some(RemedyAction::ToVariables),
             "reboot" => Some(RemedyAction::Reboot),
-            "label-node" => Some(RemedyAction::Run(Box::new(plan::mark_node(answers.kubeconfig.clone().map(Into::into), node, Mark::GpuLabel)))),
-            "delete-pod" => plugin.map(|pod| RemedyAction::Run(Box::new(plan::delete_pod(answers.kubeconfig.clone().map(Into::into), pod)))),
+            "label-node" => {
+                Some(RemedyAction::Run(Box::new(plan::mark_node(answers.kubeconfig.clone().map(Into::into), node, Mark::GpuLabel))))
+            }
+            "delete-pod" => {
+                plugin.map(|pod| RemedyAction::Run(Box::new(plan::delete_pod(answers.kubeconfig.clone().map(Into::into), pod))))
+            }
             _ => None,
         },
     };

@@ -5,20 +5,19 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{Request, wrong_size};
 use crate::{
     host::{Command, Exit, Output},
-    plan::{Kind, action::fetch_runfile::FetchRunfile},
+    i18n::msg,
+    plan::{ActionSpec, action::fetch_runfile::FetchRunfile},
     session::{
         Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
-        Seen,
     },
 };
-
 
 pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
     let mut found: Vec<_> = request
         .actions
         .iter()
-        .filter_map(|action| if let Kind::FetchRunfile(fetch) = &action.kind { Some(fetch) } else { None })
+        .filter_map(|action| if let ActionSpec::FetchRunfile(fetch) = &action.kind { Some(fetch) } else { None })
         .map(|fetch| runfile(request, fetch))
         .collect();
     let registries: BTreeSet<&str> = request.images.iter().map(|image| registry(image)).collect();
@@ -41,7 +40,7 @@ fn runfile(request: Request<'_>, fetch: &FetchRunfile) -> Prediction {
         Err(error) => (WillFail, error.to_string().into()),
         Result::Ok(output) if output.exit.is_success() => match (length(&output), fetch.size) {
             (Some(length), Some(size)) if length != size => (WillFail, wrong_size(url, length, size).into()),
-            _ => (Ok, Seen::new("answers").with("address", url).into()),
+            _ => (Ok, msg::preflight::seen::answers(url).into()),
         },
         Result::Ok(output) => {
             let said = output.stderr.lines().next().unwrap_or_default().trim().to_owned();
@@ -71,12 +70,11 @@ fn registry(image: &str) -> &str {
 /// silence proves nothing.
 fn answers(request: Request<'_>, name: &str) -> Prediction {
     let said = |text: String| Evidence::Raw(crate::text::printable(&text));
-    let (says, seen): (Says, Evidence) =
-        match request.host.commands.capture(&ask(&format!("https://{name}/v2/"))) {
-            Result::Ok(output) if output.exit.is_success() => (Ok, Seen::new("registry-answers").with("name", name).into()),
-            Result::Ok(output) => (Unknown, said(format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim()))),
-            Err(error) => (Unknown, said(format!("{name}: {error}"))),
-        };
+    let (says, seen): (Says, Evidence) = match request.host.commands.capture(&ask(&format!("https://{name}/v2/"))) {
+        Result::Ok(output) if output.exit.is_success() => (Ok, msg::preflight::seen::registry_answers(name).into()),
+        Result::Ok(output) => (Unknown, said(format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim()))),
+        Err(error) => (Unknown, said(format!("{name}: {error}"))),
+    };
     Prediction::new(format!("registry:{name}"), says, seen).about("watch-installer", &["image-pull"])
 }
 

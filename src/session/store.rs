@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{SCHEMA_VERSION, Session, holder::Holder, migrate::migrate};
-use crate::{error::Expected, private};
+use crate::{bounded, error::Expected, private};
 
 /// The last line of the file, YAML's end of a document: most files that were cut off are good YAML too, with a part of the journal gone.
 const END: &str = "...\n";
@@ -133,6 +133,7 @@ pub fn parse(text: &str, path: &Path) -> Result<(Session, u32), Expected> {
     struct Head {
         schema_version: u32,
     }
+    bounded::check_yaml(text).map_err(|why| damaged(path, "", &why))?;
     let refused = |error: serde_yaml::Error| {
         let line = error.location().map_or_else(String::new, |at| format!(":{}", at.line()));
         damaged(path, &line, &error.to_string())

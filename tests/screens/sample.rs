@@ -11,7 +11,8 @@ use gpunode::{
     i18n::Lang,
     kubespray::{Capability, Ignored, Level, Place, Preview, Shadowed, Variable, Verdict},
     plan::{
-        Action, Kind, Plan, Step, action::greeting::Greeting, action::reboot::Reboot, action::remove_runfile_driver::RemoveRunfileDriver,
+        Action, ActionSpec, Plan, Step, action::greeting::Greeting, action::reboot::Reboot,
+        action::remove_runfile_driver::RemoveRunfileDriver,
     },
     session::{Prediction, Record, Says, Session, Status},
     wizard::{
@@ -171,7 +172,7 @@ fn action(id: &str, step: Step, args: &[(&str, &str)], commands: Vec<Command>) -
         id: id.to_owned(),
         step,
         // The screens do not look at it.
-        kind: Kind::Reboot(Reboot { boot_id: String::new(), unless_unloaded: false }),
+        kind: ActionSpec::Reboot(Reboot { boot_id: String::new(), unless_unloaded: false }),
         why: name.clone(),
         args: args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         skipped: false,
@@ -196,12 +197,12 @@ pub fn plan(step: Step) -> Plan {
         Step::Driver => vec![
             action("remove-runfile-driver", step, &old, vec![Command::new("/usr/bin/nvidia-uninstall", ["--silent"])]),
             action("install-packages", step, &[("packages", "gcc, make")], vec![Command::new("yum", ["install", "-y", "gcc", "make"])]),
-            action("fetch-runfile", step, &[("file", file)], vec![Command::new("curl", ["-fL", "-C", "-", "-o", &local, &url])]),
+            action("fetch-runfile", step, &[("file", file)], vec![Command::new("curl", ["-fL", "-C", "-", "-o"]).operands([&local, &url])]),
             action(
                 "install-toolkit",
                 step,
                 &[("version", "11.0.3"), ("prefix", prefix)],
-                vec![Command::new("sh", [&local, "--silent", "--toolkit", "--toolkitpath=/usr/local/cuda-11.0"])],
+                vec![Command::new("sh", []).operand(&local).words(["--silent", "--toolkit", "--toolkitpath=/usr/local/cuda-11.0"])],
             ),
             action("set-paths", step, &[("prefix", prefix)], Vec::new()),
             action("reboot", step, &old, vec![Command::new("systemctl", ["reboot"])]),
@@ -217,10 +218,10 @@ pub fn plan(step: Step) -> Plan {
     };
     if step == Step::Driver {
         for action in &mut actions[1..5] {
-            action.kind = Kind::Greeting(Greeting { boot_id: String::new(), session: PathBuf::new() });
+            action.kind = ActionSpec::Greeting(Greeting { boot_id: String::new(), session: PathBuf::new() });
         }
         let uninstaller = PathBuf::from("/usr/bin/nvidia-uninstall");
-        actions[0].kind = Kind::RemoveRunfileDriver(RemoveRunfileDriver { uninstaller, version: "418.87.00".to_owned() });
+        actions[0].kind = ActionSpec::RemoveRunfileDriver(RemoveRunfileDriver { uninstaller, version: "418.87.00".to_owned() });
     }
     if step == Step::Variables {
         actions[0].diff = Some(DIFF.to_owned());

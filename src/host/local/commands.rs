@@ -157,7 +157,8 @@ pub(super) fn expression_with(command: &Command, by: Vec<OsString>) -> Result<du
     let setsid = programs::tool("setsid").ok_or_else(|| missing("setsid"))?;
     let limit = command.file_limit.zip(programs::tool("prlimit"));
     let limit = limit.map(|(bytes, prlimit)| [prlimit.into_os_string(), format!("--fsize={bytes}").into()]);
-    let argv = by.into_iter().chain(limit.into_iter().flatten()).chain([program.into_os_string()]).chain(command.args.iter().map(Into::into));
+    let argv =
+        by.into_iter().chain(limit.into_iter().flatten()).chain([program.into_os_string()]).chain(command.args.iter().map(Into::into));
     let mut expression = duct::cmd(setsid, argv).unchecked().env("PATH", programs::path());
     // Answers are parsed, so they must not be translated.
     if !command.env.contains_key("LC_ALL") {

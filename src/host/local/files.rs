@@ -7,12 +7,12 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt};
 use crate::{
     bounded,
     host::{FileKind, FileMeta, Files, files::Checksum},
     private,
 };
+use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt};
 
 /// Links followed in one path before it counts as a circle, as in Linux.
 const LINK_LIMIT: usize = 40;

@@ -21,8 +21,7 @@ use crate::{
 /// script ever holds one.
 const HOLD: &str = r#"IFS= read -r word && [ "$word" = go ] && exec "$@""#;
 /// As [`HOLD`], and before that lays the first argument over `/tmp`, in a mount namespace of its own.
-const HOLD_WITH_TMP: &str =
-    r#"IFS= read -r word && [ "$word" = go ] || exit 125; mount --bind -- "$1" /tmp || exit 125; shift; exec "$@""#;
+const HOLD_WITH_TMP: &str = r#"IFS= read -r word && [ "$word" = go ] || exit 125; mount --bind -- "$1" /tmp || exit 125; shift; exec "$@""#;
 /// Begins a mount namespace that no other sees. Old versions of `unshare` cannot say so, and then there is none.
 const OWN_MOUNTS: [&str; 3] = ["--mount", "--propagation", "private"];
 const WORD: &[u8] = b"go\n";
@@ -34,11 +33,7 @@ pub(super) struct Begun {
 }
 
 /// Starts a job. `note` writes it down; when that fails, the job ends without having done anything.
-pub(super) fn start(
-    command: &Command,
-    log: &Path,
-    note: &mut dyn FnMut(&Job) -> Result<(), String>,
-) -> Result<Begun, CommandError> {
+pub(super) fn start(command: &Command, log: &Path, note: &mut dyn FnMut(&Job) -> Result<(), String>) -> Result<Begun, CommandError> {
     let failed = |error: io::Error| commands::failed(command, &error);
     command.demand_plain()?;
     let file = private::append(log).map_err(failed)?;

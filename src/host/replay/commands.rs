@@ -9,6 +9,7 @@ use std::{
 
 use super::{Machine, Speed, machine::Job as JobState, scenario::Rule};
 use crate::{
+    bounded,
     host::{
         Cancel, Clock, Command, CommandError, Commands, Exit, Line, Stream,
         command::{Job, Liveness, Note},
@@ -69,7 +70,7 @@ impl Commands for ReplayCommands {
         let state = self.machine.state().jobs.get(&job.pid).cloned();
         let Some(JobState { rule, ended, .. }) = state else { return Exit::Unseen };
         // What was printed before this program was killed stands in the log: a simulated job goes on from there.
-        let printed = std::fs::read_to_string(&job.log).unwrap_or_default();
+        let printed = bounded::read_text(&job.log, bounded::MOST).unwrap_or_default();
         for line in printed.lines() {
             on_line(Line { stream: Stream::Stdout, bytes: line.as_bytes().to_owned() });
         }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::Machine;
-use crate::host::{FileKind, FileMeta, Files, files::{Checksum, NotRecorded}};
+use crate::host::{
+    FileKind, FileMeta, Files,
+    files::{Checksum, NotRecorded},
+};
 
 /// Links followed in one path before it counts as a circle.
 const LINK_LIMIT: usize = 40;

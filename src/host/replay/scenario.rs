@@ -17,7 +17,7 @@ use std::{
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
 
-use crate::{answers::Answers, host::NvmlAnswer};
+use crate::{answers::Answers, bounded, host::NvmlAnswer};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/scenarios");
 
@@ -247,7 +247,7 @@ impl Scenario {
             collect_folder(path, path, &mut files).map_err(unreadable)?;
             return Self::from_files(&name, files);
         }
-        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let text = bounded::read_text(path, bounded::MOST).map_err(unreadable)?;
         let recording = Recording::parse(&path.display().to_string(), text.as_bytes())?;
         Ok(Self::recorded(&name, recording))
     }
@@ -313,8 +313,10 @@ impl Recording {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, ScenarioError> {
-    serde_yaml::from_slice(bytes)
-        .map_err(|error| ScenarioError::Unreadable { file: file.to_owned(), reason: crate::text::printable(&error.to_string()) })
+    let unreadable = |reason: String| ScenarioError::Unreadable { file: file.to_owned(), reason: crate::text::printable(&reason) };
+    let text = std::str::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
+    bounded::check_yaml(text).map_err(unreadable)?;
+    serde_yaml::from_str(text).map_err(|error| unreadable(error.to_string()))
 }
 
 fn collect_built_in(dir: &Dir<'_>, top: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
@@ -332,7 +334,7 @@ fn collect_folder(folder: &Path, top: &Path, files: &mut BTreeMap<PathBuf, Vec<u
         if entry.file_type()?.is_dir() {
             collect_folder(&entry.path(), top, files)?;
         } else if let Ok(path) = entry.path().strip_prefix(top) {
-            files.insert(path.to_owned(), fs::read(entry.path())?);
+            files.insert(path.to_owned(), bounded::read(&entry.path(), bounded::MOST_BY_HAND)?);
         }
     }
     Ok(())

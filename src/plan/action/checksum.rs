@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::act::{Failure, file_failure};
-pub use crate::host::files::Checksum;
+use super::kind::{Failure, file_failure};
 use crate::host::Host;
+pub use crate::host::files::Checksum;
 
 impl Checksum {
     /// Returns the wanted value.

@@ -8,13 +8,13 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Work, file_failure},
     checksum::Checksum,
+    kind::{ActionContext, ActionKind, Failure, file_failure},
 };
 use crate::{
     host::{Command, Exit, Host},
     input::WebAddress,
-    plan::action::act::{Progress, Told},
+    plan::action::kind::{ActionEvent, Progress},
     plan::action::undo::Undo,
 };
 
@@ -118,14 +118,14 @@ impl FetchRunfile {
         host.files.write(&self.file, b"", 0o600).map_err(|error| file_failure("write", &self.file, &error))
     }
 
-    fn fetch_once(&self, work: &mut Work<'_>) -> Result<(), Trouble> {
+    fn fetch_once(&self, work: &mut ActionContext<'_>) -> Result<(), Trouble> {
         let (host, total, begin) = (work.host, self.size, self.arrived(work.host));
         let mut said = String::new();
         let result = work.run_watching(&self.command(), &mut |line, emit| {
             if let Some(mut progress) = parse_meter(line, total) {
                 // The meter counts what this call brings, and rounds it.
                 progress.done = self.arrived(host).max(begin + progress.done);
-                emit(Told::Progress(progress));
+                emit(ActionEvent::Progress(progress));
             } else if line.starts_with("curl: (") {
                 line.clone_into(&mut said);
             }
@@ -151,7 +151,7 @@ impl FetchRunfile {
     }
 
     /// Says what failed and what became of the part that has arrived.
-    fn given_up(&self, work: &mut Work<'_>, failure: &Failure) -> Failure {
+    fn given_up(&self, work: &mut ActionContext<'_>, failure: &Failure) -> Failure {
         let kept = match self.arrived(work.host) {
             0 => String::new(),
             bytes => format!("; {bytes} bytes have arrived and are kept: the next try goes on from there"),
@@ -162,7 +162,7 @@ impl FetchRunfile {
     }
 }
 
-impl Act for FetchRunfile {
+impl ActionKind for FetchRunfile {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let arrived = host.files.meta(&self.file).ok()?.len;
         // A simulated machine keeps no gigabytes.
@@ -173,12 +173,12 @@ impl Act for FetchRunfile {
         self.checksum.check(host, &self.file).ok().map(|proof| vec![proof])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         let command = Command::new("rm", ["--force"]).operand(self.file.display());
         Ok(Undo::Run { command, gone: Some(self.file.clone()) })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let host = work.host;
         self.prepare(host)?;
         let mut idle = 0;
@@ -192,14 +192,14 @@ impl Act for FetchRunfile {
                     if idle >= TRIES {
                         return Err(self.given_up(work, &failure));
                     }
-                    (work.emit)(Told::Line(failure.message));
+                    (work.emit)(ActionEvent::Line(failure.message));
                     if !host.clock.sleep(PAUSE * (idle + 1), work.cancel) {
                         return Err(Failure { message: "stopped".to_owned(), exit: Some(Exit::Cancelled) });
                     }
                 }
                 Err(Trouble::NoResume(_)) if resumes => {
                     resumes = false;
-                    (work.emit)(Told::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
+                    (work.emit)(ActionEvent::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
                     host.files.remove(&self.file).map_err(|error| file_failure("remove", &self.file, &error))?;
                     self.prepare(host)?;
                 }
@@ -283,12 +283,13 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_password_is_on_no_command_line() {
+    fn a_proxy_is_a_line_of_curls_own_configuration() {
         let checksum = Checksum::Sha256(String::new());
-        let proxy = Some("http://me:se\"cret@proxy:3128".to_owned());
+        let proxy = "http://proxy:3128".parse().ok();
         let fetch = FetchRunfile { proxy, ..FetchRunfile::new("https://x/y.run", "/d/y.run", None, checksum) };
         let command = fetch.command();
-        assert!(!command.to_string().contains("cret") && command.args.last().is_some_and(|url| url == "https://x/y.run"));
-        assert_eq!(command.stdin.as_deref(), Some("proxy = \"http://me:se\\\"cret@proxy:3128\"\n"));
+        assert!(!command.to_string().contains("3128") && command.args.last().is_some_and(|url| url == "https://x/y.run"));
+        assert_eq!(command.stdin.as_deref(), Some("proxy = \"http://proxy:3128\"\n"));
+        assert!("http://me:secret@proxy:3128".parse::<WebAddress>().is_err_and(|error| !error.to_string().contains("secret")));
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     host::{Command, Host},
     input::ImageName,
@@ -69,17 +69,14 @@ impl ImportImage {
         let tag = value.get(0)?.get("RepoTags")?.get(0)?.as_str()?;
         // `docker save` leaves Docker Hub's name out; containerd does not find the image without it.
         let registry = tag.split('/').next().filter(|first| tag.contains('/') && (first.contains(['.', ':']) || *first == "localhost"));
-        let image = if registry.is_some() {
-            tag.to_owned()
-        } else {
-            format!("docker.io/{}{tag}", if tag.contains('/') { "" } else { "library/" })
-        };
+        let image =
+            if registry.is_some() { tag.to_owned() } else { format!("docker.io/{}{tag}", if tag.contains('/') { "" } else { "library/" }) };
         // The archive is somebody's file: what it calls an image may be anything.
         image.parse::<ImageName>().ok().map(String::from)
     }
 }
 
-impl Act for ImportImage {
+impl ActionKind for ImportImage {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let look = match self.runtime {
             Runtime::Containerd => self.runtime.command(&["ls", "-q"]).operand(format!("name=={}", self.image)),
@@ -90,12 +87,12 @@ impl Act for ImportImage {
         (!found.is_empty()).then(|| vec![format!("{}: {found}", self.image)])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         let words: &[&str] = if self.runtime == Runtime::Docker { &["rmi"] } else { &["rm"] };
         Ok(Undo::Run { command: self.runtime.command(words).operand(&self.image), gone: None })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         work.run(&self.command())
     }
 }

@@ -10,9 +10,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Told, Work, file_failure},
     checksum::Checksum,
     driver_proof,
+    kind::{ActionContext, ActionEvent, ActionKind, Failure, file_failure},
 };
 use crate::{
     host::{Command, CommandError, Exit, FileKind, Host, command::Liveness},
@@ -83,7 +83,7 @@ impl InstallToolkit {
     }
 
     /// Makes the folder to unpack in. Below `/tmp` another user may have put a link or a folder of that name there first.
-    fn make_unpack_folder(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn make_unpack_folder(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let folder = self.unpack_folder();
         work.run(&Command::new("mkdir", ["--parents", "--mode=700"]).operand(folder.display()))?;
         if work.host.files.read_link(&folder).is_ok() {
@@ -95,11 +95,11 @@ impl InstallToolkit {
 
     /// Checks the file that will run: for a given one, a copy in the folder that only this user can enter. What becomes of the original
     /// between the check and the start is of no matter then.
-    fn check_start_file(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn check_start_file(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         demand_trusted(work.host, &self.runfile)?;
         let file = self.start_file();
         if self.is_given {
-            (work.emit)(Told::Line(format!("{} -> {}", self.runfile.display(), file.display())));
+            (work.emit)(ActionEvent::Line(format!("{} -> {}", self.runfile.display(), file.display())));
             work.host.files.copy_private(&self.runfile, &file).map_err(|error| file_failure("copy", &self.runfile, &error))?;
         }
         self.checksum.check(work.host, &file).map(|_| ())
@@ -137,30 +137,32 @@ fn demand_ended(host: &Host, log: &Path) -> Result<(), Failure> {
     match host.commands.liveness(log) {
         Liveness::Ended => Ok(()),
         Liveness::Running => Err(Failure::new(CommandError::StillRuns(log.to_owned()).to_string())),
-        Liveness::Unknown(why) => Err(Failure::new(format!("cannot tell whether the installer still runs ({why}); look, then run this again"))),
+        Liveness::Unknown(why) => {
+            Err(Failure::new(format!("cannot tell whether the installer still runs ({why}); look, then run this again")))
+        }
     }
 }
 
 /// The session's folder was made by this process's user.
-fn is_ours(work: &Work<'_>, path: &Path) -> bool {
+fn is_ours(work: &ActionContext<'_>, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let own = std::fs::metadata(&work.folder).map(|meta| meta.uid());
     work.host.simulation.is_some() || matches!((own, work.host.files.meta(path)), (Ok(own), Ok(meta)) if meta.uid == own)
 }
 
 /// Removes a log that cuda-installer would crash on, or be led by to another file.
-fn clear_foreign_log(work: &mut Work<'_>) -> Result<(), Failure> {
+fn clear_foreign_log(work: &mut ActionContext<'_>) -> Result<(), Failure> {
     let log = Path::new(USERS_LOG);
     let is_link = work.host.files.read_link(log).is_ok();
     let is_regular = work.host.files.meta(log).map_or(true, |meta| meta.kind == FileKind::File);
     if !is_link && is_regular && (!work.host.files.exists(log) || is_ours(work, log)) {
         return Ok(());
     }
-    (work.emit)(Told::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
+    (work.emit)(ActionEvent::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
     work.host.files.remove(log).map_err(|error| file_failure("remove", log, &error))
 }
 
-impl Act for InstallToolkit {
+impl ActionKind for InstallToolkit {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let output = host.commands.capture(&Command::new(self.nvcc().display().to_string(), ["--version"])).ok()?;
         let release = output.stdout.lines().find(|line| line.contains("release"))?.trim().to_owned();
@@ -172,12 +174,12 @@ impl Act for InstallToolkit {
         driver_proof::fingerprints(host)
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         let uninstaller = uninstaller(&self.version, &self.prefix).display().to_string();
         Ok(Undo::Run { command: Command::new(uninstaller, ["--silent"]).detached(), gone: Some(self.nvcc()) })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         clear_foreign_log(work)?;
         self.make_unpack_folder(work)?;
         self.check_start_file(work)?;
@@ -226,7 +228,9 @@ mod tests {
     fn command(version: &str, prefix: &str) -> String {
         let version: Version = version.parse().unwrap();
         let checksum = Checksum::Sha256(String::new());
-        InstallToolkit { runfile: "/d/c.run".into(), checksum, version, prefix: prefix.into(), tmpdir: "/d".into() }.command().to_string()
+        InstallToolkit { runfile: "/d/c.run".into(), checksum, version, prefix: prefix.into(), tmpdir: "/d".into(), is_given: false }
+            .command()
+            .to_string()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     facts::{
         self, Origin,
@@ -46,7 +46,10 @@ impl RemovePackages {
 
     fn with_names(&self, start: &[String]) -> Command {
         // apt waits for its own lock; the rest has no question to ask.
-        Command::from_line(start.iter().cloned()).operands(&self.packages).env("DEBIAN_FRONTEND", "noninteractive").deadline(Some(std::time::Duration::from_mins(2)))
+        Command::from_line(start.iter().cloned())
+            .operands(&self.packages)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .deadline(Some(std::time::Duration::from_mins(2)))
     }
 
     /// Asks the package manager what would go beside our packages, and changes nothing. The error names what is not NVIDIA's.
@@ -101,7 +104,7 @@ fn parse_rehearsal(stdout: &str, stderr: &str) -> Vec<String> {
     found
 }
 
-impl Act for RemovePackages {
+impl ActionKind for RemovePackages {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let ledger = facts::driver_ledger(host);
         let left = ledger.iter().filter(|entry| matches!(entry.origin, Origin::Deb | Origin::Rpm));
@@ -109,14 +112,17 @@ impl Act for RemovePackages {
         none_left.then(|| vec![format!("not in the package database any more: {}", self.packages.join(", "))])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         if self.reinstall.is_empty() {
             return Ok(Undo::Impossible("packages-by-hand".to_owned()));
         }
-        Ok(Undo::Run { command: Command::from_line(self.reinstall.iter().cloned()).env("DEBIAN_FRONTEND", "noninteractive").detached(), gone: None })
+        Ok(Undo::Run {
+            command: Command::from_line(self.reinstall.iter().cloned()).env("DEBIAN_FRONTEND", "noninteractive").detached(),
+            gone: None,
+        })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let also = self.rehearse(work.host).map_err(|why| Failure::new(format!("nothing was removed: {why}")))?;
         // A package of NVIDIA's that needs one of these cannot stay; rpm wants it named.
         let all = Self { packages: self.packages.iter().chain(&also).cloned().collect(), ..self.clone() };

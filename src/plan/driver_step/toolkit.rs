@@ -7,7 +7,7 @@ use crate::{
     catalog::{Architecture, CudaRow, cuda, distros},
     facts::Facts,
     plan::{
-        Action, Kind, Step,
+        Action, ActionSpec, Step,
         action::checksum::Checksum,
         action::fetch_runfile::FetchRunfile,
         action::install_packages::InstallPackages,
@@ -29,14 +29,15 @@ pub(super) fn prerequisites(facts: &Facts) -> Option<Action> {
     let kind = InstallPackages { install: family.install, packages: family.compiler, program: "gcc".to_owned() };
     let command = kind.command();
     let args = [("packages", kind.packages.join(", "))];
-    let action = Action::new(Step::Driver, "install-packages", Kind::InstallPackages(kind), &args);
+    let action = Action::new(Step::Driver, "install-packages", ActionSpec::InstallPackages(kind), &args);
     Some(Action { commands: vec![command], ..action })
 }
 
 /// Downloads the runfile unless one was given, installs it, and sets the paths unless the prefix is one's own.
 pub(super) fn actions(facts: &Facts, answers: &Answers, version: &Version, downloads: &Path) -> Vec<Action> {
     let row = cuda::runfile(version, Architecture::from_uname(&facts.host.architecture));
-    let checksum = answers.cuda_runfile_sha256.clone().map(|hex| Checksum::Sha256(hex.into())).or_else(|| published_checksum(row.as_ref()?));
+    let checksum =
+        answers.cuda_runfile_sha256.clone().map(|hex| Checksum::Sha256(hex.into())).or_else(|| published_checksum(row.as_ref()?));
     let name = row.as_ref().map_or_else(|| format!("cuda_{version}_linux.run"), |row| row.file.clone());
     let runfile = answers.cuda_runfile.clone().map_or_else(|| downloads.join(name), Into::into);
     let prefix = answers.cuda_prefix.clone().map_or_else(|| default_prefix(version), PathBuf::from);
@@ -79,7 +80,7 @@ fn fetch_runfile(row: &CudaRow, checksum: &Checksum, file: &Path, answers: &Answ
     kind.proxy.clone_from(&answers.proxy);
     let commands = vec![kind.command()];
     let args = [("file", row.file.clone()), ("url", url)];
-    let action = Action::new(Step::Driver, "fetch-runfile", Kind::FetchRunfile(kind), &args);
+    let action = Action::new(Step::Driver, "fetch-runfile", ActionSpec::FetchRunfile(kind), &args);
     Action { commands, needs_root: false, ..action }
 }
 
@@ -99,7 +100,7 @@ fn install_toolkit(version: &Version, place: Place, checksum: Option<Checksum>) 
     let kind = InstallToolkit { tmpdir, checksum, version: version.clone(), prefix: prefix.clone(), runfile, is_given };
     let commands = vec![kind.command()];
     let args = [("version", version.to_string()), ("prefix", prefix.display().to_string())];
-    let action = Action::new(Step::Driver, "install-toolkit", Kind::InstallToolkit(kind), &args);
+    let action = Action::new(Step::Driver, "install-toolkit", ActionSpec::InstallToolkit(kind), &args);
     Action { blocked, commands, ..action }
 }
 
@@ -107,6 +108,6 @@ fn set_paths(prefix: PathBuf) -> Action {
     let args = [("prefix", prefix.display().to_string())];
     let kind = SetPaths { prefix };
     let diff = Some(kind.diff());
-    let action = Action::new(Step::Driver, "set-paths", Kind::SetPaths(kind), &args);
+    let action = Action::new(Step::Driver, "set-paths", ActionSpec::SetPaths(kind), &args);
     Action { commands: vec![SetPaths::command()], diff, ..action }
 }

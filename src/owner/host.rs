@@ -1,0 +1,51 @@
+//! A driver installed on the host.
+
+use super::{
+    Disposition, Owner,
+    disposition::{is_of_pod, of_any_owner},
+};
+use crate::{
+    answers::DriverOwner,
+    catalog::choice::{Files, Source},
+    facts::{DriverFacts, LedgerEntry, Origin},
+    plan::{Changed, Step},
+};
+
+/// The host's own driver.
+pub(super) struct Host;
+
+impl Owner for Host {
+    fn id(&self) -> DriverOwner {
+        DriverOwner::Host
+    }
+
+    /// What is on the host is the owner's. A module that a pod has loaded leaves with the pod's driver.
+    fn disposition(&self, driver: &DriverFacts, entry: &LedgerEntry) -> Disposition {
+        of_any_owner(entry).unwrap_or(match entry.origin {
+            Origin::InstallerPod | Origin::Operator => Disposition::MustGo,
+            Origin::LoadedModule if is_of_pod(driver) => Disposition::MustGo,
+            Origin::Unit if is_of_pod(driver) => Disposition::MustStop,
+            _ => Disposition::Owners,
+        })
+    }
+
+    /// Packages of every kind for every architecture that NVIDIA builds for.
+    fn source(&self) -> Source {
+        Source { files: Files::Any, architectures: &[], has_open_module: true, follows_toolkit: false }
+    }
+
+    fn links(&self) -> &'static [&'static str] {
+        &["api", "node-ready", "no-installer", "host-driver", "capacity", "test-pod"]
+    }
+
+    fn reopens(&self, changed: Changed) -> &'static [Step] {
+        match changed {
+            Changed::Owner | Changed::Cards => &[Step::Driver, Step::Variables, Step::Verify],
+            Changed::Toolkit => &[Step::Driver],
+            // Step 2 installs it on this machine, and step 4 expects it in the test pod; no variable of step 3 names it.
+            Changed::DriverVersion => &[Step::Driver, Step::Verify],
+            Changed::Inventory => &[Step::Variables, Step::Verify],
+            Changed::Verification => &[Step::Verify],
+        }
+    }
+}

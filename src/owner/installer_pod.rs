@@ -1,0 +1,54 @@
+//! Kubespray's DaemonSet `nvidia-driver-installer`: the host must have no driver of its own.
+
+use super::{
+    Disposition, Owner,
+    disposition::{has, is_on_host, of_any_owner},
+};
+use crate::{
+    answers::DriverOwner,
+    catalog::{
+        Architecture,
+        choice::{Files, Source},
+    },
+    facts::{DriverFacts, LedgerEntry, Origin},
+    plan::{Changed, Step},
+};
+
+/// Kubespray's installer pod.
+pub(super) struct InstallerPod;
+
+impl Owner for InstallerPod {
+    fn id(&self) -> DriverOwner {
+        DriverOwner::InstallerPod
+    }
+
+    /// Nothing of another driver may stay. A loaded module is the pod's own when nothing else has brought a driver.
+    fn disposition(&self, driver: &DriverFacts, entry: &LedgerEntry) -> Disposition {
+        let is_the_pods = has(driver, Origin::InstallerPod) && !is_on_host(driver);
+        of_any_owner(entry).unwrap_or(match entry.origin {
+            Origin::InstallerPod => Disposition::Owners,
+            Origin::LoadedModule | Origin::Unit if is_the_pods => Disposition::Owners,
+            Origin::Unit => Disposition::MustStop,
+            _ => Disposition::MustGo,
+        })
+    }
+
+    /// The role's download address names `/tesla/` and `x86_64` whatever the node is, and its runfile asks for no open module.
+    fn source(&self) -> Source {
+        Source { files: Files::Tesla, architectures: &[Architecture::X86_64], has_open_module: false, follows_toolkit: true }
+    }
+
+    fn links(&self) -> &'static [&'static str] {
+        &["api", "node-ready", "node-label", "daemonsets", "installer", "plugin", "capacity", "test-pod"]
+    }
+
+    fn reopens(&self, changed: Changed) -> &'static [Step] {
+        match changed {
+            Changed::Owner | Changed::Cards => &[Step::Driver, Step::Variables, Step::Verify],
+            // The host gets the toolkit, the pod gets the driver: each changes its own step.
+            Changed::Toolkit => &[Step::Driver],
+            Changed::DriverVersion | Changed::Inventory => &[Step::Variables, Step::Verify],
+            Changed::Verification => &[Step::Verify],
+        }
+    }
+}

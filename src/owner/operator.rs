@@ -1,0 +1,54 @@
+//! NVIDIA GPU Operator: a driver in a pod of its own, or beside a driver that the host has.
+
+use super::{
+    Disposition, Owner,
+    disposition::{has, is_on_host, of_any_owner},
+};
+use crate::{
+    answers::DriverOwner,
+    catalog::choice::{Files, Source},
+    facts::{DriverFacts, LedgerEntry, Origin},
+    plan::{Changed, Step},
+};
+
+/// NVIDIA GPU Operator.
+pub(super) struct Operator;
+
+impl Owner for Operator {
+    fn id(&self) -> DriverOwner {
+        DriverOwner::Operator
+    }
+
+    /// The operator works beside a driver of the host, with `driver.enabled=false`, so that driver stays. Modules that the installer
+    /// pod has loaded leave with it.
+    fn disposition(&self, driver: &DriverFacts, entry: &LedgerEntry) -> Disposition {
+        let is_the_pods = has(driver, Origin::InstallerPod) && !is_on_host(driver) && !has(driver, Origin::Operator);
+        of_any_owner(entry).unwrap_or(match entry.origin {
+            Origin::InstallerPod => Disposition::MustGo,
+            // Without its driver, such a tree builds modules that nothing goes with, and they load before the operator's.
+            Origin::Dkms | Origin::ModuleFile if !is_on_host(driver) => Disposition::MustGo,
+            Origin::LoadedModule if is_the_pods => Disposition::MustGo,
+            Origin::Unit if is_the_pods => Disposition::MustStop,
+            _ => Disposition::Owners,
+        })
+    }
+
+    /// NVIDIA builds driver images of data-center releases only.
+    fn source(&self) -> Source {
+        Source { files: Files::Datacenter, architectures: &[], has_open_module: true, follows_toolkit: false }
+    }
+
+    fn links(&self) -> &'static [&'static str] {
+        &["api", "node-ready", "no-installer", "capacity", "test-pod"]
+    }
+
+    fn reopens(&self, changed: Changed) -> &'static [Step] {
+        match changed {
+            Changed::Owner | Changed::Cards => &[Step::Driver, Step::Variables, Step::Verify],
+            Changed::Toolkit => &[Step::Driver],
+            // A value of the chart, which step 3 writes.
+            Changed::DriverVersion | Changed::Inventory => &[Step::Variables, Step::Verify],
+            Changed::Verification => &[Step::Verify],
+        }
+    }
+}
