@@ -28,7 +28,6 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// As [`open`]; `flags` are added.
 pub(crate) fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
     let flags = (flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC).bits().cast_signed();
-    #[expect(clippy::disallowed_methods, reason = "the one place that opens")]
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     match file.metadata()?.file_type() {
         kind if kind.is_file() => Ok(file),

@@ -19,7 +19,7 @@ pub use file::file;
 pub use follow::{follow, follow_live};
 
 use super::{ClusterState, phases::Step};
-use crate::i18n::Lang;
+use crate::i18n::{Lang, msg};
 
 /// How to follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,12 +105,10 @@ impl Wait {
     pub fn text(&self, lang: Lang) -> String {
         match self {
             Self::Cluster(state) => state.message(lang),
-            Self::NoPod => lang.text("wait.no-pod", &[]),
-            Self::Pod { pod, status, words } => lang.text("wait.pod", &[("pod", pod), ("status", status), ("words", words)]),
-            Self::BackOff { pod, exit_code, restarts } => {
-                lang.text("wait.back-off", &[("pod", pod), ("code", &exit_code.to_string()), ("restarts", &restarts.to_string())])
-            }
-            Self::NoFile { path } => lang.text("wait.no-file", &[("path", path)]),
+            Self::NoPod => msg::wait::no_pod().text(lang),
+            Self::Pod { pod, status, words } => msg::wait::pod(pod, status, words).text(lang),
+            Self::BackOff { pod, exit_code, restarts } => msg::wait::back_off(exit_code, pod, restarts).text(lang),
+            Self::NoFile { path } => msg::wait::no_file(path).text(lang),
         }
     }
 }
@@ -143,12 +141,12 @@ impl Loss {
     /// Returns what happened, as a sentence.
     pub fn text(&self, lang: Lang) -> String {
         match self {
-            Self::Connection(state) => lang.text("loss.connection", &[("detail", state.detail())]),
-            Self::PodGone { pod } => lang.text("loss.pod-gone", &[("pod", pod)]),
-            Self::AttemptsMissed { count } => lang.text("loss.attempts-missed", &[("count", &count.to_string())]),
-            Self::LogGone => lang.text("loss.log-gone", &[]),
-            Self::Rotated => lang.text("loss.rotated", &[]),
-            Self::FileReplaced => lang.text("loss.file-replaced", &[]),
+            Self::Connection(state) => msg::loss::connection(state.detail()).text(lang),
+            Self::PodGone { pod } => msg::loss::pod_gone(pod).text(lang),
+            Self::AttemptsMissed { count } => msg::loss::attempts_missed(count).text(lang),
+            Self::LogGone => msg::loss::log_gone().text(lang),
+            Self::Rotated => msg::loss::rotated().text(lang),
+            Self::FileReplaced => msg::loss::file_replaced().text(lang),
         }
     }
 }
@@ -181,12 +179,12 @@ impl Outcome {
     /// Returns how it ended, as a sentence.
     pub fn text(&self, lang: Lang) -> String {
         match self {
-            Self::Succeeded => lang.text("tail.succeeded", &[]),
-            Self::Failed { exit_code } => lang.text("tail.failed", &[("code", &exit_code.to_string())]),
-            Self::EndOfFile => lang.text("tail.end-of-file", &[]),
-            Self::Unreadable { reason } => lang.text("tail.unreadable", &[("reason", reason)]),
+            Self::Succeeded => msg::tail::succeeded().text(lang),
+            Self::Failed { exit_code } => msg::tail::failed(exit_code).text(lang),
+            Self::EndOfFile => msg::tail::end_of_file().text(lang),
+            Self::Unreadable { reason } => msg::tail::unreadable(reason).text(lang),
             Self::Refused(state) => state.message(lang),
-            Self::Cancelled => lang.text("tail.cancelled", &[]),
+            Self::Cancelled => msg::tail::cancelled().text(lang),
         }
     }
 }

@@ -8,7 +8,11 @@ use super::{
     Chain, ClusterState, Kubectl, NAMESPACE, kubectl, scheduling,
     view::{ContainerState, DaemonSetView},
 };
-use crate::{finding::Finding, host::Host, i18n::Lang};
+use crate::{
+    finding::Finding,
+    host::Host,
+    i18n::{Lang, msg},
+};
 
 /// How much of the plugin's log is read, from its start: it registers within its first lines.
 const PLUGIN_LOG_BYTES: u32 = 256 << 10;
@@ -289,8 +293,8 @@ pub fn report(report: &VerifyReport, lang: Lang) -> String {
     }
     let scope = ["host-driver", "no-installer"].into_iter().find(|id| report.checks.iter().any(|check| check.id == *id));
     match scope {
-        Some("host-driver") => out += &(lang.text("verify.scope.host", &[]) + "\n"),
-        Some(_) => out += &(lang.text("verify.scope.operator", &[]) + "\n"),
+        Some("host-driver") => out += &(msg::verify::scope::host().text(lang) + "\n"),
+        Some(_) => out += &(msg::verify::scope::operator().text(lang) + "\n"),
         None => {}
     }
     out + &lang.text(verdict, &[]) + "\n"

@@ -10,7 +10,7 @@ use crate::{
     error::Expected,
     facts,
     host::{self, Cancel, Command, Exit, Host, Line, command::Job},
-    i18n::Lang,
+    i18n::{Lang, msg},
     plan::{
         Action, ActionSpec,
         action::kind::sha256,
@@ -49,7 +49,7 @@ const NOTHING_LEFT: [&str; 5] = ["modules-without-driver", "only-watched", "pod-
 pub fn prospect(session: &Session, record: &Record, lang: Lang) -> String {
     let place = session.journal.iter().position(|other| std::ptr::eq(other, record));
     let driver_is_gone = place.is_some_and(|place| lacks_driver(session, place));
-    if driver_is_gone { lang.text("undo.unit-without-driver", &[]) } else { record.action.undo_text(lang) }
+    if driver_is_gone { msg::undo::unit_without_driver().text(lang) } else { record.action.undo_text(lang) }
 }
 
 /// Tells whether a record stopped a unit whose driver was removed afterwards: without it, the unit cannot start.
@@ -114,7 +114,7 @@ impl Walk<'_> {
         let result = match undo {
             Undo::Impossible(name) => return Ok(UndoResult::Kept(Lang::En.text(&format!("undo.{name}"), &[]))),
             Undo::Run { .. } if lacks_driver(self.session, place) => {
-                return Ok(UndoResult::Kept(Lang::En.text("undo.unit-without-driver", &[])));
+                return Ok(UndoResult::Kept(msg::undo::unit_without_driver().text(Lang::En)));
             }
             Undo::RestoreFiles(files) => match standing(self.host, files) {
                 Err(changed) => UndoResult::Kept(changed),

@@ -15,7 +15,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     host::Cancel,
-    i18n::Lang,
+    i18n::{Lang, msg},
     steps,
     workspace::Workspace,
 };
@@ -44,7 +44,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
         Some(Outcome::EndOfFile) | None => Ok(ExitCode::Usage),
         Some(Outcome::Refused(ref state)) => Err(Expected::new(state.message(lang), state.remedy(lang))),
         Some(ref unreadable @ Outcome::Unreadable { .. }) => {
-            Err(Expected::new(unreadable.text(lang), lang.text("tail.unreadable.hint", &[])))
+            Err(Expected::new(unreadable.text(lang), msg::tail::unreadable::hint().text(lang)))
         }
     }
 }

@@ -100,6 +100,7 @@ impl Command {
     /// Adds a value from elsewhere, one argument. Where it could be taken for an option, or holds a control character, the command is
     /// refused as a whole.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "what a path or a number shows itself as is made for the call")]
     pub fn operand(mut self, value: impl ToString) -> Self {
         let value = value.to_string();
         if value.is_empty() || value.starts_with('-') || value.chars().any(char::is_control) {
@@ -117,6 +118,7 @@ impl Command {
 
     /// Adds `--name=value` with a value from elsewhere, which cannot leave its argument.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "as above")]
     pub fn option(mut self, name: &'static str, value: impl ToString) -> Self {
         let value = value.to_string();
         if value.chars().any(char::is_control) {

@@ -7,7 +7,8 @@ use super::{
 use crate::{
     answers::DriverOwner,
     catalog::choice::{Files, Source},
-    facts::{DriverFacts, LedgerEntry, Origin},
+    facts::{DriverFacts, LedgerEntry, Origin, packages},
+    i18n::{Message, msg},
     plan::{Changed, Step},
 };
 
@@ -19,12 +20,26 @@ impl Owner for Host {
         DriverOwner::Host
     }
 
+    fn title(&self) -> Message {
+        msg::wizard::owner::host()
+    }
+
+    fn summary(&self) -> Message {
+        msg::wizard::owner::host::what()
+    }
+
+    fn choice(&self) -> Message {
+        msg::plain::owner::host()
+    }
+
     /// What is on the host is the owner's. A module that a pod has loaded leaves with the pod's driver.
     fn disposition(&self, driver: &DriverFacts, entry: &LedgerEntry) -> Disposition {
         of_any_owner(entry).unwrap_or(match entry.origin {
             Origin::InstallerPod | Origin::Operator => Disposition::MustGo,
             Origin::LoadedModule if is_of_pod(driver) => Disposition::MustGo,
             Origin::Unit if is_of_pod(driver) => Disposition::MustStop,
+            // What needs the driver goes only where that goes.
+            Origin::Rpm | Origin::Deb if !packages::is_driver_package(entry) => Disposition::Stays,
             _ => Disposition::Owners,
         })
     }

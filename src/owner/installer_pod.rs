@@ -11,6 +11,7 @@ use crate::{
         choice::{Files, Source},
     },
     facts::{DriverFacts, LedgerEntry, Origin},
+    i18n::{Message, msg},
     plan::{Changed, Step},
 };
 
@@ -20,6 +21,18 @@ pub(super) struct InstallerPod;
 impl Owner for InstallerPod {
     fn id(&self) -> DriverOwner {
         DriverOwner::InstallerPod
+    }
+
+    fn title(&self) -> Message {
+        msg::wizard::owner::installer_pod()
+    }
+
+    fn summary(&self) -> Message {
+        msg::wizard::owner::installer_pod::what()
+    }
+
+    fn choice(&self) -> Message {
+        msg::plain::owner::installer_pod()
     }
 
     /// Nothing of another driver may stay. A loaded module is the pod's own when nothing else has brought a driver.

@@ -15,7 +15,7 @@ use crate::{
     },
     diagnosis::{self, Hit, Remedy},
     host::Cancel,
-    i18n::Lang,
+    i18n::{Lang, msg},
     plan::{self, action::mark_node::Mark},
     steps,
     tui::Reply,
@@ -52,7 +52,7 @@ impl Perform {
                 if answers.driver_owner == DriverOwner::InstallerPod {
                     scope.spawn(|| self.tail(&kubectl, live, answers, &cancel, reply));
                 } else {
-                    reply.send(Answer::TailState(lang.text("wizard.verify.no-tail", &[])));
+                    reply.send(Answer::TailState(msg::wizard::verify::no_tail().text(lang)));
                 }
                 let looker = Looker { perform: self, kubectl: &kubectl, answers, release, reply };
                 looker.look_on(live, &cancel);
@@ -175,7 +175,7 @@ fn wait_for_installer(rows: &mut [ChainRow]) {
 
 /// Says why the cluster gives no answer, what to do, and that another kubeconfig can be given.
 fn trouble(state: &ClusterState, lang: Lang) -> String {
-    format!("{} {} {}", state.message(lang), state.remedy(lang), lang.text("wizard.verify.kubeconfig", &[]))
+    format!("{} {} {}", state.message(lang), state.remedy(lang), msg::wizard::verify::kubeconfig().text(lang))
 }
 
 /// Turns what the tail says into answers.
@@ -208,7 +208,7 @@ impl Face<'_> {
                 self.finish();
                 self.phases.clear();
                 let attempt = (attempt + 1).to_string();
-                self.reply.send(Answer::TailState(lang.text("tail.started", &[("pod", &pod), ("attempt", &attempt)])));
+                self.reply.send(Answer::TailState(msg::tail::started(&attempt, &pod).text(lang)));
             }
             TailEvent::Waiting { why } => {
                 self.finish();
@@ -301,7 +301,7 @@ fn known(hit: &Hit, lang: Lang, answers: &Answers, node: &str, plugin: Option<&c
     };
     Diagnosis {
         signature: hit.signature.clone(),
-        title: lang.text("wizard.diagnosis.title", &[("id", &hit.signature)]),
+        title: msg::wizard::diagnosis::title(&hit.signature).text(lang),
         cause: hit.cause(lang),
         evidence_line: hit.line.clone(),
         remedy: hit.remedy(lang),

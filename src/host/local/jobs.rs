@@ -38,10 +38,9 @@ pub(super) fn start(command: &Command, log: &Path, note: &mut dyn FnMut(&Job) ->
     command.demand_plain()?;
     let file = private::append(log).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(CommandError::StillRuns(log.to_owned())),
-        // A file system without locks: the process itself has to tell, as far as it can.
-        Err(TryLockError::Error(_)) => {}
+        // On a file system without locks, the process itself has to tell, as far as it can.
+        Ok(()) | Err(TryLockError::Error(_)) => {}
     }
     let (input, mut word) = io::pipe().map_err(failed)?;
     // In this order: the outermost is applied first, and an error must not reach the terminal that a wizard draws on.

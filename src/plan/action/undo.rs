@@ -9,6 +9,7 @@ use crate::host::Command;
 /// What is needed to take an action back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one of them an action, and few actions")]
 pub enum Undo {
     /// Put files back, each only if it still is as we left it.
     RestoreFiles(Vec<SavedFile>),
