@@ -148,8 +148,9 @@ impl Files for ReplayFiles {
         self.write(to, &bytes, 0o600)
     }
 
-    fn demand_trusted(&self, path: &Path) -> io::Result<()> {
-        self.meta(path).map(|_| ())
+    /// Nobody else is on a simulated machine.
+    fn demand_trusted(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
     }
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {

@@ -86,10 +86,13 @@ impl InstallToolkit {
     fn make_unpack_folder(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let folder = self.unpack_folder();
         work.run(&Command::new("mkdir", ["--parents", "--mode=700"]).operand(folder.display()))?;
-        if work.host.files.read_link(&folder).is_ok() {
-            return Err(Failure::new(format!("{} is a link: the runfile is not unpacked there", folder.display())));
+        let is_link = work.host.files.read_link(&folder).is_ok();
+        let trusted = work.host.files.demand_trusted(&folder);
+        if is_link || trusted.is_err() {
+            let why = trusted.map_or_else(|error| format!(" ({error})"), |()| String::new());
+            let folder = folder.display();
+            return Err(Failure::new(format!("{folder} is a link or belongs to another user{why}: the runfile is not unpacked there")));
         }
-        demand_trusted(work.host, &folder)?;
         work.run(&Command::new("mkdir", ["--parents", "--mode=700"]).operand(self.own_tmp().display()))
     }
 
