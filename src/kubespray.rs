@@ -10,6 +10,7 @@ pub mod inventory;
 mod joining;
 mod layout;
 mod machine;
+mod other_roles;
 pub mod playbook;
 mod preview;
 pub mod release;
@@ -77,6 +78,9 @@ pub struct Variable {
     pub name: String,
     /// The value as the role will see it; templates are shown raw but for plain `{{ name }}`.
     pub value: Option<serde_json::Value>,
+    /// Whether a person wrote a template, and the value is what it becomes.
+    #[serde(skip)]
+    pub is_filled_in: bool,
     /// Where the value comes from; absent when no file here says it and the release's built-in data does.
     pub winner: Option<Place>,
     /// Definitions that lose, strongest first.

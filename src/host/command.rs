@@ -110,6 +110,15 @@ impl Command {
         self
     }
 
+    /// Adds a value that must read as a `T`, such as a node's name; the command is refused as a whole where it does not.
+    #[must_use]
+    pub fn operand_of<T: std::str::FromStr>(mut self, value: &str) -> Self {
+        if value.parse::<T>().is_err() {
+            self.refused.get_or_insert_with(|| value.to_owned());
+        }
+        self.operand(value)
+    }
+
     /// Adds several values from elsewhere.
     #[must_use]
     pub fn operands(self, values: impl IntoIterator<Item = impl ToString>) -> Self {

@@ -8,7 +8,10 @@ use super::{
     action::mark_node::{Mark, MarkNode},
     action::remove_taint::RemoveTaint,
 };
-use crate::cluster::{Kubectl, view::PodView};
+use crate::{
+    cluster::{Kubectl, view::PodView},
+    input::NodeName,
+};
 
 /// Plans a mark for the node.
 pub fn mark_node(kubeconfig: Option<PathBuf>, node: &str, mark: Mark) -> Action {
@@ -24,7 +27,9 @@ pub fn mark_node(kubeconfig: Option<PathBuf>, node: &str, mark: Mark) -> Action 
 
 /// Plans the removal of the GPU taint.
 pub fn remove_taint(kubeconfig: Option<PathBuf>, node: &str) -> Action {
-    let commands = vec![Kubectl { kubeconfig: kubeconfig.clone() }.command(&["taint", "nodes"]).operand(node).words(["nvidia.com/gpu-"])];
+    let commands = vec![
+        Kubectl { kubeconfig: kubeconfig.clone() }.command(&["taint", "nodes"]).operand_of::<NodeName>(node).words(["nvidia.com/gpu-"]),
+    ];
     let kind = RemoveTaint { kubeconfig, node: node.to_owned() };
     on_cluster("remove-taint", ActionSpec::RemoveTaint(kind), commands, &[("node", node.to_owned())])
 }

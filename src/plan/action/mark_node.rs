@@ -9,6 +9,7 @@ use crate::{
     cluster::{ClusterState, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
     host::{Command, Host},
     i18n::Lang,
+    input::NodeName,
     plan::action::undo::Undo,
 };
 
@@ -43,7 +44,7 @@ impl MarkNode {
             Mark::GpuTaint => (&["taint", "node"], &["nvidia.com/gpu=:NoSchedule", "--overwrite"]),
             Mark::Schedulable => (&["uncordon"], &[]),
         };
-        kubectl.command(order).operand(&self.node).words(change.iter().copied())
+        kubectl.command(order).operand_of::<NodeName>(&self.node).words(change.iter().copied())
     }
 
     /// Returns the command that puts back what `before` was like.
@@ -51,10 +52,10 @@ impl MarkNode {
         match self.mark {
             Mark::GpuLabel => {
                 let old = before.gpu_label.as_ref().map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
-                kubectl.command(&["label", "node"]).operands([&self.node, &old]).words(["--overwrite"])
+                kubectl.command(&["label", "node"]).operand_of::<NodeName>(&self.node).operand(old).words(["--overwrite"])
             }
-            Mark::GpuTaint => kubectl.command(&["taint", "node"]).operands([&self.node, &format!("{GPU}:NoSchedule-")]),
-            Mark::Schedulable => kubectl.command(&["cordon"]).operand(&self.node),
+            Mark::GpuTaint => kubectl.command(&["taint", "node"]).operand_of::<NodeName>(&self.node).operand(format!("{GPU}:NoSchedule-")),
+            Mark::Schedulable => kubectl.command(&["cordon"]).operand_of::<NodeName>(&self.node),
         }
     }
 

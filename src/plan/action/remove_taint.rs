@@ -9,6 +9,7 @@ use crate::{
     cluster::{GPU, Kubectl, chain},
     host::{Command, Host},
     i18n::Lang,
+    input::NodeName,
     plan::action::undo::Undo,
 };
 
@@ -25,7 +26,7 @@ impl RemoveTaint {
     /// Returns the command that removes the taint, or the one that puts it back (its value is empty, as Kubespray writes it).
     fn command(&self, host: &Host, taint: &str) -> Result<Command, Failure> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.message(Lang::En)))?;
-        Ok(kubectl.command(&["taint", "nodes"]).operands([&self.node, taint]))
+        Ok(kubectl.command(&["taint", "nodes"]).operand_of::<NodeName>(&self.node).operand(taint))
     }
 }
 

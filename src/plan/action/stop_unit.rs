@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     host::{Command, Host},
+    input::UnitName,
     plan::action::undo::Undo,
 };
 
@@ -18,20 +19,20 @@ pub struct StopUnit {
 impl StopUnit {
     /// Returns the command; systemd itself gives up on a unit that does not stop after 90 seconds.
     pub fn command(&self) -> Command {
-        Command::new("systemctl", ["stop"]).operand(&self.unit).deadline(Some(std::time::Duration::from_mins(3)))
+        Command::new("systemctl", ["stop"]).operand_of::<UnitName>(&self.unit).deadline(Some(std::time::Duration::from_mins(3)))
     }
 }
 
 impl ActionKind for StopUnit {
     /// `is-active` answers with a status other than 0 for every state in which the unit does not run.
     fn done(&self, host: &Host) -> Option<Vec<String>> {
-        let output = host.commands.capture(&Command::new("systemctl", ["is-active"]).operand(&self.unit)).ok()?;
+        let output = host.commands.capture(&Command::new("systemctl", ["is-active"]).operand_of::<UnitName>(&self.unit)).ok()?;
         let state = output.stdout.trim();
         matches!(state, "inactive" | "failed" | "unknown").then(|| vec![format!("{} is {state}", self.unit)])
     }
 
     fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Run { command: Command::new("systemctl", ["start"]).operand(&self.unit), gone: None })
+        Ok(Undo::Run { command: Command::new("systemctl", ["start"]).operand_of::<UnitName>(&self.unit), gone: None })
     }
 
     fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
