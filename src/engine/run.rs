@@ -7,12 +7,13 @@ use std::{
 
 use super::{Event, Outcome};
 use crate::{
-    error::Expected,
+    error::{Expected, reason},
     exit_code::ExitCode,
     host::{
         Cancel, Exit, Host,
         command::{Job, Liveness},
     },
+    i18n::msg,
     plan::{
         Action, ActionSpec, Step,
         action::kind::{ActionContext, ActionEvent, Failure},
@@ -158,16 +159,14 @@ impl Runner<'_> {
     /// Demands that nothing of a record's job runs any more. Where that cannot be told, nothing is begun beside it and nothing cleared: the
     /// user has to look.
     fn demand_ended(&self, record: &Record) -> Result<(), Expected> {
-        let Some(path) = &record.log else { return Ok(()) };
-        let (what, log) = (&record.action.id, path.display());
-        let what = match self.host.commands.liveness(path) {
+        let Some(log) = &record.log else { return Ok(()) };
+        let id = &record.action.id;
+        let what = match self.host.commands.liveness(log) {
             Liveness::Ended => return Ok(()),
-            Liveness::Running => format!("{what} still runs: its log {log} is locked by it"),
-            Liveness::Unknown(why) => format!("cannot tell whether {what} still runs ({log}: {why})"),
+            Liveness::Running => msg::error::job::runs(id, log.display()),
+            Liveness::Unknown(why) => msg::error::job::unknown(id, log.display(), why),
         };
-        let hint =
-            "nothing was begun and nothing cleared; look for it (`fuser -v` on that log), wait for its end or stop it, then run this again";
-        Err(Expected::new(what, hint).code(ExitCode::Negative))
+        Err(Expected::new(what, msg::error::job::hint(log.display())).code(ExitCode::Negative))
     }
 
     /// Follows the job of a record to its end, if there is one. Killed between the start and its note in the journal, the job is found by
@@ -327,12 +326,9 @@ fn tail_of(log: &Path) -> String {
 }
 
 fn folder_failure(error: &std::io::Error) -> Expected {
-    Expected::new(
-        format!("cannot make the folder for logs beside the session: {error}"),
-        "make room or choose another place with `--session FILE`",
-    )
+    Expected::new(msg::error::session::folder_for_logs(reason(error)), msg::error::session::folder_for_logs::hint())
 }
 
 fn unjournalled(action: &Action) -> Expected {
-    Expected::new(format!("the journal has lost the record of {}", action.id), "please report this as a bug")
+    Expected::new(msg::error::session::lost_record(&action.id), msg::error::bug())
 }
