@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
+use super::{
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
+};
 use crate::{
     host::{Command, Host},
     input::ImageName,
-    plan::action::undo::Undo,
 };
 
 /// Imports an image archive, as `docker save` or `ctr images export` write it.
@@ -77,23 +81,52 @@ impl ImportImage {
 }
 
 impl ActionKind for ImportImage {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Runtime),
+            reversal: Reversal::Whole,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of((!self.image.is_empty()).then(|| self.command()))
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::path(&self.file)?;
+        valid::word("an image", &self.image, "-_./:@")
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let look = match self.runtime {
             Runtime::Containerd => self.runtime.command(&["ls", "-q"]).operand(format!("name=={}", self.image)),
-            Runtime::Docker => self.runtime.command(&["image", "inspect", "--format", "{{.Id}}"]).operand(&self.image),
+            Runtime::Docker => self.runtime.command(&["image", "inspect", "--format", "{{.Id}}"]).operand_of::<ImageName>(&self.image),
         };
         let output = host.commands.capture(&look).ok().filter(|output| output.exit.is_success())?;
         let found = output.stdout.trim();
         (!found.is_empty()).then(|| vec![format!("{}: {found}", self.image)])
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        let words: &[&str] = if self.runtime == Runtime::Docker { &["rmi"] } else { &["rm"] };
-        Ok(Undo::Run { command: self.runtime.command(words).operand(&self.image), gone: None })
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Parameters.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        work.run(&self.command())
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        context.run(&self.command())
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        let words: &[&str] = if self.runtime == Runtime::Docker { &["rmi"] } else { &["rm"] };
+        Ok(WayBack::Run { command: self.runtime.command(words).operand_of::<ImageName>(&self.image), gone: None })
     }
 }
 

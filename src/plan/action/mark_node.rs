@@ -4,13 +4,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
+use super::{
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, Witness},
+    undo::{Undo, WayBack},
+    valid,
+};
 use crate::{
     cluster::{ClusterState, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
     host::{Command, Host},
     i18n::Lang,
     input::NodeName,
-    plan::action::undo::Undo,
 };
 
 /// A mark, and whether it is wanted.
@@ -47,15 +51,16 @@ impl MarkNode {
         kubectl.command(order).operand_of::<NodeName>(&self.node).words(change.iter().copied())
     }
 
-    /// Returns the command that puts back what `before` was like.
-    fn back(&self, kubectl: &Kubectl, before: &NodeView) -> Command {
+    /// Returns the command that puts back what was before: a label's `old` value, if it had one.
+    fn back(&self, kubectl: &Kubectl, old: Option<&str>) -> Command {
+        let on_node = |order: &[&'static str]| kubectl.command(order).operand_of::<NodeName>(&self.node);
         match self.mark {
             Mark::GpuLabel => {
-                let old = before.gpu_label.as_ref().map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
-                kubectl.command(&["label", "node"]).operand_of::<NodeName>(&self.node).operand(old).words(["--overwrite"])
+                let old = old.map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
+                on_node(&["label", "node"]).operand(old).words(["--overwrite"])
             }
-            Mark::GpuTaint => kubectl.command(&["taint", "node"]).operand_of::<NodeName>(&self.node).operand(format!("{GPU}:NoSchedule-")),
-            Mark::Schedulable => kubectl.command(&["cordon"]).operand_of::<NodeName>(&self.node),
+            Mark::GpuTaint => on_node(&["taint", "node"]).operand(format!("{GPU}:NoSchedule-")),
+            Mark::Schedulable => on_node(&["cordon"]),
         }
     }
 
@@ -69,21 +74,54 @@ impl MarkNode {
 }
 
 impl ActionKind for MarkNode {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: None,
+            reversal: Reversal::Whole,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        let kubectl = Kubectl { kubeconfig: self.kubeconfig.clone() };
+        Preview::of([self.command(&kubectl)])
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::path_if_any(self.kubeconfig.as_deref())?;
+        valid::object_name(&self.node)
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let node = look(host, &kubectl, &self.node).ok()?;
         self.has(&node).then(|| vec![format!("node {}: {}", self.node, shown(&node))])
     }
 
-    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        let kubectl = find(work.host, self.kubeconfig.as_deref())?;
-        let before = look(work.host, &kubectl, &self.node).map_err(refused)?;
-        Ok(Undo::Run { command: self.back(&kubectl, &before), gone: None })
+    fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        let kubectl = find(context.host, self.kubeconfig.as_deref())?;
+        let before = look(context.host, &kubectl, &self.node).map_err(refused)?;
+        Ok(if self.mark == Mark::GpuLabel { Undo::Label(before.gpu_label) } else { Undo::Parameters }.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let kubectl = find(work.host, self.kubeconfig.as_deref())?;
-        work.run(&self.command(&kubectl))
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let kubectl = find(context.host, self.kubeconfig.as_deref())?;
+        context.run(&self.command(&kubectl))
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
+        let old = if let Undo::Label(value) = undo { value.as_deref() } else { None };
+        old.map_or(Ok(()), |value| valid::word("a value of a label", value, "-_."))?;
+        let kubectl = find(host, self.kubeconfig.as_deref())?;
+        Ok(WayBack::Run { command: self.back(&kubectl, old), gone: None })
     }
 }
 
