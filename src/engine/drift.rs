@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::{
     facts::Change,
     host::Host,
+    i18n::msg,
     plan::{ActionSpec, action::kind::sha256, action::undo::Undo},
     session::{Record, Session, Status},
 };
@@ -26,13 +27,13 @@ pub fn drift(host: &Host, session: &Session) -> Vec<Change> {
                     let path = file.path.display().to_string();
                     match host.files.read(&file.path).map(|bytes| sha256(&bytes)) {
                         Ok(sum) if sum == file.written_sha256 => {}
-                        Ok(_) => found.push(Change::new("file-edited", &[("path", &path)])),
-                        Err(_) => found.push(Change::new("file-gone", &[("path", &path)])),
+                        Ok(_) => found.push(Change::from(msg::change::file_edited(&path))),
+                        Err(_) => found.push(Change::from(msg::change::file_gone(&path))),
                     }
                 }
             }
             Some(Undo::Run { gone: Some(path), .. }) if !host.files.exists(path) => {
-                found.push(Change::new("file-gone", &[("path", &path.display().to_string())]));
+                found.push(Change::from(msg::change::file_gone(path.display().to_string())));
             }
             _ => {}
         }

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::Request;
 use crate::{
     answers::DriverOwner,
-    catalog::Reason,
     facts::{Holder, Origin, packages},
     host::Host,
     i18n::msg,
@@ -43,7 +42,7 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 fn driver_fits(request: Request<'_>) -> Option<Prediction> {
     let version = request.answers.driver_version.as_ref()?;
     let row = request.table.drivers.iter().find(|row| row.version.as_str() == version.as_str())?;
-    let why = row.reason.as_ref().map_or_else(msg::preflight::seen::fits, Reason::message);
+    let why = row.reason.as_ref().map_or_else(msg::preflight::seen::fits, |reason| reason.0.clone());
     let says = if row.fits { Ok } else { WillFail };
     let prediction = Prediction::new("driver-fits", says, msg::preflight::seen::driver(version, why));
     Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "download-404"]).stopping())
