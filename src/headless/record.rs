@@ -23,6 +23,7 @@ use crate::{
         tape::{Asked, Ran, Tape},
     },
     i18n::msg,
+    owner,
     plan::Step,
     preflight, private,
     report::redact,
@@ -69,7 +70,8 @@ fn foresee(host: &Host, facts: &Facts, answers: &Answers) {
     let answers = steps::complete(answers, &table);
     let Ok(actions) = steps::plan_step(host, facts, &answers, Step::Driver, Path::new("/var/lib/gpunode/session.yaml")) else { return };
     // Images are named by the inventory, which is nobody else's business.
-    preflight::check(preflight::Request { host, facts, answers: &answers, table: &table, actions: &actions, images: &[] });
+    let request = preflight::Request { host, facts, answers: &answers, table: &table, actions: &actions, images: &[] };
+    preflight::check(request, owner::of(answers.driver_owner).checks(request));
 }
 
 fn compile(asked: &Asked, facts: &Facts) -> Recording {

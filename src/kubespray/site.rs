@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    GpuRole,
     ansible::{self, Installed},
     checkout::{self, Checkout},
     config::Config,
@@ -35,6 +36,8 @@ pub struct PreviewRequest {
     pub control_plane_os: Option<String>,
     /// The release, where no checkout can tell.
     pub release: Option<String>,
+    /// What the driver's owner wants of the GPU role, by which the values are judged.
+    pub gpu_role: GpuRole,
 }
 
 /// Everything that was read.
