@@ -1,13 +1,13 @@
 //! `gpunode diagnose`: known failures in a log.
 
 use std::{
-    fs::File,
     io::{self, Read},
     path::Path,
 };
 
 use super::{print, print_json};
 use crate::{
+    bounded,
     diagnosis::{self, Hit},
     error::Expected,
     exit_code::ExitCode,
@@ -20,7 +20,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<Exi
     let name = file.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
     let failed = |error: &io::Error| Expected::new(format!("cannot read {name}: {error}"), "give a log file, or pipe one in");
     let mut reader: Box<dyn Read> = match file {
-        Some(path) => Box::new(File::open(path).map_err(|error| failed(&error))?),
+        Some(path) => Box::new(bounded::open(path).map_err(|error| failed(&error))?),
         None => Box::new(io::stdin().lock()),
     };
     let report = diagnosis::over_reader(&mut *reader).map_err(|error| failed(&error))?;
