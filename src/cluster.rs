@@ -9,7 +9,6 @@ pub mod chain;
 pub mod kubectl;
 pub mod live;
 pub mod objects;
-pub mod obstacles;
 pub mod offers;
 pub mod phases;
 pub mod quantity;
@@ -21,7 +20,6 @@ pub mod testpod;
 pub mod verify;
 pub mod view;
 pub mod watch;
-pub mod wishes;
 
 pub use chain::Chain;
 pub use kubectl::Kubectl;

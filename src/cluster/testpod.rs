@@ -129,8 +129,8 @@ impl TestPodResult {
             Outcome::NoTable => finding("test-pod-no-table", ""),
             Outcome::Failed(code) => finding("test-pod-failed", &code.to_string()),
             Outcome::Pending(words) => {
-                let wishes = TestPod::new(chain, &self.image, self.task, jiff::Timestamp::UNIX_EPOCH).wishes();
-                Some(scheduling::pending(&self.pod, &wishes, words, &self.node, chain.node.as_ref()))
+                let constraints = TestPod::new(chain, &self.image, self.task, jiff::Timestamp::UNIX_EPOCH).constraints();
+                Some(scheduling::pending(&self.pod, &constraints, words, &self.node, chain.node.as_ref()))
             }
             Outcome::ImageUnavailable(words) => finding("test-image-unavailable", words),
             Outcome::TimedOut(status) => finding("test-pod-timed-out", status),

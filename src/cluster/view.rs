@@ -8,7 +8,7 @@ use super::{
     GPU,
     objects::{ContainerStatus, DaemonSet, Event, Node, Pod, PodStatus, Running, Taint, Terminated, Waiting},
     quantity::{self, Amounts},
-    wishes::Wishes,
+    scheduling::SchedulingConstraints,
 };
 
 /// A node.
@@ -48,7 +48,7 @@ pub struct DaemonSetView {
     /// Nodes where it is ready.
     pub ready: u64,
     /// What its pods want of a node.
-    pub wishes: Wishes,
+    pub constraints: SchedulingConstraints,
 }
 
 /// A pod.
@@ -69,7 +69,7 @@ pub struct PodView {
     /// Why it is on no node yet, in the scheduler's words; or why the kubelet refused it.
     pub refused: Option<String>,
     /// What it wants of a node.
-    pub wishes: Wishes,
+    pub constraints: SchedulingConstraints,
     /// The container that matters: the init container of the installer, the container of the plugin.
     pub container: ContainerView,
 }
@@ -125,10 +125,10 @@ impl NodeView {
     pub fn of(node: &Node, pods: &[Pod]) -> Self {
         let here = || pods.iter().filter(|pod| pod.spec.node_name.as_deref() == Some(&node.metadata.name) && !is_over(pod));
         let mut requested = Amounts::new();
-        for (resource, amount) in here().flat_map(|pod| Wishes::of(&pod.spec).requests) {
+        for (resource, amount) in here().flat_map(|pod| SchedulingConstraints::of(&pod.spec).requests) {
             *requested.entry(resource).or_default() += amount;
         }
-        let holds_gpu = |pod: &&Pod| Wishes::of(&pod.spec).requests.contains_key(GPU);
+        let holds_gpu = |pod: &&Pod| SchedulingConstraints::of(&pod.spec).requests.contains_key(GPU);
         let ready = node.status.conditions.iter().find(|condition| condition.kind == "Ready");
         Self {
             ready: ready.and_then(|condition| match condition.status.as_str() {
@@ -168,7 +168,7 @@ impl DaemonSetView {
             desired: set.status.desired_number_scheduled,
             current: set.status.current_number_scheduled,
             ready: set.status.number_ready,
-            wishes: Wishes::of(&set.spec.template.spec),
+            constraints: SchedulingConstraints::of(&set.spec.template.spec),
         }
     }
 }
@@ -190,7 +190,7 @@ impl PodView {
             deleting: pod.metadata.deletion_timestamp.is_some(),
             phase: pod.status.phase.clone(),
             refused: refused.or_else(|| refusal(&pod.status)),
-            wishes: Wishes::of(&pod.spec),
+            constraints: SchedulingConstraints::of(&pod.spec),
             container: ContainerView::of(name, wanted.map_or("", |container| &container.image), status),
         }
     }

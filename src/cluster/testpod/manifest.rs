@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cluster::{
     Chain, GPU,
     objects::{Pod, Taint},
-    wishes::Wishes,
+    scheduling::SchedulingConstraints,
 };
 
 /// The namespace of the test pod.
@@ -76,8 +76,8 @@ impl TestPod {
     }
 
     /// Returns what it wants of a node.
-    pub fn wishes(&self) -> Wishes {
-        serde_json::from_value(self.manifest()).map(|pod: Pod| Wishes::of(&pod.spec)).unwrap_or_default()
+    pub fn constraints(&self) -> SchedulingConstraints {
+        serde_json::from_value(self.manifest()).map(|pod: Pod| SchedulingConstraints::of(&pod.spec)).unwrap_or_default()
     }
 
     /// Tolerates the GPU taint, which the next Kubespray run may bring back in the meantime, and each taint that the node has.
@@ -112,8 +112,8 @@ mod tests {
         assert_eq!(manifest["spec"]["restartPolicy"], "Never");
         assert_eq!(manifest["metadata"]["labels"][LABEL.0], LABEL.1);
         assert_eq!(manifest["spec"]["containers"][0]["imagePullPolicy"], "IfNotPresent");
-        let wishes = pod.wishes();
-        assert_eq!((wishes.requests[GPU], wishes.tolerations.len()), (1000, 2));
+        let constraints = pod.constraints();
+        assert_eq!((constraints.requests[GPU], constraints.tolerations.len()), (1000, 2));
         let sample = TestPod { task: Task::VectorAdd, ..pod }.manifest();
         assert!(sample["spec"]["containers"][0]["command"].is_null());
     }

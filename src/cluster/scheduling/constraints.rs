@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::cluster::{
     objects::{Container, NodeSelector, PodSpec, Toleration},
     quantity::{self, Amounts},
 };
@@ -13,7 +13,7 @@ use super::{
 /// What a pod wants of the node it is to run on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Wishes {
+pub struct SchedulingConstraints {
     /// Labels that the node must have.
     pub node_selector: BTreeMap<String, String>,
     /// Terms of which one must fit.
@@ -37,7 +37,7 @@ const DAEMONSET_TOLERATES: [&str; 7] = [
     "node.kubernetes.io/network-unavailable",
 ];
 
-impl Wishes {
+impl SchedulingConstraints {
     /// Reads them off a pod.
     pub fn of(pod: &PodSpec) -> Self {
         Self {

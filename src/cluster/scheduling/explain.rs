@@ -1,0 +1,289 @@
+//! Why nothing happens: DESIRED 0, no pod, Pending. Worked out from labels, taints, tolerations, affinity and resources into one finding;
+//! the scheduler's own words are the evidence, and the answer only where nothing was worked out.
+
+use super::{SchedulingConstraints, UnschedulableReason};
+use crate::{
+    cluster::{
+        Chain, GPU, INSTALLER, Kubectl, PLUGIN, chain,
+        objects::Taint,
+        view::{DaemonSetView, NodeView, PodView},
+    },
+    finding::{Finding, Severity},
+    host::Host,
+};
+
+/// Ids of the findings of this module.
+pub const IDS: [&str; 12] = [
+    "node-not-in-cluster",
+    "daemonsets-missing",
+    "gpu-label-missing",
+    "label-missing",
+    "node-cordoned",
+    "taint-not-tolerated",
+    "gpu-insufficient",
+    "gpu-in-use",
+    "resources-insufficient",
+    "pod-unschedulable",
+    "pod-refused",
+    "pod-not-created-yet",
+];
+
+/// Refuses to wait for an installer that is not even wanted by the cluster: no DaemonSet means that no pod will ever come.
+pub fn demand_installer(host: &Host, kubectl: &Kubectl, node: &str) -> Result<(), Finding> {
+    match chain::probe(host, kubectl, node) {
+        Ok(chain) if chain.installer.is_none() => why(&chain).map_or(Ok(()), Err),
+        // What cannot be told now may be told later: the tail waits and says so.
+        _ => Ok(()),
+    }
+}
+
+/// Says why the driver installer is not at work on this node; nothing if its pod is there and was put on the node.
+pub fn why(chain: &Chain) -> Option<Finding> {
+    of_set(chain, INSTALLER, chain.installer.as_ref(), chain.installer_pod.as_ref())
+}
+
+/// Says the same of the device plugin.
+pub fn why_plugin(chain: &Chain) -> Option<Finding> {
+    of_set(chain, PLUGIN, chain.plugin.as_ref(), chain.plugin_pod.as_ref())
+}
+
+fn of_set(chain: &Chain, name: &str, set: Option<&DaemonSetView>, pod: Option<&PodView>) -> Option<Finding> {
+    let node_name = chain.node_name.as_str();
+    let Some(node) = &chain.node else {
+        return Some(Finding::new("node-not-in-cluster", Severity::Error, "kubectl get node", &[("node", node_name)]));
+    };
+    let Some(set) = set else {
+        return Some(Finding::new("daemonsets-missing", Severity::Error, "kubectl get daemonsets -n kube-system", &[("set", name)]));
+    };
+    let Some(pod) = pod else { return Some(no_pod(name, node_name, node, set)) };
+    match &pod.refused {
+        Some(words) if pod.phase == "Failed" => {
+            Some(Finding::new("pod-refused", Severity::Error, &pod.name, &[("pod", &pod.name), ("words", words)]))
+        }
+        Some(words) => Some(pending(&pod.name, &pod.constraints, words, node_name, Some(node))),
+        None => None,
+    }
+}
+
+/// Says why the DaemonSet controller made no pod for the node.
+fn no_pod(name: &str, node_name: &str, node: &NodeView, set: &DaemonSetView) -> Finding {
+    let evidence = format!("{name}: DESIRED {}", set.desired);
+    let reasons = set.constraints.clone().of_daemonset().unfit(node_name, node);
+    match reasons.first() {
+        Some(reason) => explain(name, reason, node_name, Some(node), &evidence),
+        None => Finding::new("pod-not-created-yet", Severity::Info, evidence, &[("set", name), ("node", node_name)]),
+    }
+}
+
+/// Says why a pod is on no node. `words` are the scheduler's, from its condition `PodScheduled` or the event `FailedScheduling`.
+pub fn pending(pod: &str, constraints: &SchedulingConstraints, words: &str, node_name: &str, node: Option<&NodeView>) -> Finding {
+    let worked_out = node.and_then(|node| constraints.unmet_by(node_name, node).into_iter().next());
+    match worked_out.or_else(|| said(words)) {
+        Some(reason) => explain(pod, &reason, node_name, node, words),
+        None => Finding::new("pod-unschedulable", Severity::Error, words, &[("pod", pod), ("words", words)]),
+    }
+}
+
+fn explain(pod: &str, reason: &UnschedulableReason, node_name: &str, node: Option<&NodeView>, evidence: &str) -> Finding {
+    let finding = |id: &str, args: &[(&str, &str)]| {
+        let args = [&[("pod", pod), ("node", node_name)], args].concat();
+        Finding::new(id, Severity::Error, evidence, &args)
+    };
+    match reason {
+        UnschedulableReason::Unschedulable => finding("node-cordoned", &[]),
+        UnschedulableReason::Label(wanted) if wanted == GPU => finding("gpu-label-missing", &[]),
+        UnschedulableReason::Label(wanted) => finding("label-missing", &[("label", wanted)]),
+        UnschedulableReason::Taint(taint) => finding("taint-not-tolerated", &[("taint", &written(taint))]),
+        UnschedulableReason::Insufficient { resource, .. } if resource == GPU => match node {
+            Some(node) if node.allocatable.is_some_and(|count| count > 0) && !node.gpu_pods.is_empty() => {
+                finding("gpu-in-use", &[("pods", &node.gpu_pods.join(", "))])
+            }
+            _ => finding("gpu-insufficient", &[]),
+        },
+        UnschedulableReason::Insufficient { resource, .. } => finding("resources-insufficient", &[("resource", resource)]),
+    }
+}
+
+/// Reads the first reason off the scheduler's words.
+fn said(words: &str) -> Option<UnschedulableReason> {
+    if let Some(taint) = taint_in(words) {
+        return Some(UnschedulableReason::Taint(taint));
+    }
+    if words.contains("were unschedulable") {
+        return Some(UnschedulableReason::Unschedulable);
+    }
+    let (_, rest) = words.split_once("Insufficient ")?;
+    let resource = rest.split([',', ' ']).next().unwrap_or("").trim_end_matches('.').to_owned();
+    Some(UnschedulableReason::Insufficient { resource, wanted: 0, left: 0 })
+}
+
+/// Reads the taint of `node(s) had taint {key: value}, that the pod didn't tolerate` (before 1.24) and `node(s) had untolerated taint
+/// {key: value}`. The words do not tell its effect.
+fn taint_in(words: &str) -> Option<Taint> {
+    let (_, rest) = words.split_once("taint {")?;
+    let (inside, _) = rest.split_once('}')?;
+    let (key, value) = inside.split_once(':').unwrap_or((inside, ""));
+    Some(Taint { key: key.trim().to_owned(), value: value.trim().to_owned(), effect: String::new() })
+}
+
+/// Returns a taint as `kubectl` takes it: `key=value:effect`.
+pub fn written(taint: &Taint) -> String {
+    let value = if taint.value.is_empty() { String::new() } else { format!("={}", taint.value) };
+    let effect = if taint.effect.is_empty() { String::new() } else { format!(":{}", taint.effect) };
+    format!("{}{value}{effect}", taint.key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cluster::{
+            chain::tests::{recorded, recorded_pods},
+            objects::{Condition, Toleration},
+        },
+        i18n::Lang,
+    };
+
+    const MOMENTS: [&str; 12] = [
+        "01-just-created",
+        "02-init-running",
+        "03-init-done",
+        "05-running",
+        "10-init-error",
+        "11-init-crashloop",
+        "20-image-pull-backoff",
+        "21-invalid-image-name",
+        "30-node-not-labelled",
+        "31-labelled-after",
+        "40-testpod-pending-insufficient",
+        "41-testpod-after-capacity",
+    ];
+
+    fn id(chain: &Chain) -> Option<String> {
+        why(chain).map(|finding| finding.id)
+    }
+
+    #[test]
+    fn a_node_without_the_label_gets_no_pod() {
+        assert_eq!(id(&recorded("30-node-not-labelled")).as_deref(), Some("gpu-label-missing"));
+    }
+
+    #[test]
+    fn a_pod_at_work_needs_no_reason() {
+        for moment in ["01-just-created", "02-init-running", "05-running", "11-init-crashloop", "20-image-pull-backoff"] {
+            assert_eq!(id(&recorded(moment)), None, "{moment}");
+        }
+    }
+
+    #[test]
+    fn a_taint_of_ones_own_keeps_the_installer_off() {
+        let mut chain = recorded("05-running");
+        chain.installer_pod = None;
+        let node = chain.node.as_mut().unwrap();
+        node.taints.push(Taint { key: "dedicated".into(), value: "ml".into(), effect: "NoSchedule".into() });
+        let finding = why(&chain).unwrap();
+        assert_eq!(finding.id, "taint-not-tolerated");
+        assert_eq!(finding.args["taint"], "dedicated=ml:NoSchedule");
+    }
+
+    /// The scheduler's own verdict on every recorded pod: on a node, or why not.
+    #[test]
+    fn agrees_with_the_real_scheduler() {
+        let mut refused = 0;
+        for moment in MOMENTS {
+            let node = recorded(moment).node.unwrap();
+            for pod in recorded_pods(moment) {
+                let words = pod.status.conditions.iter().find(|condition| condition.kind == "PodScheduled");
+                // What the pod itself takes is counted on the node already once it is there.
+                let free = NodeView { requested: crate::cluster::quantity::Amounts::new(), ..node.clone() };
+                let reasons = SchedulingConstraints::of(&pod.spec).unmet_by("node1", &free);
+                match words {
+                    Some(Condition { status, .. }) if status == "True" => {
+                        let labelled_then = moment == "30-node-not-labelled" && pod.metadata.deletion_timestamp.is_some();
+                        // Running pods stay although a label or a resource has gone since.
+                        assert!(
+                            labelled_then || reasons.iter().all(|reason| matches!(reason, UnschedulableReason::Label(_))),
+                            "{moment} {reasons:?}"
+                        );
+                    }
+                    Some(Condition { message: Some(words), .. }) => {
+                        refused += 1;
+                        assert_eq!(reasons.len(), 1, "{moment}: {words}");
+                        let (ours, theirs) = (&reasons[0], said(words).unwrap());
+                        let name = |reason: &UnschedulableReason| match reason {
+                            UnschedulableReason::Insufficient { resource, .. } => resource.clone(),
+                            other => format!("{other:?}"),
+                        };
+                        assert_eq!(name(ours), name(&theirs), "{moment}: {words}");
+                    }
+                    _ => {}
+                }
+            }
+            // What the DaemonSet controller wants: one pod on the only node, or none.
+            let chain = recorded(moment);
+            for set in [chain.installer.unwrap(), chain.plugin.unwrap()] {
+                let reasons = set.constraints.clone().of_daemonset().unfit("node1", &node);
+                assert_eq!(reasons.is_empty(), set.desired == 1, "{moment}: {reasons:?}");
+            }
+        }
+        assert_eq!(refused, 1, "one recorded pod was refused by the scheduler");
+    }
+
+    #[test]
+    fn a_gpu_in_use_names_its_user() {
+        let mut chain = recorded("41-testpod-after-capacity");
+        let node = chain.node.as_mut().unwrap();
+        node.gpu_pods = vec!["ml/train".to_owned()];
+        node.requested.insert(GPU.to_owned(), 1000);
+        let everything = Toleration { operator: Some("Exists".to_owned()), ..Toleration::default() };
+        let constraints = SchedulingConstraints {
+            requests: [(GPU.to_owned(), 1000)].into(),
+            tolerations: vec![everything],
+            ..SchedulingConstraints::default()
+        };
+        let finding = pending("p", &constraints, "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", "node1", Some(node));
+        assert_eq!((finding.id.as_str(), finding.args["pods"].as_str()), ("gpu-in-use", "ml/train"));
+    }
+
+    #[test]
+    fn the_device_plugin_tolerates_what_keeps_the_installer_off() {
+        let mut chain = recorded("05-running");
+        (chain.installer_pod, chain.plugin_pod) = (None, None);
+        let taint = Taint { key: "dedicated".into(), value: "ml".into(), effect: "NoSchedule".into() };
+        chain.node.as_mut().unwrap().taints.push(taint);
+        assert_eq!(why(&chain).unwrap().id, "taint-not-tolerated");
+        assert_eq!(why_plugin(&chain).unwrap().id, "pod-not-created-yet");
+    }
+
+    #[test]
+    fn missing_objects_are_named() {
+        let mut chain = recorded("05-running");
+        chain.installer = None;
+        assert_eq!(id(&chain).as_deref(), Some("daemonsets-missing"));
+        chain.node = None;
+        assert_eq!(id(&chain).as_deref(), Some("node-not-in-cluster"));
+    }
+
+    #[test]
+    fn understands_the_scheduler() {
+        let id = |words: &str| pending("p", &SchedulingConstraints::default(), words, "node1", None).id;
+        assert_eq!(id("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."), "gpu-insufficient");
+        assert_eq!(id("0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match."), "resources-insufficient");
+        assert_eq!(
+            id("0/1 nodes are available: 1 node(s) had taint {nvidia.com/gpu: }, that the pod didn't tolerate."),
+            "taint-not-tolerated"
+        );
+        assert_eq!(id("0/1 nodes are available: 1 node(s) had untolerated taint {nvidia.com/gpu: }."), "taint-not-tolerated");
+        assert_eq!(id("0/1 nodes are available: 1 node(s) were unschedulable."), "node-cordoned");
+        assert_eq!(id("no nodes available to schedule pods"), "pod-unschedulable");
+    }
+
+    #[test]
+    fn every_finding_has_its_texts() {
+        for id in IDS {
+            for lang in [Lang::En, Lang::Ko] {
+                assert!(lang.has(&format!("finding.{id}.message")) && lang.has(&format!("finding.{id}.remedy")), "{id}");
+            }
+        }
+    }
+}
