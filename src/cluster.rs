@@ -2,28 +2,31 @@
 //!
 //! [`chain::probe`] reads the whole chain (node, DaemonSets, pods, events) into one plain value, and [`live`] keeps it up to date by list
 //! and [`watch`]. [`scheduling`] says why nothing happens, [`tail`] follows the installer's log, [`verify`] judges the chain, [`testpod`]
-//! proves it with `nvidia-smi` in a pod. What goes wrong with the cluster itself is a [`ClusterState`]: a state to show and to wait in,
+//! proves it with `nvidia-smi` in a pod. What goes wrong with the cluster itself is a [`ClusterError`]: a state to show and to wait in,
 //! never an exit.
 
-pub mod chain;
+pub mod check;
 pub mod kubectl;
 pub mod live;
 pub mod objects;
-pub mod offers;
 pub mod phases;
+mod pod_status;
 pub mod quantity;
 pub mod scheduling;
 pub mod smi;
-mod state;
+pub mod specs;
+pub mod stack;
+mod error;
 pub mod tail;
 pub mod testpod;
 pub mod verify;
 pub mod view;
 pub mod watch;
+pub mod workload;
 
-pub use chain::Chain;
+pub use stack::GpuStack;
 pub use kubectl::Kubectl;
-pub use state::ClusterState;
+pub use error::ClusterError;
 
 /// The namespace of both DaemonSets. Source: Kubespray's role `nvidia_gpu`, all releases.
 pub const NAMESPACE: &str = "kube-system";

@@ -7,7 +7,7 @@ use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
     cli::Global,
     cluster::{
-        Chain, ClusterState, Kubectl, chain, offers,
+        Chain, ClusterError, Kubectl, chain, offers,
         verify::{self, Verdict},
     },
     engine::{Outcome, Runner},
@@ -194,7 +194,7 @@ impl Plain<'_> {
             let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref());
             let state = match kubectl.and_then(|kubectl| chain::probe(host, &kubectl, &node)) {
                 Ok(chain) if chain.node.is_some() => return Ok(Some(chain)),
-                Ok(_) => ClusterState::NotFound(node),
+                Ok(_) => ClusterError::NotFound(node),
                 Err(state) => state,
             };
             self.ask.say(&format!("! {}\n  {}", state.message(self.lang), state.remedy(self.lang)));

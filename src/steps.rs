@@ -10,7 +10,7 @@ use crate::{
         gpus,
     },
     cluster::{
-        Chain, ClusterState, Kubectl, chain, testpod,
+        Chain, ClusterError, Kubectl, chain, testpod,
         verify::{self, Seen, VerifyReport},
     },
     engine::drift::{drift, is_own},
@@ -216,7 +216,7 @@ pub fn judge(
     node: &str,
     owner: DriverOwner,
     session: Option<&Session>,
-) -> Result<(VerifyReport, Chain), ClusterState> {
+) -> Result<(VerifyReport, Chain), ClusterError> {
     let chain = chain::probe(host, kubectl, node)?;
     let plugin_log = verify::plugin_log(host, kubectl, &chain);
     let report = judge_chain(host, &chain, plugin_log.as_deref(), owner, session.and_then(tested).as_deref());

@@ -10,7 +10,7 @@ use apiserver::{ApiServer, Mood};
 use gpunode::{
     answers::DriverOwner,
     cluster::{
-        ClusterState, Kubectl, chain, kubectl,
+        ClusterError, Kubectl, chain, kubectl,
         testpod::{self, Outcome, Task, TestPod},
         verify::{self, State, Verdict},
     },
@@ -95,7 +95,7 @@ fn an_api_server_that_refuses_fails_or_hangs_is_a_state() {
 fn a_kubeconfig_that_is_not_there_is_a_state() {
     let host = Host::local(Path::new("/"));
     let missing = Kubectl::find(&host, Some(Path::new("/nonexistent/admin.conf")));
-    assert_eq!(missing, Err(ClusterState::NoKubeconfig("/nonexistent/admin.conf".into())));
+    assert_eq!(missing, Err(ClusterError::NoKubeconfig("/nonexistent/admin.conf".into())));
     let broken = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(broken.path(), "{ not: [yaml").unwrap();
     let kubectl = Kubectl::find(&host, Some(broken.path())).unwrap();

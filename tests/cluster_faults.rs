@@ -15,7 +15,7 @@ use std::{
 use apiserver::{ApiServer, Mood, running};
 use gpunode::{
     cluster::{
-        Chain, ClusterState, Kubectl, chain,
+        Chain, ClusterError, Kubectl, chain,
         live::{self, Live},
     },
     host::{Cancel, Host},
@@ -25,7 +25,7 @@ use serde_json::json;
 const POLL: Duration = Duration::from_millis(50);
 
 /// Looks until the view is so.
-fn until(live: &Live<'_>, what: &str, holds: impl Fn(&Result<Chain, ClusterState>) -> bool) {
+fn until(live: &Live<'_>, what: &str, holds: impl Fn(&Result<Chain, ClusterError>) -> bool) {
     let end = std::time::Instant::now() + Duration::from_secs(30);
     loop {
         let (number, view) = live.look();
@@ -37,7 +37,7 @@ fn until(live: &Live<'_>, what: &str, holds: impl Fn(&Result<Chain, ClusterState
     }
 }
 
-fn status(view: &Result<Chain, ClusterState>) -> String {
+fn status(view: &Result<Chain, ClusterError>) -> String {
     view.as_ref().ok().and_then(|chain| chain.installer_pod.as_ref()).map(|pod| pod.status(true)).unwrap_or_default()
 }
 
@@ -232,7 +232,7 @@ fn kubeconfigs_have_their_states() {
     assert_eq!(state("{ not: [yaml"), "bad-kubeconfig");
     assert_eq!(state("apiVersion: v1\nkind: Config\ncurrent-context: gone\n"), "wrong-context");
     let missing = Kubectl::find(&host, Some(Path::new("/nonexistent/admin.conf")));
-    assert_eq!(missing, Err(ClusterState::NoKubeconfig("/nonexistent/admin.conf".into())));
+    assert_eq!(missing, Err(ClusterError::NoKubeconfig("/nonexistent/admin.conf".into())));
     let helper = "apiVersion: v1\nkind: Config\ncurrent-context: t\nclusters: [{name: t, cluster: {server: 'https://127.0.0.1:1'}}]\n\
         contexts: [{name: t, context: {cluster: t, user: t}}]\n\
         users: [{name: t, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: no-such-helper, interactiveMode: Never}}}]\n";

@@ -14,7 +14,7 @@ use apiserver::{ApiServer, Mood, running, terminated};
 use gpunode::{
     cluster::{
         phases::Phase,
-        tail::{self, Loss, Options, Outcome, TailEvent, Wait},
+        tail::{self, Gap, Options, Outcome, TailEvent, Wait},
     },
     host::Cancel,
 };
@@ -129,7 +129,7 @@ fn no_line_is_lost_or_doubled_over_broken_streams_and_a_new_pod() {
     assert_eq!(lines, expected);
     let started = tail.seen.iter().filter(|event| matches!(event, TailEvent::PodStarted { .. })).count();
     assert_eq!(started, 2);
-    assert!(tail.seen.iter().any(|event| matches!(event, TailEvent::Lost { reason: Loss::Connection(_) })));
+    assert!(tail.seen.iter().any(|event| matches!(event, TailEvent::Lost { reason: Gap::Connection(_) })));
     assert!(tail.seen.iter().any(|event| matches!(event, TailEvent::Phase(step) if step.phase == Phase::LdCache && step.done)));
     assert!(server.state().asked.iter().any(|query| query.contains("sinceTime=")), "streams were taken up again, not read anew");
 }

@@ -5,9 +5,11 @@
 //! reason, the question is asked again, and what may be missing is fetched with some seconds of overlap, of which [`resume::Resume`]
 //! passes over what was delivered before.
 
+mod delivery;
 mod file;
 mod follow;
 pub mod line;
+mod pod_files;
 pub mod resume;
 mod stream;
 
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use file::file;
 pub use follow::{follow, follow_live};
 
-use super::{ClusterState, phases::Step};
+use super::{ClusterError, phases::Step};
 use crate::i18n::Lang;
 
 /// How to follow.
@@ -58,7 +60,7 @@ pub enum TailEvent {
     /// Something was interrupted; lines may be missing only where the reason says so.
     Lost {
         /// What.
-        reason: Loss,
+        reason: Gap,
     },
     /// The end.
     Ended {
@@ -72,7 +74,7 @@ pub enum TailEvent {
 #[serde(tag = "wait", rename_all = "kebab-case")]
 pub enum Wait {
     /// The cluster gives no answer.
-    Cluster(ClusterState),
+    Cluster(ClusterError),
     /// No installer pod for this node.
     NoPod,
     /// The pod's container has not started.
@@ -92,6 +94,8 @@ pub enum Wait {
         exit_code: i32,
         /// How often it was started anew.
         restarts: u32,
+        /// Why it could not be started, in the runtime's words.
+        words: String,
     },
     /// The log file is not there.
     NoFile {
@@ -107,8 +111,10 @@ impl Wait {
             Self::Cluster(state) => state.message(lang),
             Self::NoPod => lang.text("wait.no-pod", &[]),
             Self::Pod { pod, status, words } => lang.text("wait.pod", &[("pod", pod), ("status", status), ("words", words)]),
-            Self::BackOff { pod, exit_code, restarts } => {
-                lang.text("wait.back-off", &[("pod", pod), ("code", &exit_code.to_string()), ("restarts", &restarts.to_string())])
+            Self::BackOff { pod, exit_code, restarts, words } => {
+                let args = [("pod", pod.as_str()), ("code", &exit_code.to_string()), ("restarts", &restarts.to_string())];
+                let text = lang.text("wait.back-off", &args);
+                if words.is_empty() { text } else { format!("{text} {words}") }
             }
             Self::NoFile { path } => lang.text("wait.no-file", &[("path", path)]),
         }
@@ -117,10 +123,10 @@ impl Wait {
 
 /// What was interrupted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "loss", rename_all = "kebab-case")]
-pub enum Loss {
+#[serde(tag = "gap", rename_all = "kebab-case")]
+pub enum Gap {
     /// The stream broke; it is taken up again where it was.
-    Connection(ClusterState),
+    Connection(ClusterError),
     /// The pod is gone before its log was read to the end.
     PodGone {
         /// The pod's name.
@@ -139,7 +145,7 @@ pub enum Loss {
     FileReplaced,
 }
 
-impl Loss {
+impl Gap {
     /// Returns what happened, as a sentence.
     pub fn text(&self, lang: Lang) -> String {
         match self {
@@ -172,7 +178,9 @@ pub enum Outcome {
         reason: String,
     },
     /// The cluster refuses, and waiting will not change that.
-    Refused(ClusterState),
+    Refused(ClusterError),
+    /// This driver owner has no log that tells of the driver.
+    NoLog,
     /// The user stopped it.
     Cancelled,
 }
@@ -186,6 +194,7 @@ impl Outcome {
             Self::EndOfFile => lang.text("tail.end-of-file", &[]),
             Self::Unreadable { reason } => lang.text("tail.unreadable", &[("reason", reason)]),
             Self::Refused(state) => state.message(lang),
+            Self::NoLog => lang.text("tail.no-log", &[]),
             Self::Cancelled => lang.text("tail.cancelled", &[]),
         }
     }
@@ -201,22 +210,23 @@ mod tests {
         let waits = [
             Wait::NoPod,
             Wait::Pod { pod: text(), status: text(), words: text() },
-            Wait::BackOff { pod: text(), exit_code: 1, restarts: 2 },
+            Wait::BackOff { pod: text(), exit_code: 1, restarts: 2, words: text() },
             Wait::NoFile { path: text() },
         ];
         let losses = [
-            Loss::Connection(ClusterState::NoKubectl),
-            Loss::PodGone { pod: text() },
-            Loss::AttemptsMissed { count: 1 },
-            Loss::LogGone,
-            Loss::Rotated,
-            Loss::FileReplaced,
+            Gap::Connection(ClusterError::NoKubectl),
+            Gap::PodGone { pod: text() },
+            Gap::AttemptsMissed { count: 1 },
+            Gap::LogGone,
+            Gap::Rotated,
+            Gap::FileReplaced,
         ];
         let outcomes = [
             Outcome::Succeeded,
             Outcome::Failed { exit_code: 1 },
             Outcome::EndOfFile,
             Outcome::Unreadable { reason: text() },
+            Outcome::NoLog,
             Outcome::Cancelled,
         ];
         for lang in [Lang::En, Lang::Ko] {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Chain, ClusterState, Kubectl,
+    Chain, ClusterError, Kubectl,
     kubectl::answer,
     objects::Pod,
     scheduling,
@@ -161,7 +161,7 @@ fn delete(kubectl: &Kubectl, name: &str) -> Command {
 }
 
 /// Deletes test pods that an earlier run on this node has left behind, and returns their names.
-pub fn clean_up(host: &Host, kubectl: &Kubectl, node: &str) -> Result<Vec<String>, ClusterState> {
+pub fn clean_up(host: &Host, kubectl: &Kubectl, node: &str) -> Result<Vec<String>, ClusterError> {
     let (key, value) = LABEL;
     let pods = kubectl.list::<Pod>(host, &Source::labelled(NAMESPACE, &format!("{key}={value}")))?.items;
     let ours = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none() && crate::cluster::chain::is_for(pod, node));
@@ -173,7 +173,7 @@ pub fn clean_up(host: &Host, kubectl: &Kubectl, node: &str) -> Result<Vec<String
 }
 
 /// Runs the test with the pod's image, then with each of `fallbacks` until one can be pulled. The pod is deleted in every case.
-pub fn run(host: &Host, kubectl: &Kubectl, pod: &TestPod, fallbacks: &[String], cancel: &Cancel) -> Result<TestPodResult, ClusterState> {
+pub fn run(host: &Host, kubectl: &Kubectl, pod: &TestPod, fallbacks: &[String], cancel: &Cancel) -> Result<TestPodResult, ClusterError> {
     let mut result = run_once(host, kubectl, pod, cancel)?;
     for (index, image) in fallbacks.iter().enumerate() {
         if !matches!(result.outcome, Outcome::ImageUnavailable(_)) || cancel.is_cancelled() {
@@ -185,7 +185,7 @@ pub fn run(host: &Host, kubectl: &Kubectl, pod: &TestPod, fallbacks: &[String], 
     Ok(result)
 }
 
-fn run_once(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> Result<TestPodResult, ClusterState> {
+fn run_once(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> Result<TestPodResult, ClusterError> {
     answer(host, &create(kubectl, pod))?;
     let result = watch(host, kubectl, pod, cancel);
     // Deleted also after a failure; when even that fails, the first failure is the one to tell.
@@ -194,7 +194,7 @@ fn run_once(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> R
     deleted.map(|_| result)
 }
 
-fn watch(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> Result<TestPodResult, ClusterState> {
+fn watch(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> Result<TestPodResult, ClusterError> {
     let outcome = wait(host, kubectl, pod, cancel)?;
     let ended = matches!(outcome, Outcome::Passed | Outcome::Failed(_));
     let text = if ended { answer(host, &logs(kubectl, pod))? } else { String::new() };
@@ -208,11 +208,11 @@ fn watch(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> Resu
     Ok(TestPodResult { pod: pod.name.clone(), node: pod.node.clone(), image: pod.image.clone(), task: pod.task, outcome, log, smi })
 }
 
-fn wait(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> Result<Outcome, ClusterState> {
+fn wait(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> Result<Outcome, ClusterError> {
     let mut waited = Duration::ZERO;
     loop {
         let text = answer(host, &look(kubectl, pod))?;
-        let seen: Pod = serde_json::from_str(&text).map_err(|error| ClusterState::Garbage(crate::text::printable(&error.to_string())))?;
+        let seen: Pod = serde_json::from_str(&text).map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))?;
         let view = PodView::of(&seen, manifest::CONTAINER);
         if let Some(outcome) = judge(&view, waited) {
             return Ok(outcome);

@@ -6,7 +6,7 @@ use super::Perform;
 use crate::{
     answers::{Answers, DriverOwner},
     cluster::{
-        Chain, ClusterState, Kubectl,
+        Chain, ClusterError, Kubectl,
         live::{self, Live},
         offers::{self, Offer as Possible},
         phases, scheduling,
@@ -16,7 +16,7 @@ use crate::{
     diagnosis::{self, Hit, Remedy},
     host::Cancel,
     i18n::Lang,
-    plan::{self, action::mark_node::Mark},
+    plan::{self, action::mark_node::NodeMark},
     steps,
     tui::Reply,
     wizard::{
@@ -154,8 +154,8 @@ impl Looker<'_> {
         let action = match (offer.id.as_str(), &offer.pod) {
             ("restart-installer", Some(pod)) => plan::delete_pod(kubeconfig, pod),
             ("remove-taint", _) => plan::remove_taint(kubeconfig, node),
-            ("uncordon", _) => plan::mark_node(kubeconfig, node, Mark::Schedulable),
-            _ => plan::mark_node(kubeconfig, node, Mark::GpuTaint),
+            ("uncordon", _) => plan::mark_node(kubeconfig, node, NodeMark::Schedulable),
+            _ => plan::mark_node(kubeconfig, node, NodeMark::GpuTaint),
         };
         let lang = self.lang();
         Offer { texts: vec![offer.message(lang), offer.next_run(lang), offer.durable(lang)], action, last_step: offer.is_last_step() }
@@ -174,7 +174,7 @@ fn wait_for_installer(rows: &mut [ChainRow]) {
 }
 
 /// Says why the cluster gives no answer, what to do, and that another kubeconfig can be given.
-fn trouble(state: &ClusterState, lang: Lang) -> String {
+fn trouble(state: &ClusterError, lang: Lang) -> String {
     format!("{} {} {}", state.message(lang), state.remedy(lang), lang.text("wizard.verify.kubeconfig", &[]))
 }
 
@@ -290,7 +290,7 @@ fn known(hit: &Hit, lang: Lang, answers: &Answers, node: &str, plugin: Option<&c
             "remove-host-driver" | "blacklist-nouveau" | "install-toolkit" | "install-prerequisites" => Some(RemedyAction::BackToDriver),
             "edit-variables" | "run-playbooks" => Some(RemedyAction::ToVariables),
             "reboot" => Some(RemedyAction::Reboot),
-            "label-node" => Some(RemedyAction::Run(Box::new(plan::mark_node(answers.kubeconfig.clone(), node, Mark::GpuLabel)))),
+            "label-node" => Some(RemedyAction::Run(Box::new(plan::mark_node(answers.kubeconfig.clone(), node, NodeMark::GpuLabel)))),
             "delete-pod" => plugin.map(|pod| RemedyAction::Run(Box::new(plan::delete_pod(answers.kubeconfig.clone(), pod)))),
             _ => None,
         },

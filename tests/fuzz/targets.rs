@@ -120,7 +120,7 @@ pub fn log(bytes: &[u8]) {
     for line in &lines {
         let shown = text::printable_bytes(line);
         assert!(is_shown(&shown), "{shown:?}");
-        let _ = (phases::step(&shown), phases::is_success(&shown), diagnosis.push(&shown));
+        let _ = (phases::INSTALLER_IMAGE.step(&shown), phases::INSTALLER_IMAGE.is_success(&shown), diagnosis.push(&shown));
     }
     let _ = diagnosis.finish();
     let mut times = Times::default();

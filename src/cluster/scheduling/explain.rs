@@ -4,18 +4,20 @@
 use super::{SchedulingConstraints, UnschedulableReason};
 use crate::{
     cluster::{
-        Chain, GPU, INSTALLER, Kubectl, PLUGIN, chain,
+        GPU, GpuStack,
         objects::Taint,
-        view::{DaemonSetView, NodeView, PodView},
+        stack::{Asked, Part},
+        view::{DaemonSetView, NodeView},
     },
     finding::{Finding, Severity},
-    host::Host,
 };
 
 /// Ids of the findings of this module.
-pub const IDS: [&str; 12] = [
+pub const IDS: [&str; 16] = [
     "node-not-in-cluster",
     "daemonsets-missing",
+    "device-plugin-missing",
+    "operator-missing",
     "gpu-label-missing",
     "label-missing",
     "node-cordoned",
@@ -26,53 +28,60 @@ pub const IDS: [&str; 12] = [
     "pod-unschedulable",
     "pod-refused",
     "pod-not-created-yet",
+    "pod-not-admitted",
+    "controller-idle",
 ];
 
-/// Refuses to wait for an installer that is not even wanted by the cluster: no DaemonSet means that no pod will ever come.
-pub fn demand_installer(host: &Host, kubectl: &Kubectl, node: &str) -> Result<(), Finding> {
-    match chain::probe(host, kubectl, node) {
-        Ok(chain) if chain.installer.is_none() => why(&chain).map_or(Ok(()), Err),
-        // What cannot be told now may be told later: the tail waits and says so.
-        _ => Ok(()),
+/// Says that the cluster has no node of this name; nothing if it has, or if nobody can tell.
+pub fn no_node(stack: &GpuStack) -> Option<Finding> {
+    let absent = stack.node.is_none() && stack.refusal(Asked::Node).is_none();
+    absent.then(|| Finding::new("node-not-in-cluster", Severity::Error, "kubectl get node", &[("node", &stack.node_name)]))
+}
+
+/// Says why a workload is not at work on this node; nothing if its pod is there and was put on the node, or if nobody can tell.
+pub fn why(stack: &GpuStack, part: &Part) -> Option<Finding> {
+    if let Some(finding) = no_node(stack) {
+        return Some(finding);
     }
-}
-
-/// Says why the driver installer is not at work on this node; nothing if its pod is there and was put on the node.
-pub fn why(chain: &Chain) -> Option<Finding> {
-    of_set(chain, INSTALLER, chain.installer.as_ref(), chain.installer_pod.as_ref())
-}
-
-/// Says the same of the device plugin.
-pub fn why_plugin(chain: &Chain) -> Option<Finding> {
-    of_set(chain, PLUGIN, chain.plugin.as_ref(), chain.plugin_pod.as_ref())
-}
-
-fn of_set(chain: &Chain, name: &str, set: Option<&DaemonSetView>, pod: Option<&PodView>) -> Option<Finding> {
-    let node_name = chain.node_name.as_str();
-    let Some(node) = &chain.node else {
-        return Some(Finding::new("node-not-in-cluster", Severity::Error, "kubectl get node", &[("node", node_name)]));
-    };
-    let Some(set) = set else {
-        return Some(Finding::new("daemonsets-missing", Severity::Error, "kubectl get daemonsets -n kube-system", &[("set", name)]));
-    };
-    let Some(pod) = pod else { return Some(no_pod(name, node_name, node, set)) };
+    let node_name = stack.node_name.as_str();
+    let Some(pod) = &part.pod else { return no_pod(stack, part) };
     match &pod.refused {
         Some(words) if pod.phase == "Failed" => {
             Some(Finding::new("pod-refused", Severity::Error, &pod.name, &[("pod", &pod.name), ("words", words)]))
         }
-        Some(words) => Some(pending(&pod.name, &pod.constraints, words, node_name, Some(node))),
+        Some(words) => Some(pending(&pod.name, &pod.constraints, words, node_name, stack.node.as_ref())),
         None => None,
     }
 }
 
 /// Says why the DaemonSet controller made no pod for the node.
-fn no_pod(name: &str, node_name: &str, node: &NodeView, set: &DaemonSetView) -> Finding {
-    let evidence = format!("{name}: DESIRED {}", set.desired);
-    let reasons = set.constraints.clone().of_daemonset().unfit(node_name, node);
-    match reasons.first() {
-        Some(reason) => explain(name, reason, node_name, Some(node), &evidence),
-        None => Finding::new("pod-not-created-yet", Severity::Info, evidence, &[("set", name), ("node", node_name)]),
+fn no_pod(stack: &GpuStack, part: &Part) -> Option<Finding> {
+    if stack.refusal(Asked::DaemonSets).or(stack.refusal(Asked::Pods)).is_some() {
+        return None;
     }
+    let (name, node) = (part.name(), stack.node_name.as_str());
+    let Some(set) = &part.set else {
+        let missing = part.workload.missing;
+        return Some(Finding::new(missing, Severity::Error, "kubectl get daemonsets -A", &[("set", name)]));
+    };
+    let evidence = format!("{name}: DESIRED {}", set.desired);
+    if !set.observed {
+        return Some(Finding::new("controller-idle", Severity::Error, evidence, &[("set", name), ("node", node)]));
+    }
+    if let Some(words) = not_admitted(stack, set) {
+        return Some(Finding::new("pod-not-admitted", Severity::Error, evidence, &[("set", name), ("words", &words)]));
+    }
+    let reasons = stack.node.as_ref().map(|view| set.constraints.clone().of_daemonset().unfit(node, view)).unwrap_or_default();
+    match reasons.first() {
+        Some(reason) => Some(explain(name, reason, node, stack.node.as_ref(), &evidence)),
+        None => Some(Finding::new("pod-not-created-yet", Severity::Info, evidence, &[("set", name), ("node", node)])),
+    }
+}
+
+/// Returns the API server's words when it refused the controller's pod: quota, limits, pod security.
+fn not_admitted(stack: &GpuStack, set: &DaemonSetView) -> Option<String> {
+    let refused = stack.events.iter().rev().find(|event| event.object == set.name && event.reason == "FailedCreate")?;
+    (set.desired > set.current).then(|| refused.message.clone())
 }
 
 /// Says why a pod is on no node. `words` are the scheduler's, from its condition `PodScheduled` or the event `FailedScheduling`.
@@ -138,7 +147,7 @@ mod tests {
     use super::*;
     use crate::{
         cluster::{
-            chain::tests::{recorded, recorded_pods},
+            stack::tests::{MOMENTS, recorded, recorded_pods},
             objects::{Condition, Toleration},
         },
         i18n::Lang,

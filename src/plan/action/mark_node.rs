@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::act::{Act, Failure, Work};
 use crate::{
-    cluster::{ClusterState, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
+    cluster::{ClusterError, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
     host::{Command, Host},
     i18n::Lang,
     plan::action::undo::Undo,
@@ -15,7 +15,7 @@ use crate::{
 /// A mark, and whether it is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mark {
+pub enum NodeMark {
     /// The label that both DaemonSets look for. Source: Kubespray's role node-label writes the same.
     GpuLabel,
     /// The taint that keeps pods without a GPU away. Source: Kubespray's role node-taint writes the same, with an empty value.
@@ -32,7 +32,7 @@ pub struct MarkNode {
     /// The Kubernetes node.
     pub node: String,
     /// What to mark it with.
-    pub mark: Mark,
+    pub mark: NodeMark,
 }
 
 impl MarkNode {
@@ -40,9 +40,9 @@ impl MarkNode {
     pub fn args(&self) -> Vec<String> {
         let node = self.node.as_str();
         let words: Vec<&str> = match self.mark {
-            Mark::GpuLabel => vec!["label", "node", node, "nvidia.com/gpu=true", "--overwrite"],
-            Mark::GpuTaint => vec!["taint", "node", node, "nvidia.com/gpu=:NoSchedule", "--overwrite"],
-            Mark::Schedulable => vec!["uncordon", node],
+            NodeMark::GpuLabel => vec!["label", "node", node, "nvidia.com/gpu=true", "--overwrite"],
+            NodeMark::GpuTaint => vec!["taint", "node", node, "nvidia.com/gpu=:NoSchedule", "--overwrite"],
+            NodeMark::Schedulable => vec!["uncordon", node],
         };
         words.into_iter().map(str::to_owned).collect()
     }
@@ -50,20 +50,20 @@ impl MarkNode {
     /// Returns the arguments that put back what `before` was like.
     fn back(&self, before: &NodeView) -> Vec<String> {
         match self.mark {
-            Mark::GpuLabel => {
+            NodeMark::GpuLabel => {
                 let old = before.gpu_label.as_ref().map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
                 vec!["label".to_owned(), "node".to_owned(), self.node.clone(), old, "--overwrite".to_owned()]
             }
-            Mark::GpuTaint => vec!["taint".to_owned(), "node".to_owned(), self.node.clone(), format!("{GPU}:NoSchedule-")],
-            Mark::Schedulable => vec!["cordon".to_owned(), self.node.clone()],
+            NodeMark::GpuTaint => vec!["taint".to_owned(), "node".to_owned(), self.node.clone(), format!("{GPU}:NoSchedule-")],
+            NodeMark::Schedulable => vec!["cordon".to_owned(), self.node.clone()],
         }
     }
 
     fn has(&self, node: &NodeView) -> bool {
         match self.mark {
-            Mark::GpuLabel => node.gpu_label.is_some(),
-            Mark::GpuTaint => node.taints.iter().any(|taint| taint.key == GPU && taint.effect == "NoSchedule"),
-            Mark::Schedulable => !node.unschedulable,
+            NodeMark::GpuLabel => node.gpu_label.is_some(),
+            NodeMark::GpuTaint => node.taints.iter().any(|taint| taint.key == GPU && taint.effect == "NoSchedule"),
+            NodeMark::Schedulable => !node.unschedulable,
         }
     }
 }
@@ -101,14 +101,14 @@ pub(super) fn find(host: &Host, kubeconfig: Option<&Path>) -> Result<Kubectl, Fa
 }
 
 /// Looks at one node.
-pub(super) fn look(host: &Host, kubectl: &Kubectl, node: &str) -> Result<NodeView, ClusterState> {
+pub(super) fn look(host: &Host, kubectl: &Kubectl, node: &str) -> Result<NodeView, ClusterError> {
     let found = kubectl.list::<Node>(host, &Source::node(node))?.items;
-    found.first().map(|node| NodeView::of(node, &[])).ok_or_else(|| ClusterState::NotFound(node.to_owned()))
+    found.first().map(|node| NodeView::of(node, &[])).ok_or_else(|| ClusterError::NotFound(node.to_owned()))
 }
 
 /// Makes the failure of an action from what the cluster says.
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-pub(super) fn refused(state: ClusterState) -> Failure {
+pub(super) fn refused(state: ClusterError) -> Failure {
     Failure::new(format!("{} {}", state.message(Lang::En), state.remedy(Lang::En)))
 }
 

@@ -13,7 +13,7 @@ use crate::{
 /// Texts: `cluster.<id>.message` and `cluster.<id>.remedy`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "detail", rename_all = "kebab-case")]
-pub enum ClusterState {
+pub enum ClusterError {
     /// There is no kubectl on this machine.
     NoKubectl,
     /// The machine is only a picture (`--root`).
@@ -52,7 +52,7 @@ pub enum ClusterState {
     Failed(String),
 }
 
-impl ClusterState {
+impl ClusterError {
     /// Returns the stable name of the state.
     pub fn id(&self) -> &'static str {
         match self {
@@ -139,33 +139,33 @@ impl ClusterState {
     }
 }
 
-impl fmt::Display for ClusterState {
+impl fmt::Display for ClusterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message(Lang::En))
     }
 }
 
-impl std::error::Error for ClusterState {}
+impl std::error::Error for ClusterError {}
 
-type Make = fn(String) -> ClusterState;
+type Make = fn(String) -> ClusterError;
 
 /// What kubectl says, most telling first: a refused connection to localhost:8080 is kubectl without any kubeconfig, and an expired
 /// certificate is reported inside an "Unable to connect". Source: kubectl 1.20 and 1.32; recorded in
 /// tests/fixtures/cluster/kubectl-errors.txt.
 const PHRASES: [(&[&str], Make); 15] = [
-    (&["localhost:8080 was refused", "[::1]:8080", "no configuration has been provided"], ClusterState::NoKubeconfig),
-    (&["context was not found", "does not exist for context", "context does not exist"], ClusterState::WrongContext),
-    (&["certificate has expired", "is not yet valid"], ClusterState::CertificateExpired),
-    (&["getting credentials: ", "no Auth Provider found"], ClusterState::NoCredentials),
-    (&["unknown flag: ", "unknown shorthand flag", "unknown command "], ClusterState::KubectlTooOld),
-    (&["x509: ", "certificate signed by unknown authority"], ClusterState::CertificateUntrusted),
+    (&["localhost:8080 was refused", "[::1]:8080", "no configuration has been provided"], ClusterError::NoKubeconfig),
+    (&["context was not found", "does not exist for context", "context does not exist"], ClusterError::WrongContext),
+    (&["certificate has expired", "is not yet valid"], ClusterError::CertificateExpired),
+    (&["getting credentials: ", "no Auth Provider found"], ClusterError::NoCredentials),
+    (&["unknown flag: ", "unknown shorthand flag", "unknown command "], ClusterError::KubectlTooOld),
+    (&["x509: ", "certificate signed by unknown authority"], ClusterError::CertificateUntrusted),
     (
         &["HTTP response to HTTPS client", "HTTP request to an HTTPS server", "first record does not look like a TLS handshake", "tls: "],
-        ClusterState::TlsTrouble,
+        ClusterError::TlsTrouble,
     ),
-    (&["(Unauthorized)", "must be logged in", "asked for the client to provide credentials"], ClusterState::Unauthorized),
-    (&["(Forbidden)"], ClusterState::Forbidden),
-    (&["(NotFound)", "the server could not find the requested resource"], ClusterState::NotFound),
+    (&["(Unauthorized)", "must be logged in", "asked for the client to provide credentials"], ClusterError::Unauthorized),
+    (&["(Forbidden)"], ClusterError::Forbidden),
+    (&["(NotFound)", "the server could not find the requested resource"], ClusterError::NotFound),
     (
         &[
             "(InternalError)",
@@ -175,9 +175,9 @@ const PHRASES: [(&[&str], Make); 15] = [
             "etcdserver: ",
             "currently unable to handle",
         ],
-        ClusterState::ApiTrouble,
+        ClusterError::ApiTrouble,
     ),
-    (&["deadline exceeded", "Client.Timeout", "i/o timeout", "TLS handshake timeout", "(Timeout)", "timed out"], ClusterState::TimedOut),
+    (&["deadline exceeded", "Client.Timeout", "i/o timeout", "TLS handshake timeout", "(Timeout)", "timed out"], ClusterError::TimedOut),
     (
         &[
             "was refused",
@@ -189,10 +189,10 @@ const PHRASES: [(&[&str], Make); 15] = [
             "connection reset",
             "EOF",
         ],
-        ClusterState::ApiDown,
+        ClusterError::ApiDown,
     ),
-    (&["error loading config file", "couldn't get version/kind", "invalid configuration"], ClusterState::BadKubeconfig),
-    (&["no such file or directory"], ClusterState::NoKubeconfig),
+    (&["error loading config file", "couldn't get version/kind", "invalid configuration"], ClusterError::BadKubeconfig),
+    (&["no such file or directory"], ClusterError::NoKubeconfig),
 ];
 
 /// How the line begins that tells what happened: kubectl logs retries (`E1123 …`) before it, and gives advice after it.
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     fn id(words: &str) -> &'static str {
-        ClusterState::from_words(words, Exit::Code(1)).id()
+        ClusterError::from_words(words, Exit::Code(1)).id()
     }
 
     #[test]
@@ -257,14 +257,14 @@ mod tests {
         assert_eq!(id("Error from server (Expired): too old resource version"), "failed");
         assert_eq!(id("error: unexpected EOF"), "api-down");
         assert_eq!(id(""), "failed");
-        assert_eq!(ClusterState::from_words("", Exit::TimedOut).id(), "timed-out");
+        assert_eq!(ClusterError::from_words("", Exit::TimedOut).id(), "timed-out");
     }
 
     #[test]
     fn every_state_has_its_texts() {
         let others = PHRASES.iter().map(|(_, make)| make(String::new()));
         let all =
-            [ClusterState::NoKubectl, ClusterState::NotAMachine, ClusterState::Garbage(String::new()), ClusterState::Failed(String::new())];
+            [ClusterError::NoKubectl, ClusterError::NotAMachine, ClusterError::Garbage(String::new()), ClusterError::Failed(String::new())];
         for state in all.into_iter().chain(others) {
             for lang in [Lang::En, Lang::Ko] {
                 let id = state.id();
