@@ -109,6 +109,20 @@ pub enum DriverOwner {
     Operator,
 }
 
+impl DriverOwner {
+    /// All owners, in the order in which they are offered.
+    pub const ALL: [Self; 3] = [Self::InstallerPod, Self::Host, Self::Operator];
+
+    /// Returns the name that answers files and JSON have; the texts are `owner.<name>` and `wizard.owner.<name>` of the locale files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InstallerPod => "installer-pod",
+            Self::Host => "host",
+            Self::Operator => "operator",
+        }
+    }
+}
+
 /// The wanted CUDA toolkit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

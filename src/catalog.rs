@@ -16,7 +16,10 @@ use std::fmt;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{i18n::Lang, version::Version};
+use crate::{
+    i18n::{Lang, Message, msg},
+    version::Version,
+};
 
 pub use report::report;
 
@@ -146,6 +149,16 @@ impl BranchKind {
     pub fn is_for_production(self) -> bool {
         matches!(self, Self::LongTerm | Self::Production)
     }
+
+    /// Returns what NVIDIA calls the kind; nothing for a branch from before these kinds.
+    pub fn title(self) -> Option<Message> {
+        match self {
+            Self::LongTerm => Some(msg::drivers::kind::ltsb()),
+            Self::Production => Some(msg::drivers::kind::pb()),
+            Self::NewFeature => Some(msg::drivers::kind::nfb()),
+            Self::Legacy => None,
+        }
+    }
 }
 
 impl fmt::Display for BranchKind {
@@ -173,10 +186,11 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// Returns the architecture that `uname -m` names.
+    /// Returns the architecture that `uname -m` names. Where it could not be learned (a folder without a loader), `x86_64` is assumed, which
+    /// the finding `architecture-not-known` says.
     pub fn from_uname(machine: &str) -> Self {
         match machine {
-            "x86_64" | "amd64" => Self::X86_64,
+            "x86_64" | "amd64" | "" => Self::X86_64,
             "aarch64" | "arm64" => Self::Aarch64,
             _ => Self::Other,
         }
@@ -198,10 +212,15 @@ impl Reason {
         Self { id, args: args.into_iter().collect() }
     }
 
+    /// Returns the reason as a message.
+    pub fn message(&self) -> Message {
+        let args: Vec<_> = self.args.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Message::named(format!("reason.{}", self.id), &args)
+    }
+
     /// Returns the reason as a sentence.
     pub fn text(&self, lang: Lang) -> String {
-        let args: Vec<_> = self.args.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        lang.text(&format!("reason.{}", self.id), &args)
+        self.message().text(lang)
     }
 }
 

@@ -61,6 +61,11 @@ pub struct Global {
 }
 
 impl Global {
+    /// Returns the language that was asked for, or else the environment's.
+    pub fn lang(&self) -> Lang {
+        self.lang.unwrap_or_else(|| Lang::from_env(|name| std::env::var(name).ok()))
+    }
+
     /// Returns the command that comes back to this session. It has the words of this one, the program first, but begins nothing anew;
     /// what `get` knows of the environment may be another then: a session that it names is an option, and root by `sudo` stays root.
     pub fn again(&self, words: impl IntoIterator<Item = OsString>, get: &impl Fn(&str) -> Option<String>) -> String {

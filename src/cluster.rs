@@ -14,7 +14,6 @@ mod pod_status;
 pub mod quantity;
 pub mod scheduling;
 pub mod smi;
-pub mod specs;
 pub mod stack;
 mod error;
 pub mod tail;

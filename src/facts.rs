@@ -10,6 +10,7 @@ pub mod headers;
 mod holders;
 mod kernel;
 mod ledger;
+pub mod modules;
 mod nvml;
 mod os;
 pub mod packages;
@@ -194,6 +195,9 @@ pub struct DriverFacts {
     pub ledger: Vec<LedgerEntry>,
     /// Paths of module files that carry no signature; compressed ones cannot be told and are not among them.
     pub unsigned_modules: Vec<String>,
+    /// The sign of NVIDIA's guest driver for a part of a card (vGPU): a file of its licence service; absent elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vgpu_guest: Option<String>,
     /// Who holds the loaded module.
     pub holders: Vec<Holder>,
     /// NVML's answer.
@@ -333,6 +337,9 @@ pub struct HostFacts {
     pub package_manager: Option<String>,
     /// The sign that this is a container and not the node itself, a path; absent on a machine.
     pub container: Option<String>,
+    /// The sign that the GPU is a part of this machine's chip (NVIDIA Tegra: a Jetson), a path; absent elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tegra: Option<String>,
     /// Whether this process may change the machine.
     pub root: bool,
     /// Free bytes by path: `/`, `/tmp`, `/var`.

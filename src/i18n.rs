@@ -1,15 +1,26 @@
 //! Every text a user sees, in English and Korean.
 //!
 //! The texts live in `assets/locales/<language>/<area>.yaml`, one flat map of `key: "text"` a file and a line an entry, with `{name}`
-//! where a value goes. Only the lines are found at the start; a text is unquoted when it is needed, so that a quick command does not
-//! parse a thousand of them.
-//! A value below the faces carries a key and its arguments (see [`crate::finding::Finding`]); the language is chosen at the edge.
+//! where a value goes. `build.rs` makes of them the table that is compiled in and a constructor a key in [`msg`]: the text
+//! `plan.count: "{done} of {total}"` is `msg::plan::count(done, total)`, its values in alphabetical order. A misspelt key or a missing
+//! value does not compile, and a text that nobody uses is dead code.
+//!
+//! A value below the faces is a [`Message`], which has no language; `message.text(lang)` is for the edge.
 
-use std::{collections::HashMap, sync::OnceLock};
+mod message;
 
-use include_dir::{Dir, include_dir};
+use std::borrow::Cow;
 
-static LOCALES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/locales");
+pub use message::{Arg, Message};
+
+include!(concat!(env!("OUT_DIR"), "/texts.rs"));
+
+#[allow(dead_code, reason = "the callers are being converted")]
+#[allow(clippy::doc_markdown, clippy::too_many_arguments, reason = "the texts are for users, and stand as they are")]
+pub(crate) mod msg {
+    //! One constructor a text, made by `build.rs`.
+    include!(concat!(env!("OUT_DIR"), "/msg.rs"));
+}
 
 /// A language of the user interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -40,31 +51,41 @@ impl Lang {
         }
     }
 
-    /// Returns the text of `key` with each `{name}` replaced by its argument. A key without a text comes back as it is, so that
-    /// nothing is ever blank; a test demands that every key has a text in both languages.
+    /// Returns the text of `key` with each `{name}` replaced by its argument.
     pub fn text(self, key: &str, args: &[(&str, &str)]) -> String {
-        let quoted = texts(self).get(key).or_else(|| texts(Self::En).get(key));
-        // What both formats call a quoted text is read as JSON, which is quick.
-        let template: Option<String> = quoted.and_then(|text| serde_json::from_str(text).ok());
-        fill(template.as_deref().unwrap_or(key), args)
+        fill(self.template(key), |name| args.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into()))
     }
 
-    /// Tells whether `key` has a text in this language.
+    /// Tells whether `key` has a text.
     pub fn has(self, key: &str) -> bool {
-        texts(self).contains_key(key)
+        find(key).is_some()
+    }
+
+    /// Returns the text of `key` as it stands in the locale file, and the key itself where there is none.
+    fn template(self, key: &str) -> &str {
+        match (self, find(key)) {
+            (_, None) => key,
+            (Self::En, Some((english, _))) => english,
+            (Self::Ko, Some((_, korean))) => korean,
+        }
     }
 }
 
-/// Replaces each `{name}` in one pass, so that an argument that holds braces is not read again.
-fn fill(template: &str, args: &[(&str, &str)]) -> String {
+/// Returns the English and the Korean text of a key.
+fn find(key: &str) -> Option<(&'static str, &'static str)> {
+    let index = TEXTS.binary_search_by_key(&key, |(key, _, _)| key).ok()?;
+    TEXTS.get(index).map(|(_, english, korean)| (*english, *korean))
+}
+
+/// Replaces each `{name}` in one pass, so that a value that holds braces is not read again.
+fn fill<'a>(template: &str, value: impl Fn(&str) -> Option<Cow<'a, str>>) -> String {
     let mut out = String::with_capacity(template.len() + 32);
     let mut rest = template;
     while let Some(open) = rest.find('{') {
         out.push_str(&rest[..open]);
         rest = &rest[open..];
-        let known = rest.find('}').and_then(|close| Some((close, args.iter().find(|(name, _)| *name == &rest[1..close])?)));
-        if let Some((close, (_, value))) = known {
-            out.push_str(value);
+        if let Some((close, value)) = rest.find('}').and_then(|close| Some((close, value(&rest[1..close])?))) {
+            out.push_str(&value);
             rest = &rest[close + 1..];
         } else {
             out.push('{');
@@ -75,80 +96,35 @@ fn fill(template: &str, args: &[(&str, &str)]) -> String {
     out
 }
 
-/// The texts by their keys, still quoted.
-type Texts = HashMap<&'static str, &'static str, foldhash::fast::RandomState>;
-
-fn texts(lang: Lang) -> &'static Texts {
-    static EN: OnceLock<Texts> = OnceLock::new();
-    static KO: OnceLock<Texts> = OnceLock::new();
-    match lang {
-        Lang::En => EN.get_or_init(|| load(Lang::En)),
-        Lang::Ko => KO.get_or_init(|| load(Lang::Ko)),
-    }
-}
-
-fn load(lang: Lang) -> Texts {
-    let Some(folder) = LOCALES.get_dir(lang.code()) else { return Texts::default() };
-    let files = folder.files().filter_map(include_dir::File::contents_utf8);
-    let mut texts = Texts::with_capacity_and_hasher(1500, foldhash::fast::RandomState::default());
-    for file in files {
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', file.as_bytes()) {
-            texts.extend(entry(&file[start..end]));
-            start = end + 1;
-        }
-    }
-    texts
-}
-
-/// Splits a line into its key and its text.
-fn entry(line: &'static str) -> Option<(&'static str, &'static str)> {
-    let colon = memchr::memchr(b':', line.as_bytes()).filter(|_| !line.starts_with('#'))?;
-    Some((line[..colon].trim_matches('"'), line[colon + 1..].trim_start_matches(' ')))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::{collections::BTreeMap, fs, path::Path};
 
     use super::*;
 
     /// What a YAML reader makes of all files of a language.
-    fn as_yaml(lang: Lang) -> BTreeMap<String, String> {
-        let mut all = BTreeMap::new();
-        for file in LOCALES.get_dir(lang.code()).unwrap().files() {
-            let parsed = serde_yaml::from_str::<BTreeMap<String, String>>(file.contents_utf8().unwrap());
-            for (key, text) in parsed.unwrap_or_else(|error| panic!("{}: {error}", file.path().display())) {
-                assert!(all.insert(key.clone(), text).is_none(), "{key} stands in two files");
-            }
-        }
-        all
+    fn as_yaml(language: &str) -> BTreeMap<String, String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/locales").join(language);
+        let read = |path: &Path| serde_yaml::from_str::<BTreeMap<String, String>>(&fs::read_to_string(path).unwrap());
+        fs::read_dir(folder).unwrap().flat_map(|file| read(&file.unwrap().path()).unwrap()).collect()
     }
 
     #[test]
     fn every_text_is_read_as_yaml_reads_it() {
-        for lang in [Lang::En, Lang::Ko] {
-            let yaml = as_yaml(lang);
-            assert_eq!(texts(lang).len(), yaml.len());
+        for (lang, language) in [(Lang::En, "en"), (Lang::Ko, "ko")] {
+            let yaml = as_yaml(language);
+            assert_eq!(TEXTS.len(), yaml.len());
             for (key, text) in yaml {
-                assert_eq!(lang.text(&key, &[]), text, "{key}: write it as `key: \"text\"` in one line");
+                assert_eq!(lang.text(&key, &[]), text, "{key}");
             }
         }
     }
 
     #[test]
-    fn both_languages_have_the_same_keys_with_the_same_arguments() {
-        let (english, korean) = (as_yaml(Lang::En), as_yaml(Lang::Ko));
-        assert_eq!(english.keys().collect::<Vec<_>>(), korean.keys().collect::<Vec<_>>());
-        let placeholder = regex::Regex::new(r"\{[a-z_]+\}").unwrap();
-        for (key, text) in &english {
-            let names = |text: &str| placeholder.find_iter(text).map(|m| m.as_str().to_owned()).collect::<BTreeSet<_>>();
-            assert_eq!(names(text), names(&korean[key]), "arguments of {key}");
-        }
-    }
-
-    #[test]
-    fn arguments_are_not_expanded_twice() {
+    fn values_are_not_expanded_twice() {
+        let fill = |template, args: &[(&str, &'static str)]| {
+            fill(template, |name| args.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into()))
+        };
         assert_eq!(fill("{a} and {b}", &[("a", "{b}"), ("b", "x")]), "{b} and x");
         assert_eq!(fill("{unknown} {", &[]), "{unknown} {");
     }

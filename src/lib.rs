@@ -5,6 +5,7 @@
 //! - **Facts** ([`facts`]): what is, read off the machine, each with its source or the reason for not knowing.
 //! - **Answers** ([`answers`]): what the user wants.
 //! - **Plan** ([`plan`]): what will be done, a pure function of the two and of the [`catalog`]; shown before anything happens.
+//! - **Owner** ([`owner`]): who brings the driver, and everything that follows from it; what stands below is handed its data.
 //! - **Session** ([`session`]): all three, and the journal of what happened, in one file on disk; with it what the [`preflight`] foretold.
 //!
 //! Every command and every face is a view on these four. Resume = load the session, probe the facts again, say what changed, go on.
@@ -30,9 +31,11 @@
 //! - The intent is on disk before an action, the result after. An intent without a result means: look, never assume.
 //! - A probe never fails; a fact is known, absent, or unknown with a reason.
 //! - What comes from outside is made printable ([`text`]) before it reaches a terminal.
-//! - Every text a user sees has a key in [`i18n`], in English and Korean.
+//! - Every text a user sees, errors too, stands in both languages in `assets/locales`. `build.rs` makes a constructor of each: the text
+//!   `plan.count: "{done} of {total}"` is `msg::plan::count(done, total)` (values in alphabetical order), a [`i18n::Message`] that gets
+//!   its language at the edge.
 //!
-//! Dependencies point downwards: tui, plain, headless, perform → wizard, engine, steps → plan, diagnosis → kubespray, cluster, catalog,
+//! Dependencies point downwards: tui, plain, headless, perform → wizard, engine, steps → owner → plan, diagnosis → kubespray, cluster, catalog,
 //! facts → host, version, text, secret, i18n.
 
 pub mod answers;
@@ -49,6 +52,7 @@ pub mod headless;
 pub mod host;
 pub mod i18n;
 pub mod kubespray;
+pub mod owner;
 pub mod perform;
 pub mod plain;
 pub mod plan;

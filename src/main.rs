@@ -8,6 +8,7 @@ use gpunode::{
     error::Expected,
     exit_code, headless,
     host::nvml::child,
+    i18n::Lang,
     perform, plain,
     text::printable,
     workspace::Workspace,
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let words: Vec<_> = std::env::args_os().collect();
             if let Some(error) = usage_error(&error, &words) {
-                return report(&error);
+                return report(&error, Lang::from_env(|name| std::env::var(name).ok()));
             }
             // Help and version, which clap prints in its colours.
             let _ = error.print();
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     };
     match face(&cli) {
         Ok(code) => code.into(),
-        Err(error) => report(&error),
+        Err(error) => report(&error, cli.global.lang()),
     }
 }
 
@@ -49,8 +50,8 @@ fn face(cli: &Cli) -> Result<exit_code::ExitCode, Expected> {
 }
 
 /// One line of what happened, one line of what to do.
-fn report(error: &Expected) -> ExitCode {
-    eprintln!("gpunode: {}", printable(&error.to_string()));
-    eprintln!("  help: {}", printable(error.hint()));
+fn report(error: &Expected, lang: Lang) -> ExitCode {
+    eprintln!("gpunode: {}", printable(&error.text(lang)));
+    eprintln!("  help: {}", printable(&error.hint(lang)));
     error.exit_code().into()
 }

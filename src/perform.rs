@@ -205,7 +205,7 @@ impl Perform {
 
     fn preview(&self, answers: &Answers) -> Result<Box<crate::kubespray::Preview>, String> {
         let preview = steps::preview(&self.workspace.host, &self.facts(), answers);
-        preview.map(Box::new).map_err(|error| format!("{error} — {}", error.hint()))
+        preview.map(Box::new).map_err(|error| error.line(self.workspace.lang))
     }
 
     fn plan(&self, step: Step, answers: &Answers) -> Result<Plan, String> {
@@ -213,13 +213,13 @@ impl Perform {
         let table = steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.to_string())?;
         let answers = steps::complete(answers, &table);
         let actions = steps::plan_step(&self.workspace.host, &facts, &answers, step, self.store.path());
-        actions.map(|actions| Plan { actions }).map_err(|error| format!("{error} — {}", error.hint()))
+        actions.map(|actions| Plan { actions }).map_err(|error| error.line(self.workspace.lang))
     }
 
     fn preflight(&self, actions: &[Action], answers: &Answers) -> Result<Vec<Prediction>, String> {
         let session = self.session().clone();
         let checks = steps::preflight(&self.workspace.host, &session.facts, answers, actions, Some(&session));
-        let checks = checks.map_err(|error| format!("{error} — {}", error.hint()))?;
+        let checks = checks.map_err(|error| error.line(self.workspace.lang))?;
         self.session().foretell(checks.clone());
         Ok(checks)
     }
@@ -243,7 +243,7 @@ impl Perform {
         self.keep_draft(&mut session);
         match result {
             Ok(outcome) => Answer::RunEnded { outcome, session: Box::new(session.clone()) },
-            Err(error) => Answer::Failed(format!("{error} — {}", error.hint())),
+            Err(error) => Answer::Failed(error.line(self.workspace.lang)),
         }
     }
 
@@ -285,7 +285,7 @@ impl Perform {
         session.plan = draft.plan;
         match self.store.save(&mut session, now) {
             Ok(()) => Answer::Saved(now),
-            Err(error) => Answer::SaveFailed(format!("{error} — {}", error.hint())),
+            Err(error) => Answer::SaveFailed(error.line(self.workspace.lang)),
         }
     }
 

@@ -107,7 +107,7 @@ impl Plain<'_> {
     }
 
     fn title(&self, step: Step) -> String {
-        self.lang.text(&format!("step.{}", step.number()), &[])
+        step.title().text(self.lang)
     }
 
     fn save(&mut self) -> Result<(), Expected> {
@@ -160,8 +160,8 @@ impl Plain<'_> {
     fn variables(&mut self) -> Result<(), Stop> {
         let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
         if let Err(error) = steps::preview(&self.workspace.host, &self.session.facts, &answers) {
-            self.ask.say(&error.to_string());
-            let checkout = self.ask.text(&self.lang.text("plain.kubespray", &[]), error.hint())?;
+            self.ask.say(&error.text(self.lang));
+            let checkout = self.ask.text(&self.lang.text("plain.kubespray", &[]), &error.hint(self.lang))?;
             answers.kubespray = Some(checkout.into());
         }
         let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers)?;

@@ -15,12 +15,15 @@ use serde::{Deserialize, Serialize};
 
 pub use action::kind::Kind;
 pub use driver_step::{Places, driver_step, rival};
-pub use invalidate::invalidated;
+pub use invalidate::{Changed, invalidated};
 pub use remedies::{delete_pod, mark_node, remove_taint};
 pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::{VerifyPlan, verify_step};
 
-use crate::{host::Command, i18n::Lang};
+use crate::{
+    host::Command,
+    i18n::{Lang, Message, msg},
+};
 
 /// The four steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -44,6 +47,26 @@ impl Step {
     /// Returns the step's number, from 1.
     pub fn number(self) -> u8 {
         self as u8 + 1
+    }
+
+    /// Returns what the step does.
+    pub fn title(self) -> Message {
+        match self {
+            Self::Detect => msg::step::detect(),
+            Self::Driver => msg::step::driver(),
+            Self::Variables => msg::step::variables(),
+            Self::Verify => msg::step::verify(),
+        }
+    }
+
+    /// Returns the step's name where there is little room.
+    pub fn short_title(self) -> Message {
+        match self {
+            Self::Detect => msg::wizard::step::detect(),
+            Self::Driver => msg::wizard::step::driver(),
+            Self::Variables => msg::wizard::step::variables(),
+            Self::Verify => msg::wizard::step::verify(),
+        }
     }
 
     /// Returns the step with this number.

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use crate::{
     answers::Answers,
-    catalog::{DriverTable, Reason},
+    catalog::DriverTable,
     facts::Facts,
     host::Host,
-    i18n::Lang,
+    i18n::{Arg, Lang, Message, msg},
     plan::{Action, Kind, action::install_toolkit::InstallToolkit},
-    session::{Prediction, Seen},
+    session::Prediction,
 };
 
 /// What the checks look at.
@@ -61,14 +61,9 @@ pub fn check(request: Request<'_>) -> Vec<Prediction> {
     })
 }
 
-/// Why something fits or does not, from the catalog.
-fn because(reason: &Reason) -> Seen {
-    reason.args.iter().fold(Seen::of(format!("reason.{}", reason.id)), |seen, (name, value)| seen.with(name, value))
-}
-
 /// A file that is not as long as it should be.
-fn wrong_size(place: impl ToString, there: u64, size: u64) -> Seen {
-    Seen::new("wrong-size").with("place", place).with("there", there).with("size", size)
+fn wrong_size(place: impl Into<Arg>, there: u64, size: u64) -> Message {
+    msg::preflight::seen::wrong_size(place, size, there)
 }
 
 /// Returns what keeps `apply` from beginning.
@@ -101,24 +96,4 @@ pub fn describe(prediction: &Prediction) -> Value {
         "action": prediction.action,
         "stops": prediction.stops,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_that_a_check_may_have_seen_has_its_texts() {
-        let sources = [include_str!("preflight.rs"), include_str!("preflight/machine.rs"), include_str!("preflight/network.rs")];
-        let sources = sources.join("\n") + include_str!("preflight/toolkit.rs");
-        let names = sources.split("Seen::new(\"").skip(1).filter_map(|rest| rest.split_once("\")")).map(|(name, _)| name);
-        let bare = ["secure-boot-on", "secure-boot-off", "secure-boot-unknown", "no-secure-boot"];
-        let needs = ["for-download", "for-unpacking", "for-toolkit"];
-        let all: Vec<_> = names.filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '-')).chain(bare).chain(needs).collect();
-        assert!(all.len() > 30, "{all:?}");
-        for name in all {
-            let key = format!("preflight.seen.{name}");
-            assert!(Lang::En.has(&key) && Lang::Ko.has(&key), "{key}");
-        }
-    }
 }

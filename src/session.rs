@@ -3,13 +3,11 @@
 pub mod holder;
 mod migrate;
 mod prediction;
-mod seen;
 pub mod store;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 pub use prediction::{Evidence, Outcome, Prediction, Says};
-pub use seen::Seen;
 use serde::{Deserialize, Serialize};
 
 use crate::{

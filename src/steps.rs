@@ -7,7 +7,7 @@ use crate::{
     catalog::{
         DriverTable,
         choice::{self, Card, HostLimits},
-        gpus,
+        cuda, gpus,
     },
     cluster::{
         Chain, ClusterError, Kubectl, chain, testpod,
@@ -20,6 +20,7 @@ use crate::{
     host::Host,
     i18n::Lang,
     kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
+    owner,
     plan::{
         self, Action, Step, VerifyPlan,
         action::import_image::{ImportImage, Runtime},
@@ -36,7 +37,7 @@ pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: 
         None => facts.gpus.iter().map(Card::from).collect(),
     };
     let today = host.clock.now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
-    Ok(choice::driver_table(&cards, wanted_cuda, &HostLimits::new(&facts.host, answers.driver_owner, today)))
+    Ok(choice::driver_table(&cards, wanted_cuda, &HostLimits::new(&facts.host, owner::of(answers.driver_owner).source(), today)))
 }
 
 /// Checks answers against what exists: an unknown driver or toolkit is an error before anything happens.
@@ -59,8 +60,13 @@ pub fn check_cuda(wanted: &Version, table: &DriverTable) -> Result<(), Expected>
     if table.cuda.iter().any(|row| row.version.starts_with(wanted)) {
         return Ok(());
     }
+    if let Some(toolkit) = cuda::newest(wanted) {
+        let names = toolkit.runfiles.keys().cloned().collect::<Vec<_>>().join(", ");
+        let hint = "there is none for this machine's architecture; choose another CUDA version, or none";
+        return Err(Expected::new(format!("CUDA toolkit {wanted} has installers for {names} only"), hint));
+    }
     let is_near = |version: &Version| version.branch() == wanted.branch();
-    let mut known: Vec<Version> = table.cuda.iter().map(|row| row.version.clone()).collect();
+    let mut known: Vec<Version> = cuda::toolkits().iter().map(|toolkit| toolkit.version.clone()).collect();
     known.sort();
     if known.iter().any(is_near) {
         known.retain(is_near);
@@ -228,14 +234,14 @@ pub fn verdict(host: &Host, session: &Session, answers: &Answers) -> VerifyRepor
     let node = node_name(host, &session.facts, answers);
     let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
         .and_then(|kubectl| judge(host, &kubectl, &node, answers.driver_owner, Some(session)));
-    judged.map_or_else(|state| VerifyReport::unreachable(&state, answers.driver_owner), |(report, _)| report)
+    judged.map_or_else(|state| VerifyReport::unreachable(&state, owner::of(answers.driver_owner).links()), |(report, _)| report)
 }
 
 /// As [`judge`], for what is known already.
 pub fn judge_chain(host: &Host, chain: &Chain, plugin_log: Option<&str>, owner: DriverOwner, tested: Option<&str>) -> VerifyReport {
     let driver = host.files.read_text("/proc/driver/nvidia/version").ok();
     let host_driver = driver.as_deref().and_then(|text| text.lines().next());
-    verify::checks(&Seen { chain, plugin_log, owner, host_driver, tested })
+    verify::checks(&Seen { chain, plugin_log, links: owner::of(owner).links(), host_driver, tested })
 }
 
 /// Returns what a test pod of this session has shown, if it has passed.

@@ -34,7 +34,7 @@ pub struct Workspace {
 impl Workspace {
     /// Opens what the options ask for. A simulated machine comes back in the state it was left in, unless a new session is wanted.
     pub fn open(global: &Global) -> Result<Self, Expected> {
-        let lang = global.lang.unwrap_or_else(|| Lang::from_env(|name| std::env::var(name).ok()));
+        let lang = global.lang();
         let hint = "`gpunode scenarios` lists what is built in";
         let scenario = match (&global.demo, &global.replay) {
             (Some(name), _) => Some(Scenario::built_in(name).map_err(|error| Expected::new(error.to_string(), hint))?),

@@ -10,6 +10,7 @@ use gpunode::{
         cuda::{self, Runfile},
         drivers::{self, DriverFile},
     },
+    owner,
 };
 use serde_yaml::Value;
 
@@ -121,7 +122,13 @@ fn every_driver_with_an_installer_fits_some_card_on_some_host() {
     let mut reached = BTreeSet::new();
     for architecture in [Architecture::X86_64, Architecture::Aarch64] {
         let today = "2026-11-24".parse().unwrap();
-        let host = choice::HostLimits { architecture, gcc_version: None, glibc_version: None, owner: DriverOwner::Host, today };
+        let host = choice::HostLimits {
+            architecture,
+            gcc_version: None,
+            glibc_version: None,
+            source: owner::of(DriverOwner::Host).source(),
+            today,
+        };
         for card in &cards {
             let table = choice::driver_table(std::slice::from_ref(card), None, &host);
             reached.extend(table.drivers.iter().filter(|row| row.fits).map(|row| row.version.to_string()));
@@ -139,7 +146,7 @@ fn every_driver_with_an_installer_fits_some_card_on_some_host() {
                 architecture: Architecture::X86_64,
                 gcc_version: None,
                 glibc_version: None,
-                owner: DriverOwner::Host,
+                source: owner::of(DriverOwner::Host).source(),
                 today,
             };
             choice::cuda_rows(std::slice::from_ref(card), None, &host).iter().any(|row| row.fits && row.version == toolkit.version)

@@ -329,9 +329,9 @@ fn what_cannot_be_edited_comes_with_the_manual_edit() {
     let preview = look(&checkout, "centos-7");
     let error = edit::propose(&files(), &preview, &[edit::Change::new("nvidia_driver_version", "450.51.06")], &[]).unwrap_err();
     assert!(
-        error.to_string().contains("at line 6") && error.hint().contains("nvidia_driver_version: \"450.51.06\""),
+        error.to_string().contains("at line 6") && error.hint(Lang::En).contains("nvidia_driver_version: \"450.51.06\""),
         "{error} {}",
-        error.hint()
+        error.hint(Lang::En)
     );
     let error = edit::propose(
         &files(),

@@ -19,7 +19,6 @@ use super::{
     gpus::GpuModel,
 };
 use crate::{
-    answers::DriverOwner,
     facts::{Gpu, HostFacts, KernelModule},
     version::Version,
 };
@@ -63,6 +62,30 @@ impl From<&GpuModel> for Card {
     }
 }
 
+/// Where an owner's drivers come from, and what that rules out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    /// Which releases there are.
+    pub files: Files,
+    /// The architectures for which there are any; empty when that depends on the release alone.
+    pub architectures: &'static [Architecture],
+    /// Whether the open kernel module can be had.
+    pub has_open_module: bool,
+    /// Whether the driver should be the release that a wanted toolkit carries, when there is one.
+    pub follows_toolkit: bool,
+}
+
+/// Which releases of the driver a source has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// Every one that the catalog has a file of.
+    Any,
+    /// Data-center releases.
+    Datacenter,
+    /// Data-center releases below `/tesla/` of NVIDIA's download server.
+    Tesla,
+}
+
 /// What the host allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostLimits {
@@ -72,21 +95,21 @@ pub struct HostLimits {
     pub gcc_version: Option<Version>,
     /// Version of the C library; absent when unknown.
     pub glibc_version: Option<Version>,
-    /// Who installs the driver.
-    pub owner: DriverOwner,
+    /// Where the drivers come from.
+    pub source: Source,
     /// The day, for the ends of support.
     pub today: Date,
 }
 
 impl HostLimits {
     /// Takes from the facts what limits the choice.
-    pub fn new(host: &HostFacts, owner: DriverOwner, today: Date) -> Self {
+    pub fn new(host: &HostFacts, source: Source, today: Date) -> Self {
         let version = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
         Self {
             architecture: Architecture::from_uname(&host.architecture),
             gcc_version: version(&host.gcc_version),
             glibc_version: version(&host.glibc_version),
-            owner,
+            source,
             today,
         }
     }
@@ -98,7 +121,7 @@ pub fn driver_table(cards: &[Card], wanted_cuda: Option<&Version>, host: &HostLi
     let wanted = Wanted::new(wanted_cuda);
     let cuda_misfit = wanted.misfit(cards);
     let judge = |driver: &Driver| {
-        let reason = rules::card_misfit(driver, cards, host.owner)
+        let reason = rules::card_misfit(driver, cards, &host.source)
             .or_else(|| cuda_misfit.clone())
             .or_else(|| wanted.driver_misfit(driver))
             .or_else(|| rules::file_misfit(driver, host));
@@ -106,7 +129,7 @@ pub fn driver_table(cards: &[Card], wanted_cuda: Option<&Version>, host: &HostLi
         DriverRow { fits: reason.is_none(), reason, notes, ..row(driver, host) }
     };
     let mut rows: Vec<DriverRow> = drivers::drivers().iter().map(judge).collect();
-    if let Some((index, reason)) = recommend::recommend(&rows, wanted.toolkit(), host.owner) {
+    if let Some((index, reason)) = recommend::recommend(&rows, wanted.toolkit(), &host.source) {
         rows[index].recommended = true;
         rows[index].reason = Some(reason);
     }

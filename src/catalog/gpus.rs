@@ -111,15 +111,31 @@ fn by_id(device: &str, subvendor: &str, subdevice: &str) -> Option<GpuModel> {
     // With the brace of the row's start: `subdevice_id` ends in the same words.
     let rows: Vec<GpuRow> = rows::with(GPUS, "gpus", &format!("{{device_id: \"{device}\", ")).collect();
     let exact = |row: &&GpuRow| row.subvendor_id.as_deref() == Some(subvendor) && row.subdevice_id.as_deref() == Some(subdevice);
+    let own = rows.iter().find(|row| row.subvendor_id.is_none());
     if let Some(row) = rows.iter().find(exact) {
-        return Some(model(row, CatalogMatch::Exact));
+        return Some(GpuModel { first_branch: first_branch_of(row, &rows), ..model(row, CatalogMatch::Exact) });
     }
-    if let Some(row) = rows.iter().find(|row| row.subvendor_id.is_none()) {
+    if let Some(row) = own {
         return Some(model(row, CatalogMatch::Device));
     }
     // An unknown board of a known device: no older driver than the newest of its sisters needs is promised.
     let newest = rows.iter().filter_map(|row| row.first_branch).max();
     rows.first().map(|row| GpuModel { first_branch: newest, ..model(row, CatalogMatch::Device) })
+}
+
+/// Returns the first branch that drives a board: the earliest that names its product on this device, with or without a board. A driver
+/// takes a card by its device id, and its lists name further boards of a product only later (the Tesla T4's one board from R575 on).
+/// Another product on the same device keeps its own. Source: supported-gpus.json of 470.256.02, which names 1e91, 1e93, 1ed1, 1ed3 and 1eb8
+/// without their boards.
+fn first_branch_of(board: &GpuRow, device: &[GpuRow]) -> Option<u32> {
+    let same = device.iter().filter(|row| product(&row.name) == product(&board.name));
+    same.filter_map(|row| row.first_branch).min()
+}
+
+/// Returns what tells a product from others: its name without the maker, spaces, and the Max-Q build of the same part for thin laptops.
+fn product(name: &str) -> String {
+    let name = name.trim_start_matches("NVIDIA ").trim_end_matches(" with Max-Q Design");
+    name.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase()
 }
 
 fn model(row: &GpuRow, catalog: CatalogMatch) -> GpuModel {
@@ -267,6 +283,30 @@ mod tests {
     }
 
     #[test]
+    fn a_board_does_not_start_later_than_its_device_unless_it_is_another_product() {
+        assert_eq!(identify("1eb8", "10de", "12a2", None).unwrap().first_branch, Some(410), "the only board of the Tesla T4");
+        assert_eq!(identify("1e93", "1028", "09d2", None).unwrap().first_branch, Some(440), "Max-Q of the RTX 2080 Super");
+        assert_eq!(identify("25a0", "103c", "8928", None).unwrap().first_branch, Some(460), "written `3050Ti` there");
+        assert_eq!(identify("20b7", "10de", "1852", None).unwrap().first_branch, Some(460), "a later board of the A30");
+        let rows = strict::<GpuRow>(GPUS, "gpus");
+        let mut devices: BTreeMap<&str, Vec<GpuRow>> = BTreeMap::new();
+        for row in &rows {
+            devices.entry(&row.device_id).or_default().push(row.clone());
+        }
+        let own = |row: &GpuRow| devices[row.device_id.as_str()].iter().find(|row| row.subvendor_id.is_none())?.first_branch;
+        let is_later = |row: &&GpuRow| own(row).is_some_and(|own| first_branch_of(row, &devices[row.device_id.as_str()]) > Some(own));
+        let later: BTreeSet<&str> = rows.iter().filter(is_later).map(|row| row.name.as_str()).collect();
+        let others = [
+            "EIZO Quadro MED-XN92",
+            "Matrox D-Series D2450",
+            "Matrox D-Series D2480",
+            "NVIDIA GeForce RTX 3050 Ti Laptop GPU",
+            "NVIDIA GeForce RTX 3060 Laptop GPU",
+        ];
+        assert_eq!(later, BTreeSet::from(others), "products of their own on another's device id");
+    }
+
+    #[test]
     fn the_id_of_a_board_is_no_device() {
         assert!(GPUS.contains("subdevice_id: \"0771\""));
         assert_eq!(by_id("0771", "", ""), None);
@@ -303,7 +343,7 @@ mod tests {
     #[test]
     fn an_id_that_cannot_be_read_says_so() {
         for wrong in ["1db6", "10de:1db", "10de:xyzw", "10de:1db6:10de", "1002:1db6", "10de:ffff", ""] {
-            assert!(!lookup(wrong).unwrap_err().hint().is_empty(), "{wrong}");
+            assert!(!lookup(wrong).unwrap_err().hint(crate::i18n::Lang::En).is_empty(), "{wrong}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The driver table and the toolkit table as text, for `gpunode drivers`.
 
-use super::{BranchKind, CudaRow, DriverRow, DriverTable};
+use super::{CudaRow, DriverRow, DriverTable};
 use crate::{
     i18n::Lang,
     text::{fit, width},
@@ -47,11 +47,7 @@ fn driver_cells(row: &DriverRow, lang: Lang) -> Vec<String> {
 
 /// `R450 LTS`: the branch as NVIDIA writes it, and what kind of branch it is.
 fn branch(row: &DriverRow, lang: Lang) -> String {
-    let kind = match row.kind {
-        BranchKind::Legacy => String::new(),
-        kind => lang.text(&format!("drivers.kind.{kind}"), &[]),
-    };
-    format!("{} {kind}", row.branch).trim_end().to_owned()
+    row.kind.title().map_or_else(|| row.branch.clone(), |kind| format!("{} {}", row.branch, kind.text(lang)))
 }
 
 fn support(row: &DriverRow, lang: Lang) -> String {

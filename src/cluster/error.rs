@@ -34,6 +34,10 @@ pub enum ClusterError {
     Unauthorized(String),
     /// These credentials may not ask this.
     Forbidden(String),
+    /// The API server takes nobody's word for this: quota, limits, pod security, a policy.
+    Refused(String),
+    /// The node's kubelet, which the API server asks for logs, gives no answer.
+    KubeletDown(String),
     /// The certificate of the server or of the client is out of its dates.
     CertificateExpired(String),
     /// The server's certificate is not signed by the kubeconfig's authority.
@@ -66,6 +70,8 @@ impl ClusterError {
             Self::ApiTrouble(_) => "api-trouble",
             Self::Unauthorized(_) => "unauthorized",
             Self::Forbidden(_) => "forbidden",
+            Self::Refused(_) => "refused",
+            Self::KubeletDown(_) => "kubelet-down",
             Self::CertificateExpired(_) => "certificate-expired",
             Self::CertificateUntrusted(_) => "certificate-untrusted",
             Self::TlsTrouble(_) => "tls-trouble",
@@ -89,6 +95,8 @@ impl ClusterError {
             | Self::ApiTrouble(detail)
             | Self::Unauthorized(detail)
             | Self::Forbidden(detail)
+            | Self::Refused(detail)
+            | Self::KubeletDown(detail)
             | Self::CertificateExpired(detail)
             | Self::CertificateUntrusted(detail)
             | Self::TlsTrouble(detail)
@@ -100,9 +108,14 @@ impl ClusterError {
         }
     }
 
+    /// Tells whether asking again in a moment is likely to help: the API server restarts, the network has a hiccup.
+    pub fn is_blip(&self) -> bool {
+        matches!(self, Self::ApiDown(_) | Self::TimedOut(_) | Self::ApiTrouble(_) | Self::KubeletDown(_))
+    }
+
     /// Tells whether waiting may help: the API server of a node that is just joining comes and goes.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::ApiDown(_) | Self::TimedOut(_) | Self::ApiTrouble(_) | Self::NotFound(_) | Self::Garbage(_) | Self::Failed(_))
+        matches!(self, Self::ApiDown(_) | Self::KubeletDown(_) | Self::TimedOut(_) | Self::ApiTrouble(_) | Self::NotFound(_) | Self::Garbage(_) | Self::Failed(_))
     }
 
     /// Returns what is the matter, as a sentence.
@@ -120,6 +133,12 @@ impl ClusterError {
         let words = said(stderr);
         if exit == Exit::TimedOut {
             return Self::TimedOut(words);
+        }
+        if is_of_admission(&words) {
+            return Self::Refused(words);
+        }
+        if KUBELET.iter().any(|phrase| words.contains(phrase)) {
+            return Self::KubeletDown(words);
         }
         let state = PHRASES.iter().find(|(phrases, _)| phrases.iter().any(|phrase| words.contains(phrase)));
         match state {
@@ -146,6 +165,18 @@ impl fmt::Display for ClusterError {
 }
 
 impl std::error::Error for ClusterError {}
+
+/// How the API server says that it asked a kubelet in vain. Source: kubectl 1.35 and 1.32 against a stopped kubelet; Kubernetes,
+/// pkg/registry/core/node/rest and the apiserver's egress dialer.
+const KUBELET: [&str; 5] = [":10250", "/containerLogs/", "error dialing backend", "no preferred addresses found", "proxy error from"];
+
+/// Tells whether admission refused: a right that lacks is always said as `User "…" cannot VERB resource "…"`. Source: recorded in
+/// tests/fixtures/cluster/http-1.36.json; Kubernetes, apiserver/pkg/endpoints/handlers/responsewriters/errors.go, `forbiddenMessage`.
+fn is_of_admission(words: &str) -> bool {
+    let of_rights = words.contains(" cannot ") && (words.contains("resource \"") || words.contains("User \""));
+    let refused = words.contains(" is forbidden: ") || words.contains(" denied the request") || words.contains("(Invalid)");
+    refused && !of_rights
+}
 
 type Make = fn(String) -> ClusterError;
 
@@ -264,7 +295,14 @@ mod tests {
     fn every_state_has_its_texts() {
         let others = PHRASES.iter().map(|(_, make)| make(String::new()));
         let all =
-            [ClusterError::NoKubectl, ClusterError::NotAMachine, ClusterError::Garbage(String::new()), ClusterError::Failed(String::new())];
+            [
+            ClusterError::NoKubectl,
+            ClusterError::NotAMachine,
+            ClusterError::Garbage(String::new()),
+            ClusterError::Refused(String::new()),
+            ClusterError::KubeletDown(String::new()),
+            ClusterError::Failed(String::new()),
+        ];
         for state in all.into_iter().chain(others) {
             for lang in [Lang::En, Lang::Ko] {
                 let id = state.id();

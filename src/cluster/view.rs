@@ -185,7 +185,7 @@ impl DaemonSetView {
         Self {
             name: set.metadata.name.clone(),
             namespace: set.metadata.namespace.clone(),
-            observed: set.status.observed_generation >= set.metadata.generation.max(1),
+            observed: set.status.observed_generation >= set.metadata.generation,
             desired: set.status.desired_number_scheduled,
             current: set.status.current_number_scheduled,
             ready: set.status.number_ready,

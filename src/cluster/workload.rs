@@ -52,6 +52,13 @@ pub struct Link {
     pub rule: Rule,
 }
 
+impl Link {
+    /// Makes a link.
+    pub const fn new(check: CheckId, rule: Rule) -> Self {
+        Self { check, rule }
+    }
+}
+
 /// How a link is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {

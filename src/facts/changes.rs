@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, LedgerEntry, Origin};
+use super::{Facts, LedgerEntry, Origin, modules};
 use crate::i18n::Lang;
 
 /// One change, without a language: the text is `change.<id>` of the locale files.
@@ -111,7 +111,7 @@ fn rivals(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
         return;
     }
     let mut missing = |id: &str, from: &Facts, other: &Facts| {
-        let is_rival = |name: &str| !name.starts_with("nvidia");
+        let is_rival = |name: &str| !modules::is_driver(name);
         let gone = from.driver.modules.iter().filter(|module| is_rival(&module.name));
         let gone = gone.filter(|module| !other.driver.modules.iter().any(|one| one.name == module.name));
         found.extend(gone.map(|module| Change::new(id, &[("module", &module.name)])));

@@ -11,7 +11,11 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::{Facts, Gpu, LedgerEntry, Origin, packages};
+use super::{
+    Facts, Gpu, LedgerEntry, Origin,
+    modules::{self, ModuleRole},
+    packages,
+};
 use crate::{finding::Finding, version::Version};
 
 const DRIVER_VERSION: &str = "/proc/driver/nvidia/version:1";
@@ -43,13 +47,9 @@ impl Facts {
     }
 }
 
-/// Drivers that keep NVIDIA's off a card, as the PCI bus names them: the finding, and its names.
-const RIVALS: [(&str, &[&str]); 3] =
-    [("nouveau-bound", &["nouveau"]), ("nova-bound", &["nova_core", "NovaCore", "nova"]), ("vfio-bound", &["vfio-pci"])];
-
 /// Tells whether another driver than NVIDIA's has a card.
 fn is_taken(gpu: &Gpu) -> bool {
-    gpu.kernel_driver.as_deref().is_some_and(|driver| RIVALS.iter().any(|(_, names)| names.contains(&driver)))
+    gpu.kernel_driver.as_deref().is_some_and(|driver| modules::role(driver) != Some(ModuleRole::Driver))
 }
 
 /// Tells whether a driver of this branch serves a card.

@@ -2,14 +2,8 @@
 
 use std::path::Path;
 
-use super::{Module, ModuleKind, Unknown, reader::Reader};
+use super::{Module, ModuleKind, Unknown, modules, reader::Reader};
 use crate::{host::Host, text::printable, version::Version};
-
-/// Loaded modules of other makers that can hold a card.
-const OTHER_DRIVERS: [&str; 5] = ["nouveau", "nova_core", "nova_drm", "vfio_pci", "nv_peer_mem"];
-
-/// In-kernel modules that carry the name but are no part of NVIDIA's driver.
-const NOT_THE_DRIVER: [&str; 2] = ["nvidia_wmi_ec_backlight", "nvidia_wmi"];
 
 const SYSFS_MODULES: &str = "/sys/module";
 const EFI_VARS: &str = "/sys/firmware/efi/efivars";
@@ -52,11 +46,7 @@ fn modules_in_sysfs(reader: &Reader<'_>) -> Vec<Module> {
 /// Tells whether a module has to do with the cards.
 pub(super) fn matters(name: &str) -> bool {
     // The kernel's own names are words; whatever else stands there is not to be shown.
-    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        return false;
-    }
-    let is_nvidia = name == "nvidia" || name.starts_with("nvidia_");
-    (is_nvidia && !NOT_THE_DRIVER.contains(&name)) || OTHER_DRIVERS.contains(&name)
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && modules::role(name).is_some()
 }
 
 /// Reads lines of `name size refcount users state address`; a kernel without unloading writes `-` for count and users.

@@ -5,11 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DriverFacts, LedgerEntry, Module, Origin, Unknown, reader::Reader};
+use super::{DriverFacts, LedgerEntry, Module, Origin, Unknown, modules, reader::Reader};
 use crate::{host::FileKind, text::printable, version::Version};
 
 /// What stands in the ledger where a version could not be learned.
 const NO_VERSION: &str = "unknown";
+
+/// Where the kernels have their modules, a folder each.
+const MODULES: &str = "/lib/modules";
 
 /// Folders below `/lib/modules/RELEASE` where installers put modules: `extra` and `weak-updates` (rpm), `updates` (dkms, SUSE), `misc`,
 /// `kernel/drivers/video` (runfile), `kernel/nvidia-…` (Ubuntu's signed modules), `video` (installer pod).
@@ -37,7 +40,7 @@ pub(super) fn probe_files(reader: &mut Reader<'_>, release: &str) -> Vec<LedgerE
 /// Returns the entries of the loaded modules, seen at `place`.
 pub(super) fn loaded_modules(driver: &DriverFacts, place: &str) -> Vec<LedgerEntry> {
     let entry = |module: &Module| {
-        let version = driver.loaded_version.as_deref().filter(|_| module.name.starts_with("nvidia"));
+        let version = driver.loaded_version.as_deref().filter(|_| modules::is_driver(&module.name));
         let what = version.map_or_else(|| module.name.clone(), |version| format!("{} {version}", module.name));
         entry(Origin::LoadedModule, what, place)
     };
@@ -75,6 +78,15 @@ fn version_of(text: &str) -> Option<String> {
     text.parse::<Version>().is_ok().then(|| text.to_owned())
 }
 
+/// Files of the service that licenses the guest driver of a vGPU (`nvidia-gridd`); no other driver brings them.
+/// Source: NVIDIA vGPU User Guide, "Licensing NVIDIA vGPU".
+const VGPU_GUEST: [&str; 3] = ["/usr/bin/nvidia-gridd", "/etc/nvidia/gridd.conf", "/etc/nvidia/ClientConfigToken"];
+
+/// Returns the sign of a vGPU's guest driver.
+pub(super) fn probe_vgpu_guest(reader: &Reader<'_>) -> Option<String> {
+    reader.first_there(&VGPU_GUEST).map(ToOwned::to_owned)
+}
+
 fn probe_dkms(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
     const DKMS: &str = "/var/lib/dkms";
     let names = reader.list_if_there("driver.ledger.dkms", DKMS);
@@ -91,11 +103,21 @@ fn probe_dkms(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
     found
 }
 
+/// Modules of every kernel that is installed: a driver that was built for another one explains why none is loaded, and is loaded once that
+/// kernel boots again. `release` is the running one; where `/lib/modules` cannot be listed it is looked at alone.
 fn probe_module_files(reader: &mut Reader<'_>, release: &str) -> Vec<LedgerEntry> {
-    if release.is_empty() {
-        return Vec::new();
-    }
-    let root = Path::new("/lib/modules").join(release);
+    let mut kernels: Vec<String> = reader.host.files.list(Path::new(MODULES)).unwrap_or_default();
+    kernels.extend((!release.is_empty()).then(|| release.to_owned()));
+    kernels.sort();
+    kernels.dedup();
+    let mut paths: Vec<PathBuf> = kernels.iter().flat_map(|kernel| modules_of(reader, &Path::new(MODULES).join(kernel))).collect();
+    paths.sort();
+    let name = |path: &PathBuf| path.file_name().map(|name| printable(&name.to_string_lossy())).unwrap_or_default();
+    paths.iter().map(|path| entry(Origin::ModuleFile, name(path), path)).collect()
+}
+
+/// Returns the driver's modules of one kernel, whose folder is `root`.
+fn modules_of(reader: &Reader<'_>, root: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = MODULE_FOLDERS.iter().map(|folder| root.join(folder)).collect();
     let kernel = reader.host.files.list(&root.join("kernel")).unwrap_or_default();
     folders.extend(kernel.iter().filter(|name| name.starts_with("nvidia")).map(|name| root.join("kernel").join(name)));
@@ -103,9 +125,12 @@ fn probe_module_files(reader: &mut Reader<'_>, release: &str) -> Vec<LedgerEntry
     for folder in folders {
         collect_modules(reader, &folder, MODULE_DEPTH, &mut paths);
     }
-    paths.sort();
-    let name = |path: &PathBuf| path.file_name().map(|name| printable(&name.to_string_lossy())).unwrap_or_default();
-    paths.iter().map(|path| entry(Origin::ModuleFile, name(path), path)).collect()
+    paths
+}
+
+/// Returns the release of the kernel that a module file was built for: `/lib/modules/RELEASE/…`.
+pub(super) fn kernel_of(path: &str) -> Option<&str> {
+    path.strip_prefix(MODULES)?.strip_prefix('/')?.split('/').next()
 }
 
 /// What the kernel puts behind a module that it signs (`MODULE_SIG_STRING`).
@@ -127,24 +152,12 @@ pub(super) fn probe_unsigned(reader: &Reader<'_>, ledger: &[LedgerEntry]) -> Vec
 fn collect_modules(reader: &Reader<'_>, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     for name in reader.host.files.list(folder).unwrap_or_default() {
         let path = folder.join(&name);
-        if is_driver_module(&name) {
+        if modules::is_driver_file(&name) {
             found.push(path);
         } else if depth > 0 && !name.contains(".ko") && reader.host.files.meta(&path).is_ok_and(|meta| meta.kind == FileKind::Folder) {
             collect_modules(reader, &path, depth - 1, found);
         }
     }
-}
-
-/// Tells whether a file name is a module of NVIDIA's driver: `nvidia-uvm.ko.xz`, Debian's `nvidia-current-drm.ko`, but not the kernel's
-/// own `nvidiafb.ko` or `nvidia-wmi-ec-backlight.ko`.
-fn is_driver_module(name: &str) -> bool {
-    let Some((stem, _)) = name.split_once(".ko") else { return false };
-    let stem = stem.replace('-', "_");
-    let Some(rest) = stem.strip_prefix("nvidia") else { return false };
-    let part = rest.trim_start_matches("_current").trim_start_matches("_open");
-    matches!(part, "" | "_uvm" | "_modeset" | "_drm" | "_peermem" | "_vgpu_vfio")
-        || rest.starts_with("_tesla_")
-        || rest.starts_with("_legacy_")
 }
 
 fn probe_installer_pod(reader: &mut Reader<'_>) -> Option<LedgerEntry> {
@@ -203,18 +216,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_drivers_modules_count() {
-        for name in
-            ["nvidia.ko", "nvidia-uvm.ko.xz", "nvidia_drm.ko.zst", "nvidia-current-modeset.ko", "nvidia-peermem.ko", "nvidia-tesla-470.ko"]
-        {
-            assert!(is_driver_module(name), "{name}");
-        }
-        for name in ["nvidiafb.ko", "nvidia-wmi-ec-backlight.ko", "i2c-nvidia-gpu.ko", "nvidia", "typec_nvidia.ko.xz"] {
-            assert!(!is_driver_module(name), "{name}");
-        }
-    }
-
-    #[test]
     fn the_last_install_of_the_log_counts() {
         let text = "nvidia-installer log file\ninstaller version: 410.48\n\ninstaller version: 418.87.00\n";
         assert_eq!(parse_installer_log(text).as_deref(), Some("418.87.00"));
@@ -235,8 +236,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_the_parsers_panic(text in any::<String>()) {
-            let _ = (is_driver_module(&text), parse_installer_log(&text), parse_pod_cache(&text), parse_version_json(&text));
-            let _ = is_driver_module(&format!("nvidia{text}.ko"));
+            let _ = (parse_installer_log(&text), parse_pod_cache(&text), parse_version_json(&text));
         }
     }
 }

@@ -58,10 +58,29 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> HostFacts {
         container_runtime,
         container: runtime::probe_container(reader).map(str::to_owned),
         package_manager: probe_package_manager(reader),
+        tegra: probe_tegra(reader).map(str::to_owned),
         root: probe_root(reader),
         free_space: probe_free_space(reader),
         headers_offer: HeadersOffer::default(),
         kernel,
+    }
+}
+
+/// Returns the sign that this is a Tegra, whose GPU is a part of the chip: what `JetPack` (L4T) leaves, or the chip's own name.
+/// Source: L4T's `/etc/nv_tegra_release`; the kernel's drivers/soc/tegra (`family`); the device trees of arch/arm64/boot/dts/nvidia.
+fn probe_tegra(reader: &Reader<'_>) -> Option<&'static str> {
+    const RELEASE: &str = "/etc/nv_tegra_release";
+    const FAMILY: &str = "/sys/devices/soc0/family";
+    const COMPATIBLE: &str = "/proc/device-tree/compatible";
+    let files = &reader.host.files;
+    let is_tegra =
+        |path: &str, word: &str| files.read_text(path).is_ok_and(|text| text.split(['\0', '\n']).any(|line| line.starts_with(word)));
+    if files.exists(RELEASE) {
+        Some(RELEASE)
+    } else if is_tegra(FAMILY, "Tegra") {
+        Some(FAMILY)
+    } else {
+        is_tegra(COMPATIBLE, "nvidia,tegra").then_some(COMPATIBLE)
     }
 }
 

@@ -60,6 +60,7 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
         let holders = scope.spawn(move || with_reader(host, |reader| holders::probe(reader, devices.as_ref())));
         let release = host.files.read_value("/proc/sys/kernel/osrelease").unwrap_or_default();
         driver.ledger.extend(ledger::probe_files(&mut reader, &release));
+        driver.vgpu_guest = ledger::probe_vgpu_guest(&reader);
         driver.unsigned_modules = ledger::probe_unsigned(&reader, &driver.ledger);
 
         let mut facts = Facts { gpus: bus.gpus, nvswitches: bus.nvswitches, unknown: reader.unknown, ..Facts::default() };

@@ -3,6 +3,7 @@
 mod families;
 mod headers;
 mod machine;
+mod oddities;
 mod processes;
 mod recorded;
 mod robust;

@@ -10,7 +10,8 @@ use crate::{
     exit_code::ExitCode,
     facts,
     host::Cancel,
-    plan::{self, Action, Step, action::reboot::Reboot},
+    owner,
+    plan::{Action, Step, action::reboot::Reboot},
     preflight,
     session::{Says, Session, Status, store::Store},
     steps,
@@ -103,7 +104,7 @@ impl Apply<'_> {
         steps::check(wanted, &table)?;
         let answers = steps::complete(wanted, &table);
         match &self.session.answers {
-            Some(before) => self.session.invalidate(&plan::invalidated(before, &answers, &self.session.plan)),
+            Some(before) => self.session.invalidate(&owner::invalidated(before, &answers, &self.session.plan)),
             None => self.session.invalidate(&Step::ALL),
         }
         if carried && self.session.plan.of(Step::Variables).any(|action| action.name() == "write-vars-file") {

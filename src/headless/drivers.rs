@@ -18,6 +18,8 @@ pub fn run(workspace: &Workspace, args: &DriversArgs) -> Result<ExitCode, Expect
     if args.json {
         print_json(&table.shown(args.all))?;
     } else {
+        let assumed = facts.findings.iter().find(|finding| finding.id == "architecture-not-known");
+        print(&assumed.map_or_else(String::new, |finding| finding.message(workspace.lang) + "\n"))?;
         print(&catalog::report(&table, workspace.lang, args.all))?;
     }
     Ok(if table.drivers.iter().any(|row| row.fits) { ExitCode::Ok } else { ExitCode::Negative })

@@ -37,11 +37,10 @@ impl Progress {
 
     /// A step begins.
     pub fn step(self, step: Step) {
-        let key = format!("step.{}", step.number());
         if self.json {
-            print_object(&json!({"event": "step", "step": step.number(), "title": Lang::En.text(&key, &[])}));
+            print_object(&json!({"event": "step", "step": step.number(), "title": step.title().text(Lang::En)}));
         } else {
-            print_text(&format!("== {} {}", step.number(), self.lang.text(&key, &[])));
+            print_text(&format!("== {} {}", step.number(), step.title().text(self.lang)));
         }
     }
 
@@ -120,7 +119,7 @@ impl Progress {
     /// It cannot go on: as JSON the error and the end; for people, the error follows on standard error.
     pub fn broken(self, error: &Expected) {
         if self.json {
-            print_object(&json!({"event": "error", "text": error.to_string(), "help": error.hint()}));
+            print_object(&json!({"event": "error", "text": error.to_string(), "help": error.hint(Lang::En)}));
             self.end(error.exit_code());
         }
     }

@@ -61,7 +61,7 @@ impl Status {
         let mut text = lang.text("status.head", &[("file", &file), ("machine", &self.session.hostname)]) + "\n";
         text += &self.holder.iter().map(|holder| lang.text("status.held", &[("holder", &holder.to_string())]) + "\n").collect::<String>();
         for step in Step::ALL {
-            let title = crate::text::fit(&lang.text(&format!("step.{}", step.number()), &[]), 24, "…");
+            let title = crate::text::fit(&step.title().text(lang), 24, "…");
             text += &format!("  {} {title} {}\n", step.number(), lang.text(&format!("status.{}", self.state(step)), &[]));
         }
         if let Some(rebooted) = self.rebooted {

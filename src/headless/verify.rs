@@ -11,17 +11,17 @@ use crate::{
     cluster::verify::{self, Verdict, VerifyReport},
     error::Expected,
     exit_code::ExitCode,
-    steps,
+    owner, steps,
     workspace::Workspace,
 };
 
 /// Prints the checks. Exit: 0 ok, 1 failed, 2 could not tell.
 pub fn run(workspace: &Workspace, json: bool, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
-    let Reached { kubectl, node, owner } = find_cluster(workspace, answers, cluster)?;
+    let Reached { kubectl, node, owner: owner_id } = find_cluster(workspace, answers, cluster)?;
     let session = workspace.peek()?;
-    let report = match steps::judge(&workspace.host, &kubectl, &node, owner, session.as_ref()) {
+    let report = match steps::judge(&workspace.host, &kubectl, &node, owner_id, session.as_ref()) {
         Ok((report, _)) => report,
-        Err(state) => VerifyReport::unreachable(&state, owner),
+        Err(state) => VerifyReport::unreachable(&state, owner::of(owner_id).links()),
     };
     if json {
         print_json(&report)?;

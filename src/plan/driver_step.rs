@@ -13,7 +13,10 @@ use super::{
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::distros,
-    facts::{Facts, Origin},
+    facts::{
+        Facts, Origin,
+        modules::{self, ModuleRole},
+    },
 };
 
 /// The places of a session.
@@ -62,8 +65,7 @@ fn settle(action: &mut Action, facts: &Facts, answers: &Answers) {
 }
 
 fn is_loaded(facts: &Facts) -> bool {
-    facts.driver.loaded_version.is_some()
-        || facts.driver.modules.iter().any(|module| super::action::unload_modules::is_driver(&module.name))
+    facts.driver.loaded_version.is_some() || facts.driver.modules.iter().any(|module| modules::is_driver(&module.name))
 }
 
 /// A driver that is loaded although no driver is on the host any more: removed before, and still in the kernel until the next boot.
@@ -93,10 +95,9 @@ fn blacklist(facts: &Facts) -> Option<Action> {
 
 /// Returns the kernel's own driver that has a card or is loaded.
 pub fn rival(facts: &Facts) -> Option<&str> {
-    const BOUND: [&str; 3] = ["nouveau", "NovaCore", "nova_core"];
-    let taken = facts.gpus.iter().filter_map(|gpu| gpu.kernel_driver.as_deref()).find(|name| BOUND.contains(name));
-    let loaded = facts.driver.modules.iter().map(|module| module.name.as_str()).find(|name| matches!(*name, "nouveau" | "nova_core"));
-    taken.or(loaded)
+    let bound = facts.gpus.iter().filter_map(|gpu| gpu.kernel_driver.as_deref());
+    let loaded = facts.driver.modules.iter().map(|module| module.name.as_str());
+    bound.chain(loaded).find(|name| modules::role(name) == Some(ModuleRole::Conflicting))
 }
 
 fn greeting(facts: &Facts, session: &Path) -> Action {

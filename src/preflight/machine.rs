@@ -5,12 +5,13 @@ use std::path::Path;
 use super::Request;
 use crate::{
     answers::DriverOwner,
+    catalog::Reason,
     facts::{Holder, Origin},
+    i18n::msg,
     plan::{Kind, action::remove_packages::Unrehearsed, rival},
     session::{
         Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
-        Seen,
     },
 };
 
@@ -37,9 +38,9 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 fn driver_fits(request: Request<'_>) -> Option<Prediction> {
     let version = request.answers.driver_version.as_ref()?;
     let row = request.table.drivers.iter().find(|row| row.version.as_str() == version.as_str())?;
-    let why = row.reason.as_ref().map_or_else(|| Seen::new("fits"), super::because);
+    let why = row.reason.as_ref().map_or_else(msg::preflight::seen::fits, Reason::message);
     let says = if row.fits { Ok } else { WillFail };
-    let prediction = Prediction::new("driver-fits", says, Seen::new("driver").with("version", version).with_texts("why", vec![why]));
+    let prediction = Prediction::new("driver-fits", says, msg::preflight::seen::driver(version, why));
     Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "download-404"]).stopping())
 }
 
@@ -54,13 +55,13 @@ fn host_driver(request: Request<'_>) -> Prediction {
     let leaves = request.will_do("unload-modules") || request.will_do("reboot");
     let installed = on_host.join(", ");
     let seen = match (loaded, on_host.is_empty()) {
-        (None, true) => Seen::new("no-host-driver"),
-        (Some(version), true) => Seen::new("only-loaded").with("version", version),
-        (None, false) => Seen::new("installed").with("what", installed),
-        (Some(version), false) => Seen::new("loaded-and-installed").with("version", version).with("what", installed),
+        (None, true) => msg::preflight::seen::no_host_driver(),
+        (Some(version), true) => msg::preflight::seen::only_loaded(version),
+        (None, false) => msg::preflight::seen::installed(installed),
+        (Some(version), false) => msg::preflight::seen::loaded_and_installed(version, installed),
     };
     let clean = (on_host.is_empty() || goes) && (loaded.is_none() || leaves);
-    let seen = if clean && goes { Seen::new("goes-in-this-step").with_texts("what", vec![seen]) } else { seen };
+    let seen = if clean && goes { msg::preflight::seen::goes_in_this_step(seen) } else { seen };
     Prediction::new("host-driver", if clean { Ok } else { WillFail }, seen).about(INSTALLER, &["module-loaded", "already-loaded-crash"])
 }
 
@@ -72,21 +73,21 @@ fn brings_driver(origin: Origin, what: &str) -> bool {
 /// The kernel's own driver on the card.
 fn rival_driver(request: Request<'_>) -> Prediction {
     let (says, seen) = match rival(request.facts) {
-        None => (Ok, Seen::new("no-rival")),
-        Some(name) if request.will_do("blacklist-nouveau") => (Ok, Seen::new("rival-goes").with("name", name)),
-        Some(name) => (WillFail, Seen::new("rival").with("name", name)),
+        None => (Ok, msg::preflight::seen::no_rival()),
+        Some(name) if request.will_do("blacklist-nouveau") => (Ok, msg::preflight::seen::rival_goes(name)),
+        Some(name) => (WillFail, msg::preflight::seen::rival(name)),
     };
     Prediction::new("nouveau", says, seen).about(INSTALLER, &["nouveau", "nova"])
 }
 
 fn secure_boot(request: Request<'_>) -> Prediction {
     let (says, seen) = match request.facts.host.secure_boot {
-        Some(true) => (WillFail, "secure-boot-on"),
-        Some(false) => (Ok, "secure-boot-off"),
-        None if request.facts.unknown.contains_key("host.secure_boot") => (Unknown, "secure-boot-unknown"),
-        None => (Ok, "no-secure-boot"),
+        Some(true) => (WillFail, msg::preflight::seen::secure_boot_on()),
+        Some(false) => (Ok, msg::preflight::seen::secure_boot_off()),
+        None if request.facts.unknown.contains_key("host.secure_boot") => (Unknown, msg::preflight::seen::secure_boot_unknown()),
+        None => (Ok, msg::preflight::seen::no_secure_boot()),
     };
-    Prediction::new("secure-boot", says, Seen::new(seen)).about(INSTALLER, &["secure-boot"])
+    Prediction::new("secure-boot", says, seen).about(INSTALLER, &["secure-boot"])
 }
 
 /// For the pod the headers of the host are advice: it installs its own, from the repositories of its image.
@@ -94,10 +95,10 @@ fn headers(request: Request<'_>) -> Prediction {
     let host = &request.facts.host;
     let offer = &host.headers_offer;
     let (says, seen) = match (host.kernel_headers, offer.offered) {
-        (true, _) => (Ok, Seen::new("headers-installed").with("kernel", &host.kernel)),
-        (false, Some(true)) => (Ok, Seen::new("headers-offered").with("packages", offer.packages.join(", "))),
-        (false, Some(false)) => (Unknown, Seen::new("headers-not-offered").with("kernel", &host.kernel)),
-        (false, None) => (Unknown, Seen::new("headers-missing").with("kernel", &host.kernel)),
+        (true, _) => (Ok, msg::preflight::seen::headers_installed(&host.kernel)),
+        (false, Some(true)) => (Ok, msg::preflight::seen::headers_offered(offer.packages.join(", "))),
+        (false, Some(false)) => (Unknown, msg::preflight::seen::headers_not_offered(&host.kernel)),
+        (false, None) => (Unknown, msg::preflight::seen::headers_missing(&host.kernel)),
     };
     Prediction::new("headers", says, seen).about(INSTALLER, &["headers-ubuntu", "headers-centos", "kernel-source"])
 }
@@ -106,7 +107,7 @@ fn headers(request: Request<'_>) -> Prediction {
 fn pod_repositories(request: Request<'_>) -> Option<Prediction> {
     let host = &request.facts.host;
     let is_seven = host.os_version.split('.').next() == Some("7") && matches!(host.os_id.as_str(), "centos" | "rhel");
-    let seen = Seen::new("centos-mirrors-off").with("system", &host.os_name);
+    let seen = msg::preflight::seen::centos_mirrors_off(&host.os_name);
     is_seven.then(|| Prediction::new("pod-repositories", Unknown, seen).about(INSTALLER, &["repo-eol", "headers-centos", "dns"]))
 }
 
@@ -124,8 +125,8 @@ fn holders(request: Request<'_>) -> Option<Prediction> {
     let left: Vec<String> = driver.holders.iter().filter(stops).map(name).collect();
     let hidden = request.facts.unknown.contains_key("driver.holders");
     let (says, seen): (Says, Evidence) = match (left.is_empty(), hidden) {
-        (true, false) => (Ok, Seen::new("no-holders").into()),
-        (true, true) => (Unknown, Seen::new("holders-hidden").into()),
+        (true, false) => (Ok, msg::preflight::seen::no_holders().into()),
+        (true, true) => (Unknown, msg::preflight::seen::holders_hidden().into()),
         (false, _) => (Unknown, left.join("; ").into()),
     };
     Some(Prediction::new("holders", says, seen).about("unload-modules", &["module-in-use"]))
@@ -143,8 +144,8 @@ fn removal(request: Request<'_>) -> Vec<Prediction> {
         let Kind::RemovePackages(remove) = &action.kind else { return None };
         let id = if action.id == "remove-packages" { "removal".to_owned() } else { format!("removal:{}", action.id) };
         let (says, seen): (Says, Evidence) = match remove.rehearse(request.host) {
-            Result::Ok(also) if also.is_empty() => (Ok, Seen::new("packages-exactly").with("count", remove.packages.len()).into()),
-            Result::Ok(also) => (Ok, Seen::new("packages-too").with("packages", also.join(", ")).into()),
+            Result::Ok(also) if also.is_empty() => (Ok, msg::preflight::seen::packages_exactly(remove.packages.len()).into()),
+            Result::Ok(also) => (Ok, msg::preflight::seen::packages_too(also.join(", ")).into()),
             Err(Unrehearsed::NotRun(error)) if error.is_of_the_picture() => (Unknown, error.to_string().into()),
             Err(why) => (WillFail, why.to_string().into()),
         };
@@ -167,6 +168,7 @@ fn repositories(request: Request<'_>) -> Option<Prediction> {
         let line = text.lines().map(str::trim).find(|line| !line.starts_with('#') && line.contains("mirrorlist.centos.org"))?;
         Some(format!("{}: {}", path.display(), crate::text::printable(line)))
     });
-    let (says, seen): (Says, Evidence) = dead.map_or_else(|| (Ok, Seen::new("repositories-alive").into()), |seen| (WillFail, seen.into()));
+    let (says, seen): (Says, Evidence) =
+        dead.map_or_else(|| (Ok, msg::preflight::seen::repositories_alive().into()), |seen| (WillFail, seen.into()));
     Some(Prediction::new("repositories", says, seen).about("install-packages", &["repo-eol", "dns"]).stopping())
 }

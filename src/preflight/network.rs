@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{Request, wrong_size};
 use crate::{
     host::{Command, Exit, Output},
+    i18n::msg,
     plan::{Kind, action::fetch_runfile::FetchRunfile},
     session::{
         Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
-        Seen,
     },
 };
 
@@ -48,7 +48,7 @@ fn runfile(request: Request<'_>, fetch: &FetchRunfile) -> Prediction {
         Err(error) => (WillFail, error.to_string().into()),
         Result::Ok(output) if output.exit.is_success() => match (length(&output), fetch.size) {
             (Some(length), Some(size)) if length != size => (WillFail, wrong_size(url, length, size).into()),
-            _ => (Ok, Seen::new("answers").with("address", url).into()),
+            _ => (Ok, msg::preflight::seen::answers(url).into()),
         },
         Result::Ok(output) => {
             let said = output.stderr.lines().next().unwrap_or_default().trim().to_owned();
@@ -80,7 +80,7 @@ fn answers(request: Request<'_>, name: &str) -> Prediction {
     let said = |text: String| Evidence::Raw(crate::text::printable(&text));
     let (says, seen): (Says, Evidence) =
         match request.host.commands.capture(&curl(&["--output", "/dev/null"], &format!("https://{name}/v2/"))) {
-            Result::Ok(output) if output.exit.is_success() => (Ok, Seen::new("registry-answers").with("name", name).into()),
+            Result::Ok(output) if output.exit.is_success() => (Ok, msg::preflight::seen::registry_answers(name).into()),
             Result::Ok(output) => (Unknown, said(format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim()))),
             Err(error) => (Unknown, said(format!("{name}: {error}"))),
         };

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Request, because, wrong_size};
+use super::{Request, wrong_size};
 use crate::{
-    catalog::CudaRow,
+    catalog::{CudaRow, Reason},
     facts::HostFacts,
     host::files::NotRecorded,
+    i18n::{Arg, Message, msg},
     plan::{
         Kind,
         action::install_toolkit::{InstallToolkit, USERS_LOG},
@@ -14,7 +15,6 @@ use crate::{
     session::{
         Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
-        Seen,
     },
 };
 
@@ -40,8 +40,8 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 }
 
 fn fits(row: &CudaRow) -> Prediction {
-    let why = row.reason.as_ref().map_or_else(|| Seen::new("toolkit-fits"), because);
-    let seen = Seen::new("toolkit").with("version", &row.version).with_texts("why", vec![why]);
+    let why = row.reason.as_ref().map_or_else(msg::preflight::seen::toolkit_fits, Reason::message);
+    let seen = msg::preflight::seen::toolkit(&row.version, why);
     Prediction::new("toolkit-fits", if row.fits { Ok } else { WillFail }, seen).stopping()
 }
 
@@ -49,11 +49,11 @@ fn fits(row: &CudaRow) -> Prediction {
 fn compiler(host: &HostFacts, row: Option<&CudaRow>, is_installed: bool) -> Prediction {
     let note = row.into_iter().flat_map(|row| &row.notes).find(|note| note.id.starts_with("gcc-"));
     let (says, seen) = match (&host.gcc_version, note) {
-        (None, _) if is_installed => (Ok, Seen::new("gcc-comes")),
-        (None, _) => (WillFail, Seen::new("no-gcc")),
+        (None, _) if is_installed => (Ok, msg::preflight::seen::gcc_comes()),
+        (None, _) => (WillFail, msg::preflight::seen::no_gcc()),
         // nvcc's own headers refuse a compiler that is too new; with one that is too old it depends on what is built.
-        (Some(_), Some(note)) => (if note.id == "gcc-too-new" { WillFail } else { Unknown }, because(note)),
-        (Some(version), None) => (Ok, Seen::new("gcc-fits").with("version", version)),
+        (Some(_), Some(note)) => (if note.id == "gcc-too-new" { WillFail } else { Unknown }, note.message()),
+        (Some(version), None) => (Ok, msg::preflight::seen::gcc_fits(version)),
     };
     Prediction::new("compiler", says, seen)
 }
@@ -67,21 +67,40 @@ fn local_file(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaR
     let (says, seen): (Says, Evidence) = match (request.host.files.meta(&install.runfile), size) {
         (Err(error), _) => (if NotRecorded::is(&error) { Unknown } else { WillFail }, format!("{path}: {error}").into()),
         (Result::Ok(meta), Some(size)) if meta.len != size => (WillFail, wrong_size(path, meta.len, size).into()),
-        (Result::Ok(meta), _) => (Ok, Seen::new("runfile-there").with("path", path).with("size", meta.len).into()),
+        (Result::Ok(meta), _) => (Ok, msg::preflight::seen::runfile_there(path, meta.len).into()),
     };
     Some(Prediction::new("local-runfile", says, seen).about(INSTALL, &["download-corrupt"]).stopping())
 }
 
 /// A place, what it is for, and the bytes that it needs.
-type Need = (PathBuf, &'static str, u64);
+type Need = (PathBuf, Purpose, u64);
+
+/// What room is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Download,
+    Unpacking,
+    Toolkit,
+}
+
+impl Purpose {
+    fn text(self) -> Message {
+        match self {
+            Self::Download => msg::preflight::seen::for_download(),
+            Self::Unpacking => msg::preflight::seen::for_unpacking(),
+            Self::Toolkit => msg::preflight::seen::for_toolkit(),
+        }
+    }
+}
 
 /// Room for download, unpacking and toolkit, by NVIDIA's and our own measure of once, twice and twice the runfile's size.
 fn space(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaRow>) -> Vec<Prediction> {
     let there = request.host.files.meta(&install.runfile).map_or(0, |meta| meta.len);
     let Some(size) = row.and_then(|row| row.size_bytes).or(Some(there)).filter(|size| *size > 0) else { return Vec::new() };
-    let mut needs: Vec<Need> = vec![(install.tmpdir.clone(), "unpacking", 2 * size), (install.prefix.clone(), "toolkit", 2 * size)];
+    let mut needs: Vec<Need> =
+        vec![(install.tmpdir.clone(), Purpose::Unpacking, 2 * size), (install.prefix.clone(), Purpose::Toolkit, 2 * size)];
     if request.actions.iter().any(|action| matches!(action.kind, Kind::FetchRunfile(_))) {
-        needs.insert(0, (install.runfile.clone(), "download", size.saturating_sub(there)));
+        needs.insert(0, (install.runfile.clone(), Purpose::Download, size.saturating_sub(there)));
     }
     let mut groups: Vec<(PathBuf, u64, Vec<Need>)> = Vec::new();
     let mut found = Vec::new();
@@ -104,11 +123,10 @@ fn space(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaRow>) 
 
 fn room(place: &Path, free: u64, needs: &[Need]) -> Prediction {
     let needed: u64 = needs.iter().map(|(_, _, bytes)| bytes).sum::<u64>() + GIB;
-    let what = needs.iter().map(|(_, what, _)| Seen::new(&format!("for-{what}"))).collect();
-    let seen = Seen::new("space").with("place", place.display()).with("free", gib(free)).with("needed", gib(needed));
-    let seen = seen.with_texts("what", what);
+    let what = Arg::Messages(needs.iter().map(|(_, what, _)| what.text()).collect());
+    let seen = msg::preflight::seen::space(gib(free), gib(needed), place.display(), what);
     let says = if free >= needed { Ok } else { WillFail };
-    let action = if needs.iter().any(|(_, what, _)| *what == "download") { "fetch-runfile" } else { INSTALL };
+    let action = if needs.iter().any(|(_, what, _)| *what == Purpose::Download) { "fetch-runfile" } else { INSTALL };
     Prediction::new(format!("space:{}", place.display()), says, seen).about(action, &["no-space", "runfile-no-space"]).stopping()
 }
 
@@ -126,12 +144,12 @@ fn mounts(request: Request<'_>, install: &InstallToolkit) -> Prediction {
     const ID: &str = "mounts";
     let signatures = ["installer-not-executable", "read-only-file-system"];
     let Result::Ok(text) = request.host.files.read_text("/proc/mounts") else {
-        return Prediction::new(ID, Unknown, Seen::new("mounts-unread")).about(INSTALL, &signatures);
+        return Prediction::new(ID, Unknown, msg::preflight::seen::mounts_unread()).about(INSTALL, &signatures);
     };
     let bad = |path: &Path, option: &str| mount_with(&text, &existing(request, path), option);
-    let found = bad(&install.tmpdir, "noexec").map(|mount| Seen::new("noexec").with("mount", mount));
-    let found = found.or_else(|| bad(&install.prefix, "ro").map(|mount| Seen::new("read-only").with("mount", mount)));
-    let (says, seen) = found.map_or_else(|| (Ok, Seen::new("mounts-fine")), |seen| (WillFail, seen));
+    let found = bad(&install.tmpdir, "noexec").map(msg::preflight::seen::noexec);
+    let found = found.or_else(|| bad(&install.prefix, "ro").map(msg::preflight::seen::read_only));
+    let (says, seen) = found.map_or_else(|| (Ok, msg::preflight::seen::mounts_fine()), |seen| (WillFail, seen));
     Prediction::new(ID, says, seen).about(INSTALL, &signatures).stopping()
 }
 
@@ -159,9 +177,9 @@ fn libxml2(request: Request<'_>, install: &InstallToolkit) -> Option<Prediction>
         meta.is_ok()
     });
     let (says, seen) = match place {
-        Some(path) => (Ok, Seen::new("library-there").with("path", path.display())),
-        None if !is_recorded => (Unknown, Seen::new("library-unrecorded").with("library", LIBRARY)),
-        None => (WillFail, Seen::new("library-missing").with("library", LIBRARY).with("folders", LIBRARY_FOLDERS.join(", "))),
+        Some(path) => (Ok, msg::preflight::seen::library_there(path.display())),
+        None if !is_recorded => (Unknown, msg::preflight::seen::library_unrecorded(LIBRARY)),
+        None => (WillFail, msg::preflight::seen::library_missing(LIBRARY_FOLDERS.join(", "), LIBRARY)),
     };
     Some(Prediction::new("libxml2", says, seen).about(INSTALL, &["libxml2-missing"]).stopping())
 }
@@ -170,15 +188,13 @@ fn installer_log(request: Request<'_>) -> Prediction {
     let log = Path::new(USERS_LOG);
     let files = &request.host.files;
     let (says, seen) = match (files.read_link(log), files.meta(log)) {
-        (Result::Ok(_), _) if !request.facts.host.root => (WillFail, Seen::new("log-link").with("log", USERS_LOG)),
-        (Result::Ok(_), _) => (Ok, Seen::new("log-link-goes").with("log", USERS_LOG)),
+        (Result::Ok(_), _) if !request.facts.host.root => (WillFail, msg::preflight::seen::log_link(USERS_LOG)),
+        (Result::Ok(_), _) => (Ok, msg::preflight::seen::log_link_goes(USERS_LOG)),
         (Err(_), Result::Ok(meta)) if meta.uid != 0 && request.facts.host.root => {
-            (Ok, Seen::new("log-of-user-goes").with("log", USERS_LOG).with("user", meta.uid))
+            (Ok, msg::preflight::seen::log_of_user_goes(USERS_LOG, meta.uid))
         }
-        (Err(_), Result::Ok(meta)) if meta.uid == 0 && !request.facts.host.root => {
-            (WillFail, Seen::new("log-of-root").with("log", USERS_LOG))
-        }
-        (Err(_), _) => (Ok, Seen::new("no-log").with("log", USERS_LOG)),
+        (Err(_), Result::Ok(meta)) if meta.uid == 0 && !request.facts.host.root => (WillFail, msg::preflight::seen::log_of_root(USERS_LOG)),
+        (Err(_), _) => (Ok, msg::preflight::seen::no_log(USERS_LOG)),
     };
     Prediction::new("installer-log", says, seen).about(INSTALL, &["cuda-installer-crash"]).stopping()
 }
@@ -199,7 +215,7 @@ mod tests {
 
     #[test]
     fn one_file_system_needs_room_for_all_that_goes_there() {
-        let needs = [("/d".into(), "download", 3 * GIB), ("/d".into(), "unpacking", 6 * GIB)];
+        let needs = [("/d".into(), Purpose::Download, 3 * GIB), ("/d".into(), Purpose::Unpacking, 6 * GIB)];
         let tight = room(Path::new("/d"), 9 * GIB, &needs);
         assert_eq!((tight.says, tight.stops), (WillFail, true));
         assert_eq!(tight.evidence, "/d: 9.0 GiB free, 10.0 GiB needed (download, unpacking)");

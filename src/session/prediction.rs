@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Record, Seen, Status};
-use crate::i18n::Lang;
+use super::{Record, Status};
+use crate::i18n::{Lang, Message};
 
 /// One thing that was checked before anything was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct Prediction {
     pub evidence: String,
     /// The same for every language; absent where the evidence is what the machine itself says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seen: Option<Seen>,
+    pub seen: Option<Message>,
     /// Keeps `apply` from beginning, unless the answers name it under `despite`.
     #[serde(default)]
     pub stops: bool,
@@ -68,13 +68,13 @@ impl Says {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evidence {
     /// A text of the locale files.
-    Seen(Seen),
+    Seen(Message),
     /// As the machine says it.
     Raw(String),
 }
 
-impl From<Seen> for Evidence {
-    fn from(seen: Seen) -> Self {
+impl From<Message> for Evidence {
+    fn from(seen: Message) -> Self {
         Self::Seen(seen)
     }
 }

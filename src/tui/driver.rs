@@ -9,11 +9,12 @@ use ratatui::{
 
 use super::widgets::{Column, Ui, columns, draw, first_row, is_wide, left, right, split_columns, split_rows};
 use crate::{
-    catalog::{BranchKind, DriverRow},
+    answers::DriverOwner,
+    catalog::DriverRow,
     text::{bytes, width},
     wizard::{
         Slot,
-        driver::{OWNERS, Part, chosen_toolkit, owner_key},
+        driver::{Part, chosen_toolkit},
     },
 };
 
@@ -51,10 +52,10 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
 fn owner(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let focus = ui.app.driver.part == Part::Owner;
     let mut lines = vec![ui.rule(&ui.t("choice.owner"), cells, focus)];
-    for owner in OWNERS {
+    for owner in DriverOwner::ALL {
         let chosen = ui.app.answers.driver_owner == owner;
-        let name = ui.t(&format!("owner.{}", owner_key(owner)));
-        let what = ui.t(&format!("owner.{}.what", owner_key(owner)));
+        let name = ui.t(&format!("owner.{}", owner.name()));
+        let what = ui.t(&format!("owner.{}.what", owner.name()));
         let style = if chosen && focus { ui.theme.selected() } else { Style::new() };
         lines.push(Line::from(vec![
             ui.mark(chosen && focus, focus),
@@ -150,8 +151,7 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
 
 fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> {
     let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-    let kind = ui.app.settings.lang.text(&format!("drivers.kind.{}", row.kind), &[]);
-    let kind = if row.kind == BranchKind::Legacy { "" } else { &kind };
+    let kind = row.kind.title().map(|kind| kind.text(ui.app.settings.lang)).unwrap_or_default();
     let branch = format!("{} {kind}", row.branch);
     let size = row.size_bytes.map_or_else(|| "-".to_owned(), bytes);
     let values = [

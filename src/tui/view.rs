@@ -103,7 +103,7 @@ fn stepper(ui: &Ui) -> Line<'static> {
             StepState::Done => ("✓", ui.theme.good()),
             StepState::Failed => ("✗", ui.theme.error()),
         };
-        let name = format!(" {} {}", step.number(), ui.t(&format!("step.{}", step.number())));
+        let name = format!(" {} {}", step.number(), ui.text(step.short_title()));
         spans.push(Span::styled(glyph, style));
         spans.push(Span::styled(
             name,

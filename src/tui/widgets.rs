@@ -11,6 +11,7 @@ use ratatui::{
 use super::theme::{Theme, spinner};
 use crate::{
     finding::Finding,
+    i18n::Message,
     text::{cut_middle, fit, width},
     wizard::{App, cut_end, log, log::LogBuffer, wrap},
 };
@@ -30,6 +31,12 @@ impl Ui<'_> {
     /// Returns the text `wizard.<key>`.
     pub fn t(&self, key: &str) -> String {
         self.app.t(key)
+    }
+
+    /// Returns a message in the user's language.
+    #[expect(clippy::needless_pass_by_value, reason = "a message is made where it is told")]
+    pub fn text(&self, message: Message) -> String {
+        message.text(self.app.settings.lang)
     }
 
     /// Returns a heading with a rule to the right edge; the heading of the part in focus has the accent.

@@ -22,8 +22,9 @@ use crate::{
     answers::{Answers, DriverOwner},
     engine::Outcome,
     finding::Severity,
-    i18n::Lang,
-    plan::{Action, Plan, Step, invalidated},
+    i18n::{Lang, Message},
+    owner,
+    plan::{Action, Plan, Step},
     secret::Secret,
     session::{Session, holder::Holder},
 };
@@ -279,6 +280,12 @@ impl App {
         Self { screen: Screen::Watch, watch: Some(Watch::new(holder)), ..Self::new(session, settings, (MIN_COLUMNS, MIN_ROWS)) }
     }
 
+    /// Returns a message in the user's language.
+    #[expect(clippy::needless_pass_by_value, reason = "a message is made where it is told")]
+    pub fn text(&self, message: Message) -> String {
+        message.text(self.settings.lang)
+    }
+
     /// Returns the wizard's text `wizard.<key>`.
     pub fn t(&self, key: &str) -> String {
         self.tr(key, &[])
@@ -437,7 +444,7 @@ impl App {
     /// Keeps the answers in the session; steps whose work no longer follows from them are open again.
     pub(super) fn keep_answers(&mut self) {
         if let Some(before) = &self.session.answers {
-            let steps = invalidated(before, &self.answers, &self.session.plan);
+            let steps = owner::invalidated(before, &self.answers, &self.session.plan);
             self.session.reopen(&steps);
         }
         self.session.answers = Some(self.answers.clone());

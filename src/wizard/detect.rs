@@ -1,15 +1,10 @@
 //! Step 1: what is in this machine.
 
-use super::{
-    App, Dialog, Screen, Slot,
-    keymap::Intent,
-    ledger::{Fate, groups},
-    message::Effect,
-    navigate,
-};
+use super::{App, Dialog, Screen, Slot, keymap::Intent, ledger::groups, message::Effect, navigate};
 use crate::{
     facts::{Facts, Origin},
     finding::Severity,
+    owner::Disposition,
 };
 
 /// A part of the screen that the arrow keys move in.
@@ -87,7 +82,7 @@ pub(super) fn tell(app: &mut App, changes: Vec<String>) {
 /// What is selected, by what it is and not by where it stands.
 struct Selected {
     card: Option<String>,
-    group: Option<(Origin, Fate)>,
+    group: Option<(Origin, Disposition)>,
     finding: Option<String>,
 }
 
@@ -97,7 +92,7 @@ impl Selected {
         let groups = groups(&facts.driver, app.answers.driver_owner);
         Self {
             card: facts.gpus.get(app.detect.card).map(|gpu| gpu.pci_address.clone()),
-            group: groups.get(app.detect.entry).map(|group| (group.origin, group.fate)),
+            group: groups.get(app.detect.entry).map(|group| (group.origin, group.disposition)),
             finding: facts.findings.get(app.detect.finding).map(|finding| finding.id.clone()),
         }
     }
@@ -108,7 +103,7 @@ impl Selected {
         let groups = groups(&facts.driver, app.answers.driver_owner);
         let place = |found: Option<usize>, before: usize, len: usize| found.unwrap_or(before).min(len.saturating_sub(1));
         let card = facts.gpus.iter().position(|gpu| Some(&gpu.pci_address) == self.card.as_ref());
-        let group = groups.iter().position(|group| Some((group.origin, group.fate)) == self.group);
+        let group = groups.iter().position(|group| Some((group.origin, group.disposition)) == self.group);
         let finding = facts.findings.iter().position(|finding| Some(&finding.id) == self.finding.as_ref());
         let (cards, entries, findings) = (facts.gpus.len(), groups.len(), facts.findings.len());
         app.detect.card = place(card, app.detect.card, cards);

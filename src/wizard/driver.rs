@@ -16,9 +16,6 @@ use crate::{
     version::Version,
 };
 
-/// The owners in the order of the question.
-pub const OWNERS: [DriverOwner; 3] = [DriverOwner::InstallerPod, DriverOwner::Host, DriverOwner::Operator];
-
 /// The questions of step 2, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Part {
@@ -70,7 +67,7 @@ impl Sort {
 /// What a filter looks at: all that the table shows of a driver.
 fn searched(row: &DriverRow) -> String {
     let date = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string()).unwrap_or_default();
-    let kind = Lang::En.text(&format!("drivers.kind.{}", row.kind), &[]);
+    let kind = row.kind.title().map(|kind| kind.text(Lang::En)).unwrap_or_default();
     let cuda = row.cuda_version.as_deref().unwrap_or_default();
     let tree = if row.datacenter { "datacenter" } else { "desktop" };
     format!("{} {} {kind} {cuda} {} {} {tree}", row.version, row.branch, date(row.release_date), date(row.end_of_life)).to_lowercase()
@@ -235,8 +232,8 @@ fn accept(app: &mut App) {
 }
 
 fn choose_owner(app: &mut App, intent: Intent) {
-    let here = OWNERS.iter().position(|owner| *owner == app.answers.driver_owner).unwrap_or(0);
-    let next = OWNERS[navigate::moved(here, intent, OWNERS.len())];
+    let here = DriverOwner::ALL.iter().position(|owner| *owner == app.answers.driver_owner).unwrap_or(0);
+    let next = DriverOwner::ALL[navigate::moved(here, intent, DriverOwner::ALL.len())];
     if next != app.answers.driver_owner {
         app.answers.driver_owner = next;
         changed(app);
@@ -280,13 +277,4 @@ fn changed(app: &mut App) {
     app.keep_answers();
     app.order(Effect::LoadTable { answers: Box::new(app.answers.clone()) });
     app.save();
-}
-
-/// Returns the part of the locale keys that names an owner.
-pub fn owner_key(owner: DriverOwner) -> &'static str {
-    match owner {
-        DriverOwner::InstallerPod => "installer-pod",
-        DriverOwner::Host => "host",
-        DriverOwner::Operator => "operator",
-    }
 }

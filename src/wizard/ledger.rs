@@ -2,41 +2,17 @@
 
 use crate::{
     answers::DriverOwner,
-    facts::{DriverFacts, LedgerEntry, Module, Origin, packages},
+    facts::{DriverFacts, LedgerEntry, Module, Origin},
+    owner::{self, Disposition},
 };
 
-/// What becomes of a thing on the host under the chosen owner of the driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fate {
-    /// It is, or brings, another driver than the owner's.
-    MustGo,
-    /// It uses the driver, and keeps it in the kernel.
-    MustStop,
-    /// It is what the owner brought, or would use.
-    Owners,
-    /// It is no driver.
-    Stays,
-}
-
-impl Fate {
-    /// Returns the name in the locale files, `wizard.fate.<name>`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MustGo => "must-go",
-            Self::MustStop => "must-stop",
-            Self::Owners => "owners",
-            Self::Stays => "stays",
-        }
-    }
-}
-
-/// Entries of one kind and one fate.
+/// Entries of one kind and one disposition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group<'a> {
     /// How they came here.
     pub origin: Origin,
     /// What becomes of them.
-    pub fate: Fate,
+    pub disposition: Disposition,
     /// The entries; never empty.
     pub entries: Vec<&'a LedgerEntry>,
 }
@@ -45,10 +21,10 @@ pub struct Group<'a> {
 pub fn groups(driver: &DriverFacts, owner: DriverOwner) -> Vec<Group<'_>> {
     let mut all: Vec<Group<'_>> = Vec::new();
     for entry in &driver.ledger {
-        let fate = fate(driver, owner, entry);
-        match all.iter_mut().find(|group| group.origin == entry.origin && group.fate == fate) {
+        let disposition = owner::of(owner).disposition(driver, entry);
+        match all.iter_mut().find(|group| group.origin == entry.origin && group.disposition == disposition) {
             Some(group) => group.entries.push(entry),
-            None => all.push(Group { origin: entry.origin, fate, entries: vec![entry] }),
+            None => all.push(Group { origin: entry.origin, disposition, entries: vec![entry] }),
         }
     }
     all
@@ -87,36 +63,6 @@ impl Group<'_> {
     }
 }
 
-/// Returns what becomes of an entry. A loaded module is the installer pod's own when nothing else brought a driver.
-fn fate(driver: &DriverFacts, owner: DriverOwner, entry: &LedgerEntry) -> Fate {
-    let is_rival = entry.origin == Origin::LoadedModule && !entry.what.starts_with("nvidia") && !entry.what.starts_with("vfio");
-    match entry.origin {
-        _ if is_rival => Fate::MustGo,
-        Origin::CudaToolkit => Fate::Stays,
-        Origin::Rpm | Origin::Deb if !packages::is_driver_package(entry) => Fate::Stays,
-        Origin::InstallerPod if owner == DriverOwner::InstallerPod => Fate::Owners,
-        Origin::Operator if owner == DriverOwner::Operator => Fate::Owners,
-        Origin::InstallerPod | Origin::Operator => Fate::MustGo,
-        Origin::LoadedModule if entry.what.starts_with("vfio") => Fate::Stays,
-        Origin::LoadedModule | Origin::Unit if is_brought_by(driver, owner) => Fate::Owners,
-        // GPU Operator works with a driver that the host has.
-        Origin::Unit if owner == DriverOwner::InstallerPod => Fate::MustStop,
-        _ if owner == DriverOwner::InstallerPod => Fate::MustGo,
-        _ => Fate::Owners,
-    }
-}
-
-/// Tells whether the owner's own driver is the only one here.
-fn is_brought_by(driver: &DriverFacts, owner: DriverOwner) -> bool {
-    let has = |origin: Origin| driver.ledger.iter().any(|entry| entry.origin == origin);
-    let on_host = has(Origin::Runfile) || driver.ledger.iter().any(packages::is_driver_package);
-    match owner {
-        DriverOwner::InstallerPod => has(Origin::InstallerPod) && !on_host,
-        DriverOwner::Operator => has(Origin::Operator) && !on_host,
-        DriverOwner::Host => on_host,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,10 +76,6 @@ mod tests {
         DriverFacts { ledger: entries.iter().map(entry).collect(), ..DriverFacts::default() }
     }
 
-    fn fates(driver: &DriverFacts, owner: DriverOwner) -> Vec<(Origin, Fate)> {
-        groups(driver, owner).iter().map(|group| (group.origin, group.fate)).collect()
-    }
-
     const HOST: [(Origin, &str, &str); 8] = [
         (Origin::LoadedModule, "nvidia_uvm 535.183.01", "/proc/modules"),
         (Origin::LoadedModule, "nvidia 535.183.01", "/proc/modules"),
@@ -144,35 +86,6 @@ mod tests {
         (Origin::Unit, "nvidia-persistenced", "/proc/88"),
         (Origin::CudaToolkit, "12.4.1", "/usr/local/cuda-12.4"),
     ];
-
-    #[test]
-    fn a_toolkit_stays_and_a_driver_goes_when_the_pod_brings_its_own() {
-        let expected = [
-            (Origin::LoadedModule, Fate::MustGo),
-            (Origin::Deb, Fate::Stays),
-            (Origin::Deb, Fate::MustGo),
-            (Origin::ModuleFile, Fate::MustGo),
-            (Origin::Unit, Fate::MustStop),
-            (Origin::CudaToolkit, Fate::Stays),
-        ];
-        assert_eq!(fates(&driver(&HOST), DriverOwner::InstallerPod), expected);
-    }
-
-    #[test]
-    fn what_the_host_owns_is_the_hosts() {
-        assert!(fates(&driver(&HOST), DriverOwner::Host).iter().all(|(_, fate)| matches!(fate, Fate::Owners | Fate::Stays)));
-        let pods = driver(&[(Origin::LoadedModule, "nvidia 450.51.06", "/proc/modules"), (Origin::InstallerPod, "450.51.06", "/home")]);
-        assert_eq!(fates(&pods, DriverOwner::InstallerPod), [(Origin::LoadedModule, Fate::Owners), (Origin::InstallerPod, Fate::Owners)]);
-        assert_eq!(fates(&pods, DriverOwner::Operator)[1], (Origin::InstallerPod, Fate::MustGo));
-    }
-
-    #[test]
-    fn nouveau_goes_whoever_owns_the_driver_and_vfio_stays() {
-        let rivals = driver(&[(Origin::LoadedModule, "nouveau", "/proc/modules"), (Origin::LoadedModule, "vfio_pci", "/proc/modules")]);
-        for owner in [DriverOwner::InstallerPod, DriverOwner::Host, DriverOwner::Operator] {
-            assert_eq!(fates(&rivals, owner), [(Origin::LoadedModule, Fate::MustGo), (Origin::LoadedModule, Fate::Stays)]);
-        }
-    }
 
     #[test]
     fn a_group_says_in_one_line_what_and_where() {

@@ -28,7 +28,7 @@ fn there(app: &App) -> Vec<Fact> {
     let value = |key: &str, value: String| Fact::Value(app.t(&format!("summary.{key}")), value);
     let mut rows = vec![Fact::Heading(app.t("summary.there"))];
     rows.extend(facts.gpus.iter().map(|gpu| value("gpu", format!("{} · {}", gpu.name, gpu.pci_address))));
-    let owner = app.t(&format!("owner.{}", super::driver::owner_key(app.answers.driver_owner)));
+    let owner = app.t(&format!("owner.{}", app.answers.driver_owner.name()));
     let driver = app.answers.driver_version.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     rows.push(value("driver", format!("{driver} · {owner}")));
     rows.push(value("toolkit", app.answers.cuda().map_or_else(|| app.t("cuda.none"), |version| format!("CUDA {version}"))));

@@ -5,15 +5,16 @@ use super::super::{
     cuda::Toolkit,
     drivers::{self, Driver},
 };
-use crate::{answers::DriverOwner, version::Version};
+use super::Source;
+use crate::version::Version;
 
 /// Returns the index of the row to take and the reason; nothing when no row fits.
 ///
-/// For the installer pod with a wanted CUDA the toolkit's own driver comes first: the seed's author found that the driver in the pod
+/// Where the driver follows a wanted CUDA the toolkit's own driver comes first: the seed's author found that the driver in the pod
 /// and the toolkit on the host should be the same release. Otherwise the newest driver that NVIDIA still supports: a newer driver
 /// runs every older toolkit.
-pub(super) fn recommend(rows: &[DriverRow], wanted: Option<&Toolkit>, owner: DriverOwner) -> Option<(usize, Reason)> {
-    let paired = wanted.filter(|_| owner == DriverOwner::InstallerPod).and_then(|toolkit| paired(rows, toolkit));
+pub(super) fn recommend(rows: &[DriverRow], wanted: Option<&Toolkit>, source: &Source) -> Option<(usize, Reason)> {
+    let paired = wanted.filter(|_| source.follows_toolkit).and_then(|toolkit| paired(rows, toolkit));
     paired.or_else(|| newest(rows))
 }
 

@@ -2,14 +2,14 @@
 
 use super::{
     super::{
-        Architecture, Reason,
+        Reason,
         cuda::{self, Toolkit},
         drivers::Driver,
         gpus,
     },
-    Card, HostLimits,
+    Card, Files, HostLimits, Source,
 };
-use crate::{answers::DriverOwner, facts::KernelModule, version::Version};
+use crate::{facts::KernelModule, version::Version};
 
 /// First branch with an open kernel module. Source: NVIDIA/open-gpu-kernel-modules, tags from 515.43.04 on.
 const FIRST_OPEN_BRANCH: u32 = 515;
@@ -81,8 +81,8 @@ pub(super) fn toolkit_misfit(toolkit: &Toolkit, cards: &[Card]) -> Option<Reason
 }
 
 /// Returns why a driver does not drive one of the cards, or not all of them together.
-pub(super) fn card_misfit(driver: &Driver, cards: &[Card], owner: DriverOwner) -> Option<Reason> {
-    cards.iter().find_map(|card| branch_misfit(driver, card)).or_else(|| module_misfit(driver, cards, owner))
+pub(super) fn card_misfit(driver: &Driver, cards: &[Card], source: &Source) -> Option<Reason> {
+    cards.iter().find_map(|card| branch_misfit(driver, card)).or_else(|| module_misfit(driver, cards, source))
 }
 
 fn branch_misfit(driver: &Driver, card: &Card) -> Option<Reason> {
@@ -95,11 +95,11 @@ fn branch_misfit(driver: &Driver, card: &Card) -> Option<Reason> {
     }
 }
 
-/// The kind of kernel module: one kind serves all cards, and Kubespray's installer pod cannot ask for the open one.
-fn module_misfit(driver: &Driver, cards: &[Card], owner: DriverOwner) -> Option<Reason> {
+/// The kind of kernel module: one kind serves all cards, and not every source has the open one.
+fn module_misfit(driver: &Driver, cards: &[Card], source: &Source) -> Option<Reason> {
     let open = cards.iter().find(|card| card.kernel_module == KernelModule::OpenRequired)?;
     let name = ("card", open.name.clone());
-    if owner == DriverOwner::InstallerPod {
+    if !source.has_open_module {
         return Some(Reason::new("open-required", [name]));
     }
     if driver.version.branch() < FIRST_OPEN_BRANCH {
@@ -114,12 +114,13 @@ pub(super) fn file_misfit(driver: &Driver, host: &HostLimits) -> Option<Reason> 
     if driver.is_beta() {
         return Some(Reason::new("beta", []));
     }
-    match host.owner {
-        // The role's download address names x86_64 whatever the node is.
-        DriverOwner::InstallerPod if host.architecture != Architecture::X86_64 => Some(Reason::new("pod-x86-only", [])),
-        DriverOwner::InstallerPod if !driver.has_tesla_file(host.architecture) => Some(Reason::new("no-tesla-file", [])),
-        DriverOwner::Operator if !driver.datacenter => Some(Reason::new("not-datacenter", [])),
-        DriverOwner::Host if driver.file(host.architecture).is_none() => Some(Reason::new("no-file", [])),
-        _ => None,
-    }
+    let Source { files, architectures, .. } = host.source;
+    let id = match files {
+        _ if !architectures.is_empty() && !architectures.contains(&host.architecture) => "pod-x86-only",
+        Files::Tesla if !driver.has_tesla_file(host.architecture) => "no-tesla-file",
+        Files::Datacenter if !driver.datacenter => "not-datacenter",
+        Files::Any if driver.file(host.architecture).is_none() => "no-file",
+        Files::Any | Files::Datacenter | Files::Tesla => return None,
+    };
+    Some(Reason::new(id, []))
 }

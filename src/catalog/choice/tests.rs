@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::{prelude::*, sample::select};
 
 use super::{super::gpus, *};
-use crate::{catalog::report, i18n::Lang};
+use crate::{answers::DriverOwner, catalog::report, i18n::Lang};
 
 const V100: &str = "10de:1db6";
 const K80: &str = "10de:102d";
@@ -23,7 +23,13 @@ fn cards(ids: &[&str]) -> Vec<Card> {
 
 fn host(owner: DriverOwner) -> HostLimits {
     let today = "2026-11-24".parse().unwrap();
-    HostLimits { architecture: Architecture::X86_64, gcc_version: None, glibc_version: None, owner, today }
+    HostLimits {
+        architecture: Architecture::X86_64,
+        gcc_version: None,
+        glibc_version: None,
+        source: crate::owner::of(owner).source(),
+        today,
+    }
 }
 
 fn table(ids: &[&str], cuda: Option<&str>, owner: DriverOwner) -> DriverTable {
@@ -290,7 +296,7 @@ fn any_cuda() -> impl Strategy<Value = Option<Version>> {
 }
 
 fn any_owner() -> impl Strategy<Value = DriverOwner> {
-    select(vec![DriverOwner::InstallerPod, DriverOwner::Host, DriverOwner::Operator])
+    select(DriverOwner::ALL.to_vec())
 }
 
 proptest! {

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{super::pci, Facts, Gpu, PCI_DEVICES, RIVALS};
+use super::{
+    super::{
+        modules::{self, ModuleRole},
+        pci,
+    },
+    Facts, Gpu, PCI_DEVICES,
+};
 use crate::{
     facts::CatalogMatch,
     finding::{
@@ -47,23 +53,41 @@ fn no_gpu(facts: &Facts) -> Option<Finding> {
         let path = reason.args.get("path").map_or(PCI_DEVICES, String::as_str);
         return Some(Finding::new("no-pci-bus", Error, path, &[]));
     }
-    (facts.gpus.is_empty() && facts.expected_gpus.is_empty()).then(|| Finding::new("no-gpu", Error, PCI_DEVICES, &[]))
+    if !facts.gpus.is_empty() || !facts.expected_gpus.is_empty() {
+        return None;
+    }
+    // A Tegra needs no card: its GPU is there, and nothing of what follows is for it.
+    let finding = match &facts.host.tegra {
+        Some(sign) => Finding::new("gpu-in-chip", Error, sign, &[]),
+        None => Finding::new("no-gpu", Error, PCI_DEVICES, &[]),
+    };
+    Some(finding)
 }
 
 /// Cards that a driver other than NVIDIA's has taken.
 fn taken(facts: &Facts) -> Vec<Finding> {
-    let bound = |(id, names): &(&str, &[&str])| {
-        let cards = addresses(facts.gpus.iter().filter(|gpu| gpu.kernel_driver.as_deref().is_some_and(|driver| names.contains(&driver))));
-        let first = cards.first()?;
-        Some(Finding::new(id, Warning, format!("{PCI_DEVICES}/{first}/driver"), &[("cards", &cards.join(", "))]))
+    let mut by_driver: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for gpu in facts.gpus.iter().filter(|gpu| super::is_taken(gpu)) {
+        by_driver.entry(gpu.kernel_driver.as_deref().unwrap_or_default()).or_default().push(&gpu.pci_address);
+    }
+    let finding = |(driver, cards): (&str, Vec<&str>)| {
+        let place = format!("{PCI_DEVICES}/{}/driver", cards[0]);
+        let cards = cards.join(", ");
+        let args = [("cards", cards.as_str()), ("driver", driver)];
+        match (driver, modules::role(driver)) {
+            ("nouveau", _) => Finding::new("nouveau-bound", Warning, place, &args[..1]),
+            ("nova" | "nova_core" | "NovaCore", _) => Finding::new("nova-bound", Warning, place, &args[..1]),
+            (_, Some(ModuleRole::Passthrough)) => Finding::new("vfio-bound", Warning, place, &args),
+            _ => Finding::new("other-driver-bound", Warning, place, &args),
+        }
     };
-    RIVALS.iter().filter_map(bound).collect()
+    by_driver.into_iter().map(finding).collect()
 }
 
 /// Nouveau or nova that is loaded and has no card: it takes the first one that NVIDIA's driver lets go of.
 fn rival_loaded(facts: &Facts) -> Option<Finding> {
     let taken = facts.gpus.iter().any(super::is_taken);
-    let module = facts.driver.modules.iter().find(|module| matches!(module.name.as_str(), "nouveau" | "nova_core"))?;
+    let module = facts.driver.modules.iter().find(|module| modules::role(&module.name) == Some(ModuleRole::Conflicting))?;
     (!taken && !facts.gpus.is_empty()).then(|| Finding::new("rival-loaded", Warning, "/proc/modules", &[("module", &module.name)]))
 }
 
@@ -78,7 +102,13 @@ fn virtual_gpus(facts: &Facts) -> Vec<Finding> {
         None => "/proc/modules".to_owned(),
     };
     let split = if hosts.is_empty() { addresses(facts.gpus.iter()) } else { hosts.clone() };
-    let guest = (!guests.is_empty()).then(|| Finding::new("vgpu-guest", Warning, super::nvml::SOURCE, &[("cards", &guests.join(", "))]));
+    // NVML knows; where it does not answer, the guest driver's own files tell.
+    let told = facts.gpus.iter().any(|gpu| gpu.nvml.as_ref().is_some_and(|nvml| nvml.virtualization.is_some()));
+    let guest = match &facts.driver.vgpu_guest {
+        Some(sign) if !told && !facts.gpus.is_empty() => Some((addresses(facts.gpus.iter()), sign.as_str())),
+        _ => (!guests.is_empty()).then_some((guests, super::nvml::SOURCE)),
+    };
+    let guest = guest.map(|(cards, sign)| Finding::new("vgpu-guest", Warning, sign, &[("cards", &cards.join(", "))]));
     let host =
         (!hosts.is_empty() || vgpu_module).then(|| Finding::new("vgpu-host", Warning, host_evidence, &[("cards", &split.join(", "))]));
     guest.into_iter().chain(host).collect()

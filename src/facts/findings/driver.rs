@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{DRIVER_VERSION, Facts, Gpu, LedgerEntry, PCI_DEVICES, brings_driver, driver_origins};
 use crate::{
     catalog::gpus,
-    facts::{KernelModule, ModuleKind, Origin, packages},
+    facts::{KernelModule, ModuleKind, Origin, ledger::kernel_of, packages},
     finding::{
         Finding,
         Severity::{Error, Info, Warning},
@@ -21,6 +21,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     found.extend(two_origins(facts));
     found.extend(loaded(facts));
     found.extend(other_on_disk(facts));
+    found.extend(other_kernels(facts));
     found.extend(unfit_toolkits(facts));
     found.extend(fabric_manager(facts));
     found
@@ -115,6 +116,19 @@ fn other_on_disk(facts: &Facts) -> Option<Finding> {
     let on_disk: Vec<_> = facts.driver.ledger.iter().filter_map(|entry| Some((packages::driver_version(entry)?, entry))).collect();
     let (version, entry) = on_disk.first().filter(|_| on_disk.iter().all(|(version, _)| *version != loaded))?;
     Some(Finding::new("driver-on-disk-differs", Warning, evidence(entry), &[("loaded", loaded.as_str()), ("version", version.as_str())]))
+}
+
+/// Modules that were built for other kernels only: the kernel was updated, and the driver was not. That is why none is loaded.
+fn other_kernels(facts: &Facts) -> Option<Finding> {
+    let files: Vec<_> = facts.driver.ledger.iter().filter(|entry| entry.origin == Origin::ModuleFile).collect();
+    let running = facts.host.kernel.as_str();
+    let built: BTreeSet<&str> = files.iter().filter_map(|entry| kernel_of(&entry.r#where)).collect();
+    if built.is_empty() || running.is_empty() || built.contains(running) || facts.driver.loaded_version.is_some() {
+        return None;
+    }
+    let built = built.into_iter().collect::<Vec<_>>().join(", ");
+    let place = files.first()?.r#where.clone();
+    Some(Finding::new("module-of-another-kernel", Warning, place, &[("built", &built), ("kernel", running)]))
 }
 
 /// A toolkit that builds for no card that is here.

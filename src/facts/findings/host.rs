@@ -16,7 +16,19 @@ const EFI_VARS: &str = "/sys/firmware/efi/efivars";
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let container = facts.host.container.as_ref().map(|sign| Finding::new("container", Warning, sign, &[]));
-    container.into_iter().chain(secure_boot(facts)).chain(headers(&facts.host)).chain(not_known(facts)).collect()
+    container
+        .into_iter()
+        .chain(architecture(&facts.host))
+        .chain(secure_boot(facts))
+        .chain(headers(&facts.host))
+        .chain(not_known(facts))
+        .collect()
+}
+
+/// What is chosen for an architecture that could not be learned is chosen for `x86_64`. A machine of which nothing is known is none.
+fn architecture(host: &HostFacts) -> Option<Finding> {
+    let is_known = !host.architecture.is_empty() || host.kernel.is_empty();
+    (!is_known).then(|| Finding::new("architecture-not-known", Warning, "/proc/sys/kernel/arch, /lib64/ld-linux-x86-64.so.2", &[]))
 }
 
 /// With Secure Boot on, a module without a signature is refused; whether the key of a signed one is enrolled, only the kernel can tell.

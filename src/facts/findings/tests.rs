@@ -16,6 +16,7 @@ fn machine_with(gpu: Gpu) -> Facts {
     let mut facts =
         Facts { gpus: vec![Gpu { catalog: CatalogMatch::Exact, pci_address: "0000:18:00.0".into(), ..gpu }], ..Facts::default() };
     facts.host.kernel_headers = true;
+    facts.host.architecture = "x86_64".into();
     facts
 }
 

@@ -13,7 +13,7 @@ use crate::{
 
 const FILE: &str = "/etc/modprobe.d/gpunode-no-nouveau.conf";
 const TEXT: &str = "# Written by gpunode: NVIDIA's driver and these cannot share a card.\n\
-    blacklist nouveau\noptions nouveau modeset=0\nblacklist nova_core\nblacklist nova_drm\nblacklist nova\n";
+    blacklist nouveau\noptions nouveau modeset=0\nblacklist nova_core\nblacklist nova_drm\nblacklist nova\nblacklist nvidiafb\nblacklist rivafb\n";
 
 /// Writes the blacklist and rebuilds the initramfs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use crate::{
     answers::Answers,
     catalog::distros,
     facts::{
-        Facts, Holder, LedgerEntry, Origin,
+        Facts, Holder, LedgerEntry, Origin, modules,
         packages::{Role, package_name, role},
     },
     plan::{
@@ -166,7 +166,7 @@ fn unload(facts: &Facts, stopped: impl Fn(&str) -> bool) -> Option<Action> {
         .driver
         .modules
         .iter()
-        .filter(|module| unload_modules::is_driver(&module.name))
+        .filter(|module| modules::is_driver(&module.name))
         .all(|module| !facts.driver.holders.is_empty() || module.refcount.is_none_or(|count| count == module.used_by.len() as u64));
     if !(knows_holders && all_stopped && quiet) {
         return None;

@@ -7,6 +7,7 @@ use ratatui::{
 
 use crate::{
     facts::{Holder, ModuleKind, Origin},
+    owner::Disposition,
     text::width,
     tui::{
         sections::Section,
@@ -14,8 +15,7 @@ use crate::{
     },
     wizard::{
         detect::Part,
-        driver::owner_key,
-        ledger::{Fate, Group, groups},
+        ledger::{Group, groups},
     },
 };
 
@@ -58,25 +58,26 @@ fn loaded(ui: &Ui) -> String {
 
 fn row(ui: &Ui, group: &Group, here: bool, cells: u16) -> Line<'static> {
     let focus = ui.app.detect.part == Part::Ledger;
-    let fate = ui.t(&format!("fate.{}", group.fate.name()));
-    let widest = [Fate::MustGo, Fate::MustStop, Fate::Owners, Fate::Stays].map(|fate| width(&ui.t(&format!("fate.{}", fate.name()))));
+    let fate = ui.t(&format!("fate.{}", group.disposition.name()));
+    let widest = [Disposition::MustGo, Disposition::MustStop, Disposition::Owners, Disposition::Stays]
+        .map(|all| width(&ui.t(&format!("fate.{}", all.name()))));
     let rest = usize::from(cells).saturating_sub(3 + 14 + 2 + 2 + 2 + widest.into_iter().max().unwrap_or(0) + 1);
     let what = group.what(&ui.app.session.facts.driver);
     let values = [origin(ui, group.origin), what, group.place().to_owned()];
     let text = columns(&[left(14), left(rest - rest * 9 / 20), left(rest * 9 / 20)], &values);
     let style = if here && focus { ui.theme.selected() } else { Style::new() };
-    let verdict = match group.fate {
-        Fate::MustGo => ui.theme.error(),
-        Fate::MustStop => ui.theme.warning(),
-        Fate::Owners => ui.theme.good(),
-        Fate::Stays => ui.theme.dim(),
+    let verdict = match group.disposition {
+        Disposition::MustGo => ui.theme.error(),
+        Disposition::MustStop => ui.theme.warning(),
+        Disposition::Owners => ui.theme.good(),
+        Disposition::Stays => ui.theme.dim(),
     };
     Line::from(vec![ui.mark(here && focus, focus), Span::styled(text, style), Span::styled(format!("  {fate}"), verdict)])
 }
 
 /// Returns what becomes of the group under the chosen owner and why, then each entry whole.
 pub fn details(ui: &Ui, group: &Group, cells: u16) -> Vec<Line<'static>> {
-    let owner = ui.t(&format!("owner.{}", owner_key(ui.app.answers.driver_owner)));
+    let owner = ui.t(&format!("owner.{}", ui.app.answers.driver_owner.name()));
     let mut texts = vec![ui.app.tr(why(group), &[("owner", &owner)])];
     if group.entries.len() > 1 || width(&group.entries[0].r#where) > 20 {
         texts.extend(group.entries.iter().take(LISTED).map(|entry| format!("{}  {}", entry.what, entry.r#where)));
@@ -92,13 +93,13 @@ pub fn details(ui: &Ui, group: &Group, cells: u16) -> Vec<Line<'static>> {
 }
 
 fn why(group: &Group) -> &'static str {
-    match (group.fate, group.origin) {
-        (Fate::MustGo, Origin::LoadedModule) if group.entries.iter().any(|entry| entry.what.starts_with("no")) => "fate.why.rival",
-        (Fate::MustGo, Origin::LoadedModule) => "fate.why.loaded",
-        (Fate::MustGo, _) => "fate.why.other-driver",
-        (Fate::MustStop, _) => "fate.why.uses-driver",
-        (Fate::Owners, _) => "fate.why.owners",
-        (Fate::Stays, _) => "fate.why.no-driver",
+    match (group.disposition, group.origin) {
+        (Disposition::MustGo, Origin::LoadedModule) if group.entries.iter().any(|entry| entry.what.starts_with("no")) => "fate.why.rival",
+        (Disposition::MustGo, Origin::LoadedModule) => "fate.why.loaded",
+        (Disposition::MustGo, _) => "fate.why.other-driver",
+        (Disposition::MustStop, _) => "fate.why.uses-driver",
+        (Disposition::Owners, _) => "fate.why.owners",
+        (Disposition::Stays, _) => "fate.why.no-driver",
     }
 }
 

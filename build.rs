@@ -1,0 +1,148 @@
+//! Turns the texts of `assets/locales` into the table that the program reads, and into one constructor a key.
+//!
+//! The locale files are the only declaration of a text: a key that is misspelt in the source, or an argument that is missing, does not
+//! compile, a text that nobody uses is dead code, and a text without its translation ends the build here, with the file's name.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs, io,
+    path::Path,
+};
+
+const LOCALES: &str = "assets/locales";
+
+/// Families of texts that data names (the ids in `assets/signatures.yaml`): they are looked up by key, and a test demands each.
+const NAMED_BY_DATA: [&str; 1] = ["signature."];
+
+/// Words that cannot be the name of a function or a parameter as they are.
+const RESERVED: [&str; 9] = ["for", "in", "loop", "match", "move", "type", "use", "virtual", "where"];
+
+/// What a text says, still quoted, by its key.
+type Texts = BTreeMap<String, Text>;
+
+/// One entry of a locale file.
+struct Text {
+    file: String,
+    quoted: String,
+}
+
+impl Text {
+    /// Returns the names between braces, in alphabetical order: rewording a text must not swap the arguments of its callers.
+    fn placeholders(&self) -> BTreeSet<&str> {
+        let parts = self.quoted.split('{').skip(1).filter_map(|part| part.split_once('}'));
+        parts.map(|(name, _)| name).filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).collect()
+    }
+}
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed={LOCALES}");
+    println!("cargo::rerun-if-changed=build.rs");
+    let (english, korean) = (read("en")?, read("ko")?);
+    compare(&english, &korean)?;
+    let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
+    fs::write(Path::new(&out).join("texts.rs"), table(&english, &korean))?;
+    fs::write(Path::new(&out).join("msg.rs"), Module::of(&english).source(0))
+}
+
+fn read(language: &str) -> io::Result<Texts> {
+    let mut texts = Texts::new();
+    for file in fs::read_dir(Path::new(LOCALES).join(language))? {
+        let path = file?.path();
+        let name = path.display().to_string();
+        for (number, line) in fs::read_to_string(&path)?.lines().enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let wrong = |what: &str| io::Error::other(format!("{name}:{}: {what}", number + 1));
+            let (key, quoted) = entry(line).ok_or_else(|| wrong("a line is `key: \"text\"`, with no escapes but \\\" \\\\ \\n and \\t"))?;
+            if texts.insert(key.to_owned(), Text { file: name.clone(), quoted: quoted.to_owned() }).is_some() {
+                return Err(wrong(&format!("`{key}` stands here a second time")));
+            }
+        }
+    }
+    Ok(texts)
+}
+
+/// Splits a line into key and quoted text. YAML and Rust read these quoted texts alike, so that the text need not be unquoted.
+fn entry(line: &str) -> Option<(&str, &str)> {
+    let (key, quoted) = line.split_once(": ")?;
+    let key = key.trim_matches('"');
+    let fits = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
+    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        if c == '"' || (c == '\\' && !matches!(chars.next(), Some('"' | '\\' | 'n' | 't'))) {
+            return None;
+        }
+    }
+    fits.then_some((key, quoted))
+}
+
+fn compare(english: &Texts, korean: &Texts) -> io::Result<()> {
+    for (one, other, language) in [(english, korean, "ko"), (korean, english, "en")] {
+        for (key, text) in one {
+            let translated = other.get(key).ok_or_else(|| io::Error::other(format!("{}: `{key}` has no text in {language}", text.file)))?;
+            if text.placeholders() != translated.placeholders() {
+                return Err(io::Error::other(format!("{}: `{key}` has other {{arguments}} in {language}", text.file)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The texts as one sorted table: nothing is read or hashed when the program starts.
+fn table(english: &Texts, korean: &Texts) -> String {
+    let rows = english.iter().zip(korean.values()).map(|((key, en), ko)| format!("    ({key:?}, {}, {}),\n", en.quoted, ko.quoted));
+    format!("pub(super) static TEXTS: &[(&str, &str, &str)] = &[\n{}];\n", rows.collect::<String>())
+}
+
+/// A segment of the keys: the text that ends here, and what goes on below.
+#[derive(Default)]
+struct Module<'a> {
+    text: Option<(&'a str, &'a Text)>,
+    below: BTreeMap<&'a str, Module<'a>>,
+}
+
+impl<'a> Module<'a> {
+    fn of(texts: &'a Texts) -> Self {
+        let mut root = Self::default();
+        for (key, text) in texts.iter().filter(|(key, _)| !NAMED_BY_DATA.iter().any(|family| key.starts_with(family))) {
+            let place = key.split('.').fold(&mut root, |module, segment| module.below.entry(segment).or_default());
+            place.text = Some((key, text));
+        }
+        root
+    }
+
+    fn source(&self, depth: usize) -> String {
+        let indent = "    ".repeat(depth);
+        let mut out = String::new();
+        for (segment, module) in &self.below {
+            let name = identifier(segment);
+            if let Some((key, text)) = module.text {
+                out += &constructor(&indent, &name, key, text);
+            }
+            if !module.below.is_empty() {
+                let inner = module.source(depth + 1);
+                out += &format!("{indent}pub(crate) mod {name} {{\n{inner}{indent}}}\n");
+            }
+        }
+        out
+    }
+}
+
+fn constructor(indent: &str, name: &str, key: &str, text: &Text) -> String {
+    let names: Vec<_> = text.placeholders().into_iter().collect();
+    let parameters: Vec<_> = names.iter().map(|name| format!("{}: impl Into<crate::i18n::Arg>", identifier(name))).collect();
+    let arguments: Vec<_> = names.iter().map(|name| format!("({name:?}, {}.into())", identifier(name))).collect();
+    format!(
+        "{indent}#[doc = {}]\n{indent}pub(crate) fn {name}({}) -> crate::i18n::Message {{\n{indent}    crate::i18n::Message::new({key:?}, [{}])\n{indent}}}\n",
+        text.quoted,
+        parameters.join(", "),
+        arguments.join(", ")
+    )
+}
+
+fn identifier(name: &str) -> String {
+    let name = name.replace('-', "_");
+    if RESERVED.contains(&name.as_str()) { format!("r#{name}") } else { name }
+}

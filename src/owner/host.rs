@@ -1,0 +1,88 @@
+//! A driver installed on the host.
+
+use super::{
+    Disposition, Owner,
+    disposition::{is_of_pod, of_any_owner},
+    installer_pod::INSTALLER,
+};
+use crate::{
+    answers::DriverOwner,
+    catalog::choice::{Files, Source},
+    cluster::{
+        check::CheckId,
+        workload::{Done, Link, Role, Rule, StackSpec, Workload},
+    },
+    facts::{DriverFacts, LedgerEntry, Origin},
+    plan::{Changed, Step},
+};
+
+/// The host's own driver.
+pub(super) struct Host;
+
+impl Owner for Host {
+    fn id(&self) -> DriverOwner {
+        DriverOwner::Host
+    }
+
+    /// What is on the host is the owner's. A module that a pod has loaded leaves with the pod's driver.
+    fn disposition(&self, driver: &DriverFacts, entry: &LedgerEntry) -> Disposition {
+        of_any_owner(entry).unwrap_or(match entry.origin {
+            Origin::InstallerPod | Origin::Operator => Disposition::MustGo,
+            Origin::LoadedModule if is_of_pod(driver) => Disposition::MustGo,
+            Origin::Unit if is_of_pod(driver) => Disposition::MustStop,
+            _ => Disposition::Owners,
+        })
+    }
+
+    /// Packages of every kind for every architecture that NVIDIA builds for.
+    fn source(&self) -> Source {
+        Source { files: Files::Any, architectures: &[], has_open_module: true, follows_toolkit: false }
+    }
+
+    fn stack(&self) -> &'static StackSpec {
+        &STACK
+    }
+
+    fn reopens(&self, changed: Changed) -> &'static [Step] {
+        match changed {
+            Changed::Owner | Changed::Cards => &[Step::Driver, Step::Variables, Step::Verify],
+            Changed::Toolkit => &[Step::Driver],
+            // Step 2 installs it on this machine, and step 4 expects it in the test pod; no variable of step 3 names it.
+            Changed::DriverVersion => &[Step::Driver, Step::Verify],
+            Changed::Inventory => &[Step::Variables, Step::Verify],
+            Changed::Verification => &[Step::Verify],
+        }
+    }
+}
+
+/// NVIDIA's device plugin by itself. Source: NVIDIA/k8s-device-plugin, static manifest and Helm chart, v0.14 to v0.19.
+const DEVICE_PLUGIN: Workload = Workload {
+    role: Role::DevicePlugin,
+    name: "nvidia-device-plugin-daemonset",
+    labels: &[
+        ("name", "nvidia-device-plugin-ds"),
+        ("app.kubernetes.io/name", "nvidia-device-plugin"),
+        ("app", "nvidia-device-plugin-daemonset"),
+        ("k8s-app", "nvidia-gpu-device-plugin"),
+    ],
+    containers: &["nvidia-device-plugin-ctr", "nvidia-device-plugin", "nvidia-gpu-device-plugin"],
+    done: Done::Ready,
+    missing: "device-plugin-missing",
+};
+
+/// What is watched in step 4.
+static STACK: StackSpec = StackSpec {
+    namespace: None,
+    workloads: &[DEVICE_PLUGIN],
+    foreign: &[&INSTALLER],
+    links: &[
+        Link::new(CheckId::Api, Rule::Api),
+        Link::new(CheckId::NodeReady, Rule::NodeReady),
+        Link::new(CheckId::NoInstaller, Rule::Absent(&INSTALLER)),
+        Link::new(CheckId::HostDriver, Rule::Loaded { unless: None }),
+        Link::new(CheckId::DevicePlugin, Rule::Registered),
+        Link::new(CheckId::Capacity, Rule::Allocatable),
+        Link::new(CheckId::TestPod, Rule::TestPod),
+    ],
+    log: None,
+};

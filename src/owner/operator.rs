@@ -1,0 +1,101 @@
+//! NVIDIA GPU Operator: a driver in a pod of its own, or beside a driver that the host has.
+
+use super::{
+    Disposition, Owner,
+    disposition::{has, is_on_host, of_any_owner},
+    installer_pod::INSTALLER,
+};
+use crate::{
+    answers::DriverOwner,
+    catalog::choice::{Files, Source},
+    cluster::{
+        check::CheckId,
+        phases,
+        workload::{Done, FollowedLog, Link, Role, Rule, StackSpec, Workload},
+    },
+    facts::{DriverFacts, LedgerEntry, Origin},
+    plan::{Changed, Step},
+};
+
+/// NVIDIA GPU Operator.
+pub(super) struct Operator;
+
+impl Owner for Operator {
+    fn id(&self) -> DriverOwner {
+        DriverOwner::Operator
+    }
+
+    /// The operator works beside a driver of the host, with `driver.enabled=false`, so that driver stays. Modules that the installer
+    /// pod has loaded leave with it.
+    fn disposition(&self, driver: &DriverFacts, entry: &LedgerEntry) -> Disposition {
+        let is_the_pods = has(driver, Origin::InstallerPod) && !is_on_host(driver) && !has(driver, Origin::Operator);
+        of_any_owner(entry).unwrap_or(match entry.origin {
+            Origin::InstallerPod => Disposition::MustGo,
+            // Without its driver, such a tree builds modules that nothing goes with, and they load before the operator's.
+            Origin::Dkms | Origin::ModuleFile if !is_on_host(driver) => Disposition::MustGo,
+            Origin::LoadedModule if is_the_pods => Disposition::MustGo,
+            Origin::Unit if is_the_pods => Disposition::MustStop,
+            _ => Disposition::Owners,
+        })
+    }
+
+    /// NVIDIA builds driver images of data-center releases only.
+    fn source(&self) -> Source {
+        Source { files: Files::Datacenter, architectures: &[], has_open_module: true, follows_toolkit: false }
+    }
+
+    fn stack(&self) -> &'static StackSpec {
+        &STACK
+    }
+
+    fn reopens(&self, changed: Changed) -> &'static [Step] {
+        match changed {
+            Changed::Owner | Changed::Cards => &[Step::Driver, Step::Variables, Step::Verify],
+            Changed::Toolkit => &[Step::Driver],
+            // A value of the chart, which step 3 writes.
+            Changed::DriverVersion | Changed::Inventory => &[Step::Variables, Step::Verify],
+            Changed::Verification => &[Step::Verify],
+        }
+    }
+}
+
+/// A workload of the GPU Operator. Source: the operator's DaemonSets of 26.3.3 and 26.7.0 on a real cluster.
+const fn operand(role: Role, name: &'static str, labels: &'static [(&'static str, &'static str)], containers: &'static [&'static str]) -> Workload {
+    Workload { role, name, labels, containers, done: Done::Ready, missing: "operator-missing" }
+}
+
+/// What is watched in step 4.
+static STACK: StackSpec = StackSpec {
+    namespace: None,
+    workloads: &[
+        operand(
+            Role::Driver,
+            "nvidia-driver-daemonset",
+            &[("app", "nvidia-driver-daemonset"), ("app.kubernetes.io/component", "nvidia-driver")],
+            &["nvidia-driver-ctr"],
+        ),
+        operand(
+            Role::Toolkit,
+            "nvidia-container-toolkit-daemonset",
+            &[("app", "nvidia-container-toolkit-daemonset")],
+            &["nvidia-container-toolkit-ctr"],
+        ),
+        operand(Role::Validator, "nvidia-operator-validator", &[("app", "nvidia-operator-validator")], &["nvidia-operator-validator"]),
+        operand(Role::DevicePlugin, "nvidia-device-plugin-daemonset", &[("app", "nvidia-device-plugin-daemonset")], &["nvidia-device-plugin"]),
+    ],
+    foreign: &[&INSTALLER],
+    links: &[
+        Link::new(CheckId::Api, Rule::Api),
+        Link::new(CheckId::NodeReady, Rule::NodeReady),
+        Link::new(CheckId::NoInstaller, Rule::Absent(&INSTALLER)),
+        Link::new(CheckId::GpuPresent, Rule::Label("nvidia.com/gpu.present")),
+        Link::new(CheckId::DriverPod, Rule::WorksIfThere(Role::Driver)),
+        Link::new(CheckId::HostDriver, Rule::Loaded { unless: Some(Role::Driver) }),
+        Link::new(CheckId::Toolkit, Rule::WorksIfThere(Role::Toolkit)),
+        Link::new(CheckId::Validator, Rule::Works(Role::Validator)),
+        Link::new(CheckId::DevicePlugin, Rule::Registered),
+        Link::new(CheckId::Capacity, Rule::Allocatable),
+        Link::new(CheckId::TestPod, Rule::TestPod),
+    ],
+    log: Some(FollowedLog { role: Role::Driver, phases: &phases::UNKNOWN }),
+};
