@@ -9,12 +9,12 @@ pub mod undo;
 
 pub use run::Runner;
 
-pub use crate::plan::action::act::Progress;
+pub use crate::plan::action::kind::Progress;
 
 use crate::{
     diagnosis::Hit,
     host::Exit,
-    plan::{Action, action::act::Told},
+    plan::{Action, action::kind::ActionEvent},
     session::Status,
 };
 
@@ -49,13 +49,13 @@ pub enum Event {
     },
 }
 
-impl From<Told> for Event {
-    fn from(told: Told) -> Self {
+impl From<ActionEvent> for Event {
+    fn from(told: ActionEvent) -> Self {
         match told {
-            Told::Line(line) => Self::Line(line),
-            Told::Hit(hit) => Self::Hit(hit),
-            Told::Progress(progress) => Self::Progress(progress),
-            Told::PasswordNeeded => Self::PasswordNeeded,
+            ActionEvent::Line(line) => Self::Line(line),
+            ActionEvent::Hit(hit) => Self::Hit(hit),
+            ActionEvent::Progress(progress) => Self::Progress(progress),
+            ActionEvent::PasswordNeeded => Self::PasswordNeeded,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Plan: the ordered actions that lead from the facts to the answers.
 //!
 //! [`driver_step`] and its siblings are pure functions; nothing has happened when a plan exists. Each [`Action`] is one change to the
-//! host, the inventory or the cluster: data for the eyes and for the journal, with a [`Kind`] that knows how to check, do, prove and
+//! host, the inventory or the cluster: data for the eyes and for the journal, with an [`ActionSpec`] that knows how to check, do, prove and
 //! undo it (one file a kind). That it is executed is the engine's business.
 
 pub mod action;
@@ -13,7 +13,7 @@ mod verify_step;
 
 use serde::{Deserialize, Serialize};
 
-pub use action::kind::Kind;
+pub use action::spec::ActionSpec;
 pub use driver_step::{Places, driver_step, rival};
 pub use invalidate::{Changed, invalidated};
 pub use remedies::{delete_pod, mark_node, remove_taint};
@@ -112,7 +112,7 @@ pub struct Action {
     /// The step it belongs to.
     pub step: Step,
     /// What it does.
-    pub kind: Kind,
+    pub kind: ActionSpec,
     /// Why it is planned: `why.<name>` of the locale files, with the values of `args`.
     pub why: String,
     /// Values for title and reason: pairs of name and value.
@@ -148,7 +148,7 @@ pub struct Action {
 
 impl Action {
     /// Makes an action whose why and undo texts go by its name.
-    fn new(step: Step, id: &str, kind: Kind, args: &[(&str, String)]) -> Self {
+    fn new(step: Step, id: &str, kind: ActionSpec, args: &[(&str, String)]) -> Self {
         let name = id.split(':').next().unwrap_or(id).to_owned();
         Self {
             id: id.to_owned(),
@@ -211,7 +211,11 @@ impl Action {
     pub fn is_for_good(&self) -> bool {
         matches!(
             self.kind,
-            Kind::RemoveRunfileDriver(_) | Kind::RemovePackages(_) | Kind::RemoveDkms(_) | Kind::RemoveToolkit(_) | Kind::RunPlaybook(_)
+            ActionSpec::RemoveRunfileDriver(_)
+                | ActionSpec::RemovePackages(_)
+                | ActionSpec::RemoveDkms(_)
+                | ActionSpec::RemoveToolkit(_)
+                | ActionSpec::RunPlaybook(_)
         )
     }
 

@@ -17,7 +17,7 @@ use crate::{
     facts::Facts,
     host::Host,
     i18n::{Arg, Lang, Message, msg},
-    plan::{Action, Kind, action::install_toolkit::InstallToolkit},
+    plan::{Action, ActionSpec, action::install_toolkit::InstallToolkit},
     session::Prediction,
 };
 
@@ -46,7 +46,7 @@ impl Request<'_> {
 
     /// Returns the installation of the toolkit, if it is still to be done.
     fn install(&self) -> Option<&InstallToolkit> {
-        self.actions.iter().find_map(|action| if let Kind::InstallToolkit(install) = &action.kind { Some(install) } else { None })
+        self.actions.iter().find_map(|action| if let ActionSpec::InstallToolkit(install) = &action.kind { Some(install) } else { None })
     }
 }
 

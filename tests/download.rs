@@ -12,7 +12,7 @@ use engine::{Done, machine};
 use fileserver::{Answer, FileServer};
 use gpunode::{
     engine::Event,
-    plan::{Kind, action::act::sha256, action::checksum::Checksum, action::fetch_runfile::FetchRunfile},
+    plan::{ActionSpec, action::checksum::Checksum, action::fetch_runfile::FetchRunfile, action::kind::sha256},
     session::Status,
 };
 
@@ -35,7 +35,7 @@ impl Scratch {
     }
 
     fn run(&self) -> Done {
-        engine::run(&machine(), self.folder.path(), Kind::FetchRunfile(self.fetch.clone()), &mut |_, _| {})
+        engine::run(&machine(), self.folder.path(), ActionSpec::FetchRunfile(self.fetch.clone()), &mut |_, _| {})
     }
 
     fn target(&self) -> &Path {
@@ -159,7 +159,7 @@ fn a_stop_ends_the_download_and_keeps_the_part() {
     let scratch = Scratch::new(server.url());
     let fetch = FetchRunfile { stall_seconds: 60, ..scratch.fetch.clone() };
     let target = scratch.target();
-    let done = engine::run(&machine(), scratch.folder.path(), Kind::FetchRunfile(fetch), &mut |event, cancel| {
+    let done = engine::run(&machine(), scratch.folder.path(), ActionSpec::FetchRunfile(fetch), &mut |event, cancel| {
         if matches!(event, Event::Progress(progress) if progress.done > 0) {
             cancel.cancel();
         }
@@ -174,7 +174,7 @@ fn a_proxy_is_used_and_its_address_is_on_no_command_line() {
     let scratch = Scratch::new("http://developer.download.nvidia.invalid/cuda.run".to_owned());
     let address = proxy.url().replace("http://", "http://me:secret@");
     let fetch = FetchRunfile { proxy: Some(address), ..scratch.fetch.clone() };
-    let done = engine::run(&machine(), scratch.folder.path(), Kind::FetchRunfile(fetch), &mut |_, _| {});
+    let done = engine::run(&machine(), scratch.folder.path(), ActionSpec::FetchRunfile(fetch), &mut |_, _| {});
     demand(&done, Status::Done);
     assert!(!done.lines().contains("secret"), "{}", done.lines());
 }

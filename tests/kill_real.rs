@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gpunode::plan::action::act::sha256;
+use gpunode::plan::action::kind::sha256;
 use program::{Place, shared, tool};
 use world::World;
 

@@ -17,7 +17,7 @@ use std::{
 use gpunode::{
     engine::{Event, Outcome, Runner},
     host::{Cancel, Command, Host},
-    plan::{Action, Kind, Step, action::run_playbook::RunPlaybook},
+    plan::{Action, ActionSpec, Step, action::run_playbook::RunPlaybook},
     secret::Secret,
     session::{Session, Status, store::Store},
 };
@@ -63,7 +63,7 @@ impl Site {
         let action = Action {
             id: "run-playbook:1:play.yml".to_owned(),
             step: Step::Variables,
-            kind: Kind::RunPlaybook(RunPlaybook { command: command.clone(), ansible_core: "2.18.0".parse().ok() }),
+            kind: ActionSpec::RunPlaybook(RunPlaybook { command: command.clone(), ansible_core: "2.18.0".parse().ok() }),
             why: "run-playbook".to_owned(),
             args: Vec::new(),
             optional: false,
@@ -227,7 +227,7 @@ fn sudos_password_is_asked_for_when_it_is_needed_and_left_nowhere() {
         let tasks = "  - name: as root\n    shell: cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' > seen.txt; true\n    args: {chdir: '{{ playbook_dir }}'}\n";
         site.plan(&inventory, tasks, &["-b"]);
         for action in &mut site.session.plan.actions {
-            let Kind::RunPlaybook(run) = &mut action.kind else { panic!() };
+            let ActionSpec::RunPlaybook(run) = &mut action.kind else { panic!() };
             run.ansible_core = core.parse().ok();
         }
         let (outcome, events) = site.run(&Cancel::default(), None);

@@ -20,7 +20,7 @@ use gpunode::{
         command::Job,
         local::{LocalCommands, LocalFiles},
     },
-    plan::{Kind, Places, driver_step},
+    plan::{ActionSpec, Places, driver_step},
     session::Status,
 };
 
@@ -200,6 +200,6 @@ fn a_package_of_nvidia_that_needs_the_driver_goes_with_it_and_is_named() {
     assert_eq!(world.installed(), names(&OTHERS));
     // The undo asks for the same versions; whether a repository still has them only the package manager knows.
     assert!(
-        matches!(&done.record.action.kind, Kind::RemovePackages(kind) if kind.reinstall.contains(&"nvidia-driver-535.183.01-1".to_owned()))
+        matches!(&done.record.action.kind, ActionSpec::RemovePackages(kind) if kind.reinstall.contains(&"nvidia-driver-535.183.01-1".to_owned()))
     );
 }

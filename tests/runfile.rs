@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gpunode::plan::action::act::sha256;
+use gpunode::plan::action::kind::sha256;
 use world::World;
 
 const FILE: &str = "/root/cuda_11.0.3_450.51.06_linux.run";

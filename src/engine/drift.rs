@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::{
     facts::Change,
     host::Host,
-    plan::{Kind, action::act::sha256, action::undo::Undo},
+    plan::{ActionSpec, action::kind::sha256, action::undo::Undo},
     session::{Record, Session, Status},
 };
 
@@ -70,22 +70,24 @@ fn brings_about(record: &Record, change: &Change, direction: Direction) -> bool 
     let takes = matches!(change.id.as_str(), "driver" | "driver-loaded" | "gpu-driver" | "gpu-bound" | "module-loaded");
     let (added, removed) = (change.id == "ledger-added", change.id == "ledger-removed");
     match (&record.action.kind, direction) {
-        (Kind::StopUnit(_) | Kind::UnloadModules(_) | Kind::BlacklistNouveau(_), Done) => lets_go,
-        (Kind::RemoveRunfileDriver(_), Done) => lets_go || (removed && matches!(arg("origin"), "runfile" | "module-file" | "dkms")),
-        (Kind::RemoveDkms(_), Done) => lets_go || (removed && matches!(arg("origin"), "dkms" | "module-file")),
-        (Kind::RemovePackages(action), Done) => {
+        (ActionSpec::StopUnit(_) | ActionSpec::UnloadModules(_) | ActionSpec::BlacklistNouveau(_), Done) => lets_go,
+        (ActionSpec::RemoveRunfileDriver(_), Done) => lets_go || (removed && matches!(arg("origin"), "runfile" | "module-file" | "dkms")),
+        (ActionSpec::RemoveDkms(_), Done) => lets_go || (removed && matches!(arg("origin"), "dkms" | "module-file")),
+        (ActionSpec::RemovePackages(action), Done) => {
             let files = matches!(arg("origin"), "dkms" | "module-file" | "cuda-toolkit");
             lets_go || (removed && (files || is_package(&action.packages)))
         }
-        (Kind::RemovePackages(action), Undone) => {
+        (ActionSpec::RemovePackages(action), Undone) => {
             let files = matches!(arg("origin"), "dkms" | "module-file" | "cuda-toolkit");
             takes || (added && (files || is_package(&action.packages)))
         }
-        (Kind::InstallPackages(action), Done) => change.id == "headers-added" || (added && is_package(&action.packages)),
-        (Kind::InstallToolkit(action), Done) => added && Path::new(arg("where")) == action.prefix,
-        (Kind::InstallToolkit(action), Undone) => removed && Path::new(arg("where")) == action.prefix,
-        (Kind::RemoveToolkit(action), Done) => removed && arg("origin") == "cuda-toolkit" && action.uninstaller.starts_with(arg("where")),
-        (Kind::RunPlaybook(_) | Kind::WatchInstaller(_), Done) => takes || (added && arg("origin") == "installer-pod"),
+        (ActionSpec::InstallPackages(action), Done) => change.id == "headers-added" || (added && is_package(&action.packages)),
+        (ActionSpec::InstallToolkit(action), Done) => added && Path::new(arg("where")) == action.prefix,
+        (ActionSpec::InstallToolkit(action), Undone) => removed && Path::new(arg("where")) == action.prefix,
+        (ActionSpec::RemoveToolkit(action), Done) => {
+            removed && arg("origin") == "cuda-toolkit" && action.uninstaller.starts_with(arg("where"))
+        }
+        (ActionSpec::RunPlaybook(_) | ActionSpec::WatchInstaller(_), Done) => takes || (added && arg("origin") == "installer-pod"),
         _ => false,
     }
 }

@@ -10,8 +10,8 @@ use crate::{
     error::Expected,
     host::{Cancel, Exit, Host, command::Job},
     plan::{
-        Action, Kind, Step,
-        action::act::{Failure, Told, Work},
+        Action, ActionSpec, Step,
+        action::kind::{ActionContext, ActionEvent, Failure},
     },
     private,
     secret::Secret,
@@ -42,7 +42,7 @@ impl Runner<'_> {
                 emit(Event::Line(action.blocked_text(crate::i18n::Lang::En).unwrap_or_else(|| name.clone())));
                 return Ok(Outcome::Failed { id: action.id, exit: None });
             }
-            if matches!(action.kind, Kind::Reboot(_)) {
+            if matches!(action.kind, ActionSpec::Reboot(_)) {
                 if let Some(outcome) = self.reboot(&action)? {
                     return Ok(outcome);
                 }
@@ -69,7 +69,7 @@ impl Runner<'_> {
 
     /// Journals a planned reboot that has happened meanwhile; tells whether there was one.
     pub fn settle_reboot(&mut self) -> Result<bool, Expected> {
-        let planned = self.session.plan.of(Step::Driver).find(|action| matches!(action.kind, Kind::Reboot(_))).cloned();
+        let planned = self.session.plan.of(Step::Driver).find(|action| matches!(action.kind, ActionSpec::Reboot(_))).cloned();
         let Some(action) = planned.filter(|_| self.session.reboot.is_some()) else { return Ok(false) };
         if self.reboot(&action)?.is_some() {
             return Ok(false);
@@ -81,7 +81,7 @@ impl Runner<'_> {
 
     /// Records that a reboot is needed, or that it happened.
     fn reboot(&mut self, action: &Action) -> Result<Option<Outcome>, Expected> {
-        let Kind::Reboot(reboot) = &action.kind else { return Ok(None) };
+        let ActionSpec::Reboot(reboot) = &action.kind else { return Ok(None) };
         if let Some(proof) = action.kind.act().done(self.host) {
             if self.session.reboot.take().is_some() || !self.session.is_done(&action.id) {
                 self.add(action, Status::Done, proof, None)?;
@@ -94,7 +94,7 @@ impl Runner<'_> {
     }
 
     /// Does one action, or finds that nothing is left to do.
-    fn one(&mut self, action: &Action, emit: &mut dyn FnMut(Told)) -> Result<Record, Expected> {
+    fn one(&mut self, action: &Action, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
         let act = action.kind.act();
         let interrupted = self.session.record(&action.id).filter(|record| record.status == Status::Intent).cloned();
         if let Some(record) = interrupted {
@@ -110,7 +110,7 @@ impl Runner<'_> {
             // What we did ourselves keeps its own record, and with it the way back.
             return done_before.map_or_else(|| self.add(action, Status::AlreadyDone, proof, None), Ok);
         }
-        if self.session.is_done(&action.id) && matches!(action.kind, Kind::RunPlaybook(_) | Kind::BlacklistNouveau(_)) {
+        if self.session.is_done(&action.id) && matches!(action.kind, ActionSpec::RunPlaybook(_) | ActionSpec::BlacklistNouveau(_)) {
             // Only the journal can know about these.
             return self.session.record(&action.id).cloned().ok_or_else(|| unjournalled(action));
         }
@@ -127,7 +127,7 @@ impl Runner<'_> {
     }
 
     /// An action caught in the middle: what still runs is followed, what is done is proven, what is neither is done again.
-    fn recover(&mut self, action: &Action, mut record: Record, emit: &mut dyn FnMut(Told)) -> Result<Record, Expected> {
+    fn recover(&mut self, action: &Action, mut record: Record, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
         let act = action.kind.act();
         let exit = self.follow_job(&mut record, emit)?;
         let failed = |message: String| Err(Failure { message, exit });
@@ -150,7 +150,7 @@ impl Runner<'_> {
 
     /// Follows the job of a record to its end, if there is one. Killed between the start and its note in the journal, the job is found by
     /// the log that the intent names, and noted now.
-    fn follow_job(&mut self, record: &mut Record, emit: &mut dyn FnMut(Told)) -> Result<Option<Exit>, Expected> {
+    fn follow_job(&mut self, record: &mut Record, emit: &mut dyn FnMut(ActionEvent)) -> Result<Option<Exit>, Expected> {
         let Some(log) = record.log.clone() else { return Ok(None) };
         if record.job.is_none() {
             record.job = self.host.commands.find(&log);
@@ -160,7 +160,7 @@ impl Runner<'_> {
         Ok(Some(self.work(log, emit, &mut |_| Ok(()))?.follow(&job)))
     }
 
-    fn execute(&mut self, action: &Action, record: Record, emit: &mut dyn FnMut(Told)) -> Result<Record, Expected> {
+    fn execute(&mut self, action: &Action, record: Record, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
         let act = action.kind.act();
         let log = record.log.clone().unwrap_or_default();
         let before = record.before.clone();
@@ -172,7 +172,7 @@ impl Runner<'_> {
                 job = Some(started.clone());
                 journal.write(started)
             };
-            let mut work = Work {
+            let mut work = ActionContext {
                 host: self.host,
                 folder: self.store.folder().map_err(|error| folder_failure(&error))?,
                 log,
@@ -258,12 +258,12 @@ impl Runner<'_> {
     fn work<'w>(
         &'w self,
         log: PathBuf,
-        emit: &'w mut dyn FnMut(Told),
+        emit: &'w mut dyn FnMut(ActionEvent),
         journal_job: &'w mut dyn FnMut(&Job) -> Result<(), Failure>,
-    ) -> Result<Work<'w>, Expected> {
+    ) -> Result<ActionContext<'w>, Expected> {
         let folder = self.store.folder().map_err(|error| folder_failure(&error))?;
         let (host, cancel, secret) = (self.host, self.cancel, self.secret.as_ref());
-        Ok(Work { host, folder, log, cancel, secret, emit, notes: Vec::new(), hits: Vec::new(), journal_job })
+        Ok(ActionContext { host, folder, log, cancel, secret, emit, notes: Vec::new(), hits: Vec::new(), journal_job })
     }
 
     /// Returns a new log file's path: each attempt has its own.

@@ -12,8 +12,8 @@ use crate::{
     host::{self, Cancel, Command, Exit, Host, Line, command::Job},
     i18n::Lang,
     plan::{
-        Action, Kind,
-        action::act::sha256,
+        Action, ActionSpec,
+        action::kind::sha256,
         action::undo::{SavedFile, Undo},
     },
     private,
@@ -54,9 +54,10 @@ pub fn prospect(session: &Session, record: &Record, lang: Lang) -> String {
 
 /// Tells whether a record stopped a unit whose driver was removed afterwards: without it, the unit cannot start.
 fn lacks_driver(session: &Session, place: usize) -> bool {
-    let removes =
-        |record: &Record| matches!(record.action.kind, Kind::RemoveRunfileDriver(_) | Kind::RemovePackages(_) | Kind::RemoveDkms(_));
-    let is_unit = matches!(session.journal[place].action.kind, Kind::StopUnit(_));
+    let removes = |record: &Record| {
+        matches!(record.action.kind, ActionSpec::RemoveRunfileDriver(_) | ActionSpec::RemovePackages(_) | ActionSpec::RemoveDkms(_))
+    };
+    let is_unit = matches!(session.journal[place].action.kind, ActionSpec::StopUnit(_));
     is_unit && session.journal[place..].iter().any(|record| removes(record) && record.status.is_done())
 }
 

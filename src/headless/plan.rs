@@ -10,7 +10,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     i18n::Lang,
-    plan::{Action, Kind, Step},
+    plan::{Action, ActionSpec, Step},
     preflight, steps,
     workspace::Workspace,
 };
@@ -54,7 +54,7 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
 
 /// Returns `needed`, `done` or `blocked`.
 fn state(workspace: &Workspace, action: &Action) -> &'static str {
-    let is_done = !matches!(action.kind, Kind::Reboot(_)) && action.kind.act().done(&workspace.host).is_some();
+    let is_done = !matches!(action.kind, ActionSpec::Reboot(_)) && action.kind.act().done(&workspace.host).is_some();
     match &action.blocked {
         _ if is_done => "done",
         Some(_) => "blocked",

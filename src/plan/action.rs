@@ -1,9 +1,8 @@
 //! The kinds of actions: one file each, which says what it changes, whether that is done, how it is done, proved and taken back.
 //!
-//! [`act`] is what each of them answers and what the engine lends it, [`kind`] the one list of them, [`undo`] what is journalled for the
+//! [`kind`] is what each of them answers and what the engine lends it, [`spec`] the one list of them, [`undo`] what is journalled for the
 //! way back; [`checksum`] and [`driver_proof`] serve several of them.
 
-pub mod act;
 pub mod blacklist_nouveau;
 pub mod checksum;
 pub mod delete_pod;
@@ -24,6 +23,7 @@ pub mod remove_taint;
 pub mod remove_toolkit;
 pub mod run_playbook;
 pub mod set_paths;
+pub mod spec;
 pub mod stop_unit;
 pub mod test_pod;
 pub mod undo;

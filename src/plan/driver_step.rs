@@ -8,7 +8,7 @@ mod toolkit;
 use std::path::Path;
 
 use super::{
-    Action, Kind, NEEDS_ROOT, Step, action::blacklist_nouveau::BlacklistNouveau, action::greeting::Greeting, action::reboot::Reboot,
+    Action, ActionSpec, NEEDS_ROOT, Step, action::blacklist_nouveau::BlacklistNouveau, action::greeting::Greeting, action::reboot::Reboot,
 };
 use crate::{
     answers::{Answers, DriverOwner},
@@ -45,8 +45,8 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<
     }
     // The reboot comes last and once, and only for what is really going to be done.
     if actions.iter().any(|action| action.needs_reboot && !action.skipped) || is_left_over(facts, answers) {
-        let unloads = actions.iter().any(|action| matches!(action.kind, Kind::UnloadModules(_)) && !action.skipped);
-        let others = actions.iter().any(|action| matches!(action.kind, Kind::BlacklistNouveau(_)) && !action.skipped);
+        let unloads = actions.iter().any(|action| matches!(action.kind, ActionSpec::UnloadModules(_)) && !action.skipped);
+        let others = actions.iter().any(|action| matches!(action.kind, ActionSpec::BlacklistNouveau(_)) && !action.skipped);
         let mut last = vec![greeting(facts, places.session), reboot(facts, unloads && !others)];
         for action in &mut last {
             settle(action, facts, answers);
@@ -59,7 +59,7 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<
 /// Works the user's wishes in.
 fn settle(action: &mut Action, facts: &Facts, answers: &Answers) {
     action.skipped = answers.leaves_out(&action.id, action.optional);
-    if action.needs_root && !facts.host.root && !matches!(action.kind, Kind::Reboot(_)) {
+    if action.needs_root && !facts.host.root && !matches!(action.kind, ActionSpec::Reboot(_)) {
         action.blocked = Some(NEEDS_ROOT.to_owned());
     }
 }
@@ -83,7 +83,7 @@ fn blacklist(facts: &Facts) -> Option<Action> {
     let is_known = !initramfs.is_empty();
     let kind = BlacklistNouveau { initramfs };
     let commands = kind.command().into_iter().collect();
-    let mut action = Action::new(Step::Driver, "blacklist-nouveau", Kind::BlacklistNouveau(kind), &[("driver", name.to_owned())]);
+    let mut action = Action::new(Step::Driver, "blacklist-nouveau", ActionSpec::BlacklistNouveau(kind), &[("driver", name.to_owned())]);
     action.commands = commands;
     action.diff = Some(BlacklistNouveau::diff());
     action.needs_reboot = true;
@@ -103,12 +103,12 @@ pub fn rival(facts: &Facts) -> Option<&str> {
 fn greeting(facts: &Facts, session: &Path) -> Action {
     let kind = Greeting { boot_id: facts.host.boot_id.clone(), session: session.to_owned() };
     let diff = Some(kind.diff());
-    Action { diff, optional: true, ..Action::new(Step::Driver, "greeting", Kind::Greeting(kind), &[]) }
+    Action { diff, optional: true, ..Action::new(Step::Driver, "greeting", ActionSpec::Greeting(kind), &[]) }
 }
 
 fn reboot(facts: &Facts, unless_unloaded: bool) -> Action {
     let version = facts.driver.loaded_version.clone().unwrap_or_default();
-    let kind = Kind::Reboot(Reboot { boot_id: facts.host.boot_id.clone(), unless_unloaded });
+    let kind = ActionSpec::Reboot(Reboot { boot_id: facts.host.boot_id.clone(), unless_unloaded });
     let mut action = Action::new(Step::Driver, "reboot", kind, &[("version", version)]);
     action.commands = vec![Reboot::command()];
     if unless_unloaded {

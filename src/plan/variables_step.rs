@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Action, Kind, Step, action::act::sha256, action::edit_file::EditFile, action::run_playbook::RunPlaybook};
+use super::{Action, ActionSpec, Step, action::edit_file::EditFile, action::kind::sha256, action::run_playbook::RunPlaybook};
 use crate::{answers::Answers, host::Command, kubespray::edit::FileEdit, version::Version};
 
 /// Plans step 3. Without `ansible-playbook` here, or when the user wants only to see them, the playbooks are blocked and shown.
@@ -16,14 +16,14 @@ pub fn variables_step(
     let edits = edits.iter().map(|edit| {
         let file = edit.path.display().to_string();
         let kind = EditFile { path: edit.path.clone(), before_sha256: sha256(edit.before.as_bytes()), after: edit.after.clone() };
-        let mut action = Action::new(Step::Variables, &format!("edit-file:{file}"), Kind::EditFile(kind), &[("file", file)]);
+        let mut action = Action::new(Step::Variables, &format!("edit-file:{file}"), ActionSpec::EditFile(kind), &[("file", file)]);
         action.diff = Some(edit.diff());
         action.needs_root = false;
         action
     });
     let playbooks = playbooks.into_iter().enumerate().map(|(index, command)| {
         let playbook = command.args.iter().find(|arg| is_playbook(arg)).cloned().unwrap_or_default();
-        let kind = Kind::RunPlaybook(RunPlaybook { command: command.clone(), ansible_core: ansible.cloned() });
+        let kind = ActionSpec::RunPlaybook(RunPlaybook { command: command.clone(), ansible_core: ansible.cloned() });
         let id = format!("run-playbook:{}:{playbook}", index + 1);
         let mut action = Action::new(Step::Variables, &id, kind, &[("playbook", playbook)]);
         action.commands = vec![command];
@@ -46,7 +46,7 @@ pub fn carried_variables(file: &Path, text: &str, playbooks: Vec<Command>) -> Ve
     let edit = FileEdit { path: file.to_owned(), before: String::new(), after: text.to_owned() };
     let kind = EditFile { path: edit.path.clone(), before_sha256: sha256(b""), after: edit.after.clone() };
     let args = [("file", file.display().to_string())];
-    let write = Action::new(Step::Variables, "write-vars-file", Kind::EditFile(kind), &args);
+    let write = Action::new(Step::Variables, "write-vars-file", ActionSpec::EditFile(kind), &args);
     let write = Action { diff: Some(edit.diff()), needs_root: false, ..write };
     let shown = variables_step(&[], playbooks, &Answers::new(crate::answers::DriverOwner::InstallerPod), None, false);
     std::iter::once(write).chain(shown).collect()

@@ -1,7 +1,8 @@
 //! The plan of step 4: watch the installer, test as a user's pod would, and take the taint away if that is wanted.
 
 use super::{
-    Action, Kind, Step, action::import_image::ImportImage, action::test_pod::RunTestPod, action::watch_installer::WatchInstaller, remedies,
+    Action, ActionSpec, Step, action::import_image::ImportImage, action::test_pod::RunTestPod, action::watch_installer::WatchInstaller,
+    remedies,
 };
 use crate::{
     answers::{Answers, DriverOwner},
@@ -26,11 +27,11 @@ pub struct VerifyPlan {
 pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
     let (kubeconfig, node) = (answers.kubeconfig.clone(), on.node.clone());
     let args = [("node", node.clone())];
-    let action = |id: &str, kind: Kind| Action { needs_root: false, ..Action::new(Step::Verify, id, kind, &args) };
+    let action = |id: &str, kind: ActionSpec| Action { needs_root: false, ..Action::new(Step::Verify, id, kind, &args) };
     let mut actions = Vec::new();
     if answers.driver_owner == DriverOwner::InstallerPod {
         let kind = WatchInstaller { kubeconfig: kubeconfig.clone(), node: node.clone() };
-        actions.push(action("watch-installer", Kind::WatchInstaller(kind)));
+        actions.push(action("watch-installer", ActionSpec::WatchInstaller(kind)));
     }
     let mut images = RunTestPod::images(answers.test_image.as_ref(), on.cuda.as_ref());
     if let (Some(import), Some(file)) = (&on.import, &answers.test_image_file) {
@@ -46,10 +47,10 @@ pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
         task,
         expected: on.expected.clone(),
     };
-    actions.push(action("test-pod", Kind::TestPod(test(Task::Smi, images))));
+    actions.push(action("test-pod", ActionSpec::TestPod(test(Task::Smi, images))));
     if answers.cuda_sample {
         let images = crate::cluster::testpod::samples(on.cuda.as_ref());
-        actions.push(action("cuda-sample", Kind::TestPod(test(Task::VectorAdd, images))));
+        actions.push(action("cuda-sample", ActionSpec::TestPod(test(Task::VectorAdd, images))));
     }
     if answers.remove_taint {
         actions.push(remedies::remove_taint(kubeconfig.clone(), &node));
@@ -72,6 +73,6 @@ fn import_action(import: &Result<ImportImage, String>, file: &std::path::Path) -
     Action {
         commands,
         blocked: import.as_ref().err().cloned(),
-        ..Action::new(Step::Verify, "import-image", Kind::ImportImage(kind), &args)
+        ..Action::new(Step::Verify, "import-image", ActionSpec::ImportImage(kind), &args)
     }
 }

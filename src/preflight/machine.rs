@@ -8,7 +8,7 @@ use crate::{
     catalog::Reason,
     facts::{Holder, Origin},
     i18n::msg,
-    plan::{Kind, action::remove_packages::Unrehearsed, rival},
+    plan::{ActionSpec, action::remove_packages::Unrehearsed, rival},
     session::{
         Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
@@ -120,7 +120,7 @@ fn holders(request: Request<'_>) -> Option<Prediction> {
     }
     let stops = |holder: &&Holder| {
         let unit = holder.unit.as_deref().unwrap_or_default();
-        !request.actions.iter().any(|action| matches!(&action.kind, Kind::StopUnit(stop) if stop.unit == unit))
+        !request.actions.iter().any(|action| matches!(&action.kind, ActionSpec::StopUnit(stop) if stop.unit == unit))
     };
     let left: Vec<String> = driver.holders.iter().filter(stops).map(name).collect();
     let hidden = request.facts.unknown.contains_key("driver.holders");
@@ -141,7 +141,7 @@ fn name(holder: &Holder) -> String {
 /// Rehearses the removal of packages with the package manager itself.
 fn removal(request: Request<'_>) -> Vec<Prediction> {
     let rehearse = |action: &crate::plan::Action| {
-        let Kind::RemovePackages(remove) = &action.kind else { return None };
+        let ActionSpec::RemovePackages(remove) = &action.kind else { return None };
         let id = if action.id == "remove-packages" { "removal".to_owned() } else { format!("removal:{}", action.id) };
         let (says, seen): (Says, Evidence) = match remove.rehearse(request.host) {
             Result::Ok(also) if also.is_empty() => (Ok, msg::preflight::seen::packages_exactly(remove.packages.len()).into()),

@@ -6,7 +6,7 @@ use super::{Request, wrong_size};
 use crate::{
     host::{Command, Exit, Output},
     i18n::msg,
-    plan::{Kind, action::fetch_runfile::FetchRunfile},
+    plan::{ActionSpec, action::fetch_runfile::FetchRunfile},
     session::{
         Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
@@ -20,7 +20,7 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
     let mut found: Vec<_> = request
         .actions
         .iter()
-        .filter_map(|action| if let Kind::FetchRunfile(fetch) = &action.kind { Some(fetch) } else { None })
+        .filter_map(|action| if let ActionSpec::FetchRunfile(fetch) = &action.kind { Some(fetch) } else { None })
         .map(|fetch| runfile(request, fetch))
         .collect();
     let registries: BTreeSet<&str> = request.images.iter().map(|image| registry(image)).collect();

@@ -9,7 +9,7 @@ use crate::{
     host::files::NotRecorded,
     i18n::{Arg, Message, msg},
     plan::{
-        Kind,
+        ActionSpec,
         action::install_toolkit::{InstallToolkit, USERS_LOG},
     },
     session::{
@@ -99,7 +99,7 @@ fn space(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaRow>) 
     let Some(size) = row.and_then(|row| row.size_bytes).or(Some(there)).filter(|size| *size > 0) else { return Vec::new() };
     let mut needs: Vec<Need> =
         vec![(install.tmpdir.clone(), Purpose::Unpacking, 2 * size), (install.prefix.clone(), Purpose::Toolkit, 2 * size)];
-    if request.actions.iter().any(|action| matches!(action.kind, Kind::FetchRunfile(_))) {
+    if request.actions.iter().any(|action| matches!(action.kind, ActionSpec::FetchRunfile(_))) {
         needs.insert(0, (install.runfile.clone(), Purpose::Download, size.saturating_sub(there)));
     }
     let mut groups: Vec<(PathBuf, u64, Vec<Need>)> = Vec::new();

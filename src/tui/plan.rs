@@ -9,7 +9,7 @@ use ratatui::{
 
 use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
-    plan::{Action, Kind},
+    plan::{Action, ActionSpec},
     session::Says,
     text::{cut_middle, width},
     wizard::{
@@ -94,7 +94,7 @@ fn line(ui: &Ui, row: &Row, selected: bool, cells: u16) -> Line<'static> {
         Standing::Blocked => ("[✗] ", ui.theme.error()),
         Standing::Ahead => ("[•] ", ui.theme.accent()),
     };
-    let is_reboot = matches!(row.action.kind, Kind::Reboot(_));
+    let is_reboot = matches!(row.action.kind, ActionSpec::Reboot(_));
     let (word, word_style) = match row.standing {
         Standing::Done => (Some("plan.done"), ui.theme.dim()),
         Standing::Offered => (Some("plan.offered"), ui.theme.dim()),

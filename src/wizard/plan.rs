@@ -4,7 +4,7 @@ use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, navigate
 use crate::{
     answers::DriverOwner,
     finding::Severity,
-    plan::{Action, Kind, Step},
+    plan::{Action, ActionSpec, Step},
     session::{Prediction, Says},
     text::bytes,
 };
@@ -63,13 +63,13 @@ fn standing(app: &App, action: &Action) -> Standing {
 pub(super) fn is_done(app: &App, action: &Action) -> bool {
     let takes_away = matches!(
         action.kind,
-        Kind::StopUnit(_)
-            | Kind::RemoveRunfileDriver(_)
-            | Kind::RemovePackages(_)
-            | Kind::RemoveDkms(_)
-            | Kind::UnloadModules(_)
-            | Kind::RemoveToolkit(_)
-            | Kind::Reboot(_)
+        ActionSpec::StopUnit(_)
+            | ActionSpec::RemoveRunfileDriver(_)
+            | ActionSpec::RemovePackages(_)
+            | ActionSpec::RemoveDkms(_)
+            | ActionSpec::UnloadModules(_)
+            | ActionSpec::RemoveToolkit(_)
+            | ActionSpec::Reboot(_)
     );
     action.step == Step::Driver && !takes_away && app.session.is_done(&action.id)
 }
@@ -90,7 +90,7 @@ pub fn next(app: &App) -> Next {
     let todo = app.to_confirm();
     match todo.as_slice() {
         [] if app.session.reboot.is_none() => Next::GoOn,
-        all if app.session.reboot.is_some() && all.iter().all(|action| matches!(action.kind, Kind::Reboot(_))) => Next::Reboot,
+        all if app.session.reboot.is_some() && all.iter().all(|action| matches!(action.kind, ActionSpec::Reboot(_))) => Next::Reboot,
         _ => Next::Review,
     }
 }
@@ -109,11 +109,11 @@ pub fn undo(app: &App, action: &Action) -> String {
 /// Returns what has to be told of an action of the runfile beside its command.
 pub fn particulars(app: &App, action: &Action) -> Vec<String> {
     match &action.kind {
-        Kind::FetchRunfile(fetch) => {
+        ActionSpec::FetchRunfile(fetch) => {
             let size = fetch.size.map_or_else(|| "?".to_owned(), bytes);
             vec![app.tr("plan.fetch", &[("size", &size), ("checksum", fetch.checksum.value())])]
         }
-        Kind::InstallToolkit(install) => {
+        ActionSpec::InstallToolkit(install) => {
             let (prefix, tmpdir) = (install.prefix.display().to_string(), install.unpack_folder().display().to_string());
             vec![app.tr("plan.touches", &[("prefix", &prefix), ("tmpdir", &tmpdir)]), app.t("plan.touches-not")]
         }

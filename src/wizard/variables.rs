@@ -326,7 +326,7 @@ mod tests {
         let action = Action {
             id: "edit-file:x".to_owned(),
             step: Step::Variables,
-            kind: crate::plan::Kind::Reboot(crate::plan::action::reboot::Reboot { boot_id: String::new(), unless_unloaded: false }),
+            kind: crate::plan::ActionSpec::Reboot(crate::plan::action::reboot::Reboot { boot_id: String::new(), unless_unloaded: false }),
             why: String::new(),
             args: Vec::new(),
             skipped: false,

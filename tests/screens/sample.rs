@@ -11,7 +11,8 @@ use gpunode::{
     i18n::Lang,
     kubespray::{Capability, Ignored, Level, Place, Preview, Shadowed, Variable, Verdict},
     plan::{
-        Action, Kind, Plan, Step, action::greeting::Greeting, action::reboot::Reboot, action::remove_runfile_driver::RemoveRunfileDriver,
+        Action, ActionSpec, Plan, Step, action::greeting::Greeting, action::reboot::Reboot,
+        action::remove_runfile_driver::RemoveRunfileDriver,
     },
     session::{Prediction, Record, Says, Session, Status},
     wizard::{
@@ -171,7 +172,7 @@ fn action(id: &str, step: Step, args: &[(&str, &str)], commands: Vec<Command>) -
         id: id.to_owned(),
         step,
         // The screens do not look at it.
-        kind: Kind::Reboot(Reboot { boot_id: String::new(), unless_unloaded: false }),
+        kind: ActionSpec::Reboot(Reboot { boot_id: String::new(), unless_unloaded: false }),
         why: name.clone(),
         args: args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         skipped: false,
@@ -217,10 +218,10 @@ pub fn plan(step: Step) -> Plan {
     };
     if step == Step::Driver {
         for action in &mut actions[1..5] {
-            action.kind = Kind::Greeting(Greeting { boot_id: String::new(), session: PathBuf::new() });
+            action.kind = ActionSpec::Greeting(Greeting { boot_id: String::new(), session: PathBuf::new() });
         }
         let uninstaller = PathBuf::from("/usr/bin/nvidia-uninstall");
-        actions[0].kind = Kind::RemoveRunfileDriver(RemoveRunfileDriver { uninstaller, version: "418.87.00".to_owned() });
+        actions[0].kind = ActionSpec::RemoveRunfileDriver(RemoveRunfileDriver { uninstaller, version: "418.87.00".to_owned() });
     }
     if step == Step::Variables {
         actions[0].diff = Some(DIFF.to_owned());

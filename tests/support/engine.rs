@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use gpunode::{
     engine::{Event, Outcome, Runner},
     host::{Cancel, Clock, Host},
-    plan::{Action, Kind, Step},
+    plan::{Action, ActionSpec, Step},
     session::{Record, Session, store::Store},
 };
 
@@ -52,7 +52,7 @@ pub fn machine() -> Host {
 }
 
 /// Runs one action; `on_event` sees every event and may stop the run.
-pub fn run(host: &Host, folder: &Path, kind: Kind, on_event: &mut dyn FnMut(&Event, &Cancel)) -> Done {
+pub fn run(host: &Host, folder: &Path, kind: ActionSpec, on_event: &mut dyn FnMut(&Event, &Cancel)) -> Done {
     let store = Store::open(&folder.join("state/session.yaml")).unwrap();
     let mut session = store.load().unwrap().unwrap_or_else(|| Session::new("test".to_owned(), "test".to_owned(), host.clock.now()));
     let action = Action {

@@ -189,7 +189,7 @@ impl World {
             "{control}Filename: .{}\nSize: {}\nSHA256: {}\n\n",
             deb.trim_start_matches("/repository"),
             bytes.len(),
-            gpunode::plan::action::act::sha256(&bytes)
+            gpunode::plan::action::kind::sha256(&bytes)
         );
         let packages = self.path("repository/Packages");
         let old = fs::read_to_string(&packages).unwrap_or_default();

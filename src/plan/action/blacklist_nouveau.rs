@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work, file_failure};
+use super::kind::{ActionContext, ActionKind, Failure, file_failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -36,18 +36,18 @@ impl BlacklistNouveau {
     }
 }
 
-impl Act for BlacklistNouveau {
+impl ActionKind for BlacklistNouveau {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         // The file alone proves nothing about the initramfs, so this action is done only when the journal saw both.
         let _ = host;
         None
     }
 
-    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::RestoreFiles(vec![work.save_file(Path::new(FILE), TEXT.as_bytes())?]))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         work.host.files.write(Path::new(FILE), TEXT.as_bytes(), 0o644).map_err(|error| file_failure("write", Path::new(FILE), &error))?;
         self.command().map_or(Ok(()), |command| work.run(&command))
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::Failure;
+use super::kind::Failure;
 use crate::host::{Command, Host};
 
 /// A published checksum.

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Work},
+    kind::{ActionContext, ActionKind, Failure},
     mark_node::{command, find, refused},
 };
 use crate::{
@@ -42,18 +42,18 @@ impl DeletePod {
     }
 }
 
-impl Act for DeletePod {
+impl ActionKind for DeletePod {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let gone = !self.is_there(host, &kubectl)?;
         gone.then(|| vec![format!("pod {} ({}) is gone", self.name, self.uid)])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("pod-is-made-anew".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let kubectl = find(work.host, self.kubeconfig.as_deref())?;
         work.run(&command(&kubectl, &self.args()))?;
         for _ in 0..PATIENCE {

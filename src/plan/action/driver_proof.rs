@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::act::sha256;
+use super::kind::sha256;
 use crate::{
     facts::{self, Origin},
     host::{FileKind, Host},

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work, file_failure, sha256};
+use super::kind::{ActionContext, ActionKind, Failure, file_failure, sha256};
 use crate::{host::Host, plan::action::undo::Undo};
 
 /// Replaces the file's bytes.
@@ -18,17 +18,17 @@ pub struct EditFile {
     pub after: String,
 }
 
-impl Act for EditFile {
+impl ActionKind for EditFile {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let found = host.files.read(&self.path).ok()?;
         (found == self.after.as_bytes()).then(|| vec![format!("{} has the new text", self.path.display())])
     }
 
-    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::RestoreFiles(vec![work.save_file(&self.path, self.after.as_bytes())?]))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let found = match work.host.files.read(&self.path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             other => other.map_err(|error| file_failure("read", &self.path, &error))?,

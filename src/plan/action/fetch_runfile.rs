@@ -8,12 +8,12 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Work, file_failure},
     checksum::Checksum,
+    kind::{ActionContext, ActionKind, Failure, file_failure},
 };
 use crate::{
     host::{Command, Exit, Host},
-    plan::action::act::{Progress, Told},
+    plan::action::kind::{ActionEvent, Progress},
     plan::action::undo::Undo,
 };
 
@@ -100,14 +100,14 @@ impl FetchRunfile {
         host.files.write(&self.file, b"", 0o600).map_err(|error| file_failure("write", &self.file, &error))
     }
 
-    fn fetch_once(&self, work: &mut Work<'_>) -> Result<(), Trouble> {
+    fn fetch_once(&self, work: &mut ActionContext<'_>) -> Result<(), Trouble> {
         let (host, total, begin) = (work.host, self.size, self.arrived(work.host));
         let mut said = String::new();
         let result = work.run_watching(&self.command(), &mut |line, emit| {
             if let Some(mut progress) = parse_meter(line, total) {
                 // The meter counts what this call brings, and rounds it.
                 progress.done = self.arrived(host).max(begin + progress.done);
-                emit(Told::Progress(progress));
+                emit(ActionEvent::Progress(progress));
             } else if line.starts_with("curl: (") {
                 line.clone_into(&mut said);
             }
@@ -127,7 +127,7 @@ impl FetchRunfile {
     }
 
     /// Says what failed and what became of the part that has arrived.
-    fn given_up(&self, work: &mut Work<'_>, failure: &Failure) -> Failure {
+    fn given_up(&self, work: &mut ActionContext<'_>, failure: &Failure) -> Failure {
         let kept = match self.arrived(work.host) {
             0 => String::new(),
             bytes => format!("; {bytes} bytes have arrived and are kept: the next try goes on from there"),
@@ -138,7 +138,7 @@ impl FetchRunfile {
     }
 }
 
-impl Act for FetchRunfile {
+impl ActionKind for FetchRunfile {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let arrived = host.files.meta(&self.file).ok()?.len;
         // A simulated machine keeps no gigabytes.
@@ -149,12 +149,12 @@ impl Act for FetchRunfile {
         self.checksum.check(host, &self.file).ok().map(|proof| vec![proof])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         let command = Command::new("rm", ["--force".to_owned(), self.file.display().to_string()]);
         Ok(Undo::Run { command, gone: Some(self.file.clone()) })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let host = work.host;
         self.prepare(host)?;
         let mut idle = 0;
@@ -168,21 +168,21 @@ impl Act for FetchRunfile {
                     if idle >= TRIES {
                         return Err(self.given_up(work, &failure));
                     }
-                    (work.emit)(Told::Line(failure.message));
+                    (work.emit)(ActionEvent::Line(failure.message));
                     if !host.clock.sleep(PAUSE * (idle + 1), work.cancel) {
                         return Err(Failure { message: "stopped".to_owned(), exit: Some(Exit::Cancelled) });
                     }
                 }
                 Err(Trouble::NoResume(_)) if resumes => {
                     resumes = false;
-                    (work.emit)(Told::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
+                    (work.emit)(ActionEvent::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
                     host.files.remove(&self.file).map_err(|error| file_failure("remove", &self.file, &error))?;
                     self.prepare(host)?;
                 }
                 Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => return Err(self.given_up(work, &failure)),
             }
         }
-        (work.emit)(Told::Line(format!("$ {}", self.checksum.command(&self.file))));
+        (work.emit)(ActionEvent::Line(format!("$ {}", self.checksum.command(&self.file))));
         Ok(())
     }
 

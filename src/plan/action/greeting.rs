@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work, file_failure};
+use super::kind::{ActionContext, ActionKind, Failure, file_failure};
 use crate::{host::Host, plan::action::undo::Undo};
 
 /// Every login shell reads the files of this folder.
@@ -45,16 +45,16 @@ fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
-impl Act for Greeting {
+impl ActionKind for Greeting {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         host.files.read_text(FILE).is_ok_and(|text| text == self.text()).then(|| vec![format!("{FILE} is in place")])
     }
 
-    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::RestoreFiles(vec![work.save_file(Path::new(FILE), self.text().as_bytes())?]))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         work.host
             .files
             .write(Path::new(FILE), self.text().as_bytes(), 0o644)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -79,7 +79,7 @@ impl ImportImage {
     }
 }
 
-impl Act for ImportImage {
+impl ActionKind for ImportImage {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let look = match self.runtime {
             Runtime::Containerd => self.runtime.command(&["ls", "-q", &format!("name=={}", self.image)]),
@@ -90,12 +90,12 @@ impl Act for ImportImage {
         (!found.is_empty()).then(|| vec![format!("{}: {found}", self.image)])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         let words: &[&str] = if self.runtime == Runtime::Docker { &["rmi", &self.image] } else { &["rm", &self.image] };
         Ok(Undo::Run { command: self.runtime.command(words), gone: None })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         work.run(&self.command())
     }
 }

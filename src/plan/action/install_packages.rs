@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -28,16 +28,16 @@ impl InstallPackages {
     }
 }
 
-impl Act for InstallPackages {
+impl ActionKind for InstallPackages {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         host.commands.locate(&self.program).map(|path| vec![format!("{} is there", path.display())])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("packages-stay".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         work.run(&self.command())
     }
 }

@@ -10,9 +10,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Told, Work, file_failure},
     checksum::Checksum,
     driver_proof,
+    kind::{ActionContext, ActionEvent, ActionKind, Failure, file_failure},
 };
 use crate::{
     host::{Command, Exit, Host},
@@ -71,7 +71,7 @@ impl InstallToolkit {
     }
 
     /// Makes the folder to unpack in. Below `/tmp` another user may have put a link or a folder of that name there first.
-    fn make_unpack_folder(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn make_unpack_folder(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let folder = self.unpack_folder();
         let path = folder.display().to_string();
         work.run(&Command::new("mkdir", ["--parents", "--mode=700", &path]))?;
@@ -89,7 +89,7 @@ impl InstallToolkit {
     }
 
     /// What runs as this user must not be changeable by others between check and start.
-    fn demand_safe_runfile(&self, work: &Work<'_>) -> Result<(), Failure> {
+    fn demand_safe_runfile(&self, work: &ActionContext<'_>) -> Result<(), Failure> {
         let meta = work.host.files.meta(&self.runfile).map_err(|error| file_failure("read", &self.runfile, &error))?;
         if meta.mode & 0o002 != 0 || !is_ours(work, &self.runfile) && meta.uid != 0 {
             let file = self.runfile.display();
@@ -114,24 +114,24 @@ pub fn uninstaller(version: &Version, prefix: &Path) -> PathBuf {
 }
 
 /// The session's folder was made by this process's user.
-fn is_ours(work: &Work<'_>, path: &Path) -> bool {
+fn is_ours(work: &ActionContext<'_>, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let own = std::fs::metadata(&work.folder).map(|meta| meta.uid());
     work.host.simulation.is_some() || matches!((own, work.host.files.meta(path)), (Ok(own), Ok(meta)) if meta.uid == own)
 }
 
 /// Removes a log that cuda-installer would crash on, or be led by to another file.
-fn clear_foreign_log(work: &mut Work<'_>) -> Result<(), Failure> {
+fn clear_foreign_log(work: &mut ActionContext<'_>) -> Result<(), Failure> {
     let log = Path::new(USERS_LOG);
     let is_link = work.host.files.read_link(log).is_ok();
     if !is_link && (!work.host.files.exists(log) || is_ours(work, log)) {
         return Ok(());
     }
-    (work.emit)(Told::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
+    (work.emit)(ActionEvent::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
     work.host.files.remove(log).map_err(|error| file_failure("remove", log, &error))
 }
 
-impl Act for InstallToolkit {
+impl ActionKind for InstallToolkit {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let output = host.commands.capture(&Command::new(self.nvcc().display().to_string(), ["--version"])).ok()?;
         let release = output.stdout.lines().find(|line| line.contains("release"))?.trim().to_owned();
@@ -143,12 +143,12 @@ impl Act for InstallToolkit {
         driver_proof::fingerprints(host)
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         let uninstaller = uninstaller(&self.version, &self.prefix).display().to_string();
         Ok(Undo::Run { command: Command::new(uninstaller, ["--silent"]).detached(), gone: Some(self.nvcc()) })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         self.demand_safe_runfile(work)?;
         self.checksum.check(work.host, &self.runfile)?;
         clear_foreign_log(work)?;

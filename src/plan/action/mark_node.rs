@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     cluster::{ClusterError, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
     host::{Command, Host},
@@ -68,20 +68,20 @@ impl MarkNode {
     }
 }
 
-impl Act for MarkNode {
+impl ActionKind for MarkNode {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let node = look(host, &kubectl, &self.node).ok()?;
         self.has(&node).then(|| vec![format!("node {}: {}", self.node, shown(&node))])
     }
 
-    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
         let kubectl = find(work.host, self.kubeconfig.as_deref())?;
         let before = look(work.host, &kubectl, &self.node).map_err(refused)?;
         Ok(Undo::Run { command: command(&kubectl, &self.back(&before)), gone: None })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let kubectl = find(work.host, self.kubeconfig.as_deref())?;
         work.run(&command(&kubectl, &self.args()))
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Work},
+    kind::{ActionContext, ActionKind, Failure},
     unload_modules,
 };
 use crate::{
@@ -31,7 +31,7 @@ impl Reboot {
     }
 }
 
-impl Act for Reboot {
+impl ActionKind for Reboot {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let now = host.files.read_value(BOOT_ID).ok()?;
         if now != self.boot_id {
@@ -40,11 +40,11 @@ impl Act for Reboot {
         self.unless_unloaded.then(|| unload_modules::proof_of_absence(host)).flatten()
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("reboot".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         work.run(&Self::command())
     }
 }

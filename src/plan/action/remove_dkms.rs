@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work, file_failure};
+use super::kind::{ActionContext, ActionKind, Failure, file_failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -28,16 +28,16 @@ impl RemoveDkms {
     }
 }
 
-impl Act for RemoveDkms {
+impl ActionKind for RemoveDkms {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         (!host.files.exists(&self.tree)).then(|| vec![format!("{} is gone", self.tree.display())])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("dkms-tree".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         if work.host.commands.locate("dkms").is_some() {
             work.run(&self.command())?;
         }

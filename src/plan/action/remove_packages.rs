@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     facts::{
         self, Origin,
@@ -103,7 +103,7 @@ fn parse_rehearsal(stdout: &str, stderr: &str) -> Vec<String> {
     found
 }
 
-impl Act for RemovePackages {
+impl ActionKind for RemovePackages {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let ledger = facts::driver_ledger(host);
         let left = ledger.iter().filter(|entry| matches!(entry.origin, Origin::Deb | Origin::Rpm));
@@ -111,12 +111,12 @@ impl Act for RemovePackages {
         none_left.then(|| vec![format!("not in the package database any more: {}", self.packages.join(", "))])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         let Some((program, args)) = self.reinstall.split_first() else { return Ok(Undo::Impossible("packages-by-hand".to_owned())) };
         Ok(Undo::Run { command: Command::new(program, args).env("DEBIAN_FRONTEND", "noninteractive").detached(), gone: None })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let also = self.rehearse(work.host).map_err(|why| Failure::new(format!("nothing was removed: {why}")))?;
         // A package of NVIDIA's that needs one of these cannot stay; rpm wants it named.
         let all = Self { packages: self.packages.iter().chain(&also).cloned().collect(), ..self.clone() };

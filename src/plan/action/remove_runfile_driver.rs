@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -27,17 +27,17 @@ impl RemoveRunfileDriver {
     }
 }
 
-impl Act for RemoveRunfileDriver {
+impl ActionKind for RemoveRunfileDriver {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let gone = !host.files.exists(&self.uninstaller);
         gone.then(|| vec![format!("{} is gone", self.uninstaller.display())])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("driver-needs-its-installer".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         work.run(&self.command())
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     cluster::{GPU, Kubectl, chain},
     host::{Command, Host},
@@ -29,18 +29,18 @@ impl RemoveTaint {
     }
 }
 
-impl Act for RemoveTaint {
+impl ActionKind for RemoveTaint {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let node = chain::probe(host, &kubectl, &self.node).ok()?.node?;
         (!node.taints.iter().any(|taint| taint.key == GPU)).then(|| vec![format!("node {} has no taint {GPU}", self.node)])
     }
 
-    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Run { command: self.command(work.host, &format!("{GPU}=:NoSchedule"))?, gone: None })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let command = self.command(work.host, &format!("{GPU}-"))?;
         work.run(&command)
     }

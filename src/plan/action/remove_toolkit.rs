@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -24,16 +24,16 @@ impl RemoveToolkit {
     }
 }
 
-impl Act for RemoveToolkit {
+impl ActionKind for RemoveToolkit {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         (!host.files.exists(&self.uninstaller)).then(|| vec![format!("{} is gone", self.uninstaller.display())])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("toolkit-needs-its-runfile".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         work.run(&self.command())
     }
 }

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     host::{Command, Host},
     kubespray::playbook,
-    plan::action::act::{Progress, Told},
+    plan::action::kind::{ActionEvent, Progress},
     plan::action::undo::Undo,
     version::Version,
 };
@@ -21,17 +21,17 @@ pub struct RunPlaybook {
     pub ansible_core: Option<Version>,
 }
 
-impl Act for RunPlaybook {
+impl ActionKind for RunPlaybook {
     /// Ansible itself finds out what is done already; only a finished run proves anything.
     fn done(&self, _host: &Host) -> Option<Vec<String>> {
         None
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("playbook".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let listing = work.host.commands.capture(&playbook::list_tasks_command(&self.command));
         let total = listing.ok().filter(|output| output.exit.is_success()).map(|output| playbook::count_tasks(&output.stdout));
         let mut progress = playbook::Progress::new(total);
@@ -45,12 +45,12 @@ impl Act for RunPlaybook {
             if progress.tasks > before {
                 // Included tasks are not listed, so there may be more than were announced.
                 let total = total.map(|total| total.max(progress.tasks) as u64);
-                emit(Told::Progress(Progress { done: progress.tasks as u64, total, unit: "tasks", rate: None }));
+                emit(ActionEvent::Progress(Progress { done: progress.tasks as u64, total, unit: "tasks", rate: None }));
             }
         });
         work.notes.extend(progress.recap.iter().map(ToString::to_string));
         if result.is_err() && progress.wants_password() {
-            (work.emit)(Told::PasswordNeeded);
+            (work.emit)(ActionEvent::PasswordNeeded);
         }
         result.map_err(|failure| Failure { message: explain(&progress).unwrap_or(failure.message.clone()), ..failure })
     }

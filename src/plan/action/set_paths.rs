@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work, file_failure};
+use super::kind::{ActionContext, ActionKind, Failure, file_failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -51,18 +51,18 @@ impl SetPaths {
     }
 }
 
-impl Act for SetPaths {
+impl ActionKind for SetPaths {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let in_place = self.files().iter().all(|(path, text)| host.files.read_text(path).is_ok_and(|found| found == *text));
         in_place.then(|| vec![format!("{PROFILE} and {LOADER} are in place")])
     }
 
-    fn undo(&self, work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
         let saved = self.files().iter().map(|(path, text)| work.save_file(path, text.as_bytes())).collect::<Result<_, _>>();
         saved.map(Undo::RestoreFiles)
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         for (path, text) in self.files() {
             work.host.files.write(path, text.as_bytes(), 0o644).map_err(|error| file_failure("write", path, &error))?;
         }

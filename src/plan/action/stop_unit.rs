@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     host::{Command, Host},
     plan::action::undo::Undo,
@@ -22,7 +22,7 @@ impl StopUnit {
     }
 }
 
-impl Act for StopUnit {
+impl ActionKind for StopUnit {
     /// `is-active` answers with a status other than 0 for every state in which the unit does not run.
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let output = host.commands.capture(&Command::new("systemctl", ["is-active", &self.unit])).ok()?;
@@ -30,11 +30,11 @@ impl Act for StopUnit {
         matches!(state, "inactive" | "failed" | "unknown").then(|| vec![format!("{} is {state}", self.unit)])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Run { command: Command::new("systemctl", ["start", &self.unit]), gone: None })
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         work.run(&self.command())
     }
 }

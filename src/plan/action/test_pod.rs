@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Work},
+    kind::{ActionContext, ActionKind, Failure},
     mark_node::{find, refused},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     },
     host::Host,
     i18n::Lang,
-    plan::action::act::Told,
+    plan::action::kind::ActionEvent,
     plan::action::undo::Undo,
     version::Version,
 };
@@ -44,30 +44,30 @@ impl RunTestPod {
     }
 }
 
-impl Act for RunTestPod {
+impl ActionKind for RunTestPod {
     /// A test of the past proves nothing about now.
     fn done(&self, _host: &Host) -> Option<Vec<String>> {
         None
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("test-pod-is-deleted".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let kubectl = find(work.host, self.kubeconfig.as_deref())?;
         // A run that was killed leaves its pod behind.
         for name in testpod::clean_up(work.host, &kubectl, &self.node).map_err(refused)? {
-            (work.emit)(Told::Line(format!("pod/{name} of an earlier run deleted")));
+            (work.emit)(ActionEvent::Line(format!("pod/{name} of an earlier run deleted")));
         }
         let chain = chain::probe(work.host, &kubectl, &self.node).map_err(refused)?;
         let (first, others) = self.images.split_first().ok_or_else(|| Failure::new("there is no image for the test pod"))?;
         let pod = TestPod::new(&chain, first, self.task, work.host.clock.now());
         for command in testpod::commands(&kubectl, &pod) {
-            (work.emit)(Told::Line(format!("$ {command}")));
+            (work.emit)(ActionEvent::Line(format!("$ {command}")));
         }
         let result = testpod::run(work.host, &kubectl, &pod, others, work.cancel).map_err(refused)?;
-        result.log.lines().for_each(|line| (work.emit)(Told::Line(line.to_owned())));
+        result.log.lines().for_each(|line| (work.emit)(ActionEvent::Line(line.to_owned())));
         if result.outcome == Outcome::Passed
             && let Some(finding) = result.differs(&self.expected)
         {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Failure, Work};
+use super::kind::{ActionContext, ActionKind, Failure};
 use crate::{
     facts::{Module, modules},
     host::{Command, Host},
@@ -51,16 +51,16 @@ pub fn proof_of_absence(host: &Host) -> Option<Vec<String>> {
     loaded(host)?.is_empty().then(|| vec![format!("no module of the driver is in {MODULES}")])
 }
 
-impl Act for UnloadModules {
+impl ActionKind for UnloadModules {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         proof_of_absence(host)
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("modules-without-driver".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let still = loaded(work.host).unwrap_or_default();
         let modules: Vec<String> = self.modules.iter().filter(|name| still.contains(name)).cloned().collect();
         if modules.is_empty() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::{Act, Failure, Told, Work, tell},
+    kind::{ActionContext, ActionEvent, ActionKind, Failure, tell},
     undo::Undo,
 };
 use crate::{
@@ -27,7 +27,7 @@ pub struct WatchInstaller {
     pub node: String,
 }
 
-impl Act for WatchInstaller {
+impl ActionKind for WatchInstaller {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let pod = chain::installer_pod(host, &kubectl, &self.node).ok()??;
@@ -35,11 +35,11 @@ impl Act for WatchInstaller {
         (ended.exit_code == 0).then(|| vec![format!("init container of {} ended with exit status 0", pod.name)])
     }
 
-    fn undo(&self, _work: &Work<'_>) -> Result<Undo, Failure> {
+    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
         Ok(Undo::Impossible("only-watched".to_owned()))
     }
 
-    fn execute(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let kubectl = Kubectl::find(work.host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.message(Lang::En)))?;
         scheduling::demand_installer(work.host, &kubectl, &self.node)
             .map_err(|finding| Failure::new(format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En))))?;
@@ -57,15 +57,15 @@ impl Act for WatchInstaller {
                 TailEvent::Lines(lines) => {
                     let found = diagnosis.read(&lines);
                     for line in lines {
-                        emit(Told::Line(line));
+                        emit(ActionEvent::Line(line));
                     }
                     for (_, hit) in found {
                         tell(Some(hit.clone()), &mut work.hits, emit);
                         cause.get_or_insert(hit);
                     }
                 }
-                TailEvent::Waiting { why } => emit(Told::Line(why.text(Lang::En))),
-                TailEvent::Lost { reason } => emit(Told::Line(reason.text(Lang::En))),
+                TailEvent::Waiting { why } => emit(ActionEvent::Line(why.text(Lang::En))),
+                TailEvent::Lost { reason } => emit(ActionEvent::Line(reason.text(Lang::En))),
                 TailEvent::PodStarted { .. } | TailEvent::Phase(_) => {}
                 TailEvent::Ended { outcome } => end = Some(outcome),
             },

@@ -11,7 +11,7 @@ use crate::{
         packages::{Role, package_name, role},
     },
     plan::{
-        Action, Kind, Step,
+        Action, ActionSpec, Step,
         action::install_toolkit::{default_prefix, uninstaller},
         action::remove_dkms::RemoveDkms,
         action::remove_packages::RemovePackages,
@@ -84,7 +84,7 @@ fn stop_units(facts: &Facts) -> Vec<Action> {
         let optional = !OF_THE_DRIVER.contains(&unit.as_str());
         let kind = StopUnit { unit: unit.clone() };
         let commands = vec![kind.command()];
-        let mut action = Action::new(Step::Driver, &stop_id(&unit), Kind::StopUnit(kind), &[("unit", unit)]);
+        let mut action = Action::new(Step::Driver, &stop_id(&unit), ActionSpec::StopUnit(kind), &[("unit", unit)]);
         if optional {
             "stop-unit-of-others".clone_into(&mut action.why);
         }
@@ -101,7 +101,7 @@ fn remove_runfile_driver(entry: &LedgerEntry, facts: &Facts) -> Action {
     let kind = RemoveRunfileDriver { uninstaller: entry.r#where.clone().into(), version: entry.what.clone() };
     let command = kind.command();
     let args = [("version", kind.version.clone()), ("uninstaller", entry.r#where.clone())];
-    let action = Action::new(Step::Driver, "remove-runfile-driver", Kind::RemoveRunfileDriver(kind), &args);
+    let action = Action::new(Step::Driver, "remove-runfile-driver", ActionSpec::RemoveRunfileDriver(kind), &args);
     Action { commands: vec![command], needs_reboot: is_loaded(facts), ..action }
 }
 
@@ -119,7 +119,7 @@ fn remove_packages(id: &str, entries: &[&LedgerEntry], facts: &Facts) -> Action 
     let kind = RemovePackages { remove, packages, rehearse, reinstall: reinstall.unwrap_or_default() };
     let command = kind.command();
     let args = [("packages", kind.packages.join(", ")), ("count", kind.packages.len().to_string())];
-    let mut action = Action::new(Step::Driver, id, Kind::RemovePackages(kind), &args);
+    let mut action = Action::new(Step::Driver, id, ActionSpec::RemovePackages(kind), &args);
     if is_known {
         action.commands = vec![command];
     } else {
@@ -147,7 +147,7 @@ fn left_dkms(facts: &Facts, runfiles: &[&LedgerEntry], packages: &[&LedgerEntry]
             let commands = vec![kind.command()];
             let args = [("tree", entry.what.clone()), ("folder", entry.r#where.clone())];
             let id = format!("remove-dkms:{module}/{version}");
-            let action = Action::new(Step::Driver, &id, Kind::RemoveDkms(kind), &args);
+            let action = Action::new(Step::Driver, &id, ActionSpec::RemoveDkms(kind), &args);
             Action { commands, needs_reboot: is_loaded(facts), ..action }
         })
     };
@@ -174,7 +174,7 @@ fn unload(facts: &Facts, stopped: impl Fn(&str) -> bool) -> Option<Action> {
     let kind = UnloadModules { modules };
     let commands = vec![kind.command()];
     let args = [("modules", kind.modules.join(" "))];
-    let action = Action::new(Step::Driver, "unload-modules", Kind::UnloadModules(kind), &args);
+    let action = Action::new(Step::Driver, "unload-modules", ActionSpec::UnloadModules(kind), &args);
     Some(Action { commands, may_fail: true, ..action })
 }
 
@@ -204,7 +204,7 @@ fn remove_toolkit(entry: &LedgerEntry, packages: &[&LedgerEntry], answers: &Answ
     let kind = RemoveToolkit { uninstaller: uninstaller(&there, prefix) };
     let commands = vec![kind.command()];
     let args = [("version", there.to_string()), ("prefix", entry.r#where.clone())];
-    let mut action = Action::new(Step::Driver, &format!("remove-toolkit:{}", entry.r#where), Kind::RemoveToolkit(kind), &args);
+    let mut action = Action::new(Step::Driver, &format!("remove-toolkit:{}", entry.r#where), ActionSpec::RemoveToolkit(kind), &args);
     if in_the_way {
         "remove-toolkit-in-the-way".clone_into(&mut action.why);
     }

@@ -119,7 +119,7 @@ fn modules_are_unloaded_when_all_who_hold_them_are_stopped() {
     let unload = planned(&actions, "unload-modules");
     assert_eq!(unload.commands[0].to_string(), "rmmod nvidia");
     assert!(unload.may_fail);
-    assert!(matches!(&planned(&actions, "reboot").kind, Kind::Reboot(reboot) if reboot.unless_unloaded));
+    assert!(matches!(&planned(&actions, "reboot").kind, ActionSpec::Reboot(reboot) if reboot.unless_unloaded));
     let stays = Answers { leave_out: vec!["stop-unit:nvidia-persistenced.service".to_owned()], ..answers(DriverOwner::InstallerPod) };
     assert!(driver_step(&facts, &stays, places()).iter().all(|action| action.id != "unload-modules"));
     // A process of a person, a pod, or a list that could not be read: only the reboot is sure.
@@ -154,7 +154,7 @@ fn packages_go_by_their_names_and_come_back_by_their_versions() {
         entry(Origin::Dkms, "nvidia 470.57.02", "/var/lib/dkms/nvidia/470.57.02"),
     ];
     let actions = driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
-    let Kind::RemovePackages(kind) = &planned(&actions, "remove-packages").kind else { panic!("another kind") };
+    let ActionSpec::RemovePackages(kind) = &planned(&actions, "remove-packages").kind else { panic!("another kind") };
     assert_eq!(kind.packages, ["kmod-nvidia-latest-dkms"]);
     assert_eq!(kind.reinstall.join(" "), "dnf install -y kmod-nvidia-latest-dkms-535.183.01-1.el9");
     assert!(planned(&actions, "remove-toolkit-packages").skipped, "only offered");
@@ -191,7 +191,7 @@ fn the_greeting_is_offered_with_the_reboot() {
 fn a_mirror_stands_in_for_nvidias_server() {
     let wanted = Answers { cuda_mirror: Some("http://mirror/cuda/".to_owned()), ..answers(DriverOwner::InstallerPod) };
     let actions = driver_step(&node(), &wanted, places());
-    let Kind::FetchRunfile(kind) = &planned(&actions, "fetch-runfile").kind else { panic!("another kind") };
+    let ActionSpec::FetchRunfile(kind) = &planned(&actions, "fetch-runfile").kind else { panic!("another kind") };
     assert_eq!(kind.url, "http://mirror/cuda/11.0.3/local_installers/cuda_11.0.3_450.51.06_linux.run");
     // Every address of the catalog has what a mirror replaces.
     for file in crate::catalog::cuda::toolkits().iter().flat_map(|toolkit| toolkit.runfiles.values()) {

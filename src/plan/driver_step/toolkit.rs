@@ -7,7 +7,7 @@ use crate::{
     catalog::{Architecture, CudaRow, cuda, distros},
     facts::Facts,
     plan::{
-        Action, Kind, Step,
+        Action, ActionSpec, Step,
         action::checksum::Checksum,
         action::fetch_runfile::FetchRunfile,
         action::install_packages::InstallPackages,
@@ -29,7 +29,7 @@ pub(super) fn prerequisites(facts: &Facts) -> Option<Action> {
     let kind = InstallPackages { install: family.install, packages: family.compiler, program: "gcc".to_owned() };
     let command = kind.command();
     let args = [("packages", kind.packages.join(", "))];
-    let action = Action::new(Step::Driver, "install-packages", Kind::InstallPackages(kind), &args);
+    let action = Action::new(Step::Driver, "install-packages", ActionSpec::InstallPackages(kind), &args);
     Some(Action { commands: vec![command], ..action })
 }
 
@@ -78,7 +78,7 @@ fn fetch_runfile(row: &CudaRow, checksum: &Checksum, file: &Path, answers: &Answ
     kind.proxy.clone_from(&answers.proxy);
     let commands = vec![kind.command(), checksum.command(file)];
     let args = [("file", row.file.clone()), ("url", url)];
-    let action = Action::new(Step::Driver, "fetch-runfile", Kind::FetchRunfile(kind), &args);
+    let action = Action::new(Step::Driver, "fetch-runfile", ActionSpec::FetchRunfile(kind), &args);
     Action { commands, needs_root: false, ..action }
 }
 
@@ -89,7 +89,7 @@ fn install_toolkit(version: &Version, prefix: &Path, runfile: PathBuf, checksum:
     let kind = InstallToolkit { tmpdir, checksum, version: version.clone(), prefix: prefix.to_owned(), runfile };
     let commands = vec![kind.command()];
     let args = [("version", version.to_string()), ("prefix", prefix.display().to_string())];
-    let action = Action::new(Step::Driver, "install-toolkit", Kind::InstallToolkit(kind), &args);
+    let action = Action::new(Step::Driver, "install-toolkit", ActionSpec::InstallToolkit(kind), &args);
     Action { blocked, commands, ..action }
 }
 
@@ -97,6 +97,6 @@ fn set_paths(prefix: PathBuf) -> Action {
     let args = [("prefix", prefix.display().to_string())];
     let kind = SetPaths { prefix };
     let diff = Some(kind.diff());
-    let action = Action::new(Step::Driver, "set-paths", Kind::SetPaths(kind), &args);
+    let action = Action::new(Step::Driver, "set-paths", ActionSpec::SetPaths(kind), &args);
     Action { commands: vec![SetPaths::command()], diff, ..action }
 }

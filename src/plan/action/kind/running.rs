@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Failure, Watch, Work};
+use super::{ActionContext, Failure, Watch};
 use crate::{
     diagnosis::{Diagnosis, Hit},
     host::{Command, Exit, Files, Kind as CommandKind, Line, command::Job},
-    plan::action::act::Told,
+    plan::action::kind::ActionEvent,
     text,
 };
 
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Bytes of such a log that are read at once.
 const PIECE: usize = 64 << 10;
 
-impl Work<'_> {
+impl ActionContext<'_> {
     /// Runs a command; shows and logs its output. A status other than 0 is a failure.
     pub fn run(&mut self, command: &Command) -> Result<(), Failure> {
         self.run_watching(command, &mut |_, _| {})
@@ -60,14 +60,14 @@ impl Work<'_> {
     }
 
     fn start(&mut self, command: &Command) -> Result<Job, Failure> {
-        (self.emit)(Told::Line(format!("$ {command}")));
+        (self.emit)(ActionEvent::Line(format!("$ {command}")));
         let job = self.host.commands.start(command, &self.log).map_err(|error| Failure::new(error.to_string()))?;
         (self.journal_job)(&job)?;
         Ok(job)
     }
 
     fn query(&mut self, command: &Command, watch: &mut Watch<'_>) -> Result<Exit, Failure> {
-        (self.emit)(Told::Line(format!("$ {command}")));
+        (self.emit)(ActionEvent::Line(format!("$ {command}")));
         let mut log = crate::private::append(&self.log).ok();
         let emit = &mut *self.emit;
         let exit = self.host.commands.run(command, self.cancel, &mut |line| {
@@ -78,7 +78,7 @@ impl Work<'_> {
             let line = text::printable_bytes(&line.bytes);
             watch(&line, emit);
             if !command.meter || !is_meter(&line) {
-                emit(Told::Line(line));
+                emit(ActionEvent::Line(line));
             }
         });
         exit.map_err(|error| Failure::new(error.to_string()))
@@ -131,16 +131,16 @@ fn ended(command: &Command, exit: Exit) -> Result<(), Failure> {
 }
 
 /// Shows a line, and the known failure that it ends.
-fn show(line: String, diagnosis: &mut Diagnosis, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(Told)) {
+fn show(line: String, diagnosis: &mut Diagnosis, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(ActionEvent)) {
     let hit = diagnosis.push(&line);
-    emit(Told::Line(line));
+    emit(ActionEvent::Line(line));
     tell(hit, hits, emit);
 }
 
 /// Tells a known failure. An installer writes the same to its log and to its output: it is told once.
-pub fn tell(hit: Option<Hit>, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(Told)) {
+pub fn tell(hit: Option<Hit>, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(ActionEvent)) {
     if let Some(hit) = hit.filter(|hit| !hits.iter().any(|other| other.signature == hit.signature && other.args == hit.args)) {
-        emit(Told::Hit(Box::new(hit.clone())));
+        emit(ActionEvent::Hit(Box::new(hit.clone())));
         hits.push(hit);
     }
 }

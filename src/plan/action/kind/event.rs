@@ -4,7 +4,7 @@ use crate::diagnosis::Hit;
 
 /// One thing that an action tells.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Told {
+pub enum ActionEvent {
     /// It printed a line (made safe for a terminal).
     Line(String),
     /// A known failure showed in what it printed.
