@@ -51,6 +51,7 @@ pub mod finding;
 pub mod headless;
 pub mod host;
 pub mod i18n;
+pub mod installer_log;
 pub mod kubespray;
 pub mod owner;
 pub mod perform;

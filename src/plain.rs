@@ -6,17 +6,19 @@ use self::ask::Asker;
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
     cli::Global,
-    cluster::{
-        Chain, ClusterError, Kubectl, chain, offers,
-        verify::{self, Verdict},
-    },
+    cluster::{ClusterError, GpuStack, Kubectl, check::Verdict, stack, verify},
     engine::{Outcome, Runner},
     error::Expected,
     exit_code::ExitCode,
     facts,
     host::Cancel,
     i18n::Lang,
-    plan::{Action, Step, action::reboot::Reboot},
+    owner,
+    plan::{
+        Action, Step,
+        action::reboot::Reboot,
+        remedy::{self, RemedyId},
+    },
     report::Report,
     session::{Session, store::Store},
     steps,
@@ -173,8 +175,8 @@ impl Plain<'_> {
     fn verify(&mut self) -> Result<(), Stop> {
         if self.session.plan.of(Step::Verify).next().is_none() {
             let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
-            if let Some(chain) = self.ask_cluster(&mut answers)? {
-                self.ask_taint(&chain, &mut answers)?;
+            if let Some(stack) = self.ask_cluster(&mut answers)? {
+                self.ask_taint(&stack, &mut answers)?;
             }
             self.session.answers = Some(answers);
         }
@@ -187,13 +189,13 @@ impl Plain<'_> {
     }
 
     /// Looks at the node in the cluster; while it is not to be seen there, asks for another kubeconfig.
-    fn ask_cluster(&self, answers: &mut Answers) -> Result<Option<Chain>, Stop> {
+    fn ask_cluster(&self, answers: &mut Answers) -> Result<Option<GpuStack>, Stop> {
         let host = &self.workspace.host;
         loop {
             let node = steps::node_name(host, &self.session.facts, answers);
             let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref());
-            let state = match kubectl.and_then(|kubectl| chain::probe(host, &kubectl, &node)) {
-                Ok(chain) if chain.node.is_some() => return Ok(Some(chain)),
+            let state = match kubectl.and_then(|kubectl| stack::probe(host, &kubectl, &node, owner::of(answers.driver_owner).stack())) {
+                Ok(stack) if stack.node.is_some() => return Ok(Some(stack)),
                 Ok(_) => ClusterError::NotFound(node),
                 Err(state) => state,
             };
@@ -207,10 +209,10 @@ impl Plain<'_> {
     }
 
     /// Asks whether the GPU taint is to be taken off at the end, if there is one.
-    fn ask_taint(&self, chain: &Chain, answers: &mut Answers) -> Result<(), Stop> {
+    fn ask_taint(&self, stack: &GpuStack, answers: &mut Answers) -> Result<(), Stop> {
         let release = steps::preview(&self.workspace.host, &self.session.facts, answers).ok().and_then(|preview| preview.release);
-        let offers = offers::offers(chain, release.as_deref());
-        if let Some(taint) = offers.iter().find(|offer| offer.id == "remove-taint" && !answers.remove_taint) {
+        let remedies = remedy::remedies(stack, release.as_deref());
+        if let Some(taint) = remedies.iter().find(|remedy| remedy.id == RemedyId::RemoveTaint && !answers.remove_taint) {
             let texts = [taint.message(self.lang), taint.next_run(self.lang), taint.durable(self.lang)];
             self.ask.say(&texts.join("\n"));
             answers.remove_taint = self.ask.confirm(&self.lang.text("plain.taint", &[]), false)?;

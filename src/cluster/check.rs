@@ -277,7 +277,8 @@ impl VerifyReport {
 
     /// Says of a part's check which known failure shows there. What is at work and shows one fails: it tries again and again.
     pub fn explain(&mut self, id: CheckId, known: KnownFailure) {
-        let open = |check: &&mut Check| check.id == id && check.state != State::Pass && check.known.is_none() && check.cluster.is_none();
+        let unexplained = |check: &Check| check.known.is_none() && check.because.is_none() && check.cluster.is_none();
+        let open = |check: &&mut Check| check.id == id && check.state != State::Pass && unexplained(check);
         if let Some(check) = self.checks.iter_mut().find(open) {
             check.state = State::Fail;
             check.known = Some(known);

@@ -115,7 +115,16 @@ impl ClusterError {
 
     /// Tells whether waiting may help: the API server of a node that is just joining comes and goes.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::ApiDown(_) | Self::KubeletDown(_) | Self::TimedOut(_) | Self::ApiTrouble(_) | Self::NotFound(_) | Self::Garbage(_) | Self::Failed(_))
+        matches!(
+            self,
+            Self::ApiDown(_)
+                | Self::KubeletDown(_)
+                | Self::TimedOut(_)
+                | Self::ApiTrouble(_)
+                | Self::NotFound(_)
+                | Self::Garbage(_)
+                | Self::Failed(_)
+        )
     }
 
     /// Returns what is the matter, as a sentence.
@@ -294,8 +303,7 @@ mod tests {
     #[test]
     fn every_state_has_its_texts() {
         let others = PHRASES.iter().map(|(_, make)| make(String::new()));
-        let all =
-            [
+        let all = [
             ClusterError::NoKubectl,
             ClusterError::NotAMachine,
             ClusterError::Garbage(String::new()),

@@ -46,8 +46,7 @@ pub struct Phases {
 }
 
 /// The log of the installer images: after its last line the container ends with status 0.
-pub const INSTALLER_IMAGE: Phases =
-    Phases { order: &Phase::ALL, beginnings: &BEGINNINGS, success: "Updating host's ld cache... DONE." };
+pub const INSTALLER_IMAGE: Phases = Phases { order: &Phase::ALL, beginnings: &BEGINNINGS, success: "Updating host's ld cache... DONE." };
 /// A log of which no steps are known.
 pub const UNKNOWN: Phases = Phases { order: &[], beginnings: &[], success: "" };
 

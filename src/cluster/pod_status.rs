@@ -56,14 +56,14 @@ fn ended(end: &Terminated) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::cluster::stack::tests::{recorded_pods, MOMENTS};
+    use crate::cluster::stack::tests::{MOMENTS, recorded_pods, recorded_table};
 
     /// Every recording holds what the real kubectl printed at that moment.
     #[test]
     fn says_what_kubectl_said_of_every_recorded_pod() {
         let mut compared = 0;
         for moment in MOMENTS {
-            let Some(table) = crate::cluster::stack::tests::recorded_table(moment) else { continue };
+            let table = recorded_table(moment);
             for pod in recorded_pods(moment) {
                 let Some(row) = table.lines().find(|row| row.contains(&format!(" {} ", pod.metadata.name))) else { continue };
                 let theirs = row.split_whitespace().nth(3).unwrap();

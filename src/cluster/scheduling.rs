@@ -8,5 +8,5 @@ pub mod explain;
 pub mod unschedulable;
 
 pub use constraints::SchedulingConstraints;
-pub use explain::{IDS, no_node, pending, why, written};
+pub use explain::{IDS, is_wanted, no_node, pending, why, written};
 pub use unschedulable::UnschedulableReason;

@@ -7,7 +7,7 @@ use super::{
     objects::{DaemonSet, Event, Node, Pod},
     view::{DaemonSetView, EventView, NodeView, PodView},
     watch::Source,
-    workload::{Role, StackSpec, Workload},
+    workload::{Done, Role, StackSpec, Workload},
 };
 use crate::host::Host;
 
@@ -58,9 +58,12 @@ impl Part {
         self.set.as_ref().map_or(self.workload.name, |set| &set.name)
     }
 
-    /// Tells whether anything of it is in the cluster.
-    pub fn is_there(&self) -> bool {
-        self.set.is_some() || self.pod.is_some()
+    /// Tells whether its container has done its work, or does it.
+    pub fn works(&self) -> bool {
+        self.pod.as_ref().is_some_and(|pod| match self.workload.done {
+            Done::Ended => pod.container.ended().is_some_and(|end| end.exit_code == 0),
+            Done::Ready => pod.container.ready && pod.ready,
+        })
     }
 }
 
@@ -233,6 +236,32 @@ pub(crate) mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::{answers::DriverOwner, cluster::kubespray, owner};
+
+    /// Recorded moments of two Kubernetes releases, 1.20 and (in their folder) 1.36.
+    pub(crate) const MOMENTS: [&str; 21] = [
+        "01-just-created",
+        "02-init-running",
+        "03-init-done",
+        "05-running",
+        "10-init-error",
+        "11-init-crashloop",
+        "20-image-pull-backoff",
+        "21-invalid-image-name",
+        "30-node-not-labelled",
+        "31-labelled-after",
+        "40-testpod-pending-insufficient",
+        "41-testpod-after-capacity",
+        "1.36/51-sandbox-cannot-be-created",
+        "1.36/52-running",
+        "1.36/53-invalid-image-name",
+        "1.36/54-image-pull-backoff",
+        "1.36/55-crashloop",
+        "1.36/56-unknown-taint",
+        "1.36/57-crashloop-late",
+        "1.36/58-node-notready",
+        "1.36/70-all-good",
+    ];
 
     #[derive(Deserialize)]
     struct Moment {
@@ -240,6 +269,9 @@ pub(crate) mod tests {
         daemonsets: Vec<DaemonSet>,
         pods: Vec<Pod>,
         events: Vec<Event>,
+        /// What `kubectl get pods` printed then.
+        #[serde(default)]
+        kubectl: String,
     }
 
     fn read(moment: &str) -> Moment {
@@ -252,24 +284,49 @@ pub(crate) mod tests {
         read(moment).pods
     }
 
-    /// Returns the chain of one recorded moment of `tests/fixtures/cluster`.
-    pub(crate) fn recorded(moment: &str) -> Chain {
+    /// Returns what kubectl printed at that moment.
+    pub(crate) fn recorded_table(moment: &str) -> String {
+        read(moment).kubectl
+    }
+
+    /// Returns the stack of Kubespray's addon at one recorded moment of `tests/fixtures/cluster`.
+    pub(crate) fn recorded(moment: &str) -> GpuStack {
+        recorded_of(moment, &kubespray::STACK)
+    }
+
+    /// Returns another owner's stack.
+    pub(crate) fn recorded_for(moment: &str, owner: DriverOwner) -> GpuStack {
+        recorded_of(moment, owner::of(owner).stack())
+    }
+
+    fn recorded_of(moment: &str, spec: &'static StackSpec) -> GpuStack {
         let moment = read(moment);
-        Chain::from_objects("node1", Some(&moment.node), &moment.daemonsets, &moment.pods, &moment.events)
+        GpuStack::from_objects(spec, "node1", Some(&moment.node), &moment.daemonsets, &moment.pods, &moment.events)
     }
 
     #[test]
     fn the_newer_pod_counts_during_a_rollout() {
-        let chain = recorded("10-init-error");
-        assert_eq!(chain.installer_pod.unwrap().name, "nvidia-driver-installer-kchrc");
+        let stack = recorded("10-init-error");
+        assert_eq!(stack.pod(Role::Driver).unwrap().name, "nvidia-driver-installer-kchrc");
     }
 
     #[test]
-    fn survives_a_round_trip() {
-        let chain = recorded("20-image-pull-backoff");
-        let text = serde_json::to_string(&chain).unwrap();
-        assert_eq!(serde_json::from_str::<Chain>(&text).unwrap(), chain);
-        assert!(chain.events.iter().any(|event| event.message.contains("no such host")));
+    fn charts_name_their_daemonsets_freely() {
+        let stack = recorded_for("1.36/80-nvidia-device-plugin-no-driver", DriverOwner::Host);
+        let part = stack.part(Role::DevicePlugin).unwrap();
+        assert_eq!(part.name(), "nvidia-device-plugin-daemonset");
+        assert_eq!(part.pod.as_ref().unwrap().container.name, "nvidia-device-plugin-ctr");
+    }
+
+    #[test]
+    fn one_kind_that_may_not_be_read_leaves_the_others_standing() {
+        let forbidden = ClusterError::Forbidden("no".to_owned());
+        let down = ClusterError::ApiDown("no".to_owned());
+        let some = [(Asked::Node, None), (Asked::DaemonSets, Some(&forbidden)), (Asked::Pods, None)];
+        assert_eq!(unread(&some), Ok(vec![(Asked::DaemonSets, forbidden.clone())]));
+        let all = [Asked::Node, Asked::DaemonSets, Asked::Pods].map(|kind| (kind, Some(&forbidden)));
+        assert_eq!(unread(&all), Err(forbidden.clone()));
+        assert_eq!(unread(&[(Asked::Node, Some(&forbidden)), (Asked::Pods, Some(&down))]), Err(down.clone()));
     }
 
     #[test]

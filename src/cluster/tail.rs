@@ -46,6 +46,8 @@ pub enum TailEvent {
         /// Why.
         why: Wait,
     },
+    /// There is still nothing to read, for the same reason.
+    Idle,
     /// The lines that follow are of this attempt.
     PodStarted {
         /// The pod's name.

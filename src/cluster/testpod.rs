@@ -43,8 +43,16 @@ const NOT_PERMITTED: &str = "Insufficient Permissions";
 const LOG_BYTES: u32 = 64 << 10;
 
 /// Ids of the findings of this module.
-pub const IDS: [&str; 8] =
-    ["test-pod-not-started", "test-node-dead", "test-image-unavailable", "test-pod-failed", "test-pod-no-table", "test-pod-timed-out", "test-driver-differs", "test-gpu-differs"];
+pub const IDS: [&str; 8] = [
+    "test-pod-not-started",
+    "test-node-dead",
+    "test-image-unavailable",
+    "test-pod-failed",
+    "test-pod-no-table",
+    "test-pod-timed-out",
+    "test-driver-differs",
+    "test-gpu-differs",
+];
 /// The line with which NVIDIA's vectorAdd sample says that the card has computed rightly.
 const SAMPLE_PASSED: &str = "Test PASSED";
 
@@ -122,12 +130,20 @@ impl TestPodResult {
         finding("test-gpu-differs", &stranger.bus_id, &expected.gpus.join(", "))
     }
 
+    /// Returns the scheduler's, the kubelet's or the runtime's words about a pod that did not come to run.
+    pub fn words(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::NotStarted(words) | Outcome::Pending(words) | Outcome::ImageUnavailable(words) | Outcome::NodeDead(words) => {
+                Some(words)
+            }
+            Outcome::Passed | Outcome::NoTable | Outcome::Failed(_) | Outcome::TimedOut(_) | Outcome::Cancelled => None,
+        }
+    }
+
     /// Returns what was seen, in one line.
     pub fn evidence(&self) -> String {
-        let words = || match &self.outcome {
-            Outcome::NotStarted(words) | Outcome::Pending(words) | Outcome::ImageUnavailable(words) | Outcome::NodeDead(words) => words.clone(),
-            _ => self.log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("").to_owned(),
-        };
+        let last = || self.log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("");
+        let words = || self.words().unwrap_or_else(last).to_owned();
         let table = self.smi.as_ref().map_or_else(words, |smi| {
             let gpus: Vec<_> = smi.gpus.iter().map(|gpu| gpu.name.as_str()).collect();
             format!("nvidia-smi {}: {}", smi.driver_version, gpus.join(", "))
@@ -192,7 +208,14 @@ pub fn clean_up(host: &Host, kubectl: &Kubectl, node: &str) -> Result<Vec<String
 
 /// Runs the test with the pod's image, then with each of `fallbacks` until one can be pulled. The pod is deleted in every case. A node
 /// whose kubelet reports no more is told at once, and gets no pod.
-pub fn run(host: &Host, kubectl: &Kubectl, stack: &GpuStack, pod: &TestPod, fallbacks: &[String], cancel: &Cancel) -> Result<TestPodResult, ClusterError> {
+pub fn run(
+    host: &Host,
+    kubectl: &Kubectl,
+    stack: &GpuStack,
+    pod: &TestPod,
+    fallbacks: &[String],
+    cancel: &Cancel,
+) -> Result<TestPodResult, ClusterError> {
     if let Some(finding) = verify::silence(stack) {
         return Ok(pod.result(Outcome::NodeDead(finding.args.get("words").cloned().unwrap_or_default())));
     }
@@ -285,7 +308,8 @@ impl Test<'_> {
         let (mut waited, mut looks) = (Duration::ZERO, 0);
         loop {
             let text = self.patiently(|| answer(self.host, &look(self.kubectl, pod)))?;
-            let seen: Pod = serde_json::from_str(&text).map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))?;
+            let seen: Pod =
+                serde_json::from_str(&text).map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))?;
             let view = PodView::of(&seen, &[manifest::CONTAINER]);
             if let Some(outcome) = judge(&view, waited) {
                 return Ok(outcome);

@@ -1,6 +1,9 @@
 //! Does the GPU arrive: the chain judged link by link.
 
-use std::collections::HashSet;
+use std::{
+    collections::{BTreeMap, HashSet},
+    thread,
+};
 
 use jiff::Timestamp;
 
@@ -10,7 +13,7 @@ use super::{
     kubectl, scheduling,
     stack::{Asked, Part},
     view::{ContainerState, ContainerView, NodeView, PodView},
-    workload::{Done, Link, Role, Rule, StackSpec, Workload},
+    workload::{Link, Role, Rule, StackSpec, Workload},
 };
 use crate::{
     finding::{Finding, Severity},
@@ -20,7 +23,9 @@ use crate::{
 };
 
 /// How much of the plugin's log is read, from its start: it registers within its first lines.
-const PLUGIN_LOG_BYTES: u32 = 256 << 10;
+const LOG_BYTES: u32 = 256 << 10;
+/// How many of the last lines of a failed container's log are read.
+const LOG_LINES: u32 = 2000;
 /// What a device plugin logs once the kubelet knows it: GCE's, then NVIDIA's own. Source: kubespray.md 2.1 and NVIDIA/k8s-device-plugin.
 const REGISTERED: [&str; 2] = ["registered with the kubelet", "Registered device plugin for"];
 /// Reasons of waiting that are part of every start. Source: Kubernetes, pkg/kubelet/kubelet_pods.go.
@@ -36,8 +41,8 @@ pub struct CheckInput<'a> {
     pub stack: &'a GpuStack,
     /// The links, and what they are held against.
     pub spec: &'a StackSpec,
-    /// The device plugin's log, if it could be read.
-    pub plugin_log: Option<&'a str>,
+    /// The logs that could be read.
+    pub logs: &'a Logs,
     /// What `/proc/driver/nvidia/version` of this machine says.
     pub host_driver: Option<&'a str>,
     /// What the last test pod of this session has shown.
@@ -57,20 +62,32 @@ pub struct Tested {
     pub known: Option<KnownFailure>,
 }
 
-impl<'a> CheckInput<'a> {
-    /// Makes the input of a stack alone.
-    pub fn of(stack: &'a GpuStack, spec: &'a StackSpec) -> Self {
-        Self { stack, spec, plugin_log: None, host_driver: None, tested: None }
-    }
+/// What is read of the logs of a stack, by role.
+pub type Logs = BTreeMap<Role, String>;
+
+/// Reads the logs that tell more than a status does, side by side: the device plugin's, which says whether it registered, and those of
+/// containers that failed.
+pub fn logs(host: &Host, kubectl: &Kubectl, stack: &GpuStack) -> Logs {
+    let tells = |part: &&Part| {
+        let pod = part.pod.as_ref().filter(|pod| part.own && pod.refused.is_none());
+        pod.is_some_and(|pod| match &pod.container.state {
+            ContainerState::Running(_) => part.workload.role == Role::DevicePlugin,
+            ContainerState::Waiting(_) | ContainerState::Terminated(_) => pod.container.ended().is_some_and(|end| end.exit_code != 0),
+            ContainerState::Unknown => false,
+        })
+    };
+    thread::scope(|scope| {
+        let read = |part| scope.spawn(move || log(host, kubectl, part).map(|log| (part.workload.role, log)));
+        let threads: Vec<_> = stack.parts.iter().filter(tells).map(read).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect()
+    })
 }
 
-/// Reads the device plugin's log; nothing if there is no pod, or its log cannot be had.
-pub fn plugin_log(host: &Host, kubectl: &Kubectl, stack: &GpuStack) -> Option<String> {
-    let pod = stack.pod(Role::DevicePlugin)?;
-    if matches!(pod.container.state, ContainerState::Waiting(_) | ContainerState::Unknown) && pod.container.last.is_none() {
-        return None;
-    }
-    let limit = format!("--limit-bytes={PLUGIN_LOG_BYTES}");
+/// Reads one log: the plugin's from its start, where it registers; a failed container's to its end, where it says why.
+fn log(host: &Host, kubectl: &Kubectl, part: &Part) -> Option<String> {
+    let pod = part.pod.as_ref()?;
+    let whole = format!("--limit-bytes={LOG_BYTES}");
+    let limit = if part.workload.role == Role::DevicePlugin { whole } else { format!("--tail={LOG_LINES}") };
     let args = ["logs", &pod.name, "-n", &pod.namespace, "-c", &pod.container.name, &limit];
     kubectl::answer(host, &kubectl.command(&args)).ok()
 }
@@ -92,10 +109,10 @@ fn check(link: &Link, input: &CheckInput<'_>) -> Option<Check> {
         }),
         Rule::Wanted(roles) => wanted(id, stack, roles),
         Rule::Works(role) => works(id, stack, part(role)?),
-        Rule::WorksIfThere(role) => works(id, stack, part(role).filter(|part| part.is_there())?),
+        Rule::WorksIfThere(role) => works(id, stack, part(role).filter(|part| scheduling::is_wanted(stack, part))?),
         Rule::Registered => registered(id, input, part(Role::DevicePlugin)?),
         Rule::Absent(workload) => absent(id, stack, workload),
-        Rule::Loaded { unless } if unless.and_then(part).is_some_and(Part::is_there) => return None,
+        Rule::Loaded { unless } if unless.and_then(part).is_some_and(|part| scheduling::is_wanted(stack, part)) => return None,
         Rule::Loaded { .. } => loaded(id, input.host_driver),
         Rule::Allocatable => on_node(id, stack, |node| allocatable(id, node)),
         Rule::TestPod => test_pod(id, stack, input.tested),
@@ -179,13 +196,12 @@ fn wanted(id: CheckId, stack: &GpuStack, roles: &[Role]) -> Check {
 fn works(id: CheckId, stack: &GpuStack, part: &Part) -> Check {
     let why = scheduling::why(stack, part);
     let Some(pod) = &part.pod else { return no_pod(id, stack, why) };
-    let state = match part.workload.done {
-        _ if pod.phase == "Failed" && pod.refused.is_some() => State::Fail,
-        Done::Ended if pod.container.ended().is_some_and(|end| end.exit_code == 0) => State::Pass,
-        Done::Ready if pod.container.ready && pod.ready => State::Pass,
-        _ if pod.containers().any(has_failed) => State::Fail,
+    let state = match () {
+        () if pod.phase == "Failed" && pod.refused.is_some() => State::Fail,
+        () if part.works() => State::Pass,
+        () if pod.containers().any(has_failed) => State::Fail,
         // Still at work: neither good nor bad yet.
-        _ => State::Unknown,
+        () => State::Unknown,
     };
     Check::new(id, state, seen_of(pod, "")).because(why)
 }
@@ -229,7 +245,7 @@ fn registered(id: CheckId, input: &CheckInput<'_>, part: &Part) -> Check {
     let stack = input.stack;
     let Some(pod) = &part.pod else { return no_pod(id, stack, scheduling::why(stack, part)) };
     let allocatable = stack.node.as_ref().and_then(|node| node.allocatable).unwrap_or(0);
-    let lines = || input.plugin_log.unwrap_or_default().lines().filter(|line| !line.trim().is_empty());
+    let lines = || input.logs.get(&Role::DevicePlugin).map_or("", String::as_str).lines().filter(|line| !line.trim().is_empty());
     let line = lines().rfind(|line| REGISTERED.iter().any(|words| line.contains(words)));
     let said = line.or_else(|| lines().next_back()).map(printable).unwrap_or_default();
     let evidence = with_words(seen_of(pod, &format!(", allocatable {allocatable}")), &said);
@@ -318,64 +334,160 @@ fn details(check: &Check, lang: Lang) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::chain::tests::recorded;
+    use crate::{
+        answers::DriverOwner,
+        cluster::{
+            ClusterError,
+            stack::tests::{recorded, recorded_for},
+        },
+        owner,
+    };
 
     const LOG: &str = "device-plugin started\nFound Nvidia GPU \"nvidia0\"\ndevice-plugin registered with the kubelet\n";
 
-    fn judged(moment: &str, plugin_log: Option<&str>) -> VerifyReport {
-        checks(&Seen { plugin_log, ..Seen::of(&recorded(moment)) })
+    fn plugin(log: &str) -> Logs {
+        [(Role::DevicePlugin, log.to_owned())].into()
+    }
+
+    fn judge(stack: &GpuStack, owner: DriverOwner, logs: &Logs, host_driver: Option<&str>, tested: Option<&Tested>) -> VerifyReport {
+        checks(&CheckInput { stack, spec: owner::of(owner).stack(), logs, host_driver, tested })
+    }
+
+    fn judged(moment: &str, logs: &Logs, tested: Option<&Tested>) -> VerifyReport {
+        judge(&recorded(moment), DriverOwner::InstallerPod, logs, None, tested)
+    }
+
+    /// A test pod that passed now, long after everything recorded.
+    fn passed() -> Tested {
+        Tested { passed: true, at: Timestamp::now(), evidence: "nvidia-smi 450.51.06".to_owned(), known: None }
+    }
+
+    fn open(report: &VerifyReport) -> Vec<(&str, State)> {
+        report.checks.iter().filter(|check| check.state != State::Pass).map(|check| (check.id.name(), check.state)).collect()
+    }
+
+    fn failed(report: &VerifyReport) -> Vec<&str> {
+        open(report).into_iter().filter(|(_, state)| *state == State::Fail).map(|(name, _)| name).collect()
     }
 
     #[test]
-    fn with_another_owner_kubesprays_daemonsets_are_no_link_of_the_chain() {
-        let mut chain = recorded("41-testpod-after-capacity");
-        let judge = |chain: &Chain, owner, host_driver| {
-            let report = checks(&Seen { owner, host_driver, tested: Some("nvidia-smi"), ..Seen::of(chain) });
-            let failed: Vec<_> = report.checks.iter().filter(|check| check.state != State::Pass).map(|check| check.id.clone()).collect();
-            (report.verdict, failed)
-        };
-        assert_eq!(judge(&chain, DriverOwner::Operator, None), (Verdict::Failed, vec!["no-installer".to_owned()]));
-        (chain.installer, chain.plugin, chain.installer_pod, chain.plugin_pod) = (None, None, None, None);
-        chain.node.as_mut().unwrap().gpu_label = None;
-        assert_eq!(judge(&chain, DriverOwner::Operator, None), (Verdict::Ok, vec![]));
-        assert_eq!(judge(&chain, DriverOwner::Host, None), (Verdict::Failed, vec!["host-driver".to_owned()]));
-        assert_eq!(judge(&chain, DriverOwner::Host, Some("NVRM version: 580.159.04")), (Verdict::Ok, vec![]));
-    }
-
-    fn states(report: &VerifyReport) -> Vec<(&str, State)> {
-        report.checks.iter().filter(|check| check.state != State::Pass).map(|check| (check.id.as_str(), check.state)).collect()
+    fn a_working_node_is_ok_once_a_pod_has_used_the_gpu() {
+        for moment in ["41-testpod-after-capacity", "1.36/70-all-good"] {
+            let untested = judged(moment, &plugin(LOG), None);
+            assert_eq!(open(&untested), [("test-pod", State::Unknown)], "{moment}");
+            assert_eq!(untested.verdict, Verdict::Unknown);
+            assert!(untested.lacks_only_the_test() && !report(&untested, Lang::En).contains("is a working GPU node"));
+            let tested = judged(moment, &plugin(LOG), Some(&passed()));
+            assert_eq!((open(&tested), tested.verdict), (vec![], Verdict::Ok));
+            assert!(report(&tested, Lang::En).contains("it is a working GPU node"));
+        }
     }
 
     #[test]
-    fn a_working_node_is_ok() {
-        let report = judged("41-testpod-after-capacity", Some(LOG));
-        assert_eq!(states(&report), [("test-pod", State::Unknown)]);
-        assert_eq!(report.verdict, Verdict::Ok);
+    fn a_test_that_failed_is_a_failure_whatever_else_passes() {
+        let tested = Tested { passed: false, evidence: "driver 450 is not 470".to_owned(), ..passed() };
+        let report = judged("1.36/70-all-good", &plugin(LOG), Some(&tested));
+        assert_eq!((failed(&report), report.verdict), (vec!["test-pod"], Verdict::Failed));
+    }
+
+    #[test]
+    fn a_test_from_before_the_node_began_anew_proves_nothing() {
+        let old = Tested { at: "2020-01-01T00:00:00Z".parse().unwrap(), ..passed() };
+        let report = judged("1.36/70-all-good", &plugin(LOG), Some(&old));
+        assert_eq!((open(&report), report.verdict), (vec![("test-pod", State::Unknown)], Verdict::Unknown));
+        assert_eq!(report.check(CheckId::TestPod).unwrap().because.as_ref().unwrap().id, "test-pod-outdated");
+    }
+
+    #[test]
+    fn a_passed_test_stands_for_a_log_that_was_rotated_away() {
+        let rotated = plugin("I1127 serving\n");
+        assert_eq!(open(&judged("1.36/70-all-good", &rotated, None))[0], ("plugin", State::Unknown));
+        assert_eq!(open(&judged("1.36/70-all-good", &rotated, Some(&passed()))), []);
+        assert_eq!(open(&judged("1.36/70-all-good", &Logs::new(), Some(&passed()))), []);
     }
 
     #[test]
     fn running_is_not_registered() {
-        let report = judged("05-running", Some("device-plugin started\n"));
-        assert_eq!(states(&report)[..2], [("plugin", State::Fail), ("capacity", State::Fail)]);
-        assert_eq!(report.verdict, Verdict::Failed);
-        let without_log = judged("41-testpod-after-capacity", None);
-        assert_eq!(without_log.verdict, Verdict::Unknown);
+        for moment in ["05-running", "1.36/52-running"] {
+            let report = judged(moment, &plugin("device-plugin started\n"), None);
+            assert_eq!(failed(&report), ["plugin", "capacity"], "{moment}");
+            assert_eq!(report.verdict, Verdict::Failed);
+        }
     }
 
     #[test]
     fn recorded_failures_fail_where_they_should() {
-        let failed = |moment: &str| {
-            let report = judged(moment, None);
-            report.checks.iter().filter(|check| check.state == State::Fail).map(|check| check.id.clone()).collect::<Vec<_>>()
-        };
-        assert_eq!(failed("11-init-crashloop"), ["installer", "plugin", "capacity"]);
-        assert_eq!(failed("21-invalid-image-name"), ["installer", "plugin", "capacity"]);
-        assert_eq!(failed("30-node-not-labelled"), ["node-label", "daemonsets", "installer", "plugin", "capacity"]);
+        let of = |moment: &str| judged(moment, &Logs::new(), None);
+        for (moment, expected) in [
+            ("11-init-crashloop", vec!["installer", "plugin", "capacity"]),
+            ("21-invalid-image-name", vec!["installer", "plugin", "capacity"]),
+            ("30-node-not-labelled", vec!["node-label", "daemonsets", "installer", "plugin", "capacity"]),
+            ("1.36/50-controller-manager-broken", vec!["daemonsets", "installer", "plugin", "capacity"]),
+            ("1.36/53-invalid-image-name", vec!["installer", "plugin", "capacity"]),
+            ("1.36/54-image-pull-backoff", vec!["installer", "plugin", "capacity"]),
+            ("1.36/55-crashloop", vec!["installer", "plugin", "capacity"]),
+            ("1.36/56-unknown-taint", vec!["daemonsets", "installer", "plugin", "capacity"]),
+            ("1.36/57-crashloop-late", vec!["installer", "plugin", "capacity"]),
+        ] {
+            assert_eq!(failed(&of(moment)), expected, "{moment}");
+        }
+    }
+
+    /// Pods still say `Running` and the card is still counted: all of it is what the kubelet said last.
+    #[test]
+    fn a_silent_kubelet_fails_the_node_and_leaves_the_rest_open() {
+        let report = judged("1.36/58-node-notready", &plugin(LOG), Some(&passed()));
+        assert_eq!(failed(&report), ["node-ready", "daemonsets"]);
+        let unknown: Vec<_> = open(&report).into_iter().filter(|(_, state)| *state == State::Unknown).map(|(name, _)| name).collect();
+        assert_eq!(unknown, ["installer", "plugin", "capacity"]);
+        assert_eq!(report.checks[1].because.as_ref().unwrap().id, "kubelet-silent");
+    }
+
+    #[test]
+    fn the_hosts_own_driver_is_judged_by_nvidias_plugin() {
+        let stack = recorded_for("1.36/80-nvidia-device-plugin-no-driver", DriverOwner::Host);
+        let log = plugin("E1127 17:36:00.1 1 factory.go:115] Incompatible strategy detected auto\n");
+        let report = judge(&stack, DriverOwner::Host, &log, None, None);
+        assert_eq!(failed(&report), ["host-driver", "device-plugin", "capacity"]);
+        let report = judge(&stack, DriverOwner::Host, &log, Some("NVRM version: 580.159.04"), None);
+        assert_eq!(failed(&report), ["device-plugin", "capacity"]);
+        // Kubespray's own DaemonSets beside it are a second owner.
+        let both = recorded_for("41-testpod-after-capacity", DriverOwner::Host);
+        let report = judge(&both, DriverOwner::Host, &plugin(LOG), Some("NVRM version: 450.51.06"), Some(&passed()));
+        assert_eq!((failed(&report), report.verdict), (vec!["no-installer"], Verdict::Failed));
+    }
+
+    #[test]
+    fn the_operators_parts_are_judged_in_their_order() {
+        let stack = recorded_for("1.36/81-operator-driver-crash", DriverOwner::Operator);
+        let report = judge(&stack, DriverOwner::Operator, &Logs::new(), None, None);
+        assert_eq!(failed(&report), ["driver-pod", "device-plugin", "capacity"]);
+        assert_eq!(report.check(CheckId::Toolkit).unwrap().state, State::Unknown);
+        // A driver of the host takes the place of a driver DaemonSet that is not there.
+        assert!(report.check(CheckId::HostDriver).is_none());
+        let mut without = stack.clone();
+        without.parts[0].pod = None;
+        let report = judge(&without, DriverOwner::Operator, &Logs::new(), Some("NVRM version: 580"), None);
+        assert!(report.check(CheckId::DriverPod).is_none());
+        assert_eq!(report.check(CheckId::HostDriver).unwrap().state, State::Pass);
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_unknown_and_the_rest_is_judged() {
+        let mut stack = recorded("1.36/70-all-good");
+        stack.parts.iter_mut().for_each(|part| part.set = None);
+        stack.unread = vec![(Asked::DaemonSets, ClusterError::Forbidden("daemonsets.apps is forbidden".to_owned()))];
+        let report = judge(&stack, DriverOwner::InstallerPod, &plugin(LOG), None, Some(&passed()));
+        assert_eq!((open(&report), report.verdict), (vec![("daemonsets", State::Unknown)], Verdict::Unknown));
+        stack.parts.iter_mut().for_each(|part| part.pod = None);
+        stack.unread.push((Asked::Pods, ClusterError::Forbidden("pods is forbidden".to_owned())));
+        let report = judge(&stack, DriverOwner::InstallerPod, &Logs::new(), None, None);
+        assert_eq!(failed(&report), [] as [&str; 0]);
     }
 
     #[test]
     fn json_has_the_documented_fields_and_reads_back() {
-        let report = judged("30-node-not-labelled", None);
+        let report = judged("30-node-not-labelled", &Logs::new(), None);
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["verdict"], "failed");
         let check = &json["checks"][2];
@@ -387,24 +499,24 @@ mod tests {
 
     #[test]
     fn a_cluster_that_is_down_cannot_be_told() {
-        let unreachable = VerifyReport::unreachable(&ClusterError::ApiDown("refused".into()), DriverOwner::InstallerPod);
+        let unreachable = VerifyReport::unreachable(&ClusterError::ApiDown("refused".into()), owner::of(DriverOwner::InstallerPod).stack());
         assert_eq!(unreachable.verdict, Verdict::Unknown);
         assert!(report(&unreachable, Lang::En).contains("control plane is up"));
     }
 
     #[test]
     fn one_cause_is_told_once() {
-        let text = report(&judged("30-node-not-labelled", None), Lang::En);
+        let text = report(&judged("30-node-not-labelled", &Logs::new(), None), Lang::En);
         assert_eq!(text.matches("the node lacks the label").count(), 1, "{text}");
-        let pull = judged("20-image-pull-backoff", None);
+        let pull = judged("20-image-pull-backoff", &Logs::new(), None);
         assert!(pull.checks[4].evidence.contains("Back-off pulling image"), "{pull:?}");
     }
 
     #[test]
-    fn every_check_has_its_texts() {
+    fn every_finding_has_its_texts() {
         for id in IDS {
             for lang in [Lang::En, Lang::Ko] {
-                assert!(lang.has(&format!("check.{id}")) && lang.has(&format!("check.{id}.remedy")), "{id}");
+                assert!(lang.has(&format!("finding.{id}.message")) && lang.has(&format!("finding.{id}.remedy")), "{id}");
             }
         }
     }

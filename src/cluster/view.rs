@@ -207,7 +207,8 @@ impl PodView {
         };
         let mut others: Vec<_> = all.map(view).collect();
         let place = containers.iter().find_map(|name| others.iter().position(|container| container.name == *name));
-        let absent = || ContainerView::of(containers.first().unwrap_or(&""), "", statuses().find(|status| containers.contains(&&*status.name)));
+        let absent =
+            || ContainerView::of(containers.first().unwrap_or(&""), "", statuses().find(|status| containers.contains(&&*status.name)));
         let container = place.map_or_else(absent, |place| others.remove(place));
         Self {
             name: pod.metadata.name.clone(),

@@ -43,7 +43,10 @@ impl Source {
 
     /// Asks for the pods of a namespace that are on no node yet.
     pub fn unscheduled(namespace: &str) -> Self {
-        Self { path: format!("/api/v1/namespaces/{}/pods", encode(namespace)), selector: Some(("fieldSelector", "spec.nodeName=".to_owned())) }
+        Self {
+            path: format!("/api/v1/namespaces/{}/pods", encode(namespace)),
+            selector: Some(("fieldSelector", "spec.nodeName=".to_owned())),
+        }
     }
 
     /// Asks for one pod.

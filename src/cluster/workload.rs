@@ -5,7 +5,7 @@
 use super::check::CheckId;
 
 /// What a workload does for the GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Puts the driver on the node.
     Driver,
@@ -122,6 +122,16 @@ impl StackSpec {
     /// Returns all workloads that are looked for, the owner's first.
     pub fn all(&self) -> impl Iterator<Item = &'static Workload> {
         self.workloads.iter().chain(self.foreign.iter().copied())
+    }
+
+    /// Returns the check that judges a role.
+    pub fn check_of(&self, role: Role) -> Option<CheckId> {
+        let judges = |link: &&Link| match link.rule {
+            Rule::Works(other) | Rule::WorksIfThere(other) => other == role,
+            Rule::Registered => role == Role::DevicePlugin,
+            _ => false,
+        };
+        self.links.iter().find(judges).map(|link| link.check)
     }
 
     /// Returns the workload whose log is followed.

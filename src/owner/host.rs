@@ -3,13 +3,13 @@
 use super::{
     Disposition, Owner,
     disposition::{is_of_pod, of_any_owner},
-    installer_pod::INSTALLER,
 };
 use crate::{
     answers::DriverOwner,
     catalog::choice::{Files, Source},
     cluster::{
         check::CheckId,
+        kubespray::INSTALLER,
         workload::{Done, Link, Role, Rule, StackSpec, Workload},
     },
     facts::{DriverFacts, LedgerEntry, Origin},

@@ -3,13 +3,13 @@
 use super::{
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
-    installer_pod::INSTALLER,
 };
 use crate::{
     answers::DriverOwner,
     catalog::choice::{Files, Source},
     cluster::{
         check::CheckId,
+        kubespray::INSTALLER,
         phases,
         workload::{Done, FollowedLog, Link, Role, Rule, StackSpec, Workload},
     },
@@ -60,7 +60,12 @@ impl Owner for Operator {
 }
 
 /// A workload of the GPU Operator. Source: the operator's DaemonSets of 26.3.3 and 26.7.0 on a real cluster.
-const fn operand(role: Role, name: &'static str, labels: &'static [(&'static str, &'static str)], containers: &'static [&'static str]) -> Workload {
+const fn operand(
+    role: Role,
+    name: &'static str,
+    labels: &'static [(&'static str, &'static str)],
+    containers: &'static [&'static str],
+) -> Workload {
     Workload { role, name, labels, containers, done: Done::Ready, missing: "operator-missing" }
 }
 
@@ -81,7 +86,12 @@ static STACK: StackSpec = StackSpec {
             &["nvidia-container-toolkit-ctr"],
         ),
         operand(Role::Validator, "nvidia-operator-validator", &[("app", "nvidia-operator-validator")], &["nvidia-operator-validator"]),
-        operand(Role::DevicePlugin, "nvidia-device-plugin-daemonset", &[("app", "nvidia-device-plugin-daemonset")], &["nvidia-device-plugin"]),
+        operand(
+            Role::DevicePlugin,
+            "nvidia-device-plugin-daemonset",
+            &[("app", "nvidia-device-plugin-daemonset")],
+            &["nvidia-device-plugin"],
+        ),
     ],
     foreign: &[&INSTALLER],
     links: &[

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::atomic::Ordering};
 use super::Perform;
 use crate::{
     answers::Answers,
-    cluster::{ClusterError, Kubectl, verify::Verdict},
+    cluster::{ClusterError, Kubectl, check::Verdict},
     engine::{Event, Outcome, Runner},
     plan::{Action, Step},
     private,

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Action, Kind, Step,
+    Action, ActionSpec, Step,
     action::delete_pod::DeletePod,
     action::mark_node::{MarkNode, NodeMark, command},
     action::remove_taint::RemoveTaint,
@@ -167,24 +167,24 @@ pub fn mark_node(kubeconfig: Option<PathBuf>, node: &str, mark: NodeMark) -> Act
     };
     let kind = MarkNode { kubeconfig: kubeconfig.clone(), node: node.to_owned(), mark };
     let commands = vec![command(&Kubectl { kubeconfig }, &kind.args())];
-    on_cluster(id, Kind::MarkNode(kind), commands, &[("node", node.to_owned())])
+    on_cluster(id, ActionSpec::MarkNode(kind), commands, &[("node", node.to_owned())])
 }
 
 /// Plans the removal of the GPU taint.
 pub fn remove_taint(kubeconfig: Option<PathBuf>, node: &str) -> Action {
     let commands = vec![Kubectl { kubeconfig: kubeconfig.clone() }.command(&["taint", "nodes", node, "nvidia.com/gpu-"])];
     let kind = RemoveTaint { kubeconfig, node: node.to_owned() };
-    on_cluster("remove-taint", Kind::RemoveTaint(kind), commands, &[("node", node.to_owned())])
+    on_cluster("remove-taint", ActionSpec::RemoveTaint(kind), commands, &[("node", node.to_owned())])
 }
 
 /// Plans that a pod is deleted, for its DaemonSet to make it anew.
 pub fn delete_pod(kubeconfig: Option<PathBuf>, pod: &PodView) -> Action {
     let kind = DeletePod { kubeconfig: kubeconfig.clone(), namespace: pod.namespace.clone(), name: pod.name.clone(), uid: pod.uid.clone() };
     let commands = vec![command(&Kubectl { kubeconfig }, &kind.args())];
-    on_cluster(&format!("delete-pod:{}", pod.uid), Kind::DeletePod(kind), commands, &[("pod", pod.name.clone())])
+    on_cluster(&format!("delete-pod:{}", pod.uid), ActionSpec::DeletePod(kind), commands, &[("pod", pod.name.clone())])
 }
 
-fn on_cluster(id: &str, kind: Kind, commands: Vec<crate::host::Command>, args: &[(&str, String)]) -> Action {
+fn on_cluster(id: &str, kind: ActionSpec, commands: Vec<crate::host::Command>, args: &[(&str, String)]) -> Action {
     Action { commands, needs_root: false, ..Action::new(Step::Verify, id, kind, args) }
 }
 

@@ -54,6 +54,12 @@ pub fn why(stack: &GpuStack, part: &Part) -> Option<Finding> {
     }
 }
 
+/// Tells whether a workload is there and means this node: an operator labels nodes so that some of its DaemonSets leave them out.
+pub fn is_wanted(stack: &GpuStack, part: &Part) -> bool {
+    let fits = |set: &DaemonSetView| stack.node.as_ref().is_none_or(|node| set.constraints.labels(&stack.node_name, node).is_empty());
+    part.pod.is_some() || part.set.as_ref().is_some_and(fits)
+}
+
 /// Says why the DaemonSet controller made no pod for the node.
 fn no_pod(stack: &GpuStack, part: &Part) -> Option<Finding> {
     if stack.refusal(Asked::DaemonSets).or(stack.refusal(Asked::Pods)).is_some() {
@@ -147,29 +153,18 @@ mod tests {
     use super::*;
     use crate::{
         cluster::{
-            stack::tests::{MOMENTS, recorded, recorded_pods},
             objects::{Condition, Toleration},
+            stack::tests::{MOMENTS, recorded, recorded_pods},
         },
         i18n::Lang,
     };
 
-    const MOMENTS: [&str; 12] = [
-        "01-just-created",
-        "02-init-running",
-        "03-init-done",
-        "05-running",
-        "10-init-error",
-        "11-init-crashloop",
-        "20-image-pull-backoff",
-        "21-invalid-image-name",
-        "30-node-not-labelled",
-        "31-labelled-after",
-        "40-testpod-pending-insufficient",
-        "41-testpod-after-capacity",
-    ];
+    fn driver(stack: &GpuStack) -> Option<Finding> {
+        why(stack, stack.part(Role::Driver).unwrap())
+    }
 
-    fn id(chain: &Chain) -> Option<String> {
-        why(chain).map(|finding| finding.id)
+    fn id(stack: &GpuStack) -> Option<String> {
+        driver(stack).map(|finding| finding.id)
     }
 
     #[test]
@@ -186,11 +181,11 @@ mod tests {
 
     #[test]
     fn a_taint_of_ones_own_keeps_the_installer_off() {
-        let mut chain = recorded("05-running");
-        chain.installer_pod = None;
-        let node = chain.node.as_mut().unwrap();
+        let mut stack = recorded("05-running");
+        stack.parts[0].pod = None;
+        let node = stack.node.as_mut().unwrap();
         node.taints.push(Taint { key: "dedicated".into(), value: "ml".into(), effect: "NoSchedule".into() });
-        let finding = why(&chain).unwrap();
+        let finding = driver(&stack).unwrap();
         assert_eq!(finding.id, "taint-not-tolerated");
         assert_eq!(finding.args["taint"], "dedicated=ml:NoSchedule");
     }
@@ -229,8 +224,8 @@ mod tests {
                 }
             }
             // What the DaemonSet controller wants: one pod on the only node, or none.
-            let chain = recorded(moment);
-            for set in [chain.installer.unwrap(), chain.plugin.unwrap()] {
+            // A dead node gets no pod of the installer, which does not tolerate its taint; those that run there stay.
+            for set in recorded(moment).parts.into_iter().filter_map(|part| part.set).filter(|set| set.observed) {
                 let reasons = set.constraints.clone().of_daemonset().unfit("node1", &node);
                 assert_eq!(reasons.is_empty(), set.desired == 1, "{moment}: {reasons:?}");
             }
@@ -240,8 +235,8 @@ mod tests {
 
     #[test]
     fn a_gpu_in_use_names_its_user() {
-        let mut chain = recorded("41-testpod-after-capacity");
-        let node = chain.node.as_mut().unwrap();
+        let mut stack = recorded("41-testpod-after-capacity");
+        let node = stack.node.as_mut().unwrap();
         node.gpu_pods = vec!["ml/train".to_owned()];
         node.requested.insert(GPU.to_owned(), 1000);
         let everything = Toleration { operator: Some("Exists".to_owned()), ..Toleration::default() };
@@ -256,21 +251,47 @@ mod tests {
 
     #[test]
     fn the_device_plugin_tolerates_what_keeps_the_installer_off() {
-        let mut chain = recorded("05-running");
-        (chain.installer_pod, chain.plugin_pod) = (None, None);
+        let mut stack = recorded("05-running");
+        stack.parts.iter_mut().for_each(|part| part.pod = None);
         let taint = Taint { key: "dedicated".into(), value: "ml".into(), effect: "NoSchedule".into() };
-        chain.node.as_mut().unwrap().taints.push(taint);
-        assert_eq!(why(&chain).unwrap().id, "taint-not-tolerated");
-        assert_eq!(why_plugin(&chain).unwrap().id, "pod-not-created-yet");
+        stack.node.as_mut().unwrap().taints.push(taint);
+        assert_eq!(id(&stack).as_deref(), Some("taint-not-tolerated"));
+        assert_eq!(why(&stack, &stack.parts[1]).unwrap().id, "pod-not-created-yet");
     }
 
     #[test]
     fn missing_objects_are_named() {
-        let mut chain = recorded("05-running");
-        chain.installer = None;
-        assert_eq!(id(&chain).as_deref(), Some("daemonsets-missing"));
-        chain.node = None;
-        assert_eq!(id(&chain).as_deref(), Some("node-not-in-cluster"));
+        let mut stack = recorded("05-running");
+        stack.parts[0].set = None;
+        stack.parts[0].pod = None;
+        assert_eq!(id(&stack).as_deref(), Some("daemonsets-missing"));
+        stack.node = None;
+        assert_eq!(id(&stack).as_deref(), Some("node-not-in-cluster"));
+    }
+
+    /// The controller-manager runs, and may change nothing: label and tolerations fit, and nobody ever looks at the DaemonSet.
+    #[test]
+    fn a_controller_that_does_not_work_is_named() {
+        assert_eq!(id(&recorded("1.36/50-controller-manager-broken")).as_deref(), Some("controller-idle"));
+        assert_eq!(id(&recorded("1.36/56-unknown-taint")).as_deref(), Some("taint-not-tolerated"));
+    }
+
+    #[test]
+    fn a_pod_that_is_not_admitted_is_told_in_the_refusals_words() {
+        let mut stack = recorded("05-running");
+        stack.parts[0].pod = None;
+        stack.parts[0].set.as_mut().unwrap().current = 0;
+        let words = "Error creating: pods \"nvidia-driver-installer-x\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0";
+        stack.events.push(EventView {
+            object: "nvidia-driver-installer".to_owned(),
+            warning: true,
+            reason: "FailedCreate".to_owned(),
+            message: words.to_owned(),
+            count: 3,
+            last_seen: "2026-11-27T17:00:00Z".to_owned(),
+        });
+        let finding = driver(&stack).unwrap();
+        assert_eq!((finding.id.as_str(), finding.args["words"].as_str()), ("pod-not-admitted", words));
     }
 
     #[test]

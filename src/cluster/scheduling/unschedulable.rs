@@ -44,7 +44,8 @@ impl SchedulingConstraints {
         if node.unschedulable && !self.tolerates(&taint) { vec![UnschedulableReason::Unschedulable] } else { Vec::new() }
     }
 
-    fn labels(&self, node_name: &str, node: &NodeView) -> Vec<UnschedulableReason> {
+    /// Returns what the node's labels lack.
+    pub(super) fn labels(&self, node_name: &str, node: &NodeView) -> Vec<UnschedulableReason> {
         let selector = self.node_selector.iter().filter(|(key, value)| node.labels.get(*key) != Some(*value));
         let mut missing: Vec<_> = selector.map(|(key, value)| UnschedulableReason::Label(format!("{key}={value}"))).collect();
         if let Some(selector) = &self.affinity {

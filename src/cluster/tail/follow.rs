@@ -364,7 +364,9 @@ impl Follower<'_> {
 
     /// Says why there is nothing to read, unless that was said last, and lets some time pass.
     fn wait(&mut self, why: Wait) {
-        if self.waiting.as_ref() != Some(&why) {
+        if self.waiting.as_ref() == Some(&why) {
+            (self.on_event)(TailEvent::Idle);
+        } else {
             self.waiting = Some(why.clone());
             (self.on_event)(TailEvent::Waiting { why });
         }

@@ -109,14 +109,23 @@ mod tests {
         let folder = root.path().join("var/log/pods/kube-system_p_u/c");
         std::fs::create_dir_all(&folder).unwrap();
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        packed.write_all(b"2026-11-27T17:00:00.1Z stdout F one\n2026-11-27T17:00:00.2Z stdout P tw\n2026-11-27T17:00:00.2Z stdout F o\n").unwrap();
+        packed
+            .write_all(b"2026-11-27T17:00:00.1Z stdout F one\n2026-11-27T17:00:00.2Z stdout P tw\n2026-11-27T17:00:00.2Z stdout F o\n")
+            .unwrap();
         std::fs::write(folder.join("0.log.20261127-170001.gz"), packed.finish().unwrap()).unwrap();
-        std::fs::write(folder.join("0.log.20261127-170002"), "2026-11-27T17:00:01Z stderr F three\n2026-11-27T17:00:01Z stderr F \n").unwrap();
-        std::fs::write(folder.join("0.log"), "2026-11-27T17:00:02Z stdout F four\n{\"log\":\"five\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-27T17:00:03Z\"}\n").unwrap();
+        std::fs::write(folder.join("0.log.20261127-170002"), "2026-11-27T17:00:01Z stderr F three\n2026-11-27T17:00:01Z stderr F \n")
+            .unwrap();
+        std::fs::write(
+            folder.join("0.log"),
+            "2026-11-27T17:00:02Z stdout F four\n{\"log\":\"five\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-27T17:00:03Z\"}\n",
+        )
+        .unwrap();
         std::fs::write(folder.join("10.log"), "2026-11-27T17:00:02Z stdout F another attempt\n").unwrap();
         let host = Host::local(root.path());
         let files = PodFiles::new(&host, ("kube-system", "p", "u"), "c");
-        let text = |lines: Vec<Vec<u8>>| lines.iter().map(|line| String::from_utf8_lossy(line).split_once(' ').unwrap().1.to_owned()).collect::<Vec<_>>();
+        let text = |lines: Vec<Vec<u8>>| {
+            lines.iter().map(|line| String::from_utf8_lossy(line).split_once(' ').unwrap().1.to_owned()).collect::<Vec<_>>()
+        };
         assert_eq!(text(files.rotated(0)), ["one", "two", "three", ""]);
         assert_eq!(text(files.all(0)), ["one", "two", "three", "", "four", "five"]);
         assert_eq!(text(files.all(1)), [] as [&str; 0]);

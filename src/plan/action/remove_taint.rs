@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::kind::{ActionContext, ActionKind, Failure};
+use super::mark_node::look;
 use crate::{
-    cluster::{GPU, Kubectl, chain},
+    cluster::{GPU, Kubectl},
     host::{Command, Host},
     i18n::Lang,
     plan::action::undo::Undo,
@@ -32,7 +33,7 @@ impl RemoveTaint {
 impl ActionKind for RemoveTaint {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
-        let node = chain::probe(host, &kubectl, &self.node).ok()?.node?;
+        let node = look(host, &kubectl, &self.node).ok()?;
         (!node.taints.iter().any(|taint| taint.key == GPU)).then(|| vec![format!("node {} has no taint {GPU}", self.node)])
     }
 

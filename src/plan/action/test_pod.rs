@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure},
+    kind::{ActionContext, ActionKind, Failure, tell},
     mark_node::{find, refused},
 };
 use crate::{
     cluster::{
-        chain,
-        testpod::{self, Expected, Outcome, Task, TestPod},
+        GpuStack, kubespray, stack,
+        testpod::{self, Expected, Outcome, Task, TestPod, TestPodResult},
     },
+    diagnosis,
+    finding::Finding,
     host::Host,
     i18n::Lang,
     plan::action::kind::ActionEvent,
@@ -44,6 +46,27 @@ impl RunTestPod {
     }
 }
 
+impl RunTestPod {
+    /// Proves with what the pod has shown, or says why it does not.
+    fn judge(&self, result: &TestPodResult, stack: &GpuStack, work: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let told = |finding: Finding| format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En));
+        if result.outcome == Outcome::Passed {
+            if let Some(finding) = result.differs(&self.expected) {
+                return Err(Failure::new(told(finding)));
+            }
+            work.notes.push(result.evidence());
+            work.notes.extend(result.log.lines().map(str::to_owned));
+            return Ok(());
+        }
+        result.events.iter().for_each(|event| (work.emit)(ActionEvent::Line(event.clone())));
+        let known = diagnosis::over_test(result);
+        let cause = known.as_ref().map(|hit| format!("{} {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
+        tell(known, &mut work.hits, work.emit);
+        let why = cause.or_else(|| result.why(stack).map(told));
+        Err(Failure::new(format!("{} {}", result.evidence(), why.unwrap_or_default()).trim_end().to_owned()))
+    }
+}
+
 impl ActionKind for RunTestPod {
     /// A test of the past proves nothing about now.
     fn done(&self, _host: &Host) -> Option<Vec<String>> {
@@ -60,26 +83,16 @@ impl ActionKind for RunTestPod {
         for name in testpod::clean_up(work.host, &kubectl, &self.node).map_err(refused)? {
             (work.emit)(ActionEvent::Line(format!("pod/{name} of an earlier run deleted")));
         }
-        let chain = chain::probe(work.host, &kubectl, &self.node).map_err(refused)?;
+        // Which workloads are looked for does not matter: the node does, and what holds its cards.
+        let stack = stack::probe(work.host, &kubectl, &self.node, &kubespray::STACK).map_err(refused)?;
         let (first, others) = self.images.split_first().ok_or_else(|| Failure::new("there is no image for the test pod"))?;
-        let pod = TestPod::new(&chain, first, self.task, work.host.clock.now());
+        let pod = TestPod::new(&stack, first, self.task, work.host.clock.now());
         for command in testpod::commands(&kubectl, &pod) {
             (work.emit)(ActionEvent::Line(format!("$ {command}")));
         }
-        let result = testpod::run(work.host, &kubectl, &pod, others, work.cancel).map_err(refused)?;
+        let result = testpod::run(work.host, &kubectl, &stack, &pod, others, work.cancel).map_err(refused)?;
         result.log.lines().for_each(|line| (work.emit)(ActionEvent::Line(line.to_owned())));
-        if result.outcome == Outcome::Passed
-            && let Some(finding) = result.differs(&self.expected)
-        {
-            return Err(Failure::new(format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En))));
-        }
-        if result.outcome == Outcome::Passed {
-            work.notes.push(result.evidence());
-            work.notes.extend(result.log.lines().map(str::to_owned));
-            return Ok(());
-        }
-        let why = result.why(&chain).map(|finding| format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En)));
-        Err(Failure::new(why.unwrap_or_else(|| result.evidence())))
+        self.judge(&result, &stack, work)
     }
 
     fn prove(&self, _host: &Host, _before: &std::collections::BTreeMap<String, String>) -> Result<Vec<String>, Failure> {

@@ -1,6 +1,6 @@
 //! Wait until the installer pod has put the driver on this node, with its log on the screen.
 
-use std::path::PathBuf;
+use std::{ops::ControlFlow, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +9,10 @@ use super::{
     undo::Undo,
 };
 use crate::{
-    cluster::{
-        Kubectl, chain, scheduling,
-        tail::{self, Options, Outcome, TailEvent},
-    },
-    diagnosis::Diagnosis,
+    cluster::{Kubectl, kubespray, stack, tail::Outcome},
     host::Host,
     i18n::Lang,
+    installer_log::{self, Cause, End, Heard},
 };
 
 /// Follows the installer to its end.
@@ -30,7 +27,7 @@ pub struct WatchInstaller {
 impl ActionKind for WatchInstaller {
     fn done(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
-        let pod = chain::installer_pod(host, &kubectl, &self.node).ok()??;
+        let pod = stack::pod_of(host, &kubectl, &self.node, &kubespray::INSTALLER).ok()??;
         let ended = pod.container.ended()?;
         (ended.exit_code == 0).then(|| vec![format!("init container of {} ended with exit status 0", pod.name)])
     }
@@ -41,45 +38,34 @@ impl ActionKind for WatchInstaller {
 
     fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let kubectl = Kubectl::find(work.host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.message(Lang::En)))?;
-        scheduling::demand_installer(work.host, &kubectl, &self.node)
-            .map_err(|finding| Failure::new(format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En))))?;
-        let mut diagnosis = Diagnosis::default();
         let mut cause = None;
-        let mut end = None;
-        let emit = &mut *work.emit;
-        tail::follow(
-            work.host,
-            &kubectl,
-            &self.node,
-            Options { once: true, ..Options::default() },
-            work.cancel,
-            &mut |event| match event {
-                TailEvent::Lines(lines) => {
-                    let found = diagnosis.read(&lines);
-                    for line in lines {
-                        emit(ActionEvent::Line(line));
-                    }
+        let (emit, hits) = (&mut *work.emit, &mut work.hits);
+        let node = (self.node.as_str(), &kubespray::STACK);
+        let end = installer_log::follow(work.host, &kubectl, node, work.cancel, &mut |heard| {
+            match heard {
+                Heard::Lines(lines, found) => {
+                    lines.into_iter().for_each(|line| emit(ActionEvent::Line(line)));
                     for (_, hit) in found {
-                        tell(Some(hit.clone()), &mut work.hits, emit);
-                        cause.get_or_insert(hit);
+                        tell(Some(hit.clone()), hits, emit);
+                        cause.get_or_insert(Cause::Known(hit));
                     }
                 }
-                TailEvent::Waiting { why } => emit(ActionEvent::Line(why.text(Lang::En))),
-                TailEvent::Lost { reason } => emit(ActionEvent::Line(reason.text(Lang::En))),
-                TailEvent::PodStarted { .. } | TailEvent::Phase(_) => {}
-                TailEvent::Ended { outcome } => end = Some(outcome),
-            },
-        );
-        match end {
-            Some(Outcome::Succeeded) => Ok(()),
-            Some(outcome) => {
-                let at_the_end = diagnosis.finish();
-                tell(at_the_end.clone(), &mut work.hits, work.emit);
-                let known = cause.or(at_the_end);
-                let words = known.map(|hit| format!("{} — {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
-                Err(Failure::new(words.unwrap_or_else(|| outcome.text(Lang::En))))
+                Heard::Known(hit) => {
+                    tell(Some(hit.clone()), hits, emit);
+                    cause.get_or_insert(Cause::Known(hit));
+                }
+                Heard::Because(finding) => emit(ActionEvent::Line(finding.message(Lang::En))),
+                Heard::Waiting(why) => emit(ActionEvent::Line(why.text(Lang::En))),
+                Heard::Lost(reason) => emit(ActionEvent::Line(reason.text(Lang::En))),
+                Heard::Started(..) | Heard::Phase(_) => {}
             }
-            None => Err(Failure::new("the tail ended without an outcome")),
+            ControlFlow::Continue(())
+        });
+        let words = |cause: &Cause| format!("{} — {}", cause.message(Lang::En), cause.remedy(Lang::En));
+        match end {
+            End::Tail(Outcome::Succeeded) => Ok(()),
+            End::Tail(outcome) => Err(Failure::new(cause.as_ref().map_or_else(|| outcome.text(Lang::En), words))),
+            End::InVain(cause) => Err(Failure::new(words(&cause))),
         }
     }
 }
