@@ -235,6 +235,24 @@ pub struct LedgerEntry {
     pub what: String,
     /// Where it was seen: a path or a database.
     pub r#where: String,
+    /// Of a package, what it brings; absent for what is no package, and in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<packages::Role>,
+    /// Of a package that cannot stay without the driver, the packages that it needs and that go: the reason why it goes too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+}
+
+impl LedgerEntry {
+    /// Makes an entry of which only origin, name and place are known.
+    pub fn new(origin: Origin, what: impl Into<String>, place: impl Into<String>) -> Self {
+        Self { origin, what: what.into(), r#where: place.into(), role: None, needs: Vec::new() }
+    }
+
+    /// Tells whether both are the same thing in the same place, whatever was learned of it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.origin, &self.what, &self.r#where) == (other.origin, &other.what, &other.r#where)
+    }
 }
 
 /// How a driver came to a machine.

@@ -125,7 +125,8 @@ fn ledger(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
     let lasts = |entry: &&LedgerEntry| !matches!(entry.origin, Origin::LoadedModule | Origin::Unit);
     let mut missing = |id: &str, from: &Facts, other: &Facts| {
         let known = |entry: &&LedgerEntry| !other.unknown.contains_key(&format!("driver.ledger.{}", entry.origin.name()));
-        let gone = from.driver.ledger.iter().filter(lasts).filter(known).filter(|entry| !other.driver.ledger.contains(entry));
+        let gone =
+            from.driver.ledger.iter().filter(lasts).filter(known).filter(|entry| !other.driver.ledger.iter().any(|one| one.is_same(entry)));
         found.extend(
             gone.map(|entry| Change::new(id, &[("origin", entry.origin.name()), ("what", &entry.what), ("where", &entry.r#where)])),
         );
@@ -165,8 +166,7 @@ mod tests {
         let mut before = Facts::default();
         before.host.boot_id = "a".into();
         before.driver.loaded_version = Some("418.87.00".into());
-        before.driver.ledger =
-            vec![LedgerEntry { origin: Origin::Runfile, what: "418.87.00".into(), r#where: "/usr/bin/nvidia-uninstall".into() }];
+        before.driver.ledger = vec![LedgerEntry::new(Origin::Runfile, "418.87.00", "/usr/bin/nvidia-uninstall")];
         let mut now = Facts::default();
         now.host.boot_id = "b".into();
         now.gpus = vec![Gpu { pci_address: "0000:18:00.0".into(), ..Gpu::default() }];
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(ids(&look("1", true), &look("2", false)), ["host-name", "kernel", "os-version", "driver", "headers-removed"]);
         assert_eq!(ids(&look("1", false), &look("1", true)), ["headers-added"]);
         let mut more = look("1", true);
-        more.driver.ledger = vec![LedgerEntry { origin: Origin::Deb, what: "nvidia-driver-535 1".into(), r#where: "/x".into() }];
+        more.driver.ledger = vec![LedgerEntry::new(Origin::Deb, "nvidia-driver-535 1", "/x")];
         more.driver.loaded_version = None;
         assert_eq!(ids(&more, &look("1", true)), ["driver-loaded", "ledger-removed"]);
         assert_eq!(ids(&look("1", true), &more), ["driver-unloaded", "ledger-added"]);

@@ -48,7 +48,7 @@ pub fn names(folder: &Path, names: Vec<String>) -> Vec<String> {
 /// Returns what is kept of what a command printed.
 pub fn output(argv: &[String], printed: &str) -> String {
     let is_list = argv.first().is_some_and(|program| program == "rpm") && argv.iter().any(|arg| arg == "-qa");
-    let text = if is_list { lines(packages::parse_rpm_list(printed)) } else { printed.to_owned() };
+    let text = if is_list { packages::rpm_excerpt(printed) } else { printed.to_owned() };
     scrubbed(&text)
 }
 
@@ -57,7 +57,7 @@ fn excerpt(path: &Path, text: &str, facts: &Facts) -> Option<String> {
     let only = |keep: &dyn Fn(&str) -> bool| Some(lines(text.lines().filter(|line| keep(line))));
     let name = path.file_name()?.to_str()?;
     match path.to_str()? {
-        "/var/lib/dpkg/status" => Some(packages::nvidia_paragraphs(text)),
+        "/var/lib/dpkg/status" => Some(packages::dpkg_excerpt(text)),
         "/proc/modules" => only(&|line| line.split(' ').next().is_some_and(kernel::matters)),
         "/proc/mounts" => Some(mounts(text, facts)),
         "/var/log/nvidia-installer.log" => only(&|line| line.starts_with("installer version:")),

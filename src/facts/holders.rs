@@ -67,7 +67,7 @@ pub fn parse_parent(stat: &str) -> Option<u32> {
 fn daemon(reader: &Reader<'_>, pid: u32) -> Option<LedgerEntry> {
     let name = reader.host.files.read_value(format!("/proc/{pid}/comm")).ok()?;
     let (_, unit) = DAEMONS.iter().find(|(process, _)| *process == name)?;
-    Some(LedgerEntry { origin: Origin::Unit, what: (*unit).to_owned(), r#where: format!("/proc/{pid}") })
+    Some(LedgerEntry::new(Origin::Unit, *unit, format!("/proc/{pid}")))
 }
 
 /// Returns what a process holds: GPU devices it has open, driver libraries and GPU memory it has mapped, each once. A process that ended

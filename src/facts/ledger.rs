@@ -48,7 +48,7 @@ pub(super) fn loaded_modules(driver: &DriverFacts, place: &str) -> Vec<LedgerEnt
 }
 
 fn entry(origin: Origin, what: impl Into<String>, place: impl AsRef<Path>) -> LedgerEntry {
-    LedgerEntry { origin, what: what.into(), r#where: printable(&place.as_ref().to_string_lossy()) }
+    LedgerEntry::new(origin, what, printable(&place.as_ref().to_string_lossy()))
 }
 
 fn probe_runfile(reader: &mut Reader<'_>) -> Option<LedgerEntry> {

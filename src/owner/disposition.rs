@@ -41,7 +41,7 @@ pub(super) fn of_any_owner(entry: &LedgerEntry) -> Option<Disposition> {
             Some(ModuleRole::Driver) => None,
         },
         Origin::CudaToolkit => Some(Disposition::Stays),
-        Origin::Rpm | Origin::Deb if !packages::is_driver_package(entry) => Some(Disposition::Stays),
+        Origin::Rpm | Origin::Deb if !packages::goes_with_driver(entry) => Some(Disposition::Stays),
         _ => None,
     }
 }

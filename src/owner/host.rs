@@ -12,7 +12,7 @@ use crate::{
         kubespray::INSTALLER,
         workload::{Done, Link, Role, Rule, StackSpec, Workload},
     },
-    facts::{DriverFacts, LedgerEntry, Origin},
+    facts::{DriverFacts, LedgerEntry, Origin, packages},
     plan::{Changed, Step},
 };
 
@@ -30,6 +30,8 @@ impl Owner for Host {
             Origin::InstallerPod | Origin::Operator => Disposition::MustGo,
             Origin::LoadedModule if is_of_pod(driver) => Disposition::MustGo,
             Origin::Unit if is_of_pod(driver) => Disposition::MustStop,
+            // What needs the driver goes only where that goes.
+            Origin::Rpm | Origin::Deb if !packages::is_driver_package(entry) => Disposition::Stays,
             _ => Disposition::Owners,
         })
     }

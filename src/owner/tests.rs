@@ -6,7 +6,7 @@ use crate::{facts::Origin, plan::Plan};
 type Entry = (Origin, &'static str);
 
 fn driver(entries: &[Entry]) -> DriverFacts {
-    let entry = |(origin, what): &Entry| LedgerEntry { origin: *origin, what: (*what).to_owned(), r#where: "/somewhere".to_owned() };
+    let entry = |(origin, what): &Entry| LedgerEntry::new(*origin, *what, "/somewhere");
     DriverFacts { ledger: entries.iter().map(entry).collect(), ..DriverFacts::default() }
 }
 

@@ -6,7 +6,7 @@ use super::Request;
 use crate::{
     answers::DriverOwner,
     catalog::Reason,
-    facts::{Holder, Origin},
+    facts::{Holder, Origin, packages},
     i18n::msg,
     plan::{ActionSpec, action::remove_packages::Unrehearsed, rival},
     session::{
@@ -47,8 +47,12 @@ fn driver_fits(request: Request<'_>) -> Option<Prediction> {
 /// A driver of the host, which the pod would find.
 fn host_driver(request: Request<'_>) -> Prediction {
     let driver = &request.facts.driver;
-    let on_host: Vec<_> =
-        driver.ledger.iter().filter(|entry| brings_driver(entry.origin, &entry.what)).map(|entry| entry.what.as_str()).collect();
+    let on_host: Vec<_> = driver
+        .ledger
+        .iter()
+        .filter(|entry| entry.origin == Origin::Runfile || packages::is_driver_package(entry))
+        .map(|entry| entry.what.as_str())
+        .collect();
     let by_pod = driver.ledger.iter().any(|entry| entry.origin == Origin::InstallerPod);
     let loaded = driver.loaded_version.as_deref().filter(|_| !by_pod);
     let goes = ["remove-runfile-driver", "remove-packages", "remove-dkms"].iter().any(|name| request.will_do(name));
@@ -63,11 +67,6 @@ fn host_driver(request: Request<'_>) -> Prediction {
     let clean = (on_host.is_empty() || goes) && (loaded.is_none() || leaves);
     let seen = if clean && goes { msg::preflight::seen::goes_in_this_step(seen) } else { seen };
     Prediction::new("host-driver", if clean { Ok } else { WillFail }, seen).about(INSTALLER, &["module-loaded", "already-loaded-crash"])
-}
-
-fn brings_driver(origin: Origin, what: &str) -> bool {
-    let is_package = matches!(origin, Origin::Deb | Origin::Rpm);
-    origin == Origin::Runfile || (is_package && crate::facts::packages::role(what) == Some(crate::facts::packages::Role::Driver))
 }
 
 /// The kernel's own driver on the card.

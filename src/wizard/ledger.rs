@@ -68,11 +68,7 @@ mod tests {
     use super::*;
 
     fn driver(entries: &[(Origin, &str, &str)]) -> DriverFacts {
-        let entry = |(origin, what, place): &(Origin, &str, &str)| LedgerEntry {
-            origin: *origin,
-            what: (*what).to_owned(),
-            r#where: (*place).to_owned(),
-        };
+        let entry = |(origin, what, place): &(Origin, &str, &str)| LedgerEntry::new(*origin, *what, *place);
         DriverFacts { ledger: entries.iter().map(entry).collect(), ..DriverFacts::default() }
     }
 

@@ -1,9 +1,7 @@
 //! A small Kubernetes API server on 127.0.0.1: enough of it for `kubectl get`, `logs`, `apply` and `delete`, over plain HTTP. It serves
 //! the recordings of tests/fixtures/cluster, and a test directs it: it writes log lines, breaks connections, restarts containers,
 //! replaces pods, refuses or hangs.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
-#[path = "apiserver/http.rs"]
 mod http;
 
 use std::{

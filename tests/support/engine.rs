@@ -1,5 +1,4 @@
 //! Runs one action on this machine by the program's own engine, with its session in a scratch folder.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::{path::Path, sync::Arc, time::Duration};
 

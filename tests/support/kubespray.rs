@@ -1,15 +1,11 @@
 //! Real inventories of eight Kubespray releases, laid out as a checkout in a temporary folder.
-#![allow(dead_code, reason = "each test program uses a part")]
-
-#[path = "folder.rs"]
-mod folder;
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use folder::copy;
+use super::folder::copy;
 use gpunode::{host::local::LocalFiles, kubespray::PreviewRequest};
 use tempfile::TempDir;
 

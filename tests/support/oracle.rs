@@ -2,8 +2,6 @@
 //!
 //! Ansible is looked for in the folder `GPUNODE_ANSIBLE_BIN`, then in `target/venv/bin`, then in PATH; without it these tests fail.
 
-#![allow(dead_code, reason = "each test program uses a part")]
-
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Write},

@@ -1,5 +1,4 @@
 //! Runs the built program as a user would: its own home, no inherited settings, everything it printed.
-#![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::{
     ffi::OsStr,

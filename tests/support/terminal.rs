@@ -1,5 +1,4 @@
 //! Drives the program in a real terminal: a PTY with a screen behind it. Nothing here sleeps for a guess; it waits for what the screen shows.
-#![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::{
     io::{Read, Write},

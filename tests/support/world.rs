@@ -1,7 +1,6 @@
 //! A world of its own: a folder that is a small Debian system, entered by `chroot`. The built program and the real dpkg, apt, curl,
 //! tar and shell run in it as root and see nothing of this machine. What a container has not (modules, systemd, a kernel to boot) is
 //! played by files and by programs that write down how they were called.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::{
     collections::BTreeSet,

@@ -28,7 +28,7 @@ fn with_driver(gpu: Gpu, version: &str, kind: ModuleKind) -> Facts {
 }
 
 fn ledger(entries: &[(Origin, &str)]) -> Vec<LedgerEntry> {
-    entries.iter().map(|(origin, what)| LedgerEntry { origin: *origin, what: (*what).into(), r#where: "x".into() }).collect()
+    entries.iter().map(|(origin, what)| LedgerEntry::new(*origin, *what, "x")).collect()
 }
 
 #[test]

@@ -68,7 +68,8 @@ impl RemovePackages {
         let command = self.with_names(&self.rehearse);
         let output = host.commands.capture(&command).map_err(Unrehearsed::NotRun)?;
         let also: Vec<String> = parse_rehearsal(&output.stdout, &output.stderr).into_iter().filter(|name| !self.names(name)).collect();
-        let foreign: Vec<&str> = also.iter().filter(|name| packages::role(name).is_none()).map(String::as_str).collect();
+        let foreign: Vec<&str> =
+            also.iter().filter(|name| packages::role_of_name(name) == packages::Role::Other).map(String::as_str).collect();
         if !foreign.is_empty() {
             return Err(Unrehearsed::Refused(format!("{} would go too, and is not NVIDIA's", foreign.join(", "))));
         }

@@ -67,7 +67,7 @@ fn entries<'a>(facts: &'a Facts, origins: &'a [Origin]) -> impl Iterator<Item = 
 }
 
 fn has_role(entry: &LedgerEntry, wanted: Role) -> bool {
-    package_name(entry).and_then(role) == Some(wanted)
+    role(entry) == Some(wanted)
 }
 
 fn stop_id(unit: &str) -> String {

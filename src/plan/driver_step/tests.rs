@@ -15,8 +15,7 @@ fn node() -> Facts {
     facts.host.gcc_version = Some("4.8.5".to_owned());
     facts.driver.loaded_version = Some("418.87.00".to_owned());
     facts.driver.modules = vec![Module { name: "nvidia".to_owned(), ..Module::default() }];
-    facts.driver.ledger =
-        vec![LedgerEntry { origin: Origin::Runfile, what: "418.87.00".to_owned(), r#where: "/usr/bin/nvidia-uninstall".to_owned() }];
+    facts.driver.ledger = vec![LedgerEntry::new(Origin::Runfile, "418.87.00", "/usr/bin/nvidia-uninstall")];
     facts
 }
 
@@ -60,7 +59,7 @@ fn a_driver_that_is_loaded_but_gone_from_disk_still_needs_the_reboot() {
     facts.driver.ledger.clear();
     assert!(ids(&facts, &answers(DriverOwner::InstallerPod)).contains(&"reboot".to_owned()));
     // What the installer pod has loaded is as it should be.
-    facts.driver.ledger.push(LedgerEntry { origin: Origin::InstallerPod, what: "450.51.06".to_owned(), r#where: String::new() });
+    facts.driver.ledger.push(LedgerEntry::new(Origin::InstallerPod, "450.51.06", ""));
     assert!(!ids(&facts, &answers(DriverOwner::InstallerPod)).contains(&"reboot".to_owned()));
 }
 
@@ -84,7 +83,7 @@ fn an_unknown_runfile_without_a_checksum_is_blocked() {
 }
 
 fn entry(origin: Origin, what: &str, place: &str) -> LedgerEntry {
-    LedgerEntry { origin, what: what.to_owned(), r#where: place.to_owned() }
+    LedgerEntry::new(origin, what, place)
 }
 
 fn holder(unit: Option<&str>, pod: Option<&str>) -> Holder {

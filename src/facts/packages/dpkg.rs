@@ -1,0 +1,108 @@
+//! The database of dpkg: `/var/lib/dpkg/status`, a paragraph a package.
+//! Source: deb822(5), deb-control(5) and dpkg-query(1) for the states.
+
+use super::{Package, dependents};
+use crate::text::printable;
+
+/// Returns the packages whose files are on the machine: also half-installed ones, but not removed ones that left their configuration.
+pub fn parse(text: &str) -> Vec<Package> {
+    let native = paragraphs(text).find(|paragraph| field(paragraph, "Package").as_deref() == Some("dpkg"));
+    let native = native.and_then(|dpkg| field(dpkg, "Architecture"));
+    paragraphs(text).filter_map(|paragraph| package(paragraph, native.as_deref())).collect()
+}
+
+fn paragraphs(text: &str) -> impl Iterator<Item = &str> {
+    text.split("\n\n").map(str::trim_start)
+}
+
+/// Returns a field's value with its continued lines joined.
+fn field(paragraph: &str, name: &str) -> Option<String> {
+    let mut lines = paragraph.lines().skip_while(|line| line.strip_prefix(name).is_none_or(|rest| !rest.starts_with(':')));
+    let first = lines.next()?.split_once(':')?.1;
+    let more = lines.take_while(|line| line.starts_with([' ', '\t']));
+    Some(std::iter::once(first).chain(more).map(str::trim).collect::<Vec<_>>().join(" ").trim().to_owned())
+}
+
+/// A package of another architecture than dpkg's own is `name:architecture`, as apt wants it.
+fn package(paragraph: &str, native: Option<&str>) -> Option<Package> {
+    let name = printable(&field(paragraph, "Package")?);
+    let status = field(paragraph, "Status")?;
+    if matches!(status.split_whitespace().nth(2)?, "not-installed" | "config-files") {
+        return None;
+    }
+    let list = |name: &str| field(paragraph, name).unwrap_or_default();
+    let depends = [list("Pre-Depends"), list("Depends")];
+    let foreign = field(paragraph, "Architecture").filter(|own| own != "all" && native.is_some_and(|native| native != own));
+    Some(Package {
+        id: foreign.map_or_else(|| name.clone(), |architecture| printable(&format!("{name}:{architecture}"))),
+        version: printable(&field(paragraph, "Version").unwrap_or_default()),
+        source: field(paragraph, "Source").and_then(|source| Some(printable(source.split_whitespace().next()?))),
+        provides: list("Provides").split(',').filter_map(first_word).collect(),
+        depends: depends.iter().flat_map(|list| list.split(',')).map(alternatives).filter(|any| !any.is_empty()).collect(),
+        name,
+    })
+}
+
+/// `a (>= 1) | b:any` are two packages of which one is enough.
+fn alternatives(clause: &str) -> Vec<String> {
+    clause.split('|').filter_map(first_word).collect()
+}
+
+fn first_word(text: &str) -> Option<String> {
+    let word = text.split([' ', '(', ':', '[', '\t']).find(|word| !word.is_empty())?;
+    Some(printable(word))
+}
+
+/// Returns the paragraphs that [`super::probe`] looks at, with no more of them than it needs to find the same again: what a package
+/// depends on is kept only where that takes it along with the driver.
+pub fn excerpt(text: &str) -> String {
+    let packages = parse(text);
+    let listed = dependents::listed(&packages);
+    let keep = |paragraph: &&str| {
+        let name = field(paragraph, "Package").unwrap_or_default();
+        name == "dpkg" || listed.iter().any(|(package, _)| package.name == name)
+    };
+    let fields = |paragraph: &str| {
+        let name = field(paragraph, "Package").unwrap_or_default();
+        let goes_along = listed.iter().any(|(package, needs)| package.name == name && !needs.is_empty());
+        let base = ["Package", "Status", "Version", "Architecture", "Source", "Provides"];
+        let names = base.iter().chain(["Pre-Depends", "Depends"].iter().filter(|_| goes_along));
+        names.filter_map(|name| Some(format!("{name}: {}\n", field(paragraph, name)?))).collect::<String>()
+    };
+    paragraphs(text).filter(keep).map(|paragraph| fields(paragraph) + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_source_provides_and_folded_dependencies() {
+        let text = "Package: nvidia-driver-550\nStatus: install ok installed\nSource: nvidia-graphics-drivers-550 (550.54.15-0ubuntu1)\n\
+            Version: 550.54.15-0ubuntu1\nProvides: nvidia-driver-binary, xorg-driver-video (= 1)\nDepends:\n \tlibnvidia-gl-550 (= 1),\n\
+            \tnvidia-dkms-550 (<= 550.54.15-1) | nvidia-dkms-550-open:any\nDescription: a driver\n with more lines\n";
+        let [package] = &parse(text)[..] else { panic!("one package") };
+        assert_eq!(package.source.as_deref(), Some("nvidia-graphics-drivers-550"));
+        assert_eq!(package.provides, ["nvidia-driver-binary", "xorg-driver-video"]);
+        assert_eq!(package.depends, [vec!["libnvidia-gl-550"], vec!["nvidia-dkms-550", "nvidia-dkms-550-open"]]);
+    }
+
+    #[test]
+    fn removed_packages_do_not_count_and_half_installed_ones_do() {
+        let package = |name: &str, state: &str| format!("Package: {name}\nStatus: {state}\nVersion: 1\n\n");
+        let text = package("a", "deinstall ok config-files")
+            + &package("b", "install reinstreq half-installed")
+            + &package("c", "purge ok not-installed");
+        assert_eq!(parse(&text).iter().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
+    fn a_package_of_another_architecture_is_named_with_it() {
+        let package = |name: &str, architecture: &str| {
+            format!("Package: {name}\nStatus: install ok installed\nArchitecture: {architecture}\nVersion: 1\n\n")
+        };
+        let text = [package("dpkg", "amd64"), package("libcuda1", "amd64"), package("libcuda1", "i386"), package("nvidia-smi", "all")];
+        let ids: Vec<_> = parse(&text.concat()).into_iter().map(|package| package.id).collect();
+        assert_eq!(ids, ["dpkg", "libcuda1", "libcuda1:i386", "nvidia-smi"]);
+    }
+}

@@ -1,0 +1,15 @@
+//! Detection, catalog, sessions and the command line: the program on simulated machines.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod against_smi;
+mod cards;
+mod catalog;
+mod cli;
+mod forgotten;
+mod fuzz_corpus;
+mod headless;
+mod session;
+mod story;
+
+#[path = "../support/mod.rs"]
+mod support;

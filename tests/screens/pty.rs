@@ -1,0 +1,298 @@
+//! The wizard in a real terminal, with keys, kills, signals and resizes.
+
+use crate::support::{program::Place, terminal::Terminal};
+use rustix::process::Signal;
+
+const ENTER: &str = "\r";
+
+fn demo(place: &Place, name: &str, speed: &str) -> Terminal {
+    let args = [&format!("--demo={name}"), "--speed", speed];
+    Terminal::start(&place.command(args), 80, 24, "xterm-256color")
+}
+
+/// From the first screen to the end of step 2's plan.
+fn to_the_plan(screen: &mut Terminal) {
+    screen.wait("Tesla V100-PCIE-32GB");
+    screen.wait("must go");
+    screen.keys(ENTER);
+    screen.wait("Who owns the driver?");
+    screen.wait("450.51.06");
+    screen.keys(ENTER);
+    screen.keys(ENTER);
+    screen.keys(ENTER);
+    screen.wait("What will be done");
+}
+
+/// Runs what the plan shows, and reboots.
+fn run_and_reboot(screen: &mut Terminal) {
+    screen.keys(ENTER);
+    screen.wait("Run this?");
+    screen.keys("y");
+    screen.wait("Reboot now?");
+    screen.keys("y");
+    screen.wait("The machine was booted again.");
+    screen.keys("\x1b");
+}
+
+fn variables(screen: &mut Terminal) {
+    screen.wait("Variables of the GPU role");
+    screen.wait("Works");
+    screen.wait("changes");
+    screen.keys(ENTER);
+    screen.wait("Run this?");
+    screen.keys("y");
+    screen.wait("Done, and proven.");
+    screen.keys(ENTER);
+}
+
+#[test]
+fn the_whole_story_by_keys() {
+    let place = Place::new();
+    let mut screen = demo(&place, "seed", "0");
+    screen.wait("SIMULATED");
+    to_the_plan(&mut screen);
+    screen.wait("inside the runfile is not installed");
+    run_and_reboot(&mut screen);
+    variables(&mut screen);
+    screen.wait("Updating host's ld cache... DONE.");
+    screen.wait("7 of 8");
+    // Enter runs the test pod, because that alone is missing.
+    screen.keys(ENTER);
+    screen.wait("NVIDIA-SMI 450.51.06");
+    screen.wait("8 of 8");
+    screen.keys(ENTER);
+    // The seed's last step is asked about once.
+    screen.wait("Remove the taint nvidia.com/gpu from node1");
+    screen.wait("writes the taint into the kubelet's");
+    screen.keys("y");
+    screen.wait("This machine is a working GPU node.");
+    screen.keys(ENTER);
+    assert_eq!(screen.end(), 0);
+    screen.demand_clean();
+    let report = place.run(["--demo", "report", "--format", "json"]).demand(0).json();
+    assert_eq!(report["verdict"]["verdict"], "ok");
+}
+
+#[test]
+fn error_one_leads_back_to_step_two_and_the_second_try_works() {
+    let place = Place::new();
+    let mut screen = demo(&place, "already-loaded", "0");
+    to_the_plan(&mut screen);
+    // The driver is left out, so nothing asks for a reboot.
+    screen.keys(ENTER);
+    screen.wait("Run this?");
+    screen.keys("y");
+    screen.wait("Done, and proven.");
+    screen.keys(ENTER);
+    variables(&mut screen);
+    screen.wait("already loaded on the host");
+    screen.keys("y");
+    screen.wait("What will be done");
+    run_and_reboot(&mut screen);
+    screen.wait("Updating host's ld cache... DONE.");
+    screen.wait("7 of 8");
+}
+
+#[test]
+fn a_killed_wizard_goes_on_where_it_was() {
+    let place = Place::new();
+    let mut screen = demo(&place, "seed", "8");
+    to_the_plan(&mut screen);
+    screen.keys(ENTER);
+    screen.wait("Run this?");
+    screen.keys("y");
+    screen.wait("Installing: CUDA Toolkit");
+    screen.signal(Signal::KILL);
+    screen.end();
+    let mut screen = demo(&place, "seed", "8");
+    // What the killed one did itself is no news.
+    screen.wait("What will be done");
+    run_and_reboot(&mut screen);
+    screen.wait("Variables of the GPU role");
+    screen.signal(Signal::KILL);
+    screen.end();
+    let mut screen = demo(&place, "seed", "0");
+    variables(&mut screen);
+    screen.wait("Updating host's ld cache... DONE.");
+}
+
+#[test]
+fn every_way_out_leaves_a_clean_terminal() {
+    for (name, code) in [("ctrl-c", 130), ("q", 130), ("term", 143), ("hup", 129)] {
+        let place = Place::new();
+        let mut screen = demo(&place, "seed", "0");
+        screen.wait("must go");
+        match name {
+            "ctrl-c" => {
+                screen.keys("\x03");
+                screen.wait("Quit?");
+                screen.keys("\x03");
+            }
+            "q" => {
+                screen.keys("q");
+                screen.wait("Quit?");
+                screen.keys(ENTER);
+            }
+            "term" => screen.signal(Signal::TERM),
+            _ => screen.signal(Signal::HUP),
+        }
+        let ended = screen.end();
+        assert!(ended == code || ended == 130, "{name}: {ended}");
+        screen.demand_clean();
+    }
+}
+
+#[test]
+fn a_terminal_that_is_too_small_says_so_and_keeps_the_state() {
+    let place = Place::new();
+    let mut screen = demo(&place, "seed", "0");
+    screen.wait("must go");
+    screen.keys(ENTER);
+    screen.wait("Who owns the driver?");
+    screen.resize(60, 20);
+    screen.wait("80x24");
+    screen.resize(160, 50);
+    screen.wait("Who owns the driver?");
+    screen.resize(80, 24);
+    screen.wait("Who owns the driver?");
+}
+
+#[test]
+fn korean_and_the_linux_console_are_both_served() {
+    let place = Place::new();
+    let mut screen = Terminal::start(&place.command(["--demo", "--speed", "0", "--lang", "ko"]), 80, 24, "xterm-256color");
+    screen.wait("드라이버");
+    drop(screen);
+    let place = Place::new();
+    let mut screen = Terminal::start(place.command(["--demo", "--speed", "0"]).env("LANG", "ko_KR.UTF-8"), 80, 24, "linux");
+    screen.wait("must go");
+    assert!(screen.screen().is_ascii(), "{}", screen.screen());
+}
+
+#[test]
+fn plain_prompts_ask_the_same_questions() {
+    let place = Place::new();
+    let mut screen = Terminal::start(&place.command(["--demo", "--plain", "--speed", "0"]), 100, 40, "vt100");
+    screen.wait("Go on to the driver?");
+    screen.keys(ENTER);
+    screen.wait("Who puts the driver on this node?");
+    screen.keys(ENTER);
+    screen.wait("Which CUDA toolkit");
+    screen.wait("11.0.3");
+    screen.keys(ENTER);
+    screen.wait("Which driver?");
+    screen.wait("450.51.06");
+    screen.keys(ENTER);
+    screen.wait("Do this now?");
+    screen.keys("y\r");
+    screen.wait("Reboot now?");
+    screen.keys("y\r");
+    screen.wait("== 3 Variables ==");
+    screen.wait("Do this now?");
+    screen.keys("y\r");
+    screen.wait("== 4 Verify ==");
+    screen.wait("Take the taint off at the end?");
+    screen.keys(ENTER);
+    screen.wait("Do this now?");
+    screen.keys("y\r");
+    assert_eq!(screen.end(), 0);
+    let report = place.run(["--demo", "report", "--format", "json"]).demand(0).json();
+    let done: Vec<_> = report["actions"].as_array().unwrap().iter().map(|action| action["id"].as_str().unwrap()).collect();
+    assert!(done.contains(&"test-pod") && done.contains(&"reboot"), "{done:?}");
+}
+
+#[test]
+fn a_dumb_terminal_gets_numbers_and_no_escape_sequence() {
+    let place = Place::new();
+    let mut screen = Terminal::start(&place.command(["--demo", "--plain", "--speed", "0"]), 100, 40, "dumb");
+    screen.wait("Go on to the driver?");
+    screen.keys("y\r");
+    screen.wait("Number from 1 to 3, Enter for 1:");
+    screen.keys("2\r");
+    screen.wait(") none\n");
+    // End of input, as Ctrl-D types it: the session is kept.
+    screen.keys("\u{4}");
+    assert_eq!(screen.end(), 130);
+    assert!(!screen.raw().contains(&0x1b), "{}", screen.screen());
+}
+
+#[test]
+fn a_second_wizard_looks_on_and_takes_over_when_the_first_has_ended() {
+    let place = Place::new();
+    let mut first = demo(&place, "seed", "2");
+    to_the_plan(&mut first);
+    first.keys(ENTER);
+    first.wait("Run this?");
+    first.keys("y");
+    first.wait("Uninstalling driver");
+    let mut second = demo(&place, "seed", "2");
+    second.wait("LOOKING ON");
+    second.wait("SIMULATED");
+    second.wait("pid ");
+    // What the first one does comes as it happens.
+    second.wait("Uninstalling driver");
+    second.wait("Installing: CUDA Toolkit");
+    // Nothing can be changed from here.
+    second.keys(" a\r");
+    second.wait("LOOKING ON");
+    first.signal(Signal::KILL);
+    first.end();
+    second.wait("let the session go");
+    second.keys(ENTER);
+    second.wait("What will be done");
+    assert!(!second.screen().contains("LOOKING ON"));
+    second.keys("q");
+    second.wait("Quit?");
+    second.keys(ENTER);
+    assert_eq!(second.end(), 130);
+    second.demand_clean();
+}
+
+/// Starts the demo from an interactive shell, as people do.
+fn demo_in_a_shell(place: &Place, speed: &str) -> Terminal {
+    let plain = place.command([] as [&str; 0]);
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["--norc", "--noprofile", "-i"]).env_clear().env("PS1", "shell> ");
+    for (name, value) in plain.get_envs() {
+        shell.env(name, value.unwrap_or_default());
+    }
+    let mut screen = Terminal::start(&shell, 80, 24, "xterm-256color");
+    screen.wait("shell> ");
+    screen.keys(&format!("{} --demo --speed {speed}\r", plain.get_program().display()));
+    screen
+}
+
+#[test]
+fn a_wizard_that_is_stopped_by_job_control_comes_back_as_it_was() {
+    let place = Place::new();
+    let mut screen = demo_in_a_shell(&place, "0");
+    screen.wait("must go");
+    screen.keys("\x1a");
+    screen.wait("Stopped");
+    screen.demand_clean();
+    screen.keys("fg\r");
+    screen.wait("must go");
+    screen.keys(ENTER);
+    screen.wait("Who owns the driver?");
+}
+
+#[test]
+fn a_wizard_whose_login_is_cut_off_is_gone_on_with() {
+    let place = Place::new();
+    let mut screen = demo_in_a_shell(&place, "4");
+    to_the_plan(&mut screen);
+    screen.keys(ENTER);
+    screen.wait("Run this?");
+    screen.keys("y");
+    screen.wait("Installing: CUDA Toolkit");
+    // The shell leads the session of the terminal: as with a cut ssh, the kernel hangs up on whoever is left.
+    screen.signal(Signal::KILL);
+    screen.end();
+    // The second wizard would look on; the lock goes with the first one.
+    Terminal::wait_until(|| place.run(["--demo", "status", "--json"]).demand(0).json()["holder"].is_null());
+    let mut screen = demo(&place, "seed", "0");
+    // What the killed one did itself is no news.
+    screen.wait("What will be done");
+    run_and_reboot(&mut screen);
+    screen.wait("Variables of the GPU role");
+}

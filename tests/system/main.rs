@@ -1,0 +1,14 @@
+//! What changes machines: packages, runfiles, downloads, NVML, kills; on systems of their own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod download;
+mod kill;
+mod kill_real;
+mod nvml;
+mod packages;
+mod rpm;
+mod runfile;
+mod unprivileged;
+
+#[path = "../support/mod.rs"]
+mod support;
