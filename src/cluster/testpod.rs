@@ -352,7 +352,7 @@ fn judge(pod: &PodView, waited: Duration) -> Option<Outcome> {
         (ContainerState::Unknown, _, Some(words)) if waited >= PENDING => Some(Outcome::Pending(words.clone())),
         (ContainerState::Waiting(waiting), ..) => match waiting.reason.as_str() {
             "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" | "ImageInspectError" => {
-                Some(Outcome::ImageUnavailable(printable(&waiting.message)))
+                Some(Outcome::ImageUnavailable(format!("{}: {}", waiting.reason, printable(&waiting.message))))
             }
             "CreateContainerError" | "RunContainerError" | "CreateContainerConfigError" => {
                 Some(Outcome::NotStarted(format!("{}: {}", waiting.reason, printable(&waiting.message))))

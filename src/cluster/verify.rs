@@ -327,7 +327,8 @@ fn heading(check: &Check, lang: Lang) -> String {
 }
 
 fn details(check: &Check, lang: Lang) -> impl Iterator<Item = String> {
-    let details = [Some(check.evidence.clone()), check.cause(lang), check.remedy(lang)];
+    let line = check.known.as_ref().filter(|_| check.state != State::Pass).map(|known| known.line.clone());
+    let details = [Some(check.evidence.clone()), line, check.cause(lang), check.remedy(lang)];
     details.into_iter().flatten().filter(|detail| !detail.is_empty()).map(|detail| format!("    {detail}"))
 }
 

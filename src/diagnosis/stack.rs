@@ -14,19 +14,15 @@ use crate::cluster::{
 /// What Google's device plugin says first, with or without a driver.
 const PLUGIN_STARTED: &str = "device-plugin started";
 
-/// Returns the known failures that show, each signature once, and of each of the owner's parts the most telling one. What a part waits for
-/// is no failure of its own before those that it depends on work.
+/// Returns the known failures that show, of each of the owner's parts the most telling one. What a part waits for is no failure of its own
+/// before those that it depends on work.
 pub fn over_stack(stack: &GpuStack, logs: &Logs) -> Vec<(Role, Hit)> {
     let mut hits: Vec<(Role, Hit)> = Vec::new();
     let mut works = true;
     for part in stack.parts.iter().filter(|part| part.own) {
         let role = part.workload.role;
         let log = logs.get(&role).filter(|_| works || has_failed(part));
-        if let Some(hit) = over_part(stack, part, log.map(String::as_str))
-            && !hits.iter().any(|(_, other)| other.signature == hit.signature)
-        {
-            hits.push((role, hit));
-        }
+        hits.extend(over_part(stack, part, log.map(String::as_str)).map(|hit| (role, hit)));
         works &= part.works();
     }
     hits

@@ -1,6 +1,6 @@
 //! The effect that keeps step 4 up to date: one watch on the cluster, which feeds the rows and the tail.
 
-use std::{ops::ControlFlow, sync::Arc, thread, time::Duration};
+use std::{collections::HashSet, ops::ControlFlow, sync::Arc, thread, time::Duration};
 
 use super::Perform;
 use crate::{
@@ -136,7 +136,10 @@ impl Looker<'_> {
 
     /// Returns the known failures that the cluster shows now.
     fn failures(&self, stack: &GpuStack, logs: &Logs) -> Vec<Diagnosis> {
-        let hits = diagnosis::over_stack(stack, logs);
+        let mut hits = diagnosis::over_stack(stack, logs);
+        // One cause may keep several parts: it is told once.
+        let mut told = HashSet::new();
+        hits.retain(|(_, hit)| told.insert(hit.signature.clone()));
         let known = |hit: &Hit, pod| Diagnosis { from_log: false, ..known(hit, self.lang(), self.answers, &stack.node_name, pod) };
         hits.iter().map(|(role, hit)| known(hit, stack.pod(*role))).collect()
     }

@@ -9,6 +9,7 @@ use std::{
 use crate::support::apiserver::{ApiServer, Mood, running, terminated};
 use gpunode::{
     cluster::{
+        kubespray,
         phases::Phase,
         tail::{self, Gap, Options, Outcome, TailEvent, Wait},
     },
@@ -32,7 +33,7 @@ impl Tail {
             let cancel = cancel.clone();
             move || {
                 let options = Options { once, poll: Duration::from_millis(50) };
-                tail::follow(&host, &kubectl, "node1", options, &cancel, &mut |event| {
+                tail::follow(&host, &kubectl, ("node1", &kubespray::STACK), options, &cancel, &mut |event| {
                     // A test that failed listens no more.
                     let _ = sender.send(event);
                 });

@@ -147,7 +147,7 @@ pub fn scenario(bytes: &[u8]) {
 /// What kubectl prints is read or becomes a named state.
 pub fn objects(bytes: &[u8]) {
     let _ = (watch::change::<Pod>(bytes), watch::change::<Node>(bytes));
-    let _ = serde_json::from_slice::<Pod>(bytes).map(|pod| gpunode::cluster::view::PodView::of(&pod, "nvidia-driver-installer"));
+    let _ = serde_json::from_slice::<Pod>(bytes).map(|pod| gpunode::cluster::view::PodView::of(&pod, &["nvidia-driver-installer"]));
 }
 
 fn is_shown(text: &str) -> bool {

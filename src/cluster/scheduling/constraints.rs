@@ -26,15 +26,16 @@ pub struct SchedulingConstraints {
 
 /// The taint of a cordoned node; whoever tolerates it may run there. Source: Kubernetes, `TaintNodeUnschedulable`.
 pub const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
-/// Taints that the DaemonSet controller tolerates for every pod it makes. Source: Kubernetes documentation, "DaemonSet".
-const DAEMONSET_TOLERATES: [&str; 7] = [
-    "node.kubernetes.io/not-ready",
-    "node.kubernetes.io/unreachable",
-    "node.kubernetes.io/disk-pressure",
-    "node.kubernetes.io/memory-pressure",
-    "node.kubernetes.io/pid-pressure",
-    UNSCHEDULABLE,
-    "node.kubernetes.io/network-unavailable",
+/// Taints that the DaemonSet controller tolerates for every pod it makes, each with its effect: the pod of a node that became unreachable
+/// stays, and none is made for it. Source: Kubernetes documentation, "DaemonSet"; recorded in 1.36/58-node-notready.
+const DAEMONSET_TOLERATES: [(&str, &str); 7] = [
+    ("node.kubernetes.io/not-ready", "NoExecute"),
+    ("node.kubernetes.io/unreachable", "NoExecute"),
+    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
+    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
+    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
+    (UNSCHEDULABLE, "NoSchedule"),
+    ("node.kubernetes.io/network-unavailable", "NoSchedule"),
 ];
 
 impl SchedulingConstraints {
@@ -51,7 +52,12 @@ impl SchedulingConstraints {
     /// Returns the same for a pod that the DaemonSet controller makes.
     #[must_use]
     pub fn of_daemonset(mut self) -> Self {
-        let exists = |key: &&str| Toleration { key: Some((*key).to_owned()), operator: Some("Exists".to_owned()), ..Toleration::default() };
+        let exists = |(key, effect): &(&str, &str)| Toleration {
+            key: Some((*key).to_owned()),
+            operator: Some("Exists".to_owned()),
+            effect: Some((*effect).to_owned()),
+            ..Toleration::default()
+        };
         self.tolerations.extend(DAEMONSET_TOLERATES.iter().map(exists));
         self
     }

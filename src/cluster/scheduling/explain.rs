@@ -155,6 +155,8 @@ mod tests {
         cluster::{
             objects::{Condition, Toleration},
             stack::tests::{MOMENTS, recorded, recorded_pods},
+            view::EventView,
+            workload::Role,
         },
         i18n::Lang,
     };
@@ -204,11 +206,13 @@ mod tests {
                 match words {
                     Some(Condition { status, .. }) if status == "True" => {
                         let labelled_then = moment == "30-node-not-labelled" && pod.metadata.deletion_timestamp.is_some();
-                        // Running pods stay although a label or a resource has gone since.
-                        assert!(
-                            labelled_then || reasons.iter().all(|reason| matches!(reason, UnschedulableReason::Label(_))),
-                            "{moment} {reasons:?}"
-                        );
+                        // Running pods stay although a label has gone since, or the node's kubelet has fallen silent.
+                        let came_later = |reason: &UnschedulableReason| match reason {
+                            UnschedulableReason::Label(_) => true,
+                            UnschedulableReason::Taint(taint) => taint.key == "node.kubernetes.io/unreachable",
+                            _ => false,
+                        };
+                        assert!(labelled_then || reasons.iter().all(came_later), "{moment} {reasons:?}");
                     }
                     Some(Condition { message: Some(words), .. }) => {
                         refused += 1;
