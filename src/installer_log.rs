@@ -26,7 +26,7 @@ const SETTLED: Duration = Duration::from_secs(5);
 const STUBBORN: Duration = Duration::from_mins(2);
 /// How often it is looked why there is nothing to read.
 const LOOK: Duration = Duration::from_secs(2);
-/// Reasons of waiting that nothing on the node changes by itself. Source: kubelet, pkg/kubelet/images/types.go, container/sync_result.go.
+/// Reasons of waiting that nothing on the node changes by itself. Source: kubelet, `pkg/kubelet/images/types.go`, `container/sync_result.go`.
 const IN_VAIN: [&str; 3] = ["InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"];
 /// Reasons of waiting for an image.
 const PULLING: [&str; 3] = ["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"];

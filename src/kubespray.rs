@@ -10,6 +10,7 @@ pub mod inventory;
 mod joining;
 mod layout;
 mod machine;
+mod other_roles;
 pub mod playbook;
 mod preview;
 pub mod release;
@@ -30,7 +31,10 @@ pub use preview::preview;
 pub use report::report;
 pub use site::PreviewRequest;
 
-use crate::finding::Finding;
+use crate::{
+    finding::Finding,
+    i18n::{Message, msg},
+};
 
 /// The variable preview: the documented output of `gpunode vars --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,6 +78,9 @@ pub struct Variable {
     pub name: String,
     /// The value as the role will see it; templates are shown raw but for plain `{{ name }}`.
     pub value: Option<serde_json::Value>,
+    /// Whether a person wrote a template, and the value is what it becomes.
+    #[serde(skip)]
+    pub is_filled_in: bool,
     /// Where the value comes from; absent when no file here says it and the release's built-in data does.
     pub winner: Option<Place>,
     /// Definitions that lose, strongest first.
@@ -200,31 +207,32 @@ impl Level {
         self as usize + 1
     }
 
-    /// Returns the stable name, as in JSON; the text is `level.<name>` of the locale files.
-    pub fn name(self) -> &'static str {
+    /// Returns its name.
+    pub fn title(self) -> Message {
+        use msg::level;
         match self {
-            Self::CommandLine => "command_line",
-            Self::RoleDefaults => "role_defaults",
-            Self::InventoryGroupVars => "inventory_group_vars",
-            Self::GroupVarsAll => "group_vars_all",
-            Self::PlaybookGroupVarsAll => "playbook_group_vars_all",
-            Self::GroupVars => "group_vars",
-            Self::PlaybookGroupVars => "playbook_group_vars",
-            Self::InventoryHostVars => "inventory_host_vars",
-            Self::HostVars => "host_vars",
-            Self::PlaybookHostVars => "playbook_host_vars",
-            Self::HostFacts => "host_facts",
-            Self::PlayVars => "play_vars",
-            Self::PlayVarsPrompt => "play_vars_prompt",
-            Self::PlayVarsFiles => "play_vars_files",
-            Self::RoleVars => "role_vars",
-            Self::BlockVars => "block_vars",
-            Self::TaskVars => "task_vars",
-            Self::IncludeVars => "include_vars",
-            Self::SetFact => "set_fact",
-            Self::RoleParams => "role_params",
-            Self::IncludeParams => "include_params",
-            Self::ExtraVars => "extra_vars",
+            Self::CommandLine => level::command_line(),
+            Self::RoleDefaults => level::role_defaults(),
+            Self::InventoryGroupVars => level::inventory_group_vars(),
+            Self::GroupVarsAll => level::group_vars_all(),
+            Self::PlaybookGroupVarsAll => level::playbook_group_vars_all(),
+            Self::GroupVars => level::group_vars(),
+            Self::PlaybookGroupVars => level::playbook_group_vars(),
+            Self::InventoryHostVars => level::inventory_host_vars(),
+            Self::HostVars => level::host_vars(),
+            Self::PlaybookHostVars => level::playbook_host_vars(),
+            Self::HostFacts => level::host_facts(),
+            Self::PlayVars => level::play_vars(),
+            Self::PlayVarsPrompt => level::play_vars_prompt(),
+            Self::PlayVarsFiles => level::play_vars_files(),
+            Self::RoleVars => level::role_vars(),
+            Self::BlockVars => level::block_vars(),
+            Self::TaskVars => level::task_vars(),
+            Self::IncludeVars => level::include_vars(),
+            Self::SetFact => level::set_fact(),
+            Self::RoleParams => level::role_params(),
+            Self::IncludeParams => level::include_params(),
+            Self::ExtraVars => level::extra_vars(),
         }
     }
 }
@@ -258,4 +266,16 @@ pub enum Verdict {
     Broken,
     /// Not enough is known.
     Unknown,
+}
+
+impl Verdict {
+    /// Returns the verdict in a word.
+    pub fn title(self) -> Message {
+        match self {
+            Self::Works => msg::verdict::works(),
+            Self::NoOp => msg::verdict::no_op(),
+            Self::Broken => msg::verdict::broken(),
+            Self::Unknown => msg::verdict::unknown(),
+        }
+    }
 }

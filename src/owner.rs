@@ -21,6 +21,7 @@ use crate::{
     catalog::choice::Source,
     cluster::workload::StackSpec,
     facts::{DriverFacts, LedgerEntry},
+    i18n::Message,
     plan::{self, Changed, Plan, Step},
 };
 
@@ -28,6 +29,15 @@ use crate::{
 pub trait Owner: Sync {
     /// Returns which owner this is, as it stands in the answers.
     fn id(&self) -> DriverOwner;
+
+    /// Returns its name.
+    fn title(&self) -> Message;
+
+    /// Returns what it does, in half a line.
+    fn summary(&self) -> Message;
+
+    /// Returns name and summary as the plain face asks.
+    fn choice(&self) -> Message;
 
     /// Step 2: returns what becomes of a thing on this host. Ledger pane, plan and pre-flight all ask this one.
     fn disposition(&self, driver: &DriverFacts, entry: &LedgerEntry) -> Disposition;

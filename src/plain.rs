@@ -12,7 +12,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     host::Cancel,
-    i18n::Lang,
+    i18n::{Lang, msg},
     owner,
     plan::{
         Action, Step,
@@ -54,7 +54,7 @@ pub fn run(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected>
         Ok(()) if face.is_proved() => Ok(ExitCode::Ok),
         Ok(()) => Ok(ExitCode::Negative),
         Err(Stop::Quit) => {
-            ask.say(&workspace.lang.text("plain.kept", &[("file", &workspace.session_path.display().to_string())]));
+            ask.say(&msg::plain::kept(workspace.session_path.display().to_string()).text(workspace.lang));
             Ok(ExitCode::Quit)
         }
         Err(Stop::Reboot) => Ok(ExitCode::RebootNeeded),
@@ -73,7 +73,7 @@ struct Plain<'a> {
 impl Plain<'_> {
     fn all(&mut self) -> Result<(), Stop> {
         if let Some(title) = &self.workspace.title {
-            self.ask.say(&self.lang.text("plain.simulated", &[("title", title)]));
+            self.ask.say(&msg::plain::simulated(title).text(self.lang));
         }
         let now = facts::probe_all(&self.workspace.host);
         for change in steps::since(&self.workspace.host, &self.session, &now) {
@@ -82,7 +82,7 @@ impl Plain<'_> {
         self.session.facts = now;
         for step in Step::ALL {
             if self.session.done.contains(&step) && (step != Step::Verify || self.is_proved()) {
-                self.ask.say(&format!("{} {} - {}", step.number(), self.title(step), self.lang.text("status.done", &[])));
+                self.ask.say(&format!("{} {} - {}", step.number(), self.title(step), msg::status::done().text(self.lang)));
                 continue;
             }
             self.ask.say(&format!("\n== {} {} ==", step.number(), self.title(step)));
@@ -135,17 +135,16 @@ impl Plain<'_> {
     }
 
     fn ask_driver(&self) -> Result<Answers, Stop> {
-        let owners = [DriverOwner::InstallerPod, DriverOwner::Host, DriverOwner::Operator];
-        let names = ["installer-pod", "host", "operator"].map(|name| self.lang.text(&format!("plain.owner.{name}"), &[]));
-        let chosen = self.ask.choose(&self.lang.text("plain.owner", &[]), &names, 0)?;
+        let names = DriverOwner::ALL.map(|owner| owner::of(owner).choice().text(self.lang));
+        let chosen = self.ask.choose(&msg::plain::owner().text(self.lang), &names, 0)?;
         let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
-        answers.driver_owner = owners[chosen.min(2)];
+        answers.driver_owner = DriverOwner::ALL.get(chosen).copied().unwrap_or_default();
         let host = &self.workspace.host;
         let table = steps::driver_table(host, &self.session.facts, &answers, None)?;
         let mut toolkits: Vec<String> = table.cuda.iter().filter(|row| row.fits).map(|row| row.version.to_string()).collect();
         toolkits.push("none".to_owned());
         let wanted = answers.cuda().and_then(|version| toolkits.iter().position(|name| name == version.as_str()));
-        let chosen = self.ask.choose(&self.lang.text("plain.cuda", &[]), &toolkits, wanted.unwrap_or(0))?;
+        let chosen = self.ask.choose(&msg::plain::cuda().text(self.lang), &toolkits, wanted.unwrap_or(0))?;
         answers.cuda_version = toolkits.into_iter().nth(chosen).and_then(|name| CudaChoice::try_from(name).ok());
         let table = steps::driver_table(host, &self.session.facts, &answers, answers.cuda())?;
         let shown = table.shown(false);
@@ -153,7 +152,7 @@ impl Plain<'_> {
         let labels: Vec<String> = rows.iter().map(|row| row_label(row)).collect();
         let start = rows.iter().position(|row| row.recommended).unwrap_or(0);
         if !rows.is_empty() {
-            let chosen = self.ask.choose(&self.lang.text("plain.driver", &[]), &labels, start)?;
+            let chosen = self.ask.choose(&msg::plain::driver().text(self.lang), &labels, start)?;
             answers.driver_version = rows.get(chosen).map(|row| row.version.clone());
         }
         Ok(steps::complete(&answers, &table))
@@ -163,7 +162,7 @@ impl Plain<'_> {
         let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
         if let Err(error) = steps::preview(&self.workspace.host, &self.session.facts, &answers) {
             self.ask.say(&error.text(self.lang));
-            let checkout = self.ask.text(&self.lang.text("plain.kubespray", &[]), &error.hint(self.lang))?;
+            let checkout = self.ask.text(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
             answers.kubespray = Some(checkout.into());
         }
         let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers)?;
@@ -200,7 +199,7 @@ impl Plain<'_> {
                 Err(state) => state,
             };
             self.ask.say(&format!("! {}\n  {}", state.message(self.lang), state.remedy(self.lang)));
-            let text = self.ask.text(&self.lang.text("plain.kubeconfig", &[]), &self.lang.text("plain.kubeconfig.help", &[]))?;
+            let text = self.ask.text(&msg::plain::kubeconfig().text(self.lang), &msg::plain::kubeconfig::help().text(self.lang))?;
             if text.is_empty() {
                 return Ok(None);
             }
@@ -215,7 +214,7 @@ impl Plain<'_> {
         if let Some(taint) = remedies.iter().find(|remedy| remedy.id == RemedyId::RemoveTaint && !answers.remove_taint) {
             let texts = [taint.message(self.lang), taint.next_run(self.lang), taint.durable(self.lang)];
             self.ask.say(&texts.join("\n"));
-            answers.remove_taint = self.ask.confirm(&self.lang.text("plain.taint", &[]), false)?;
+            answers.remove_taint = self.ask.confirm(&msg::plain::taint().text(self.lang), false)?;
         }
         Ok(())
     }
@@ -232,7 +231,7 @@ impl Plain<'_> {
             let actions: Vec<Action> = self.session.plan.of(step).cloned().collect();
             steps::demand_root(&actions, self.lang)?;
             let predictions = steps::preflight(&self.workspace.host, &self.session.facts, &answers, &actions, Some(&self.session))?;
-            self.ask.say(&format!("\n{}\n{}", self.lang.text("preflight.title", &[]), crate::preflight::report(&predictions, self.lang)));
+            self.ask.say(&format!("\n{}\n{}", msg::preflight::title().text(self.lang), crate::preflight::report(&predictions, self.lang)));
             self.session.foretell(predictions);
             self.save()?;
         }
@@ -263,14 +262,14 @@ impl Plain<'_> {
             Outcome::Cancelled => Err(Stop::Quit),
             Outcome::RebootNeeded => self.reboot(step),
             Outcome::Failed { id, .. } => Err(Stop::Failed(
-                Expected::new(lang.text("apply.failed", &[("title", &self.session.title(&id, lang))]), lang.text("plain.failed-hint", &[]))
+                Expected::new(msg::apply::failed(self.session.title(&id, lang)).text(lang), msg::plain::failed_hint().text(lang))
                     .code(ExitCode::Negative),
             )),
         }
     }
 
     fn show(&self, action: &Action) {
-        let left_out = if action.skipped { format!(" ({})", self.lang.text("plan.state.left-out", &[])) } else { String::new() };
+        let left_out = if action.skipped { format!(" ({})", msg::plan::state::left_out().text(self.lang)) } else { String::new() };
         self.ask.say(&format!(
             "\n* {}{left_out}\n  {}",
             action.title(self.lang),
@@ -282,8 +281,8 @@ impl Plain<'_> {
 
     /// A simulated machine boots at once and the questions go on; a real one goes down.
     fn reboot(&mut self, step: Step) -> Result<(), Stop> {
-        self.ask.say(&self.lang.text("apply.reboot", &[]));
-        if !self.ask.confirm(&self.lang.text("plain.reboot", &[]), false)? {
+        self.ask.say(&msg::apply::reboot().text(self.lang));
+        if !self.ask.confirm(&msg::plain::reboot().text(self.lang), false)? {
             return Err(Stop::Reboot);
         }
         let failed = |error: crate::host::CommandError| Expected::new(error.to_string(), "reboot by hand, then start again");

@@ -187,7 +187,7 @@ impl Action {
     pub fn blocked_text(&self, lang: Lang) -> Option<String> {
         let name = self.blocked.as_ref()?;
         if self.lacks_root() {
-            return Some(lang.text("blocked.needs-root", &[("because", &self.root_text(lang))]));
+            return Some(msg::blocked::needs_root(self.root_text(lang)).text(lang));
         }
         Some(self.text(lang, &format!("blocked.{name}")))
     }

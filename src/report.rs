@@ -11,7 +11,7 @@ use crate::{
     answers::Answers,
     cluster::check::{State, VerifyReport},
     facts::Facts,
-    i18n::Lang,
+    i18n::{Lang, msg},
     kubespray::{Preview, Variable},
     session::{Prediction, Record, Session, Status},
 };
@@ -103,20 +103,19 @@ impl<'a> Report<'a> {
     }
 
     fn render(&self, lang: Lang, form: &dyn Form) -> String {
-        let mut out = form.title(&lang.text("report.title", &[("machine", self.machine)]));
+        let mut out = form.title(&msg::report::title(self.machine).text(lang));
         if let Some(scenario) = self.simulated {
-            out += &form.paragraph(&lang.text("report.simulated", &[("scenario", scenario)]));
+            out += &form.paragraph(&msg::report::simulated(scenario).text(lang));
         }
         let time = |at: jiff::Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
-        let times = [("version", self.gpunode), ("begun", &time(self.created)), ("last", &time(self.updated))];
-        out += &form.paragraph(&lang.text("report.times", &times));
-        out += &form.heading(&lang.text("report.there", &[]));
+        out += &form.paragraph(&msg::report::times(time(self.created), time(self.updated), self.gpunode).text(lang));
+        out += &form.heading(&msg::report::there().text(lang));
         self.there(lang).iter().for_each(|line| out += &form.item(line));
         out += &self.variables(lang, form);
         out += &self.predictions(lang, form);
-        out += &form.heading(&lang.text("report.changed", &[]));
+        out += &form.heading(&msg::report::changed().text(lang));
         if self.actions.is_empty() {
-            out += &form.paragraph(&lang.text("report.nothing", &[]));
+            out += &form.paragraph(&msg::report::nothing().text(lang));
         }
         self.actions.iter().for_each(|action| out += &action.render(lang, form));
         out + &self.proof(lang, form)
@@ -125,10 +124,10 @@ impl<'a> Report<'a> {
     /// Returns the variables that have a value, each with the place that gives it.
     fn variables(&self, lang: Lang, form: &dyn Form) -> String {
         let Some(preview) = self.variables else { return String::new() };
-        let mut out = form.heading(&lang.text("report.variables", &[]));
+        let mut out = form.heading(&msg::report::variables().text(lang));
         let release = preview.release.as_deref().unwrap_or("?");
         let inventory = preview.inventory.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
-        out += &form.paragraph(&lang.text("report.release", &[("release", release), ("inventory", &inventory)]));
+        out += &form.paragraph(&msg::report::release(&inventory, release).text(lang));
         let shown = |variable: &&Variable| variable.value.is_some();
         for variable in preview.variables.iter().filter(shown) {
             let value = variable.value.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
@@ -143,10 +142,10 @@ impl<'a> Report<'a> {
         if self.predictions.is_empty() {
             return String::new();
         }
-        let mut out = form.heading(&lang.text("report.predictions", &[]));
+        let mut out = form.heading(&msg::report::predictions().text(lang));
         let right = self.predictions.iter().filter(|prediction| prediction.was_right() == Some(true)).count().to_string();
         let known = self.predictions.iter().filter(|prediction| prediction.was_right().is_some()).count().to_string();
-        out += &form.paragraph(&lang.text("report.came-true", &[("right", &right), ("known", &known)]));
+        out += &form.paragraph(&msg::report::came_true(&known, &right).text(lang));
         for prediction in self.predictions {
             let says = lang.text(&format!("preflight.says.{}", prediction.says.name()), &[]);
             out += &form.item(&format!("[{says}] {}: {}", prediction.title(lang), prediction.evidence_text(lang)));
@@ -161,8 +160,8 @@ impl<'a> Report<'a> {
     }
 
     fn proof(&self, lang: Lang, form: &dyn Form) -> String {
-        let mut out = form.heading(&lang.text("report.proof", &[]));
-        let Some(verdict) = self.verdict else { return out + &form.paragraph(&lang.text("report.unverified", &[])) };
+        let mut out = form.heading(&msg::report::proof().text(lang));
+        let Some(verdict) = self.verdict else { return out + &form.paragraph(&msg::report::unverified().text(lang)) };
         for check in &verdict.checks {
             let mark = match check.state {
                 State::Pass => "pass",
@@ -179,16 +178,16 @@ impl<'a> Report<'a> {
     fn there(&self, lang: Lang) -> Vec<String> {
         let host = &self.facts.host;
         let mut lines = vec![format!("{} · {} · {}", host.os_name, host.kernel, host.architecture)];
-        lines.extend(host.container_runtime.as_ref().map(|runtime| lang.text("report.runtime", &[("runtime", runtime)])));
+        lines.extend(host.container_runtime.as_ref().map(|runtime| msg::report::runtime(runtime).text(lang)));
         lines.extend(self.facts.gpus.iter().map(|gpu| format!("{} {} ({}:{})", gpu.pci_address, gpu.name, gpu.vendor_id, gpu.device_id)));
         let loaded = self.facts.driver.loaded_version.as_deref();
-        lines.push(lang.text("report.loaded", &[("driver", loaded.unwrap_or("-"))]));
+        lines.push(msg::report::loaded(loaded.unwrap_or("-")).text(lang));
         if let Some(answers) = self.answers {
             let owner = serde_yaml::to_string(&answers.driver_owner).unwrap_or_default();
             let driver = answers.driver_version.as_ref().map(ToString::to_string).unwrap_or_default();
-            lines.push(lang.text("report.owner", &[("owner", owner.trim()), ("driver", &driver)]));
+            lines.push(msg::report::owner(&driver, owner.trim()).text(lang));
             if let Some(cuda) = answers.cuda() {
-                lines.push(lang.text("report.cuda", &[("cuda", cuda.as_str())]));
+                lines.push(msg::report::cuda(cuda.as_str()).text(lang));
             }
         }
         lines
@@ -198,10 +197,10 @@ impl<'a> Report<'a> {
 /// Returns where the value comes from, and how many other definitions lose.
 fn provenance(variable: &Variable, lang: Lang) -> String {
     let place = variable.winner.as_ref().map(|place| format!("{}:{}", place.file.display(), place.line));
-    let place = place.unwrap_or_else(|| lang.text("report.built-in", &[]));
+    let place = place.unwrap_or_else(|| msg::report::built_in().text(lang));
     match variable.shadowed.len() {
         0 => place,
-        count => format!("{place} · {}", lang.text("report.shadowed", &[("count", &count.to_string())])),
+        count => format!("{place} · {}", msg::report::shadowed(count).text(lang)),
     }
 }
 
@@ -227,7 +226,7 @@ impl<'a> Done<'a> {
         self.evidence.iter().for_each(|line| out += &form.detail(line));
         out += &self.diff.map(|diff| form.code(diff)).unwrap_or_default();
         if self.status == Status::Done {
-            out += &form.detail(&lang.text("report.undo", &[("undo", &self.undo)]));
+            out += &form.detail(&msg::report::undo(&self.undo).text(lang));
         }
         out
     }

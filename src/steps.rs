@@ -24,7 +24,7 @@ use crate::{
     exit_code::ExitCode,
     facts::{self, Change, Facts},
     host::{Cancel, Host},
-    i18n::Lang,
+    i18n::{Lang, msg},
     kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
     owner,
     plan::{
@@ -164,8 +164,8 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
     if preview.inventory.is_none() {
         let commands = playbook::commands(&preview, answers);
         let lines: String = commands.iter().map(|command| format!("\n  {command}")).collect();
-        let args = [("group", preview.layout.cluster_group.as_str()), ("commands", &lines)];
-        let text = edit::vars_file(&values::proposed(&preview, answers), &Lang::En.text("vars.carry", &args));
+        let head = msg::vars::carry(lines, &preview.layout.cluster_group).text(Lang::En);
+        let text = edit::vars_file(&values::proposed(&preview, answers), &head);
         return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, commands));
     }
     // A machine is made a node when somebody says so, or when it has a card: this may be the Ansible host.
@@ -190,8 +190,8 @@ pub fn demand_root(actions: &[Action], lang: Lang) -> Result<(), Expected> {
     let named = |action: &&Action| format!("{} ({})", action.title(lang), action.root_text(lang));
     let names: Vec<String> = lacking.iter().map(named).collect();
     let ids: Vec<&str> = lacking.iter().map(|action| action.id.as_str()).collect();
-    let what = lang.text("apply.needs-root", &[("actions", &names.join("; "))]);
-    let hint = lang.text("apply.needs-root.hint", &[("ids", &ids.join(", "))]);
+    let what = msg::apply::needs_root(names.join("; ")).text(lang);
+    let hint = msg::apply::needs_root::hint(ids.join(", ")).text(lang);
     Err(Expected::new(what, hint).code(ExitCode::Negative))
 }
 

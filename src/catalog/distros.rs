@@ -21,6 +21,8 @@ pub struct Family {
     pub remove: Vec<String>,
     /// The start of a command that tells what removing the packages after it would take with it.
     pub rehearse: Vec<String>,
+    /// The start of a command that installs the packages after it and nothing that they only recommend.
+    pub restore: Vec<String>,
     /// How a package with its version is written: `{name}={version}`.
     pub pin: String,
     /// The package with the library that the runfile's installer needs.
@@ -47,6 +49,7 @@ struct FamilyRow {
     install: Vec<String>,
     remove: Vec<String>,
     rehearse: Vec<String>,
+    restore: Vec<String>,
     pin: String,
     libxml2: Vec<String>,
     headers: Vec<String>,
@@ -90,6 +93,7 @@ impl FamilyRow {
             install: self.install.clone(),
             remove: self.remove.clone(),
             rehearse: self.rehearse.clone(),
+            restore: self.restore.clone(),
             pin: self.pin.clone(),
             libxml2: self.libxml2.clone(),
             headers: self.headers.iter().map(fill).collect(),
@@ -128,7 +132,7 @@ mod tests {
         let catalog: Catalog = serde_yaml::from_str(DISTROS).unwrap();
         for row in catalog.families {
             assert!(
-                [&row.install, &row.remove, &row.rehearse, &row.libxml2, &row.headers, &row.compiler, &row.initramfs]
+                [&row.install, &row.remove, &row.rehearse, &row.restore, &row.libxml2, &row.headers, &row.compiler, &row.initramfs]
                     .iter()
                     .all(|list| !list.is_empty()),
                 "{}",

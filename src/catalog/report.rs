@@ -2,7 +2,7 @@
 
 use super::{CudaRow, DriverRow, DriverTable};
 use crate::{
-    i18n::Lang,
+    i18n::{Lang, msg},
     text::{fit, width},
 };
 
@@ -53,7 +53,7 @@ fn branch(row: &DriverRow, lang: Lang) -> String {
 fn support(row: &DriverRow, lang: Lang) -> String {
     let month = row.end_of_life.map(|date| date.strftime("%Y-%m").to_string()).unwrap_or_default();
     if row.ended {
-        return lang.text("drivers.ended", &[("month", &month)]).trim_end().to_owned();
+        return msg::drivers::ended(&month).text(lang).trim_end().to_owned();
     }
     if month.is_empty() { unknown() } else { month }
 }
@@ -62,7 +62,7 @@ fn support(row: &DriverRow, lang: Lang) -> String {
 fn nothing_fits(table: &DriverTable, lang: Lang) -> String {
     let reason = table.drivers.iter().filter(|row| row.datacenter).find_map(|row| row.reason.as_ref());
     let reason = reason.map(|reason| reason.text(lang)).unwrap_or_default();
-    format!("{}\n{}", lang.text("drivers.none", &[]), below(&reason))
+    format!("{}\n{}", msg::drivers::none().text(lang), below(&reason))
 }
 
 fn cuda_text(table: &DriverTable, shown: &DriverTable, lang: Lang, all: bool) -> String {
@@ -72,8 +72,8 @@ fn cuda_text(table: &DriverTable, shown: &DriverTable, lang: Lang, all: bool) ->
         below: cuda_sentences(row, lang, all),
     });
     let title = match table.recommended() {
-        Some(driver) => lang.text("drivers.cuda_for", &[("driver", driver.version.as_str())]),
-        None => lang.text("drivers.cuda", &[]),
+        Some(driver) => msg::drivers::cuda_for(driver.version.as_str()).text(lang),
+        None => msg::drivers::cuda().text(lang),
     };
     let heads = ["version", "runfile", "needs_driver", "size"];
     format!("{title}\n{}", render(&heads.map(|name| head(name, lang)), &rows.collect::<Vec<_>>()))

@@ -173,13 +173,12 @@ impl Check {
 
     /// Returns why it did not pass, as a sentence, where that is known.
     pub fn cause(&self, lang: Lang) -> Option<String> {
-        match (self.state, &self.known, &self.because, &self.cluster) {
-            (State::Pass, ..) => None,
-            (_, Some(known), _, _) => Some(known.cause(lang)),
-            (_, _, Some(finding), _) => Some(finding.message(lang)),
-            (_, _, _, Some(error)) => Some(error.message(lang)),
-            (_, None, None, None) => None,
+        if self.state == State::Pass {
+            return None;
         }
+        let worked_out = || self.because.as_ref().map(|finding| finding.message(lang));
+        let refused = || self.cluster.as_ref().map(|error| error.message(lang));
+        self.known.as_ref().map(|known| known.cause(lang)).or_else(worked_out).or_else(refused)
     }
 
     /// Returns what to do; nothing when the check passed.

@@ -21,7 +21,7 @@ pub use file::file;
 pub use follow::{follow, follow_live};
 
 use super::{ClusterError, phases::Step};
-use crate::i18n::Lang;
+use crate::i18n::{Lang, msg};
 
 /// How to follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,14 +111,13 @@ impl Wait {
     pub fn text(&self, lang: Lang) -> String {
         match self {
             Self::Cluster(state) => state.message(lang),
-            Self::NoPod => lang.text("wait.no-pod", &[]),
-            Self::Pod { pod, status, words } => lang.text("wait.pod", &[("pod", pod), ("status", status), ("words", words)]),
+            Self::NoPod => msg::wait::no_pod().text(lang),
+            Self::Pod { pod, status, words } => msg::wait::pod(pod, status, words).text(lang),
             Self::BackOff { pod, exit_code, restarts, words } => {
-                let args = [("pod", pod.as_str()), ("code", &exit_code.to_string()), ("restarts", &restarts.to_string())];
-                let text = lang.text("wait.back-off", &args);
+                let text = msg::wait::back_off(exit_code, pod, restarts).text(lang);
                 if words.is_empty() { text } else { format!("{text} {words}") }
             }
-            Self::NoFile { path } => lang.text("wait.no-file", &[("path", path)]),
+            Self::NoFile { path } => msg::wait::no_file(path).text(lang),
         }
     }
 }
@@ -151,12 +150,12 @@ impl Gap {
     /// Returns what happened, as a sentence.
     pub fn text(&self, lang: Lang) -> String {
         match self {
-            Self::Connection(state) => lang.text("loss.connection", &[("detail", state.detail())]),
-            Self::PodGone { pod } => lang.text("loss.pod-gone", &[("pod", pod)]),
-            Self::AttemptsMissed { count } => lang.text("loss.attempts-missed", &[("count", &count.to_string())]),
-            Self::LogGone => lang.text("loss.log-gone", &[]),
-            Self::Rotated => lang.text("loss.rotated", &[]),
-            Self::FileReplaced => lang.text("loss.file-replaced", &[]),
+            Self::Connection(state) => msg::loss::connection(state.detail()).text(lang),
+            Self::PodGone { pod } => msg::loss::pod_gone(pod).text(lang),
+            Self::AttemptsMissed { count } => msg::loss::attempts_missed(count).text(lang),
+            Self::LogGone => msg::loss::log_gone().text(lang),
+            Self::Rotated => msg::loss::rotated().text(lang),
+            Self::FileReplaced => msg::loss::file_replaced().text(lang),
         }
     }
 }
@@ -191,13 +190,13 @@ impl Outcome {
     /// Returns how it ended, as a sentence.
     pub fn text(&self, lang: Lang) -> String {
         match self {
-            Self::Succeeded => lang.text("tail.succeeded", &[]),
-            Self::Failed { exit_code } => lang.text("tail.failed", &[("code", &exit_code.to_string())]),
-            Self::EndOfFile => lang.text("tail.end-of-file", &[]),
-            Self::Unreadable { reason } => lang.text("tail.unreadable", &[("reason", reason)]),
+            Self::Succeeded => msg::tail::succeeded().text(lang),
+            Self::Failed { exit_code } => msg::tail::failed(exit_code).text(lang),
+            Self::EndOfFile => msg::tail::end_of_file().text(lang),
+            Self::Unreadable { reason } => msg::tail::unreadable(reason).text(lang),
             Self::Refused(state) => state.message(lang),
-            Self::NoLog => lang.text("tail.no-log", &[]),
-            Self::Cancelled => lang.text("tail.cancelled", &[]),
+            Self::NoLog => msg::tail::no_log().text(lang),
+            Self::Cancelled => msg::tail::cancelled().text(lang),
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     finding::{Finding, Severity},
     host::Host,
-    i18n::Lang,
+    i18n::{Lang, msg},
     text::printable,
 };
 
@@ -28,7 +28,7 @@ const LOG_BYTES: u32 = 256 << 10;
 const LOG_LINES: u32 = 2000;
 /// What a device plugin logs once the kubelet knows it: GCE's, then NVIDIA's own. Source: kubespray.md 2.1 and NVIDIA/k8s-device-plugin.
 const REGISTERED: [&str; 2] = ["registered with the kubelet", "Registered device plugin for"];
-/// Reasons of waiting that are part of every start. Source: Kubernetes, pkg/kubelet/kubelet_pods.go.
+/// Reasons of waiting that are part of every start. Source: Kubernetes, `pkg/kubelet/kubelet_pods.go`.
 const STARTING: [&str; 3] = ["PodInitializing", "ContainerCreating", ""];
 
 /// Ids of the findings of this module.
@@ -296,10 +296,10 @@ fn outdated_since(stack: &GpuStack, tested: &Tested) -> Option<Timestamp> {
 /// Writes the report for a person.
 pub fn report(report: &VerifyReport, lang: Lang) -> String {
     let verdict = match report.verdict {
-        Verdict::Ok => "verify.ok",
-        Verdict::Failed => "verify.failed",
-        Verdict::Unknown if report.lacks_only_the_test() => "verify.untested",
-        Verdict::Unknown => "verify.could-not-tell",
+        Verdict::Ok => msg::verify::ok(),
+        Verdict::Failed => msg::verify::failed(),
+        Verdict::Unknown if report.lacks_only_the_test() => msg::verify::untested(),
+        Verdict::Unknown => msg::verify::could_not_tell(),
     };
     let mut out = String::new();
     let mut said = HashSet::new();
@@ -312,18 +312,18 @@ pub fn report(report: &VerifyReport, lang: Lang) -> String {
     }
     // With the host's driver the runtime is somebody's work too, and no check of its own.
     if report.check(CheckId::HostDriver).is_some() && report.check(CheckId::Toolkit).is_none() {
-        out += &(lang.text("verify.scope.host", &[]) + "\n");
+        out += &(msg::verify::scope::host().text(lang) + "\n");
     }
-    out + &lang.text(verdict, &[]) + "\n"
+    out + &verdict.text(lang) + "\n"
 }
 
 fn heading(check: &Check, lang: Lang) -> String {
     let mark = match check.state {
-        State::Pass => "verify.pass",
-        State::Fail => "verify.fail",
-        State::Unknown => "verify.unknown",
+        State::Pass => msg::verify::pass(),
+        State::Fail => msg::verify::fail(),
+        State::Unknown => msg::verify::unknown(),
     };
-    format!("{} {}", lang.text(mark, &[]), check.title(lang))
+    format!("{} {}", mark.text(lang), check.title(lang))
 }
 
 fn details(check: &Check, lang: Lang) -> impl Iterator<Item = String> {

@@ -10,11 +10,11 @@ use crate::{
     error::Expected,
     facts,
     host::{self, Cancel, Command, Exit, Host, Line, command::Job},
-    i18n::Lang,
+    i18n::{Lang, msg},
     plan::{
         Action, ActionSpec,
         action::kind::sha256,
-        action::undo::{SavedFile, Undo},
+        action::undo::{Reinstall, SavedFile, Undo},
     },
     private,
     session::{Record, Session, Status, store::Store},
@@ -49,7 +49,7 @@ const NOTHING_LEFT: [&str; 5] = ["modules-without-driver", "only-watched", "pod-
 pub fn prospect(session: &Session, record: &Record, lang: Lang) -> String {
     let place = session.journal.iter().position(|other| std::ptr::eq(other, record));
     let driver_is_gone = place.is_some_and(|place| lacks_driver(session, place));
-    if driver_is_gone { lang.text("undo.unit-without-driver", &[]) } else { record.action.undo_text(lang) }
+    if driver_is_gone { msg::undo::unit_without_driver().text(lang) } else { record.action.undo_text(lang) }
 }
 
 /// Tells whether a record stopped a unit whose driver was removed afterwards: without it, the unit cannot start.
@@ -114,7 +114,7 @@ impl Walk<'_> {
         let result = match undo {
             Undo::Impossible(name) => return Ok(UndoResult::Kept(Lang::En.text(&format!("undo.{name}"), &[]))),
             Undo::Run { .. } if lacks_driver(self.session, place) => {
-                return Ok(UndoResult::Kept(Lang::En.text("undo.unit-without-driver", &[])));
+                return Ok(UndoResult::Kept(msg::undo::unit_without_driver().text(Lang::En)));
             }
             Undo::RestoreFiles(files) => match standing(self.host, files) {
                 Err(changed) => UndoResult::Kept(changed),
@@ -124,6 +124,7 @@ impl Walk<'_> {
                 }
             },
             Undo::Run { command, gone } => self.run(place, &record, command, gone.as_ref())?,
+            Undo::Reinstall(back) => self.reinstall(place, &record, back)?,
         };
         match &result {
             UndoResult::Undone(_) => {
@@ -176,6 +177,28 @@ impl Walk<'_> {
             exit if gone.is_none() && exit.is_success() => UndoResult::Undone(format!("{what} ended with exit status 0")),
             exit => UndoResult::Kept(format!("`{command}` ended with {exit}; {what} is as it was")),
         })
+    }
+
+    /// Installs packages again, then gives them their marks and their configuration back. What fails of that says so, and is done
+    /// again by the next walk.
+    fn reinstall(&mut self, place: usize, record: &Record, back: &Reinstall) -> Result<UndoResult, Expected> {
+        let result = self.run(place, record, &back.install, None)?;
+        let UndoResult::Undone(done) = result else { return Ok(result) };
+        for command in &back.marks {
+            (self.emit)(Event::Line(format!("$ {command}")));
+            let failure = match self.host.commands.capture(command) {
+                Ok(output) if output.exit.is_success() => continue,
+                Ok(output) => format!("`{command}` ended with {}: {}", output.exit, output.stderr.trim()),
+                Err(error) => error.to_string(),
+            };
+            return Ok(UndoResult::Kept(format!("the packages are back, but not their marks: {failure}")));
+        }
+        for file in &back.configuration {
+            if let Err(error) = put_back(self.host, file) {
+                return Ok(UndoResult::Kept(format!("the packages are back, but not all of their configuration: {error}")));
+            }
+        }
+        Ok(UndoResult::Undone(done))
     }
 
     fn start(&mut self, place: usize, command: &Command, log: &Path) -> Result<Result<Exit, String>, Expected> {
@@ -231,6 +254,13 @@ fn restore_all(host: &Host, ours: &[&SavedFile], all: &[SavedFile]) -> UndoResul
         }
         Err(error) => UndoResult::Kept(error),
     }
+}
+
+/// Gives a file the bytes that it had, unless it has them already.
+fn put_back(host: &Host, file: &SavedFile) -> Result<(), String> {
+    let now = host.files.read(&file.path).ok().map(|bytes| sha256(&bytes));
+    let before = file.backup.as_ref().and_then(|backup| private::read(backup).ok()).map(|bytes| sha256(&bytes));
+    if now == before && (file.backup.is_none() || before.is_some()) { Ok(()) } else { restore(host, file) }
 }
 
 fn restore(host: &Host, file: &SavedFile) -> Result<(), String> {

@@ -10,7 +10,7 @@ pub use role::{Role, role_of_name};
 pub use rpm::{excerpt as rpm_excerpt, parse as parse_rpm_list};
 
 use super::{LedgerEntry, Origin, reader::Reader};
-use crate::version::Version;
+use crate::{host::Host, version::Version};
 
 const DPKG_STATUS: &str = "/var/lib/dpkg/status";
 
@@ -25,10 +25,38 @@ pub struct Package {
     pub version: String,
     /// The source package it was built from, without version; absent where the database does not say.
     pub source: Option<String>,
+    /// What it was built for; empty where nobody needs to know.
+    pub architecture: String,
+    /// It comes from rpm's database, else from dpkg's.
+    pub is_of_rpm: bool,
+    /// Nobody may change its version.
+    pub is_held: bool,
+    /// Its configuration files; empty for rpm, which is asked for them.
+    pub configuration: Vec<String>,
     /// Other names under which it meets a dependency.
     pub provides: Vec<String>,
     /// What it cannot be without: of each list one is enough.
     pub depends: Vec<Vec<String>>,
+}
+
+impl Package {
+    /// Returns its name as the package manager takes it.
+    pub fn manager_name(&self) -> &str {
+        if self.is_of_rpm { &self.name } else { &self.id }
+    }
+
+    /// Tells whether it is of this architecture; one for all of them is of each.
+    pub fn is_of(&self, architecture: &str) -> bool {
+        self.architecture == architecture || self.architecture == "all"
+    }
+}
+
+/// Returns all packages of this machine, without what rpm would have to be asked for one by one.
+pub fn installed(host: &Host) -> Vec<Package> {
+    let mut reader = Reader::new(host);
+    let mut found = parse_dpkg_status(&host.files.read_text(DPKG_STATUS).unwrap_or_default());
+    found.extend(rpm::probe_list(&mut reader).unwrap_or_default().0);
+    found
 }
 
 /// Returns the package's name of a ledger entry, as the package manager takes it; `None` if the entry is not a package.

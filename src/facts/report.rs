@@ -6,7 +6,7 @@ use super::{CatalogMatch, Facts, Gpu, Holder, HostFacts, ModuleKind};
 use crate::{
     finding::Severity,
     host::NvmlAnswer,
-    i18n::Lang,
+    i18n::{Lang, msg},
     text::{printable, width},
 };
 
@@ -61,13 +61,13 @@ fn one_gpu(gpu: &Gpu, lang: Lang) -> Vec<Row> {
     let first = [gpu.name.as_str(), &id, gpu.chip.as_str(), &architecture];
     let mut parts: Vec<_> = first.iter().filter(|part| !part.is_empty()).map(|part| (*part).to_owned()).collect();
     if !gpu.compute_capability.is_empty() {
-        parts.push(lang.text("detect.compute", &[("capability", &gpu.compute_capability)]));
+        parts.push(msg::detect::compute(&gpu.compute_capability).text(lang));
     }
     let none = word(lang, "no-kernel-driver");
-    parts.push(lang.text("detect.kernel-driver", &[("driver", gpu.kernel_driver.as_deref().unwrap_or(&none))]));
+    parts.push(msg::detect::kernel_driver(gpu.kernel_driver.as_deref().unwrap_or(&none)).text(lang));
     if gpu.catalog == CatalogMatch::Guess {
         let source = gpu.guessed_from.as_deref().unwrap_or("-");
-        parts.push(lang.text("detect.guess", &[("source", source)]));
+        parts.push(msg::detect::guess(source).text(lang));
     }
     let mut rows = vec![(gpu.pci_address.clone(), parts.join("  "))];
     if let Some(nvml) = &gpu.nvml {
@@ -95,7 +95,7 @@ fn driver_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
     rows.extend(driver.nvml.as_ref().map(|answer| ("NVML".to_owned(), nvml_text(answer, lang))));
     rows.extend(driver.modules.iter().map(|module| {
         let users = module.refcount.map_or_else(|| "?".to_owned(), |count| count.to_string());
-        (word(lang, "module"), lang.text("detect.module-users", &[("name", &module.name), ("users", &users)]))
+        (word(lang, "module"), msg::detect::module_users(&module.name, &users).text(lang))
     }));
     let entries = driver.ledger.iter().filter(|entry| entry.origin != super::Origin::LoadedModule);
     rows.extend(entries.map(|entry| (entry.origin.name().to_owned(), format!("{}  {}", entry.what, entry.r#where))));
@@ -145,7 +145,7 @@ fn host_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
         ("package-manager", host.package_manager.clone()),
     ];
     let mut rows: Vec<Row> = rows.into_iter().filter_map(|(name, value)| Some((word(lang, name), value?))).collect();
-    let gib = |bytes: u64| lang.text("detect.free", &[("gib", &format!("{}.{}", bytes >> 30, ((bytes & 0x3fff_ffff) * 10) >> 30))]);
+    let gib = |bytes: u64| msg::detect::free(format!("{}.{}", bytes >> 30, ((bytes & 0x3fff_ffff) * 10) >> 30)).text(lang);
     rows.extend(host.free_space.iter().map(|(path, bytes)| (path.clone(), gib(*bytes))));
     rows
 }

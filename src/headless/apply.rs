@@ -10,6 +10,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     host::Cancel,
+    i18n::msg,
     owner,
     plan::{Action, Step, action::reboot::Reboot},
     preflight,
@@ -66,7 +67,7 @@ impl Apply<'_> {
                 return Ok(code);
             }
         }
-        self.progress.say("apply.done", &[]);
+        self.progress.say(msg::apply::done());
         Ok(ExitCode::Ok)
     }
 
@@ -95,7 +96,7 @@ impl Apply<'_> {
         let facts = if carried { self.session.facts.clone() } else { facts::probe_all(host) };
         if carried {
             let path = self.store.path().display().to_string();
-            self.progress.say("apply.carried", &[("session", &path), ("machine", &self.session.hostname)]);
+            self.progress.say(msg::apply::carried(&self.session.hostname, &path));
         }
         for change in steps::since(host, &self.session, &facts) {
             self.progress.changed(&change);
@@ -152,13 +153,15 @@ impl Apply<'_> {
             Outcome::Done if step == Step::Verify => self.verify(&answers),
             Outcome::Done => Ok(ExitCode::Ok),
             Outcome::Failed { id, .. } => {
-                progress.say("apply.failed", &[("id", &id), ("title", &self.session.title(&id, progress.lang_of_values()))]);
+                let title = self.session.title(&id, progress.lang_of_values());
+                progress.say_of(msg::apply::failed(&title), &[("id", &id), ("title", &title)]);
                 Ok(ExitCode::Negative)
             }
             Outcome::Cancelled => {
                 let stopped = self.session.journal.iter().rev().find(|record| record.status == Status::Cancelled);
                 let id = stopped.map(|record| record.action.id.clone()).unwrap_or_default();
-                progress.say("apply.cancelled", &[("id", &id), ("title", &self.session.title(&id, progress.lang_of_values()))]);
+                let title = self.session.title(&id, progress.lang_of_values());
+                progress.say_of(msg::apply::cancelled(), &[("id", &id), ("title", &title)]);
                 Ok(ExitCode::Quit)
             }
             Outcome::RebootNeeded => self.reboot(&answers),
@@ -195,7 +198,7 @@ impl Apply<'_> {
 
     /// Reboots when the answers say so, else leaves it to the caller.
     fn reboot(&self, answers: &Answers) -> Result<ExitCode, Expected> {
-        self.progress.say("apply.reboot", &[]);
+        self.progress.say(msg::apply::reboot());
         if answers.reboot == RebootAnswer::Now {
             let command = Reboot::command();
             self.progress.event(&Event::Line(format!("$ {command}")));

@@ -9,7 +9,7 @@ use std::{
 use serde_json::json;
 
 use super::{print, print_json};
-use crate::{diagnosis::Diagnosis, error::Expected, exit_code::ExitCode, workspace::Workspace};
+use crate::{diagnosis::Diagnosis, error::Expected, exit_code::ExitCode, i18n::msg, workspace::Workspace};
 
 /// Longest line that is looked at; the rest of it is passed over.
 const LINE_LIMIT: usize = 64 << 10;
@@ -41,7 +41,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<Exi
     if json {
         print_json(&json!({ "hits": hits }))?;
     } else if hits.is_empty() {
-        print(&workspace.lang.text("diagnose.nothing", &[]))?;
+        print(&msg::diagnose::nothing().text(workspace.lang))?;
     } else {
         for hit in &hits {
             let lang = workspace.lang;

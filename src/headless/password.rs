@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use crate::{
     engine::{Event, Outcome, Runner},
     error::Expected,
-    i18n::Lang,
+    i18n::{Lang, msg},
     plan::Step,
     secret::Secret,
 };
@@ -22,7 +22,7 @@ pub fn run_with_password(runner: &mut Runner<'_>, step: Step, lang: Lang, tell: 
         if !needed || !matches!(outcome, Outcome::Failed { .. }) || !std::io::stdin().is_terminal() {
             return Ok(outcome);
         }
-        let question = lang.text("apply.password", &[]);
+        let question = msg::apply::password().text(lang);
         let prompt = inquire::Password::new(&question).without_confirmation().with_display_mode(inquire::PasswordDisplayMode::Hidden);
         match prompt.prompt() {
             Ok(text) if !text.is_empty() => runner.secret = Some(Secret::new(format!("{text}\n"))),

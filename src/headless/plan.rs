@@ -9,7 +9,7 @@ use crate::{
     error::Expected,
     exit_code::ExitCode,
     facts,
-    i18n::Lang,
+    i18n::{Lang, msg},
     plan::{Action, ActionSpec, Step},
     preflight, steps,
     workspace::Workspace,
@@ -43,7 +43,7 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
         let lang = workspace.lang;
         let text: String = planned().map(|(action, state)| paragraph(lang, action, state)).collect();
         let root = roots_part(lang, &actions);
-        print(&format!("{text}{root}{}\n{}", lang.text("preflight.title", &[]), preflight::report(&predictions, lang)))?;
+        print(&format!("{text}{root}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
     }
     match missing {
         // What can be planned was shown; what is missing is said with it.
@@ -87,7 +87,7 @@ fn roots_part(lang: Lang, actions: &[Action]) -> String {
         .filter(|action| action.lacks_root() && !action.skipped)
         .map(|action| format!("  {}: {}\n", action.title(lang), action.root_text(lang)))
         .collect();
-    if rows.is_empty() { rows } else { format!("{}\n{rows}{}\n\n", lang.text("plan.root", &[]), lang.text("plan.root.others", &[])) }
+    if rows.is_empty() { rows } else { format!("{}\n{rows}{}\n\n", msg::plan::root().text(lang), msg::plan::root::others().text(lang)) }
 }
 
 fn paragraph(lang: Lang, action: &Action, state: &str) -> String {

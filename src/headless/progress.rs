@@ -13,7 +13,7 @@ use crate::{
     error::Expected,
     exit_code::ExitCode,
     facts::Change,
-    i18n::Lang,
+    i18n::{Lang, Message, msg},
     plan::{Action, Step},
     preflight,
     session::Prediction,
@@ -105,14 +105,22 @@ impl Progress {
         }
     }
 
-    /// A sentence: `key` of the locale files. As JSON it is an event of the key's last part.
-    pub fn say(self, key: &str, args: &[(&str, &str)]) {
+    /// A sentence. As JSON it is an event of the last part of its key.
+    pub fn say(self, message: Message) {
+        self.say_of(message, &[]);
+    }
+
+    /// The same, with fields that only a program needs.
+    #[expect(clippy::needless_pass_by_value, reason = "a message is made where it is told")]
+    pub fn say_of(self, message: Message, fields: &[(&str, &str)]) {
         if self.json {
-            let mut object = serde_json::Map::from_iter([("event".to_owned(), key.rsplit('.').next().unwrap_or(key).into())]);
-            object.extend(args.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))));
+            let event = message.key().rsplit('.').next().unwrap_or_default();
+            let mut object = serde_json::Map::from_iter([("event".to_owned(), event.into())]);
+            object.extend(message.args().map(|(name, value)| (name.to_owned(), value.text(Lang::En).into())));
+            object.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))));
             print_object(&Value::Object(object));
         } else {
-            print_text(&self.lang.text(key, args));
+            print_text(&message.text(self.lang));
         }
     }
 
@@ -172,7 +180,7 @@ pub fn line_of(event: &Event, lang: Lang) -> Option<String> {
         Event::Line(line) => format!("   {line}"),
         Event::Hit(hit) => format!("   ! {}\n     {}", hit.cause(lang), hit.remedy(lang)),
         Event::Progress(_) => return None,
-        Event::PasswordNeeded => format!("   {}", lang.text("apply.password-needed", &[])),
+        Event::PasswordNeeded => format!("   {}", msg::apply::password_needed().text(lang)),
         Event::Ended { id, status, evidence } => {
             let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
             format!("-- {}: {id}{evidence}", status.name())

@@ -22,6 +22,7 @@ use crate::{
         },
         tape::{Asked, Ran, Tape},
     },
+    i18n::msg,
     plan::Step,
     preflight, private,
     report::redact,
@@ -36,7 +37,7 @@ pub fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expected> {
         .map_err(|error| Expected::new(format!("cannot write the recording: {error}"), "please report this as a bug"))?;
     private::write(file, text.as_bytes())
         .map_err(|error| Expected::new(format!("cannot write {}: {error}", file.display()), "choose another file"))?;
-    print(&workspace.lang.text("record.written", &[("file", &file.display().to_string()), ("count", &recording.files.len().to_string())]))
+    print(&msg::record::written(recording.files.len().to_string(), file.display().to_string()).text(workspace.lang))
 }
 
 /// Looks at a machine and returns what it answered.

@@ -9,7 +9,7 @@ use crate::{
     exit_code::ExitCode,
     facts::{self, Change},
     host::Cancel,
-    i18n::Lang,
+    i18n::{Lang, msg},
     plan::Step,
     session::{Record, Session, holder::Holder, store},
     steps,
@@ -58,14 +58,14 @@ impl Status {
     fn text(&self, workspace: &Workspace) -> String {
         let lang = workspace.lang;
         let file = workspace.session_path.display().to_string();
-        let mut text = lang.text("status.head", &[("file", &file), ("machine", &self.session.hostname)]) + "\n";
-        text += &self.holder.iter().map(|holder| lang.text("status.held", &[("holder", &holder.to_string())]) + "\n").collect::<String>();
+        let mut text = msg::status::head(&file, &self.session.hostname).text(lang) + "\n";
+        text += &self.holder.iter().map(|holder| msg::status::held(holder).text(lang) + "\n").collect::<String>();
         for step in Step::ALL {
             let title = crate::text::fit(&step.title().text(lang), 24, "…");
             text += &format!("  {} {title} {}\n", step.number(), lang.text(&format!("status.{}", self.state(step)), &[]));
         }
         if let Some(rebooted) = self.rebooted {
-            text += &format!("{}\n", lang.text(if rebooted { "status.reboot-done" } else { "status.reboot-needed" }, &[]));
+            text += &format!("{}\n", (if rebooted { msg::status::reboot_done() } else { msg::status::reboot_needed() }).text(lang));
         }
         text += &self.changes.iter().map(|change| change.text(lang) + "\n").collect::<String>();
         text + &journal(&self.session, lang)
@@ -112,11 +112,11 @@ pub fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitCode, Ex
         let line = |record: &&Record| format!("  {}: {}\n", record.action.title(lang), prospect(&session, record, lang));
         let found = candidates(&session);
         if found.is_empty() {
-            return print(&lang.text("undo.nothing", &[]));
+            return print(&msg::undo::nothing().text(lang));
         }
         let listed: String = found.iter().map(line).collect();
-        print(&(lang.text("undo.would", &[]) + "\n" + &listed))?;
-        return print(&lang.text("undo.with-yes", &[]));
+        print(&(msg::undo::would().text(lang) + "\n" + &listed))?;
+        return print(&msg::undo::with_yes().text(lang));
     }
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
@@ -127,7 +127,7 @@ pub fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitCode, Ex
         progress.undo(action, result);
     }
     if results.is_empty() {
-        progress.say("undo.nothing", &[]);
+        progress.say(msg::undo::nothing());
     }
     let any = |wanted: fn(&UndoResult) -> bool| results.iter().any(|(_, result)| wanted(result));
     Ok(progress.end(if any(|result| *result == UndoResult::Stopped) {

@@ -12,7 +12,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     host::Cancel,
-    i18n::Lang,
+    i18n::{Lang, msg},
     installer_log::{self, End, Heard},
     owner, steps,
     workspace::Workspace,
@@ -101,10 +101,10 @@ impl Lines {
             // What could not be followed is an error, and told as one.
             End::Tail(Outcome::Refused(error)) => return Err(Expected::new(error.message(lang), error.remedy(lang))),
             End::Tail(unreadable @ Outcome::Unreadable { .. }) => {
-                return Err(Expected::new(unreadable.text(lang), lang.text("tail.unreadable.hint", &[])));
+                return Err(Expected::new(unreadable.text(lang), msg::tail::unreadable::hint().text(lang)));
             }
             End::Tail(Outcome::NoLog) => {
-                return Err(Expected::new(lang.text("tail.no-log", &[]), lang.text("tail.no-log.hint", &[])));
+                return Err(Expected::new(msg::tail::no_log().text(lang), msg::tail::no_log::hint().text(lang)));
             }
             End::Tail(Outcome::Succeeded) => ExitCode::Ok,
             End::Tail(Outcome::Failed { .. }) => ExitCode::Negative,

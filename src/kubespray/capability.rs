@@ -37,7 +37,19 @@ pub fn judge(site: &Site, view: &View<'_>) -> Capability {
     Capability { verdict, why: text("why"), instead, reason: reason.to_owned(), args }
 }
 
+/// What the verdict rests on.
+const DECISIVE: [&str; 5] = [
+    "nvidia_accelerator_enabled",
+    "nvidia_gpu_nodes",
+    "nvidia_gpu_flavor",
+    "nvidia_driver_install_container",
+    "nvidia_driver_install_supported",
+];
+
 fn decide(site: &Site, view: &View<'_>) -> (Verdict, &'static str) {
+    if DECISIVE.iter().any(|name| view.is_templated(name)) {
+        return (Verdict::Unknown, "templated");
+    }
     let flavor = view.role_value("nvidia_gpu_flavor").map(|value| as_text(&value).to_lowercase()).unwrap_or_default();
     if !matches!(flavor.as_str(), "tesla" | "gtx") && view.own(DOWNLOAD_URL).is_none() {
         return (Verdict::Broken, "unknown-flavor");

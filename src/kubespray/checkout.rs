@@ -1,8 +1,11 @@
 //! A Kubespray checkout: where it is, which release it is by its own files, and which inventories it holds.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use super::release::Release;
+use super::release::{Groups, Release};
 use crate::{error::Expected, host::Files};
 
 /// The GPU role below a checkout.
@@ -168,6 +171,22 @@ fn tag_at(files: &dyn Files, git: &Path, packed: &str, commit: &str) -> Option<R
     found.into_iter().max()
 }
 
+/// Returns the groups that the checkout's own plays are for (`hosts:`): what they name counts, whatever release a fork began with. Newer
+/// plays still name the old groups, to take their hosts over.
+pub fn groups(files: &dyn Files, path: &Path) -> Option<Groups> {
+    const PLAYS: [&str; 6] =
+        ["playbooks/cluster.yml", "cluster.yml", "playbooks/scale.yml", "scale.yml", "playbooks/facts.yml", "playbooks/boilerplate.yml"];
+    let mut found = BTreeSet::new();
+    for play in PLAYS {
+        let text = files.read_text(path.join(play)).unwrap_or_default();
+        let hosts = text.lines().filter_map(|line| line.trim_start().trim_start_matches("- ").strip_prefix("hosts:"));
+        let is_part = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        found.extend(hosts.flat_map(|hosts| hosts.split(is_part)).map(str::to_owned));
+    }
+    let names = |groups: &Groups| [&groups.control_plane, &groups.node, &groups.cluster].iter().any(|name| found.contains(*name));
+    [Groups::underscored(), Groups::dashed()].into_iter().find(names)
+}
+
 /// The release in which the newest of some telling files appeared.
 fn traces(files: &dyn Files, path: &Path) -> Option<Release> {
     const TRACES: [(&str, u32); 7] = [
@@ -188,6 +207,9 @@ fn traces(files: &dyn Files, path: &Path) -> Option<Release> {
     }
     if files.exists(role.join("vars")) && !files.exists(role.join("vars/centos-7.yml")) {
         minor = minor.max(26);
+    }
+    if groups(files, path).is_some_and(|groups| !groups.has_dashes()) {
+        minor = minor.max(16);
     }
     (minor > 0).then(|| Release::inferred(minor))
 }

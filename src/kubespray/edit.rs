@@ -60,12 +60,18 @@ pub fn propose(files: &dyn Files, preview: &Preview, changes: &[Change], members
             Expected::new(format!("{}: {why}", edit.path.display()), hint)
         })?;
     }
-    for change in changes {
+    for change in changes.iter().filter(|change| !becomes(preview, change)) {
         let edit = edits.of(target(preview, change)?)?;
         edit.after = set(&edit.after, change).map_err(|why| by_hand(&edit.path, change, &why))?;
     }
     edits.list.retain(|edit| edit.before != edit.after);
     Ok(edits.list)
+}
+
+/// Tells whether a template of the inventory's becomes the wanted value already; it stays a template then.
+fn becomes(preview: &Preview, change: &Change) -> bool {
+    let variable = preview.variable(&change.variable).filter(|variable| variable.is_filled_in);
+    variable.is_some_and(|variable| variable.value.as_ref() == Some(&change.value))
 }
 
 /// The files that are being changed, each read once.

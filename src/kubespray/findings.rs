@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use super::{
     capability::{is_boolean, is_switch_missing},
-    inventory::{Definition, Problem, VarsFile, Vault},
+    inventory::{Definition, Problem, Unread, UnreadKind, VarsFile, Vault},
+    other_roles,
     release::Mechanism,
     site::Site,
-    template::{as_bool, as_text, is_truthy},
-    variables::{DOWNLOAD_URL, ROLE_VARIABLES, View},
+    template::{as_bool, as_text, is_template_within, is_truthy},
+    variables::{self, DOWNLOAD_URL, ROLE_VARIABLES, View},
 };
 use crate::finding::{Finding, Severity};
 
@@ -20,6 +21,7 @@ pub fn all(site: &Site, view: &View<'_>, container_manager: &str) -> Vec<Finding
     found.extend(refused(site, view));
     found.extend(names(site));
     found.extend(folders(site));
+    found.extend(templated(view));
     found.extend(switches(site, view));
     found.extend(gpu_nodes(site, view));
     found.extend(values(view, container_manager));
@@ -52,7 +54,10 @@ fn refused(site: &Site, view: &View<'_>) -> Vec<Finding> {
         let what = crate::text::printable(&problem.what);
         Finding::new(id, Severity::Error, format!("{}:{}", problem.file.display(), problem.line), &[("what", &what)])
     };
-    let mut found: Vec<Finding> = site.inventory.problems.iter().map(|problem| finding("inventory-refused", problem)).collect();
+    let mut found: Vec<Finding> = site.inventory.unread.iter().map(not_read).collect();
+    found.extend(site.inventory.problems.iter().map(|problem| finding("inventory-refused", problem)));
+    let strays = site.inventory.strays.iter().map(|stray| stray.file.display().to_string());
+    found.extend(strays.map(|file| Finding::new("inventory-stray-file", Severity::Warning, &file, &[("file", &file)])));
     let files = || site.folders.iter().flat_map(super::inventory::VarsFolder::files);
     found.extend(
         files().filter_map(VarsFile::problem).chain(view.problems.iter().cloned()).map(|problem| finding("vars-file-refused", &problem)),
@@ -62,11 +67,24 @@ fn refused(site: &Site, view: &View<'_>) -> Vec<Finding> {
     found
 }
 
-/// The three names of this machine, and its place in the cluster.
+/// A source that Ansible reads and this program does not.
+fn not_read(unread: &Unread) -> Finding {
+    let file = unread.file.display().to_string();
+    match &unread.kind {
+        UnreadKind::Program => Finding::new("inventory-is-a-program", Severity::Warning, &file, &[("file", &file)]),
+        UnreadKind::Toml => Finding::new("inventory-is-toml", Severity::Warning, &file, &[("file", &file)]),
+        UnreadKind::Plugin(name) => {
+            let args = [("file", file.as_str()), ("plugin", &crate::text::printable(name))];
+            Finding::new("inventory-is-a-plugin", Severity::Warning, &file, &args)
+        }
+    }
+}
+
+/// The three names of this machine, and its place in the cluster. Of an inventory that is not known whole nothing is said to be missing.
 fn names(site: &Site) -> Vec<Finding> {
-    let Some(path) = &site.inventory_path else { return Vec::new() };
+    let Some(path) = site.inventory_path.as_ref().filter(|_| site.inventory.is_known()) else { return Vec::new() };
     let evidence = path.display().to_string();
-    let groups = &site.traits.groups;
+    let groups = &site.groups;
     let mut found = Vec::new();
     match &site.inventory_host {
         None => found.push(Finding::new(
@@ -83,7 +101,8 @@ fn names(site: &Site) -> Vec<Finding> {
     if site.first_control_plane.is_none() {
         found.push(Finding::new("no-control-plane", Severity::Warning, &evidence, &[("group", &groups.control_plane)]));
     }
-    if !site.declared_groups.contains("k8s_cluster") && !site.declared_groups.contains("k8s-cluster") {
+    let has_cluster = ["k8s_cluster", "k8s-cluster"].iter().any(|name| site.declared_groups.contains(*name));
+    if !has_cluster && site.release.is_some() {
         found.push(if site.traits.implicit_cluster {
             Finding::new("implicit-cluster-group", Severity::Info, evidence, &[])
         } else {
@@ -96,8 +115,9 @@ fn names(site: &Site) -> Vec<Finding> {
 /// Folders that no group answers to, and files that a folder hides.
 fn folders(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
+    let is_known = site.inventory.is_known();
     for folder in &site.folders {
-        for name in folder.group_names().filter(|name| !site.inventory.has_group(name)) {
+        for name in folder.group_names().filter(|name| is_known && !site.inventory.has_group(name)) {
             if let Some(group) = site.similar_group(name) {
                 let path = folder.base().join("group_vars").join(name).display().to_string();
                 found.push(Finding::new("wrong-folder-name", Severity::Error, path, &[("folder", name), ("group", group)]));
@@ -109,9 +129,25 @@ fn folders(site: &Site) -> Vec<Finding> {
     found
 }
 
+/// Values that only Ansible can work out: nothing is concluded from their text.
+fn templated(view: &View<'_>) -> Vec<Finding> {
+    let names = variables::names().filter(|name| view.is_templated(name));
+    let own = names.filter_map(|name| view.own(name));
+    own.map(|definition| {
+        let text = as_text(&definition.value);
+        Finding::new("templated-value", Severity::Info, place(definition), &[("name", &definition.name), ("value", &text)])
+    })
+    .collect()
+}
+
 /// `nvidia_accelerator_enabled` and `nvidia_gpu_nodes` belong together.
 fn switches(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
+    // What is not defined in what was read may be defined in a group that nobody here knows.
+    let is_told = site.inventory.is_known() || site.inventory_path.is_none();
+    if !is_told || view.is_templated("nvidia_accelerator_enabled") || view.is_templated("nvidia_gpu_nodes") {
+        return found;
+    }
     let enabled = view.node_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value));
     let has_nodes = view.node_value("nvidia_gpu_nodes").is_some_and(|value| is_truthy(&value));
     if is_switch_missing(view) {
@@ -133,7 +169,8 @@ fn switches(site: &Site, view: &View<'_>) -> Vec<Finding> {
 
 /// The names in `nvidia_gpu_nodes`.
 fn gpu_nodes(site: &Site, view: &View<'_>) -> Vec<Finding> {
-    let Some(nodes) = view.node_value("nvidia_gpu_nodes").filter(is_truthy) else { return Vec::new() };
+    let nodes = view.node_value("nvidia_gpu_nodes").filter(is_truthy).filter(|nodes| !is_template_within(nodes));
+    let Some(nodes) = nodes else { return Vec::new() };
     let evidence = evidence(view, "nvidia_gpu_nodes");
     let Value::Array(names) = &nodes else {
         return vec![Finding::new("gpu-nodes-not-a-list", Severity::Error, evidence, &[("value", &as_text(&nodes))])];
@@ -142,7 +179,7 @@ fn gpu_nodes(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for name in &names {
         let is_future = site.inventory_host.is_none() && *name == site.subject;
-        if site.inventory_path.is_some() && (is_future || !site.inventory.has_host(name)) {
+        if site.inventory_path.is_some() && site.inventory.is_known() && (is_future || !site.inventory.has_host(name)) {
             found.push(Finding::new("gpu-node-not-in-inventory", Severity::Error, &evidence, &[("name", name)]));
         }
     }
@@ -157,7 +194,7 @@ fn values(view: &View<'_>, container_manager: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     let flavor = view.role_value("nvidia_gpu_flavor").map(|value| as_text(&value)).unwrap_or_default();
     let own_url = view.own(DOWNLOAD_URL).is_some();
-    if !matches!(flavor.to_lowercase().as_str(), "tesla" | "gtx") && !own_url {
+    if !matches!(flavor.to_lowercase().as_str(), "tesla" | "gtx") && !own_url && !view.is_templated("nvidia_gpu_flavor") {
         found.push(Finding::new("unknown-flavor", Severity::Error, evidence(view, "nvidia_gpu_flavor"), &[("flavor", &flavor)]));
     }
     if let Some(image) = view.own("nvidia_driver_install_container").filter(|image| is_boolean(&image.value) && is_truthy(&image.value)) {
@@ -173,6 +210,7 @@ fn values(view: &View<'_>, container_manager: &str) -> Vec<Finding> {
         found.push(Finding::new("http-url", Severity::Warning, evidence(view, "nvidia_gpu_gtx_base_url"), &[("url", &url)]));
     }
     if container_manager != "docker"
+        && !view.is_templated("container_manager")
         && let Some(options) = view.own("docker_storage_options")
     {
         found.push(Finding::new("docker-only-setting", Severity::Warning, place(options), &[("manager", container_manager)]));
@@ -188,9 +226,19 @@ fn invented(view: &View<'_>) -> Vec<Finding> {
         name.starts_with("nvidia_") && name != DOWNLOAD_URL && !ROLE_VARIABLES.contains(&name)
     };
     let unknown = view.all_own().filter(is_invented).filter(|definition| seen.insert((&definition.file, definition.line)));
-    unknown
-        .map(|definition| Finding::new("invented-variable", Severity::Warning, place(definition), &[("name", &definition.name)]))
-        .collect()
+    unknown.map(unknown_variable).collect()
+}
+
+/// A variable of the name's kind that Kubespray does not read: another role does, or nobody.
+fn unknown_variable(definition: &Definition) -> Finding {
+    let name = ("name", definition.name.as_str());
+    match other_roles::reader_of(&definition.name) {
+        None => Finding::new("invented-variable", Severity::Warning, place(definition), &[name]),
+        Some(role) => {
+            let id = if role.brings_driver { "variable-of-a-driver-role" } else { "variable-of-another-role" };
+            Finding::new(id, Severity::Info, place(definition), &[name, ("role", &role.name)])
+        }
+    }
 }
 
 /// What the release itself gets wrong, or needs.

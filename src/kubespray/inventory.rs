@@ -22,8 +22,11 @@ pub use literal::value as ini_value;
 pub use sources::{Ignored, sources};
 pub use words::expand_hosts;
 
-use super::{Level, release::Release};
+use super::{Level, release::Groups};
 use crate::{error::Expected, host::Files};
+
+/// How a compiled program begins.
+const ELF: &[u8] = b"\x7fELF";
 
 /// Groups and hosts of one inventory.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,6 +36,30 @@ pub struct Inventory {
     host_index: HashMap<Arc<str>, usize, foldhash::fast::RandomState>,
     /// What Ansible refuses to read; it then drops that whole file.
     pub problems: Vec<Problem>,
+    /// Files beside the inventory's own in its folder that Ansible warns of and passes over, such as a README.
+    pub strays: Vec<Problem>,
+    /// Files for which Ansible asks somebody else: nobody here knows their hosts and groups.
+    pub unread: Vec<Unread>,
+}
+
+/// A source that Ansible reads and this program does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// The file.
+    pub file: PathBuf,
+    /// Why it is not read.
+    pub kind: UnreadKind,
+}
+
+/// Why a source is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnreadKind {
+    /// It is a program, which Ansible runs as whoever calls it.
+    Program,
+    /// It names the inventory plugin that Ansible asks.
+    Plugin(String),
+    /// It is TOML, which hardly anybody writes.
+    Toml,
 }
 
 /// A group.
@@ -109,11 +136,24 @@ impl Inventory {
     /// Reads an inventory file, or the files of an inventory folder that are not ignored.
     pub fn load(files: &dyn Files, path: &Path, ignored: &Ignored) -> Result<Self, Expected> {
         let mut inventory = Self::empty();
-        for file in sources(files, path, ignored)? {
-            let text = files.read_text(&file).map_err(|error| unreadable(&file, &error))?;
-            inventory.add_source(&text, &file);
+        let sources = sources(files, path, ignored)?;
+        for file in &sources {
+            let bytes = files.read(file).map_err(|error| unreadable(file, &error))?;
+            if bytes.starts_with(ELF) {
+                inventory.unread.push(Unread { file: file.clone(), kind: UnreadKind::Program });
+                continue;
+            }
+            inventory.add_source(&String::from_utf8_lossy(&bytes), file);
         }
+        // In a folder a file that nobody means as an inventory does no harm while others are read.
+        let is_stray = |problem: &Problem| sources.len() > 1 && is_no_inventory(&problem.file);
+        (inventory.strays, inventory.problems) = mem::take(&mut inventory.problems).into_iter().partition(is_stray);
         Ok(inventory)
+    }
+
+    /// Tells whether all hosts and groups are known; if not, nothing follows from what is missing.
+    pub fn is_known(&self) -> bool {
+        self.unread.is_empty() && self.problems.is_empty()
     }
 
     /// Returns an inventory with the two groups that always exist.
@@ -126,9 +166,8 @@ impl Inventory {
 
     /// Adds what one file says. What Ansible refuses in it becomes a problem. Pure: `file` is only a name.
     pub fn add_source(&mut self, text: &str, file: &Path) {
-        if text.starts_with("#!") {
-            let what = "this is a program that prints an inventory: Ansible runs it, and this program does not".to_owned();
-            return self.problems.push(Problem::new(file, 1, what));
+        if let Some(kind) = unread(text, file) {
+            return self.unread.push(Unread { file: file.to_owned(), kind });
         }
         // Ansible tries these endings, and no ending, as YAML first, and then as INI whatever the ending says.
         let is_yaml = matches!(file.extension().and_then(|ending| ending.to_str()), None | Some("yaml" | "yml" | "json"));
@@ -203,10 +242,10 @@ impl Inventory {
 
     /// Adds the groups that Kubespray makes at run time: `k8s_cluster` where the inventory has none (v2.27 and later), and the new
     /// spelling of groups that the inventory still writes with dashes (v2.16 and later).
-    pub fn add_groups_of_run_time(&mut self, release: &Release) {
+    pub fn add_groups_of_run_time(&mut self, groups: &Groups, implicit_cluster: bool) {
         const SPELLINGS: [(&str, &str); 4] =
             [("kube-master", "kube_control_plane"), ("kube-node", "kube_node"), ("calico-rr", "calico_rr"), ("k8s-cluster", "k8s_cluster")];
-        if !release.has_underscore_groups() {
+        if groups.has_dashes() {
             return;
         }
         for (old, new) in SPELLINGS {
@@ -214,7 +253,7 @@ impl Inventory {
                 self.adopt(new, &[old]);
             }
         }
-        if release.has_implicit_cluster_group() && !self.has_group("k8s_cluster") {
+        if implicit_cluster && !self.has_group("k8s_cluster") {
             self.adopt("k8s_cluster", &["kube_control_plane", "kube_node", "calico_rr"]);
         }
     }
@@ -418,6 +457,27 @@ fn depth<'g>(name: &'g str, parents: &HashMap<&'g str, Vec<&'g str>>, known: &mu
     let above = parents.get(name).into_iter().flatten().map(|parent| depth(parent, parents, known)).max().unwrap_or(0);
     known.insert(name, above + 1);
     above + 1
+}
+
+/// Tells whether Ansible would ask somebody else for what a source says. Source: ansible-core, `plugins/inventory/{script,auto,toml}.py`.
+fn unread(text: &str, file: &Path) -> Option<UnreadKind> {
+    let ending = file.extension().and_then(|ending| ending.to_str());
+    if text.starts_with("#!") {
+        return Some(UnreadKind::Program);
+    }
+    if ending == Some("toml") {
+        return Some(UnreadKind::Toml);
+    }
+    let plugin = text.lines().find_map(|line| line.strip_prefix("plugin:")).filter(|_| matches!(ending, Some("yml" | "yaml")))?;
+    Some(UnreadKind::Plugin(plugin.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned()))
+}
+
+/// Tells by its name that nobody means a file of an inventory's folder as an inventory.
+fn is_no_inventory(file: &Path) -> bool {
+    const NAMES: [&str; 5] = ["README", "LICENSE", "NOTES", "Makefile", "Dockerfile"];
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let ending = file.extension().and_then(|ending| ending.to_str());
+    NAMES.iter().any(|known| name.starts_with(known)) || !matches!(ending, None | Some("yml" | "yaml" | "json"))
 }
 
 fn looks_like_yaml(text: &str) -> bool {

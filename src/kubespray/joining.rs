@@ -11,8 +11,9 @@ use crate::host::Files;
 
 /// Returns the lines to add, each with its file; nothing when the machine is a node already, or when there is no inventory.
 pub fn members(files: &dyn Files, site: &Site) -> Vec<(PathBuf, Member)> {
-    let Some(path) = &site.inventory_path else { return Vec::new() };
-    let group = &site.traits.groups.node;
+    // Who does not know the hosts does not add one.
+    let Some(path) = site.inventory_path.as_ref().filter(|_| site.inventory.is_known()) else { return Vec::new() };
+    let group = &site.groups.node;
     let is_node = site.inventory_host.as_ref().is_some_and(|host| site.inventory.is_in(host, group));
     if is_node || site.subject.is_empty() {
         return Vec::new();

@@ -47,10 +47,10 @@ impl Layout {
         let host = site.inventory_host.as_deref().unwrap_or_default();
         Self {
             cluster_vars: group_vars.as_deref().map(|folder| cluster_file(files, site, folder)),
-            cluster_group: site.traits.groups.cluster.clone(),
+            cluster_group: site.groups.cluster.clone(),
             docker_vars: group_vars.as_deref().map(|folder| in_group(files, &folder.join("all"), "docker")),
             facts_playbook: facts_playbook(files, site.checkout.as_ref().map(|checkout| checkout.path.as_path()), site.traits),
-            is_control_plane: site.inventory.is_in(host, &site.traits.groups.control_plane),
+            is_control_plane: site.inventory.is_in(host, &site.groups.control_plane),
             has_overlay2: if site.is_here { kernel_fits(files) } else { None },
             subject: site.subject.clone(),
             members: joining::members(files, site),
@@ -68,7 +68,7 @@ fn kernel_fits(files: &dyn Files) -> Option<bool> {
 
 /// The folder must be named like the group; of two spellings that are both groups, the one that has a folder counts.
 fn cluster_file(files: &dyn Files, site: &Site, group_vars: &Path) -> PathBuf {
-    let usual = site.traits.groups.cluster.as_str();
+    let usual = site.groups.cluster.as_str();
     let other = if usual == "k8s_cluster" { "k8s-cluster" } else { "k8s_cluster" };
     let is_group = |name: &&str| site.inventory.has_group(name);
     let has_vars = |name: &&str| ["", ".yml", ".yaml"].iter().any(|ending| files.exists(group_vars.join(format!("{name}{ending}"))));

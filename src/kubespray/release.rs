@@ -56,6 +56,25 @@ pub struct Groups {
     pub cluster: String,
 }
 
+impl Groups {
+    /// The names up to v2.15.
+    pub fn dashed() -> Self {
+        let name = str::to_owned;
+        Self { control_plane: name("kube-master"), node: name("kube-node"), cluster: name("k8s-cluster") }
+    }
+
+    /// The names from v2.16 on.
+    pub fn underscored() -> Self {
+        let name = str::to_owned;
+        Self { control_plane: name("kube_control_plane"), node: name("kube_node"), cluster: name("k8s_cluster") }
+    }
+
+    /// Tells whether the names are those up to v2.15.
+    pub fn has_dashes(&self) -> bool {
+        self.cluster.contains('-')
+    }
+}
+
 /// What sets a label or a taint on a GPU node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

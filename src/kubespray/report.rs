@@ -2,8 +2,12 @@
 
 use std::{fmt::Write, path::Path};
 
-use super::{Preview, Variable, Verdict, template::as_text};
-use crate::{finding::Severity, i18n::Lang, text};
+use super::{Preview, Variable, template::as_text};
+use crate::{
+    finding::Severity,
+    i18n::{Lang, msg},
+    text,
+};
 
 /// Widest value in a row; longer ones are cut in the middle.
 const VALUE_WIDTH: usize = 44;
@@ -24,18 +28,18 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn header(preview: &Preview, lang: Lang, out: &mut String) {
-    let unknown = lang.text("vars.unknown", &[]);
+    let unknown = msg::vars::unknown().text(lang);
     let path = |path: Option<&Path>| path.map(|path| path.display().to_string());
     let rows = [
-        ("release", preview.release.clone()),
-        ("checkout", path(preview.checkout.as_deref())),
-        ("inventory", path(preview.inventory.as_deref())),
-        ("inventory-host", preview.inventory_host.clone()),
-        ("node", preview.node.clone()),
-        ("first-control-plane", preview.first_control_plane.clone()),
-        ("container-manager", Some(preview.container_manager.clone())),
+        (msg::vars::release(), preview.release.clone()),
+        (msg::vars::checkout(), path(preview.checkout.as_deref())),
+        (msg::vars::inventory(), path(preview.inventory.as_deref())),
+        (msg::vars::inventory_host(), preview.inventory_host.clone()),
+        (msg::vars::node(), preview.node.clone()),
+        (msg::vars::first_control_plane(), preview.first_control_plane.clone()),
+        (msg::vars::container_manager(), Some(preview.container_manager.clone())),
     ];
-    let labels: Vec<String> = rows.iter().map(|(name, _)| lang.text(&format!("vars.{name}"), &[])).collect();
+    let labels: Vec<String> = rows.iter().map(|(name, _)| name.text(lang)).collect();
     let width = labels.iter().map(|label| text::width(label)).max().unwrap_or(0);
     for ((_, value), label) in rows.iter().zip(&labels) {
         let value = text::printable(value.as_deref().unwrap_or(&unknown));
@@ -46,14 +50,8 @@ fn header(preview: &Preview, lang: Lang, out: &mut String) {
 fn verdict(preview: &Preview, lang: Lang, out: &mut String) {
     let capability = &preview.capability;
     let args: Vec<_> = capability.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let name = match capability.verdict {
-        Verdict::Works => "works",
-        Verdict::NoOp => "no-op",
-        Verdict::Broken => "broken",
-        Verdict::Unknown => "unknown",
-    };
     let say = |part: &str| lang.text(&format!("capability.{}.{part}", capability.reason), &args);
-    line(out, format_args!("\n{}: {}", lang.text(&format!("verdict.{name}"), &[]), say("why")));
+    line(out, format_args!("\n{}: {}", capability.verdict.title().text(lang), say("why")));
     if capability.instead.is_some() {
         line(out, format_args!("  {}", say("instead")));
     }
@@ -69,19 +67,19 @@ fn variables(preview: &Preview, lang: Lang, out: &mut String) {
         for shadowed in &variable.shadowed {
             let place = place(preview, &shadowed.file, shadowed.line);
             let value = text::printable(&as_text(&shadowed.value));
-            line(out, format_args!("    {}", lang.text("vars.shadowed", &[("place", &place), ("value", &value)])));
+            line(out, format_args!("    {}", msg::vars::shadowed(&place, &value).text(lang)));
         }
         for ignored in &variable.ignored {
             let why = lang.text(&format!("ignored.{}", ignored.why), &[]);
             let place = place(preview, &ignored.file, ignored.line);
-            line(out, format_args!("    {}", lang.text("vars.ignored", &[("place", &place), ("why", &why)])));
+            line(out, format_args!("    {}", msg::vars::ignored(&place, &why).text(lang)));
         }
     }
 }
 
 fn value_text(variable: &Variable, lang: Lang) -> String {
     match &variable.value {
-        None => lang.text("vars.undefined", &[]),
+        None => msg::vars::undefined().text(lang),
         // A text in quotes is told apart from a number or a switch.
         Some(value) => text::printable(&value.to_string()),
     }
@@ -90,10 +88,10 @@ fn value_text(variable: &Variable, lang: Lang) -> String {
 fn winner(preview: &Preview, variable: &Variable, lang: Lang) -> String {
     match &variable.winner {
         Some(winner) => {
-            let level = lang.text(&format!("level.{}", winner.level.name()), &[]);
+            let level = winner.level.title().text(lang);
             format!("{} ({level})", place(preview, &winner.file, winner.line))
         }
-        None if variable.value.is_some() => lang.text("vars.built-in", &[]),
+        None if variable.value.is_some() => msg::vars::built_in().text(lang),
         None => String::new(),
     }
 }
@@ -130,8 +128,6 @@ mod tests {
         let found = |source: &str, pattern: &str| -> BTreeSet<String> {
             regex::Regex::new(pattern).unwrap().captures_iter(source).map(|found| found[1].to_owned()).collect()
         };
-        let levels = found(include_str!("../kubespray.rs"), r#"Self::\w+ => "([a-z_]+)""#);
-        assert_eq!(levels.len(), 22);
         let why = found(
             include_str!("variables.rs"),
             r#""((?:wrong-folder|no-such|folder-wins|other-host|not-beside|include-vars|set-fact)[a-z-]*)""#,
@@ -139,7 +135,7 @@ mod tests {
         assert_eq!(why.len(), 7);
         let reasons = found(include_str!("capability.rs"), r#"(?:Verdict::\w+, |=> )"([a-z-]+)""#);
         assert!(reasons.len() >= 10, "{reasons:?}");
-        let keys = levels.iter().map(|name| format!("level.{name}")).chain(why.iter().map(|name| format!("ignored.{name}")));
+        let keys = why.iter().map(|name| format!("ignored.{name}"));
         for key in keys.chain(reasons.iter().map(|name| format!("capability.{name}.why"))) {
             assert!(Lang::En.has(&key), "{key}");
         }

@@ -11,7 +11,7 @@ use super::{
     config::Config,
     inventory::{Ignored, Inventory, VarsFolder},
     machine,
-    release::{self, Bounds, Release, Traits},
+    release::{self, Bounds, Groups, Release, Traits},
 };
 use crate::{
     error::Expected,
@@ -46,6 +46,8 @@ pub struct Site {
     pub release: Option<Release>,
     /// What the release does; the newest row when the release is unknown.
     pub traits: &'static Traits,
+    /// Names of the inventory groups: those of the checkout's own plays, of its release, or of the inventory, the first that is known.
+    pub groups: Groups,
     /// The inventory file or folder.
     pub inventory_path: Option<PathBuf>,
     /// The inventory, with the groups that Kubespray adds at run time.
@@ -154,14 +156,15 @@ impl Site {
         let read = inventory_path.as_deref().map(|path| Inventory::load(files, path, &ignored)).transpose()?;
         let mut inventory = read.unwrap_or_else(Inventory::empty);
         let declared_groups = inventory.group_names().map(str::to_owned).collect();
-        if let Some(release) = &release {
-            inventory.add_groups_of_run_time(release);
-        }
+        let of_plays = checkout.as_ref().and_then(|checkout| checkout::groups(files, &checkout.path));
+        let groups = of_plays.unwrap_or_else(|| groups(release.as_ref(), traits, &inventory));
+        let implicit_cluster = release.is_some() && traits.implicit_cluster;
+        inventory.add_groups_of_run_time(&groups, implicit_cluster);
         let playbooks = checkout.as_ref().map(|checkout| playbook_folder(files, &checkout.path));
         let root = checkout.as_ref().map(|checkout| checkout.path.as_path());
         let is_open_to_all = root.and_then(|root| files.meta(root).ok()).is_some_and(|meta| meta.mode & 0o002 != 0);
         let unread = root.filter(|root| playbooks.as_deref() != Some(root)).map(|root| VarsFolder::read(files, root, true));
-        let first_control_plane = inventory.hosts_of(&traits.groups.control_plane).first().map(|host| (*host).to_owned());
+        let first_control_plane = inventory.hosts_of(&groups.control_plane).first().map(|host| (*host).to_owned());
         let inventory_host = machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
         let is_here = machine::is_here(files, &request.hostname);
         let control_plane_os = match &request.control_plane_os {
@@ -173,7 +176,7 @@ impl Site {
         let inventory_host_found = inventory_host.is_some();
         let subject = inventory_host.clone().or_else(|| request.node.clone()).unwrap_or_else(|| request.hostname.clone());
         if inventory_host.is_none() {
-            add_future_node(&mut inventory, &subject, traits, release.as_ref());
+            add_future_node(&mut inventory, &subject, &groups, implicit_cluster);
         }
         // The two hosts whose values matter.
         let is_wanted = |name: &str| name == subject || Some(name) == first_control_plane.as_deref();
@@ -185,6 +188,7 @@ impl Site {
             checkout,
             release,
             traits,
+            groups,
             inventory_path,
             inventory,
             declared_groups,
@@ -220,14 +224,19 @@ fn traits(release: Option<&Release>) -> Result<&'static Traits, Expected> {
 }
 
 /// Puts a host that the inventory does not have where a new GPU node would go.
-fn add_future_node(inventory: &mut Inventory, host: &str, traits: &Traits, release: Option<&Release>) {
-    inventory.add_future_host(host, &traits.groups.node);
-    if let Some(release) = release {
-        inventory.add_groups_of_run_time(release);
+fn add_future_node(inventory: &mut Inventory, host: &str, groups: &Groups, implicit_cluster: bool) {
+    inventory.add_future_host(host, &groups.node);
+    inventory.add_groups_of_run_time(groups, implicit_cluster);
+    // Of an inventory that was not read it is taken that it has the group, without which Kubespray does nothing.
+    if inventory.has_group(&groups.cluster) || !inventory.is_known() {
+        inventory.add_future_host(host, &groups.cluster);
     }
-    if inventory.has_group(&traits.groups.cluster) {
-        inventory.add_future_host(host, &traits.groups.cluster);
-    }
+}
+
+/// The spelling of the release; where that is unknown, the one that the inventory has.
+fn groups(release: Option<&Release>, traits: &Traits, inventory: &Inventory) -> Groups {
+    let has_old = ["kube-master", "kube-node", "k8s-cluster"].iter().any(|name| inventory.has_group(name));
+    if release.is_none() && has_old { Groups::dashed() } else { traits.groups.clone() }
 }
 
 fn unknown_release(text: &str) -> Expected {

@@ -2,7 +2,12 @@
 
 use serde_json::Value;
 
-use super::{Preview, edit::Change, rules, template::as_text};
+use super::{
+    Preview,
+    edit::Change,
+    rules,
+    template::{as_text, is_template_within},
+};
 use crate::{
     answers::{Answers, DriverOwner},
     error::Expected,
@@ -74,6 +79,10 @@ fn gpu_nodes(preview: &Preview, answers: &Answers) -> Vec<String> {
         return nodes.clone();
     }
     let current = preview.variable("nvidia_gpu_nodes").and_then(|variable| variable.value.as_ref());
+    if current.is_some_and(is_template_within) {
+        // Who works the list out has others in it; it is left as it is, and a finding says so.
+        return Vec::new();
+    }
     let mut nodes: Vec<String> = current.and_then(Value::as_array).into_iter().flatten().map(as_text).collect();
     let node = answers.node.as_ref().or(preview.inventory_host.as_ref());
     if let Some(node) = node.filter(|node| !nodes.contains(node)) {

@@ -1,6 +1,7 @@
 //! Every variable that matters for a GPU node: its value as the role will see it, and where that value comes from.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -62,8 +63,8 @@ pub struct View<'s> {
     control_plane: Vec<Definition>,
     included: Vec<Definition>,
     fact: Option<Definition>,
-    node_values: Values,
-    control_plane_values: Values,
+    node_values: Values<'s>,
+    control_plane_values: Values<'s>,
     /// Files below the roles that could not be read.
     pub problems: Vec<Problem>,
 }
@@ -85,24 +86,23 @@ impl<'s> View<'s> {
             control_plane,
             included,
             fact: None,
-            node_values: Values::new(),
-            control_plane_values: Values::new(),
+            node_values: Values::new(HashMap::new(), &site.inventory, ""),
+            control_plane_values: Values::new(HashMap::new(), &site.inventory, ""),
             problems,
         };
         view.node_values = view.values(&view.node, &site.subject);
         view.control_plane_values = view.values(&view.control_plane, site.first_control_plane.as_deref().unwrap_or(&site.subject));
         view.fact = view.download_fact(files);
         if let Some(fact) = view.fact.clone() {
-            view.control_plane_values.insert(fact.name, fact.value);
+            view.control_plane_values.set(fact.name, fact.value);
         }
         view
     }
 
-    fn values(&self, inventory: &[Definition], host: &str) -> Values {
+    fn values(&self, inventory: &[Definition], host: &str) -> Values<'s> {
         let all = self.defaults.iter().chain(inventory).chain(&self.included);
-        let mut values: Values = all.map(|definition| (definition.name.clone(), definition.value.clone())).collect();
-        values.insert("inventory_hostname".to_owned(), host.into());
-        values
+        let known = all.map(|definition| (definition.name.clone(), definition.value.clone())).collect();
+        Values::new(known, &self.site.inventory, host)
     }
 
     /// The role's `set_fact` of the download URL, which beats the inventory for the two flavors that it knows.
@@ -123,12 +123,18 @@ impl<'s> View<'s> {
 
     /// Returns the value of a variable where the GPU role runs, templates filled in.
     pub fn role_value(&self, name: &str) -> Option<Value> {
-        self.control_plane_values.get(name).map(|value| template::resolve(value, &self.control_plane_values))
+        self.control_plane_values.get(name)
     }
 
     /// Returns the value of a variable on this node, templates filled in.
     pub fn node_value(&self, name: &str) -> Option<Value> {
-        self.node_values.get(name).map(|value| template::resolve(value, &self.node_values))
+        self.node_values.get(name)
+    }
+
+    /// Tells whether a variable's value is a template that only Ansible can fill in, where it is read: nobody knows what it is.
+    pub fn is_templated(&self, name: &str) -> bool {
+        let value = if NODE_VARIABLES.contains(&name) { self.node_value(name) } else { self.role_value(name) };
+        value.is_some_and(|value| template::is_template_within(&value))
     }
 
     /// Returns the strongest definition of a variable that a person made for this node.
@@ -150,7 +156,8 @@ impl<'s> View<'s> {
     /// Returns the name that Kubernetes knows a host by.
     pub fn node_name(&self, host: &str) -> String {
         let overridden = self.node_value("kube_override_hostname").and_then(|value| value.as_str().map(str::to_owned));
-        overridden.filter(|name| !name.is_empty() && !name.contains("{{") && !name.contains("{%")).unwrap_or_else(|| host.to_owned())
+        let is_known = |name: &String| !name.is_empty() && !template::is_template(&Value::from(name.as_str()));
+        overridden.filter(is_known).unwrap_or_else(|| host.to_owned())
     }
 
     /// Returns all definitions that people made for this node or for the control plane.
@@ -190,6 +197,9 @@ impl<'s> View<'s> {
         let winner = stack.pop();
         Variable {
             name: name.to_owned(),
+            is_filled_in: winner
+                .as_ref()
+                .is_some_and(|winner| winner.level != Level::RoleDefaults && template::is_template_within(&winner.value)),
             value: winner.as_ref().map(|winner| template::resolve(&winner.value, values)),
             winner: winner.filter(has_place).map(|winner| Place {
                 file: winner.file.to_path_buf(),
@@ -205,7 +215,8 @@ impl<'s> View<'s> {
     fn unreached(&self, name: &str, own: &[Definition]) -> Vec<Ignored> {
         let mut found = Vec::new();
         for folder in &self.site.folders {
-            for group in folder.group_names().filter(|group| !self.site.inventory.has_group(group)) {
+            let is_known = self.site.inventory.is_known();
+            for group in folder.group_names().filter(|group| is_known && !self.site.inventory.has_group(group)) {
                 let why = if self.site.similar_group(group).is_some() { "wrong-folder-name" } else { "no-such-group" };
                 let lines = folder.group(group).into_iter().filter(|definition| definition.name == name);
                 found.extend(lines.map(|definition| ignore(&definition.file, definition.line, why)));

@@ -19,18 +19,6 @@ pub enum Disposition {
     Stays,
 }
 
-impl Disposition {
-    /// Returns the name in the locale files, `wizard.fate.<name>`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MustGo => "must-go",
-            Self::MustStop => "must-stop",
-            Self::Owners => "owners",
-            Self::Stays => "stays",
-        }
-    }
-}
-
 /// Returns what becomes of an entry whoever owns the driver; `None` where it depends on the owner. The kernel's own drivers keep any
 /// NVIDIA driver off the card; toolkits, other packages and vfio bring none.
 pub(super) fn of_any_owner(entry: &LedgerEntry) -> Option<Disposition> {

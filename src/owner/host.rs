@@ -13,6 +13,7 @@ use crate::{
         workload::{Done, Link, Role, Rule, StackSpec, Workload},
     },
     facts::{DriverFacts, LedgerEntry, Origin, packages},
+    i18n::{Message, msg},
     plan::{Changed, Step},
 };
 
@@ -22,6 +23,18 @@ pub(super) struct Host;
 impl Owner for Host {
     fn id(&self) -> DriverOwner {
         DriverOwner::Host
+    }
+
+    fn title(&self) -> Message {
+        msg::wizard::owner::host()
+    }
+
+    fn summary(&self) -> Message {
+        msg::wizard::owner::host::what()
+    }
+
+    fn choice(&self) -> Message {
+        msg::plain::owner::host()
     }
 
     /// What is on the host is the owner's. A module that a pod has loaded leaves with the pod's driver.

@@ -12,6 +12,7 @@ use crate::{
     },
     cluster::{kubespray, workload::StackSpec},
     facts::{DriverFacts, LedgerEntry, Origin},
+    i18n::{Message, msg},
     plan::{Changed, Step},
 };
 
@@ -21,6 +22,18 @@ pub(super) struct InstallerPod;
 impl Owner for InstallerPod {
     fn id(&self) -> DriverOwner {
         DriverOwner::InstallerPod
+    }
+
+    fn title(&self) -> Message {
+        msg::wizard::owner::installer_pod()
+    }
+
+    fn summary(&self) -> Message {
+        msg::wizard::owner::installer_pod::what()
+    }
+
+    fn choice(&self) -> Message {
+        msg::plain::owner::installer_pod()
     }
 
     /// Nothing of another driver may stay. A loaded module is the pod's own when nothing else has brought a driver.

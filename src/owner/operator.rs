@@ -14,6 +14,7 @@ use crate::{
         workload::{Done, FollowedLog, Link, Role, Rule, StackSpec, Workload},
     },
     facts::{DriverFacts, LedgerEntry, Origin},
+    i18n::{Message, msg},
     plan::{Changed, Step},
 };
 
@@ -23,6 +24,18 @@ pub(super) struct Operator;
 impl Owner for Operator {
     fn id(&self) -> DriverOwner {
         DriverOwner::Operator
+    }
+
+    fn title(&self) -> Message {
+        msg::wizard::owner::operator()
+    }
+
+    fn summary(&self) -> Message {
+        msg::wizard::owner::operator::what()
+    }
+
+    fn choice(&self) -> Message {
+        msg::plain::owner::operator()
     }
 
     /// The operator works beside a driver of the host, with `driver.enabled=false`, so that driver stays. Modules that the installer

@@ -110,6 +110,8 @@ fn each_answer_reopens_exactly_what_rests_on_it() {
     assert_eq!(reopened(|answers| answers.test_image = Some("x".to_owned())), all(&[4]));
     assert_eq!(reopened(|answers| answers.remove_taint = true), all(&[4]));
     assert_eq!(reopened(|answers| answers.leave_out = vec!["remove-packages".to_owned()]), all(&[2]));
+    assert_eq!(reopened(|answers| answers.despite = vec!["removal".to_owned()]), all(&[2]));
+    assert_eq!(reopened(|answers| answers.despite = vec!["mounts".to_owned()]), all(&[]));
     assert_eq!(reopened(|answers| answers.reboot = crate::answers::Reboot::Now), all(&[]));
 }
 

@@ -17,7 +17,7 @@ use crate::{
     },
     diagnosis::{self, Hit, Remedy},
     host::Cancel,
-    i18n::Lang,
+    i18n::{Lang, msg},
     installer_log::{self, End, Heard},
     owner,
     plan::{
@@ -60,7 +60,7 @@ impl Perform {
                 if spec.log.is_some() {
                     scope.spawn(|| self.tail(&kubectl, live, answers, &cancel, reply));
                 } else {
-                    reply.send(Answer::TailState(lang.text("wizard.verify.no-tail", &[])));
+                    reply.send(Answer::TailState(msg::wizard::verify::no_tail().text(lang)));
                 }
                 let looker = Looker { perform: self, kubectl: &kubectl, answers, spec, release, reply };
                 looker.look_on(live, &cancel);
@@ -166,7 +166,7 @@ fn wait_for_installer(rows: &mut [ChainRow], spec: &StackSpec) {
 
 /// Says why the cluster gives no answer, what to do, and that another kubeconfig can be given.
 fn trouble(state: &ClusterError, lang: Lang) -> String {
-    format!("{} {} {}", state.message(lang), state.remedy(lang), lang.text("wizard.verify.kubeconfig", &[]))
+    format!("{} {} {}", state.message(lang), state.remedy(lang), msg::wizard::verify::kubeconfig().text(lang))
 }
 
 /// Turns what is heard of the log into answers.
@@ -195,7 +195,7 @@ impl Face<'_> {
             Heard::Started(pod, attempt) => {
                 self.phases.clear();
                 let attempt = (attempt + 1).to_string();
-                self.reply.send(Answer::TailState(lang.text("tail.started", &[("pod", &pod), ("attempt", &attempt)])));
+                self.reply.send(Answer::TailState(msg::tail::started(&attempt, &pod).text(lang)));
             }
             Heard::Waiting(why) => {
                 if matches!(why, Wait::BackOff { .. }) {
@@ -279,7 +279,7 @@ fn known(hit: &Hit, lang: Lang, answers: &Answers, node: &str, pod: Option<&PodV
     };
     Diagnosis {
         signature: hit.signature.clone(),
-        title: lang.text("wizard.diagnosis.title", &[("id", &hit.signature)]),
+        title: msg::wizard::diagnosis::title(&hit.signature).text(lang),
         cause: hit.cause(lang),
         evidence_line: hit.line.clone(),
         remedy: hit.remedy(lang),

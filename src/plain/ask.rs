@@ -6,7 +6,13 @@ use std::io::{BufRead, IsTerminal, Write};
 use inquire::{Confirm, InquireError, Select, Text};
 
 use super::Stop;
-use crate::{error::Expected, i18n::Lang, text::printable_lines, tui::ascii, wizard::Settings};
+use crate::{
+    error::Expected,
+    i18n::{Lang, msg},
+    text::printable_lines,
+    tui::ascii,
+    wizard::Settings,
+};
 
 /// Asks, and says.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +47,7 @@ impl Asker {
         let options: Vec<String> = options.iter().map(|option| self.shown(option)).collect();
         let count = options.len();
         if self.menus {
-            let help = self.shown(&self.lang.text("plain.keys", &[]));
+            let help = self.shown(&msg::plain::keys().text(self.lang));
             let menu = Select::new(question, options).with_starting_cursor(start).with_help_message(&help);
             return Ok(menu.raw_prompt()?.index);
         }
@@ -50,11 +56,11 @@ impl Asker {
             println!("  {}) {option}", index + 1);
         }
         loop {
-            let line = self.line(&self.lang.text("plain.number", &[("count", &count.to_string()), ("start", &(start + 1).to_string())]))?;
+            let line = self.line(&msg::plain::number(count, (start + 1).to_string()).text(self.lang))?;
             match line.parse::<usize>() {
                 _ if line.is_empty() => return Ok(start),
                 Ok(number) if (1..=count).contains(&number) => return Ok(number - 1),
-                _ => self.say(&self.lang.text("plain.not-a-number", &[("count", &count.to_string())])),
+                _ => self.say(&msg::plain::not_a_number(count).text(self.lang)),
             }
         }
     }
@@ -70,7 +76,7 @@ impl Asker {
                 "" => return Ok(default),
                 "y" | "yes" | "예" => return Ok(true),
                 "n" | "no" | "아니요" => return Ok(false),
-                _ => self.say(&self.lang.text("plain.not-yes-or-no", &[])),
+                _ => self.say(&msg::plain::not_yes_or_no().text(self.lang)),
             }
         }
     }

@@ -35,7 +35,9 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<
         actions.extend(removal::drivers(facts, answers));
     }
     actions.extend(blacklist(facts));
-    actions.extend(removal::toolkits(facts, answers));
+    let driver_goes =
+        actions.iter().any(|action| action.id == removal::DRIVER_PACKAGES && !answers.leaves_out(&action.id, action.optional));
+    actions.extend(removal::toolkits(facts, answers, driver_goes));
     if let Some(version) = answers.cuda() {
         actions.extend(toolkit::prerequisites(facts));
         actions.extend(toolkit::actions(facts, answers, version, places.downloads));

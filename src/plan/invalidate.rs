@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Plan, Step};
+use super::{Plan, Step, action::remove_packages::lets_others_go};
 use crate::answers::Answers;
 
 /// A kind of answer that has changed.
@@ -51,8 +51,7 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan, reopens: impl
         cuda_sample,
         leave_out,
         take_in,
-        // Whether a check may be passed over changes nothing that is done.
-        despite: _,
+        despite,
         remove_taint,
         reboot: _,
     } = after;
@@ -89,6 +88,11 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan, reopens: impl
     for id in old.symmetric_difference(&new) {
         let step = plan.actions.iter().find(|action| action.id == *id).map_or(Step::Driver, |action| action.step);
         steps.insert(step);
+    }
+    // That others' packages may go changes the removal; passing over any other check changes nothing that is done.
+    let removals = |despite: &[String]| despite.iter().filter(|id| lets_others_go(id)).cloned().collect::<BTreeSet<_>>();
+    if removals(despite) != removals(&before.despite) {
+        steps.insert(Step::Driver);
     }
     steps.into_iter().collect()
 }

@@ -7,8 +7,13 @@ use crate::{
     answers::DriverOwner,
     catalog::Reason,
     facts::{Holder, Origin, packages},
+    host::Host,
     i18n::msg,
-    plan::{ActionSpec, action::remove_packages::Unrehearsed, rival},
+    plan::{
+        ActionSpec,
+        action::remove_packages::{RemovePackages, Unrehearsed, check_id, in_a_line},
+        rival,
+    },
     session::{
         Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
@@ -141,16 +146,26 @@ fn name(holder: &Holder) -> String {
 fn removal(request: Request<'_>) -> Vec<Prediction> {
     let rehearse = |action: &crate::plan::Action| {
         let ActionSpec::RemovePackages(remove) = &action.kind else { return None };
-        let id = if action.id == "remove-packages" { "removal".to_owned() } else { format!("removal:{}", action.id) };
-        let (says, seen): (Says, Evidence) = match remove.rehearse(request.host) {
-            Result::Ok(also) if also.is_empty() => (Ok, msg::preflight::seen::packages_exactly(remove.packages.len()).into()),
-            Result::Ok(also) => (Ok, msg::preflight::seen::packages_too(also.join(", ")).into()),
-            Err(Unrehearsed::NotRun(error)) if error.is_of_the_picture() => (Unknown, error.to_string().into()),
-            Err(why) => (WillFail, why.to_string().into()),
-        };
-        Some(Prediction::new(id, says, seen).about(&action.id, &["package-manager-busy", "packages-half-installed"]).stopping())
+        let (says, seen) = rehearsed(remove, request.host);
+        let prediction = Prediction::new(check_id(&action.id), says, seen);
+        Some(prediction.about(&action.id, &["package-manager-busy", "packages-half-installed"]).stopping())
     };
     request.actions.iter().filter_map(rehearse).collect()
+}
+
+fn rehearsed(remove: &RemovePackages, host: &Host) -> (Says, Evidence) {
+    let count = remove.packages.len();
+    match remove.rehearse(host) {
+        Result::Ok(also) if also.is_empty() && remove.along.is_empty() => (Ok, msg::preflight::seen::packages_exactly(count).into()),
+        Result::Ok(also) => {
+            let along: Vec<_> = remove.along.iter().chain(&also).cloned().collect();
+            (Ok, msg::preflight::seen::packages_too(in_a_line(&along)).into())
+        }
+        Err(Unrehearsed::NotRun(error)) if error.is_of_the_picture() => (Unknown, error.to_string().into()),
+        Err(Unrehearsed::Others(others)) => (WillFail, msg::preflight::seen::packages_of_others(in_a_line(&others)).into()),
+        Err(Unrehearsed::Installs(names)) => (WillFail, msg::preflight::seen::packages_installed(names.join(", ")).into()),
+        Err(why) => (WillFail, why.to_string().into()),
+    }
 }
 
 /// Repositories that answer nobody any more, when packages are to be installed from them.

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     finding::Severity,
+    i18n::msg,
     wizard::{Slot, detect::Part, ledger::groups},
 };
 
@@ -24,7 +25,15 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let facts = &ui.app.session.facts;
     let known = ui.app.detect.probed || !facts.host.kernel.is_empty();
     if !known {
-        return draw(frame, area, vec![ui.rule(&ui.t("detect.cards"), area.width, true), Line::default(), ui.loading("detect.probing")]);
+        return draw(
+            frame,
+            area,
+            vec![
+                ui.rule(&ui.text(msg::wizard::detect::cards()), area.width, true),
+                Line::default(),
+                ui.loading(msg::wizard::detect::probing()),
+            ],
+        );
     }
     let wide = is_wide(area);
     let (main, side) = if wide { split_columns(area, area.width * 3 / 5) } else { (area, area) };
@@ -67,14 +76,14 @@ fn details(ui: &Ui, cells: u16) -> Section {
     let group = |index: usize| groups.get(index).map(|group| ledger::details(ui, group, cells)).unwrap_or_default();
     let finding = |index: usize| facts.findings.get(index).map(|finding| ui.finding_details(finding, 3, cells)).unwrap_or_default();
     let (title, body) = match detect.part {
-        Part::Ledger => ("detect.details.ledger", group(detect.entry)),
-        Part::Findings => ("detect.details.finding", finding(detect.finding)),
-        Part::Cards | Part::Host => ("detect.details", card(detect.card)),
+        Part::Ledger => (msg::wizard::detect::details::ledger(), group(detect.entry)),
+        Part::Findings => (msg::wizard::detect::details::finding(), finding(detect.finding)),
+        Part::Cards | Part::Host => (msg::wizard::detect::details(), card(detect.card)),
     };
     // The place is as high as the longest of them wants, so that it stays where it is.
     let longest = (0..facts.gpus.len()).map(card).chain((0..groups.len()).map(group)).chain((0..facts.findings.len()).map(finding));
     let most = 1 + longest.map(|lines| lines.len()).max().unwrap_or(0);
-    Section { title: ui.t(title), body, most, least: DETAILS, ..Section::default() }
+    Section { title: ui.text(title), body, most, least: DETAILS, ..Section::default() }
 }
 
 /// The findings; `whole` with what to do and what shows it, else that is told below the lists of the one that is selected.
@@ -82,18 +91,18 @@ fn findings(ui: &Ui, cells: u16, whole: bool) -> Section {
     let app = ui.app;
     let focus = app.detect.part == Part::Findings;
     let findings = &app.session.facts.findings;
-    let mut title = vec![ui.t("findings")];
+    let mut title = vec![ui.text(msg::wizard::findings())];
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let counts = [Severity::Error, Severity::Warning, Severity::Info].map(|severity| (ui.theme.severity(severity).0, count(severity)));
     title.extend(counts.iter().filter(|(_, count)| *count > 0).map(|(glyph, count)| format!("{glyph} {count}")));
     if app.waits_for(Slot::Probe) {
-        title.push(ui.t("detect.again"));
+        title.push(ui.text(msg::wizard::detect::again()));
     } else if app.waits_for(Slot::Packages) {
-        title.push(ui.t("detect.asking-packages"));
+        title.push(ui.text(msg::wizard::detect::asking_packages()));
     }
     let mut section = Section { title: title.join(" · "), focus, least: LIST, ..Section::default() };
     if findings.is_empty() {
-        section.body = vec![Line::from(vec![Span::styled("   ✓ ", ui.theme.good()), Span::raw(ui.t("findings.none"))])];
+        section.body = vec![Line::from(vec![Span::styled("   ✓ ", ui.theme.good()), Span::raw(ui.text(msg::wizard::findings::none()))])];
         return section;
     }
     let here = app.detect.finding;

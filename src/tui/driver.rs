@@ -11,6 +11,8 @@ use super::widgets::{Column, Ui, columns, draw, first_row, is_wide, left, right,
 use crate::{
     answers::DriverOwner,
     catalog::DriverRow,
+    i18n::msg,
+    owner,
     text::{bytes, width},
     wizard::{
         Slot,
@@ -32,7 +34,7 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let details = details(ui, if side.width > 0 { side.width } else { table.width });
     if side.width > 0 {
         drivers(ui, frame, table);
-        let mut lines = vec![ui.rule(&ui.t("choice.details"), side.width, false)];
+        let mut lines = vec![ui.rule(&ui.text(msg::wizard::choice::details()), side.width, false)];
         lines.extend(details);
         return draw(frame, side, lines);
     }
@@ -44,18 +46,18 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let room = usize::from(below.height);
     if lines.len() > room {
         lines.truncate(room.saturating_sub(1));
-        lines.push(ui.dim(format!("   … {}", ui.t("plan.all-in-help"))));
+        lines.push(ui.dim(format!("   … {}", ui.text(msg::wizard::plan::all_in_help()))));
     }
     draw(frame, below, lines);
 }
 
 fn owner(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let focus = ui.app.driver.part == Part::Owner;
-    let mut lines = vec![ui.rule(&ui.t("choice.owner"), cells, focus)];
+    let mut lines = vec![ui.rule(&ui.text(msg::wizard::choice::owner()), cells, focus)];
     for owner in DriverOwner::ALL {
         let chosen = ui.app.answers.driver_owner == owner;
-        let name = ui.t(&format!("owner.{}", owner.name()));
-        let what = ui.t(&format!("owner.{}.what", owner.name()));
+        let name = ui.text(owner::of(owner).title());
+        let what = ui.text(owner::of(owner).summary());
         let style = if chosen && focus { ui.theme.selected() } else { Style::new() };
         lines.push(Line::from(vec![
             ui.mark(chosen && focus, focus),
@@ -69,13 +71,13 @@ fn owner(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
 
 fn toolkit(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let focus = ui.app.driver.part == Part::Cuda;
-    let mut lines = vec![ui.rule(&ui.t("choice.cuda"), cells, focus)];
+    let mut lines = vec![ui.rule(&ui.text(msg::wizard::choice::cuda()), cells, focus)];
     if ui.app.driver.table.is_none() {
-        lines.push(if ui.app.driver.error.is_some() { ui.dim("   -") } else { ui.loading("choice.loading") });
+        lines.push(if ui.app.driver.error.is_some() { ui.dim("   -") } else { ui.loading(msg::wizard::choice::loading()) });
         return lines;
     }
     let rows = ui.app.driver.toolkits();
-    let none = ui.t("cuda.none");
+    let none = ui.text(msg::wizard::cuda::none());
     let names: Vec<_> = rows.iter().map(|row| row.map_or_else(|| none.clone(), |row| row.version.to_string())).collect();
     let here = rows.iter().position(|row| row.map(|row| &row.version) == ui.app.answers.cuda()).unwrap_or(rows.len() - 1);
     let mut spans = vec![ui.mark(focus, focus)];
@@ -110,16 +112,17 @@ fn toolkit(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
 }
 
 fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
+    use msg::wizard::choice::col;
     let app = ui.app;
     let focus = app.driver.part == Part::Driver;
-    let card = app.session.facts.gpus.first().map_or_else(|| ui.t("choice.no-card"), |gpu| gpu.name.clone());
-    let cuda = app.answers.cuda().map_or_else(|| ui.t("cuda.none"), |version| format!("CUDA {}", version.major_minor()));
-    let mut title = app.tr("choice.driver", &[("card", &card), ("cuda", &cuda)]);
+    let card = app.session.facts.gpus.first().map_or_else(|| ui.text(msg::wizard::choice::no_card()), |gpu| gpu.name.clone());
+    let cuda = app.answers.cuda().map_or_else(|| ui.text(msg::wizard::cuda::none()), |version| format!("CUDA {}", version.major_minor()));
+    let mut title = app.text(msg::wizard::choice::driver(&card, &cuda));
     if app.waits_for(Slot::Table) && app.driver.table.is_some() {
         title = format!("{title} {}", super::theme::spinner(app.ticks));
     }
-    if let Some(name) = app.driver.sort.name() {
-        title = format!("{title} · {}", ui.t(&format!("choice.sort.{name}")));
+    if let Some(name) = app.driver.sort.title() {
+        title = format!("{title} · {}", ui.text(name));
     }
     if !app.driver.filter.is_empty() {
         title = format!("{title} · / {}", app.driver.filter);
@@ -128,11 +131,12 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
     let rows = app.driver.rows();
     match (&app.driver.error, rows.is_empty()) {
         (Some(error), _) => lines.extend(ui.failure(error, area.width)),
-        (None, true) if app.driver.table.is_none() => lines.extend([Line::default(), ui.loading("choice.loading")]),
-        (None, true) if !app.driver.filter.is_empty() => lines.push(ui.dim(format!("   {}", ui.t("choice.none-matches")))),
-        (None, true) => lines.push(ui.dim(format!("   {}", ui.t("choice.none-fits")))),
+        (None, true) if app.driver.table.is_none() => lines.extend([Line::default(), ui.loading(msg::wizard::choice::loading())]),
+        (None, true) if !app.driver.filter.is_empty() => lines.push(ui.dim(format!("   {}", ui.text(msg::wizard::choice::none_matches())))),
+        (None, true) => lines.push(ui.dim(format!("   {}", ui.text(msg::wizard::choice::none_fits())))),
         (None, false) => {
-            let heads = ["version", "released", "cuda", "branch", "support", "size"].map(|head| ui.t(&format!("choice.col.{head}")));
+            let heads =
+                [col::version(), col::released(), col::cuda(), col::branch(), col::support(), col::size()].map(|head| ui.text(head));
             lines.push(ui.dim(format!("   {}", columns(&DRIVERS, &heads))));
             let chosen = rows.iter().position(|row| Some(&row.version) == app.answers.driver_version.as_ref());
             let room = usize::from(area.height).saturating_sub(2);
@@ -190,8 +194,8 @@ fn misfit(ui: &Ui, row: &DriverRow, cells: u16) -> Option<Line<'static>> {
 fn support(ui: &Ui, row: &DriverRow) -> String {
     let month = row.end_of_life.map(|end| end.strftime("%Y-%m").to_string());
     match (month, row.ended) {
-        (Some(month), true) => ui.app.tr("choice.ended", &[("month", &month)]),
-        (None, true) => ui.t("choice.ended-some-day"),
+        (Some(month), true) => ui.app.text(msg::wizard::choice::ended(&month)),
+        (None, true) => ui.text(msg::wizard::choice::ended_some_day()),
         (Some(month), false) => month,
         (None, false) => "-".to_owned(),
     }
@@ -212,13 +216,13 @@ fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
         let text = reason.text(app.settings.lang);
         lines.extend(match (row.fits, row.recommended) {
             (false, _) => toned("✗", ui.theme.error(), &text),
-            (true, true) => toned("★", ui.theme.accent(), &app.tr("choice.recommended", &[("why", &text)])),
+            (true, true) => toned("★", ui.theme.accent(), &app.text(msg::wizard::choice::recommended(&text))),
             (true, false) => toned(" ", ui.theme.accent(), &text),
         });
     }
     // A star on what NVIDIA has given up wants a word; one reason has it already.
     if row.recommended && row.ended && row.reason.as_ref().is_none_or(|reason| reason.id != "recommended-ended") {
-        lines.extend(toned("!", ui.theme.warning(), &ui.t("choice.recommended-though-ended")));
+        lines.extend(toned("!", ui.theme.warning(), &ui.text(msg::wizard::choice::recommended_though_ended())));
     }
     let toolkit = chosen_toolkit(app);
     for note in row.notes.iter().chain(toolkit.iter().flat_map(|cuda| &cuda.notes)) {

@@ -10,6 +10,7 @@ use ratatui::{
 
 use super::widgets::{Ui, draw, split_rows};
 use crate::{
+    i18n::msg,
     text::width,
     wizard::{
         overlay::{Document, height},
@@ -43,7 +44,7 @@ pub fn text(ui: &Ui, frame: &mut Frame, area: Rect, document: &Document) {
     let (heading, rest) = split_rows(area, 1);
     let mut title = document.title.clone();
     if more > 0 {
-        title = format!("{title} · {}", ui.app.tr("more-below", &[("count", &more.to_string())]));
+        title = format!("{title} · {}", ui.app.text(msg::wizard::more_below(more)));
     }
     draw(frame, heading, vec![ui.rule(&title, area.width, true)]);
     let lines = document.lines.iter().skip(first).take(height).map(|row| line(ui, row));

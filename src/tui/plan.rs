@@ -9,6 +9,7 @@ use ratatui::{
 
 use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
+    i18n::msg,
     plan::{Action, ActionSpec},
     session::Says,
     text::{cut_middle, width},
@@ -26,15 +27,15 @@ const DETAILS: usize = 5;
 /// Draws the plan of step 2.
 pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let rows = rows(ui.app);
-    let title = || ui.rule(&ui.t("plan.title"), area.width, true);
+    let title = || ui.rule(&ui.text(msg::wizard::plan::title()), area.width, true);
     if let Some(error) = &ui.app.driver.plan_error {
         return draw(frame, area, [vec![title()], ui.failure(error, area.width)].concat());
     }
     if rows.is_empty() {
         let text = if ui.app.waits_for(Slot::Plan) {
-            ui.loading("plan.loading")
+            ui.loading(msg::wizard::plan::loading())
         } else {
-            Line::from(vec![Span::styled("   ✓ ", ui.theme.good()), Span::raw(ui.t("plan.nothing"))])
+            Line::from(vec![Span::styled("   ✓ ", ui.theme.good()), Span::raw(ui.text(msg::wizard::plan::nothing()))])
         };
         return draw(frame, area, vec![title(), Line::default(), text]);
     }
@@ -63,19 +64,21 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
 
 /// The heading counts every action once.
 fn heading(ui: &Ui, rows: &[Row], below: usize) -> String {
-    let app = ui.app;
+    use msg::wizard::plan::count as name;
     let count = |wanted: &[Standing]| rows.iter().filter(|row| wanted.contains(&row.standing)).count();
     let ahead = count(&[Standing::Ahead, Standing::Blocked]);
+    let done = count(&[Standing::Done]);
+    let (left_out, offered) = (count(&[Standing::LeftOut]), count(&[Standing::Offered]));
+    let title = if ahead == 0 && done > 0 { msg::wizard::plan::title_done() } else { msg::wizard::plan::title() };
     let counts = [
-        ("plan.count.ahead", ahead),
-        ("plan.count.done", count(&[Standing::Done])),
-        ("plan.count.left-out", count(&[Standing::LeftOut])),
-        ("plan.count.offered", count(&[Standing::Offered])),
-        ("more-below", below),
+        (ahead, name::ahead(ahead)),
+        (done, name::done(done)),
+        (left_out, name::left_out(left_out)),
+        (offered, name::offered(offered)),
+        (below, msg::wizard::more_below(below)),
     ];
-    let title = ui.t(if ahead == 0 && count(&[Standing::Done]) > 0 { "plan.title-done" } else { "plan.title" });
-    let counts = counts.iter().filter(|(_, count)| *count > 0).map(|(key, count)| app.tr(key, &[("count", &count.to_string())]));
-    std::iter::once(title).chain(counts).collect::<Vec<_>>().join(" · ")
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text);
+    std::iter::once(title).chain(counts).map(|text| ui.text(text)).collect::<Vec<_>>().join(" · ")
 }
 
 fn list(ui: &Ui, rows: &[Row], cells: u16, room: usize) -> Vec<Line<'static>> {
@@ -96,14 +99,14 @@ fn line(ui: &Ui, row: &Row, selected: bool, cells: u16) -> Line<'static> {
     };
     let is_reboot = matches!(row.action.kind, ActionSpec::Reboot(_));
     let (word, word_style) = match row.standing {
-        Standing::Done => (Some("plan.done"), ui.theme.dim()),
-        Standing::Offered => (Some("plan.offered"), ui.theme.dim()),
-        Standing::LeftOut => (Some("run.left-out"), ui.theme.dim()),
-        Standing::Ahead if is_reboot && ui.app.session.reboot.is_some() => (Some("plan.pending"), ui.theme.warning()),
-        Standing::Ahead if row.action.needs_reboot && !is_reboot => (Some("plan.reboot"), ui.theme.warning()),
+        Standing::Done => (Some(msg::wizard::plan::done()), ui.theme.dim()),
+        Standing::Offered => (Some(msg::wizard::plan::offered()), ui.theme.dim()),
+        Standing::LeftOut => (Some(msg::wizard::run::left_out()), ui.theme.dim()),
+        Standing::Ahead if is_reboot && ui.app.session.reboot.is_some() => (Some(msg::wizard::plan::pending()), ui.theme.warning()),
+        Standing::Ahead if row.action.needs_reboot && !is_reboot => (Some(msg::wizard::plan::reboot()), ui.theme.warning()),
         Standing::Ahead | Standing::Blocked => (None, ui.theme.dim()),
     };
-    let word = word.map(|key| format!("  {}", ui.t(key))).unwrap_or_default();
+    let word = word.map(|word| format!("  {}", ui.text(word))).unwrap_or_default();
     let text = cut_middle(&row.action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(8 + width(&word)), CUT);
     let text_style = match (selected, row.standing) {
         (true, _) => ui.theme.selected(),
@@ -121,8 +124,8 @@ fn state(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
     };
     match next(ui.app) {
         _ if ui.app.waits_for(Slot::Plan) => checks(ui, cells, most),
-        Next::Reboot => told("!", ui.theme.warning(), &ui.t("plan.reboot-pending")),
-        Next::GoOn => told("✓", ui.theme.good(), &ui.t("plan.all-done")),
+        Next::Reboot => told("!", ui.theme.warning(), &ui.text(msg::wizard::plan::reboot_pending())),
+        Next::GoOn => told("✓", ui.theme.good(), &ui.text(msg::wizard::plan::all_done())),
         Next::Review => checks(ui, cells, most),
     }
 }
@@ -133,7 +136,7 @@ fn details(ui: &Ui, row: Option<&Row>, cells: u16, room: usize) -> Vec<Line<'sta
     let mut lines = all_details(ui, row.action, cells);
     if lines.len() > room {
         lines.truncate(room.saturating_sub(1));
-        lines.push(ui.dim(format!("   … {}", ui.t("plan.all-in-help"))));
+        lines.push(ui.dim(format!("   … {}", ui.text(msg::wizard::plan::all_in_help()))));
     }
     lines
 }
@@ -141,7 +144,7 @@ fn details(ui: &Ui, row: Option<&Row>, cells: u16, room: usize) -> Vec<Line<'sta
 fn all_details(ui: &Ui, action: &Action, cells: u16) -> Vec<Line<'static>> {
     let lang = ui.app.settings.lang;
     let room = usize::from(cells).saturating_sub(6);
-    let mut lines = vec![ui.rule(&ui.t("plan.details"), cells, false)];
+    let mut lines = vec![ui.rule(&ui.text(msg::wizard::plan::details()), cells, false)];
     let plain = |text: &str| wrap(text, room).into_iter().map(|line| Line::raw(format!("   {line}"))).collect::<Vec<_>>();
     let toned = |glyph: &str, text: &str, style: Style| {
         let row = |(index, line): (usize, String)| {
@@ -150,7 +153,7 @@ fn all_details(ui: &Ui, action: &Action, cells: u16) -> Vec<Line<'static>> {
         wrap(text, room - 2).into_iter().enumerate().map(row).collect::<Vec<_>>()
     };
     if action.skipped && is_needed_by_pod(ui.app, action) {
-        lines.extend(toned("!", &ui.t("plan.pod-needs-it"), ui.theme.warning()));
+        lines.extend(toned("!", &ui.text(msg::wizard::plan::pod_needs_it()), ui.theme.warning()));
     }
     if let Some(blocked) = action.blocked_text(lang) {
         lines.extend(toned("✗", &blocked, ui.theme.error()));
@@ -172,26 +175,24 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
     let app = ui.app;
     let count = |says| count_checks(app, says);
     if app.waits_for(Slot::Preflight) || app.waits_for(Slot::Plan) {
-        return vec![Line::default(), ui.loading("preflight.checking")];
+        return vec![Line::default(), ui.loading(msg::wizard::preflight::checking())];
     }
     let line = |glyph: &'static str, style: Style, text: &str| {
         let text = cut_middle(text, usize::from(cells).saturating_sub(6), CUT);
         Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(text)])
     };
     if app.driver.checks_error.is_some() {
-        return vec![Line::default(), line("!", ui.theme.warning(), &ui.t("preflight.failed"))];
+        return vec![Line::default(), line("!", ui.theme.warning(), &ui.text(msg::wizard::preflight::failed()))];
     }
     let (fail, unknown, ok) = (count(Says::WillFail), count(Says::Unknown), count(Says::Ok).to_string());
     if fail + unknown == 0 {
-        return vec![Line::default(), line("✓", ui.theme.good(), &app.tr("preflight.fine", &[("ok", &ok)]))];
+        return vec![Line::default(), line("✓", ui.theme.good(), &app.text(msg::wizard::preflight::fine(&ok)))];
     }
-    let args = [("fail", fail.to_string()), ("unknown", unknown.to_string()), ("ok", ok)];
-    let args: Vec<_> = args.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let style = if fail > 0 { ui.theme.error() } else { ui.theme.warning() };
-    let mut lines = vec![
-        Line::default(),
-        line(if fail > 0 { "✗" } else { "!" }, style, &app.tr(if fail > 0 { "preflight.counts" } else { "preflight.untold" }, &args)),
-    ];
+    let (glyph, style, told) = match fail {
+        0 => ("!", ui.theme.warning(), msg::wizard::preflight::untold(ok, unknown)),
+        _ => ("✗", ui.theme.error(), msg::wizard::preflight::counts(fail, ok, unknown)),
+    };
+    let mut lines = vec![Line::default(), line(glyph, style, &app.text(told))];
     let worst =
         [Says::WillFail, Says::Unknown].into_iter().flat_map(|says| app.driver.checks.iter().filter(move |check| check.says == says));
     lines.extend(worst.take(most).map(|check| {
@@ -205,15 +206,15 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
 
 /// What the plan leaves alone; with a toolkit, what happens to the driver inside its runfile.
 fn untouched(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
-    let mut lines = vec![ui.rule(&ui.t("plan.untouched"), cells, false)];
+    let mut lines = vec![ui.rule(&ui.text(msg::wizard::plan::untouched()), cells, false)];
     if let Some(row) = chosen_toolkit(ui.app) {
         let driver = row.bundled_driver.as_ref().map_or_else(String::new, ToString::to_string);
         lines.extend(
-            wrap(&ui.app.tr("plan.runfile", &[("file", &row.file), ("driver", &driver)]), usize::from(cells) - 6)
+            wrap(&ui.app.text(msg::wizard::plan::runfile(&driver, &row.file)), usize::from(cells) - 6)
                 .into_iter()
                 .map(|line| Line::raw(format!("   {line}"))),
         );
     }
-    lines.extend(ui.dim_wrapped(&ui.t("plan.others"), 3, cells));
+    lines.extend(ui.dim_wrapped(&ui.text(msg::wizard::plan::others()), 3, cells));
     lines
 }

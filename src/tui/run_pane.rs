@@ -10,6 +10,8 @@ use ratatui::{
 use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
     engine::{Outcome, Progress},
+    i18n::{Message, msg},
+    session::Status,
     text::{bytes, cut_middle, width},
     wizard::run::{Row, RowState},
 };
@@ -36,7 +38,7 @@ fn actions(ui: &Ui, cells: u16, room: usize) -> Vec<Line<'static>> {
     let run = &ui.app.run;
     let ended = run.rows.iter().filter(|row| matches!(row.state, RowState::Ended(status) if status.is_done())).count().to_string();
     let total = run.rows.iter().filter(|row| row.state != RowState::LeftOut).count().to_string();
-    let mut lines = vec![ui.rule(&ui.app.tr("run.heading", &[("done", &ended), ("total", &total)]), cells, false)];
+    let mut lines = vec![ui.rule(&ui.app.text(msg::wizard::run::heading(&ended, &total)), cells, false)];
     let first = first_row(run.current().unwrap_or(0), run.rows.len(), room);
     lines.extend(run.rows.iter().skip(first).take(room).map(|row| action_row(ui, row, cells)));
     lines
@@ -46,8 +48,8 @@ fn actions(ui: &Ui, cells: u16, room: usize) -> Vec<Line<'static>> {
 pub(super) fn action_row(ui: &Ui, row: &Row, cells: u16) -> Line<'static> {
     let (glyph, style) = ui.theme.run(row.state, ui.app.ticks);
     let word = match row.state {
-        RowState::LeftOut => ui.t("run.left-out"),
-        RowState::Ended(status) => ui.t(&format!("run.status.{}", status_key(status))),
+        RowState::LeftOut => ui.text(msg::wizard::run::left_out()),
+        RowState::Ended(status) => ui.text(ending(status)),
         RowState::Waiting | RowState::Active => String::new(),
     };
     let text_style = match row.state {
@@ -63,33 +65,33 @@ pub(super) fn action_row(ui: &Ui, row: &Row, cells: u16) -> Line<'static> {
     ])
 }
 
-fn status_key(status: crate::session::Status) -> &'static str {
-    use crate::session::Status;
+fn ending(status: Status) -> Message {
+    use msg::wizard::run::status as word;
     match status {
-        Status::Intent | Status::Undoing => "unseen",
-        Status::Done => "done",
-        Status::AlreadyDone => "already-done",
-        Status::Failed => "failed",
-        Status::Cancelled => "cancelled",
-        Status::Undone => "undone",
+        Status::Intent | Status::Undoing => word::unseen(),
+        Status::Done => word::done(),
+        Status::AlreadyDone => word::already_done(),
+        Status::Failed => word::failed(),
+        Status::Cancelled => word::cancelled(),
+        Status::Undone => word::undone(),
     }
 }
 
 /// How far the active action is, or how the run ended.
 fn state(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let run = &ui.app.run;
-    let toned = |glyph: &'static str, style: Style, key: &str| {
-        vec![Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(ui.t(key))])]
+    let toned = |glyph: &'static str, style: Style, text: Message| {
+        vec![Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(ui.text(text))])]
     };
     let Some(outcome) = &run.outcome else {
-        return vec![if run.stopping { ui.loading("run.stopping") } else { progress(ui, run.progress.as_ref(), cells) }];
+        return vec![if run.stopping { ui.loading(msg::wizard::run::stopping()) } else { progress(ui, run.progress.as_ref(), cells) }];
     };
     match outcome {
-        Outcome::Done => toned("✓", ui.theme.good(), "run.done"),
-        Outcome::RebootNeeded => toned("!", ui.theme.warning(), "run.reboot-needed"),
-        Outcome::Cancelled => toned("!", ui.theme.warning(), "run.cancelled"),
+        Outcome::Done => toned("✓", ui.theme.good(), msg::wizard::run::done()),
+        Outcome::RebootNeeded => toned("!", ui.theme.warning(), msg::wizard::run::reboot_needed()),
+        Outcome::Cancelled => toned("!", ui.theme.warning(), msg::wizard::run::cancelled()),
         Outcome::Failed { id, exit } => {
-            let mut lines = toned("✗", ui.theme.error(), "run.failed");
+            let mut lines = toned("✗", ui.theme.error(), msg::wizard::run::failed());
             let evidence = run.rows.iter().filter(|row| row.action.id == *id).flat_map(|row| row.evidence.clone());
             let reasons = run.error.clone().into_iter().chain(evidence).chain(exit.map(|exit| exit.to_string())).take(3);
             lines.extend(known_failure(ui, cells));
@@ -110,19 +112,19 @@ fn known_failure(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
 }
 
 fn progress(ui: &Ui, progress: Option<&Progress>, cells: u16) -> Line<'static> {
-    let Some(progress) = progress else { return ui.loading("run.working") };
+    let Some(progress) = progress else { return ui.loading(msg::wizard::run::working()) };
     let amount = |value: u64| if progress.unit == "bytes" { bytes(value) } else { value.to_string() };
     let mut text = amount(progress.done);
     if let Some(total) = progress.total {
-        text = ui.app.tr("run.of", &[("done", &text), ("total", &amount(total))]);
+        text = ui.app.text(msg::wizard::run::of(&text, amount(total)));
     }
     if progress.unit != "bytes" {
-        text = format!("{text} {}", ui.t("run.tasks"));
+        text = format!("{text} {}", ui.text(msg::wizard::run::tasks()));
     }
     if let Some(rate) = progress.rate.filter(|rate| *rate > 0) {
         text = format!("{text} · {}/s", bytes(rate));
         if let Some(left) = progress.total.map(|total| total.saturating_sub(progress.done) / rate) {
-            text = format!("{text} · {}", ui.app.tr("run.remaining", &[("time", &format!("{}:{:02}", left / 60, left % 60))]));
+            text = format!("{text} · {}", ui.app.text(msg::wizard::run::remaining(format!("{}:{:02}", left / 60, left % 60))));
         }
     }
     #[allow(clippy::cast_precision_loss, reason = "a gauge of a few dozen cells")]
@@ -141,7 +143,7 @@ fn output(ui: &Ui, frame: &mut Frame, area: Rect) {
     let log = &ui.app.run.log;
     let (head, body) = split_rows(area, 1);
     let below = log.below();
-    let title = if below > 0 { ui.app.tr("log.paused", &[("count", &below.to_string())]) } else { ui.t("run.output") };
+    let title = if below > 0 { ui.app.text(msg::wizard::log::paused(below)) } else { ui.text(msg::wizard::run::output()) };
     draw(frame, head, vec![ui.rule(&title, area.width, false)]);
     draw(frame, body, ui.log(log, body));
 }

@@ -12,6 +12,7 @@ use std::ops::Range;
 use ratatui::{Frame, layout::Rect, text::Line};
 
 use super::widgets::{Ui, draw, split_rows};
+use crate::i18n::msg;
 
 /// One part of a pane.
 #[derive(Default)]
@@ -85,7 +86,7 @@ fn lines(ui: &Ui, section: &Section, height: usize, cells: u16) -> Vec<Line<'sta
     let hidden = section.body.len().saturating_sub(room);
     let title = match section.place {
         Some((here, count)) if hidden > 0 => format!("{} · {}/{count}", section.title, here + 1),
-        None if hidden > 0 => format!("{} · {}", section.title, ui.app.tr("more-below", &[("count", &hidden.to_string())])),
+        None if hidden > 0 => format!("{} · {}", section.title, ui.app.text(msg::wizard::more_below(hidden))),
         _ => section.title.clone(),
     };
     let first = first_line(&section.selected, section.body.len(), room);

@@ -8,6 +8,7 @@ use ratatui::{
 
 use super::widgets::{CUT, Ui, draw, split_rows};
 use crate::{
+    i18n::msg,
     text::{cut_middle, fit},
     wizard::{SummaryFact, summary},
 };
@@ -32,10 +33,10 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let facts = summary(ui.app);
     let first = ui.app.scroll.min(facts.len().saturating_sub(usize::from(body.height)));
     let more = facts.len().saturating_sub(first + usize::from(body.height));
-    let below = if more > 0 { format!(" · {}", ui.app.tr("more-below", &[("count", &more.to_string())])) } else { String::new() };
+    let below = if more > 0 { format!(" · {}", ui.app.text(msg::wizard::more_below(more))) } else { String::new() };
     let done = Line::from(vec![
         Span::styled(" ✓ ", ui.theme.good()),
-        Span::styled(ui.t("summary.title"), ui.theme.strong()),
+        Span::styled(ui.text(msg::wizard::summary::title()), ui.theme.strong()),
         Span::styled(below, ui.theme.dim()),
     ]);
     draw(frame, head, vec![done]);

@@ -15,7 +15,7 @@ use crossterm::{
 };
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
-use crate::{error::Expected, exit_code::ExitCode};
+use crate::{error::Expected, exit_code::ExitCode, i18n::msg};
 
 /// The terminal while the wizard has it; dropping gives it back.
 pub struct Screen {
@@ -65,7 +65,7 @@ pub fn demand() -> Result<(), Expected> {
         return Ok(());
     }
     let what = crate::i18n::Lang::from_env(|name| std::env::var(name).ok());
-    Err(Expected::new(what.text("wizard.no-terminal", &[]), what.text("wizard.no-terminal.hint", &[])).code(ExitCode::Usage))
+    Err(Expected::new(msg::wizard::no_terminal().text(what), msg::wizard::no_terminal::hint().text(what)).code(ExitCode::Usage))
 }
 
 fn fresh() -> io::Result<Terminal<CrosstermBackend<Stdout>>> {

@@ -12,6 +12,7 @@ use super::{
     widgets::{CUT, Column, Ui, columns, draw, first_row, is_wide, left, split_columns, split_rows},
 };
 use crate::{
+    i18n::{Message, msg},
     kubespray::{Preview, Variable, Verdict},
     plan::Step,
     text::cut_middle,
@@ -25,10 +26,10 @@ use crate::{
 /// Draws step 3.
 pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let Some(preview) = &ui.app.variables.preview else {
-        let mut lines = vec![ui.rule(&ui.t("variables.title"), area.width, true), Line::default()];
+        let mut lines = vec![ui.rule(&ui.text(msg::wizard::variables::title()), area.width, true), Line::default()];
         match &ui.app.variables.error {
             Some(error) => lines.extend(ui.failure(error, area.width)),
-            None => lines.push(ui.loading("variables.loading")),
+            None => lines.push(ui.loading(msg::wizard::variables::loading())),
         }
         return draw(frame, area, lines);
     };
@@ -44,7 +45,7 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
         let mut lines = details(ui, preview, side.width, true);
         let changed = changed_lines(ui.app, usize::from(side.width).saturating_sub(5));
         if !changed.is_empty() {
-            lines.extend([Line::default(), ui.rule(&ui.t("diff.title"), side.width, false)]);
+            lines.extend([Line::default(), ui.rule(&ui.text(msg::wizard::diff::title()), side.width, false)]);
             lines.extend(changed.iter().map(|row| overlay::line(ui, row)));
         }
         return draw(frame, side, lines);
@@ -73,20 +74,20 @@ const LOWER: usize = 8;
 fn verdict(ui: &Ui, preview: &Preview, area: Rect) -> Vec<Line<'static>> {
     let cells = area.width;
     let (why, instead) = verdict_texts(ui.app, &preview.capability);
-    let (glyph, style, word) = match preview.capability.verdict {
-        Verdict::Works => ("✓", ui.theme.good(), "works"),
-        Verdict::NoOp => ("!", ui.theme.warning(), "no-op"),
-        Verdict::Broken => ("✗", ui.theme.error(), "broken"),
-        Verdict::Unknown => ("?", ui.theme.warning(), "unknown"),
+    let (glyph, style) = match preview.capability.verdict {
+        Verdict::Works => ("✓", ui.theme.good()),
+        Verdict::NoOp => ("!", ui.theme.warning()),
+        Verdict::Broken => ("✗", ui.theme.error()),
+        Verdict::Unknown => ("?", ui.theme.warning()),
     };
     let names = [preview.release.as_deref(), preview.inventory_host.as_deref(), Some(preview.container_manager.as_str())];
     let title = format!(
         "{} · {}",
-        ui.t("variables.role"),
+        ui.text(msg::wizard::variables::role()),
         names.into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" · ")
     );
     let mut lines = vec![ui.rule(&title, cells, false)];
-    let word = ui.t(&format!("variables.verdict.{word}"));
+    let word = ui.text(preview.capability.verdict.title());
     let texts = wrap(&format!("{word}: {why}"), usize::from(cells).saturating_sub(6));
     let room = if instead.is_some() { 2 } else { 3 };
     for (index, text) in texts.into_iter().take(room).enumerate() {
@@ -108,11 +109,16 @@ fn widths(cells: u16) -> [Column; 3] {
 }
 
 fn table(ui: &Ui, frame: &mut Frame, area: Rect, preview: &Preview) {
+    use msg::wizard::variables::col;
     let app = ui.app;
     let loading = app.waits_for(Slot::Preview) || app.waits_for(Slot::Plan);
-    let title = if loading { format!("{} {}", ui.t("variables.title"), super::theme::spinner(app.ticks)) } else { ui.t("variables.title") };
+    let title = if loading {
+        format!("{} {}", ui.text(msg::wizard::variables::title()), super::theme::spinner(app.ticks))
+    } else {
+        ui.text(msg::wizard::variables::title())
+    };
     let mut lines = vec![ui.rule(&title, area.width, !app.variables.on_findings)];
-    let heads = ["name", "value", "state"].map(|head| ui.t(&format!("variables.col.{head}")));
+    let heads = [col::name(), col::value(), col::state()].map(|head| ui.text(head));
     lines.push(ui.dim(format!("   {}", columns(&widths(area.width), &heads))));
     let proposals = proposals(app.actions(Step::Variables));
     let room = usize::from(area.height).saturating_sub(2);
@@ -125,13 +131,14 @@ fn table(ui: &Ui, frame: &mut Frame, area: Rect, preview: &Preview) {
 }
 
 fn row(ui: &Ui, variable: &Variable, state: &State, selected: bool, cells: u16) -> Line<'static> {
+    use msg::wizard::variables::state as word;
     let (value, word, style) = match state {
-        State::Changes(new) => (format!("→ {new}"), "changes", ui.theme.good()),
-        State::Kept => (value_text(variable.value.as_ref()), "kept", ui.theme.accent()),
-        State::Role => (value_text(variable.value.as_ref()), "role", ui.theme.dim()),
-        State::Set => (value_text(variable.value.as_ref()), "set", Style::new()),
-        State::Default => (value_text(variable.value.as_ref()), "default", ui.theme.dim()),
-        State::Unset => ("-".to_owned(), "unset", ui.theme.dim()),
+        State::Changes(new) => (format!("→ {new}"), word::changes(), ui.theme.good()),
+        State::Kept => (value_text(variable.value.as_ref()), word::kept(), ui.theme.accent()),
+        State::Role => (value_text(variable.value.as_ref()), word::role(), ui.theme.dim()),
+        State::Set => (value_text(variable.value.as_ref()), word::set(), Style::new()),
+        State::Default => (value_text(variable.value.as_ref()), word::default(), ui.theme.dim()),
+        State::Unset => ("-".to_owned(), word::unset(), ui.theme.dim()),
     };
     let [name_column, value_column, _] = widths(cells);
     let name = columns(&[name_column], &[&variable.name]);
@@ -141,7 +148,7 @@ fn row(ui: &Ui, variable: &Variable, state: &State, selected: bool, cells: u16) 
         ui.mark(selected, true),
         Span::styled(name, name_style),
         Span::styled(format!("  {value}  "), style),
-        Span::styled(cut_end(&ui.t(&format!("variables.state.{word}")), STATE), style),
+        Span::styled(cut_end(&ui.text(word), STATE), style),
     ])
 }
 
@@ -151,38 +158,42 @@ fn details(ui: &Ui, preview: &Preview, cells: u16, full: bool) -> Vec<Line<'stat
     let mut lines = vec![ui.rule(&variable.name, cells, false)];
     let place = |path: &std::path::Path, line: usize| format!("{}:{line}", short_path(preview, path));
     let proposals = proposals(ui.app.actions(Step::Variables));
-    let mut row = |key: &str, value: String, style: Style| {
+    let mut row = |name: Message, value: String, style: Style| {
         let lines_of = if full {
             wrap(&value, usize::from(cells).saturating_sub(20))
         } else {
             vec![cut_middle(&value, usize::from(cells).saturating_sub(20), CUT)]
         };
         for (index, text) in lines_of.into_iter().enumerate() {
-            let label = if index == 0 { ui.t(&format!("variables.{key}")) } else { String::new() };
+            let label = if index == 0 { ui.text(name.clone()) } else { String::new() };
             lines.push(Line::from(vec![
                 Span::styled(format!("   {}  ", crate::text::fit(&label, 12, "")), ui.theme.dim()),
                 Span::styled(text, style),
             ]));
         }
     };
-    row("now", value_text(variable.value.as_ref()), Style::new());
+    row(msg::wizard::variables::now(), value_text(variable.value.as_ref()), Style::new());
     if let State::Changes(new) = state(ui.app, variable, &proposals) {
-        row("new", format!("{new}   {}", ui.t("variables.keep-hint")), ui.theme.good());
+        row(msg::wizard::variables::new(), format!("{new}   {}", ui.text(msg::wizard::variables::keep_hint())), ui.theme.good());
     }
     match &variable.winner {
         Some(winner) => row(
-            "winner",
-            format!("{} ({})", place(&winner.file, winner.line), ui.t(&format!("level.{}", winner.level.name()))),
+            msg::wizard::variables::winner(),
+            format!("{} ({})", place(&winner.file, winner.line), ui.text(winner.level.title())),
             Style::new(),
         ),
-        None => row("winner", ui.t("variables.nobody"), ui.theme.dim()),
+        None => row(msg::wizard::variables::winner(), ui.text(msg::wizard::variables::nobody()), ui.theme.dim()),
     }
     for shadowed in &variable.shadowed {
-        row("shadowed", format!("{} = {}", place(&shadowed.file, shadowed.line), value_text(Some(&shadowed.value))), ui.theme.dim());
+        row(
+            msg::wizard::variables::shadowed(),
+            format!("{} = {}", place(&shadowed.file, shadowed.line), value_text(Some(&shadowed.value))),
+            ui.theme.dim(),
+        );
     }
     for ignored in &variable.ignored {
         let why = ui.app.settings.lang.text(&format!("ignored.{}", ignored.why), &[]);
-        row("ignored", format!("{}: {why}", place(&ignored.file, ignored.line)), ui.theme.warning());
+        row(msg::wizard::variables::ignored(), format!("{}: {why}", place(&ignored.file, ignored.line)), ui.theme.warning());
     }
     lines
 }
@@ -194,8 +205,8 @@ fn findings(ui: &Ui, preview: &Preview, area: Rect, room: usize) -> Vec<Line<'st
     }
     let focus = ui.app.variables.on_findings;
     let count = preview.findings.len().to_string();
-    let title = ui.app.tr("variables.findings", &[("count", &count)]);
-    let title = if focus { title } else { format!("{title} · {}", ui.t("variables.to-findings")) };
+    let title = ui.app.text(msg::wizard::variables::findings(&count));
+    let title = if focus { title } else { format!("{title} · {}", ui.text(msg::wizard::variables::to_findings())) };
     let selected = ui.app.variables.finding;
     let rows = ui.findings(&preview.findings, focus.then_some(selected), focus, area.width);
     let first = rows.iter().position(|(index, _)| *index == selected).unwrap_or(0);
@@ -207,13 +218,16 @@ fn findings(ui: &Ui, preview: &Preview, area: Rect, room: usize) -> Vec<Line<'st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{i18n::Lang, text::width};
+    use crate::{
+        i18n::{Lang, msg::wizard::variables::state as word},
+        text::width,
+    };
 
     #[test]
     fn every_state_has_room_for_its_word() {
         for lang in [Lang::En, Lang::Ko] {
-            for word in ["changes", "kept", "role", "set", "default", "unset"] {
-                let text = lang.text(&format!("wizard.variables.state.{word}"), &[]);
+            for word in [word::changes(), word::kept(), word::role(), word::set(), word::default(), word::unset()] {
+                let text = word.text(lang);
                 assert!(width(&text) <= STATE, "{text}");
             }
         }

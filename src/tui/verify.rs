@@ -9,6 +9,7 @@ use ratatui::{
 
 use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
+    i18n::msg,
     text::{fit, width},
     wizard::{
         Slot,
@@ -50,15 +51,17 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
     let app = ui.app;
     let state = &app.verify;
     let focus = state.part == Part::Chain;
-    let counts = [("passed", state.passed().to_string()), ("total", state.chain.len().to_string())];
-    let args: Vec<_> = counts.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let title = if state.chain.is_empty() { app.t("verify.cluster") } else { app.tr("verify.chain", &args) };
+    let title = if state.chain.is_empty() {
+        app.text(msg::wizard::verify::cluster())
+    } else {
+        app.text(msg::wizard::verify::chain(state.passed(), state.chain.len()))
+    };
     let mut lines = vec![ui.rule(&title, cells, focus)];
     if let Some(error) = &state.chain_error {
         lines.extend(ui.failure(error, cells).into_iter().take(height.saturating_sub(3)));
     }
     if state.chain.is_empty() {
-        lines.push(ui.loading(if state.chain_error.is_some() { "verify.trying" } else { "verify.looking" }));
+        lines.push(ui.loading(if state.chain_error.is_some() { msg::wizard::verify::trying() } else { msg::wizard::verify::looking() }));
         return lines;
     }
     let titles = state.chain.iter().map(|row| width(&row.title)).max().unwrap_or(0).min(usize::from(cells) * 3 / 5);
@@ -78,9 +81,9 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
         ]));
     }
     if app.waits_for(Slot::Verify) {
-        lines.push(ui.loading("verify.checking"));
+        lines.push(ui.loading(msg::wizard::verify::checking()));
     } else if app.waits_for(Slot::Remedy) {
-        lines.push(ui.loading("verify.remedying"));
+        lines.push(ui.loading(msg::wizard::verify::remedying()));
     } else if let Some(row) = state.chain.get(state.selected) {
         if height > 16 {
             lines.push(Line::default());
@@ -127,7 +130,7 @@ fn right_side(ui: &Ui, frame: &mut Frame, area: Rect) {
         ]));
     }
     if state.log.is_empty() {
-        let text = if state.state.is_empty() { ui.t("verify.waiting") } else { state.state.clone() };
+        let text = if state.state.is_empty() { ui.text(msg::wizard::verify::waiting()) } else { state.state.clone() };
         let waiting = wrap(&text, usize::from(area.width).saturating_sub(8));
         let spin = super::theme::spinner(ui.app.ticks);
         let row = |(index, line): (usize, String)| {
@@ -145,20 +148,21 @@ fn right_side(ui: &Ui, frame: &mut Frame, area: Rect) {
 
 fn log_title(ui: &Ui) -> String {
     let state = &ui.app.verify;
-    let mut title = ui.t("verify.log");
+    let mut title = ui.text(msg::wizard::verify::log());
     if !state.log.follows() {
-        title = format!("{title} · {}", ui.app.tr("log.paused", &[("count", &state.log.below().to_string())]));
+        title = format!("{title} · {}", ui.app.text(msg::wizard::log::paused(state.log.below().to_string())));
     } else if !state.state.is_empty() && !state.log.is_empty() {
         title = format!("{title} · {}", state.state);
     }
-    for (key, count) in [("log.findings", state.log.mark_count()), ("log.findings-past", state.log.past_mark_count())] {
+    let (now, past) = (state.log.mark_count(), state.log.past_mark_count());
+    for (count, text) in [(now, msg::wizard::log::findings(now)), (past, msg::wizard::log::findings_past(past))] {
         if count > 0 {
-            title = format!("{title} · {}", ui.app.tr(key, &[("count", &count.to_string())]));
+            title = format!("{title} · {}", ui.text(text));
         }
     }
     if !state.log.query().is_empty() {
         let count = state.log.hit_count().to_string();
-        title = format!("{title} · {}", ui.app.tr("log.hits", &[("text", state.log.query()), ("count", &count)]));
+        title = format!("{title} · {}", ui.app.text(msg::wizard::log::hits(&count, state.log.query())));
     }
     title
 }
@@ -193,10 +197,10 @@ fn test_pod(ui: &Ui, frame: &mut Frame, area: Rect) {
     let room = usize::from(area.height).saturating_sub(1);
     let length = state.test.as_ref().and_then(|test| test.as_ref().ok()).map_or(0, Vec::len);
     let first = state.test_top.min(length.saturating_sub(room));
-    let mut lines = vec![ui.rule(&ui.t("verify.test-pod"), area.width, true)];
+    let mut lines = vec![ui.rule(&ui.text(msg::wizard::verify::test_pod()), area.width, true)];
     match &state.test {
-        _ if ui.app.waits_for(Slot::TestPod) => lines.push(ui.loading("verify.test-running")),
-        None => lines.push(ui.dim(format!("   {}", ui.t("verify.test-none")))),
+        _ if ui.app.waits_for(Slot::TestPod) => lines.push(ui.loading(msg::wizard::verify::test_running())),
+        None => lines.push(ui.dim(format!("   {}", ui.text(msg::wizard::verify::test_none())))),
         Some(Err(error)) => lines.extend(ui.failure(error, area.width)),
         Some(Ok(output)) => {
             let cells = usize::from(area.width).saturating_sub(1);

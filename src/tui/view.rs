@@ -14,6 +14,7 @@ use super::{
     widgets::{CUT, Ui, draw, split_rows},
 };
 use crate::{
+    i18n::msg,
     plan::Step,
     text::{cut_middle, width},
     wizard::{App, Screen, StepState, footer as hints},
@@ -59,7 +60,7 @@ fn whole(ui: &Ui, frame: &mut Frame, area: Rect) {
 
 fn too_small(ui: &Ui, frame: &mut Frame, area: Rect) {
     let (columns, rows) = (area.width.to_string(), area.height.to_string());
-    let text = ui.app.tr("too-small", &[("columns", &columns), ("rows", &rows)]);
+    let text = ui.app.text(msg::wizard::too_small(&columns, &rows));
     let lines = crate::wizard::wrap(&text, usize::from(area.width).saturating_sub(2)).into_iter().map(|line| Line::raw(format!(" {line}")));
     draw(frame, area, lines.collect());
 }
@@ -70,12 +71,12 @@ fn header(ui: &Ui, cells: u16) -> Line<'static> {
     let hostname = if host.hostname.is_empty() { &ui.app.session.hostname } else { &host.hostname };
     let parts: Vec<_> = [hostname, &host.os_name, &host.kernel].into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
     let simulated = match &ui.app.settings.simulated {
-        Some(title) if cells >= 120 && !title.is_empty() => format!("{title} · {}", ui.t("simulated")),
-        Some(_) => ui.t("simulated"),
+        Some(title) if cells >= 120 && !title.is_empty() => format!("{title} · {}", ui.text(msg::wizard::simulated())),
+        Some(_) => ui.text(msg::wizard::simulated()),
         None => String::new(),
     };
-    let looking_on = ui.app.watch.as_ref().map(|_| ui.t("looking-on"));
-    let reboot = ui.app.session.reboot.as_ref().map(|_| ui.t("reboot-pending"));
+    let looking_on = ui.app.watch.as_ref().map(|_| ui.text(msg::wizard::looking_on()));
+    let reboot = ui.app.session.reboot.as_ref().map(|_| ui.text(msg::wizard::reboot_pending()));
     let right: Vec<_> = reboot.into_iter().chain(looking_on).chain(Some(simulated)).filter(|text| !text.is_empty()).collect();
     let right = right.join(" · ");
     let room = usize::from(cells).saturating_sub(width(&right) + 14);
@@ -149,8 +150,8 @@ fn saved(ui: &Ui) -> Vec<(String, Style)> {
         None => Vec::new(),
         Some(Ok(at)) => {
             let time = at.to_zoned_datetime(ui.app.settings.zone.clone()).strftime("%H:%M:%S").to_string();
-            vec![(ui.app.tr("saved", &[("time", &time)]), ui.theme.dim())]
+            vec![(ui.app.text(msg::wizard::saved(&time)), ui.theme.dim())]
         }
-        Some(Err(_)) => vec![(ui.t("not-saved"), ui.theme.error()), ("✗".to_owned(), ui.theme.error())],
+        Some(Err(_)) => vec![(ui.text(msg::wizard::not_saved()), ui.theme.error()), ("✗".to_owned(), ui.theme.error())],
     }
 }

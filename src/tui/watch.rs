@@ -6,6 +6,7 @@ use super::{
     run_pane::action_row,
     widgets::{Ui, draw, first_row, is_wide, split_columns, split_rows},
 };
+use crate::i18n::msg;
 use crate::wizard::{
     run::RowState,
     watch::{Watch, rows},
@@ -29,10 +30,10 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
 }
 
 fn who(ui: &Ui, watch: &Watch, cells: u16) -> Vec<Line<'static>> {
-    let mut lines = vec![ui.rule(&ui.t("watch.who"), cells, true)];
+    let mut lines = vec![ui.rule(&ui.text(msg::wizard::watch::who()), cells, true)];
     let text = match &watch.holder {
-        Some(holder) => ui.app.tr("watch.held", &[("holder", &holder.to_string())]),
-        None => ui.t("watch.free"),
+        Some(holder) => ui.app.text(msg::wizard::watch::held(holder)),
+        None => ui.text(msg::wizard::watch::free()),
     };
     lines.extend(crate::wizard::wrap(&text, usize::from(cells).saturating_sub(4)).into_iter().map(|line| Line::raw(format!("   {line}"))));
     lines.push(Line::default());
@@ -41,9 +42,9 @@ fn who(ui: &Ui, watch: &Watch, cells: u16) -> Vec<Line<'static>> {
 
 fn actions(ui: &Ui, cells: u16, room: usize) -> Vec<Line<'static>> {
     let rows = rows(&ui.app.session);
-    let mut lines = vec![ui.rule(&ui.t("watch.actions"), cells, false)];
+    let mut lines = vec![ui.rule(&ui.text(msg::wizard::watch::actions()), cells, false)];
     if rows.is_empty() {
-        lines.push(ui.dim(format!("   {}", ui.t("watch.nothing"))));
+        lines.push(ui.dim(format!("   {}", ui.text(msg::wizard::watch::nothing()))));
     }
     let here = rows.iter().position(|row| matches!(row.state, RowState::Active | RowState::Waiting)).unwrap_or(rows.len());
     lines.extend(rows.iter().skip(first_row(here, rows.len(), room)).take(room).map(|row| action_row(ui, row, cells)));
@@ -52,7 +53,7 @@ fn actions(ui: &Ui, cells: u16, room: usize) -> Vec<Line<'static>> {
 
 fn log(ui: &Ui, watch: &Watch, frame: &mut Frame, area: Rect) {
     let (head, body) = split_rows(area, 1);
-    let title = watch.source.clone().unwrap_or_else(|| ui.t("watch.log"));
+    let title = watch.source.clone().unwrap_or_else(|| ui.text(msg::wizard::watch::log()));
     draw(frame, head, vec![ui.rule(&title, area.width, false)]);
     draw(frame, body, ui.log(&watch.log, body));
 }

@@ -28,11 +28,6 @@ pub struct Ui<'a> {
 }
 
 impl Ui<'_> {
-    /// Returns the text `wizard.<key>`.
-    pub fn t(&self, key: &str) -> String {
-        self.app.t(key)
-    }
-
     /// Returns a message in the user's language.
     #[expect(clippy::needless_pass_by_value, reason = "a message is made where it is told")]
     pub fn text(&self, message: Message) -> String {
@@ -50,10 +45,10 @@ impl Ui<'_> {
     }
 
     /// Returns a quiet line that says what is being waited for.
-    pub fn loading(&self, key: &str) -> Line<'static> {
+    pub fn loading(&self, message: Message) -> Line<'static> {
         Line::from(vec![
             Span::styled(format!("   {} ", spinner(self.app.ticks)), self.theme.accent()),
-            Span::styled(self.t(key), self.theme.dim()),
+            Span::styled(self.text(message), self.theme.dim()),
         ])
     }
 

@@ -464,9 +464,9 @@ impl App {
         self.notice = Some(Notice { severity, text, until: None });
     }
 
-    /// Says the wizard's text `wizard.<key>` for as long as the answer to an order is awaited.
-    pub(super) fn say_until(&mut self, slot: Slot, key: &str) {
-        self.notice = Some(Notice { severity: Severity::Info, text: self.t(key), until: Some(slot) });
+    /// Says it for as long as the answer to an order is awaited.
+    pub(super) fn say_until(&mut self, slot: Slot, message: Message) {
+        self.notice = Some(Notice { severity: Severity::Info, text: self.text(message), until: Some(slot) });
     }
 
     /// Puts a dialog in front.

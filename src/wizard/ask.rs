@@ -1,12 +1,15 @@
 //! Ask: one line of text from the user, in front of whatever asks for it.
 //!
-//! A [`Subject`] says what the text is for; its words are `wizard.ask.<name>.*` of the locale files. Who asks calls [`open`]; on Enter
+//! A [`Subject`] says what the text is for. Who asks calls [`open`]; on Enter
 //! `update` hands the text to whoever takes it, and a text that cannot be taken stays in the field, with the reason below it.
 
 use tui_input::{Input, InputRequest};
 
 use super::{App, Dialog, keymap::Intent};
-use crate::text::width;
+use crate::{
+    i18n::{Message, msg},
+    text::width,
+};
 
 /// Most characters of one answer: no path of Linux is longer.
 const LIMIT: usize = 4096;
@@ -43,25 +46,18 @@ pub enum Source {
 }
 
 impl Subject {
-    /// Returns its name in the locale files.
-    pub fn name(&self) -> &'static str {
+    /// Returns its title and its text.
+    pub fn texts(&self) -> (Message, Message) {
+        use msg::wizard::ask;
         match self {
-            Self::Source(Source::Checkout) => "checkout",
-            Self::Source(Source::Inventory) => "inventory",
-            Self::Source(Source::Node) => "node",
-            Self::Kubeconfig => "kubeconfig",
-            Self::LogFile => "log-file",
-            Self::SudoPassword => "password",
-            Self::Value { .. } => "value",
-            Self::DriverFilter => "driver-filter",
-        }
-    }
-
-    /// Returns the values that its texts name.
-    pub fn args(&self) -> Vec<(&'static str, String)> {
-        match self {
-            Self::Value { variable } => vec![("variable", variable.clone())],
-            _ => Vec::new(),
+            Self::Source(Source::Checkout) => (ask::checkout::title(), ask::checkout::text()),
+            Self::Source(Source::Inventory) => (ask::inventory::title(), ask::inventory::text()),
+            Self::Source(Source::Node) => (ask::node::title(), ask::node::text()),
+            Self::Kubeconfig => (ask::kubeconfig::title(), ask::kubeconfig::text()),
+            Self::LogFile => (ask::log_file::title(), ask::log_file::text()),
+            Self::SudoPassword => (ask::password::title(), ask::password::text()),
+            Self::Value { variable } => (ask::value::title(variable), ask::value::text()),
+            Self::DriverFilter => (ask::driver_filter::title(), ask::driver_filter::text()),
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
     wrap::{cut_end, wrap},
 };
 use crate::{
+    i18n::msg,
     plan::{Action, Step},
     preflight,
     session::{Prediction, Says},
@@ -44,7 +45,7 @@ pub(super) fn rows(app: &App, actions: &[&Action], cells: usize) -> Vec<Row> {
             rows.extend(Row::wrapped(Tone::Warning, &format!("  {}", action.undo_text(app.settings.lang)), cells));
         }
         if action.needs_reboot {
-            rows.extend(Row::wrapped(Tone::Warning, &format!("  {}", app.t("confirm.needs-reboot")), cells));
+            rows.extend(Row::wrapped(Tone::Warning, &format!("  {}", app.text(msg::wizard::confirm::needs_reboot())), cells));
         }
     }
     rows
@@ -66,7 +67,7 @@ pub(super) fn check_rows(app: &App, cells: usize) -> Vec<Row> {
     if let Some(error) = &app.driver.checks_error {
         return Row::wrapped(Tone::Error, error, cells);
     }
-    let mut rows = Row::wrapped(Tone::Dim, &app.t("preflight.lead"), cells);
+    let mut rows = Row::wrapped(Tone::Dim, &app.text(msg::wizard::preflight::lead()), cells);
     let of = |says| app.driver.checks.iter().filter(move |check| check.says == says);
     for check in of(Says::WillFail).chain(of(Says::Unknown)) {
         rows.push(Row::new(Tone::Text, ""));

@@ -4,6 +4,7 @@ use super::{App, Dialog, Screen, Slot, keymap::Intent, ledger::groups, message::
 use crate::{
     facts::{Facts, Origin},
     finding::Severity,
+    i18n::msg,
     owner::Disposition,
 };
 
@@ -68,11 +69,11 @@ pub(super) fn tell(app: &mut App, changes: Vec<String>) {
     app.detect.news.extend(changes);
     if !std::mem::take(&mut app.detect.asked) {
         let Some(first) = first else { return };
-        let with_count = app.tr("detect.changes", &[("first", &first), ("count", &(count - 1).to_string())]);
+        let with_count = app.text(msg::wizard::detect::changes((count - 1).to_string(), &first));
         return app.say(Severity::Info, if count == 1 { first } else { with_count });
     }
     match std::mem::take(&mut app.detect.news).as_slice() {
-        [] => app.say(Severity::Info, app.t("detect.unchanged")),
+        [] => app.say(Severity::Info, app.text(msg::wizard::detect::unchanged())),
         [one] => app.say(Severity::Info, one.clone()),
         all if app.dialog.is_none() => app.open(Dialog::Changes(all.to_vec())),
         all => app.detect.news = all.to_vec(),
@@ -131,15 +132,15 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             app.mark(crate::plan::Step::Detect, true);
             navigate::enter(app, Screen::Choice);
         }
-        Intent::Accept => app.say_until(Slot::Probe, "notice.probing"),
+        Intent::Accept => app.say_until(Slot::Probe, msg::wizard::notice::probing()),
         Intent::Refresh if waits => {
             app.detect.asked = true;
-            app.say_until(Slot::Probe, "notice.probing");
+            app.say_until(Slot::Probe, msg::wizard::notice::probing());
         }
         Intent::Refresh => {
             app.detect.asked = true;
             app.order(Effect::Probe);
-            app.say_until(Slot::Probe, "notice.probing");
+            app.say_until(Slot::Probe, msg::wizard::notice::probing());
         }
         Intent::NextPart | Intent::PreviousPart => {
             const ORDER: [Part; 4] = [Part::Cards, Part::Ledger, Part::Findings, Part::Host];

@@ -11,7 +11,7 @@ use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
     catalog::{CudaRow, DriverRow, DriverTable},
     finding::Severity,
-    i18n::Lang,
+    i18n::{Lang, Message, msg},
     session::Prediction,
     version::Version,
 };
@@ -53,13 +53,13 @@ impl Sort {
         }
     }
 
-    /// Returns the part of the locale key that names it; nothing for the one that needs no word.
-    pub fn name(self) -> Option<&'static str> {
+    /// Returns its name; nothing for the one that needs no word.
+    pub fn title(self) -> Option<Message> {
         match self {
             Self::Newest => None,
-            Self::Released => Some("released"),
-            Self::Support => Some("support"),
-            Self::Size => Some("size"),
+            Self::Released => Some(msg::wizard::choice::sort::released()),
+            Self::Support => Some(msg::wizard::choice::sort::support()),
+            Self::Size => Some(msg::wizard::choice::sort::size()),
         }
     }
 }
@@ -217,14 +217,14 @@ fn choose_in_view(app: &mut App) {
 }
 
 fn accept(app: &mut App) {
-    let key = match app.driver.chosen(&app.answers) {
-        _ if app.waits_for(Slot::Table) => return app.say_until(Slot::Table, "notice.table-loading"),
+    let missing = match app.driver.chosen(&app.answers) {
+        _ if app.waits_for(Slot::Table) => return app.say_until(Slot::Table, msg::wizard::notice::table_loading()),
         Some(row) if row.fits => None,
-        None if !app.driver.filter.is_empty() => Some("choice.none-matches"),
-        _ => Some("notice.driver-unfit"),
+        None if !app.driver.filter.is_empty() => Some(msg::wizard::choice::none_matches()),
+        _ => Some(msg::wizard::notice::driver_unfit()),
     };
-    if let Some(key) = key {
-        return app.say(Severity::Warning, app.t(key));
+    if let Some(missing) = missing {
+        return app.say(Severity::Warning, app.text(missing));
     }
     app.keep_answers();
     app.save();

@@ -3,11 +3,12 @@
 use super::{
     App, Screen,
     driver::Part,
-    keymap::{self, Binding, Context},
+    keymap::{self, Binding, Context, Label},
     navigate::narrowed,
     plan::{Next, next},
     verify,
 };
+use crate::i18n::{Message, msg::wizard::key};
 
 /// A key, or several of one kind, and what it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +19,6 @@ pub struct Hint {
     pub text: String,
 }
 
-/// Those that have room on every screen.
-const ALWAYS: [&str; 5] = ["help", "unfilter", "stop-search", "back", "quit"];
-
 /// Returns all keys that do something on the screen, whatever stands in front of it.
 pub fn hints(app: &App) -> Vec<Hint> {
     told(app, app.context_behind()).into_iter().map(|(binding, label)| hint(app, binding, label)).collect()
@@ -30,51 +28,54 @@ pub fn hints(app: &App) -> Vec<Hint> {
 /// them all.
 pub fn fitting(app: &App, cells: usize) -> Vec<Hint> {
     let mut all = told(app, app.context());
-    let mut dropped = false;
     loop {
-        let with = |label| if label == "help" && dropped { "all-keys" } else { label };
-        let hints: Vec<_> = all.iter().map(|(binding, label)| hint(app, binding, with(label))).collect();
+        let hints: Vec<_> = all.iter().map(|(binding, label)| hint(app, binding, label.clone())).collect();
         let used: usize = hints.iter().map(|hint| crate::text::width(&hint.caps) + crate::text::width(&hint.text) + 3).sum();
         // Behind the last one nothing has to be kept apart.
-        let last = all.iter().rposition(|(_, label)| !ALWAYS.contains(label));
+        let last = all.iter().rposition(|(binding, _)| !binding.label.stays());
         match last.filter(|_| used > cells + 2) {
             Some(last) => drop(all.remove(last)),
             None => return hints,
         }
-        dropped = true;
+        let help = all.iter_mut().filter(|(binding, _)| matches!(binding.label, Label::Help));
+        help.for_each(|(_, label)| *label = key::all_keys());
     }
 }
 
-fn hint(app: &App, binding: &Binding, label: &str) -> Hint {
+fn hint(app: &App, binding: &Binding, label: Message) -> Hint {
     let caps = if app.settings.ascii { binding.caps.replace("↑↓", "Up/Dn") } else { binding.caps.to_owned() };
-    Hint { caps, text: app.t(&format!("key.{label}")) }
+    Hint { caps, text: app.text(label) }
 }
 
-fn told(app: &App, context: Context) -> Vec<(&'static Binding, &'static str)> {
-    keymap::bindings(context).iter().filter_map(|binding| Some((binding, label(app, binding)?))).collect()
+fn told(app: &App, context: Context) -> Vec<(&'static Binding, Message)> {
+    keymap::bindings(context).iter().filter_map(|binding| Some((binding, label(app, binding.label)?))).collect()
 }
 
 /// What a key does as things stand; nothing where it does nothing.
-fn label(app: &App, binding: &Binding) -> Option<&'static str> {
+fn label(app: &App, label: Label) -> Option<Message> {
     let log = &app.verify.log;
-    Some(match binding.label {
-        "" => return None,
-        "take" if app.driver.part == Part::Driver => "to-plan",
-        "take" => "go-on",
-        "all" if app.driver.all => "fitting",
-        "review" => match next(app) {
-            Next::Review => "review",
-            Next::Reboot => "reboot",
-            Next::GoOn => "go-on",
-        },
-        "check" => verify::enter_label(app),
-        "pause" if !log.follows() => "resume",
-        "unfilter" if !narrowed(app) => return None,
-        "unfilter" if app.screen == Screen::Verify => "stop-search",
-        "offers" if app.verify.offers.is_empty() => return None,
-        "next-hit" if log.query().is_empty() => return None,
-        "next-finding" if log.mark_count() == 0 => return None,
-        "save-log" if log.is_empty() => return None,
-        label => label,
-    })
+    match label {
+        Label::Silent => None,
+        Label::Words(words) => Some(words()),
+        Label::Help => Some(key::help()),
+        Label::Back => Some(key::back()),
+        Label::Quit => Some(key::quit()),
+        Label::StopSearch => Some(key::stop_search()),
+        Label::Unfilter if app.screen == Screen::Verify => narrowed(app).then(key::stop_search),
+        Label::Unfilter => narrowed(app).then(key::unfilter),
+        Label::Take if app.driver.part == Part::Driver => Some(key::to_plan()),
+        Label::Take => Some(key::go_on()),
+        Label::All => Some(if app.driver.all { key::fitting() } else { key::all() }),
+        Label::Review => Some(match next(app) {
+            Next::Review => key::review(),
+            Next::Reboot => key::reboot(),
+            Next::GoOn => key::go_on(),
+        }),
+        Label::Check => Some(verify::enter_label(app)),
+        Label::Pause => Some(if log.follows() { key::pause() } else { key::resume() }),
+        Label::Offers => (!app.verify.offers.is_empty()).then(key::offers),
+        Label::NextHit => (!log.query().is_empty()).then(key::next_hit),
+        Label::NextFinding => (log.mark_count() > 0).then(key::next_finding),
+        Label::SaveLog => (!log.is_empty()).then(key::save_log),
+    }
 }

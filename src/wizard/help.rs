@@ -4,52 +4,89 @@ use super::{
     App, Screen, confirm, driver, footer, plan,
     row::{Row, Tone},
 };
-use crate::plan::Step;
+use crate::{
+    i18n::{
+        Message, msg,
+        msg::wizard::{help, word},
+    },
+    plan::Step,
+};
 
-/// The words explained, by step: `wizard.word.<name>` and `wizard.word.<name>.text`.
-const WORDS: [(Step, &[&str]); 4] = [
-    (Step::Detect, &["ledger", "owner", "nouveau", "compute", "headers"]),
-    (Step::Driver, &["owner", "daemonset", "toolkit", "branch", "runfile", "headers", "preflight"]),
-    (Step::Variables, &["role", "inventory", "precedence", "playbook", "daemonset"]),
-    (Step::Verify, &["daemonset", "device-plugin", "allocatable", "taint"]),
-];
+/// A word, and what it means.
+type Word = (fn() -> Message, fn() -> Message);
 
-fn topic(app: &App) -> &'static str {
+/// Returns the words that a step explains.
+fn words(step: Step) -> &'static [Word] {
+    match step {
+        Step::Detect => &[
+            (word::ledger, word::ledger::text),
+            (word::owner, word::owner::text),
+            (word::nouveau, word::nouveau::text),
+            (word::compute, word::compute::text),
+            (word::headers, word::headers::text),
+        ],
+        Step::Driver => &[
+            (word::owner, word::owner::text),
+            (word::daemonset, word::daemonset::text),
+            (word::toolkit, word::toolkit::text),
+            (word::branch, word::branch::text),
+            (word::runfile, word::runfile::text),
+            (word::headers, word::headers::text),
+            (word::preflight, word::preflight::text),
+        ],
+        Step::Variables => &[
+            (word::role, word::role::text),
+            (word::inventory, word::inventory::text),
+            (word::precedence, word::precedence::text),
+            (word::playbook, word::playbook::text),
+            (word::daemonset, word::daemonset::text),
+        ],
+        Step::Verify => &[
+            (word::daemonset, word::daemonset::text),
+            (word::device_plugin, word::device_plugin::text),
+            (word::allocatable, word::allocatable::text),
+            (word::taint, word::taint::text),
+        ],
+    }
+}
+
+/// Returns what happens on the screen, why, and what stands there for no commands.
+fn topic(app: &App) -> [Message; 3] {
     match app.screen {
-        Screen::Detect => "detect",
-        Screen::Choice => "choice",
-        Screen::Plan => "plan",
-        Screen::Run => "run",
-        Screen::Variables => "variables",
-        Screen::Verify | Screen::Summary => "verify",
-        Screen::Watch => "watch",
+        Screen::Detect => [help::detect::what(), help::detect::why(), help::detect::none()],
+        Screen::Choice => [help::choice::what(), help::choice::why(), help::choice::none()],
+        Screen::Plan => [help::plan::what(), help::plan::why(), help::plan::none()],
+        Screen::Run => [help::run::what(), help::run::why(), help::run::none()],
+        Screen::Variables => [help::variables::what(), help::variables::why(), help::variables::none()],
+        Screen::Verify | Screen::Summary => [help::verify::what(), help::verify::why(), help::verify::none()],
+        Screen::Watch => [help::watch::what(), help::watch::why(), help::watch::none()],
     }
 }
 
 /// Returns the help for the screen.
 pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
-    let topic = topic(app);
+    let [what, why, none] = topic(app);
     let mut rows = Vec::new();
-    for part in ["what", "why"] {
-        rows.push(Row::new(Tone::Heading, app.t(&format!("help.{part}"))));
-        rows.extend(Row::wrapped(Tone::Text, &format!("  {}", app.t(&format!("help.{topic}.{part}"))), cells));
+    for (heading, text) in [(help::what(), what), (help::why(), why)] {
+        rows.push(Row::new(Tone::Heading, app.text(heading)));
+        rows.extend(Row::wrapped(Tone::Text, &format!("  {}", app.text(text)), cells));
         rows.push(Row::new(Tone::Text, ""));
     }
     rows.extend(selected_action(app, cells));
     rows.extend(selected_driver(app, cells));
     rows.extend(keys(app, cells));
-    rows.push(Row::new(Tone::Heading, app.t("help.commands")));
+    rows.push(Row::new(Tone::Heading, app.text(help::commands())));
     let actions = confirm::to_do(app.session.plan.of(app.step()));
     let commands: Vec<_> = actions.iter().flat_map(|action| &action.commands).map(ToString::to_string).collect();
     if commands.is_empty() {
-        rows.extend(Row::wrapped(Tone::Dim, &format!("  {}", app.t(&format!("help.{topic}.none"))), cells));
+        rows.extend(Row::wrapped(Tone::Dim, &format!("  {}", app.text(none)), cells));
     }
     rows.extend(commands.iter().flat_map(|command| confirm::command_rows(command, cells)));
     rows.push(Row::new(Tone::Text, ""));
-    rows.push(Row::new(Tone::Heading, app.t("help.words")));
-    for word in WORDS.iter().filter(|(step, _)| *step == app.step()).flat_map(|(_, words)| *words) {
-        rows.push(Row::new(Tone::Command, format!("  {}", app.t(&format!("word.{word}")))));
-        rows.extend(Row::wrapped(Tone::Text, &format!("    {}", app.t(&format!("word.{word}.text"))), cells));
+    rows.push(Row::new(Tone::Heading, app.text(help::words())));
+    for (word, meaning) in words(app.step()) {
+        rows.push(Row::new(Tone::Command, format!("  {}", app.text(word()))));
+        rows.extend(Row::wrapped(Tone::Text, &format!("    {}", app.text(meaning())), cells));
     }
     rows
 }
@@ -62,7 +99,7 @@ fn selected_driver(app: &App, cells: usize) -> Vec<Row> {
     let told = row.reason.iter().chain(notes).map(|reason| reason.text(app.settings.lang));
     let addresses = row.url.iter().chain(toolkit.map(|toolkit| &toolkit.file)).cloned();
     let texts = told.chain(addresses).map(|text| format!("  {text}"));
-    let heading = Row::new(Tone::Heading, format!("{}: {}", app.t("choice.details"), row.version));
+    let heading = Row::new(Tone::Heading, format!("{}: {}", app.text(msg::wizard::choice::details()), row.version));
     let texts = texts.flat_map(|text| Row::wrapped(Tone::Text, &text, cells));
     std::iter::once(heading).chain(texts).chain([Row::new(Tone::Text, "")]).collect()
 }
@@ -73,7 +110,7 @@ fn keys(app: &App, cells: usize) -> Vec<Row> {
         let text = format!("  {:<6} {}", hint.caps, hint.text);
         Row::wrapped(Tone::Text, &text, cells)
     });
-    std::iter::once(Row::new(Tone::Heading, app.t("help.keys"))).chain(rows).chain([Row::new(Tone::Text, "")]).collect()
+    std::iter::once(Row::new(Tone::Heading, app.text(help::keys()))).chain(rows).chain([Row::new(Tone::Text, "")]).collect()
 }
 
 /// All that there is to say of the action that is selected in the plan: beside a long list it has no room.
@@ -86,21 +123,4 @@ fn selected_action(app: &App, cells: usize) -> Vec<Row> {
     lines.extend(texts.iter().flat_map(|text| Row::wrapped(Tone::Text, &format!("  {text}"), cells)));
     lines.push(Row::new(Tone::Text, ""));
     lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::i18n::Lang;
-
-    #[test]
-    fn every_topic_and_word_has_its_texts() {
-        let topics = ["detect", "choice", "plan", "run", "variables", "verify", "watch"];
-        let keys = topics.iter().flat_map(|topic| ["what", "why", "none"].map(|part| format!("wizard.help.{topic}.{part}")));
-        let words =
-            WORDS.iter().flat_map(|(_, words)| *words).flat_map(|word| [format!("wizard.word.{word}"), format!("wizard.word.{word}.text")]);
-        for key in keys.chain(words) {
-            assert!(Lang::En.has(&key) && Lang::Ko.has(&key), "{key}");
-        }
-    }
 }

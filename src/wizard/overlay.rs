@@ -10,6 +10,7 @@ use super::{
     row::{Row, Tone},
     run, variables, wrap,
 };
+use crate::i18n::{Message, msg};
 
 /// What stands in front of the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,18 +35,21 @@ pub fn document(app: &App) -> Option<Document> {
     let dialog = app.dialog.as_ref()?;
     let cells = usize::from(app.size.0.saturating_sub(6)).min(110);
     let narrow = cells.min(64);
-    let text = |title: &str, lines| Document { title: app.t(title), lines, boxed: false, cursor: None };
-    let question = |title: &str, lines| Document { title: app.t(title), lines, boxed: true, cursor: None };
+    let text = |title: Message, lines| Document { title: app.text(title), lines, boxed: false, cursor: None };
+    let question = |title: Message, lines| Document { title: app.text(title), lines, boxed: true, cursor: None };
     Some(match dialog {
-        Dialog::Help => text("help.title", help::rows(app, cells)),
-        Dialog::Confirm => text("confirm.title", confirm_rows(app, cells)),
-        Dialog::Preflight => text("preflight.title", confirm::check_rows(app, cells)),
-        Dialog::Diff => text("diff.title", diff_rows(app, cells)),
-        Dialog::Why => text("why.title", super::why::rows(app, cells)),
-        Dialog::Changes(changes) => text("changes.title", changes_rows(app, changes, cells)),
-        Dialog::AskCancel => question("cancel.title", paragraphs(app, &["cancel.text"], &["cancel.yes", "cancel.no"], narrow)),
-        Dialog::AskReboot => question("reboot.title", reboot_rows(app, narrow)),
-        Dialog::AskQuit => question("quit.title", quit_rows(app, narrow)),
+        Dialog::Help => text(msg::wizard::help::title(), help::rows(app, cells)),
+        Dialog::Confirm => text(msg::wizard::confirm::title(), confirm_rows(app, cells)),
+        Dialog::Preflight => text(msg::wizard::preflight::title(), confirm::check_rows(app, cells)),
+        Dialog::Diff => text(msg::wizard::diff::title(), diff_rows(app, cells)),
+        Dialog::Why => text(msg::wizard::why::title(), super::why::rows(app, cells)),
+        Dialog::Changes(changes) => text(msg::wizard::changes::title(), changes_rows(app, changes, cells)),
+        Dialog::AskCancel => question(
+            msg::wizard::cancel::title(),
+            paragraphs(app, Some(msg::wizard::cancel::text()), [msg::wizard::cancel::yes(), msg::wizard::cancel::no()], narrow),
+        ),
+        Dialog::AskReboot => question(msg::wizard::reboot::title(), reboot_rows(app, narrow)),
+        Dialog::AskQuit => question(msg::wizard::quit::title(), quit_rows(app, narrow)),
         Dialog::Diagnosis => diagnosis(app, narrow)?,
         Dialog::Offer(index) => offer(app, *index, narrow)?,
         Dialog::Ask(ask) => asking(app, ask, narrow),
@@ -53,10 +57,10 @@ pub fn document(app: &App) -> Option<Document> {
 }
 
 /// Sentences, then what each answer does.
-fn paragraphs(app: &App, texts: &[&str], answers: &[&str], cells: usize) -> Vec<Row> {
-    let mut rows: Vec<_> = texts.iter().flat_map(|key| Row::wrapped(Tone::Text, &app.t(key), cells)).collect();
+fn paragraphs(app: &App, text: Option<Message>, answers: impl IntoIterator<Item = Message>, cells: usize) -> Vec<Row> {
+    let mut rows: Vec<_> = text.into_iter().flat_map(|text| Row::wrapped(Tone::Text, &app.text(text), cells)).collect();
     rows.push(Row::new(Tone::Text, ""));
-    rows.extend(answers.iter().flat_map(|key| answer(&app.t(key), cells)));
+    rows.extend(answers.into_iter().flat_map(|text| answer(&app.text(text), cells)));
     rows
 }
 
@@ -70,14 +74,17 @@ fn answer(text: &str, cells: usize) -> Vec<Row> {
 
 fn confirm_rows(app: &App, cells: usize) -> Vec<Row> {
     let actions = app.to_confirm();
-    let key = if app.settings.simulated.is_some() { "confirm.lead-simulated" } else { "confirm.lead" };
-    let mut rows = Row::wrapped(Tone::Dim, &app.tr(key, &[("count", &actions.len().to_string())]), cells);
-    for (key, tone, count) in
-        [("confirm.for-good", Tone::Warning, confirm::for_good(app)), ("confirm.in-the-way", Tone::Error, confirm::in_the_way(app))]
-    {
-        if count > 0 {
-            rows.extend(Row::wrapped(tone, &app.tr(key, &[("count", &count.to_string())]), cells));
-        }
+    let lead = match app.settings.simulated {
+        Some(_) => msg::wizard::confirm::lead_simulated(actions.len()),
+        None => msg::wizard::confirm::lead(actions.len()),
+    };
+    let mut rows = Row::wrapped(Tone::Dim, &app.text(lead), cells);
+    let (for_good, in_the_way) = (confirm::for_good(app), confirm::in_the_way(app));
+    if for_good > 0 {
+        rows.extend(Row::wrapped(Tone::Warning, &app.text(msg::wizard::confirm::for_good(for_good)), cells));
+    }
+    if in_the_way > 0 {
+        rows.extend(Row::wrapped(Tone::Error, &app.text(msg::wizard::confirm::in_the_way(in_the_way)), cells));
     }
     rows.push(Row::new(Tone::Text, ""));
     rows.extend(confirm::warnings(app, cells));
@@ -91,11 +98,12 @@ fn diff_rows(app: &App, cells: usize) -> Vec<Row> {
     let Some(action) = edits.get(app.variables.file) else { return Vec::new() };
     let path = action.id.split_once(':').map_or("", |(_, path)| path);
     let path = app.variables.preview.as_ref().map_or_else(|| path.to_owned(), |preview| variables::short_path(preview, Path::new(path)));
-    let place = app.tr("diff.place", &[("number", &(app.variables.file + 1).to_string()), ("count", &edits.len().to_string())]);
-    let (tone, key) = if action.skipped { (Tone::Warning, "diff.refused") } else { (Tone::Text, "diff.accepted") };
+    let place = app.text(msg::wizard::diff::place(edits.len().to_string(), (app.variables.file + 1).to_string()));
+    let (tone, fate) =
+        if action.skipped { (Tone::Warning, msg::wizard::diff::refused()) } else { (Tone::Text, msg::wizard::diff::accepted()) };
     let mut rows = vec![Row::new(Tone::Heading, crate::text::cut_middle(&path, cells, "…"))];
-    rows.extend(Row::wrapped(tone, &format!("{place} · {}", app.t(key)), cells));
-    rows.extend(Row::wrapped(Tone::Dim, &app.t("diff.lead"), cells));
+    rows.extend(Row::wrapped(tone, &format!("{place} · {}", app.text(fate)), cells));
+    rows.extend(Row::wrapped(Tone::Dim, &app.text(msg::wizard::diff::lead()), cells));
     rows.push(Row::new(Tone::Text, ""));
     // The path stands above already.
     let is_path = |row: &Row| row.text.starts_with("  --- ") || row.text.starts_with("  +++ ");
@@ -104,7 +112,7 @@ fn diff_rows(app: &App, cells: usize) -> Vec<Row> {
 }
 
 fn changes_rows(app: &App, changes: &[String], cells: usize) -> Vec<Row> {
-    let mut rows = Row::wrapped(Tone::Dim, &app.t("changes.lead"), cells);
+    let mut rows = Row::wrapped(Tone::Dim, &app.text(msg::wizard::changes::lead()), cells);
     rows.push(Row::new(Tone::Text, ""));
     rows.extend(changes.iter().flat_map(|change| Row::wrapped(Tone::Text, &format!("  {change}"), cells)));
     rows
@@ -113,26 +121,26 @@ fn changes_rows(app: &App, changes: &[String], cells: usize) -> Vec<Row> {
 fn reboot_rows(app: &App, cells: usize) -> Vec<Row> {
     let why = app.session.reboot.as_ref().map(|reboot| app.settings.lang.text(&format!("reboot.{}", reboot.why), &[]));
     let mut rows: Vec<_> = why.iter().flat_map(|why| Row::wrapped(Tone::Text, why, cells)).collect();
+    let (step, command) = (run::after_reboot(app).number(), &app.settings.again);
     let (text, yes) = match app.settings.simulated {
-        Some(_) => ("reboot.text-simulated", "reboot.yes-simulated"),
-        None => ("reboot.text", "reboot.yes"),
+        Some(_) => (msg::wizard::reboot::text_simulated(step), msg::wizard::reboot::yes_simulated()),
+        None => (msg::wizard::reboot::text(command, step), msg::wizard::reboot::yes()),
     };
-    let step = run::after_reboot(app).number().to_string();
-    rows.extend(Row::wrapped(Tone::Text, &app.tr(text, &[("step", &step), ("command", &app.settings.again)]), cells));
-    rows.extend(paragraphs(app, &[], &[yes, "reboot.no"], cells));
+    rows.extend(Row::wrapped(Tone::Text, &app.text(text), cells));
+    rows.extend(paragraphs(app, None, [yes, msg::wizard::reboot::no()], cells));
     rows
 }
 
 fn quit_rows(app: &App, cells: usize) -> Vec<Row> {
     let path = app.settings.session_path.display().to_string();
     let saved = match &app.saved {
-        Some(Err(error)) => Row::wrapped(Tone::Error, &app.tr("quit.unsaved", &[("error", error)]), cells),
-        _ => Row::wrapped(Tone::Text, &app.tr("quit.kept", &[("path", &path)]), cells),
+        Some(Err(error)) => Row::wrapped(Tone::Error, &app.text(msg::wizard::quit::unsaved(error)), cells),
+        _ => Row::wrapped(Tone::Text, &app.text(msg::wizard::quit::kept(&path)), cells),
     };
-    let runs = app.waits_for(super::Slot::Run).then(|| Row::wrapped(Tone::Warning, &app.t("quit.run"), cells));
-    let back = Row::wrapped(Tone::Text, &app.t("quit.back"), cells);
+    let runs = app.waits_for(super::Slot::Run).then(|| Row::wrapped(Tone::Warning, &app.text(msg::wizard::quit::run()), cells));
+    let back = Row::wrapped(Tone::Text, &app.text(msg::wizard::quit::back()), cells);
     let again = confirm::command_rows(&app.settings.again, cells);
-    let answers = paragraphs(app, &[], &["quit.yes", "quit.no"], cells);
+    let answers = paragraphs(app, None, [msg::wizard::quit::yes(), msg::wizard::quit::no()], cells);
     [saved, runs.unwrap_or_default(), back, again, answers].concat()
 }
 
@@ -141,12 +149,12 @@ fn diagnosis(app: &App, cells: usize) -> Option<Document> {
     let blank = || vec![Row::new(Tone::Text, "")];
     let (go, commands) = match &found.action {
         None => (None, Vec::new()),
-        Some(RemedyAction::BackToDriver) => (Some("diagnosis.go"), Vec::new()),
-        Some(RemedyAction::ToVariables) => (Some("diagnosis.to-variables"), Vec::new()),
-        Some(RemedyAction::Reboot) => (Some("diagnosis.reboot"), Vec::new()),
-        Some(RemedyAction::Run(action)) => (Some("diagnosis.run"), commands(&action.commands, cells)),
+        Some(RemedyAction::BackToDriver) => (Some(msg::wizard::diagnosis::go()), Vec::new()),
+        Some(RemedyAction::ToVariables) => (Some(msg::wizard::diagnosis::to_variables()), Vec::new()),
+        Some(RemedyAction::Reboot) => (Some(msg::wizard::diagnosis::reboot()), Vec::new()),
+        Some(RemedyAction::Run(action)) => (Some(msg::wizard::diagnosis::run()), commands(&action.commands, cells)),
     };
-    let answers: Vec<&str> = go.into_iter().chain(["diagnosis.close"]).collect();
+    let answers = go.into_iter().chain([msg::wizard::diagnosis::close()]);
     // A line of a log can be very long; its beginning tells enough.
     let evidence = Row::wrapped(Tone::Dim, &found.evidence_line, cells).into_iter().take(4).collect();
     let lines = [
@@ -156,7 +164,7 @@ fn diagnosis(app: &App, cells: usize) -> Option<Document> {
         blank(),
         Row::wrapped(Tone::Heading, &found.remedy, cells),
         commands,
-        paragraphs(app, &[], &answers, cells),
+        paragraphs(app, None, answers, cells),
     ]
     .concat();
     Some(Document { title: found.title.clone(), lines, boxed: true, cursor: None })
@@ -175,16 +183,14 @@ fn offer(app: &App, index: usize, cells: usize) -> Option<Document> {
         lines.push(Row::new(Tone::Text, ""));
     }
     lines.extend(commands(&offer.action.commands, cells));
-    lines.extend(paragraphs(app, &[], &["offer.yes", "offer.no"], cells));
+    lines.extend(paragraphs(app, None, [msg::wizard::offer::yes(), msg::wizard::offer::no()], cells));
     Some(Document { title: offer.action.title(app.settings.lang), lines, boxed: true, cursor: None })
 }
 
 /// A question with its field: the field keeps its place whatever is said below it.
 fn asking(app: &App, ask: &Ask, cells: usize) -> Document {
-    let args = ask.subject.args();
-    let args: Vec<_> = args.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let say = |part: &str| app.tr(&format!("ask.{}.{part}", ask.subject.name()), &args);
-    let mut lines = Row::wrapped(Tone::Text, &say("text"), cells);
+    let (title, text) = ask.subject.texts();
+    let mut lines = Row::wrapped(Tone::Text, &app.text(text), cells);
     lines.push(Row::new(Tone::Text, ""));
     let room = cells.saturating_sub(1);
     // On a console without the glyph its stand-in would be taken for a part of the text.
@@ -194,5 +200,5 @@ fn asking(app: &App, ask: &Ask, cells: usize) -> Document {
     lines.push(Row::new(Tone::Field, crate::text::fit(&shown, room, "")));
     let error = ask.error.as_deref().unwrap_or_default();
     lines.extend(Row::wrapped(Tone::Error, error, cells));
-    Document { title: say("title"), lines, boxed: true, cursor }
+    Document { title: app.text(title), lines, boxed: true, cursor }
 }

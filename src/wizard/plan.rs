@@ -4,6 +4,7 @@ use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, navigate
 use crate::{
     answers::DriverOwner,
     finding::Severity,
+    i18n::msg,
     plan::{Action, ActionSpec, Step},
     session::{Prediction, Says},
     text::bytes,
@@ -103,7 +104,7 @@ pub fn is_needed_by_pod(app: &App, action: &Action) -> bool {
 /// Returns how an action is taken back; the text says by itself where it cannot be.
 pub fn undo(app: &App, action: &Action) -> String {
     let text = action.undo_text(app.settings.lang);
-    if action.is_for_good() { text } else { app.tr("plan.undo", &[("text", &text)]) }
+    if action.is_for_good() { text } else { app.text(msg::wizard::plan::undo(&text)) }
 }
 
 /// Returns what has to be told of an action of the runfile beside its command.
@@ -111,11 +112,11 @@ pub fn particulars(app: &App, action: &Action) -> Vec<String> {
     match &action.kind {
         ActionSpec::FetchRunfile(fetch) => {
             let size = fetch.size.map_or_else(|| "?".to_owned(), bytes);
-            vec![app.tr("plan.fetch", &[("size", &size), ("checksum", fetch.checksum.value())])]
+            vec![app.text(msg::wizard::plan::fetch(fetch.checksum.value(), &size))]
         }
         ActionSpec::InstallToolkit(install) => {
             let (prefix, tmpdir) = (install.prefix.display().to_string(), install.unpack_folder().display().to_string());
-            vec![app.tr("plan.touches", &[("prefix", &prefix), ("tmpdir", &tmpdir)]), app.t("plan.touches-not")]
+            vec![app.text(msg::wizard::plan::touches(&prefix, &tmpdir)), app.text(msg::wizard::plan::touches_not())]
         }
         _ => Vec::new(),
     }
@@ -186,7 +187,8 @@ pub(super) fn confirm(app: &mut App, onward: Screen) {
     let checking = app.step() == Step::Driver && app.waits_for(Slot::Preflight);
     app.accepted_early = app.waits_for(Slot::Plan) || checking;
     if app.accepted_early {
-        let (slot, key) = if checking { (Slot::Preflight, "notice.checking") } else { (Slot::Plan, "notice.plan-loading") };
+        let (slot, key) =
+            if checking { (Slot::Preflight, msg::wizard::notice::checking()) } else { (Slot::Plan, msg::wizard::notice::plan_loading()) };
         return app.say_until(slot, key);
     }
     let error = if app.step() == Step::Variables { &app.variables.plan_error } else { &app.driver.plan_error };
@@ -196,10 +198,10 @@ pub(super) fn confirm(app: &mut App, onward: Screen) {
     let next_of_plan = next(app);
     let todo = app.to_confirm();
     if todo.iter().any(|action| action.blocked.is_some()) {
-        let text = app.t("notice.blocked");
+        let text = app.text(msg::wizard::notice::blocked());
         app.say(Severity::Error, text);
     } else if app.lacks_root(&todo) {
-        let text = app.t("notice.root");
+        let text = app.text(msg::wizard::notice::root());
         app.say(Severity::Error, text);
     } else if app.step() == Step::Driver && next_of_plan == Next::Reboot {
         app.open(Dialog::AskReboot);

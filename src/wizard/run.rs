@@ -11,7 +11,7 @@ use super::{
 use crate::{
     diagnosis::Hit,
     engine::{Event, Outcome, Progress},
-    i18n::Lang,
+    i18n::{Lang, msg},
     plan::{Action, Step},
     secret::Secret,
     session::{PendingReboot, Session, Status},
@@ -132,7 +132,7 @@ pub(super) fn begin(app: &mut App) {
 /// Takes the password that `sudo` wants, and goes on where the run stopped. What was done stays done.
 pub(super) fn take_password(app: &mut App, text: &str) -> Result<(), String> {
     if text.is_empty() {
-        return Err(app.t("ask.error.password"));
+        return Err(app.text(msg::wizard::ask::error::password()));
     }
     // A file of passwords ends with a line end; Ansible takes the line.
     app.secret = Some(Secret::new(format!("{text}\n")));

@@ -1,7 +1,11 @@
 //! Summary: what is there, what was changed, and what proves it. The end of the way.
 
 use super::{App, chain::ChainState};
-use crate::session::Status;
+use crate::{
+    i18n::{Message, msg},
+    owner,
+    session::Status,
+};
 
 /// One line of the summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,33 +29,36 @@ pub fn summary(app: &App) -> Vec<Fact> {
 
 fn there(app: &App) -> Vec<Fact> {
     let facts = &app.session.facts;
-    let value = |key: &str, value: String| Fact::Value(app.t(&format!("summary.{key}")), value);
-    let mut rows = vec![Fact::Heading(app.t("summary.there"))];
-    rows.extend(facts.gpus.iter().map(|gpu| value("gpu", format!("{} · {}", gpu.name, gpu.pci_address))));
-    let owner = app.t(&format!("owner.{}", app.answers.driver_owner.name()));
+    let value = |name: Message, value: String| Fact::Value(app.text(name), value);
+    let mut rows = vec![Fact::Heading(app.text(msg::wizard::summary::there()))];
+    rows.extend(facts.gpus.iter().map(|gpu| value(msg::wizard::summary::gpu(), format!("{} · {}", gpu.name, gpu.pci_address))));
+    let owner = app.text(owner::of(app.answers.driver_owner).title());
     let driver = app.answers.driver_version.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-    rows.push(value("driver", format!("{driver} · {owner}")));
-    rows.push(value("toolkit", app.answers.cuda().map_or_else(|| app.t("cuda.none"), |version| format!("CUDA {version}"))));
-    rows.push(value("host", format!("{} · {}", facts.host.os_name, facts.host.kernel)));
+    rows.push(value(msg::wizard::summary::driver(), format!("{driver} · {owner}")));
+    rows.push(value(
+        msg::wizard::summary::toolkit(),
+        app.answers.cuda().map_or_else(|| app.text(msg::wizard::cuda::none()), |version| format!("CUDA {version}")),
+    ));
+    rows.push(value(msg::wizard::summary::host(), format!("{} · {}", facts.host.os_name, facts.host.kernel)));
     rows
 }
 
 fn changed(app: &App) -> Vec<Fact> {
-    let mut rows = vec![Fact::Heading(app.t("summary.changed"))];
+    let mut rows = vec![Fact::Heading(app.text(msg::wizard::summary::changed()))];
     let done = || app.session.journal.iter().filter(|record| record.status == Status::Done);
     for record in done() {
         rows.push(Fact::State(ChainState::Pass, record.action.title(app.settings.lang)));
         rows.extend(record.evidence.first().map(|evidence| Fact::Detail(evidence.clone())));
     }
     if done().next().is_none() {
-        rows.push(Fact::Detail(app.t("summary.nothing")));
+        rows.push(Fact::Detail(app.text(msg::wizard::summary::nothing())));
     }
     rows.push(Fact::Blank);
     rows
 }
 
 fn proof(app: &App) -> Vec<Fact> {
-    let mut rows = vec![Fact::Heading(app.t("summary.proof"))];
+    let mut rows = vec![Fact::Heading(app.text(msg::wizard::summary::proof()))];
     let text = |title: &str, detail: &str| if detail.is_empty() { title.to_owned() } else { format!("{title}: {detail}") };
     rows.extend(app.verify.checks.iter().map(|row| Fact::State(row.state, text(&row.title, &row.detail))));
     rows
@@ -60,9 +67,13 @@ fn proof(app: &App) -> Vec<Fact> {
 fn report(app: &App) -> Vec<Fact> {
     let text = match &app.report {
         Some(Ok(path)) => path.display().to_string(),
-        Some(Err(error)) => app.tr("summary.no-report", &[("error", error)]),
-        None => app.t("summary.writing"),
+        Some(Err(error)) => app.text(msg::wizard::summary::no_report(error)),
+        None => app.text(msg::wizard::summary::writing()),
     };
     let session = app.settings.session_path.display().to_string();
-    vec![Fact::Value(app.t("summary.report"), text), Fact::Value(app.t("summary.session"), session), Fact::Blank]
+    vec![
+        Fact::Value(app.text(msg::wizard::summary::report()), text),
+        Fact::Value(app.text(msg::wizard::summary::session()), session),
+        Fact::Blank,
+    ]
 }

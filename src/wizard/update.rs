@@ -9,7 +9,7 @@ use super::{
     navigate::{enter, narrowed, widen},
     overlay, plan, run, variables, verify, watch,
 };
-use crate::exit_code::ExitCode;
+use crate::{exit_code::ExitCode, i18n::msg};
 
 /// Returns what the first screen needs.
 pub fn start(app: &mut App) -> Vec<Order> {
@@ -71,7 +71,7 @@ fn intend(app: &mut App, intent: Intent) {
         Intent::Quit | Intent::Interrupt => app.open(Dialog::AskQuit),
         Intent::Help if app.dialog == Some(Dialog::Help) => close(app),
         Intent::Help => help(app),
-        Intent::Hesitate => app.say(crate::finding::Severity::Info, app.t("notice.type-y")),
+        Intent::Hesitate => app.say(crate::finding::Severity::Info, app.text(msg::wizard::notice::type_y())),
         Intent::Leave if !narrowed(app) => intend(app, Intent::Back),
         Intent::Leave => widen(app),
         _ if matches!(app.dialog, Some(Dialog::Ask(_))) => asked(app, intent),

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     finding::Severity,
+    i18n::msg,
     kubespray::{Capability, Level, Preview, Variable, rules},
     plan::{Action, Step},
 };
@@ -151,7 +152,7 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             app.open(Dialog::Diff);
         }
         Intent::ShowDiff => {
-            let text = app.t("notice.no-diff");
+            let text = app.text(msg::wizard::notice::no_diff());
             app.say(Severity::Info, text);
         }
         Intent::NextPart | Intent::PreviousPart => {
@@ -166,7 +167,7 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
         Intent::AskNode => ask_source(app, Source::Node),
         Intent::Accept if app.variables.preview.is_none() => match app.variables.error.clone() {
             Some(error) => app.say(Severity::Warning, error),
-            None => app.say_until(Slot::Preview, "notice.preview-loading"),
+            None => app.say_until(Slot::Preview, msg::wizard::notice::preview_loading()),
         },
         Intent::Accept => plan::confirm(app, Screen::Verify),
         _ if app.variables.on_findings => {
@@ -196,7 +197,7 @@ pub(super) fn take_source(app: &mut App, source: Source, text: &str) -> Result<(
     match source {
         Source::Checkout => {
             if given.as_deref().is_some_and(|path| !path.starts_with('/')) {
-                return Err(app.t("ask.error.absolute"));
+                return Err(app.text(msg::wizard::ask::error::absolute()));
             }
             // Of another checkout, the inventory is another one too.
             app.answers.inventory = None;
@@ -205,7 +206,7 @@ pub(super) fn take_source(app: &mut App, source: Source, text: &str) -> Result<(
         Source::Inventory => app.answers.inventory = given.map(Into::into),
         Source::Node => {
             if given.as_deref().is_some_and(|name| name.contains(char::is_whitespace)) {
-                return Err(app.t("ask.error.name"));
+                return Err(app.text(msg::wizard::ask::error::name()));
             }
             app.answers.node = given;
         }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     cluster::check::CheckId,
     finding::Severity,
+    i18n::{Message, msg},
     plan::{Step, remedy::RemedyId},
 };
 
@@ -160,11 +161,11 @@ fn not_verified(app: &App) -> String {
     };
     let failed = titles(ChainState::Fail);
     if !failed.is_empty() {
-        app.tr("notice.not-verified", &[("failed", &failed)])
+        app.text(msg::wizard::notice::not_verified(&failed))
     } else if only_the_test_is_missing(&app.verify) {
-        app.t("verify.test-none")
+        app.text(msg::wizard::verify::test_none())
     } else {
-        app.tr("notice.not-known-yet", &[("unknown", &titles(ChainState::Unknown))])
+        app.text(msg::wizard::notice::not_known_yet(titles(ChainState::Unknown)))
     }
 }
 
@@ -209,7 +210,7 @@ pub(super) fn decline(app: &mut App, index: usize) {
 pub(super) fn remedied(app: &mut App, result: Result<Vec<String>, String>) {
     match result {
         Ok(proof) => {
-            let text = app.tr("notice.remedied", &[("proof", proof.first().map_or("", String::as_str))]);
+            let text = app.text(msg::wizard::notice::remedied(proof.first().map_or("", String::as_str)));
             app.say(Severity::Info, text);
             app.verify.diagnosis = None;
             app.verify.told.clear();
@@ -252,7 +253,7 @@ fn forget(app: &mut App) {
 /// Takes a typed kubeconfig, or the file for the log.
 pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<(), String> {
     if !text.is_empty() && !text.starts_with('/') {
-        return Err(app.t("ask.error.absolute"));
+        return Err(app.text(msg::wizard::ask::error::absolute()));
     }
     if *subject == Subject::Kubeconfig {
         app.answers.kubeconfig = (!text.is_empty()).then(|| text.into());
@@ -272,10 +273,11 @@ pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<
 pub(super) fn log_saved(app: &mut App, result: Result<std::path::PathBuf, String>) {
     match result {
         Ok(path) => {
-            let dropped = app.verify.log.dropped().to_string();
-            let key = if app.verify.log.dropped() > 0 { "notice.log-saved-part" } else { "notice.log-saved" };
-            let text = app.tr(key, &[("path", &path.display().to_string()), ("dropped", &dropped)]);
-            app.say(Severity::Info, text);
+            let text = match app.verify.log.dropped() {
+                0 => msg::wizard::notice::log_saved(path.display()),
+                dropped => msg::wizard::notice::log_saved_part(dropped, path.display()),
+            };
+            app.say(Severity::Info, app.text(text));
         }
         Err(error) => app.say(Severity::Error, error),
     }
@@ -304,7 +306,7 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
         }
         Intent::Offers if !app.verify.offers.is_empty() => app.open(Dialog::Offer(0)),
         Intent::Offers => {
-            let text = app.t("notice.no-offer");
+            let text = app.text(msg::wizard::notice::no_offer());
             app.say(Severity::Info, text);
         }
         Intent::Pause => app.verify.log.toggle_pause(),
@@ -319,22 +321,23 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
     }
 }
 
-/// Returns the part of the locale key that says what Enter does now.
-pub(super) fn enter_label(app: &App) -> &'static str {
+/// Returns what Enter does now.
+pub(super) fn enter_label(app: &App) -> Message {
+    use msg::wizard::key;
     match () {
-        () if app.verify.diagnosis.is_some() => "show-failure",
-        () if only_the_test_is_missing(&app.verify) => "run-test",
+        () if app.verify.diagnosis.is_some() => key::show_failure(),
+        () if only_the_test_is_missing(&app.verify) => key::run_test(),
         // The checks are made once more, and lead on when they still pass.
-        () if all_pass(&app.verify) && last_question(app).is_some() => "go-on",
-        () if all_pass(&app.verify) => "finish",
-        () => "check",
+        () if all_pass(&app.verify) && last_question(app).is_some() => key::go_on(),
+        () if all_pass(&app.verify) => key::finish(),
+        () => key::check(),
     }
 }
 
 fn next_finding(app: &mut App) {
     app.verify.part = Part::Log;
     if !app.verify.log.next_mark() {
-        let text = app.t("notice.no-finding");
+        let text = app.text(msg::wizard::notice::no_finding());
         app.say(Severity::Info, text);
     }
 }
@@ -400,7 +403,7 @@ fn search(app: &mut App, intent: Intent) {
         Intent::Accept => {
             app.verify.log.search(&text);
             if app.verify.log.hit_count() == 0 && !text.is_empty() {
-                let notice = app.tr("notice.no-hit", &[("text", &text)]);
+                let notice = app.text(msg::wizard::notice::no_hit(&text));
                 app.say(Severity::Info, notice);
             }
             return;

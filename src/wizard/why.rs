@@ -7,6 +7,7 @@ use super::{
     row::{Row, Tone},
     variables::{short_path, value_text},
 };
+use crate::i18n::msg;
 use crate::kubespray::{Level, Preview, Variable};
 
 /// Returns the page about the selected variable.
@@ -17,12 +18,12 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
     rows.extend(Row::wrapped(Tone::Text, &summary(app, preview, variable), cells));
     rows.push(Row::new(Tone::Text, ""));
     if variable.winner.is_some() {
-        rows.push(Row::new(Tone::Heading, app.t("why.who")));
+        rows.push(Row::new(Tone::Heading, app.text(msg::wizard::why::who())));
         rows.extend(setters(app, preview, variable, cells));
         rows.push(Row::new(Tone::Text, ""));
     }
     if !variable.ignored.is_empty() {
-        rows.push(Row::new(Tone::Heading, app.t("why.ignored")));
+        rows.push(Row::new(Tone::Heading, app.text(msg::wizard::why::ignored())));
         for ignored in &variable.ignored {
             let why = app.settings.lang.text(&format!("ignored.{}", ignored.why), &[]);
             let text = format!("  {}: {why}", place(preview, &ignored.file, ignored.line));
@@ -30,10 +31,10 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
         }
         rows.push(Row::new(Tone::Text, ""));
     }
-    rows.push(Row::new(Tone::Heading, app.t("why.levels")));
+    rows.push(Row::new(Tone::Heading, app.text(msg::wizard::why::levels())));
     rows.extend(Level::ALL.into_iter().rev().map(|level| level_row(app, variable, level)));
     rows.push(Row::new(Tone::Text, ""));
-    rows.extend(Row::wrapped(Tone::Dim, &app.t("why.old-guides"), cells));
+    rows.extend(Row::wrapped(Tone::Dim, &app.text(msg::wizard::why::old_guides()), cells));
     rows
 }
 
@@ -44,18 +45,20 @@ fn place(preview: &Preview, file: &Path, line: usize) -> String {
 /// One sentence: who wins, and why nobody else does.
 fn summary(app: &App, preview: &Preview, variable: &Variable) -> String {
     let Some(winner) = &variable.winner else {
-        return app.t(if variable.value.is_some() { "why.built-in" } else { "why.nobody" });
+        return app.text(if variable.value.is_some() { msg::wizard::why::built_in() } else { msg::wizard::why::nobody() });
     };
-    let level = app.t(&format!("level.{}", winner.level.name()));
-    let args = [("place", place(preview, &winner.file, winner.line)), ("level", level), ("number", winner.level.number().to_string())];
-    let args: Vec<_> = args.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    app.tr(if variable.shadowed.is_empty() { "why.alone" } else { "why.strongest" }, &args)
+    let (level, number, place) = (winner.level.title(), winner.level.number(), place(preview, &winner.file, winner.line));
+    app.text(if variable.shadowed.is_empty() {
+        msg::wizard::why::alone(level, number, place)
+    } else {
+        msg::wizard::why::strongest(level, number, place)
+    })
 }
 
 /// Who sets it: the winner, and what it beats.
 fn setters(app: &App, preview: &Preview, variable: &Variable, cells: usize) -> Vec<Row> {
     let row = |tone, glyph: &str, level: Level, what: String| {
-        let name = crate::text::fit(&app.t(&format!("level.{}", level.name())), 20, "…");
+        let name = crate::text::fit(&app.text(level.title()), 20, "…");
         let text = format!("{glyph} {:>2} {name}  {what}", level.number());
         Row::new(tone, crate::text::cut_middle(&text, cells, "…"))
     };
@@ -79,5 +82,5 @@ fn level_row(app: &App, variable: &Variable, level: Level) -> Row {
         (false, true) => ("·", Tone::Text),
         (false, false) => (" ", Tone::Dim),
     };
-    Row::new(tone, format!("{glyph} {:>2} {}", level.number(), app.t(&format!("level.{}", level.name()))))
+    Row::new(tone, format!("{glyph} {:>2} {}", level.number(), app.text(level.title())))
 }

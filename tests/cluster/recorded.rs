@@ -19,32 +19,22 @@ use serde_json::{Value, json};
 
 use crate::support::apiserver::{ApiServer, fixture};
 
-/// What a moment's verdict rests on: the first check that failed, its state, and a word of its sentence.
-struct Expected {
-    moment: &'static str,
-    owner: DriverOwner,
-    /// What the device plugin, or the container that failed, has logged.
-    log: &'static str,
-    verdict: Verdict,
-    first: CheckId,
-    says: &'static str,
-}
-
-fn judged(expected: &Expected) -> VerifyReport {
-    let server = ApiServer::start(&format!("1.36/{}", expected.moment));
+/// Judges a recorded moment in which the device plugin, or the container that failed, has logged `log`.
+fn judged(moment: &str, owner: DriverOwner, log: &str) -> VerifyReport {
+    let server = ApiServer::start(&format!("1.36/{moment}"));
     server.change(|state| {
         for pod in state.pods.clone() {
             let name = pod["metadata"]["name"].as_str().unwrap().to_owned();
             for attempt in 0..5 {
-                let log = state.log(&name, attempt);
-                log.ended = true;
-                let lines = expected.log.lines().filter(|_| name.contains("plugin") || name.contains("driver"));
-                log.lines = lines.map(|line| ("2026-11-27T17:30:00Z".parse().unwrap(), line.to_owned())).collect();
+                let written = state.log(&name, attempt);
+                written.ended = true;
+                let lines = log.lines().filter(|_| name.contains("plugin") || name.contains("driver"));
+                written.lines = lines.map(|line| ("2026-11-27T17:30:00Z".parse().unwrap(), line.to_owned())).collect();
             }
         }
     });
     let (host, kubectl) = server.kubectl();
-    steps::judge(&host, &kubectl, "node1", expected.owner, None).unwrap().0
+    steps::judge(&host, &kubectl, "node1", owner, None).unwrap().0
 }
 
 #[test]
@@ -81,7 +71,7 @@ fn every_recorded_state_has_its_verdict_and_says_why() {
         ("81-operator-driver-crash", Operator, loaded, Verdict::Failed, CheckId::DriverPod, "already loaded"),
     ];
     for (moment, owner, log, verdict, first, says) in rows {
-        let report = judged(&Expected { moment, owner, log, verdict, first, says });
+        let report = judged(moment, owner, log);
         let text = gpunode::cluster::verify::report(&report, Lang::En);
         println!("== {moment}\n{text}");
         assert_eq!(report.verdict, verdict, "{moment}: {text}");

@@ -44,7 +44,7 @@ fn compare(machine: &str) -> (bool, String) {
         .unwrap();
     assert!(detect.status.success(), "{}", String::from_utf8_lossy(&detect.stderr));
     fs::write(&json, detect.stdout).unwrap();
-    let smi = shared::data("machine-h200").join("nvidia-smi-q.xml");
+    let smi = shared::fixture("machine-h200/nvidia-smi-q.xml");
     let output = Command::new("python3").arg(SCRIPT).arg("--recorded").args([&json, &smi]).output().unwrap();
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())

@@ -9,15 +9,12 @@ fn read(path: &Path) -> Mapping {
     serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-#[test]
-fn the_program_has_every_card_of_the_compiled_list() {
-    let source = read(&shared::data("catalog").join("gpus.yaml"));
-    let ours = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/catalog/gpus.yaml"));
-    for key in ["source", "matching", "selection_notes", "compute_capabilities", "gpus"] {
-        assert!(source[key] == ours[key], "`{key}` differs");
-    }
-    let rows = ours["gpus"].as_sequence().unwrap();
-    assert_eq!(rows.len(), 1469, "device and subsystem ids");
+fn ours() -> Mapping {
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/catalog/gpus.yaml"))
+}
+
+/// Holds the generations of cards against the compiled ones.
+fn same_architectures(source: &Mapping, ours: &Mapping) {
     let architecture = |row: &Value| (row["architecture"].clone(), row["chip_prefix"].clone(), row["driver_last"].clone());
     for row in ours["architectures"].as_sequence().unwrap() {
         let (name, prefix, last) = architecture(row);
@@ -25,4 +22,28 @@ fn the_program_has_every_card_of_the_compiled_list() {
         assert_eq!((&compiled["driver_last"], &compiled["cc"]), (&last, &row["cc"]), "{name:?} {prefix:?}");
     }
     assert_eq!(source["architectures"].as_mapping().unwrap().len(), ours["architectures"].as_sequence().unwrap().len());
+}
+
+#[test]
+fn cards_of_every_generation_are_as_they_were_compiled() {
+    let (source, ours) = (read(&shared::fixture("catalog/gpus.yaml")), ours());
+    let rows = ours["gpus"].as_sequence().unwrap();
+    assert_eq!(rows.len(), 1469, "device and subsystem ids");
+    assert_eq!(source["compute_capabilities"], ours["compute_capabilities"]);
+    let cards = source["gpus"].as_sequence().unwrap();
+    for card in cards {
+        assert!(rows.contains(card), "{card:?}");
+    }
+    assert!(cards.len() > 30);
+    same_architectures(&source, &ours);
+}
+
+#[test]
+#[ignore = "an oracle of ../shared: tests/run runs it where that is"]
+fn the_program_has_every_card_of_the_compiled_list() {
+    let (source, ours) = (read(&shared::data("catalog").join("gpus.yaml")), ours());
+    for key in ["source", "matching", "selection_notes", "compute_capabilities", "gpus"] {
+        assert!(source[key] == ours[key], "`{key}` differs");
+    }
+    same_architectures(&source, &ours);
 }

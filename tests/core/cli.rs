@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
-use crate::support::program::{self, Place, shared};
+use crate::support::{
+    kubespray::{RELEASES, inventories_of, lay_out},
+    program::{self, Place},
+};
 use gpunode::host::replay::scenario::Recording;
 use serde_json::Value;
 
@@ -64,27 +67,25 @@ fn an_unknown_cuda_version_is_named_as_such_with_those_around_it() {
 }
 
 #[test]
-fn every_real_inventory_can_be_previewed() {
+fn every_inventory_of_every_release_can_be_previewed() {
     let place = Place::new();
-    let releases = shared().join("data/kubespray-inventories");
     let mut previewed = 0;
-    for release in fs::read_dir(&releases).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
-        for inventory in ["sample/inventory.ini", "local/hosts.ini", "generated/hosts.yaml"] {
-            let inventory = release.join(inventory);
-            if !inventory.is_file() {
-                continue;
-            }
-            let (checkout, path) = (release.to_str().unwrap(), inventory.to_str().unwrap());
+    for release in RELEASES {
+        let folder = place.path(release);
+        lay_out(release, &folder);
+        for inventory in inventories_of(release) {
+            let inventory = folder.join(inventory);
+            let (checkout, path) = (folder.to_str().unwrap(), inventory.to_str().unwrap());
             let ran = place.run(["vars", "--kubespray", checkout, "--inventory", path, "--control-plane-os", "centos-7", "--json"]);
             assert!(matches!(ran.code, 0 | 1), "{path}: {}", ran.stderr);
             let preview = ran.json();
-            assert_eq!(preview["release"].as_str().map(|found| release.ends_with(found)), Some(true), "{path}: {}", preview["release"]);
+            assert_eq!(preview["release"].as_str(), Some(release), "{path}");
             assert!(preview["variables"].as_array().unwrap().len() >= 14, "{path}");
             assert!(["works", "no_op", "broken", "unknown"].contains(&preview["capability"]["verdict"].as_str().unwrap()), "{path}");
             previewed += 1;
         }
     }
-    assert!(previewed >= 16, "only {previewed} inventories were found");
+    assert_eq!(previewed, 20, "8 samples, 8 of one machine, 4 generated ones");
 }
 
 #[test]

@@ -85,3 +85,13 @@ fn a_file_that_no_suite_names_is_found() {
     write("b/lost.rs", "mod one;\n");
     assert_eq!(forgotten(folder.path()), ["a/three.rs", "b/lost.rs", "common/old.rs"].map(PathBuf::from));
 }
+
+#[test]
+fn the_suites_are_five() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let is_suite = |path: &PathBuf| path.join("main.rs").is_file() || path.extension().is_some_and(|extension| extension == "rs");
+    let suites = fs::read_dir(&tests).unwrap().map(|entry| entry.unwrap().path()).filter(is_suite);
+    let names: BTreeSet<PathBuf> = suites.map(|path| path.strip_prefix(&tests).unwrap().to_owned()).collect();
+    // Each program more is linked on every change: a new file of tests belongs into one of these folders, named in its `main.rs`.
+    assert_eq!(names, ["cluster", "core", "kubespray", "screens", "system"].map(PathBuf::from).into());
+}

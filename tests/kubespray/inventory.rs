@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use crate::support::{
     folder::copy,
-    program::{Place, shared, tool},
+    kubespray::lay_out,
+    program::{Place, tool},
 };
 use serde_json::Value;
 
@@ -37,7 +38,7 @@ fn real_ansible_sees_the_new_values_and_undo_restores_the_bytes() {
     for release in ["v2.14.2", "v2.25.1"] {
         let place = Place::new();
         let checkout = place.path(&format!("kubespray-{}", release.trim_start_matches('v')));
-        copy(&shared().join("data/kubespray-inventories").join(release), &checkout);
+        lay_out(release, &checkout);
         copy(&checkout.join("sample"), &checkout.join("inventory/mycluster"));
         let inventory = checkout.join("inventory/mycluster/hosts.ini");
         fs::copy(checkout.join("local/hosts.ini"), &inventory).unwrap();
@@ -68,7 +69,7 @@ fn real_ansible_sees_the_new_values_and_undo_restores_the_bytes() {
 fn a_file_that_somebody_else_changed_is_not_undone() {
     let place = Place::new();
     let checkout = place.path("kubespray-2.14.2");
-    copy(&shared().join("data/kubespray-inventories/v2.14.2"), &checkout);
+    lay_out("v2.14.2", &checkout);
     let inventory = checkout.join("sample/hosts.ini");
     fs::copy(checkout.join("local/hosts.ini"), &inventory).unwrap();
     let text = format!(
@@ -89,7 +90,7 @@ fn a_file_that_somebody_else_changed_is_not_undone() {
 /// Answers for a copy of a release's sample whose inventory is one machine of that name.
 fn site(place: &Place, release: &str, host: &str) -> (std::path::PathBuf, std::path::PathBuf) {
     let checkout = place.path(&format!("kubespray-{}", release.trim_start_matches('v')));
-    copy(&shared().join("data/kubespray-inventories").join(release), &checkout);
+    lay_out(release, &checkout);
     let inventory = checkout.join("sample/hosts.ini");
     let text = fs::read_to_string(checkout.join("local/hosts.ini")).unwrap().replace("node1", host);
     fs::write(&inventory, text).unwrap();

@@ -7,6 +7,7 @@ mod inventory_oracle;
 mod playbooks;
 mod precedence;
 mod preview;
+mod reported;
 mod traps;
 mod verdicts;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::kubespray::{Checkout, RELEASES, cluster_vars, data, files, one_node};
+use crate::support::kubespray::{Checkout, RELEASES, cluster_vars, files, lay_out, one_node};
 use gpunode::{
     answers::{Answers, DriverOwner},
     i18n::Lang,
@@ -27,10 +27,12 @@ fn has(preview: &Preview, id: &str) -> bool {
 #[test]
 fn every_real_inventory_has_a_preview_in_both_languages() {
     let mut count = 0;
+    let folder = tempfile::tempdir().unwrap();
     for release in RELEASES {
-        for inventory in checkout::inventories(&files(), &data().join(release)) {
+        lay_out(release, &folder.path().join(release));
+        for inventory in checkout::inventories(&files(), &folder.path().join(release)) {
             let request = gpunode::kubespray::PreviewRequest {
-                checkout: Some(data().join(release)),
+                checkout: Some(folder.path().join(release)),
                 inventory: Some(inventory.clone()),
                 hostname: "node1".to_owned(),
                 ..Default::default()
@@ -91,8 +93,10 @@ fn built_in_defaults_equal_the_roles_own() {
         let empty = tempfile::tempdir().unwrap();
         let built_in = preview(&gpunode::host::local::LocalFiles::new(empty.path()), &request).unwrap();
         let mut request = request;
-        request.checkout = Some(data().join(release));
-        request.inventory = Some(data().join(release).join("sample/inventory.ini"));
+        let checkout = empty.path().join(release);
+        lay_out(release, &checkout);
+        request.inventory = Some(checkout.join("sample/inventory.ini"));
+        request.checkout = Some(checkout);
         let read = preview(&files(), &request).unwrap();
         for (built_in, read) in built_in.variables.iter().zip(&read.variables) {
             assert_eq!(built_in.value, read.value, "{release} {}", read.name);

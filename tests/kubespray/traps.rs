@@ -230,5 +230,5 @@ fn pipes_and_garbage_are_errors_and_nobody_waits() {
     fs::write(&checkout.inventory, [0xff, 0xfe, 0, 1, b'[', b'\n', 0x80]).unwrap();
     demand(&look(&checkout, "ubuntu-22.04"), "inventory-refused", "inventory.ini:1");
     fs::write(&checkout.inventory, "#!/usr/bin/env python3\nprint('{}')\n").unwrap();
-    demand(&look(&checkout, "ubuntu-22.04"), "inventory-refused", "inventory.ini:1");
+    demand(&look(&checkout, "ubuntu-22.04"), "inventory-is-a-program", "inventory.ini");
 }

@@ -96,14 +96,6 @@ impl Ran {
     }
 }
 
-/// Returns the shared folder with the real inventories, where there is one.
-pub fn shared() -> PathBuf {
-    let given = std::env::var_os("GPUNODE_SHARED").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let found = given.into_iter().chain([beside]).find(|path| path.join("data/kubespray-inventories").is_dir());
-    found.expect("the folder `shared` with data/kubespray-inventories beside the checkout, or in GPUNODE_SHARED")
-}
-
 /// Returns a tool of the test command's virtual environment, or of PATH; a missing one fails the test by its name.
 pub fn tool(name: &str) -> PathBuf {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin").join(name);

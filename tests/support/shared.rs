@@ -1,12 +1,18 @@
-//! The folder with the project's data, which tests may read and the repository does not copy.
+//! Data of the tests: what the repository has in tests/fixtures, and the folder of third-party material that it does not copy.
 
 use std::path::{Path, PathBuf};
 
-/// Returns `data/<folder>` of the shared folder: where `GPUNODE_SHARED` says, or beside the checkout.
+/// Returns a file or folder of tests/fixtures.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// Returns `data/<folder>` of the shared folder: where `GPUNODE_SHARED` says, or beside the checkout. Only tests that are ignored without
+/// it may ask for it.
 pub fn data(folder: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let named = std::env::var_os("GPUNODE_SHARED").map(PathBuf::from);
-    let places = named.into_iter().chain([root.join("../shared"), root.join("../../shared")]);
-    let found = places.map(|place| place.join("data").join(folder)).find(|place| place.is_dir());
-    found.unwrap_or_else(|| panic!("data/{folder} is not there: set GPUNODE_SHARED to the folder that holds it"))
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let place = std::env::var_os("GPUNODE_SHARED").map_or(beside, PathBuf::from);
+    let found = place.join("data").join(folder);
+    assert!(found.is_dir(), "{} is not there: set GPUNODE_SHARED to the folder that holds data/{folder}", found.display());
+    found
 }

@@ -14,7 +14,7 @@ use std::{
 /// Programs of this machine that are copied with their libraries.
 const PROGRAMS: &str = "sh bash env cat cp mv rm mkdir chmod chown ln ls id uname setsid sleep printf echo sha256sum md5sum cksum tr cut \
     head tail wc dd df du expr basename dirname date mktemp touch sort uniq sed grep awk find xargs tar gzip test true false tee stat kill dpkg \
-    dpkg-deb dpkg-query dpkg-split dpkg-trigger dpkg-divert apt-get apt-cache apt-config ldconfig start-stop-daemon curl readlink diff";
+    dpkg-deb dpkg-query dpkg-split dpkg-trigger dpkg-divert apt-get apt-cache apt-config apt-mark ldconfig start-stop-daemon curl readlink diff";
 /// Folders that apt and dpkg need.
 const FOLDERS: [&str; 3] = ["/usr/lib/apt", "/usr/lib/dpkg", "/usr/share/dpkg"];
 /// Programs that only write down how they were called, in the world's `/calls`.

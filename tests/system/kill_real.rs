@@ -13,7 +13,8 @@ use std::{
 
 use crate::support::{
     folder,
-    program::{Place, shared, tool},
+    kubespray::lay_out,
+    program::{Place, tool},
     runfile,
     world::World,
 };
@@ -141,7 +142,7 @@ fn a_runfile_that_is_at_work_when_its_starter_is_killed_is_found_and_followed() 
 /// A checkout with an inventory, and the command that edits it.
 fn checkout(place: &Place) -> (PathBuf, Command) {
     let checkout = place.path("kubespray-2.14.2");
-    folder::copy(&shared().join("data/kubespray-inventories/v2.14.2"), &checkout);
+    lay_out("v2.14.2", &checkout);
     folder::copy(&checkout.join("sample"), &checkout.join("inventory/mycluster"));
     let inventory = checkout.join("inventory/mycluster/hosts.ini");
     fs::copy(checkout.join("local/hosts.ini"), &inventory).unwrap();

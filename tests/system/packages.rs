@@ -73,21 +73,58 @@ fn a_package_of_somebody_else_that_needs_the_driver_stops_the_removal() {
     let world = with_packages();
     world.install_deb("render-farm", "1.0", "Depends: libnvidia-compute-535\n");
     let text = world.apply(NO_CUDA, 1);
-    assert!(text.contains("render-farm would go too, and is not NVIDIA's"), "{text}");
+    assert!(text.contains("(package → what it needs): render-farm → libnvidia-compute-535"), "{text}");
     assert!(text.contains("nothing was changed"), "{text}");
-    // Said once more by the removal itself, for those who go on all the same.
-    let text = world.apply(&format!("{NO_CUDA}despite: [removal]\n"), 1);
-    assert!(text.contains("nothing was removed: render-farm would go too"), "{text}");
     assert_eq!(world.installed().len(), DRIVER.len() + TOOLKIT.len() + DECOYS.len() + 1);
-    assert_eq!(predictions(&world)["removal"], ("will_fail".to_owned(), "failed".to_owned()));
+    assert_eq!(predictions(&world)["removal"].0, "will_fail");
+    // Seen and wanted all the same, it goes and comes back with the rest.
+    let text = world.apply(&format!("{NO_CUDA}despite: [removal]\n"), 0);
+    assert_eq!(world.installed(), names(&[&TOOLKIT, &DECOYS]), "{text}");
+    let undone = world.gpunode(&["undo", "--yes"], 0);
+    assert!(world.installed().contains("render-farm"), "{undone}");
 }
 
 #[test]
-fn a_package_of_nvidia_that_needs_the_driver_goes_with_it_and_is_named() {
+fn a_toolkit_that_needs_the_driver_is_in_the_plan_as_going() {
     let world = with_packages();
+    world.install_deb("libcuinj64-11.8", "11.8", "Source: nvidia-cuda-toolkit\nDepends: libnvidia-compute-535 | libcuda.so.1\n");
     world.install_deb("cuda-runtime-12-2", "12.2", "Depends: nvidia-driver-535\n");
-    let text = world.apply(NO_CUDA, 0);
-    assert!(text.contains("removed with them, because they need them: cuda-runtime-12-2"), "{text}");
+    world.write("root/answers.yaml", NO_CUDA);
+    let plan = world.gpunode(&["plan", "--answers", "/root/answers.yaml"], 0);
+    assert!(plan.contains("cuda-runtime-12-2 → nvidia-driver-535, libcuinj64-11.8 → libnvidia-compute-535"), "{plan}");
+    world.apply(NO_CUDA, 0);
+    assert_eq!(world.installed(), names(&[&TOOLKIT, &DECOYS]));
+}
+
+#[test]
+fn an_undo_brings_marks_back_and_nothing_that_was_not_there() {
+    let world = with_packages();
+    world.install_deb("nvidia-kernel-common-535", "535.183.01-1", "Recommends: nvidia-prime\n");
+    world.install_deb("nvidia-prime", "0.8", "");
+    world.demand("dpkg", &["--purge", "nvidia-prime"]);
+    world.demand("apt-get", &["update", "-o", "Acquire::Languages=none"]);
+    world.demand("apt-mark", &["auto", "libnvidia-compute-535", "nvidia-utils-535"]);
+    world.demand("apt-mark", &["hold", "nvidia-dkms-535"]);
+    let before = (world.installed(), world.demand("apt-mark", &["showauto"]), world.demand("apt-mark", &["showhold"]));
+    world.apply(NO_CUDA, 0);
+    assert_ne!(world.installed(), before.0);
+    let undone = world.gpunode(&["undo", "--yes"], 0);
+    let after = (world.installed(), world.demand("apt-mark", &["showauto"]), world.demand("apt-mark", &["showhold"]));
+    assert_eq!(after, before, "{undone}");
+}
+
+#[test]
+fn no_other_driver_is_installed_in_the_place_of_the_one_that_goes() {
+    let world = with_packages();
+    // Left alone, apt would meet mumax3's dependency with it.
+    world.install_deb("libnvidia-tesla-cuda1", "525.147.05-1", "Provides: libcuda.so.1\n");
+    world.demand("dpkg", &["--purge", "libnvidia-tesla-cuda1"]);
+    world.install_deb("libcuda1", "535.183.01-1", "Provides: libcuda.so.1\n");
+    world.install_deb("mumax3", "3.10", "Depends: libcuda1 | libcuda.so.1\n");
+    world.demand("apt-get", &["update", "-o", "Acquire::Languages=none"]);
+    let text = world.apply(NO_CUDA, 1);
+    assert!(text.contains("mumax3 → libcuda1"), "{text}");
+    world.apply(&format!("{NO_CUDA}despite: [removal]\n"), 0);
     assert_eq!(world.installed(), names(&[&TOOLKIT, &DECOYS]));
 }
 

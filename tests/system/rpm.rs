@@ -17,7 +17,7 @@ use gpunode::{
         command::Job,
         local::{LocalCommands, LocalFiles},
     },
-    plan::{ActionSpec, Places, driver_step},
+    plan::{ActionSpec, Places, action::undo::Undo, driver_step},
     session::Status,
 };
 
@@ -93,10 +93,15 @@ impl World {
 
     /// Plans the removal from what the probes find, and lets the engine do it.
     fn remove(&self) -> engine::Done {
+        self.remove_despite(&[])
+    }
+
+    fn remove_despite(&self, checks: &[&str]) -> engine::Done {
         let host = self.host();
         let facts = facts::probe(&host);
         let places = Places { session: Path::new("/s.yaml"), downloads: Path::new("/d") };
-        let plan = driver_step(&facts, &Answers::new(DriverOwner::InstallerPod), places);
+        let despite = checks.iter().map(|check| (*check).to_owned()).collect();
+        let plan = driver_step(&facts, &Answers { despite, ..Answers::new(DriverOwner::InstallerPod) }, places);
         let action = plan.into_iter().find(|action| action.id == "remove-packages").expect("a removal");
         assert_eq!(action.blocked, None);
         let scratch = tempfile::tempdir().unwrap();
@@ -179,7 +184,7 @@ fn a_package_of_somebody_else_that_needs_the_driver_stops_the_removal() {
         let before = world.installed();
         let done = world.remove();
         assert_eq!(done.record.status, Status::Failed);
-        assert!(done.record.evidence[0].contains("render-farm would go too, and is not NVIDIA's"), "{:?}", done.record.evidence);
+        assert!(done.record.evidence[0].contains("render-farm → libnvidia-ml would go too"), "{:?}", done.record.evidence);
         assert_eq!(world.installed(), before);
     }
 }
@@ -189,14 +194,20 @@ fn a_package_of_nvidia_that_needs_the_driver_goes_with_it_and_is_named() {
     let world = World::new(ROCKY, &[META.0]);
     let done = world.remove();
     assert_eq!(done.record.status, Status::Done, "{:?}\n{}", done.record.evidence, done.lines());
-    assert!(
-        done.record.evidence.iter().any(|line| line.ends_with("because they need them: cuda-runtime-12-2")),
-        "{:?}",
-        done.record.evidence
-    );
+    let ActionSpec::RemovePackages(kind) = &done.record.action.kind else { panic!("another kind") };
+    assert_eq!(kind.along.iter().map(ToString::to_string).collect::<Vec<_>>(), ["cuda-runtime-12-2 → nvidia-driver"]);
     assert_eq!(world.installed(), names(&OTHERS));
     // The undo asks for the same versions; whether a repository still has them only the package manager knows.
-    assert!(
-        matches!(&done.record.action.kind, ActionSpec::RemovePackages(kind) if kind.reinstall.contains(&"nvidia-driver-535.183.01-1".to_owned()))
-    );
+    let Some(Undo::Reinstall(back)) = &done.record.undo else { panic!("another undo") };
+    let words = back.install.to_string();
+    assert!(words.contains(" --setopt=install_weak_deps=False ") && words.contains(" nvidia-driver-535.183.01-1"), "{words}");
+    assert!(words.contains(" cuda-runtime-12-2-535.183.01-1"), "{words}");
+}
+
+#[test]
+fn others_packages_go_when_the_user_has_seen_them() {
+    let world = World::new(ROCKY, &[FOREIGN.0]);
+    let done = world.remove_despite(&["removal"]);
+    assert_eq!(done.record.status, Status::Done, "{:?}\n{}", done.record.evidence, done.lines());
+    assert_eq!(world.installed(), names(&OTHERS));
 }

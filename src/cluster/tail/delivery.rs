@@ -110,7 +110,7 @@ impl Delivery {
             if seam == Seam::Gap {
                 let missing = last.zip(first).and_then(|(last, first)| between(&past(), last, first));
                 batch.gap |= missing.is_none();
-                batch.insert(place, missing.unwrap_or_default());
+                batch.insert(place, &missing.unwrap_or_default());
             }
         }
         batch.deliver(&mut self.step, on_event);
@@ -158,7 +158,7 @@ impl Batch {
     }
 
     /// Puts lines that were missing into their place.
-    fn insert(&mut self, place: usize, texts: Vec<Vec<u8>>) {
+    fn insert(&mut self, place: usize, texts: &[Vec<u8>]) {
         let texts: Vec<_> = texts.iter().map(|text| printable_bytes(text)).collect();
         self.lines.splice(place..place, texts);
     }

@@ -1,7 +1,7 @@
 //! The pod's log files on the node: what was rotated away stands there for a while, when the API server can no longer give it.
 //!
 //! Source: kubelet, `/var/log/pods/NAMESPACE_NAME_UID/CONTAINER/N.log`; on rotation `N.log.TIME`, of which all but the newest are
-//! compressed (pkg/kubelet/logs/container_log_manager.go). Lines as the container runtime interface demands them (`TIME STREAM P|F TEXT`),
+//! compressed (`pkg/kubelet/logs/container_log_manager.go`). Lines as the container runtime interface demands them (`TIME STREAM P|F TEXT`),
 //! or docker's JSON.
 
 use std::{
@@ -44,7 +44,7 @@ impl<'a> PodFiles<'a> {
     fn files(&self, attempt: u32, current: bool) -> Vec<String> {
         let newest = format!("{attempt}.log");
         let mut names = self.host.files.list(&self.folder).unwrap_or_default();
-        names.retain(|name| name.strip_prefix(&newest).is_some_and(|rest| rest.starts_with('.') && !rest.ends_with(".tmp")));
+        names.retain(|name| name.strip_prefix(&newest).is_some_and(|rest| rest.starts_with('.')) && extension(name) != "tmp");
         names.sort();
         names.extend(current.then_some(newest));
         names
@@ -53,7 +53,7 @@ impl<'a> PodFiles<'a> {
     fn lines(&self, name: &str) -> Vec<Vec<u8>> {
         let Ok(bytes) = self.host.files.read(&self.folder.join(name)) else { return Vec::new() };
         let mut text = Vec::new();
-        if name.ends_with(".gz") {
+        if extension(name) == "gz" {
             // What can be unpacked of a file that is being written counts.
             let _ = flate2::read::GzDecoder::new(bytes.as_slice()).take(MOST).read_to_end(&mut text);
         } else {
@@ -61,6 +61,10 @@ impl<'a> PodFiles<'a> {
         }
         joined(&text)
     }
+}
+
+fn extension(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or_default()
 }
 
 /// Joins the pieces that a runtime cuts long lines into, and cuts them where a stream of kubectl is cut.

@@ -46,7 +46,7 @@ fn going_along(packages: &[Package]) -> BTreeMap<usize, BTreeSet<String>> {
 fn broken_by(package: &Package, packages: &[Package], met_by: &BTreeMap<&str, Vec<usize>>, going: &[bool]) -> Option<BTreeSet<String>> {
     let meets = |any: &Vec<String>| -> Vec<usize> { any.iter().filter_map(|name| met_by.get(name.as_str())).flatten().copied().collect() };
     let broken = package.depends.iter().map(meets).filter(|meeting| !meeting.is_empty() && meeting.iter().all(|place| going[*place]));
-    let names: BTreeSet<String> = broken.flatten().map(|place| packages[place].id.clone()).collect();
+    let names: BTreeSet<String> = broken.flatten().map(|place| packages[place].manager_name().to_owned()).collect();
     (!names.is_empty()).then_some(names)
 }
 

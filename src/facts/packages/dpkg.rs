@@ -27,14 +27,22 @@ fn field(paragraph: &str, name: &str) -> Option<String> {
 fn package(paragraph: &str, native: Option<&str>) -> Option<Package> {
     let name = printable(&field(paragraph, "Package")?);
     let status = field(paragraph, "Status")?;
-    if matches!(status.split_whitespace().nth(2)?, "not-installed" | "config-files") {
+    let mut states = status.split_whitespace();
+    let is_held = states.next() == Some("hold");
+    if matches!(states.nth(1)?, "not-installed" | "config-files") {
         return None;
     }
     let list = |name: &str| field(paragraph, name).unwrap_or_default();
     let depends = [list("Pre-Depends"), list("Depends")];
-    let foreign = field(paragraph, "Architecture").filter(|own| own != "all" && native.is_some_and(|native| native != own));
+    let architecture = list("Architecture");
+    let is_foreign = !architecture.is_empty() && architecture != "all" && native.is_some_and(|native| native != architecture);
     Some(Package {
-        id: foreign.map_or_else(|| name.clone(), |architecture| printable(&format!("{name}:{architecture}"))),
+        id: if is_foreign { printable(&format!("{name}:{architecture}")) } else { name.clone() },
+        is_held,
+        is_of_rpm: false,
+        // `/etc/x.conf <md5>`, with `obsolete` behind it where a newer version has it no more.
+        configuration: list("Conffiles").split(' ').filter(|word| word.starts_with('/')).map(str::to_owned).collect(),
+        architecture,
         version: printable(&field(paragraph, "Version").unwrap_or_default()),
         source: field(paragraph, "Source").and_then(|source| Some(printable(source.split_whitespace().next()?))),
         provides: list("Provides").split(',').filter_map(first_word).collect(),

@@ -29,8 +29,7 @@ fn rpm(args: &[&str], format: &str, names: Vec<String>) -> Command {
 /// Returns the packages of this machine with the file of the database: of all its name and its source, of those around the driver also
 /// what they need and provide.
 pub fn probe(reader: &mut Reader<'_>) -> Option<(Vec<Package>, &'static str)> {
-    let database = reader.first_there(&DATABASES)?;
-    let mut packages = parse(&list(reader));
+    let (mut packages, database) = probe_list(reader)?;
     let mut going: Vec<String> =
         packages.iter().filter(|package| package.role() == Role::Driver).map(|package| package.id.clone()).collect();
     for _ in 0..ROUNDS {
@@ -40,6 +39,12 @@ pub fn probe(reader: &mut Reader<'_>) -> Option<(Vec<Package>, &'static str)> {
         going = learn_dependents(reader, &mut packages, going);
     }
     Some((packages, database))
+}
+
+/// As [`probe`], with names, versions and sources only.
+pub fn probe_list(reader: &mut Reader<'_>) -> Option<(Vec<Package>, &'static str)> {
+    let database = reader.first_there(&DATABASES)?;
+    Some((parse(&list(reader)), database))
 }
 
 /// Each package with the source that it was built from; without that where only an older recording answers.
@@ -106,6 +111,7 @@ pub fn parse(text: &str) -> Vec<Package> {
             name: printable(name),
             version: printable(&format!("{version}-{release}")),
             source: source.rsplitn(3, '-').nth(2).map(printable),
+            is_of_rpm: true,
             ..Package::default()
         })
     };

@@ -54,7 +54,10 @@ fn names(site: &Site, view: &View<'_>) -> Vec<Finding> {
 fn taints(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(Value::Array(taints)) = view.node_value("node_taints") {
-        for taint in taints.iter().map(as_text).filter(|taint| !taint.starts_with("nvidia.com/gpu") && !taint.contains("PreferNoSchedule"))
+        for taint in taints
+            .iter()
+            .map(as_text)
+            .filter(|taint| !taint.starts_with("nvidia.com/gpu") && !taint.contains("PreferNoSchedule") && !taint.contains("{{"))
         {
             found.push(Finding::new("extra-taint", Severity::Warning, evidence(view, "node_taints"), &[("taint", &taint)]));
         }

@@ -19,6 +19,8 @@ pub enum Undo {
         /// What must not be there any more afterwards.
         gone: Option<PathBuf>,
     },
+    /// Install packages again, as they were.
+    Reinstall(Box<Reinstall>),
     /// Cannot be taken back: `undo.<name>` of the locale files says why.
     Impossible(String),
 }
@@ -32,4 +34,15 @@ pub struct SavedFile {
     pub backup: Option<PathBuf>,
     /// SHA-256 of the bytes that we wrote.
     pub written_sha256: String,
+}
+
+/// What brings removed packages back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reinstall {
+    /// Installs the same versions of all that went, and nothing that they only recommend.
+    pub install: Command,
+    /// Give back the marks of the packages (came for others, held).
+    pub marks: Vec<Command>,
+    /// The configuration files that went; one without a copy was not there.
+    pub configuration: Vec<SavedFile>,
 }

@@ -44,7 +44,9 @@ impl ActionKind for WatchInstaller {
         let end = installer_log::follow(work.host, &kubectl, node, work.cancel, &mut |heard| {
             match heard {
                 Heard::Lines(lines, found) => {
-                    lines.into_iter().for_each(|line| emit(ActionEvent::Line(line)));
+                    for line in lines {
+                        emit(ActionEvent::Line(line));
+                    }
                     for (_, hit) in found {
                         tell(Some(hit.clone()), hits, emit);
                         cause.get_or_insert(Cause::Known(hit));

@@ -8,13 +8,13 @@ use crate::{
     catalog::distros,
     facts::{
         Facts, Holder, LedgerEntry, Origin, modules,
-        packages::{Role, package_name, role},
+        packages::{Role, goes_with_driver, package_name, role},
     },
     plan::{
         Action, ActionSpec, Step,
         action::install_toolkit::{default_prefix, uninstaller},
         action::remove_dkms::RemoveDkms,
-        action::remove_packages::RemovePackages,
+        action::remove_packages::{GoesAlong, RemovePackages, check_id, in_a_line},
         action::remove_runfile_driver::RemoveRunfileDriver,
         action::remove_toolkit::RemoveToolkit,
         action::stop_unit::StopUnit,
@@ -37,17 +37,20 @@ const OF_THE_DRIVER: [&str; 7] = [
 /// Units that carry others: stopping one would stop the node.
 const CARRIERS: [&str; 6] = ["kubelet", "containerd", "docker", "crio", "user@", "sshd"];
 
+/// Id of the action that removes the driver's packages.
+pub(super) const DRIVER_PACKAGES: &str = "remove-packages";
+
 /// A driver on the host and the owner's driver would fight over the card.
 pub(super) fn drivers(facts: &Facts, answers: &Answers) -> Vec<Action> {
     let runfiles: Vec<_> = entries(facts, &[Origin::Runfile]).collect();
-    let packages: Vec<_> = entries(facts, &[Origin::Deb, Origin::Rpm]).filter(|entry| has_role(entry, Role::Driver)).collect();
+    let packages: Vec<_> = entries(facts, &[Origin::Deb, Origin::Rpm]).filter(|entry| goes_with_driver(entry)).collect();
     let dkms = left_dkms(facts, &runfiles, &packages);
     if runfiles.is_empty() && packages.is_empty() && dkms.is_empty() {
         return Vec::new();
     }
     let mut removals: Vec<_> = runfiles.iter().map(|entry| remove_runfile_driver(entry, facts)).collect();
     if !packages.is_empty() {
-        let action = remove_packages("remove-packages", &packages, facts);
+        let action = remove_packages(DRIVER_PACKAGES, &packages, facts, answers);
         removals.push(Action { needs_reboot: is_loaded(facts), ..action });
     }
     removals.extend(dkms);
@@ -105,21 +108,25 @@ fn remove_runfile_driver(entry: &LedgerEntry, facts: &Facts) -> Action {
     Action { commands: vec![command], needs_reboot: is_loaded(facts), ..action }
 }
 
-/// Removes packages by their exact names; the same versions are what an undo asks for.
-fn remove_packages(id: &str, entries: &[&LedgerEntry], facts: &Facts) -> Action {
+/// Removes packages by their exact names, with what cannot stay without them.
+fn remove_packages(id: &str, entries: &[&LedgerEntry], facts: &Facts, answers: &Answers) -> Action {
     let names: BTreeSet<&str> = entries.iter().filter_map(|entry| package_name(entry)).collect();
     let packages: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    let along: Vec<_> = entries.iter().filter_map(|entry| goes_along(entry)).filter(|_| id == DRIVER_PACKAGES).collect();
+    let others_too = answers.despite.contains(&check_id(id));
     let family = distros::family(&facts.host);
-    let reinstall = family.as_ref().map(|family| {
-        let pinned = entries.iter().filter_map(|entry| pinned(entry, &family.pin));
-        family.install.iter().cloned().chain(pinned).collect()
-    });
-    let (remove, rehearse) = family.map(|family| (family.remove, family.rehearse)).unwrap_or_default();
+    let (remove, rehearse) = family.as_ref().map(|family| (family.remove.clone(), family.rehearse.clone())).unwrap_or_default();
+    let (restore, pin) = family.map(|family| (family.restore, family.pin)).unwrap_or_default();
     let is_known = !remove.is_empty();
-    let kind = RemovePackages { remove, packages, rehearse, reinstall: reinstall.unwrap_or_default() };
+    let own = packages.iter().filter(|name| along.iter().all(|other| other.name != **name)).cloned().collect::<Vec<_>>();
+    let args = [("packages", own.join(", ")), ("count", own.len().to_string()), ("along", in_a_line(&along))];
+    let goes_along = !along.is_empty();
+    let kind = RemovePackages { remove, packages, rehearse, along, others_too, restore, pin };
     let command = kind.command();
-    let args = [("packages", kind.packages.join(", ")), ("count", kind.packages.len().to_string())];
     let mut action = Action::new(Step::Driver, id, ActionSpec::RemovePackages(kind), &args);
+    if goes_along {
+        "remove-packages-and-more".clone_into(&mut action.why);
+    }
     if is_known {
         action.commands = vec![command];
     } else {
@@ -128,12 +135,10 @@ fn remove_packages(id: &str, entries: &[&LedgerEntry], facts: &Facts) -> Action 
     action
 }
 
-/// `name=version` of `name version` (dpkg) or `name-version-release.arch` (rpm).
-fn pinned(entry: &LedgerEntry, pin: &str) -> Option<String> {
-    let name = package_name(entry)?;
-    let rest = entry.what.strip_prefix(name)?.get(1..)?;
-    let version = if entry.origin == Origin::Rpm { rest.rsplit_once('.').map_or(rest, |(version, _)| version) } else { rest };
-    Some(pin.replace("{name}", name).replace("{version}", version))
+fn goes_along(entry: &LedgerEntry) -> Option<GoesAlong> {
+    let name = package_name(entry).filter(|_| !entry.needs.is_empty())?.to_owned();
+    let is_others = !matches!(role(entry), Some(Role::Driver | Role::Toolkit));
+    Some(GoesAlong { name, needs: entry.needs.clone(), is_others })
 }
 
 /// Trees that no uninstaller of this plan takes away: their driver is gone, and still they build modules for every new kernel.
@@ -178,13 +183,15 @@ fn unload(facts: &Facts, stopped: impl Fn(&str) -> bool) -> Option<Action> {
     Some(Action { commands, may_fail: true, ..action })
 }
 
-/// Old toolkits: one in the place of the new one goes, the others are offered.
-pub(super) fn toolkits(facts: &Facts, answers: &Answers) -> Vec<Action> {
+/// Old toolkits: one in the place of the new one goes, the others are offered, unless they go with the driver already.
+pub(super) fn toolkits(facts: &Facts, answers: &Answers, driver_goes: bool) -> Vec<Action> {
     let packages: Vec<_> = entries(facts, &[Origin::Deb, Origin::Rpm]).filter(|entry| has_role(entry, Role::Toolkit)).collect();
+    // What needs the driver goes with it.
+    let left: Vec<_> = packages.iter().copied().filter(|entry| entry.needs.is_empty() || !driver_goes).collect();
     let mut actions: Vec<_> =
         entries(facts, &[Origin::CudaToolkit]).filter_map(|entry| remove_toolkit(entry, &packages, answers)).collect();
-    if !packages.is_empty() {
-        let action = remove_packages("remove-toolkit-packages", &packages, facts);
+    if !left.is_empty() {
+        let action = remove_packages("remove-toolkit-packages", &left, facts, answers);
         actions.push(Action { optional: true, ..action });
     }
     actions

@@ -1,7 +1,10 @@
 //! What is planned for which machine.
 
 use super::*;
-use crate::facts::{Holder, LedgerEntry, Module};
+use crate::{
+    facts::{Holder, LedgerEntry, Module, packages::Role},
+    i18n::Lang,
+};
 
 fn places() -> Places<'static> {
     Places { session: Path::new("/s/session.yaml"), downloads: Path::new("/d") }
@@ -141,6 +144,46 @@ fn a_console_of_the_kernel_keeps_the_modules_although_no_process_does() {
 }
 
 #[test]
+fn what_needs_the_driver_is_planned_to_go_with_it_and_others_only_when_that_was_seen() {
+    let mut facts = node();
+    facts.host.os_id = "debian".to_owned();
+    let needing = |what: &str, role, needs: &str| LedgerEntry {
+        role: Some(role),
+        needs: vec![needs.to_owned()],
+        ..entry(Origin::Deb, what, "/var/lib/dpkg/status")
+    };
+    facts.driver.ledger = vec![
+        entry(Origin::Deb, "libcuda1 535.261.03-1", "/var/lib/dpkg/status"),
+        entry(Origin::Deb, "nvidia-cuda-dev 11.8.89~11.8.0-5", "/var/lib/dpkg/status"),
+        needing("libcuinj64-11.8 11.8.87~11.8.0-5", Role::Toolkit, "libcuda1"),
+        needing("python3-pycuda 2022.2.2", Role::Other, "libcuda1"),
+    ];
+    let mut answers = answers(DriverOwner::InstallerPod);
+    let actions = driver_step(&facts, &answers, places());
+    let action = planned(&actions, "remove-packages");
+    let ActionSpec::RemovePackages(kind) = &action.kind else { panic!("another kind") };
+    assert_eq!(kind.packages, ["libcuda1", "libcuinj64-11.8", "python3-pycuda"]);
+    assert_eq!(
+        kind.along.iter().map(|along| (along.to_string(), along.is_others)).collect::<Vec<_>>(),
+        [("libcuinj64-11.8 → libcuda1".to_owned(), false), ("python3-pycuda → libcuda1".to_owned(), true)]
+    );
+    assert!(!kind.others_too && action.reason(Lang::En).contains("libcuinj64-11.8 → libcuda1, python3-pycuda → libcuda1"));
+    let ActionSpec::RemovePackages(toolkit) = &planned(&actions, "remove-toolkit-packages").kind else { panic!("another kind") };
+    assert_eq!(toolkit.packages, ["nvidia-cuda-dev"]);
+
+    answers.despite = vec!["removal".to_owned()];
+    let ActionSpec::RemovePackages(kind) = &planned(&driver_step(&facts, &answers, places()), "remove-packages").kind.clone() else {
+        panic!("another kind")
+    };
+    assert!(kind.others_too);
+    // A driver that stays takes nothing along.
+    answers.leave_out = vec!["remove-packages".to_owned()];
+    let actions = driver_step(&facts, &answers, places());
+    let ActionSpec::RemovePackages(toolkit) = &planned(&actions, "remove-toolkit-packages").kind else { panic!("another kind") };
+    assert_eq!(toolkit.packages, ["libcuinj64-11.8", "nvidia-cuda-dev"]);
+}
+
+#[test]
 fn packages_go_by_their_names_and_come_back_by_their_versions() {
     let mut facts = node();
     facts.host.os_id = "rocky".to_owned();
@@ -155,7 +198,10 @@ fn packages_go_by_their_names_and_come_back_by_their_versions() {
     let actions = driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
     let ActionSpec::RemovePackages(kind) = &planned(&actions, "remove-packages").kind else { panic!("another kind") };
     assert_eq!(kind.packages, ["kmod-nvidia-latest-dkms"]);
-    assert_eq!(kind.reinstall.join(" "), "dnf install -y kmod-nvidia-latest-dkms-535.183.01-1.el9");
+    assert_eq!(
+        (kind.restore.join(" ").as_str(), kind.pin.as_str()),
+        ("dnf install -y --setopt=install_weak_deps=False", "{name}-{version}")
+    );
     assert!(planned(&actions, "remove-toolkit-packages").skipped, "only offered");
     // Its own tree goes with the package, the one of nobody by dkms; the packaged toolkit has no uninstaller.
     assert!(actions.iter().all(|action| action.id != "remove-dkms:nvidia/535.183.01" && action.name() != "remove-toolkit"));

@@ -7,6 +7,7 @@ use ratatui::text::Line;
 use crate::{
     facts::{CatalogMatch, Gpu, GpuNvml, KernelModule},
     host::{NvmlAnswer, Virtualization},
+    i18n::msg,
     text::bytes,
     tui::{
         sections::Section,
@@ -31,11 +32,14 @@ pub fn section(ui: &Ui, cells: u16) -> Section {
         section.head.extend(ui.failure(error, cells));
     }
     if gpus.is_empty() {
-        section.body.extend(ui.dim_wrapped(&ui.t("detect.no-cards"), 3, cells));
+        section.body.extend(ui.dim_wrapped(&ui.text(msg::wizard::detect::no_cards()), 3, cells));
         return section;
     }
     let table = table(cells);
-    let heads = ["pci", "card", "chip", "compute", "memory", "bound"].map(|head| ui.t(&format!("detect.col.{head}")));
+    let heads = {
+        use msg::wizard::detect::col;
+        [col::pci(), col::card(), col::chip(), col::compute(), col::memory(), col::bound()].map(|head| ui.text(head))
+    };
     section.head.push(ui.dim(format!("   {}", columns(&table, &heads))));
     let line = |(index, gpu)| ui.item(columns(&table, &row(ui, gpu)), index == app.detect.card, focus);
     section.body = gpus.iter().enumerate().map(line).collect();
@@ -48,8 +52,8 @@ pub fn section(ui: &Ui, cells: u16) -> Section {
 fn title(ui: &Ui, gpus: &[Gpu]) -> String {
     let names: BTreeSet<&str> = gpus.iter().map(|gpu| gpu.name.as_str()).collect();
     match names.first() {
-        Some(name) if names.len() == 1 && gpus.len() > 1 => format!("{} · {} × {name}", ui.t("detect.cards"), gpus.len()),
-        _ => ui.t("detect.cards"),
+        Some(name) if names.len() == 1 && gpus.len() > 1 => format!("{} · {} × {name}", ui.text(msg::wizard::detect::cards()), gpus.len()),
+        _ => ui.text(msg::wizard::detect::cards()),
     }
 }
 
@@ -58,7 +62,7 @@ fn row(ui: &Ui, gpu: &Gpu) -> [String; 6] {
     let memory = match gpu.nvml.as_ref().and_then(|nvml| nvml.memory_mib) {
         Some(mib) => bytes(mib << 20),
         // Its driver has it, but it says nothing: the eye should stop here.
-        None if asked && gpu.nvml.is_none() && gpu.kernel_driver.as_deref() == Some("nvidia") => ui.t("detect.silent"),
+        None if asked && gpu.nvml.is_none() && gpu.kernel_driver.as_deref() == Some("nvidia") => ui.text(msg::wizard::detect::silent()),
         None => "-".to_owned(),
     };
     let bound = gpu.kernel_driver.clone().unwrap_or_else(|| "-".to_owned());
@@ -75,7 +79,7 @@ pub fn details(ui: &Ui, index: usize, cells: u16) -> Vec<Line<'static>> {
     texts.extend(gpu.nvml.as_ref().map(|nvml| measured(ui, nvml)));
     texts.push(identity(ui, gpu));
     if gpu.virtual_functions > 0 {
-        texts.push(ui.app.tr("detect.virtual-functions", &[("count", &gpu.virtual_functions.to_string())]));
+        texts.push(ui.app.text(msg::wizard::detect::virtual_functions(gpu.virtual_functions)));
     }
     texts.iter().flat_map(|text| ui.dim_wrapped(text, 3, cells)).collect()
 }
@@ -84,12 +88,12 @@ fn identity(ui: &Ui, gpu: &Gpu) -> String {
     let device = format!("{}:{}", gpu.vendor_id, gpu.device_id);
     let board = format!("{}:{}", gpu.subsystem_vendor_id, gpu.subsystem_device_id);
     let sure = match (gpu.catalog, &gpu.guessed_from) {
-        (CatalogMatch::Exact, _) => ui.t("detect.catalog.exact"),
-        (CatalogMatch::Device, _) => ui.t("detect.catalog.device"),
-        (CatalogMatch::Guess, Some(source)) => ui.app.tr("detect.catalog.guess", &[("source", source)]),
-        (CatalogMatch::Guess, None) => ui.t("detect.catalog.unknown"),
+        (CatalogMatch::Exact, _) => ui.text(msg::wizard::detect::catalog::exact()),
+        (CatalogMatch::Device, _) => ui.text(msg::wizard::detect::catalog::device()),
+        (CatalogMatch::Guess, Some(source)) => ui.app.text(msg::wizard::detect::catalog::guess(source)),
+        (CatalogMatch::Guess, None) => ui.text(msg::wizard::detect::catalog::unknown()),
     };
-    let board = (board.len() > 1).then(|| ui.app.tr("detect.board", &[("id", &board)]));
+    let board = (board.len() > 1).then(|| ui.app.text(msg::wizard::detect::board(&board)));
     [Some(device), board, Some(sure)].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
@@ -97,36 +101,38 @@ fn identity(ui: &Ui, gpu: &Gpu) -> String {
 fn support(ui: &Ui, gpu: &Gpu) -> String {
     let branch = |branch: u32| format!("R{branch}");
     let drivers = match (gpu.first_branch.map(branch), gpu.last_branch.map(branch)) {
-        (Some(first), Some(last)) => ui.app.tr("detect.drivers.range", &[("first", &first), ("last", &last)]),
-        (Some(first), None) => ui.app.tr("detect.drivers.from", &[("first", &first)]),
-        (None, Some(last)) => ui.app.tr("detect.drivers.to", &[("last", &last)]),
-        (None, None) => ui.t("detect.drivers.unknown"),
+        (Some(first), Some(last)) => ui.app.text(msg::wizard::detect::drivers::range(&first, &last)),
+        (Some(first), None) => ui.app.text(msg::wizard::detect::drivers::from(&first)),
+        (None, Some(last)) => ui.app.text(msg::wizard::detect::drivers::to(&last)),
+        (None, None) => ui.text(msg::wizard::detect::drivers::unknown()),
     };
     let module = match gpu.kernel_module {
-        KernelModule::ProprietaryOnly => "proprietary",
-        KernelModule::Either => "either",
-        KernelModule::OpenRequired => "open",
+        KernelModule::ProprietaryOnly => msg::wizard::detect::module::proprietary(),
+        KernelModule::Either => msg::wizard::detect::module::either(),
+        KernelModule::OpenRequired => msg::wizard::detect::module::open(),
     };
-    let parts = [gpu.architecture_name(), drivers, ui.t(&format!("detect.module.{module}"))];
+    let parts = [gpu.architecture_name(), drivers, ui.text(module)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
 /// What NVML adds.
 fn measured(ui: &Ui, nvml: &GpuNvml) -> String {
-    let mut parts = vec![ui.app.tr("detect.nvml", &[("cuda", nvml.cuda_version.as_deref().unwrap_or("?"))])];
+    let mut parts = vec![ui.app.text(msg::wizard::detect::nvml(nvml.cuda_version.as_deref().unwrap_or("?")))];
     parts.extend(nvml.memory_mib.map(|mib| format!("{mib} MiB")));
     parts.extend(nvml.temperature_c.map(|degrees| format!("{degrees} C")));
     parts.extend(nvml.pcie_generation.zip(nvml.pcie_width).map(|(generation, lanes)| format!("PCIe {generation} x{lanes}")));
-    let switch = |name: &str, on: Option<bool>| on.map(|on| format!("{name} {}", ui.t(if on { "detect.on" } else { "detect.off" })));
+    let switch = |name: &str, on: Option<bool>| {
+        on.map(|on| format!("{name} {}", ui.text(if on { msg::wizard::detect::on() } else { msg::wizard::detect::off() })))
+    };
     parts.extend(switch("ECC", nvml.ecc));
     parts.extend(switch("MIG", nvml.mig));
     let part_of = match nvml.virtualization {
-        Some(Virtualization::PassThrough) => Some("detect.virtual.pass-through"),
-        Some(Virtualization::Vgpu) => Some("detect.virtual.vgpu"),
-        Some(Virtualization::Host) => Some("detect.virtual.host"),
+        Some(Virtualization::PassThrough) => Some(msg::wizard::detect::r#virtual::pass_through()),
+        Some(Virtualization::Vgpu) => Some(msg::wizard::detect::r#virtual::vgpu()),
+        Some(Virtualization::Host) => Some(msg::wizard::detect::r#virtual::host()),
         Some(Virtualization::None) | None => None,
     };
-    parts.extend(part_of.map(|key| ui.t(key)));
+    parts.extend(part_of.map(|place| ui.text(place)));
     parts.push(nvml.uuid.clone());
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }

@@ -4,6 +4,7 @@ use ratatui::text::{Line, Span};
 
 use crate::{
     facts::HostFacts,
+    i18n::msg,
     text::{bytes, fit},
     tui::{sections::Section, widgets::Ui},
     wizard::{
@@ -20,12 +21,13 @@ pub fn section(ui: &Ui, cells: u16) -> Section {
     let focus = ui.app.detect.part == Part::Host;
     let facts = &ui.app.session.facts;
     let lang = ui.app.settings.lang;
-    let unknown = facts.unknown.iter().map(|(name, reason)| (ui.t("host.unknown"), format!("{name}: {}", reason.text(lang))));
+    let unknown =
+        facts.unknown.iter().map(|(name, reason)| (ui.text(msg::wizard::host::unknown()), format!("{name}: {}", reason.text(lang))));
     let rows: Vec<_> = rows(ui, &facts.host).into_iter().chain(unknown).map(|(name, value)| row(ui, &name, &value, cells)).collect();
     let here = ui.app.detect.line.min(rows.len().saturating_sub(1));
     let start = rows.iter().take(here).map(Vec::len).sum();
     Section {
-        title: ui.t("detect.host"),
+        title: ui.text(msg::wizard::detect::host()),
         place: Some((here, rows.len())),
         least: 4,
         selected: start..start + rows.get(here).map_or(0, Vec::len),
@@ -46,29 +48,30 @@ fn row(ui: &Ui, name: &str, value: &str, cells: u16) -> Vec<Line<'static>> {
 }
 
 fn rows(ui: &Ui, host: &HostFacts) -> [(String, String); HOST_ROWS] {
+    use msg::wizard::host as name;
     let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-    let yes_no = |value: bool| ui.t(if value { "yes" } else { "no" });
+    let yes_no = |value: bool| ui.text(if value { msg::wizard::yes() } else { msg::wizard::no() });
     let space = host.free_space.iter().map(|(path, free)| format!("{path} {}", bytes(*free))).collect::<Vec<_>>();
     let runtime = [host.container_runtime.clone(), host.storage_driver.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
     let rows = [
-        ("os", host.os_name.clone()),
-        ("kernel", format!("{} {}", host.kernel, host.architecture)),
-        ("headers", headers(ui, host)),
-        ("gcc", known(&host.gcc_version)),
-        ("glibc", known(&host.glibc_version)),
-        ("secure-boot", host.secure_boot.map_or_else(|| "-".to_owned(), yes_no)),
-        ("runtime", if runtime.is_empty() { "-".to_owned() } else { runtime }),
-        ("packages", known(&host.package_manager)),
-        ("space", space.join(", ")),
+        (name::os(), host.os_name.clone()),
+        (name::kernel(), format!("{} {}", host.kernel, host.architecture)),
+        (name::headers(), headers(ui, host)),
+        (name::gcc(), known(&host.gcc_version)),
+        (name::glibc(), known(&host.glibc_version)),
+        (name::secure_boot(), host.secure_boot.map_or_else(|| "-".to_owned(), yes_no)),
+        (name::runtime(), if runtime.is_empty() { "-".to_owned() } else { runtime }),
+        (name::packages(), known(&host.package_manager)),
+        (name::space(), space.join(", ")),
     ];
-    rows.map(|(key, value)| (ui.t(&format!("host.{key}")), value))
+    rows.map(|(name, value)| (ui.text(name), value))
 }
 
 fn headers(ui: &Ui, host: &HostFacts) -> String {
     match (host.kernel_headers, host.headers_offer.offered) {
-        (true, _) => ui.t("host.headers.there"),
-        (false, Some(true)) => ui.app.tr("host.headers.offered", &[("packages", &host.headers_offer.packages.join(", "))]),
-        (false, Some(false)) => ui.app.tr("host.headers.not-offered", &[("packages", &host.headers_offer.missing.join(", "))]),
-        (false, None) => ui.t("host.headers.not-there"),
+        (true, _) => ui.text(msg::wizard::host::headers::there()),
+        (false, Some(true)) => ui.app.text(msg::wizard::host::headers::offered(host.headers_offer.packages.join(", "))),
+        (false, Some(false)) => ui.app.text(msg::wizard::host::headers::not_offered(host.headers_offer.missing.join(", "))),
+        (false, None) => ui.text(msg::wizard::host::headers::not_there()),
     }
 }

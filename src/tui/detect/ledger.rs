@@ -6,8 +6,10 @@ use ratatui::{
 };
 
 use crate::{
+    answers::DriverOwner,
     facts::{Holder, ModuleKind, Origin},
-    owner::Disposition,
+    i18n::{Message, msg},
+    owner::{self, Disposition},
     text::width,
     tui::{
         sections::Section,
@@ -26,7 +28,7 @@ const LISTED: usize = 6;
 pub fn section(ui: &Ui, cells: u16) -> Section {
     let app = ui.app;
     let focus = app.detect.part == Part::Ledger;
-    let title = format!("{} · {}", ui.t("detect.ledger"), loaded(ui));
+    let title = format!("{} · {}", ui.text(msg::wizard::detect::ledger()), loaded(ui));
     let mut section = Section { title, focus, least: 4, ..Section::default() };
     let groups = groups(&app.session.facts.driver, app.answers.driver_owner);
     section.place = Some((app.detect.entry, groups.len()));
@@ -39,7 +41,7 @@ pub fn section(ui: &Ui, cells: u16) -> Section {
         }
     }
     if groups.is_empty() {
-        section.body.push(ui.dim(format!("   {}", ui.t("detect.no-ledger"))));
+        section.body.push(ui.dim(format!("   {}", ui.text(msg::wizard::detect::no_ledger()))));
     }
     section
 }
@@ -47,20 +49,20 @@ pub fn section(ui: &Ui, cells: u16) -> Section {
 /// The loaded driver, for the heading.
 fn loaded(ui: &Ui) -> String {
     let driver = &ui.app.session.facts.driver;
-    let Some(version) = &driver.loaded_version else { return ui.t("detect.not-loaded") };
+    let Some(version) = &driver.loaded_version else { return ui.text(msg::wizard::detect::not_loaded()) };
     let kind = match driver.loaded_kind {
-        Some(ModuleKind::Open) => "open",
-        Some(ModuleKind::Proprietary) => "proprietary",
-        None => "unknown",
+        Some(ModuleKind::Open) => msg::wizard::detect::kind::open(),
+        Some(ModuleKind::Proprietary) => msg::wizard::detect::kind::proprietary(),
+        None => msg::wizard::detect::kind::unknown(),
     };
-    ui.app.tr("detect.loaded", &[("version", version), ("kind", &ui.t(&format!("detect.kind.{kind}")))])
+    ui.app.text(msg::wizard::detect::loaded(kind, version))
 }
 
 fn row(ui: &Ui, group: &Group, here: bool, cells: u16) -> Line<'static> {
     let focus = ui.app.detect.part == Part::Ledger;
-    let fate = ui.t(&format!("fate.{}", group.disposition.name()));
-    let widest = [Disposition::MustGo, Disposition::MustStop, Disposition::Owners, Disposition::Stays]
-        .map(|all| width(&ui.t(&format!("fate.{}", all.name()))));
+    let told = ui.text(fate(group.disposition));
+    let widest =
+        [Disposition::MustGo, Disposition::MustStop, Disposition::Owners, Disposition::Stays].map(|all| width(&ui.text(fate(all))));
     let rest = usize::from(cells).saturating_sub(3 + 14 + 2 + 2 + 2 + widest.into_iter().max().unwrap_or(0) + 1);
     let what = group.what(&ui.app.session.facts.driver);
     let values = [origin(ui, group.origin), what, group.place().to_owned()];
@@ -72,34 +74,45 @@ fn row(ui: &Ui, group: &Group, here: bool, cells: u16) -> Line<'static> {
         Disposition::Owners => ui.theme.good(),
         Disposition::Stays => ui.theme.dim(),
     };
-    Line::from(vec![ui.mark(here && focus, focus), Span::styled(text, style), Span::styled(format!("  {fate}"), verdict)])
+    Line::from(vec![ui.mark(here && focus, focus), Span::styled(text, style), Span::styled(format!("  {told}"), verdict)])
 }
 
 /// Returns what becomes of the group under the chosen owner and why, then each entry whole.
 pub fn details(ui: &Ui, group: &Group, cells: u16) -> Vec<Line<'static>> {
-    let owner = ui.t(&format!("owner.{}", ui.app.answers.driver_owner.name()));
-    let mut texts = vec![ui.app.tr(why(group), &[("owner", &owner)])];
+    let mut texts = vec![ui.text(why(group, ui.app.answers.driver_owner))];
     if group.entries.len() > 1 || width(&group.entries[0].r#where) > 20 {
         texts.extend(group.entries.iter().take(LISTED).map(|entry| format!("{}  {}", entry.what, entry.r#where)));
     }
     if group.entries.len() > LISTED {
-        texts.push(ui.app.tr("detect.more", &[("count", &(group.entries.len() - LISTED).to_string())]));
+        texts.push(ui.app.text(msg::wizard::detect::more((group.entries.len() - LISTED).to_string())));
     }
     if group.origin == Origin::LoadedModule {
         let holders = &ui.app.session.facts.driver.holders;
-        texts.extend(holders.iter().take(LISTED).map(|holder| ui.app.tr("detect.holder", &[("holder", &held_by(holder))])));
+        texts.extend(holders.iter().take(LISTED).map(|holder| ui.app.text(msg::wizard::detect::holder(held_by(holder)))));
     }
     texts.iter().flat_map(|text| ui.dim_wrapped(text, 3, cells)).collect()
 }
 
-fn why(group: &Group) -> &'static str {
+fn fate(disposition: Disposition) -> Message {
+    match disposition {
+        Disposition::MustGo => msg::wizard::fate::must_go(),
+        Disposition::MustStop => msg::wizard::fate::must_stop(),
+        Disposition::Owners => msg::wizard::fate::owners(),
+        Disposition::Stays => msg::wizard::fate::stays(),
+    }
+}
+
+fn why(group: &Group, owner: DriverOwner) -> Message {
+    let owner = owner::of(owner).title();
     match (group.disposition, group.origin) {
-        (Disposition::MustGo, Origin::LoadedModule) if group.entries.iter().any(|entry| entry.what.starts_with("no")) => "fate.why.rival",
-        (Disposition::MustGo, Origin::LoadedModule) => "fate.why.loaded",
-        (Disposition::MustGo, _) => "fate.why.other-driver",
-        (Disposition::MustStop, _) => "fate.why.uses-driver",
-        (Disposition::Owners, _) => "fate.why.owners",
-        (Disposition::Stays, _) => "fate.why.no-driver",
+        (Disposition::MustGo, Origin::LoadedModule) if group.entries.iter().any(|entry| entry.what.starts_with("no")) => {
+            msg::wizard::fate::why::rival(owner)
+        }
+        (Disposition::MustGo, Origin::LoadedModule) => msg::wizard::fate::why::loaded(owner),
+        (Disposition::MustGo, _) => msg::wizard::fate::why::other_driver(owner),
+        (Disposition::MustStop, _) => msg::wizard::fate::why::uses_driver(owner),
+        (Disposition::Owners, _) => msg::wizard::fate::why::owners(owner),
+        (Disposition::Stays, _) => msg::wizard::fate::why::no_driver(owner),
     }
 }
 
@@ -111,5 +124,17 @@ fn held_by(holder: &Holder) -> String {
 }
 
 fn origin(ui: &Ui, origin: Origin) -> String {
-    ui.t(&format!("origin.{}", origin.name()))
+    use msg::wizard::origin as name;
+    ui.text(match origin {
+        Origin::LoadedModule => name::loaded_module(),
+        Origin::Runfile => name::runfile(),
+        Origin::Rpm => name::rpm(),
+        Origin::Deb => name::deb(),
+        Origin::Dkms => name::dkms(),
+        Origin::ModuleFile => name::module_file(),
+        Origin::InstallerPod => name::installer_pod(),
+        Origin::Operator => name::operator(),
+        Origin::Unit => name::unit(),
+        Origin::CudaToolkit => name::cuda_toolkit(),
+    })
 }

@@ -273,6 +273,7 @@ pub fn preview() -> Preview {
         .map(|(name, value, line)| Variable {
             name: name.to_owned(),
             value: Some(value.into()),
+            is_filled_in: false,
             winner: place(role, line, Level::RoleDefaults),
             shadowed: Vec::new(),
             ignored: Vec::new(),
@@ -283,6 +284,7 @@ pub fn preview() -> Preview {
         Variable {
             name: "nvidia_driver_version".to_owned(),
             value: Some("384.111".into()),
+            is_filled_in: false,
             winner: place(group, 331, Level::GroupVars),
             shadowed: vec![Shadowed { file: PathBuf::from(role), line: 5, level: Level::RoleDefaults, value: "390.87".into() }],
             ignored: vec![Ignored {
@@ -295,6 +297,7 @@ pub fn preview() -> Preview {
     variables.push(Variable {
         name: "docker_storage_options".to_owned(),
         value: None,
+        is_filled_in: false,
         winner: None,
         shadowed: Vec::new(),
         ignored: Vec::new(),
