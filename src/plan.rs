@@ -14,7 +14,7 @@ mod verify_step;
 use serde::{Deserialize, Serialize};
 
 pub use action::spec::ActionSpec;
-pub use driver_step::{Places, driver_step, rival};
+pub use driver_step::{Clearing, Places, driver_step, rival};
 pub use invalidate::{Changed, invalidated};
 
 pub use variables_step::{carried_variables, variables_step};
