@@ -5,11 +5,15 @@ use std::{ops::ControlFlow, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionEvent, ActionKind, Failure, tell},
-    undo::Undo,
+    effect::{Effect, Entries},
+    kind::{ActionContext, ActionEvent, ActionKind, Failure, Prepared, Traces, Verdict, tell},
+    properties::{Preview, Properties, Reversal, Witness},
+    undo::{Undo, WayBack},
+    valid,
 };
 use crate::{
     cluster::{Kubectl, kubespray, stack, tail::Outcome},
+    facts::Origin,
     host::Host,
     i18n::Lang,
     installer_log::{self, Cause, End, Heard},
@@ -25,23 +29,44 @@ pub struct WatchInstaller {
 }
 
 impl ActionKind for WatchInstaller {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: None,
+            reversal: Reversal::NothingLeft,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: vec![Effect::TakesCards, Effect::Adds(Entries::Of(Origin::InstallerPod))],
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::default()
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::path_if_any(self.kubeconfig.as_deref())?;
+        valid::object_name(&self.node)
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let pod = stack::pod_of(host, &kubectl, &self.node, &kubespray::INSTALLER).ok()??;
         let ended = pod.container.ended()?;
         (ended.exit_code == 0).then(|| vec![format!("init container of {} ended with exit status 0", pod.name)])
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Impossible("only-watched".to_owned()))
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Nothing.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let kubectl = Kubectl::find(work.host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.message(Lang::En)))?;
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let kubectl = Kubectl::find(context.host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.message(Lang::En)))?;
         let mut cause = None;
-        let (emit, hits) = (&mut *work.emit, &mut work.hits);
+        let (emit, hits) = (&mut *context.emit, &mut context.hits);
         let node = (self.node.as_str(), &kubespray::STACK);
-        let end = installer_log::follow(work.host, &kubectl, node, work.cancel, &mut |heard| {
+        let end = installer_log::follow(context.host, &kubectl, node, context.cancel, &mut |heard| {
             match heard {
                 Heard::Lines(lines, found) => {
                     for line in lines {
@@ -69,5 +94,13 @@ impl ActionKind for WatchInstaller {
             End::Tail(outcome) => Err(Failure::new(cause.as_ref().map_or_else(|| outcome.text(Lang::En), words))),
             End::InVain(cause) => Err(Failure::new(words(&cause))),
         }
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        Ok(WayBack::Nothing)
     }
 }
