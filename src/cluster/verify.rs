@@ -86,10 +86,13 @@ pub fn logs(host: &Host, kubectl: &Kubectl, stack: &GpuStack) -> Logs {
 /// Reads one log: the plugin's from its start, where it registers; a failed container's to its end, where it says why.
 fn log(host: &Host, kubectl: &Kubectl, part: &Part) -> Option<String> {
     let pod = part.pod.as_ref()?;
-    let whole = format!("--limit-bytes={LOG_BYTES}");
-    let limit = if part.workload.role == Role::DevicePlugin { whole } else { format!("--tail={LOG_LINES}") };
-    let args = ["logs", &pod.name, "-n", &pod.namespace, "-c", &pod.container.name, &limit];
-    kubectl::answer(host, &kubectl.command(&args)).ok()
+    let command = kubectl.command(&["logs"]).operand(&pod.name).option("--namespace", &pod.namespace);
+    let command = command.option("--container", &pod.container.name);
+    let limited = match part.workload.role {
+        Role::DevicePlugin => command.option("--limit-bytes", LOG_BYTES),
+        Role::Driver | Role::Toolkit | Role::Validator => command.option("--tail", LOG_LINES),
+    };
+    kubectl::answer(host, &limited).ok()
 }
 
 /// Judges the chain. What is judged by nobody is not listed.

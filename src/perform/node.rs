@@ -147,7 +147,7 @@ impl Looker<'_> {
     fn offer(&self, remedy: &NodeRemedy) -> Offer {
         let lang = self.lang();
         let texts = vec![remedy.message(lang), remedy.next_run(lang), remedy.durable(lang)];
-        Offer { id: remedy.id, texts, action: remedy.action(self.answers.kubeconfig.clone()) }
+        Offer { id: remedy.id, texts, action: remedy.action(self.answers.kubeconfig.clone().map(Into::into)) }
     }
 }
 
@@ -272,8 +272,14 @@ fn known(hit: &Hit, lang: Lang, answers: &Answers, node: &str, pod: Option<&PodV
             "remove-host-driver" | "blacklist-nouveau" | "install-toolkit" | "install-prerequisites" => Some(RemedyAction::BackToDriver),
             "edit-variables" | "run-playbooks" => Some(RemedyAction::ToVariables),
             "reboot" => Some(RemedyAction::Reboot),
-            "label-node" => Some(RemedyAction::Run(Box::new(remedy::mark_node(answers.kubeconfig.clone(), node, NodeMark::GpuLabel)))),
-            "delete-pod" => pod.map(|pod| RemedyAction::Run(Box::new(remedy::delete_pod(answers.kubeconfig.clone(), pod)))),
+            "label-node" => {
+                let kubeconfig = answers.kubeconfig.clone().map(Into::into);
+                Some(RemedyAction::Run(Box::new(remedy::mark_node(kubeconfig, node, NodeMark::GpuLabel))))
+            }
+            "delete-pod" => {
+                let kubeconfig = answers.kubeconfig.clone().map(Into::into);
+                pod.map(|pod| RemedyAction::Run(Box::new(remedy::delete_pod(kubeconfig, pod))))
+            }
             _ => None,
         },
     };

@@ -20,6 +20,7 @@ use crate::{
     finding::Finding,
     host::Host,
     i18n::Lang,
+    input::ImageName,
     plan::action::kind::ActionEvent,
     version::Version,
 };
@@ -43,8 +44,8 @@ pub struct RunTestPod {
 
 impl RunTestPod {
     /// Returns the images to try: the user's, or those that fit a driver which supports up to `cuda`.
-    pub fn images(wanted: Option<&String>, cuda: Option<&Version>) -> Vec<String> {
-        wanted.map_or_else(|| testpod::candidates(cuda), |image| vec![image.clone()])
+    pub fn images(wanted: Option<&ImageName>, cuda: Option<&Version>) -> Vec<String> {
+        wanted.map_or_else(|| testpod::candidates(cuda), |image| vec![image.to_string()])
     }
 
     /// Proves with what the pod has shown, or says why it does not.
