@@ -1,18 +1,18 @@
 //! Known failures recognised in logs, events and statuses.
 //!
 //! [`Diagnosis`] takes a log line by line and says when a known failure shows; [`over_reader`] looks through a log of any size;
-//! [`over_chain`] looks through what the cluster says. The signatures are data: `assets/signatures.yaml`, with their texts in the locale
+//! [`over_stack`] looks through what the cluster says. The signatures are data: `assets/signatures.yaml`, with their texts in the locale
 //! files.
 //!
 //! A line goes this way: what stands before its message is taken off ([`prefix`]), it is joined with the lines before it ([`window`]),
 //! the words that it holds ([`needles`]) say which patterns of the [`table`] may match, and what a match names is looked up ([`refine`]).
 
-mod chain;
 mod hit;
 mod needles;
 mod prefix;
 mod refine;
 mod scan;
+mod stack;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -21,10 +21,10 @@ mod xid;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub use chain::over_chain;
 pub use hit::{Hit, Report, SignatureId};
 use refine::{Args, Refined};
 pub use scan::over_reader;
+pub use stack::{over_part, over_stack, over_test};
 use table::{Pattern, Role};
 pub use table::{Refine, Remedy, Signature, Source, Stage, Table, table};
 use window::{LINES, Window};
