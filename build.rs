@@ -15,7 +15,7 @@ const LOCALES: &str = "assets/locales";
 const NAMED_BY_DATA: [&str; 1] = ["signature."];
 
 /// Words that cannot be the name of a function or a parameter as they are.
-const RESERVED: [&str; 9] = ["for", "in", "loop", "match", "move", "type", "use", "virtual", "where"];
+const RESERVED: [&str; 10] = ["for", "in", "loop", "match", "move", "type", "unsafe", "use", "virtual", "where"];
 
 /// What a text says, still quoted, by its key.
 type Texts = BTreeMap<String, Text>;

@@ -10,7 +10,7 @@ use clap::{
 use crate::{
     error::Expected,
     host::{Command, replay::Scenario},
-    i18n::Lang,
+    i18n::{Lang, msg},
 };
 
 /// Turns a machine with an NVIDIA card into a working GPU node of a Kubespray cluster.
@@ -265,10 +265,7 @@ pub fn usage_error(error: &clap::Error, words: &[OsString]) -> Option<Expected> 
     let what = paragraphs.next().unwrap_or_default();
     let what = what.strip_prefix("error: ").unwrap_or(&what).to_owned();
     if let Some(name) = demo_without_equals(error, words) {
-        return Some(Expected::new(
-            format!("`{name}` is no command; `--demo` takes a name only with an equals sign, as `--demo=NAME`"),
-            format!("the demos are: {}", Scenario::names().join(", ")),
-        ));
+        return Some(Expected::new(msg::error::usage::demo(name), msg::error::usage::demo::hint(Scenario::names().join(", "))));
     }
     let rest: Vec<String> = paragraphs.collect();
     let tip = rest.iter().find_map(|part| part.strip_prefix("tip: "));

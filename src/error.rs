@@ -1,10 +1,10 @@
 //! Errors a user can do something about, apart from bugs.
 
-use std::fmt;
+use std::{fmt, io};
 
 use crate::{
     exit_code::ExitCode,
-    i18n::{Arg, Lang},
+    i18n::{Arg, Lang, Message, msg},
 };
 
 /// An error that was to be expected: one line of what happened, one line of what to do. Everything else that fails is a bug and is
@@ -34,6 +34,12 @@ impl Expected {
         self.code
     }
 
+    /// Returns the same error told in another way, with what happened as a part of it.
+    #[must_use]
+    pub fn map(self, tell: impl FnOnce(Arg) -> Message) -> Self {
+        Self { what: tell(self.what).into(), ..self }
+    }
+
     /// Returns what happened.
     pub fn text(&self, lang: Lang) -> String {
         self.what.text(lang).into_owned()
@@ -58,3 +64,20 @@ impl fmt::Display for Expected {
 }
 
 impl std::error::Error for Expected {}
+
+/// Returns why the operating system refused, in words of the catalog where it is one of the common reasons.
+pub fn reason(error: &io::Error) -> Arg {
+    if error.raw_os_error().is_none() {
+        return error.into();
+    }
+    match error.kind() {
+        io::ErrorKind::NotFound => msg::error::io::not_found().into(),
+        io::ErrorKind::PermissionDenied => msg::error::io::denied().into(),
+        io::ErrorKind::StorageFull => msg::error::io::full().into(),
+        io::ErrorKind::ReadOnlyFilesystem => msg::error::io::read_only().into(),
+        io::ErrorKind::IsADirectory => msg::error::io::folder().into(),
+        io::ErrorKind::NotADirectory => msg::error::io::no_folder().into(),
+        io::ErrorKind::AlreadyExists => msg::error::io::exists().into(),
+        _ => error.into(),
+    }
+}

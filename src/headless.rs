@@ -30,8 +30,9 @@ use serde::Serialize;
 use crate::{
     answers::Answers,
     cli::{Cli, Global, Verb},
-    error::Expected,
+    error::{Expected, reason},
     exit_code::ExitCode,
+    i18n::msg,
     text::{printable_json, printable_lines},
     workspace::Workspace,
 };
@@ -76,8 +77,7 @@ fn print(text: &str) -> Result<ExitCode, Expected> {
 }
 
 fn print_json(value: &impl Serialize) -> Result<ExitCode, Expected> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Expected::new(format!("cannot write JSON: {error}"), "please report this as a bug"))?;
+    let text = serde_json::to_string_pretty(value).map_err(|error| Expected::new(msg::error::output::json(error), msg::error::bug()))?;
     print_raw(&printable_json(&text))
 }
 
@@ -92,13 +92,13 @@ fn print_raw(text: &str) -> Result<ExitCode, Expected> {
 }
 
 fn output_failed(error: &io::Error) -> Expected {
-    Expected::new(format!("cannot write to standard output: {error}"), "check where the output goes")
+    Expected::new(msg::error::output::stdout(reason(error)), msg::error::output::stdout::hint())
 }
 
 /// Reads an answers file.
 fn read_answers(path: &Path) -> Result<Answers, Expected> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Expected::new(format!("cannot read the answers {}: {error}", path.display()), "the README shows one under \"Without a screen\"")
+        Expected::new(msg::error::answers::unreadable(path.display(), reason(&error)), msg::error::answers::unreadable::hint())
     })?;
     Answers::parse(&text, &path.display().to_string())
 }

@@ -30,6 +30,7 @@ pub use layout::Layout;
 pub use preview::preview;
 pub use report::report;
 pub use site::PreviewRequest;
+pub use template::{as_text, is_template_within};
 
 use crate::{
     finding::Finding,
@@ -254,6 +255,16 @@ pub struct Capability {
     pub instead: Option<String>,
 }
 
+/// What the driver's owner wants of Kubespray's GPU role, which brings driver and device plugin in one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GpuRole {
+    /// It installs both.
+    #[default]
+    Installs,
+    /// It stays off, for somebody else brings them.
+    StaysOff,
+}
+
 /// The capability verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -266,6 +277,8 @@ pub enum Verdict {
     Broken,
     /// Not enough is known.
     Unknown,
+    /// It is off, as the driver's owner wants it.
+    Unused,
 }
 
 impl Verdict {
@@ -276,6 +289,7 @@ impl Verdict {
             Self::NoOp => msg::verdict::no_op(),
             Self::Broken => msg::verdict::broken(),
             Self::Unknown => msg::verdict::unknown(),
+            Self::Unused => msg::verdict::unused(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An owner answers for all four steps: what on this host stays, stops or goes, where drivers come from, what step 2 installs, which
 //! variables step 3 writes and which playbooks carry them out, which checks step 4 judges, and which steps a changed answer reopens.
-//! It answers with data. What stands below ([`plan`](crate::plan), [`kubespray`](crate::kubespray), [`cluster`](crate::cluster),
+//! It answers with data. What stands below ([`plan`], [`kubespray`](crate::kubespray), [`cluster`](crate::cluster),
 //! [`catalog`](crate::catalog)) is handed that data and does not know whose it is.
 //!
 //! No method has a default, so that a new owner does not compile before it has answered everything.
@@ -19,9 +19,13 @@ pub use disposition::Disposition;
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::Source,
-    facts::{DriverFacts, LedgerEntry},
+    facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
+    host::Command,
     i18n::Message,
-    plan::{self, Changed, Plan, Step},
+    kubespray::{GpuRole, Preview, edit::Change, values},
+    plan::{self, Action, Changed, Clearing, Places, Plan, Step},
+    preflight,
+    session::Prediction,
 };
 
 /// One way of bringing the driver to a node, with everything that follows from it.
@@ -41,8 +45,30 @@ pub trait Owner: Sync {
     /// Step 2: returns what becomes of a thing on this host. Ledger pane, plan and pre-flight all ask this one.
     fn disposition(&self, driver: &DriverFacts, entry: &LedgerEntry) -> Disposition;
 
+    /// Step 2: tells whether the driver of the answers is the one that will be on the node; otherwise it is there already, or somebody
+    /// else decides.
+    fn brings_chosen_driver(&self) -> bool;
+
+    /// Step 2: returns what this program puts on the host for the driver, in order.
+    fn install(&self, facts: &Facts, answers: &Answers) -> Vec<Action>;
+
+    /// Step 2: foretells what will fail later as things stand. Nothing is changed.
+    fn checks(&self, request: preflight::Request<'_>) -> Vec<Prediction>;
+
+    /// Step 2: returns the images that the node will have to pull for the driver, as far as they are known before.
+    fn images(&self, preview: &Preview) -> Vec<String>;
+
     /// Step 2: returns where its drivers come from, which limits the drivers that can be chosen.
     fn source(&self) -> Source;
+
+    /// Step 3: returns what it wants of Kubespray's GPU role, by which the variables are judged.
+    fn gpu_role(&self) -> GpuRole;
+
+    /// Step 3: returns the changes to the inventory that carry out the answers.
+    fn values(&self, preview: &Preview, answers: &Answers) -> Vec<Change>;
+
+    /// Step 3: returns the playbook commands that bring these values to the node, in order.
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command>;
 
     /// Step 4: returns the ids of the checks that count, in the order of the chain.
     fn links(&self) -> &'static [&'static str];
@@ -58,6 +84,29 @@ pub fn of(owner: DriverOwner) -> &'static dyn Owner {
         DriverOwner::Host => &host::Host,
         DriverOwner::Operator => &operator::Operator,
     }
+}
+
+/// Returns what of the driver on this host must go for an owner.
+pub fn clearing(owner: &dyn Owner, driver: &DriverFacts) -> Clearing {
+    let all = |wanted: Disposition| -> Vec<LedgerEntry> {
+        driver.ledger.iter().filter(|entry| owner.disposition(driver, entry) == wanted).cloned().collect()
+    };
+    // The version alone proves that a driver is loaded, also where the list of modules cannot be read.
+    let loaded = LedgerEntry::new(Origin::LoadedModule, "nvidia", "/proc/driver/nvidia/version");
+    let is_loaded = driver.loaded_version.is_some() || driver.modules.iter().any(|module| modules::is_driver(&module.name));
+    let unloads = is_loaded && owner.disposition(driver, &loaded) == Disposition::MustGo;
+    Clearing { goes: all(Disposition::MustGo), stops: all(Disposition::MustStop), unloads }
+}
+
+/// Plans step 2 for the owner of the answers.
+pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<Action> {
+    let owner = of(answers.driver_owner);
+    plan::driver_step(facts, answers, places, &clearing(owner, &facts.driver), owner.install(facts, answers))
+}
+
+/// Returns the changes to the inventory for the owner of the answers, with the values that a person has chosen.
+pub fn values(preview: &Preview, answers: &Answers) -> Vec<Change> {
+    values::proposed(of(answers.driver_owner).values(preview, answers), answers)
 }
 
 /// Returns the steps whose work no longer follows from the answers, in order.

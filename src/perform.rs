@@ -20,10 +20,11 @@ use crate::{
     answers::Answers,
     cli::Global,
     engine::Runner,
-    error::Expected,
+    error::{Expected, reason},
     exit_code::ExitCode,
     facts::{self, Facts, headers},
     host::Cancel,
+    i18n::msg,
     plan::{Action, Plan, Step, action::reboot::Reboot},
     private,
     report::Report,
@@ -39,7 +40,7 @@ use crate::{
 pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected> {
     tui::demand()?;
     if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
-        return Err(Expected::new("this terminal (TERM=dumb) cannot show a full screen", "use `gpunode --plain`, which asks line by line"));
+        return Err(Expected::new(msg::error::terminal::dumb(), msg::error::terminal::dumb::hint()));
     }
     let get = |name: &str| std::env::var(name).ok();
     let mut settings = Settings::from_env(&get, workspace.lang, workspace.session_path.clone());
@@ -73,13 +74,13 @@ fn start_over() -> Expected {
         Ok(program) => std::process::Command::new(program).args(std::env::args_os().skip(1)).exec(),
         Err(error) => error,
     };
-    Expected::new(format!("cannot start over: {error}"), "start gpunode again; the session is free")
+    Expected::new(msg::error::restart(reason(&error)), msg::error::restart::hint())
 }
 
 fn show(app: App, performer: Arc<dyn Performer>) -> Result<ExitCode, Expected> {
     tui::run(app, performer).map_err(|error| match error {
         RunError::NoTerminal(error) => error,
-        RunError::Io(error) => Expected::new(format!("the terminal failed: {error}"), "the session is kept; start again, or use `--plain`"),
+        RunError::Io(error) => Expected::new(msg::error::terminal::failed(reason(&error)), msg::error::terminal::failed::hint()),
     })
 }
 
@@ -115,11 +116,11 @@ impl Performer for Perform {
             Effect::Reboot => self.reboot(),
             Effect::FollowNode { answers } => return self.follow_node(&answers, reply),
             Effect::Remedy { action } => self.remedy(*action, reply),
-            Effect::SaveLog { path, text } => Self::save_log(path, &text),
+            Effect::SaveLog { path, text } => self.save_log(path, &text),
             Effect::RunTestPod { answers } => self.test_pod(&answers, reply),
             Effect::Verify { answers } => self.verify(&answers),
             Effect::SaveSession(draft) => self.save(*draft),
-            Effect::WriteReport => Answer::ReportWritten(self.write_report().map_err(|error| error.to_string())),
+            Effect::WriteReport => Answer::ReportWritten(self.write_report().map_err(|error| error.line(self.workspace.lang))),
             Effect::Cancel(id) => return self.cancel(id),
             // The runtime itself leaves; looking on has a performer of its own.
             Effect::Quit(_) | Effect::Watch => return,
@@ -199,7 +200,8 @@ impl Perform {
     }
 
     fn table(&self, answers: &Answers) -> Result<crate::catalog::DriverTable, String> {
-        let table = steps::driver_table(&self.workspace.host, &self.facts(), answers, answers.cuda()).map_err(|error| error.to_string())?;
+        let table = steps::driver_table(&self.workspace.host, &self.facts(), answers, answers.cuda())
+            .map_err(|error| error.line(self.workspace.lang))?;
         Ok(table.shown(true))
     }
 
@@ -210,7 +212,8 @@ impl Perform {
 
     fn plan(&self, step: Step, answers: &Answers) -> Result<Plan, String> {
         let facts = self.facts();
-        let table = steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.to_string())?;
+        let table =
+            steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.line(self.workspace.lang))?;
         let answers = steps::complete(answers, &table);
         let actions = steps::plan_step(&self.workspace.host, &facts, &answers, step, self.store.path());
         actions.map(|actions| Plan { actions }).map_err(|error| error.line(self.workspace.lang))
@@ -250,8 +253,11 @@ impl Perform {
     fn reboot(&self) -> Answer {
         match self.workspace.host.commands.capture(&Reboot::command()) {
             Ok(output) if output.exit.is_success() => Answer::Rebooted,
-            Ok(output) => Answer::Failed(format!("`{}` ended with {}: {}", Reboot::command(), output.exit, output.stderr.trim())),
-            Err(error) => Answer::Failed(error.to_string()),
+            Ok(output) => {
+                let what = msg::error::command::ended(Reboot::command(), output.exit, output.stderr.trim());
+                Answer::Failed(what.text(self.workspace.lang))
+            }
+            Err(error) => Answer::Failed(error.message().text(self.workspace.lang)),
         }
     }
 
@@ -290,7 +296,7 @@ impl Perform {
     }
 
     fn write_report(&self) -> Result<PathBuf, Expected> {
-        let failed = |error: std::io::Error| Expected::new(format!("cannot write the report: {error}"), "`gpunode report` prints it");
+        let failed = |error: std::io::Error| Expected::new(msg::error::report(reason(&error)), msg::error::report::hint());
         let path = self.store.folder().map_err(failed)?.join("report.md");
         let session = self.session();
         let answers = session.answers.clone().unwrap_or_else(steps::first_answers);

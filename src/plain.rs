@@ -261,8 +261,7 @@ impl Plain<'_> {
             Outcome::Cancelled => Err(Stop::Quit),
             Outcome::RebootNeeded => self.reboot(step),
             Outcome::Failed { id, .. } => Err(Stop::Failed(
-                Expected::new(msg::apply::failed(self.session.title(&id, lang)).text(lang), msg::plain::failed_hint().text(lang))
-                    .code(ExitCode::Negative),
+                Expected::new(msg::apply::failed(self.session.title(&id, lang)), msg::plain::failed_hint()).code(ExitCode::Negative),
             )),
         }
     }
@@ -284,7 +283,7 @@ impl Plain<'_> {
         if !self.ask.confirm(&msg::plain::reboot().text(self.lang), false)? {
             return Err(Stop::Reboot);
         }
-        let failed = |error: crate::host::CommandError| Expected::new(error.to_string(), "reboot by hand, then start again");
+        let failed = |error: crate::host::CommandError| Expected::new(error.message(), msg::error::reboot::hint_plain());
         self.workspace.host.commands.capture(&Reboot::command()).map_err(failed)?;
         if self.workspace.host.simulation.is_none() {
             return Err(Stop::Reboot);

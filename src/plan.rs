@@ -1,6 +1,6 @@
 //! Plan: the ordered actions that lead from the facts to the answers.
 //!
-//! [`driver_step`] and its siblings are pure functions; nothing has happened when a plan exists. Each [`Action`] is one change to the
+//! [`driver_step()`] and its siblings are pure functions; nothing has happened when a plan exists. Each [`Action`] is one change to the
 //! host, the inventory or the cluster: data for the eyes and for the journal, with an [`ActionSpec`] that knows how to check, do, prove and
 //! undo it (one file a kind). That it is executed is the engine's business.
 
@@ -14,7 +14,7 @@ mod verify_step;
 use serde::{Deserialize, Serialize};
 
 pub use action::spec::ActionSpec;
-pub use driver_step::{Places, driver_step, rival};
+pub use driver_step::{Clearing, Places, driver_step, rival};
 pub use invalidate::{Changed, invalidated};
 pub use remedies::{delete_pod, mark_node, remove_taint};
 pub use variables_step::{carried_variables, variables_step};

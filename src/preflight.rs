@@ -7,6 +7,8 @@ mod machine;
 mod network;
 mod toolkit;
 
+pub use machine::conflicting_driver;
+
 use std::thread;
 
 use serde_json::{Value, json};
@@ -40,7 +42,7 @@ pub struct Request<'a> {
 
 impl Request<'_> {
     /// Tells whether an action of this name is still to be done.
-    fn will_do(&self, name: &str) -> bool {
+    pub fn will_do(&self, name: &str) -> bool {
         self.actions.iter().any(|action| action.name() == name)
     }
 
@@ -50,11 +52,13 @@ impl Request<'_> {
     }
 }
 
-/// Runs all checks; what asks the network does so at the same time. Takes some seconds at most.
-pub fn check(request: Request<'_>) -> Vec<Prediction> {
+/// Runs the checks that count for every owner and adds them to `own`, those of the driver's owner; what asks the network does so at the
+/// same time. Takes some seconds at most.
+pub fn check(request: Request<'_>, own: Vec<Prediction>) -> Vec<Prediction> {
     thread::scope(|scope| {
         let asked = scope.spawn(move || network::checks(request));
-        let mut predictions = machine::checks(request);
+        let mut predictions = own;
+        predictions.extend(machine::checks(request));
         predictions.extend(toolkit::checks(request));
         predictions.extend(asked.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload)));
         predictions

@@ -5,15 +5,19 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use crate::{error::Expected, exit_code::ExitCode, host::Cancel};
+use crate::{
+    error::{Expected, reason},
+    exit_code::ExitCode,
+    host::Cancel,
+    i18n::msg,
+};
 
 /// Sets `cancel` at the first SIGINT or SIGTERM; the next one ends the program. SIGHUP (a cut line, a logout) ends the program at once
 /// and leaves the running command alone: it goes on, its intent is in the journal, and the next start finds it. Where SIGHUP is ignored
 /// (`nohup`), it stays ignored.
 pub fn cancel_on_signal(cancel: &Cancel) -> Result<(), Expected> {
     let wanted = [SIGINT, SIGTERM].into_iter().chain((!is_ignored(SIGHUP)).then_some(SIGHUP));
-    let mut signals =
-        Signals::new(wanted).map_err(|error| Expected::new(format!("cannot watch for signals: {error}"), "please report this as a bug"))?;
+    let mut signals = Signals::new(wanted).map_err(|error| Expected::new(msg::error::signals(reason(&error)), msg::error::bug()))?;
     let cancel = cancel.clone();
     std::thread::spawn(move || {
         for signal in signals.forever() {

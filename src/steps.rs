@@ -19,7 +19,7 @@ use crate::{
     facts::{self, Change, Facts},
     host::Host,
     i18n::{Lang, msg},
-    kubespray::{self, Preview, PreviewRequest, edit, playbook, values},
+    kubespray::{self, Preview, PreviewRequest, edit, values},
     owner,
     plan::{
         self, Action, Step, VerifyPlan,
@@ -42,11 +42,10 @@ pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: 
 
 /// Checks answers against what exists: an unknown driver or toolkit is an error before anything happens.
 pub fn check(answers: &Answers, table: &DriverTable) -> Result<(), Expected> {
-    let hint = "`gpunode drivers --all` lists what there is";
     if let Some(version) = &answers.driver_version
         && crate::catalog::drivers::driver(version).is_none()
     {
-        return Err(Expected::new(format!("there is no driver {version} in the catalog"), hint));
+        return Err(Expected::new(msg::error::catalog::no_driver(version), msg::error::catalog::hint()));
     }
     match answers.cuda().filter(|_| answers.cuda_runfile.is_none()) {
         Some(version) => check_cuda(version, table),
@@ -62,8 +61,8 @@ pub fn check_cuda(wanted: &Version, table: &DriverTable) -> Result<(), Expected>
     }
     if let Some(toolkit) = cuda::newest(wanted) {
         let names = toolkit.runfiles.keys().cloned().collect::<Vec<_>>().join(", ");
-        let hint = "there is none for this machine's architecture; choose another CUDA version, or none";
-        return Err(Expected::new(format!("CUDA toolkit {wanted} has installers for {names} only"), hint));
+        let what = msg::error::catalog::other_architecture(names, wanted);
+        return Err(Expected::new(what, msg::error::catalog::other_architecture::hint()));
     }
     let is_near = |version: &Version| version.branch() == wanted.branch();
     let mut known: Vec<Version> = cuda::toolkits().iter().map(|toolkit| toolkit.version.clone()).collect();
@@ -77,15 +76,13 @@ pub fn check_cuda(wanted: &Version, table: &DriverTable) -> Result<(), Expected>
     let place = names.iter().filter(|name| name.parse::<Version>().is_ok_and(|version| version < *wanted)).count();
     let first = place.saturating_sub(NEARBY / 2).min(names.len().saturating_sub(NEARBY));
     let nearby: Vec<String> = names.into_iter().skip(first).take(NEARBY).collect();
-    let hint = format!("known nearby: {}; `gpunode drivers --all` lists all", nearby.join(", "));
-    Err(Expected::new(format!("there is no CUDA toolkit {wanted} in the catalog"), hint))
+    Err(Expected::new(msg::error::catalog::no_toolkit(wanted), msg::error::catalog::no_toolkit::hint(nearby.join(", "))))
 }
 
 /// Completes answers: the driver is the recommended one, `11.0` becomes its newest release.
 pub fn complete(answers: &Answers, table: &DriverTable) -> Answers {
     let mut answers = answers.clone();
-    // Only the installer pod brings the chosen driver; with another owner there is nothing that this program would install.
-    if answers.driver_version.is_none() && answers.driver_owner == DriverOwner::InstallerPod {
+    if answers.driver_version.is_none() && owner::of(answers.driver_owner).brings_chosen_driver() {
         answers.driver_version = table.drivers.iter().find(|row| row.recommended).map(|row| row.version.clone());
     }
     if let Some(wanted) = answers.cuda().cloned()
@@ -109,6 +106,7 @@ fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
         hostname: facts.host.hostname.clone(),
         control_plane_os: None,
         release: None,
+        gpu_role: owner::of(answers.driver_owner).gpu_role(),
     }
 }
 
@@ -119,7 +117,7 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, sess
         Step::Detect => Ok(Vec::new()),
         Step::Driver => {
             let places = plan::Places { session, downloads: &folder.join("downloads") };
-            Ok(plan::driver_step(facts, answers, places))
+            Ok(owner::driver_step(facts, answers, places))
         }
         Step::Variables => plan_variables(host, facts, answers, &folder),
         Step::Verify => Ok(plan::verify_step(answers, &verify_plan(host, facts, answers))),
@@ -128,7 +126,7 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, sess
 
 /// Gathers what the plan of step 4 rests on.
 fn verify_plan(host: &Host, facts: &Facts, answers: &Answers) -> VerifyPlan {
-    let installs = answers.driver_owner == DriverOwner::InstallerPod;
+    let installs = owner::of(answers.driver_owner).brings_chosen_driver();
     VerifyPlan {
         node: node_name(host, facts, answers),
         cuda: driver_cuda(answers),
@@ -153,11 +151,11 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
     values::check(answers)?;
     let preview = preview(host, facts, answers)?;
     if preview.inventory.is_none() {
-        let commands = playbook::commands(&preview, answers);
+        let commands = owner::of(answers.driver_owner).playbooks(&preview, answers);
         let lines: String = commands.iter().map(|command| format!("\n  {command}")).collect();
         let head = msg::vars::carry(lines, &preview.layout.cluster_group).text(Lang::En);
-        let text = edit::vars_file(&values::proposed(&preview, answers), &head);
-        return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, commands));
+        let text = edit::vars_file(&owner::values(&preview, answers), &head);
+        return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, commands, answers));
     }
     // A machine is made a node when somebody says so, or when it has a card: this may be the Ansible host.
     let joins = answers.node.is_some() || !facts.gpus.is_empty();
@@ -166,10 +164,16 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
     if joins && answers.node.is_none() {
         answers.node = Some(preview.layout.subject.clone()).filter(|subject| !subject.is_empty());
     }
-    let edits = edit::propose(&*host.files, &preview, &values::proposed(&preview, &answers), members)?;
+    let edits = edit::propose(&*host.files, &preview, &owner::values(&preview, &answers), members)?;
     let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
     let has_ansible = host.commands.locate(&program.display().to_string()).is_some();
-    Ok(plan::variables_step(&edits, playbook::commands(&preview, &answers), &answers, preview.layout.ansible_core.as_ref(), has_ansible))
+    Ok(plan::variables_step(
+        &edits,
+        owner::of(answers.driver_owner).playbooks(&preview, &answers),
+        &answers,
+        preview.layout.ansible_core.as_ref(),
+        has_ansible,
+    ))
 }
 
 /// Refuses actions that are root's and that this user cannot do, before anything is done of them or of others.
@@ -197,16 +201,10 @@ pub fn preflight(
     let table = driver_table(host, facts, answers, answers.cuda())?;
     let is_done = |action: &Action| session.is_some_and(|session| session.is_done(&action.id));
     let open: Vec<Action> = actions.iter().filter(|action| !action.skipped && !is_done(action)).cloned().collect();
-    let wants_pod = answers.driver_owner == DriverOwner::InstallerPod;
-    let images = if wants_pod { preview(host, facts, answers).map(|preview| images(&preview)).unwrap_or_default() } else { Vec::new() };
-    Ok(preflight::check(preflight::Request { host, facts, answers, table: &table, actions: &open, images: &images }))
-}
-
-/// The images that the role will certainly have pulled; which installer image it takes, only its own facts decide.
-fn images(preview: &Preview) -> Vec<String> {
-    let value = |name: &str| preview.variable(name).and_then(|variable| variable.value.as_ref()?.as_str().map(str::to_owned));
-    let names = ["nvidia_driver_install_container", "nvidia_gpu_device_plugin_container"];
-    names.iter().filter_map(|name| value(name)).filter(|image| image.contains(['/', ':']) && !image.contains("{{")).collect()
+    let owner = owner::of(answers.driver_owner);
+    let images = preview(host, facts, answers).map(|preview| owner.images(&preview)).unwrap_or_default();
+    let request = preflight::Request { host, facts, answers, table: &table, actions: &open, images: &images };
+    Ok(preflight::check(request, owner.checks(request)))
 }
 
 /// Returns this machine's name in the cluster.
@@ -259,7 +257,7 @@ fn driver_cuda(answers: &Answers) -> Option<Version> {
 
 /// Returns the answers a new session begins with.
 pub fn first_answers() -> Answers {
-    Answers::new(DriverOwner::InstallerPod)
+    Answers::new(DriverOwner::default())
 }
 
 /// Returns what has changed since the session was left, as `now` shows: on the machine, and of what this program did to it. A session

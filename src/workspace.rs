@@ -10,7 +10,7 @@ use crate::{
         Host,
         replay::{self, Scenario, Speed},
     },
-    i18n::Lang,
+    i18n::{Lang, msg},
     plan::action::reboot::BOOT_ID,
     session::{
         Session,
@@ -35,19 +35,16 @@ impl Workspace {
     /// Opens what the options ask for. A simulated machine comes back in the state it was left in, unless a new session is wanted.
     pub fn open(global: &Global) -> Result<Self, Expected> {
         let lang = global.lang();
-        let hint = "`gpunode scenarios` lists what is built in";
+        let refused = |error: replay::ScenarioError| Expected::new(error.message(), msg::error::scenario::hint());
         let scenario = match (&global.demo, &global.replay) {
-            (Some(name), _) => Some(Scenario::built_in(name).map_err(|error| Expected::new(error.to_string(), hint))?),
-            (None, Some(path)) => Some(Scenario::load(path).map_err(|error| Expected::new(error.to_string(), hint))?),
+            (Some(name), _) => Some(Scenario::built_in(name).map_err(refused)?),
+            (None, Some(path)) => Some(Scenario::load(path).map_err(refused)?),
             (None, None) => None,
         };
         let Some(scenario) = scenario else {
             let root = global.root.clone().unwrap_or_else(|| PathBuf::from("/"));
             if !root.is_dir() {
-                return Err(Expected::new(
-                    format!("{} is not a folder", root.display()),
-                    "give the folder that holds etc, proc, sys with `--root`",
-                ));
+                return Err(Expected::new(msg::error::session::root(root.display()), msg::error::session::root::hint()));
             }
             let session_path = session_path(global, Path::new("session.yaml"));
             return Ok(Self { host: Host::local(&root), lang, session_path, title: None });
@@ -61,7 +58,7 @@ impl Workspace {
             let _ = std::fs::remove_file(&state);
         }
         let host = replay::host(scenario, Some(state), Speed(global.speed))
-            .map_err(|error| Expected::new(error.to_string(), "begin anew with `--new`, or give another `--session FILE`"))?;
+            .map_err(|error| Expected::new(error.message(), msg::error::scenario::state_hint()))?;
         Ok(Self { host, lang, session_path, title })
     }
 
@@ -100,12 +97,9 @@ impl Workspace {
     /// Reads the session without locking it. While another gpunode is about to write its first, that is an empty one.
     pub fn look(&self) -> Result<Session, Expected> {
         let begins = || store::holder(&self.session_path).map(|_| self.new_session());
-        self.peek()?.or_else(begins).ok_or_else(|| {
-            Expected::new(
-                format!("there is no session in {}", self.session_path.display()),
-                "start one with `gpunode`, or name it with `--session FILE`",
-            )
-        })
+        self.peek()?
+            .or_else(begins)
+            .ok_or_else(|| Expected::new(msg::error::session::none(self.session_path.display()), msg::error::session::none::hint()))
     }
 
     fn new_session(&self) -> Session {
@@ -133,11 +127,8 @@ impl Workspace {
     }
 
     fn foreign(&self, session: &Session) -> Expected {
-        Expected::new(
-            format!("{} is the session of another machine ({})", self.session_path.display(), crate::text::printable(&session.hostname)),
-            "it was left as it is; name another one with `--session FILE`, or begin anew with `--new`; on the Ansible host, \
-             `gpunode apply --steps 3` goes on with a carried one",
-        )
+        let machine = crate::text::printable(&session.hostname);
+        Expected::new(msg::error::session::foreign(self.session_path.display(), machine), msg::error::session::foreign::hint())
     }
 }
 

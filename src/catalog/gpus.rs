@@ -6,6 +6,7 @@ use super::rows;
 use crate::{
     error::Expected,
     facts::{CatalogMatch, KernelModule},
+    i18n::msg,
     text::printable,
     version::Version,
 };
@@ -91,20 +92,15 @@ pub fn identify(device_id: &str, subsystem_vendor: &str, subsystem_device: &str,
 pub fn lookup(id: &str) -> Result<GpuModel, Expected> {
     let parts: Vec<String> = id.split(':').map(hex).collect();
     let is_hex = |part: &String| part.len() == 4 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let form = "Give it as `lspci -nn` prints it: 10de:1db6, or with the subsystem 10de:20b5:10de:1533.";
     if !parts.iter().all(is_hex) || !matches!(parts.len(), 2 | 4) {
-        return Err(Expected::new(format!("`{}` is not a PCI id", printable(id)), form));
+        return Err(Expected::new(msg::error::card::form(printable(id)), msg::error::card::form::hint()));
     }
     if parts[0] != "10de" {
-        return Err(Expected::new(format!("`{id}` is not a card by NVIDIA (10de)"), form));
+        return Err(Expected::new(msg::error::card::vendor(id), msg::error::card::form::hint()));
     }
     let subsystem = |index: usize| parts.get(index).map_or("", String::as_str);
-    by_id(&parts[1], subsystem(2), subsystem(3)).ok_or_else(|| {
-        Expected::new(
-            format!("The catalog has no card `{id}`"),
-            "Check the id; on the machine itself `gpunode detect` also knows it by its chip.",
-        )
-    })
+    by_id(&parts[1], subsystem(2), subsystem(3))
+        .ok_or_else(|| Expected::new(msg::error::card::unknown(id), msg::error::card::unknown::hint()))
 }
 
 fn by_id(device: &str, subvendor: &str, subdevice: &str) -> Option<GpuModel> {

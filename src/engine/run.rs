@@ -7,8 +7,9 @@ use std::{
 
 use super::{Event, Outcome};
 use crate::{
-    error::Expected,
+    error::{Expected, reason},
     host::{Cancel, Exit, Host, command::Job},
+    i18n::msg,
     plan::{
         Action, ActionSpec, Step,
         action::kind::{ActionContext, ActionEvent, Failure},
@@ -305,12 +306,9 @@ fn tail_of(log: &Path) -> String {
 }
 
 fn folder_failure(error: &std::io::Error) -> Expected {
-    Expected::new(
-        format!("cannot make the folder for logs beside the session: {error}"),
-        "make room or choose another place with `--session FILE`",
-    )
+    Expected::new(msg::error::session::folder_for_logs(reason(error)), msg::error::session::folder_for_logs::hint())
 }
 
 fn unjournalled(action: &Action) -> Expected {
-    Expected::new(format!("the journal has lost the record of {}", action.id), "please report this as a bug")
+    Expected::new(msg::error::session::lost_record(&action.id), msg::error::bug())
 }

@@ -23,10 +23,7 @@ use crate::{
 pub fn run(workspace: &Workspace, new: bool, args: &ApplyArgs) -> Result<ExitCode, Expected> {
     let wanted = read_answers(&args.answers)?;
     if !args.yes {
-        return Err(Expected::new(
-            "nothing was changed: `apply` changes this machine only with --yes",
-            "look at it first with `gpunode plan --answers FILE`",
-        ));
+        return Err(Expected::new(msg::error::apply::no_yes(), msg::error::apply::no_yes::hint()));
     }
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
@@ -87,10 +84,7 @@ impl Apply<'_> {
         let carried = self.workspace.is_carried(&self.session);
         if carried && Step::ALL.into_iter().any(|step| step != Step::Variables && wants(args, step)) {
             let (file, name) = (self.store.path().display(), crate::text::printable(&self.session.hostname));
-            return Err(Expected::new(
-                format!("{file} is the session of {name}: on this machine only its step 3 can be applied"),
-                "say so with `--steps 3`, or name this machine's own session with `--session FILE`",
-            ));
+            return Err(Expected::new(msg::error::apply::carried(file, name), msg::error::apply::carried::hint()));
         }
         // Of a session that was carried here, the facts are the node's; what this machine is does not matter.
         let facts = if carried { self.session.facts.clone() } else { facts::probe_all(host) };
@@ -180,9 +174,9 @@ impl Apply<'_> {
         if in_the_way.is_empty() {
             return Ok(());
         }
-        let (ids, despite) = (in_the_way.join(", "), in_the_way.join(", "));
-        let hint = format!("mend it, or go on all the same with `despite: [{despite}]` in the answers; `gpunode plan` shows every check");
-        Err(Expected::new(format!("the pre-flight says that this will fail: {ids}; nothing was changed"), hint).code(ExitCode::Negative))
+        let ids = in_the_way.join(", ");
+        let (what, hint) = (msg::error::apply::will_fail(&ids), msg::error::apply::will_fail::hint(&ids));
+        Err(Expected::new(what, hint).code(ExitCode::Negative))
     }
 
     /// Judges the whole chain at the end, and keeps the verdict for the report.
@@ -202,10 +196,10 @@ impl Apply<'_> {
         if answers.reboot == RebootAnswer::Now {
             let command = Reboot::command();
             self.progress.event(&Event::Line(format!("$ {command}")));
-            let hint = "reboot by hand, then run the same command again";
-            let ran = self.workspace.host.commands.capture(&command).map_err(|error| Expected::new(error.to_string(), hint))?;
+            let hint = msg::error::reboot::hint;
+            let ran = self.workspace.host.commands.capture(&command).map_err(|error| Expected::new(error.message(), hint()))?;
             if !ran.exit.is_success() {
-                return Err(Expected::new(format!("`{command}` ended with {}: {}", ran.exit, ran.stderr.trim()), hint));
+                return Err(Expected::new(msg::error::command::ended(&command, ran.exit, ran.stderr.trim()), hint()));
             }
         }
         Ok(ExitCode::RebootNeeded)

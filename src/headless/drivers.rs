@@ -1,7 +1,7 @@
 //! `gpunode drivers`: the driver table.
 
 use super::{print, print_json};
-use crate::{catalog, cli::DriversArgs, error::Expected, exit_code::ExitCode, facts, steps, workspace::Workspace};
+use crate::{catalog, cli::DriversArgs, error::Expected, exit_code::ExitCode, facts, i18n::msg, steps, workspace::Workspace};
 
 /// Prints the table. Exit: 0 something fits, 1 nothing does, 2 there is no such CUDA version.
 pub fn run(workspace: &Workspace, args: &DriversArgs) -> Result<ExitCode, Expected> {
@@ -11,7 +11,7 @@ pub fn run(workspace: &Workspace, args: &DriversArgs) -> Result<ExitCode, Expect
         answers.gpus = Some(args.gpu.clone());
     }
     if answers.gpus.is_none() && facts.gpus.is_empty() {
-        return Err(Expected::new("there is no NVIDIA GPU on this machine", "name a card with `--gpu 10de:1db6`").code(ExitCode::Negative));
+        return Err(Expected::new(msg::error::no_card(), msg::error::no_card::hint()).code(ExitCode::Negative));
     }
     let table = steps::driver_table(&workspace.host, &facts, &answers, args.cuda.as_ref())?;
     args.cuda.as_ref().map_or(Ok(()), |wanted| steps::check_cuda(wanted, &table))?;

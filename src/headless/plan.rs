@@ -47,7 +47,7 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
     }
     match missing {
         // What can be planned was shown; what is missing is said with it.
-        Some((step, error)) => Err(Expected::new(format!("step {} cannot be planned: {error}", step.number()), error.hint(workspace.lang))),
+        Some((step, error)) => Err(error.map(|why| msg::error::plan::step(step.number(), why))),
         None => Ok(ExitCode::Ok),
     }
 }

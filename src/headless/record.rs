@@ -11,7 +11,7 @@ use std::{
 use super::{answers_or_session, print};
 use crate::{
     answers::{Answers, CudaChoice},
-    error::Expected,
+    error::{Expected, reason},
     exit_code::ExitCode,
     facts::{self, Facts, Origin, excerpt},
     host::{
@@ -23,6 +23,7 @@ use crate::{
         tape::{Asked, Ran, Tape},
     },
     i18n::msg,
+    owner,
     plan::Step,
     preflight, private,
     report::redact,
@@ -33,10 +34,9 @@ use crate::{
 /// Writes the recording.
 pub fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expected> {
     let recording = record(&workspace.host, &answers_or_session(workspace, None)?);
-    let text = serde_yaml::to_string(&recording)
-        .map_err(|error| Expected::new(format!("cannot write the recording: {error}"), "please report this as a bug"))?;
+    let text = serde_yaml::to_string(&recording).map_err(|error| Expected::new(msg::error::recording(error), msg::error::bug()))?;
     private::write(file, text.as_bytes())
-        .map_err(|error| Expected::new(format!("cannot write {}: {error}", file.display()), "choose another file"))?;
+        .map_err(|error| Expected::new(msg::error::write(file.display(), reason(&error)), msg::error::write::other()))?;
     print(&msg::record::written(recording.files.len().to_string(), file.display().to_string()).text(workspace.lang))
 }
 
@@ -70,7 +70,8 @@ fn foresee(host: &Host, facts: &Facts, answers: &Answers) {
     let answers = steps::complete(answers, &table);
     let Ok(actions) = steps::plan_step(host, facts, &answers, Step::Driver, Path::new("/var/lib/gpunode/session.yaml")) else { return };
     // Images are named by the inventory, which is nobody else's business.
-    preflight::check(preflight::Request { host, facts, answers: &answers, table: &table, actions: &actions, images: &[] });
+    let request = preflight::Request { host, facts, answers: &answers, table: &table, actions: &actions, images: &[] };
+    preflight::check(request, owner::of(answers.driver_owner).checks(request));
 }
 
 fn compile(asked: &Asked, facts: &Facts) -> Recording {

@@ -1,15 +1,14 @@
 //! `gpunode report`: the session's report, or its answers as an answers file.
 
 use super::{print, print_json};
-use crate::{cli::Format, error::Expected, exit_code::ExitCode, report::Report, workspace::Workspace};
+use crate::{cli::Format, error::Expected, exit_code::ExitCode, i18n::msg, report::Report, workspace::Workspace};
 
 /// Prints the report.
 pub fn run(workspace: &Workspace, format: Format, answers: bool) -> Result<ExitCode, Expected> {
     let session = workspace.look()?;
     if answers {
         let answers = session.answers.clone().unwrap_or_else(crate::steps::first_answers);
-        let text = serde_yaml::to_string(&answers)
-            .map_err(|error| Expected::new(format!("cannot write the answers: {error}"), "please report this as a bug"))?;
+        let text = serde_yaml::to_string(&answers).map_err(|error| Expected::new(msg::error::write_answers(error), msg::error::bug()))?;
         return print(&text);
     }
     let answers = session.answers.clone().unwrap_or_else(crate::steps::first_answers);

@@ -10,7 +10,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::Cancel;
-use crate::secret::Secret;
+use crate::{
+    i18n::{Message, msg},
+    secret::Secret,
+};
 
 /// How a command is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -218,6 +221,17 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    /// Returns it as a message.
+    pub fn message(&self) -> Message {
+        match self {
+            Self::NotFound(program) => msg::error::command::not_found(program),
+            Self::NotAMachine(command) => msg::error::command::no_machine(command),
+            Self::NoRule(command) => msg::error::command::no_rule(command),
+            Self::NotRecorded(command) => msg::error::command::not_recorded(command),
+            Self::Failed { program, reason } => msg::error::command::failed(program, reason),
+        }
+    }
+
     /// Tells whether this says nothing of the machine, but only of what is known of a simulated one.
     pub fn is_of_the_picture(&self) -> bool {
         matches!(self, Self::NoRule(_) | Self::NotRecorded(_))

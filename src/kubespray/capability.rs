@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::{
-    Capability, Verdict,
+    Capability, GpuRole, Verdict,
     site::Site,
     template::{as_bool, as_text, is_truthy},
     variables::{DOWNLOAD_URL, View},
@@ -17,9 +17,14 @@ use crate::{i18n::Lang, version::Version};
 /// The first ansible-core that refuses a text as a condition, which the role's tasks are.
 const STRICT_CORE: (u32, u32) = (2, 19);
 
-/// Judges one combination of release, system and settings.
-pub fn judge(site: &Site, view: &View<'_>) -> Capability {
-    let (verdict, reason) = decide(site, view);
+/// Judges one combination of release, system and settings for an owner that wants the role, or wants it to stay off.
+pub fn judge(site: &Site, view: &View<'_>, wanted: GpuRole) -> Capability {
+    let (verdict, reason) = match wanted {
+        GpuRole::Installs => decide(site, view),
+        GpuRole::StaysOff if view.is_templated("nvidia_accelerator_enabled") => (Verdict::Unknown, "templated"),
+        GpuRole::StaysOff if is_on(view) => (Verdict::Broken, "second-owner"),
+        GpuRole::StaysOff => (Verdict::Unused, "stays-off"),
+    };
     let os = site.control_plane_os.as_ref().map(ToString::to_string).unwrap_or_default();
     let image = view.role_value("nvidia_driver_install_container").map(|value| as_text(&value)).unwrap_or_default();
     let args = vec![
@@ -65,8 +70,7 @@ fn decide(site: &Site, view: &View<'_>) -> (Verdict, &'static str) {
     }
     let image = view.role_value("nvidia_driver_install_container").unwrap_or(Value::Null);
     let supported = view.role_value("nvidia_driver_install_supported").is_some_and(|value| is_truthy(&value));
-    let is_on = view.role_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value));
-    let works = match (is_on, view.is_os_supported()) {
+    let works = match (is_on(view), view.is_os_supported()) {
         (false, _) => "works-once-on",
         (true, true) => "works",
         (true, false) => "works-with-own-image",
@@ -79,6 +83,11 @@ fn decide(site: &Site, view: &View<'_>) -> (Verdict, &'static str) {
         (_, true) if site.ansible_core().is_some_and(is_strict) => (Verdict::Broken, "strict-core"),
         (_, true) => (Verdict::Works, works),
     }
+}
+
+/// Tells whether the role is switched on where its tasks run.
+pub fn is_on(view: &View<'_>) -> bool {
+    view.role_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value))
 }
 
 /// Tells whether GPU nodes are named and the switch is defined nowhere: the role that sets the label then fails on every host, because

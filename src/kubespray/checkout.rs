@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::release::{Groups, Release};
-use crate::{error::Expected, host::Files};
+use crate::{error::Expected, host::Files, i18n::msg};
 
 /// The GPU role below a checkout.
 pub const GPU_ROLE: &str = "roles/kubernetes-apps/container_engine_accelerator/nvidia_gpu";
@@ -40,8 +40,7 @@ pub enum ReleaseSource {
 /// Returns the checkout in `path`.
 pub fn open(files: &dyn Files, path: &Path) -> Result<Checkout, Expected> {
     if !is_checkout(files, path) {
-        let what = format!("{} is not a Kubespray checkout: it has neither `cluster.yml` nor the role `nvidia_gpu`", path.display());
-        return Err(Expected::new(what, "name the folder that holds `cluster.yml` with `--kubespray DIR`"));
+        return Err(Expected::new(msg::error::kubespray::no_checkout(path.display()), msg::error::kubespray::no_checkout::hint()));
     }
     let (release, source) = release(files, path);
     Ok(Checkout { path: path.to_owned(), release, source })

@@ -12,7 +12,11 @@ use serde_json::{Map, Value};
 pub use member::add as add_member;
 
 use super::{Level, Preview, inventory::Member, rules, yaml11};
-use crate::{error::Expected, host::Files};
+use crate::{
+    error::{Expected, reason},
+    host::Files,
+    i18n::{Arg, msg},
+};
 
 /// A variable and the value it shall have.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,13 +60,12 @@ pub fn propose(files: &dyn Files, preview: &Preview, changes: &[Change], members
     for (path, member) in members {
         let edit = edits.of(path.clone())?;
         edit.after = member::add(&edit.after, &edit.path, member).map_err(|why| {
-            let hint = format!("add {} to [{}] by hand and look again", member.host, member.group);
-            Expected::new(format!("{}: {why}", edit.path.display()), hint)
+            Expected::new(msg::error::edit::file(edit.path.display(), why), msg::error::edit::member::hint(&member.group, &member.host))
         })?;
     }
     for change in changes.iter().filter(|change| !becomes(preview, change)) {
         let edit = edits.of(target(preview, change)?)?;
-        edit.after = set(&edit.after, change).map_err(|why| by_hand(&edit.path, change, &why))?;
+        edit.after = set(&edit.after, change).map_err(|why| by_hand(&edit.path, change, why))?;
     }
     edits.list.retain(|edit| edit.before != edit.after);
     Ok(edits.list)
@@ -105,8 +108,7 @@ fn target(preview: &Preview, change: &Change) -> Result<PathBuf, Expected> {
     let name = &change.variable;
     let is_docker = name == "docker_storage_options";
     if is_docker && preview.container_manager != "docker" {
-        let what = format!("docker_storage_options has no effect: the container manager is {}", preview.container_manager);
-        return Err(Expected::new(what, "leave it out"));
+        return Err(Expected::new(msg::error::edit::docker(&preview.container_manager), msg::error::edit::docker::hint()));
     }
     let winner = preview.variable(name).and_then(|variable| variable.winner.as_ref());
     // Labels, taints and the name of one node are not for the whole cluster.
@@ -121,52 +123,53 @@ fn target(preview: &Preview, change: &Change) -> Result<PathBuf, Expected> {
             file.clone().ok_or_else(no_inventory)
         }
         Some((Level::InventoryGroupVars | Level::InventoryHostVars, winner)) => {
-            Err(by_hand(&winner.file, change, &format!("`{name}` is set in the inventory itself, at line {}", winner.line)))
+            Err(by_hand(&winner.file, change, msg::error::edit::in_inventory(winner.line, name)))
         }
         Some((Level::IncludeVars | Level::SetFact, winner)) => {
-            let what = format!("`{name}` in the inventory has no effect: {} overrides it", winner.file.display());
-            Err(Expected::new(what, "set the image variable of that system instead, such as `nvidia_driver_install_ubuntu_container`"))
+            let what = msg::error::edit::overridden(winner.file.display(), name);
+            Err(Expected::new(what, msg::error::edit::overridden::hint()))
         }
         Some((_, winner)) => Ok(winner.file.clone()),
     }
 }
 
 fn no_inventory() -> Expected {
-    Expected::new("there is no inventory to write to", "name it with `--inventory PATH`, or put the variables into a file for `-e @FILE`")
+    Expected::new(msg::error::edit::no_inventory(), msg::error::edit::no_inventory::hint())
 }
 
 fn read(files: &dyn Files, path: &Path) -> Result<String, Expected> {
     let mode = files.meta(path).map_or(0o644, |meta| meta.mode);
     if mode & 0o222 == 0 {
         // Root could write it all the same; somebody has said that it is not to be written.
-        let hint = format!("if it may be changed, `chmod u+w {}` and look again", path.display());
-        return Err(Expected::new(format!("{} is read-only", path.display()), hint));
+        return Err(Expected::new(msg::error::edit::read_only(path.display()), msg::error::edit::read_only::hint(path.display())));
     }
     match files.read(path) {
         Ok(bytes) => String::from_utf8(bytes)
-            .map_err(|_| Expected::new(format!("{} is not UTF-8 text", path.display()), "convert the file, or make the change by hand")),
+            .map_err(|_| Expected::new(msg::error::edit::no_text(path.display()), msg::error::edit::no_text::hint())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(Expected::new(format!("cannot read {}: {error}", path.display()), "check the file's permissions")),
+        Err(error) => {
+            Err(Expected::new(msg::error::edit::unreadable(path.display(), reason(&error)), msg::error::edit::unreadable::hint()))
+        }
     }
 }
 
 /// Returns the text of a vars file with the change made, checked by reading it back; the error says why it cannot be made.
-pub fn set(before: &str, change: &Change) -> Result<String, String> {
+pub fn set(before: &str, change: &Change) -> Result<String, Arg> {
     if before.starts_with("$ANSIBLE_VAULT") {
-        return Err("the file is encrypted".to_owned());
+        return Err(msg::error::edit::encrypted().into());
     }
-    let entries = yaml11::parse_vars(before).map_err(|error| error.to_string())?;
+    let entries = yaml11::parse_vars(before).map_err(Arg::from)?;
     let mut wanted: Map<String, Value> = entries.iter().map(|entry| (entry.key.clone(), entry.value.value())).collect();
     let own: Vec<_> = entries.iter().filter(|entry| entry.key == change.variable).collect();
     let candidates = match own[..] {
         [] => text::additions(before, &entries, &change.variable, &change.value),
         [only] if only.value.value() == change.value => return Ok(before.to_owned()),
         [only] => text::replacement(before, only, &change.value).into_iter().collect(),
-        _ => return Err(format!("the file defines `{}` more than once", change.variable)),
+        _ => return Err(msg::error::edit::twice(&change.variable).into()),
     };
     wanted.insert(change.variable.clone(), change.value.clone());
     let found = candidates.into_iter().find(|after| reads_back(before, after, &wanted));
-    found.ok_or_else(|| "the file is written in a way that this program cannot change safely".to_owned())
+    found.ok_or_else(|| msg::error::edit::r#unsafe().into())
 }
 
 /// The guard: the new text says what the old one said, with the change, and has lost no comment.
@@ -182,7 +185,7 @@ fn reads_back(before: &str, after: &str, wanted: &Map<String, Value>) -> bool {
     read == *wanted && (had_duplicates || count == wanted.len()) && comments(before) == comments(after)
 }
 
-fn by_hand(path: &Path, change: &Change, why: &str) -> Expected {
+fn by_hand(path: &Path, change: &Change, why: impl Into<Arg>) -> Expected {
     let line = write::block(&change.variable, &change.value, "", "\n");
-    Expected::new(format!("{}: {why}", path.display()), format!("make this change by hand and run again:\n{line}"))
+    Expected::new(msg::error::edit::file(path.display(), why), msg::error::edit::by_hand(line))
 }

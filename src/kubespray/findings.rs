@@ -5,7 +5,8 @@ mod traps;
 use serde_json::Value;
 
 use super::{
-    capability::{is_boolean, is_switch_missing},
+    GpuRole,
+    capability::{is_boolean, is_on, is_switch_missing},
     inventory::{Definition, Problem, Unread, UnreadKind, VarsFile, Vault},
     other_roles,
     release::Mechanism,
@@ -16,18 +17,26 @@ use super::{
 use crate::finding::{Finding, Severity};
 
 /// Returns everything that was found, worst first.
-pub fn all(site: &Site, view: &View<'_>, container_manager: &str) -> Vec<Finding> {
+pub fn all(site: &Site, view: &View<'_>, container_manager: &str, wanted: GpuRole) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(refused(site, view));
     found.extend(names(site));
     found.extend(folders(site));
     found.extend(templated(view));
-    found.extend(switches(site, view));
-    found.extend(gpu_nodes(site, view));
-    found.extend(values(view, container_manager));
+    match wanted {
+        GpuRole::Installs => {
+            found.extend(switches(site, view));
+            found.extend(gpu_nodes(site, view));
+            found.extend(role_values(view));
+            found.extend(role_in_release(site));
+            found.extend(traps::of_role(site, view));
+        }
+        GpuRole::StaysOff => found.extend(switched_on(site, view)),
+    }
+    found.extend(docker_only(view, container_manager));
     found.extend(invented(view));
     found.extend(release(site, view));
-    found.extend(traps::all(site, view));
+    found.extend(traps::of_any_owner(site, view));
     found.sort_by_key(|finding| finding.severity);
     found
 }
@@ -140,12 +149,16 @@ fn templated(view: &View<'_>) -> Vec<Finding> {
     .collect()
 }
 
+/// Tells whether the switches are known: what is not defined in what was read may be defined in a group that nobody here knows.
+fn is_told(site: &Site, view: &View<'_>) -> bool {
+    let is_read = site.inventory.is_known() || site.inventory_path.is_none();
+    is_read && !view.is_templated("nvidia_accelerator_enabled") && !view.is_templated("nvidia_gpu_nodes")
+}
+
 /// `nvidia_accelerator_enabled` and `nvidia_gpu_nodes` belong together.
 fn switches(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    // What is not defined in what was read may be defined in a group that nobody here knows.
-    let is_told = site.inventory.is_known() || site.inventory_path.is_none();
-    if !is_told || view.is_templated("nvidia_accelerator_enabled") || view.is_templated("nvidia_gpu_nodes") {
+    if !is_told(site, view) {
         return found;
     }
     let enabled = view.node_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value));
@@ -163,6 +176,18 @@ fn switches(site: &Site, view: &View<'_>) -> Vec<Finding> {
     {
         let evidence = evidence(view, "nvidia_accelerator_enabled");
         found.push(Finding::new("switch-not-on-control-plane", Severity::Error, evidence, &[("host", first)]));
+    }
+    found
+}
+
+/// The role is on, or its names break the play that sets labels, although somebody else brings the driver.
+fn switched_on(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if is_told(site, view) && is_switch_missing(view) {
+        found.push(Finding::new("gpu-nodes-without-switch", Severity::Error, evidence(view, "nvidia_gpu_nodes"), &[]));
+    }
+    if is_on(view) && !view.is_templated("nvidia_accelerator_enabled") {
+        found.push(Finding::new("second-owner", Severity::Error, evidence(view, "nvidia_accelerator_enabled"), &[]));
     }
     found
 }
@@ -190,7 +215,7 @@ fn gpu_nodes(site: &Site, view: &View<'_>) -> Vec<Finding> {
 }
 
 /// Values that the role cannot use.
-fn values(view: &View<'_>, container_manager: &str) -> Vec<Finding> {
+fn role_values(view: &View<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let flavor = view.role_value("nvidia_gpu_flavor").map(|value| as_text(&value)).unwrap_or_default();
     let own_url = view.own(DOWNLOAD_URL).is_some();
@@ -209,13 +234,13 @@ fn values(view: &View<'_>, container_manager: &str) -> Vec<Finding> {
     if url.starts_with("http://") {
         found.push(Finding::new("http-url", Severity::Warning, evidence(view, "nvidia_gpu_gtx_base_url"), &[("url", &url)]));
     }
-    if container_manager != "docker"
-        && !view.is_templated("container_manager")
-        && let Some(options) = view.own("docker_storage_options")
-    {
-        found.push(Finding::new("docker-only-setting", Severity::Warning, place(options), &[("manager", container_manager)]));
-    }
     found
+}
+
+fn docker_only(view: &View<'_>, container_manager: &str) -> Option<Finding> {
+    let options =
+        view.own("docker_storage_options").filter(|_| container_manager != "docker" && !view.is_templated("container_manager"))?;
+    Some(Finding::new("docker-only-setting", Severity::Warning, place(options), &[("manager", container_manager)]))
 }
 
 /// Names that look like the role's and are in no release; guides pass some of them on.
@@ -241,6 +266,12 @@ fn unknown_variable(definition: &Definition) -> Finding {
     }
 }
 
+/// The release has no way of putting the label on, without which no pod of the role comes to a node.
+fn role_in_release(site: &Site) -> Option<Finding> {
+    let text = site.release.as_ref().filter(|_| site.traits.label == Mechanism::None)?.to_string();
+    Some(Finding::new("release-without-labels", Severity::Error, &text, &[("release", &text)]))
+}
+
 /// What the release itself gets wrong, or needs.
 fn release(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -249,9 +280,6 @@ fn release(site: &Site, view: &View<'_>) -> Vec<Finding> {
         return vec![Finding::new("release-unknown", Severity::Warning, evidence, &[])];
     };
     let text = release.to_string();
-    if site.traits.label == Mechanism::None {
-        found.push(Finding::new("release-without-labels", Severity::Error, &text, &[("release", &text)]));
-    }
     let name = view.own("kube_override_hostname").filter(|name| name.value == Value::String(String::new()));
     if site.traits.taint == Mechanism::Kubectl
         && let Some(name) = name

@@ -23,7 +23,11 @@ pub use sources::{Ignored, sources};
 pub use words::expand_hosts;
 
 use super::{Level, release::Groups};
-use crate::{error::Expected, host::Files};
+use crate::{
+    error::{Expected, reason},
+    host::Files,
+    i18n::msg,
+};
 
 /// How a compiled program begins.
 const ELF: &[u8] = b"\x7fELF";
@@ -486,8 +490,5 @@ fn looks_like_yaml(text: &str) -> bool {
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> Expected {
-    Expected::new(
-        format!("cannot read the inventory {}: {error}", file.display()),
-        "check the path given with `--inventory`, and its permissions",
-    )
+    Expected::new(msg::error::inventory::unreadable(file.display(), reason(error)), msg::error::inventory::unreadable::hint())
 }

@@ -17,14 +17,13 @@ const LIST_TASKS_DEADLINE: Duration = Duration::from_mins(5);
 const ENVIRONMENT: [(&str, &str); 4] =
     [("LC_ALL", "C.UTF-8"), ("ANSIBLE_FORCE_COLOR", "0"), ("ANSIBLE_STDOUT_CALLBACK", "default"), ("ANSIBLE_DISPLAY_SKIPPED_HOSTS", "1")];
 
-/// Returns the commands that bring this node into the cluster and deploy the GPU role, in order.
+/// Returns the commands that bring this node into the cluster, in order.
 ///
 /// - Facts of all hosts first, without a limit: with `--limit` the roles of a new node need the cached facts of the others.
-/// - `scale.yml --limit` adds the node, with label and taint. It never deploys the GPU role, so:
-/// - `cluster.yml --tags nvidia_gpu` without a limit: the role's tasks run on the first control plane.
+/// - `scale.yml --limit` adds the node, with label and taint. It never deploys the GPU role.
 ///
 /// A machine of the control plane is not added by `scale.yml`: there `cluster.yml` does everything.
-pub fn commands(preview: &Preview, answers: &Answers) -> Vec<Command> {
+pub fn joining(preview: &Preview, answers: &Answers) -> Vec<Command> {
     if preview.layout.is_control_plane {
         return vec![playbook(preview, answers, "cluster.yml", &[])];
     }
@@ -32,8 +31,13 @@ pub fn commands(preview: &Preview, answers: &Answers) -> Vec<Command> {
     let mut commands = Vec::new();
     commands.extend(preview.layout.facts_playbook.as_ref().map(|facts| playbook(preview, answers, facts, &[])));
     commands.extend(node.map(|node| playbook(preview, answers, "scale.yml", &[&format!("--limit={node}")])));
-    commands.push(playbook(preview, answers, "cluster.yml", &["--tags", "nvidia_gpu"]));
     commands
+}
+
+/// Returns the command that deploys the GPU role: without a limit, for its tasks run on the first control plane. Nothing where the whole
+/// `cluster.yml` runs anyway.
+pub fn gpu_role(preview: &Preview, answers: &Answers) -> Option<Command> {
+    (!preview.layout.is_control_plane).then(|| playbook(preview, answers, "cluster.yml", &["--tags", "nvidia_gpu"]))
 }
 
 fn playbook(preview: &Preview, answers: &Answers, name: &str, more: &[&str]) -> Command {

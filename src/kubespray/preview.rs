@@ -16,8 +16,8 @@ pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, E
     let variables: Vec<Variable> = variables::names().map(|name| view.variable(name)).collect();
     let container_manager =
         view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| template::as_text(&value));
-    let capability = capability::judge(&site, &view);
-    let findings = findings::all(&site, &view, &container_manager);
+    let capability = capability::judge(&site, &view, request.gpu_role);
+    let findings = findings::all(&site, &view, &container_manager, request.gpu_role);
     Ok(Preview {
         release: site.release.as_ref().map(ToString::to_string),
         checkout: site.checkout.as_ref().map(|checkout| checkout.path.clone()),

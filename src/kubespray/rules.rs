@@ -6,8 +6,9 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::variables::{DOWNLOAD_URL, ROLE_VARIABLES};
+use crate::i18n::{Message, msg};
 
-/// Why a text is not a value of this variable; the text is `value-error.<name>` of the locale files.
+/// Why a text is not a value of this variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrong {
     /// Neither `true` nor `false`.
@@ -41,23 +42,24 @@ pub enum Wrong {
 }
 
 impl Wrong {
-    /// Returns the stable name of the text.
-    pub fn name(self) -> &'static str {
+    /// Returns what it must be like.
+    pub fn message(self) -> Message {
+        use msg::value_error as text;
         match self {
-            Self::Bool => "bool",
-            Self::Version => "version",
-            Self::BaseUrl => "base-url",
-            Self::Url => "url",
-            Self::Flavor => "flavor",
-            Self::Image => "image",
-            Self::ImageTrue => "image-true",
-            Self::Names => "names",
-            Self::Quantity => "quantity",
-            Self::Manager => "manager",
-            Self::Labels => "labels",
-            Self::Taints => "taints",
-            Self::Empty => "empty",
-            Self::Unknown => "unknown",
+            Self::Bool => text::bool(),
+            Self::Version => text::version(),
+            Self::BaseUrl => text::base_url(),
+            Self::Url => text::url(),
+            Self::Flavor => text::flavor(),
+            Self::Image => text::image(),
+            Self::ImageTrue => text::image_true(),
+            Self::Names => text::names(),
+            Self::Quantity => text::quantity(),
+            Self::Manager => text::manager(),
+            Self::Labels => text::labels(),
+            Self::Taints => text::taints(),
+            Self::Empty => text::empty(),
+            Self::Unknown => text::unknown(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    GpuRole,
     ansible::{self, Installed},
     checkout::{self, Checkout},
     config::Config,
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     error::Expected,
     host::{FileKind, Files},
+    i18n::msg,
     version::Version,
 };
 
@@ -34,6 +36,8 @@ pub struct PreviewRequest {
     pub control_plane_os: Option<String>,
     /// The release, where no checkout can tell.
     pub release: Option<String>,
+    /// What the driver's owner wants of the GPU role, by which the values are judged.
+    pub gpu_role: GpuRole,
 }
 
 /// Everything that was read.
@@ -217,10 +221,10 @@ impl Site {
 
 /// Returns what a release does; where none is known, what the newest one does.
 fn traits(release: Option<&Release>) -> Result<&'static Traits, Expected> {
-    release.and_then(Release::traits).or_else(release::newest).ok_or_else(|| {
-        let fault = "this is a fault of the program; please report it";
-        Expected::new("the built-in table of Kubespray releases is empty", fault)
-    })
+    release
+        .and_then(Release::traits)
+        .or_else(release::newest)
+        .ok_or_else(|| Expected::new(msg::error::kubespray::no_releases(), msg::error::bug()))
 }
 
 /// Puts a host that the inventory does not have where a new GPU node would go.
@@ -240,11 +244,11 @@ fn groups(release: Option<&Release>, traits: &Traits, inventory: &Inventory) -> 
 }
 
 fn unknown_release(text: &str) -> Expected {
-    Expected::new(format!("`{text}` is not a Kubespray release"), "write it like v2.14.2")
+    Expected::new(msg::error::kubespray::release(text), msg::error::kubespray::release::hint())
 }
 
 fn unknown_os(text: &str) -> Expected {
-    Expected::new(format!("`{text}` is not a system and its version"), "write it like ubuntu-22.04 or centos-7")
+    Expected::new(msg::error::kubespray::os(text), msg::error::kubespray::os::hint())
 }
 
 fn find_checkout(files: &dyn Files, request: &PreviewRequest) -> Result<Option<Checkout>, Expected> {
@@ -266,12 +270,9 @@ fn find_inventory(files: &dyn Files, request: &PreviewRequest, checkout: Option<
             Ok(Some(path))
         } else if kind.is_ok() {
             // A pipe or a device would keep whoever reads it waiting.
-            Err(Expected::new(format!("{} is neither a file nor a folder", path.display()), "name the inventory's file or folder"))
+            Err(Expected::new(msg::error::inventory::no_file(path.display()), msg::error::inventory::no_file::hint()))
         } else {
-            Err(Expected::new(
-                format!("there is no inventory at {}", path.display()),
-                "give its path with `--inventory`, absolute or below the checkout",
-            ))
+            Err(Expected::new(msg::error::inventory::missing(path.display()), msg::error::inventory::missing::hint()))
         };
     }
     let Some(checkout) = checkout else { return Ok(None) };
@@ -282,8 +283,8 @@ fn find_inventory(files: &dyn Files, request: &PreviewRequest, checkout: Option<
         [only] => Ok(Some(only.clone())),
         _ => {
             let names: Vec<_> = own.iter().map(|path| path.display().to_string()).collect();
-            let what = format!("{} holds several inventories: {}", checkout.path.display(), names.join(", "));
-            Err(Expected::new(what, "choose one with `--inventory PATH`"))
+            let what = msg::error::inventory::several(checkout.path.display(), names.join(", "));
+            Err(Expected::new(what, msg::error::inventory::several::hint()))
         }
     }
 }

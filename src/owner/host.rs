@@ -5,11 +5,15 @@ use super::{
     disposition::{is_of_pod, of_any_owner},
 };
 use crate::{
-    answers::DriverOwner,
+    answers::{Answers, DriverOwner},
     catalog::choice::{Files, Source},
-    facts::{DriverFacts, LedgerEntry, Origin, packages},
+    facts::{DriverFacts, Facts, LedgerEntry, Origin, packages},
+    host::Command,
     i18n::{Message, msg},
-    plan::{Changed, Step},
+    kubespray::{GpuRole, Preview, edit::Change, playbook},
+    plan::{Action, Changed, Step},
+    preflight::{Request, conflicting_driver},
+    session::Prediction,
 };
 
 /// The host's own driver.
@@ -47,6 +51,36 @@ impl Owner for Host {
     /// Packages of every kind for every architecture that NVIDIA builds for.
     fn source(&self) -> Source {
         Source { files: Files::Any, architectures: &[], has_open_module: true, follows_toolkit: false }
+    }
+
+    /// Nothing yet: a driver that is on the host is adopted as it is.
+    fn install(&self, _facts: &Facts, _answers: &Answers) -> Vec<Action> {
+        Vec::new()
+    }
+
+    fn brings_chosen_driver(&self) -> bool {
+        false
+    }
+
+    fn checks(&self, request: Request<'_>) -> Vec<Prediction> {
+        vec![conflicting_driver(request, "test-pod")]
+    }
+
+    fn images(&self, _preview: &Preview) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn gpu_role(&self) -> GpuRole {
+        GpuRole::StaysOff
+    }
+
+    /// Labels and taints that the node has are left; taking the node out of `nvidia_gpu_nodes` would not remove them either.
+    fn values(&self, _preview: &Preview, _answers: &Answers) -> Vec<Change> {
+        vec![Change::new("nvidia_accelerator_enabled", false)]
+    }
+
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command> {
+        playbook::joining(preview, answers)
     }
 
     fn links(&self) -> &'static [&'static str] {

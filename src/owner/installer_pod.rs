@@ -1,18 +1,25 @@
 //! Kubespray's DaemonSet `nvidia-driver-installer`: the host must have no driver of its own.
 
+mod checks;
+mod values;
+
 use super::{
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
 };
 use crate::{
-    answers::DriverOwner,
+    answers::{Answers, DriverOwner},
     catalog::{
         Architecture,
         choice::{Files, Source},
     },
-    facts::{DriverFacts, LedgerEntry, Origin},
+    facts::{DriverFacts, Facts, LedgerEntry, Origin},
+    host::Command,
     i18n::{Message, msg},
-    plan::{Changed, Step},
+    kubespray::{GpuRole, Preview, edit::Change, playbook},
+    plan::{Action, Changed, Step},
+    preflight::Request,
+    session::Prediction,
 };
 
 /// Kubespray's installer pod.
@@ -49,6 +56,38 @@ impl Owner for InstallerPod {
     /// The role's download address names `/tesla/` and `x86_64` whatever the node is, and its runfile asks for no open module.
     fn source(&self) -> Source {
         Source { files: Files::Tesla, architectures: &[Architecture::X86_64], has_open_module: false, follows_toolkit: true }
+    }
+
+    /// Nothing: the pod brings all of it.
+    fn install(&self, _facts: &Facts, _answers: &Answers) -> Vec<Action> {
+        Vec::new()
+    }
+
+    fn brings_chosen_driver(&self) -> bool {
+        true
+    }
+
+    fn checks(&self, request: Request<'_>) -> Vec<Prediction> {
+        checks::all(request)
+    }
+
+    /// Those that the role will certainly have pulled; which installer image it takes, only its own facts decide.
+    fn images(&self, preview: &Preview) -> Vec<String> {
+        let value = |name: &str| preview.variable(name).and_then(|variable| variable.value.as_ref()?.as_str().map(str::to_owned));
+        let names = ["nvidia_driver_install_container", "nvidia_gpu_device_plugin_container"];
+        names.iter().filter_map(|name| value(name)).filter(|image| image.contains(['/', ':']) && !image.contains("{{")).collect()
+    }
+
+    fn gpu_role(&self) -> GpuRole {
+        GpuRole::Installs
+    }
+
+    fn values(&self, preview: &Preview, answers: &Answers) -> Vec<Change> {
+        values::all(preview, answers)
+    }
+
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command> {
+        playbook::joining(preview, answers).into_iter().chain(playbook::gpu_role(preview, answers)).collect()
     }
 
     fn links(&self) -> &'static [&'static str] {

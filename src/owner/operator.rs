@@ -5,11 +5,15 @@ use super::{
     disposition::{has, is_on_host, of_any_owner},
 };
 use crate::{
-    answers::DriverOwner,
+    answers::{Answers, DriverOwner},
     catalog::choice::{Files, Source},
-    facts::{DriverFacts, LedgerEntry, Origin},
+    facts::{DriverFacts, Facts, LedgerEntry, Origin},
+    host::Command,
     i18n::{Message, msg},
-    plan::{Changed, Step},
+    kubespray::{GpuRole, Preview, edit::Change, playbook},
+    plan::{Action, Changed, Step},
+    preflight::{Request, conflicting_driver},
+    session::Prediction,
 };
 
 /// NVIDIA GPU Operator.
@@ -49,6 +53,36 @@ impl Owner for Operator {
     /// NVIDIA builds driver images of data-center releases only.
     fn source(&self) -> Source {
         Source { files: Files::Datacenter, architectures: &[], has_open_module: true, follows_toolkit: false }
+    }
+
+    /// Nothing: the driver comes in a pod, or is on the host already.
+    fn install(&self, _facts: &Facts, _answers: &Answers) -> Vec<Action> {
+        Vec::new()
+    }
+
+    fn brings_chosen_driver(&self) -> bool {
+        false
+    }
+
+    fn checks(&self, request: Request<'_>) -> Vec<Prediction> {
+        vec![conflicting_driver(request, "test-pod")]
+    }
+
+    fn images(&self, _preview: &Preview) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn gpu_role(&self) -> GpuRole {
+        GpuRole::StaysOff
+    }
+
+    /// Labels and taints that the node has are left; taking the node out of `nvidia_gpu_nodes` would not remove them either.
+    fn values(&self, _preview: &Preview, _answers: &Answers) -> Vec<Change> {
+        vec![Change::new("nvidia_accelerator_enabled", false)]
+    }
+
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command> {
+        playbook::joining(preview, answers)
     }
 
     fn links(&self) -> &'static [&'static str] {

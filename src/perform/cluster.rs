@@ -7,6 +7,8 @@ use crate::{
     answers::Answers,
     cluster::{ClusterState, Kubectl, verify::Verdict},
     engine::{Event, Outcome, Runner},
+    error::reason,
+    i18n::msg,
     plan::{Action, Step},
     private,
     session::Session,
@@ -30,7 +32,7 @@ impl Perform {
         session.verdict = Some(report);
         match self.store.save(&mut session, self.workspace.host.clock.now()) {
             Ok(()) => answer,
-            Err(error) => Answer::Failed(error.to_string()),
+            Err(error) => Answer::Failed(error.line(self.workspace.lang)),
         }
     }
 
@@ -40,7 +42,7 @@ impl Perform {
         let actions: Vec<Action> = match planned {
             // The installer is watched on the screen, and the taint is asked about at the end.
             Ok(actions) => actions.into_iter().filter(|action| !matches!(action.name(), "watch-installer" | "remove-taint")).collect(),
-            Err(error) => return Answer::TestOutput(Err(error.to_string())),
+            Err(error) => return Answer::TestOutput(Err(error.line(self.workspace.lang))),
         };
         Answer::TestOutput(self.run_here(actions, reply).map(|(session, lines)| {
             session.record("test-pod").filter(|record| !record.evidence.is_empty()).map_or(lines, |record| record.evidence.clone())
@@ -76,15 +78,17 @@ impl Perform {
         let saved = self.store.save(&mut session, self.workspace.host.clock.now());
         self.keep_draft(&mut session);
         match result {
-            Ok(Outcome::Done) => saved.map(|()| (session.clone(), lines)).map_err(|error| error.to_string()),
+            Ok(Outcome::Done) => saved.map(|()| (session.clone(), lines)).map_err(|error| error.line(self.workspace.lang)),
             Ok(_) => Err(session.journal.last().map(|record| record.evidence.join(" ")).unwrap_or_default()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.line(self.workspace.lang)),
         }
     }
 
     /// Writes the log that the screen keeps into a file that only its owner can read: logs name machines and addresses.
-    pub(super) fn save_log(path: PathBuf, text: &str) -> Answer {
+    pub(super) fn save_log(&self, path: PathBuf, text: &str) -> Answer {
         let written = private::write(&path, text.as_bytes());
-        Answer::LogSaved(written.map_err(|error| format!("{}: {error}", path.display())).map(|()| path))
+        Answer::LogSaved(
+            written.map_err(|error| msg::error::write(path.display(), reason(&error)).text(self.workspace.lang)).map(|()| path),
+        )
     }
 }

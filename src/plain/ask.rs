@@ -115,15 +115,11 @@ impl From<InquireError> for Stop {
         match error {
             InquireError::OperationCanceled | InquireError::OperationInterrupted => Self::Quit,
             InquireError::NotTTY => nobody_there(),
-            error => Self::Failed(Expected::new(format!("cannot ask: {error}"), WITHOUT_ASKING)),
+            error => Self::Failed(Expected::new(msg::error::ask::failed(error), msg::error::ask::hint())),
         }
     }
 }
 
-/// What works where nobody can be asked.
-const WITHOUT_ASKING: &str =
-    "write the answers into a file and run `gpunode apply --answers FILE --yes`; `gpunode report --answers` prints those of the session";
-
 fn nobody_there() -> Stop {
-    Stop::Failed(Expected::new("the input has ended, and there was a question left", WITHOUT_ASKING))
+    Stop::Failed(Expected::new(msg::error::ask::nobody(), msg::error::ask::hint()))
 }

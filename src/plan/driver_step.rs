@@ -11,10 +11,10 @@ use super::{
     Action, ActionSpec, NEEDS_ROOT, Step, action::blacklist_nouveau::BlacklistNouveau, action::greeting::Greeting, action::reboot::Reboot,
 };
 use crate::{
-    answers::{Answers, DriverOwner},
+    answers::Answers,
     catalog::distros,
     facts::{
-        Facts, Origin,
+        Facts, LedgerEntry, Origin,
         modules::{self, ModuleRole},
     },
 };
@@ -28,16 +28,25 @@ pub struct Places<'a> {
     pub downloads: &'a Path,
 }
 
-/// Plans step 2.
-pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<Action> {
-    let mut actions = Vec::new();
-    if answers.driver_owner != DriverOwner::Host {
-        actions.extend(removal::drivers(facts, answers));
-    }
+/// What of the driver on this host must go for the chosen owner.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Clearing {
+    /// What is, or brings, another driver than the owner's.
+    pub goes: Vec<LedgerEntry>,
+    /// Units that keep such a driver in the kernel.
+    pub stops: Vec<LedgerEntry>,
+    /// Whether the driver that is loaded is not the owner's.
+    pub unloads: bool,
+}
+
+/// Plans step 2: away with what must go, then what the owner puts on the host, then CUDA.
+pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>, clearing: &Clearing, install: Vec<Action>) -> Vec<Action> {
+    let mut actions = removal::drivers(facts, answers, clearing);
     actions.extend(blacklist(facts));
     let driver_goes =
         actions.iter().any(|action| action.id == removal::DRIVER_PACKAGES && !answers.leaves_out(&action.id, action.optional));
     actions.extend(removal::toolkits(facts, answers, driver_goes));
+    actions.extend(install);
     if let Some(version) = answers.cuda() {
         actions.extend(toolkit::prerequisites(facts));
         actions.extend(toolkit::actions(facts, answers, version, places.downloads));
@@ -46,7 +55,7 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<
         settle(action, facts, answers);
     }
     // The reboot comes last and once, and only for what is really going to be done.
-    if actions.iter().any(|action| action.needs_reboot && !action.skipped) || is_left_over(facts, answers) {
+    if actions.iter().any(|action| action.needs_reboot && !action.skipped) || is_left_over(clearing) {
         let unloads = actions.iter().any(|action| matches!(action.kind, ActionSpec::UnloadModules(_)) && !action.skipped);
         let others = actions.iter().any(|action| matches!(action.kind, ActionSpec::BlacklistNouveau(_)) && !action.skipped);
         let mut last = vec![greeting(facts, places.session), reboot(facts, unloads && !others)];
@@ -70,12 +79,9 @@ fn is_loaded(facts: &Facts) -> bool {
     facts.driver.loaded_version.is_some() || facts.driver.modules.iter().any(|module| modules::is_driver(&module.name))
 }
 
-/// A driver that is loaded although no driver is on the host any more: removed before, and still in the kernel until the next boot.
-/// What the installer pod has loaded is no left-over.
-fn is_left_over(facts: &Facts, answers: &Answers) -> bool {
-    let ledger = |origins: &[Origin]| facts.driver.ledger.iter().any(|entry| origins.contains(&entry.origin));
-    let on_host = ledger(&[Origin::Runfile, Origin::Deb, Origin::Rpm, Origin::Dkms, Origin::ModuleFile]);
-    answers.driver_owner != DriverOwner::Host && is_loaded(facts) && !on_host && !ledger(&[Origin::InstallerPod, Origin::Operator])
+/// A driver that is loaded although nothing brings it any more: removed before, and still in the kernel until the next boot.
+fn is_left_over(clearing: &Clearing) -> bool {
+    clearing.unloads && clearing.goes.iter().all(|entry| entry.origin == Origin::LoadedModule)
 }
 
 /// Nouveau or nova on a card keeps any NVIDIA driver off it.

@@ -42,13 +42,13 @@ pub fn variables_step(
 
 /// Plans step 3 for a machine without the inventory: the values go into a file to carry to the Ansible host, and the commands that read
 /// it there are shown.
-pub fn carried_variables(file: &Path, text: &str, playbooks: Vec<Command>) -> Vec<Action> {
+pub fn carried_variables(file: &Path, text: &str, playbooks: Vec<Command>, answers: &Answers) -> Vec<Action> {
     let edit = FileEdit { path: file.to_owned(), before: String::new(), after: text.to_owned() };
     let kind = EditFile { path: edit.path.clone(), before_sha256: sha256(b""), after: edit.after.clone() };
     let args = [("file", file.display().to_string())];
     let write = Action::new(Step::Variables, "write-vars-file", ActionSpec::EditFile(kind), &args);
     let write = Action { diff: Some(edit.diff()), needs_root: false, ..write };
-    let shown = variables_step(&[], playbooks, &Answers::new(crate::answers::DriverOwner::InstallerPod), None, false);
+    let shown = variables_step(&[], playbooks, answers, None, false);
     std::iter::once(write).chain(shown).collect()
 }
 

@@ -9,7 +9,11 @@ use std::{
 };
 
 use super::{SCHEMA_VERSION, Session, holder::Holder, migrate::migrate};
-use crate::{error::Expected, private};
+use crate::{
+    error::{Expected, reason},
+    i18n::{Arg, msg},
+    private,
+};
 
 /// The last line of the file, YAML's end of a document: most files that were cut off are good YAML too, with a part of the journal gone.
 const END: &str = "...\n";
@@ -27,10 +31,7 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, Expected> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let failed = |error: &io::Error| {
-            Expected::new(
-                format!("cannot keep the session in {}: {error}", folder.display()),
-                "choose a place with `--session FILE`, or run as root",
-            )
+            Expected::new(msg::error::session::place(folder.display(), reason(error)), msg::error::session::place::hint())
         };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(&error))?;
         private::demand_owner(folder).map_err(|error| failed(&error))?;
@@ -54,7 +55,7 @@ impl Store {
         if schema < SCHEMA_VERSION {
             let copy = with_suffix(&self.path, &format!(".schema-{schema}"));
             private::write(&copy, text.as_bytes()).map_err(|error| {
-                Expected::new(format!("cannot keep a copy of the older session in {}: {error}", copy.display()), "make room there")
+                Expected::new(msg::error::session::copy(copy.display(), reason(&error)), msg::error::session::copy::hint())
             })?;
         }
         Ok(Some(session))
@@ -63,14 +64,9 @@ impl Store {
     /// Writes the session; afterwards it survives a power cut.
     pub fn save(&self, session: &mut Session, now: jiff::Timestamp) -> Result<(), Expected> {
         session.updated = now;
-        let text = serde_yaml::to_string(session)
-            .map_err(|error| Expected::new(format!("cannot write the session as YAML: {error}"), "please report this as a bug"))?;
-        private::write(&self.path, (text + END).as_bytes()).map_err(|error| {
-            Expected::new(
-                format!("cannot write {}: {error}", self.path.display()),
-                "the file on disk is as it was before; make room or choose another place with `--session FILE`",
-            )
-        })
+        let text = serde_yaml::to_string(session).map_err(|error| Expected::new(msg::error::session::yaml(error), msg::error::bug()))?;
+        private::write(&self.path, (text + END).as_bytes())
+            .map_err(|error| Expected::new(msg::error::write(self.path.display(), reason(&error)), msg::error::session::write::hint()))
     }
 
     /// Moves a session that is finished or not wanted out of the way and returns where it is now.
@@ -81,8 +77,9 @@ impl Store {
         let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
         let free = (1..10_000).map(|n| with_suffix(&self.path, &format!(".{n}"))).find(is_free);
         let target = free.unwrap_or_else(|| with_suffix(&self.path, ".old"));
-        fs::rename(&self.path, &target)
-            .map_err(|error| Expected::new(format!("cannot move {}: {error}", self.path.display()), "move it away by hand"))?;
+        fs::rename(&self.path, &target).map_err(|error| {
+            Expected::new(msg::error::session::r#move(self.path.display(), reason(&error)), msg::error::session::r#move::hint())
+        })?;
         Ok(Some(target))
     }
 
@@ -117,12 +114,11 @@ pub fn load(path: &Path) -> Result<Option<Session>, Expected> {
 
 fn read(path: &Path) -> Result<Option<String>, Expected> {
     match private::read(path) {
-        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| damaged(path, "", "it is not text")),
+        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| damaged(path, "", msg::error::session::not_text())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Expected::new(
-            format!("cannot read the session {}: {error}", path.display()),
-            "it was left as it is; run as its owner, or begin another one with `--session FILE`",
-        )),
+        Err(error) => {
+            Err(Expected::new(msg::error::session::unreadable(path.display(), reason(&error)), msg::error::session::unreadable::hint()))
+        }
     }
 }
 
@@ -135,19 +131,18 @@ pub fn parse(text: &str, path: &Path) -> Result<(Session, u32), Expected> {
     }
     let refused = |error: serde_yaml::Error| {
         let line = error.location().map_or_else(String::new, |at| format!(":{}", at.line()));
-        damaged(path, &line, &error.to_string())
+        damaged(path, &line, crate::text::printable(&error.to_string()))
     };
     let Head { schema_version } = serde_yaml::from_str(text).map_err(refused)?;
     if schema_version > SCHEMA_VERSION {
         return Err(Expected::new(
-            format!("{}: written by a newer gpunode (schema {schema_version}, this one knows {SCHEMA_VERSION})", path.display()),
-            "it was left as it is; use the newer gpunode, or begin another session with `--session FILE`",
+            msg::error::session::newer(path.display(), SCHEMA_VERSION, schema_version),
+            msg::error::session::newer::hint(),
         ));
     }
     if schema_version == SCHEMA_VERSION {
         if !text.trim_end().ends_with(END.trim_end()) {
-            let why = format!("it is cut off: the last line of a whole one is `{}`", END.trim_end());
-            return Err(damaged(path, "", &why));
+            return Err(damaged(path, "", msg::error::session::cut_off(END.trim_end())));
         }
         return Ok((serde_yaml::from_str(text).map_err(refused)?, schema_version));
     }
@@ -155,16 +150,17 @@ pub fn parse(text: &str, path: &Path) -> Result<(Session, u32), Expected> {
     Ok((serde_yaml::from_value(old).map_err(refused)?, schema_version))
 }
 
-fn damaged(path: &Path, line: &str, why: &str) -> Expected {
-    Expected::new(
-        format!("{}{line}: this is not a session: {}", path.display(), crate::text::printable(why)),
-        "it was left as it is; `--new` moves it aside and begins anew, `--session FILE` begins elsewhere",
-    )
+fn damaged(path: &Path, line: &str, why: impl Into<Arg>) -> Expected {
+    let place = format!("{}{line}", path.display());
+    Expected::new(msg::error::session::damaged(place, why), msg::error::session::damaged::hint())
 }
 
 fn held(path: &Path, lock: &mut File) -> Expected {
-    let who = read_holder(lock).map(|holder| format!(" ({holder})")).unwrap_or_default();
-    Expected::new(format!("another gpunode{who} has the session {} open", path.display()), "finish there, or look on with `gpunode status`")
+    let what = match read_holder(lock) {
+        Some(holder) => msg::error::session::held_by(path.display(), holder),
+        None => msg::error::session::held(path.display()),
+    };
+    Expected::new(what, msg::error::session::held::hint())
 }
 
 /// Reads who holds a lock that is held. In the first moment the holder has not written its name yet.

@@ -16,7 +16,7 @@ use crate::{
     wizard::{
         Slot,
         driver::chosen_toolkit,
-        plan::{Next, Row, Standing, count_checks, is_needed_by_pod, next, particulars, rows, undo},
+        plan::{Next, Row, Standing, count_checks, leaves_two_drivers, next, particulars, rows, undo},
         wrap,
     },
 };
@@ -152,8 +152,8 @@ fn all_details(ui: &Ui, action: &Action, cells: u16) -> Vec<Line<'static>> {
         };
         wrap(text, room - 2).into_iter().enumerate().map(row).collect::<Vec<_>>()
     };
-    if action.skipped && is_needed_by_pod(ui.app, action) {
-        lines.extend(toned("!", &ui.text(msg::wizard::plan::pod_needs_it()), ui.theme.warning()));
+    if action.skipped && leaves_two_drivers(action) {
+        lines.extend(toned("!", &ui.text(msg::wizard::plan::two_drivers()), ui.theme.warning()));
     }
     if let Some(blocked) = action.blocked_text(lang) {
         lines.extend(toned("✗", &blocked, ui.theme.error()));

@@ -64,8 +64,7 @@ pub fn demand() -> Result<(), Expected> {
     if io::stdout().is_terminal() && io::stdin().is_terminal() {
         return Ok(());
     }
-    let what = crate::i18n::Lang::from_env(|name| std::env::var(name).ok());
-    Err(Expected::new(msg::wizard::no_terminal().text(what), msg::wizard::no_terminal::hint().text(what)).code(ExitCode::Usage))
+    Err(Expected::new(msg::wizard::no_terminal(), msg::wizard::no_terminal::hint()).code(ExitCode::Usage))
 }
 
 fn fresh() -> io::Result<Terminal<CrosstermBackend<Stdout>>> {

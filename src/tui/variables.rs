@@ -79,6 +79,7 @@ fn verdict(ui: &Ui, preview: &Preview, area: Rect) -> Vec<Line<'static>> {
         Verdict::NoOp => ("!", ui.theme.warning()),
         Verdict::Broken => ("✗", ui.theme.error()),
         Verdict::Unknown => ("?", ui.theme.warning()),
+        Verdict::Unused => ("·", ui.theme.dim()),
     };
     let names = [preview.release.as_deref(), preview.inventory_host.as_deref(), Some(preview.container_manager.as_str())];
     let title = format!(

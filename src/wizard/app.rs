@@ -235,7 +235,7 @@ pub struct App {
 impl App {
     /// Makes the state for a new or resumed session; [`start`](super::start) then orders what the screen needs.
     pub fn new(session: Session, settings: Settings, size: (u16, u16)) -> Self {
-        let answers = session.answers.clone().unwrap_or_else(|| Answers::new(DriverOwner::InstallerPod));
+        let answers = session.answers.clone().unwrap_or_else(|| Answers::new(DriverOwner::default()));
         let screen = match session.step {
             Step::Detect => Screen::Detect,
             Step::Driver if session.plan.of(Step::Driver).next().is_some() => Screen::Plan,

@@ -2,7 +2,6 @@
 
 use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, navigate};
 use crate::{
-    answers::DriverOwner,
     finding::Severity,
     i18n::msg,
     plan::{Action, ActionSpec, Step},
@@ -96,9 +95,9 @@ pub fn next(app: &App) -> Next {
     }
 }
 
-/// Tells whether leaving this action out makes the installer pod fail: it removes a driver from the host.
-pub fn is_needed_by_pod(app: &App, action: &Action) -> bool {
-    app.answers.driver_owner == DriverOwner::InstallerPod && action.step == Step::Driver && action.name().starts_with("remove-")
+/// Tells whether leaving this action out keeps a driver that is not the owner's: two of them fight over one card.
+pub fn leaves_two_drivers(action: &Action) -> bool {
+    matches!(action.kind, ActionSpec::RemoveRunfileDriver(_) | ActionSpec::RemoveDkms(_)) || action.name() == "remove-packages"
 }
 
 /// Returns how an action is taken back; the text says by itself where it cannot be.

@@ -247,7 +247,7 @@ pub(super) fn take_value(app: &mut App, variable: &str, text: &str) -> Result<()
     if text.is_empty() {
         app.answers.variables.remove(variable);
     } else {
-        let value = rules::parse(variable, text).map_err(|wrong| app.settings.lang.text(&format!("value-error.{}", wrong.name()), &[]))?;
+        let value = rules::parse(variable, text).map_err(|wrong| app.text(wrong.message()))?;
         app.answers.variables.insert(variable.to_owned(), value);
     }
     values_changed(app);

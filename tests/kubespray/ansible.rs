@@ -13,8 +13,9 @@ use gpunode::{
         config::Config,
         edit,
         inventory::{Ignored, Inventory, VarsFolder},
-        preview, values,
+        preview,
     },
+    owner,
 };
 use serde_json::json;
 
@@ -74,7 +75,7 @@ fn after_an_edit_ansible_sees_the_new_values_and_the_old_bytes_come_back() {
         let mut answers = Answers::new(DriverOwner::InstallerPod);
         answers.driver_version = Some("450.80".parse().unwrap());
         let before = preview(&files(), &request).unwrap();
-        let changes = values::proposed(&before, &answers);
+        let changes = owner::values(&before, &answers);
         let edits = edit::propose(&files(), &before, &changes, &[]).unwrap();
         assert!(!edits.is_empty());
         for edit in &edits {

@@ -6,7 +6,8 @@ use crate::support::kubespray::{Checkout, RELEASES, cluster_vars, files, lay_out
 use gpunode::{
     answers::{Answers, DriverOwner},
     i18n::Lang,
-    kubespray::{Level, Preview, Verdict, checkout, edit, playbook, preview, report, values},
+    kubespray::{GpuRole, Level, Preview, Verdict, checkout, edit, playbook, preview, report},
+    owner,
 };
 use serde_json::{Value, json};
 
@@ -14,6 +15,13 @@ fn look(checkout: &Checkout, os: &str) -> Preview {
     let mut request = checkout.request();
     request.control_plane_os = Some(os.to_owned());
     preview(&files(), &request).unwrap()
+}
+
+/// As [`look`], with what an owner wants of the GPU role.
+fn look_for(owner: DriverOwner, checkout: &Checkout, os: &str) -> Preview {
+    let gpu_role = owner::of(owner).gpu_role();
+    preview(&files(), &gpunode::kubespray::PreviewRequest { control_plane_os: Some(os.to_owned()), gpu_role, ..checkout.request() })
+        .unwrap()
 }
 
 fn value(preview: &Preview, name: &str) -> Value {
@@ -82,7 +90,7 @@ fn without_a_checkout_the_built_in_data_answers() {
     assert_eq!(preview.capability.verdict, Verdict::Works);
     let image = preview.variable("nvidia_driver_install_container").unwrap();
     assert_eq!((image.value.clone(), image.winner.clone()), (Some(json!("atzedevries/nvidia-centos-driver-installer:2")), None));
-    assert!(edit::propose(&files(), &preview, &values::proposed(&preview, &Answers::new(DriverOwner::InstallerPod)), &[]).is_err());
+    assert!(edit::propose(&files(), &preview, &owner::values(&preview, &Answers::new(DriverOwner::InstallerPod)), &[]).is_err());
 }
 
 #[test]
@@ -272,7 +280,7 @@ fn the_samples_of_every_release_take_the_values_and_only_gain_lines() {
     for release in RELEASES {
         let checkout = one_node(release);
         let preview = look(&checkout, "centos-7");
-        let edits = edit::propose(&files(), &preview, &values::proposed(&preview, &seed_answers()), &[]).unwrap();
+        let edits = edit::propose(&files(), &preview, &owner::values(&preview, &seed_answers()), &[]).unwrap();
         let docker = usize::from(preview.container_manager == "docker");
         assert_eq!(edits.len(), 1 + docker, "{release}");
         for edit in &edits {
@@ -283,7 +291,7 @@ fn the_samples_of_every_release_take_the_values_and_only_gain_lines() {
         assert_eq!(value(&after, "nvidia_accelerator_enabled"), json!(true));
         assert_eq!(value(&after, "nvidia_gpu_nodes"), json!(["node1"]));
         assert_eq!(value(&after, "nvidia_driver_version"), json!("450.51.06"));
-        let again = edit::propose(&files(), &after, &values::proposed(&after, &seed_answers()), &[]).unwrap();
+        let again = edit::propose(&files(), &after, &owner::values(&after, &seed_answers()), &[]).unwrap();
         assert!(again.is_empty(), "{release}: {}", again[0].diff());
     }
 }
@@ -292,7 +300,7 @@ fn the_samples_of_every_release_take_the_values_and_only_gain_lines() {
 fn the_diff_of_the_seeds_release_is_the_seeds_change() {
     let checkout = one_node("v2.14.2");
     let preview = look(&checkout, "centos-7");
-    let edits = edit::propose(&files(), &preview, &values::proposed(&preview, &seed_answers()), &[]).unwrap();
+    let edits = edit::propose(&files(), &preview, &owner::values(&preview, &seed_answers()), &[]).unwrap();
     let added: Vec<String> = edits
         .iter()
         .flat_map(|edit| edit.diff().lines().skip(2).filter(|line| line.starts_with('+')).map(str::to_owned).collect::<Vec<_>>())
@@ -316,7 +324,7 @@ fn an_active_definition_is_changed_where_it_stands() {
     let checkout = one_node("v2.16.0");
     checkout.add("group_vars/all/gpu.yml", "# ours\r\nnvidia_driver_version: 390.87 # old\r\nnvidia_gpu_nodes:\r\n- node0\r\n");
     let preview = look(&checkout, "centos-7");
-    let edits = edit::propose(&files(), &preview, &values::proposed(&preview, &seed_answers()), &[]).unwrap();
+    let edits = edit::propose(&files(), &preview, &owner::values(&preview, &seed_answers()), &[]).unwrap();
     let gpu = edits.iter().find(|edit| edit.path.ends_with("gpu.yml")).unwrap();
     assert_eq!(gpu.after, "# ours\r\nnvidia_driver_version: \"450.51.06\" # old\r\nnvidia_gpu_nodes:\r\n- node0\r\n- \"node1\"\r\n");
 }
@@ -345,13 +353,65 @@ fn what_cannot_be_edited_comes_with_the_manual_edit() {
 fn another_owner_switches_the_role_off_and_names_no_image() {
     let preview = look(&one_node("v2.31.0"), "ubuntu-22.04");
     for owner in [DriverOwner::Host, DriverOwner::Operator] {
-        assert_eq!(values::proposed(&preview, &Answers::new(owner)), [edit::Change::new("nvidia_accelerator_enabled", false)]);
+        assert_eq!(owner::values(&preview, &Answers::new(owner)), [edit::Change::new("nvidia_accelerator_enabled", false)]);
     }
-    let changes = values::proposed(&preview, &seed_answers());
+    let changes = owner::values(&preview, &seed_answers());
     assert!(changes.iter().all(|change| change.variable != "nvidia_driver_install_container"));
 }
 
+#[test]
+fn the_roles_verdict_and_traps_are_told_only_to_the_owner_that_wants_it() {
+    for release in RELEASES {
+        let checkout = one_node(release);
+        for owner in [DriverOwner::Host, DriverOwner::Operator] {
+            assert_eq!(owner::of(owner).gpu_role(), GpuRole::StaysOff);
+            let off = look_for(owner, &checkout, "centos-7");
+            assert_eq!((off.capability.verdict, off.capability.reason.as_str()), (Verdict::Unused, "stays-off"), "{release}");
+            let text = report(&off, Lang::En);
+            assert!(!text.contains("will install") && !text.contains("installer for"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_role_that_is_on_beside_another_owner_is_an_error_with_its_place() {
+    let checkout = one_node("v2.31.0");
+    let file = checkout.inventory.parent().unwrap().join("group_vars/k8s_cluster/gpu.yml");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let set = |text: &str| fs::write(&file, text).unwrap();
+    for owner in [DriverOwner::Host, DriverOwner::Operator] {
+        set("nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node1]\nnvidia_gpu_flavor: quadro\n");
+        let on = look_for(owner, &checkout, "ubuntu-22.04");
+        assert_eq!((on.capability.verdict, on.capability.reason.as_str()), (Verdict::Broken, "second-owner"));
+        let finding = on.findings.iter().find(|finding| finding.id == "second-owner").unwrap();
+        assert!(finding.evidence.ends_with("gpu.yml:1"), "{finding:?}");
+        // What only the role would stumble over is nobody's trouble here.
+        assert!(!has(&on, "unknown-flavor") && !has(&on, "taint-comes-back") && !has(&on, "scale-without-daemonsets"));
+        // The play that sets labels fails on every host, whoever brings the driver.
+        set("nvidia_gpu_nodes: [node1]\n");
+        let broken = look_for(owner, &checkout, "ubuntu-22.04");
+        assert!(has(&broken, "gpu-nodes-without-switch") && !has(&broken, "second-owner"));
+        set("nvidia_accelerator_enabled: false\nnvidia_gpu_nodes: [node1]\n");
+        let quiet = look_for(owner, &checkout, "ubuntu-22.04");
+        assert!(!has(&quiet, "gpu-nodes-switched-off") && !has(&quiet, "not-among-gpu-nodes"));
+    }
+}
+
 // Commands.
+
+#[test]
+fn no_other_owner_deploys_the_gpu_role() {
+    for release in RELEASES {
+        let checkout = Checkout::with_inventory(
+            release,
+            "[kube_control_plane]\ncp1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_control_plane\nkube_node\n",
+        );
+        for owner in [DriverOwner::Host, DriverOwner::Operator] {
+            let commands = owner::of(owner).playbooks(&look_for(owner, &checkout, "centos-7"), &Answers::new(owner));
+            assert!(commands.iter().all(|command| !command.args.iter().any(|arg| arg == "nvidia_gpu")), "{release}: {commands:?}");
+        }
+    }
+}
 
 #[test]
 fn commands_fit_the_release() {
@@ -371,7 +431,7 @@ fn commands_fit_the_release() {
         ("v2.31.0", Some("playbooks/facts.yml")),
     ] {
         let checkout = Checkout::with_inventory(release, &inventory(release < "v2.16"));
-        let commands = playbook::commands(&look(&checkout, "centos-7"), &seed_answers());
+        let commands = owner::of(DriverOwner::InstallerPod).playbooks(&look(&checkout, "centos-7"), &seed_answers());
         let mut argv: Vec<Vec<String>> = commands.iter().map(gpunode::host::Command::argv).collect();
         let start = ["ansible-playbook", "-i", "inventory/mycluster/inventory.ini"];
         assert!(argv.iter().all(|argv| argv[..3] == start));
@@ -387,7 +447,7 @@ fn commands_fit_the_release() {
 
 #[test]
 fn a_control_plane_machine_runs_the_whole_playbook() {
-    let commands = playbook::commands(&look(&one_node("v2.14.2"), "centos-7"), &seed_answers());
+    let commands = owner::of(DriverOwner::InstallerPod).playbooks(&look(&one_node("v2.14.2"), "centos-7"), &seed_answers());
     assert_eq!(commands.len(), 1);
     assert_eq!(commands[0].args[2..], ["cluster.yml", "-b"]);
 }

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use gpunode::{
     host::local::LocalFiles,
-    kubespray::{Preview, PreviewRequest, Verdict, preview},
+    kubespray::{GpuRole, Preview, PreviewRequest, Verdict, preview},
 };
 use tempfile::TempDir;
 
@@ -40,6 +40,7 @@ impl Fork {
             hostname: node.to_owned(),
             control_plane_os: Some("ubuntu-22.04".to_owned()),
             release: None,
+            gpu_role: GpuRole::Installs,
         };
         preview(&LocalFiles::new(Path::new("/")), &request).unwrap()
     }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::{folder::copy, shared};
-use gpunode::{host::local::LocalFiles, kubespray::PreviewRequest};
+use gpunode::{
+    host::local::LocalFiles,
+    kubespray::{GpuRole, PreviewRequest},
+};
 use tempfile::TempDir;
 
 /// The releases that are laid out.
@@ -165,6 +168,7 @@ impl Checkout {
             hostname: "node1".to_owned(),
             control_plane_os: None,
             release: None,
+            gpu_role: GpuRole::Installs,
         }
     }
 }

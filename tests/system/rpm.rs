@@ -17,7 +17,8 @@ use gpunode::{
         command::Job,
         local::{LocalCommands, LocalFiles},
     },
-    plan::{ActionSpec, Places, action::undo::Undo, driver_step},
+    owner,
+    plan::{ActionSpec, Places, action::undo::Undo},
     session::Status,
 };
 
@@ -101,7 +102,7 @@ impl World {
         let facts = facts::probe(&host);
         let places = Places { session: Path::new("/s.yaml"), downloads: Path::new("/d") };
         let despite = checks.iter().map(|check| (*check).to_owned()).collect();
-        let plan = driver_step(&facts, &Answers { despite, ..Answers::new(DriverOwner::InstallerPod) }, places);
+        let plan = owner::driver_step(&facts, &Answers { despite, ..Answers::new(DriverOwner::InstallerPod) }, places);
         let action = plan.into_iter().find(|action| action.id == "remove-packages").expect("a removal");
         assert_eq!(action.blocked, None);
         let scratch = tempfile::tempdir().unwrap();

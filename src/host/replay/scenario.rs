@@ -17,7 +17,11 @@ use std::{
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
 
-use crate::{answers::Answers, host::NvmlAnswer};
+use crate::{
+    answers::Answers,
+    host::NvmlAnswer,
+    i18n::{Message, msg},
+};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/scenarios");
 
@@ -216,6 +220,16 @@ pub enum ScenarioError {
         /// Why, with a line where there is one.
         reason: String,
     },
+}
+
+impl ScenarioError {
+    /// Returns it as a message.
+    pub fn message(&self) -> Message {
+        match self {
+            Self::Unknown { name, known } => msg::error::scenario::unknown(known, name),
+            Self::Unreadable { file, reason } => msg::error::edit::file(file, reason),
+        }
+    }
 }
 
 impl Scenario {

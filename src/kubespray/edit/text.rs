@@ -119,7 +119,7 @@ mod tests {
 
     fn edited(text: &str, name: &str, value: serde_json::Value) -> String {
         let change = Change { variable: name.to_owned(), value };
-        let after = set(text, &change).unwrap_or_else(|why| panic!("{why}: {text:?}"));
+        let after = set(text, &change).unwrap_or_else(|why| panic!("{why:?}: {text:?}"));
         assert_eq!(set(&after, &change).unwrap(), after, "a second time changes nothing");
         after
     }

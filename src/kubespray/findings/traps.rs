@@ -18,21 +18,14 @@ use crate::{
     },
 };
 
-/// Returns what was found, in no order.
-pub fn all(site: &Site, view: &View<'_>) -> Vec<Finding> {
-    let parts = [
-        names(site, view),
-        taints(site, view),
-        images(view),
-        twice(site),
-        encrypted(view),
-        edited_role(site, view),
-        settings(site),
-        groups(site),
-        limit(site, view),
-        not_in_release(site, view),
-    ];
-    parts.into_iter().flatten().collect()
+/// Returns the traps of the GPU role, in no order.
+pub fn of_role(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    [taints(site, view), images(view), edited_role(site, view), not_in_release(site, view)].into_iter().flatten().collect()
+}
+
+/// Returns the traps that wait whoever brings the driver, in no order.
+pub fn of_any_owner(site: &Site, view: &View<'_>) -> Vec<Finding> {
+    [names(site, view), twice(site), encrypted(view), settings(site), groups(site), limit(site, view)].into_iter().flatten().collect()
 }
 
 fn is_on(view: &View<'_>) -> bool {

@@ -7,6 +7,7 @@ use regex::RegexSet;
 use crate::{
     error::Expected,
     host::{FileKind, Files},
+    i18n::msg,
     kubespray::config::Config,
 };
 
@@ -59,8 +60,7 @@ pub fn sources(files: &dyn Files, path: &Path, ignored: &Ignored) -> Result<Vec<
     let mut found = Vec::new();
     collect(files, path, &|name| ignored.has(name, &patterns), 0, &mut found);
     if found.is_empty() {
-        let what = format!("{} holds no inventory file that Ansible would read", path.display());
-        return Err(Expected::new(what, "name the file itself, such as `--inventory inventory/mycluster/inventory.ini`"));
+        return Err(Expected::new(msg::error::inventory::empty(path.display()), msg::error::inventory::empty::hint()));
     }
     Ok(found)
 }

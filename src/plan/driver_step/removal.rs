@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::is_loaded;
+use super::{Clearing, is_loaded};
 use crate::{
     answers::Answers,
     catalog::distros,
     facts::{
         Facts, Holder, LedgerEntry, Origin, modules,
-        packages::{Role, goes_with_driver, package_name, role},
+        packages::{Role, package_name, role},
     },
     plan::{
         Action, ActionSpec, Step,
@@ -41,10 +41,11 @@ const CARRIERS: [&str; 6] = ["kubelet", "containerd", "docker", "crio", "user@",
 pub(super) const DRIVER_PACKAGES: &str = "remove-packages";
 
 /// A driver on the host and the owner's driver would fight over the card.
-pub(super) fn drivers(facts: &Facts, answers: &Answers) -> Vec<Action> {
-    let runfiles: Vec<_> = entries(facts, &[Origin::Runfile]).collect();
-    let packages: Vec<_> = entries(facts, &[Origin::Deb, Origin::Rpm]).filter(|entry| goes_with_driver(entry)).collect();
-    let dkms = left_dkms(facts, &runfiles, &packages);
+pub(super) fn drivers(facts: &Facts, answers: &Answers, clearing: &Clearing) -> Vec<Action> {
+    let of = |origins: &'static [Origin]| clearing.goes.iter().filter(move |entry| origins.contains(&entry.origin));
+    let runfiles: Vec<_> = of(&[Origin::Runfile]).collect();
+    let packages: Vec<_> = of(&[Origin::Deb, Origin::Rpm]).collect();
+    let dkms = left_dkms(facts, of(&[Origin::Dkms]), &runfiles, &packages);
     if runfiles.is_empty() && packages.is_empty() && dkms.is_empty() {
         return Vec::new();
     }
@@ -59,7 +60,7 @@ pub(super) fn drivers(facts: &Facts, answers: &Answers) -> Vec<Action> {
         // A driver that stays is not disturbed.
         return removals;
     }
-    let stops = stop_units(facts);
+    let stops = stop_units(facts, &clearing.stops);
     let stopped = |unit: &str| stops.iter().any(|action| action.id == stop_id(unit) && is_wanted(action));
     let unload = unload(facts, stopped);
     stops.into_iter().chain(removals).chain(unload).collect()
@@ -78,8 +79,8 @@ fn stop_id(unit: &str) -> String {
 }
 
 /// The driver's own daemons are stopped; services of others that hold the GPU are offered, because others need them.
-fn stop_units(facts: &Facts) -> Vec<Action> {
-    let daemons = entries(facts, &[Origin::Unit]).map(|entry| with_kind(&entry.what));
+fn stop_units(facts: &Facts, stops: &[LedgerEntry]) -> Vec<Action> {
+    let daemons = stops.iter().map(|entry| with_kind(&entry.what));
     let holders = facts.driver.holders.iter().filter(|holder| holder.pod.is_none()).filter_map(|holder| holder.unit.clone());
     let can_stop = |unit: &String| unit.ends_with(".service") && !CARRIERS.iter().any(|carrier| unit.starts_with(carrier));
     let units: BTreeSet<String> = daemons.chain(holders).filter(can_stop).collect();
@@ -142,7 +143,12 @@ fn goes_along(entry: &LedgerEntry) -> Option<GoesAlong> {
 }
 
 /// Trees that no uninstaller of this plan takes away: their driver is gone, and still they build modules for every new kernel.
-fn left_dkms(facts: &Facts, runfiles: &[&LedgerEntry], packages: &[&LedgerEntry]) -> Vec<Action> {
+fn left_dkms<'a>(
+    facts: &Facts,
+    trees: impl Iterator<Item = &'a LedgerEntry>,
+    runfiles: &[&LedgerEntry],
+    packages: &[&LedgerEntry],
+) -> Vec<Action> {
     let belongs =
         |version: &str| runfiles.iter().any(|entry| entry.what == version) || packages.iter().any(|entry| entry.what.contains(version));
     let tree = |entry: &LedgerEntry| {
@@ -156,7 +162,7 @@ fn left_dkms(facts: &Facts, runfiles: &[&LedgerEntry], packages: &[&LedgerEntry]
             Action { commands, needs_reboot: is_loaded(facts), ..action }
         })
     };
-    entries(facts, &[Origin::Dkms]).filter_map(tree).collect()
+    trees.filter_map(tree).collect()
 }
 
 /// Unloads the modules when nobody holds them any more; otherwise only the reboot gets them out. Its failure is no harm: the reboot is

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::{
+    answers::DriverOwner,
     facts::{Holder, LedgerEntry, Module, packages::Role},
     i18n::Lang,
+    owner,
 };
 
 fn places() -> Places<'static> {
@@ -27,7 +29,7 @@ fn answers(owner: DriverOwner) -> Answers {
 }
 
 fn ids(facts: &Facts, answers: &Answers) -> Vec<String> {
-    driver_step(facts, answers, places()).into_iter().map(|action| action.id).collect()
+    owner::driver_step(facts, answers, places()).into_iter().map(|action| action.id).collect()
 }
 
 #[test]
@@ -38,7 +40,7 @@ fn the_seeds_node_is_cleaned_equipped_and_rebooted() {
 
 #[test]
 fn no_command_ever_installs_the_driver() {
-    for action in driver_step(&node(), &answers(DriverOwner::InstallerPod), places()) {
+    for action in owner::driver_step(&node(), &answers(DriverOwner::InstallerPod), places()) {
         assert!(action.commands.iter().all(|command| !command.args.iter().any(|arg| arg.starts_with("--driver"))), "{action:?}");
     }
 }
@@ -51,7 +53,7 @@ fn the_hosts_own_driver_stays_when_the_host_is_the_owner() {
 #[test]
 fn without_the_removal_there_is_no_reboot() {
     let answers = Answers { leave_out: vec!["remove-runfile-driver".to_owned()], ..answers(DriverOwner::InstallerPod) };
-    let planned = driver_step(&node(), &answers, places());
+    let planned = owner::driver_step(&node(), &answers, places());
     assert!(planned[0].skipped);
     assert!(planned.iter().all(|action| action.id != "reboot"));
 }
@@ -70,7 +72,7 @@ fn a_driver_that_is_loaded_but_gone_from_disk_still_needs_the_reboot() {
 fn without_root_what_needs_it_is_blocked_and_shown() {
     let mut facts = node();
     facts.host.root = false;
-    let planned = driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
+    let planned = owner::driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
     assert_eq!(planned[0].blocked.as_deref(), Some("needs-root"));
     assert_eq!(super::tests::planned(&planned, "fetch-runfile").blocked, None);
 }
@@ -80,7 +82,7 @@ fn an_unknown_runfile_without_a_checksum_is_blocked() {
     let mut wanted = answers(DriverOwner::InstallerPod);
     wanted.cuda_version = "99.1".to_owned().try_into().ok();
     wanted.cuda_runfile = Some("/root/x.run".into());
-    let planned = driver_step(&node(), &wanted, places());
+    let planned = owner::driver_step(&node(), &wanted, places());
     let install = planned.iter().find(|action| action.id == "install-toolkit").unwrap();
     assert_eq!(install.blocked.as_deref(), Some("no-checksum"));
 }
@@ -106,7 +108,7 @@ fn the_drivers_daemons_are_stopped_and_the_services_of_others_only_offered() {
         holder(Some("jupyter.service"), None),
         holder(Some("kubelet.service"), None),
     ];
-    let actions = driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
+    let actions = owner::driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
     let ids: Vec<_> = actions.iter().map(|action| action.id.as_str()).collect();
     assert_eq!(ids[..3], ["stop-unit:jupyter.service", "stop-unit:nvidia-persistenced.service", "remove-runfile-driver"]);
     assert!(actions[0].skipped && actions[0].optional && !actions[1].skipped);
@@ -117,13 +119,13 @@ fn the_drivers_daemons_are_stopped_and_the_services_of_others_only_offered() {
 fn modules_are_unloaded_when_all_who_hold_them_are_stopped() {
     let mut facts = node();
     facts.driver.holders = vec![holder(Some("nvidia-persistenced.service"), None)];
-    let actions = driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
+    let actions = owner::driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
     let unload = planned(&actions, "unload-modules");
     assert_eq!(unload.commands[0].to_string(), "rmmod nvidia");
     assert!(unload.may_fail);
     assert!(matches!(&planned(&actions, "reboot").kind, ActionSpec::Reboot(reboot) if reboot.unless_unloaded));
     let stays = Answers { leave_out: vec!["stop-unit:nvidia-persistenced.service".to_owned()], ..answers(DriverOwner::InstallerPod) };
-    assert!(driver_step(&facts, &stays, places()).iter().all(|action| action.id != "unload-modules"));
+    assert!(owner::driver_step(&facts, &stays, places()).iter().all(|action| action.id != "unload-modules"));
     // A process of a person, a pod, or a list that could not be read: only the reboot is sure.
     for other in [holder(None, None), holder(Some("x.service"), Some("pod"))] {
         facts.driver.holders = vec![other];
@@ -159,7 +161,7 @@ fn what_needs_the_driver_is_planned_to_go_with_it_and_others_only_when_that_was_
         needing("python3-pycuda 2022.2.2", Role::Other, "libcuda1"),
     ];
     let mut answers = answers(DriverOwner::InstallerPod);
-    let actions = driver_step(&facts, &answers, places());
+    let actions = owner::driver_step(&facts, &answers, places());
     let action = planned(&actions, "remove-packages");
     let ActionSpec::RemovePackages(kind) = &action.kind else { panic!("another kind") };
     assert_eq!(kind.packages, ["libcuda1", "libcuinj64-11.8", "python3-pycuda"]);
@@ -172,13 +174,13 @@ fn what_needs_the_driver_is_planned_to_go_with_it_and_others_only_when_that_was_
     assert_eq!(toolkit.packages, ["nvidia-cuda-dev"]);
 
     answers.despite = vec!["removal".to_owned()];
-    let ActionSpec::RemovePackages(kind) = &planned(&driver_step(&facts, &answers, places()), "remove-packages").kind.clone() else {
+    let ActionSpec::RemovePackages(kind) = &planned(&owner::driver_step(&facts, &answers, places()), "remove-packages").kind.clone() else {
         panic!("another kind")
     };
     assert!(kind.others_too);
     // A driver that stays takes nothing along.
     answers.leave_out = vec!["remove-packages".to_owned()];
-    let actions = driver_step(&facts, &answers, places());
+    let actions = owner::driver_step(&facts, &answers, places());
     let ActionSpec::RemovePackages(toolkit) = &planned(&actions, "remove-toolkit-packages").kind else { panic!("another kind") };
     assert_eq!(toolkit.packages, ["libcuinj64-11.8", "nvidia-cuda-dev"]);
 }
@@ -195,7 +197,7 @@ fn packages_go_by_their_names_and_come_back_by_their_versions() {
         entry(Origin::Dkms, "nvidia 535.183.01", "/var/lib/dkms/nvidia/535.183.01"),
         entry(Origin::Dkms, "nvidia 470.57.02", "/var/lib/dkms/nvidia/470.57.02"),
     ];
-    let actions = driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
+    let actions = owner::driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
     let ActionSpec::RemovePackages(kind) = &planned(&actions, "remove-packages").kind else { panic!("another kind") };
     assert_eq!(kind.packages, ["kmod-nvidia-latest-dkms"]);
     assert_eq!(
@@ -213,19 +215,19 @@ fn an_old_toolkit_is_offered_and_one_in_the_way_goes() {
     let mut facts = node();
     facts.driver.ledger =
         vec![entry(Origin::CudaToolkit, "10.0.130", "/usr/local/cuda-10.0"), entry(Origin::CudaToolkit, "11.0.2", "/usr/local/cuda-11.0")];
-    let actions = driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
+    let actions = owner::driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
     let old = planned(&actions, "remove-toolkit:/usr/local/cuda-10.0");
     assert!(old.skipped && old.commands[0].program.ends_with("/bin/uninstall_cuda_10.0.pl"));
     let in_the_way = planned(&actions, "remove-toolkit:/usr/local/cuda-11.0");
     assert!(!in_the_way.skipped && in_the_way.why == "remove-toolkit-in-the-way");
     let taken = Answers { take_in: vec![old.id.clone()], ..answers(DriverOwner::InstallerPod) };
-    assert!(!planned(&driver_step(&facts, &taken, places()), &old.id).skipped);
+    assert!(!planned(&owner::driver_step(&facts, &taken, places()), &old.id).skipped);
 }
 
 #[test]
 fn the_greeting_is_offered_with_the_reboot() {
     let wanted = Answers { take_in: vec!["greeting".to_owned()], ..answers(DriverOwner::InstallerPod) };
-    let actions = driver_step(&node(), &wanted, places());
+    let actions = owner::driver_step(&node(), &wanted, places());
     let ids: Vec<_> = actions.iter().rev().map(|action| action.id.as_str()).take(2).collect();
     assert_eq!(ids, ["reboot", "greeting"]);
     assert!(actions.iter().all(|action| !action.skipped));
@@ -235,7 +237,7 @@ fn the_greeting_is_offered_with_the_reboot() {
 #[test]
 fn a_mirror_stands_in_for_nvidias_server() {
     let wanted = Answers { cuda_mirror: Some("http://mirror/cuda/".to_owned()), ..answers(DriverOwner::InstallerPod) };
-    let actions = driver_step(&node(), &wanted, places());
+    let actions = owner::driver_step(&node(), &wanted, places());
     let ActionSpec::FetchRunfile(kind) = &planned(&actions, "fetch-runfile").kind else { panic!("another kind") };
     assert_eq!(kind.url, "http://mirror/cuda/11.0.3/local_installers/cuda_11.0.3_450.51.06_linux.run");
     // Every address of the catalog has what a mirror replaces.
@@ -259,7 +261,7 @@ fn every_action_has_its_texts_in_both_languages() {
     facts.host.gcc_version = None;
     facts.host.os_id = "debian".to_owned();
     facts.gpus = vec![crate::facts::Gpu { kernel_driver: Some("nouveau".to_owned()), ..crate::facts::Gpu::default() }];
-    let actions = driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
+    let actions = owner::driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
     assert!(actions.len() > 12, "{actions:?}");
     for action in &actions {
         for lang in [Lang::En, Lang::Ko] {

@@ -1,0 +1,89 @@
+//! What the pre-flight of step 2 looks at for the installer pod: whatever would make it fail in step 4.
+
+use super::InstallerPod;
+use crate::{
+    catalog::Reason,
+    facts::{LedgerEntry, Origin},
+    i18n::msg,
+    owner::clearing,
+    preflight::{Request, conflicting_driver},
+    session::{
+        Prediction,
+        Says::{Ok, Unknown, WillFail},
+    },
+};
+
+/// The action of step 4 that shows whether the installer pod came to its end.
+const INSTALLER: &str = "watch-installer";
+
+/// Runs all of them.
+pub(super) fn all(request: Request<'_>) -> Vec<Prediction> {
+    let conflict = conflicting_driver(request, INSTALLER);
+    let always = [host_driver(request), conflict, secure_boot(request), headers(request)];
+    driver_fits(request).into_iter().chain(always).chain(pod_repositories(request)).collect()
+}
+
+fn driver_fits(request: Request<'_>) -> Option<Prediction> {
+    let version = request.answers.driver_version.as_ref()?;
+    let row = request.table.drivers.iter().find(|row| row.version.as_str() == version.as_str())?;
+    let why = row.reason.as_ref().map_or_else(msg::preflight::seen::fits, Reason::message);
+    let says = if row.fits { Ok } else { WillFail };
+    let prediction = Prediction::new("driver-fits", says, msg::preflight::seen::driver(version, why));
+    Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "download-404"]).stopping())
+}
+
+/// A driver of the host, which the pod would find.
+fn host_driver(request: Request<'_>) -> Prediction {
+    let driver = &request.facts.driver;
+    let clearing = clearing(&InstallerPod, driver);
+    let removed_by = |entry: &LedgerEntry| match entry.origin {
+        Origin::Runfile => Some("remove-runfile-driver"),
+        Origin::Deb | Origin::Rpm => Some("remove-packages"),
+        _ => None,
+    };
+    let on_host: Vec<_> = clearing.goes.iter().filter_map(|entry| Some((entry.what.as_str(), removed_by(entry)?))).collect();
+    let goes = on_host.iter().all(|(_, action)| request.will_do(action));
+    let loaded = driver.loaded_version.as_deref().filter(|_| clearing.unloads);
+    let leaves = request.will_do("unload-modules") || request.will_do("reboot");
+    let installed = on_host.iter().map(|(what, _)| *what).collect::<Vec<_>>().join(", ");
+    let seen = match (loaded, on_host.is_empty()) {
+        (None, true) => msg::preflight::seen::no_host_driver(),
+        (Some(version), true) => msg::preflight::seen::only_loaded(version),
+        (None, false) => msg::preflight::seen::installed(installed),
+        (Some(version), false) => msg::preflight::seen::loaded_and_installed(version, installed),
+    };
+    let clean = goes && (loaded.is_none() || leaves);
+    let seen = if clean && !on_host.is_empty() { msg::preflight::seen::goes_in_this_step(seen) } else { seen };
+    Prediction::new("host-driver", if clean { Ok } else { WillFail }, seen).about(INSTALLER, &["module-loaded", "already-loaded-crash"])
+}
+
+fn secure_boot(request: Request<'_>) -> Prediction {
+    let (says, seen) = match request.facts.host.secure_boot {
+        Some(true) => (WillFail, msg::preflight::seen::secure_boot_on()),
+        Some(false) => (Ok, msg::preflight::seen::secure_boot_off()),
+        None if request.facts.unknown.contains_key("host.secure_boot") => (Unknown, msg::preflight::seen::secure_boot_unknown()),
+        None => (Ok, msg::preflight::seen::no_secure_boot()),
+    };
+    Prediction::new("secure-boot", says, seen).about(INSTALLER, &["secure-boot"])
+}
+
+/// For the pod the headers of the host are advice: it installs its own, from the repositories of its image.
+fn headers(request: Request<'_>) -> Prediction {
+    let host = &request.facts.host;
+    let offer = &host.headers_offer;
+    let (says, seen) = match (host.kernel_headers, offer.offered) {
+        (true, _) => (Ok, msg::preflight::seen::headers_installed(&host.kernel)),
+        (false, Some(true)) => (Ok, msg::preflight::seen::headers_offered(offer.packages.join(", "))),
+        (false, Some(false)) => (Unknown, msg::preflight::seen::headers_not_offered(&host.kernel)),
+        (false, None) => (Unknown, msg::preflight::seen::headers_missing(&host.kernel)),
+    };
+    Prediction::new("headers", says, seen).about(INSTALLER, &["headers-ubuntu", "headers-centos", "kernel-source"])
+}
+
+/// Kubespray's installer image for CentOS 7 takes kernel headers and compiler from repositories that were switched off on 2024-06-30.
+fn pod_repositories(request: Request<'_>) -> Option<Prediction> {
+    let host = &request.facts.host;
+    let is_seven = host.os_version.split('.').next() == Some("7") && matches!(host.os_id.as_str(), "centos" | "rhel");
+    let seen = msg::preflight::seen::centos_mirrors_off(&host.os_name);
+    is_seven.then(|| Prediction::new("pod-repositories", Unknown, seen).about(INSTALLER, &["repo-eol", "headers-centos", "dns"]))
+}
