@@ -104,15 +104,14 @@ fn owned(reader: &mut Reader<'_>, paths: &[String]) -> Vec<String> {
     let all: Vec<String> = paths.iter().cloned().chain(other).collect();
     let mut found = Vec::new();
     if packages::has_dpkg(reader.host) {
-        let query = Command::new("dpkg-query", ["--search".to_owned(), "--".to_owned()].into_iter().chain(all.clone()).collect::<Vec<_>>());
+        let query = Command::new("dpkg-query", ["--search", "--"]).operands(&all);
         match reader.host.commands.capture(&query) {
             Ok(output) => found.extend(output.stdout.lines().filter_map(|line| Some(line.rsplit_once(": ")?.1.to_owned()))),
             Err(error) => return unanswered(reader, &query, &error, all),
         }
     }
     if packages::has_rpm(reader.host) {
-        let args = ["--query", "--file"].into_iter().map(str::to_owned).chain(all.clone()).collect::<Vec<_>>();
-        let query = Command::new("rpm", args).env("LC_ALL", "C");
+        let query = Command::new("rpm", ["--query", "--file"]).operands(&all).env("LC_ALL", "C");
         match reader.host.commands.capture(&query) {
             Ok(output) => {
                 let is_nobodys = |path: &&String| output.stdout.contains(&format!("{path} ")) || output.stderr.contains(*path);

@@ -116,9 +116,9 @@ fn remove(context: &mut ActionContext<'_>, files: &[PathBuf]) -> Result<(), Fail
 
 /// The kernels' lists of modules and the loader's cache still name the files.
 fn follow_up(files: &[PathBuf]) -> Vec<Command> {
-    let depmod = kernels(files).into_iter().map(|kernel| Command::new("depmod", [kernel]));
+    let depmod = kernels(files).into_iter().map(|kernel| Command::new("depmod", []).operand(kernel));
     let has_library = files.iter().any(|path| path.to_string_lossy().contains(".so."));
-    let ldconfig = has_library.then(|| Command::new("ldconfig", Vec::<String>::new()));
+    let ldconfig = has_library.then(|| Command::new("ldconfig", []));
     depmod.chain(ldconfig).map(Command::detached).collect()
 }
 
