@@ -19,7 +19,11 @@ use crate::{
     facts::{self, Change, Facts},
     host::Host,
     i18n::{Lang, msg},
-    kubespray::{self, Preview, PreviewRequest, edit, values},
+    kubespray::{
+        self, Edited, Preview, PreviewRequest,
+        edit::{self, FileEdit},
+        values,
+    },
     owner,
     plan::{
         self, Action, Step, VerifyPlan,
@@ -157,14 +161,8 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
         let text = edit::vars_file(&owner::values(&preview, answers), &head);
         return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, commands, answers));
     }
-    // A machine is made a node when somebody says so, or when it has a card: this may be the Ansible host.
-    let joins = answers.node.is_some() || !facts.gpus.is_empty();
-    let members = if joins { preview.layout.members.as_slice() } else { &[] };
-    let mut answers = answers.clone();
-    if joins && answers.node.is_none() {
-        answers.node = Some(preview.layout.subject.clone()).filter(|subject| !subject.is_empty());
-    }
-    let edits = edit::propose(&*host.files, &preview, &owner::values(&preview, &answers), members)?;
+    let answers = joining(facts, answers, &preview);
+    let edits = propose(host, facts, &answers, &preview)?;
     let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
     let has_ansible = host.commands.locate(&program.display().to_string()).is_some();
     Ok(plan::variables_step(
@@ -174,6 +172,32 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
         preview.layout.ansible_core.as_ref(),
         has_ansible,
     ))
+}
+
+/// Returns the answers with the node that joins. A machine is made a node when somebody says so, or when it has a card: this may be the
+/// Ansible host.
+fn joining(facts: &Facts, answers: &Answers, preview: &Preview) -> Answers {
+    let subject = Some(&preview.layout.subject).filter(|subject| !subject.is_empty() && !facts.gpus.is_empty());
+    Answers { node: answers.node.clone().or_else(|| subject.cloned()), ..answers.clone() }
+}
+
+/// Works out the edits of the inventory; nothing is written.
+fn propose(host: &Host, facts: &Facts, answers: &Answers, preview: &Preview) -> Result<Vec<FileEdit>, Expected> {
+    let joins = answers.node.is_some() || !facts.gpus.is_empty();
+    let members = if joins { preview.layout.members.as_slice() } else { &[] };
+    edit::propose(&*host.files, preview, &owner::values(preview, answers), members)
+}
+
+/// As [`preview`], judged by the values that will be once step 3 has written its edits: what a person should know before saying yes.
+pub fn planned_preview(host: &Host, facts: &Facts, answers: &Answers) -> Result<Preview, Expected> {
+    let now = preview(host, facts, answers)?;
+    if now.inventory.is_none() {
+        return Ok(now);
+    }
+    // What cannot be edited is said where the plan is made.
+    let Ok(edits) = propose(host, facts, &joining(facts, answers, &now), &now) else { return Ok(now) };
+    let after = kubespray::preview(&Edited::new(&*host.files, &edits), &preview_request(facts, answers))?;
+    Ok(Preview { capability: after.capability, findings: after.findings, ..now })
 }
 
 /// Refuses actions that are root's and that this user cannot do, before anything is done of them or of others.
