@@ -19,6 +19,7 @@ use crate::{
     facts::{self, Change, Facts},
     host::Host,
     i18n::{Lang, msg},
+    input::{InputError, NodeName},
     kubespray::{
         self, Edited, Preview, PreviewRequest,
         edit::{self, FileEdit},
@@ -104,9 +105,9 @@ pub fn preview(host: &Host, facts: &Facts, answers: &Answers) -> Result<Preview,
 
 fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
     PreviewRequest {
-        checkout: answers.kubespray.clone(),
-        inventory: answers.inventory.clone(),
-        node: answers.node.clone(),
+        checkout: answers.kubespray.clone().map(Into::into),
+        inventory: answers.inventory.clone().map(Into::into),
+        node: answers.node.clone().map(Into::into),
         hostname: facts.host.hostname.clone(),
         control_plane_os: None,
         release: None,
@@ -124,7 +125,11 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, sess
             Ok(owner::driver_step(facts, answers, places))
         }
         Step::Variables => plan_variables(host, facts, answers, &folder),
-        Step::Verify => Ok(plan::verify_step(answers, &verify_plan(host, facts, answers))),
+        Step::Verify => {
+            let on = verify_plan(host, facts, answers);
+            demand_node_name(Some(&on.node))?;
+            Ok(plan::verify_step(answers, &on))
+        }
     }
 }
 
@@ -154,6 +159,7 @@ fn import_image(host: &Host, facts: &Facts, file: &Path) -> Result<ImportImage, 
 fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) -> Result<Vec<Action>, Expected> {
     values::check(answers)?;
     let preview = preview(host, facts, answers)?;
+    demand_node_name(preview.inventory_host.as_deref().filter(|_| answers.node.is_none()))?;
     if preview.inventory.is_none() {
         let commands = owner::of(answers.driver_owner).playbooks(&preview, answers);
         let lines: String = commands.iter().map(|command| format!("\n  {command}")).collect();
@@ -161,7 +167,7 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
         let text = edit::vars_file(&owner::values(&preview, answers), &head);
         return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, commands, answers));
     }
-    let answers = joining(facts, answers, &preview);
+    let answers = joining(facts, answers, &preview)?;
     let edits = propose(host, facts, &answers, &preview)?;
     let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
     let has_ansible = host.commands.locate(&program.display().to_string()).is_some();
@@ -176,9 +182,12 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
 
 /// Returns the answers with the node that joins. A machine is made a node when somebody says so, or when it has a card: this may be the
 /// Ansible host.
-fn joining(facts: &Facts, answers: &Answers, preview: &Preview) -> Answers {
-    let subject = Some(&preview.layout.subject).filter(|subject| !subject.is_empty() && !facts.gpus.is_empty());
-    Answers { node: answers.node.clone().or_else(|| subject.cloned()), ..answers.clone() }
+fn joining(facts: &Facts, answers: &Answers, preview: &Preview) -> Result<Answers, Expected> {
+    let mut answers = answers.clone();
+    if answers.node.is_none() && !facts.gpus.is_empty() {
+        answers.node = demand_node_name(Some(preview.layout.subject.as_str()).filter(|subject| !subject.is_empty()))?;
+    }
+    Ok(answers)
 }
 
 /// Works out the edits of the inventory; nothing is written.
@@ -195,9 +204,15 @@ pub fn planned_preview(host: &Host, facts: &Facts, answers: &Answers) -> Result<
         return Ok(now);
     }
     // What cannot be edited is said where the plan is made.
-    let Ok(edits) = propose(host, facts, &joining(facts, answers, &now), &now) else { return Ok(now) };
+    let edits = joining(facts, answers, &now).and_then(|answers| propose(host, facts, &answers, &now));
+    let Ok(edits) = edits else { return Ok(now) };
     let after = kubespray::preview(&Edited::new(&*host.files, &edits), &preview_request(facts, answers))?;
     Ok(Preview { capability: after.capability, findings: after.findings, ..now })
+}
+
+/// Reads a name that an inventory or the machine gives: it becomes a pattern of Ansible's and a part of kubectl's words.
+fn demand_node_name(name: Option<&str>) -> Result<Option<NodeName>, Expected> {
+    name.map(str::parse).transpose().map_err(|error: InputError| Expected::new(error.0, msg::error::node_name::hint()))
 }
 
 /// Refuses actions that are root's and that this user cannot do, before anything is done of them or of others.
@@ -234,7 +249,7 @@ pub fn preflight(
 /// Returns this machine's name in the cluster.
 pub fn node_name(host: &Host, facts: &Facts, answers: &Answers) -> String {
     let from_inventory = || preview(host, facts, answers).ok().and_then(|preview| preview.node);
-    answers.node.clone().or_else(from_inventory).unwrap_or_else(|| facts.host.hostname.clone())
+    answers.node.clone().map(String::from).or_else(from_inventory).unwrap_or_else(|| facts.host.hostname.clone())
 }
 
 /// Step 4: looks at the chain and judges it. A test pod that the session has run counts, for judging runs none.

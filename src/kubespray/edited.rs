@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::edit::FileEdit;
-use crate::host::{FileKind, FileMeta, Files};
+use crate::host::{FileKind, FileMeta, Files, files::Checksum};
 
 /// A machine's files with edits laid over them. Nothing can be written through it.
 pub struct Edited<'f> {
@@ -88,6 +88,18 @@ impl Files for Edited<'_> {
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         self.files.free_space(path)
+    }
+
+    fn has_digest(&self, path: &Path, digest: &Checksum) -> io::Result<bool> {
+        self.files.has_digest(path, digest)
+    }
+
+    fn copy_private(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        read_only()
+    }
+
+    fn demand_trusted(&self, path: &Path) -> io::Result<()> {
+        self.files.demand_trusted(path)
     }
 }
 

@@ -202,12 +202,12 @@ pub fn plan(step: Step) -> Plan {
         Step::Driver => vec![
             action("remove-runfile-driver", step, &old, vec![Command::new("/usr/bin/nvidia-uninstall", ["--silent"])]),
             action("install-packages", step, &[("packages", "gcc, make")], vec![Command::new("yum", ["install", "-y", "gcc", "make"])]),
-            action("fetch-runfile", step, &[("file", file)], vec![Command::new("curl", ["-fL", "-C", "-", "-o", &local, &url])]),
+            action("fetch-runfile", step, &[("file", file)], vec![Command::new("curl", ["-fL", "-C", "-", "-o"]).operands([&local, &url])]),
             action(
                 "install-toolkit",
                 step,
                 &[("version", "11.0.3"), ("prefix", prefix)],
-                vec![Command::new("sh", [&local, "--silent", "--toolkit", "--toolkitpath=/usr/local/cuda-11.0"])],
+                vec![Command::new("sh", []).operand(&local).words(["--silent", "--toolkit", "--toolkitpath=/usr/local/cuda-11.0"])],
             ),
             action("set-paths", step, &[("prefix", prefix)], Vec::new()),
             action("reboot", step, &old, vec![Command::new("systemctl", ["reboot"])]),
