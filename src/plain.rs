@@ -15,7 +15,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     host::Cancel,
-    i18n::{Lang, msg},
+    i18n::{Lang, Message, msg},
     owner,
     plan::{Action, Step},
     report::Report,
@@ -118,11 +118,11 @@ impl Plain<'_> {
 
     fn detect(&mut self) -> Result<(), Stop> {
         self.ask.say(&facts::report(&self.session.facts, self.lang));
-        self.go_on("plain.next", true)
+        self.go_on(msg::plain::next(), true)
     }
 
-    fn go_on(&self, question: &str, default: bool) -> Result<(), Stop> {
-        if self.ask.confirm(&self.lang.text(question, &[]), default)? { Ok(()) } else { Err(Stop::Quit) }
+    fn go_on(&self, question: Message, default: bool) -> Result<(), Stop> {
+        if self.ask.confirm(&question.text(self.lang), default)? { Ok(()) } else { Err(Stop::Quit) }
     }
 
     fn driver(&mut self) -> Result<(), Stop> {
@@ -228,7 +228,7 @@ impl Plain<'_> {
             self.ask.say(&format!("\n{}\n{}", msg::preflight::title().text(lang), crate::preflight::report(&predictions, lang)));
         }
         // What changes the machine is never one careless Enter away.
-        self.go_on("plain.run", false)?;
+        self.go_on(msg::plain::run(), false)?;
         self.execute(step)
     }
 
