@@ -21,7 +21,7 @@ use crate::{
     tui::Reply,
     wizard::{
         Answer,
-        chain::{ChainRow, ChainState, Diagnosis, Offer, Phase, RemedyAction, TailBatch},
+        chain::{ChainRow, ChainState, Diagnosis, Offer, Phase, RemedyAction, TailBatch, wait_for_installer},
     },
 };
 
@@ -159,17 +159,6 @@ impl Looker<'_> {
         };
         let lang = self.lang();
         Offer { texts: vec![offer.message(lang), offer.next_run(lang), offer.durable(lang)], action, last_step: offer.is_last_step() }
-    }
-}
-
-/// While the installer is at work, what comes after it has not failed: its turn has not come.
-fn wait_for_installer(rows: &mut [ChainRow]) {
-    let Some(installer) = rows.iter().position(|row| row.id == "installer" && row.state == ChainState::Unknown) else { return };
-    rows[installer].state = ChainState::Active;
-    for row in &mut rows[installer + 1..] {
-        if row.state == ChainState::Fail {
-            row.state = ChainState::Pending;
-        }
     }
 }
 

@@ -58,6 +58,17 @@ impl ChainRow {
     }
 }
 
+/// While the installer is at work, what comes after it has not failed: its turn has not come.
+pub fn wait_for_installer(rows: &mut [ChainRow]) {
+    let Some(installer) = rows.iter().position(|row| row.id == "installer" && row.state == ChainState::Unknown) else { return };
+    rows[installer].state = ChainState::Active;
+    for row in &mut rows[installer + 1..] {
+        if row.state == ChainState::Fail {
+            row.state = ChainState::Pending;
+        }
+    }
+}
+
 /// One known phase of the installer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phase {
