@@ -2,10 +2,10 @@
 
 use super::InstallerPod;
 use crate::{
-    catalog::Reason,
     facts::{LedgerEntry, Origin},
     i18n::msg,
     owner::clearing,
+    plan::Effect,
     preflight::{Request, conflicting_driver},
     session::{
         Prediction,
@@ -26,7 +26,7 @@ pub(super) fn all(request: Request<'_>) -> Vec<Prediction> {
 fn driver_fits(request: Request<'_>) -> Option<Prediction> {
     let version = request.answers.driver_version.as_ref()?;
     let row = request.table.drivers.iter().find(|row| row.version.as_str() == version.as_str())?;
-    let why = row.reason.as_ref().map_or_else(msg::preflight::seen::fits, Reason::message);
+    let why = row.reason.as_ref().map_or_else(msg::preflight::seen::fits, |reason| reason.0.clone());
     let says = if row.fits { Ok } else { WillFail };
     let prediction = Prediction::new("driver-fits", says, msg::preflight::seen::driver(version, why));
     Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "download-404"]).stopping())
@@ -36,16 +36,12 @@ fn driver_fits(request: Request<'_>) -> Option<Prediction> {
 fn host_driver(request: Request<'_>) -> Prediction {
     let driver = &request.facts.driver;
     let clearing = clearing(&InstallerPod, driver);
-    let removed_by = |entry: &LedgerEntry| match entry.origin {
-        Origin::Runfile => Some("remove-runfile-driver"),
-        Origin::Deb | Origin::Rpm => Some("remove-packages"),
-        _ => None,
-    };
-    let on_host: Vec<_> = clearing.goes.iter().filter_map(|entry| Some((entry.what.as_str(), removed_by(entry)?))).collect();
-    let goes = on_host.iter().all(|(_, action)| request.will_do(action));
+    let is_driver = |entry: &&LedgerEntry| matches!(entry.origin, Origin::Runfile | Origin::Deb | Origin::Rpm);
+    let on_host: Vec<_> = clearing.goes.iter().filter(is_driver).collect();
+    let goes = on_host.iter().all(|entry| request.will(|effect| effect.removes(entry)));
     let loaded = driver.loaded_version.as_deref().filter(|_| clearing.unloads);
-    let leaves = request.will_do("unload-modules") || request.will_do("reboot");
-    let installed = on_host.iter().map(|(what, _)| *what).collect::<Vec<_>>().join(", ");
+    let leaves = request.will(|effect| *effect == Effect::EmptiesKernel);
+    let installed = on_host.iter().map(|entry| entry.what.as_str()).collect::<Vec<_>>().join(", ");
     let seen = match (loaded, on_host.is_empty()) {
         (None, true) => msg::preflight::seen::no_host_driver(),
         (Some(version), true) => msg::preflight::seen::only_loaded(version),

@@ -12,7 +12,7 @@ use std::{
 use crate::support::shared;
 use gpunode::{
     answers::{Answers, DriverOwner},
-    catalog::DriverTable,
+    catalog::{DriverTable, Reason},
     cluster::{
         Chain,
         objects::{DaemonSet, Event, Node, Pod},
@@ -110,6 +110,12 @@ pub fn answers() -> Answers {
 pub fn table() -> DriverTable {
     let Machine { host, facts, answers } = machine();
     steps::driver_table(host, facts, answers, answers.cuda()).expect("a table").shown(true)
+}
+
+/// A reason as a session would carry it.
+pub fn reason(id: &str, args: &[(&str, &str)]) -> Reason {
+    let message = serde_json::json!({"key": format!("reason.{id}"), "args": args});
+    Reason(serde_json::from_value(message).expect("a message"))
 }
 
 pub fn plan(step: Step) -> Plan {
