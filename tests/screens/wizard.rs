@@ -377,7 +377,7 @@ fn a_signal_saves_and_leaves() {
 fn refreshed_lists_keep_their_selection() {
     let mut desk = Desk::english(SMALL);
     desk.verify().keys(&[Key::Home, Key::Down, Key::Down]);
-    let selected = |desk: &Desk| desk.app.verify.chain[desk.app.verify.selected].id.clone();
+    let selected = |desk: &Desk| desk.app.verify.chain[desk.app.verify.selected].id;
     let before = selected(&desk);
     let mut rows = sample::chain(true, Lang::En);
     rows.remove(0);

@@ -11,12 +11,16 @@ use std::{
 
 use crate::support::shared;
 use gpunode::{
-    answers::{Answers, DriverOwner},
+    answers::Answers,
     catalog::{DriverTable, Reason},
     cluster::{
-        Chain,
-        objects::{DaemonSet, Event, Node, Pod},
+        GpuStack,
+        check::CheckId,
+        kubespray,
+        objects::{DaemonSet, Node, Pod},
         phases,
+        verify::{self, CheckInput, Tested},
+        workload::Role,
     },
     facts::Facts,
     host::{
@@ -25,16 +29,18 @@ use gpunode::{
     },
     i18n::Lang,
     kubespray::Preview,
-    plan::{Action, Plan, Step},
+    plan::{
+        Action, Plan, Step,
+        remedy::{self, RemedyId},
+    },
     session::{Prediction, Record, Session, Status},
     steps,
     wizard::{
         Answer, Colors, Settings,
-        chain::{ChainRow, ChainState, Diagnosis, Offer, Phase, RemedyAction, TailBatch, wait_for_installer},
+        chain::{ChainRow, ChainState, Diagnosis, Offer, Phase, RemedyAction, TailBatch},
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
-use serde::Deserialize;
 
 const NOW: &str = "2026-11-24T14:02:11Z";
 
@@ -135,37 +141,36 @@ pub fn preview() -> Preview {
     steps::preview(host, facts, answers).expect("a preview")
 }
 
-/// One recorded moment of a cluster, of tests/fixtures/cluster.
-#[derive(Deserialize)]
-struct Moment {
-    node: Node,
-    daemonsets: Vec<DaemonSet>,
-    pods: Vec<Pod>,
-    events: Vec<Event>,
-}
-
-fn recorded(moment: &str) -> Chain {
-    let path = shared::fixture("cluster").join(moment).with_extension("json");
-    let moment: Moment = serde_json::from_str(&fs::read_to_string(path).expect("a recording")).expect("a moment");
-    Chain::from_objects("node1", Some(&moment.node), &moment.daemonsets, &moment.pods, &moment.events)
-}
-
-/// The rows of step 4 while the installer is at work, or when all is well.
+/// The rows of step 4 while the installer is at work, or when all is well: two recorded moments of a cluster.
 pub fn chain(running: bool, lang: Lang) -> Vec<ChainRow> {
-    let (moment, tested) = if running { ("41-testpod-after-capacity", Some("Tesla V100-PCIE-32GB")) } else { ("02-init-running", None) };
-    let log = running.then_some(PLUGIN_LOG);
-    let report = steps::judge_chain(&machine().host, &recorded(moment), log, DriverOwner::InstallerPod, tested);
+    let moment = if running { "41-testpod-after-capacity" } else { "02-init-running" };
+    let path = shared::fixture("cluster").join(moment).with_extension("json");
+    let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).expect("a recording")).expect("JSON");
+    let list = |key: &str| json[key].clone();
+    let node: Node = serde_json::from_value(list("node")).expect("a node");
+    let (sets, pods): (Vec<DaemonSet>, Vec<Pod>) =
+        (serde_json::from_value(list("daemonsets")).expect("DaemonSets"), serde_json::from_value(list("pods")).expect("pods"));
+    let stack = GpuStack::from_objects(&kubespray::STACK, "node1", Some(&node), &sets, &pods, &[]);
+    let log = "device-plugin registered with the kubelet".to_owned();
+    let logs = [(Role::DevicePlugin, log)].into();
+    let at = NOW.parse().expect("a time");
+    let tested = Tested { passed: true, at, evidence: "nvidia-smi 450.51.06: Tesla V100-PCIE-32GB".to_owned(), known: None };
+    let tested = running.then_some(&tested);
+    let report = verify::checks(&CheckInput { stack: &stack, spec: &kubespray::STACK, logs: &logs, host_driver: None, tested });
     let mut rows = ChainRow::of(&report, lang);
-    wait_for_installer(&mut rows);
+    if !running {
+        // What the wizard does while the installer is at work.
+        for row in rows.iter_mut().skip_while(|row| row.id != CheckId::Installer) {
+            row.state = if row.id == CheckId::Installer { ChainState::Active } else { ChainState::Pending };
+        }
+    }
     rows
 }
 
-const PLUGIN_LOG: &str = include_str!("../../fixtures/logs/plugin-ok.txt");
-
 /// What the tail says as the installer of that moment begins.
 pub fn tail_state(lang: Lang) -> String {
-    let pod = recorded("02-init-running").installer_pod.expect("an installer").name;
-    lang.text("tail.started", &[("attempt", "1"), ("pod", &pod)])
+    let pod = "nvidia-driver-installer-knw94";
+    lang.text("tail.started", &[("attempt", "1"), ("pod", pod)])
 }
 
 /// The installer's steps in the middle of its work.
@@ -213,16 +218,10 @@ pub fn lines(lines: &[&str], findings: &[usize]) -> Answer {
 
 /// The seed's last step.
 pub fn offer() -> Offer {
-    let chain = gpunode::cluster::offers::Offer {
-        id: "remove-taint".to_owned(),
-        node: "node1".to_owned(),
-        what: "nvidia.com/gpu:NoSchedule".to_owned(),
-        pod: None,
-        releases: "flag".to_owned(),
-    };
-    let texts = vec![chain.message(Lang::En), chain.next_run(Lang::En), chain.durable(Lang::En)];
-    let action = gpunode::plan::remove_taint(Some("/etc/kubernetes/admin.conf".into()), "node1");
-    Offer { texts, action, last_step: true }
+    let (id, lang) = (RemedyId::RemoveTaint, Lang::En);
+    let args = [("node", "node1"), ("what", "nvidia.com/gpu:NoSchedule")];
+    let texts = ["message", "next_run.flag", "durable"].map(|part| lang.text(&format!("offer.{}.{part}", id.name()), &args));
+    Offer { id, texts: texts.to_vec(), action: remedy::remove_taint(Some("/etc/kubernetes/admin.conf".into()), "node1") }
 }
 
 pub fn nvidia_smi() -> Vec<String> {
