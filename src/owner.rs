@@ -11,10 +11,12 @@ mod disposition;
 mod host;
 mod installer_pod;
 mod operator;
+mod recommend;
 #[cfg(test)]
 mod tests;
 
 pub use disposition::Disposition;
+pub use recommend::{Fit, Node, Works, best, fits, report};
 
 use crate::{
     answers::{Answers, DriverOwner},

@@ -74,7 +74,7 @@ impl Apply<'_> {
         if !begun.is_empty() {
             return Ok(begun);
         }
-        let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        let answers = steps::answers_of(&self.workspace.host, &self.session);
         steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, self.store.path())
     }
 
@@ -113,7 +113,7 @@ impl Apply<'_> {
 
     fn step(&mut self, step: Step) -> Result<ExitCode, Expected> {
         let host = &self.workspace.host;
-        let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        let answers = steps::answers_of(&self.workspace.host, &self.session);
         self.session.step = step;
         self.progress.step(step);
         if self.session.plan.of(step).next().is_none() {

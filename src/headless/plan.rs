@@ -10,6 +10,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     i18n::{Lang, msg},
+    owner,
     plan::{Action, ActionSpec, Step},
     preflight, steps,
     workspace::Workspace,
@@ -22,6 +23,7 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
     let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
     steps::check(&wanted, &table)?;
     let answers = steps::complete(&wanted, &table);
+    let fits = steps::owners(&workspace.host, &facts, &answers);
     let mut actions = Vec::new();
     let mut missing = None;
     for step in Step::ALL {
@@ -36,6 +38,8 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
     let planned = || actions.iter().zip(&states);
     if json {
         print_json(&json!({
+            "owner": answers.driver_owner,
+            "owners": fits,
             "actions": planned().map(|(action, state)| describe(action, state)).collect::<Vec<_>>(),
             "preflight": predictions.iter().map(preflight::describe).collect::<Vec<_>>(),
         }))?;
@@ -43,6 +47,7 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
         let lang = workspace.lang;
         let text: String = planned().map(|(action, state)| paragraph(lang, action, state)).collect();
         let root = roots_part(lang, &actions);
+        print(&(owner::report(&fits, lang) + "\n"))?;
         print(&format!("{text}{root}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
     }
     match missing {
