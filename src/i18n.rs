@@ -1,7 +1,7 @@
 //! Every text a user sees, in English and Korean.
 //!
 //! The texts live in `assets/locales/<language>/<area>.yaml`, one flat map of `key: "text"` a file and a line an entry, with `{name}`
-//! where a value goes. `build.rs` makes of them the table that is compiled in and a constructor a key in [`msg`]: the text
+//! where a value goes. `build.rs` makes of them the table that is compiled in and a constructor a key in `msg`: the text
 //! `plan.count: "{done} of {total}"` is `msg::plan::count(done, total)`, its values in alphabetical order. A misspelt key or a missing
 //! value does not compile, and a text that nobody uses is dead code.
 //!

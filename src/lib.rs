@@ -19,8 +19,8 @@
 //!                                                           └──▶ journal in the Session, before and after each action
 //! ```
 //!
-//! [`steps`] holds the four steps as functions; [`wizard`] (with [`tui`] and [`perform`]), [`plain`] and [`headless`] are the three
-//! faces that call them. In the wizard, a message goes into `update`, which is pure; effects come out as data; [`perform`] carries them
+//! [`steps`] holds the four steps as functions, [`step_driver`] the way through them; [`wizard`] (with [`tui`] and [`perform`]), [`plain`]
+//! and [`headless`] are the three faces, which ask and show. In the wizard, a message goes into `update`, which is pure; effects come out as data; [`perform`] carries them
 //! out on worker threads and sends messages back through the one queue.
 //!
 //! # The rules
@@ -35,7 +35,7 @@
 //!   `plan.count: "{done} of {total}"` is `msg::plan::count(done, total)` (values in alphabetical order), a [`i18n::Message`] that gets
 //!   its language at the edge.
 //!
-//! Dependencies point downwards: tui, plain, headless, perform → wizard, engine, steps → owner → plan, diagnosis → kubespray, cluster, catalog,
+//! Dependencies point downwards: tui, plain, headless, perform → wizard, `step_driver` → engine, steps → owner → plan, diagnosis → kubespray, cluster, catalog,
 //! facts → host, version, text, secret, i18n.
 
 pub mod answers;
@@ -62,6 +62,7 @@ pub mod report;
 pub mod secret;
 pub mod session;
 pub mod signals;
+pub mod step_driver;
 pub mod steps;
 pub mod text;
 pub mod tui;

@@ -2,7 +2,7 @@
 //!
 //! An owner answers for all four steps: what on this host stays, stops or goes, where drivers come from, what step 2 installs, which
 //! variables step 3 writes and which playbooks carry them out, which checks step 4 judges, and which steps a changed answer reopens.
-//! It answers with data. What stands below ([`plan`](crate::plan), [`kubespray`](crate::kubespray), [`cluster`](crate::cluster),
+//! It answers with data. What stands below ([`plan`], [`kubespray`](crate::kubespray), [`cluster`](crate::cluster),
 //! [`catalog`](crate::catalog)) is handed that data and does not know whose it is.
 //!
 //! No method has a default, so that a new owner does not compile before it has answered everything.

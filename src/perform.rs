@@ -19,17 +19,17 @@ use self::look_on::LookOn;
 use crate::{
     answers::{Answers, DriverOwner},
     cli::Global,
-    engine::Runner,
     error::{Expected, reason},
     exit_code::ExitCode,
     facts::{self, Facts, headers},
     host::Cancel,
     i18n::msg,
-    plan::{Action, Plan, Step, action::reboot::Reboot},
+    plan::{Action, Plan, Step},
     private,
     report::Report,
     secret::Secret,
     session::{self, Prediction, Session, store::Store},
+    step_driver::{self, StepDriver},
     steps,
     tui::{self, Performer, Reply, RunError},
     wizard::{Answer, App, Draft, Effect, EffectId, Settings},
@@ -134,6 +134,10 @@ impl Perform {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn step_driver<'a>(&'a self, session: &'a mut Session) -> StepDriver<'a> {
+        StepDriver { host: &self.workspace.host, store: &self.store, session }
+    }
+
     fn facts(&self) -> Facts {
         self.session().facts.clone()
     }
@@ -165,11 +169,10 @@ impl Perform {
         let changes = if again { facts::changes(&session.facts, &facts) } else { steps::since(&self.workspace.host, &session, &facts) };
         let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();
         session.facts = facts.clone();
-        let cancel = Cancel::default();
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel, secret: None };
         // A session that cannot be written is told by the save that follows every change.
-        if !matches!(runner.settle_reboot(), Ok(true)) {
-            let _ = self.store.save(&mut session, self.workspace.host.clock.now());
+        let mut driver = self.step_driver(&mut session);
+        if !matches!(driver.settle_reboot(), Ok(true)) {
+            let _ = driver.save();
         }
         let owners =
             steps::owners(&self.workspace.host, &facts, &session.answers.clone().unwrap_or_else(|| Answers::new(DriverOwner::default())));
@@ -236,15 +239,10 @@ impl Perform {
         session.step = step;
         session.answers = Some(answers);
         session.replan(step, actions);
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel, secret };
-        let result = runner.run(step, &mut |event| {
+        let result = self.step_driver(&mut session).run(step, &cancel, secret, &mut |event| {
             reply.send(Answer::Engine(event));
         });
         self.end(reply);
-        // What the run itself has changed is no news to the user later on.
-        let mut facts = facts::probe(&self.workspace.host);
-        facts.keep_offer(&session.facts);
-        session.facts = facts;
         self.keep_draft(&mut session);
         match result {
             Ok(outcome) => Answer::RunEnded { outcome, session: Box::new(session.clone()) },
@@ -253,14 +251,8 @@ impl Perform {
     }
 
     fn reboot(&self) -> Answer {
-        match self.workspace.host.commands.capture(&Reboot::command()) {
-            Ok(output) if output.exit.is_success() => Answer::Rebooted,
-            Ok(output) => {
-                let what = msg::error::command::ended(Reboot::command(), output.exit, output.stderr.trim());
-                Answer::Failed(what.text(self.workspace.lang))
-            }
-            Err(error) => Answer::Failed(error.message().text(self.workspace.lang)),
-        }
+        step_driver::reboot(&self.workspace.host)
+            .map_or_else(|error| Answer::Failed(error.line(self.workspace.lang)), |()| Answer::Rebooted)
     }
 
     /// At the end of a run, keeps the step of the draft that came meanwhile; the run's own view of what is done is newer.

@@ -10,16 +10,17 @@ use crate::{
         Chain, ClusterState, Kubectl, chain, offers,
         verify::{self, Verdict},
     },
-    engine::{Outcome, Runner},
+    engine::Outcome,
     error::Expected,
     exit_code::ExitCode,
     facts,
     host::Cancel,
     i18n::{Lang, msg},
     owner,
-    plan::{Action, Step, action::reboot::Reboot},
+    plan::{Action, Step},
     report::Report,
     session::{Session, store::Store},
+    step_driver::{self, StepDriver},
     steps,
     wizard::Settings,
     workspace::Workspace,
@@ -86,7 +87,7 @@ impl Plain<'_> {
             }
             self.ask.say(&format!("\n== {} {} ==", step.number(), self.title(step)));
             self.session.step = step;
-            self.save()?;
+            self.step_driver().save()?;
             match step {
                 Step::Detect => self.detect()?,
                 Step::Driver => self.driver()?,
@@ -94,7 +95,7 @@ impl Plain<'_> {
                 Step::Verify => self.verify()?,
             }
             self.session.finish(step);
-            self.save()?;
+            self.step_driver().save()?;
         }
         let answers = steps::answers_of(&self.workspace.host, &self.session);
         let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers).ok();
@@ -111,8 +112,8 @@ impl Plain<'_> {
         step.title().text(self.lang)
     }
 
-    fn save(&mut self) -> Result<(), Expected> {
-        self.store.save(&mut self.session, self.workspace.host.clock.now())
+    fn step_driver(&mut self) -> StepDriver<'_> {
+        StepDriver { host: &self.workspace.host, store: &self.store, session: &mut self.session }
     }
 
     fn detect(&mut self) -> Result<(), Stop> {
@@ -182,10 +183,8 @@ impl Plain<'_> {
             self.session.answers = Some(answers);
         }
         self.run_step(Step::Verify)?;
-        let answers = steps::answers_of(&self.workspace.host, &self.session);
-        let report = steps::verdict(&self.workspace.host, &self.session, &answers);
+        let report = self.step_driver().verdict()?;
         self.ask.say(&format!("\n{}", verify::report(&report, self.lang)));
-        self.session.verdict = Some(report);
         Ok(())
     }
 
@@ -223,19 +222,13 @@ impl Plain<'_> {
 
     /// Plans a step unless it was begun, shows every command and diff, asks, and runs.
     fn run_step(&mut self, step: Step) -> Result<(), Stop> {
-        let answers = steps::answers_of(&self.workspace.host, &self.session);
-        if self.session.plan.of(step).next().is_none() {
-            let actions = steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, self.store.path())?;
-            self.session.replan(step, actions);
+        let lang = self.lang;
+        for action in self.step_driver().plan(step)? {
+            self.show(&action);
         }
-        self.session.plan.of(step).for_each(|action| self.show(action));
         if step == Step::Driver {
-            let actions: Vec<Action> = self.session.plan.of(step).cloned().collect();
-            steps::demand_root(&actions, self.lang)?;
-            let predictions = steps::preflight(&self.workspace.host, &self.session.facts, &answers, &actions, Some(&self.session))?;
-            self.ask.say(&format!("\n{}\n{}", msg::preflight::title().text(self.lang), crate::preflight::report(&predictions, self.lang)));
-            self.session.foretell(predictions);
-            self.save()?;
+            let predictions = self.step_driver().preflight(lang)?;
+            self.ask.say(&format!("\n{}\n{}", msg::preflight::title().text(lang), crate::preflight::report(&predictions, lang)));
         }
         // What changes the machine is never one careless Enter away.
         self.go_on("plain.run", false)?;
@@ -247,18 +240,11 @@ impl Plain<'_> {
         let cancel = Cancel::default();
         crate::signals::cancel_on_signal(&cancel)?;
         let (lang, ask) = (self.lang, self.ask);
-        let mut runner =
-            Runner { host: &self.workspace.host, store: &self.store, session: &mut self.session, cancel: &cancel, secret: None };
-        let outcome = crate::headless::run_with_password(&mut runner, step, lang, &mut |event| {
+        let outcome = crate::headless::run_with_password(&mut self.step_driver(), step, &cancel, lang, &mut |event| {
             if let Some(line) = crate::headless::line_of(event, lang) {
                 ask.say(&line);
             }
         })?;
-        // What comes next, and the report, are about the machine as it is now.
-        let mut facts = facts::probe(&self.workspace.host);
-        facts.keep_offer(&self.session.facts);
-        self.session.facts = facts;
-        self.save()?;
         match outcome {
             Outcome::Done => Ok(()),
             Outcome::Cancelled => Err(Stop::Quit),
@@ -286,8 +272,7 @@ impl Plain<'_> {
         if !self.ask.confirm(&msg::plain::reboot().text(self.lang), false)? {
             return Err(Stop::Reboot);
         }
-        let failed = |error: crate::host::CommandError| Expected::new(error.message(), msg::error::reboot::hint_plain());
-        self.workspace.host.commands.capture(&Reboot::command()).map_err(failed)?;
+        step_driver::reboot(&self.workspace.host)?;
         if self.workspace.host.simulation.is_none() {
             return Err(Stop::Reboot);
         }

@@ -1,6 +1,6 @@
 //! Plan: the ordered actions that lead from the facts to the answers.
 //!
-//! [`driver_step`] and its siblings are pure functions; nothing has happened when a plan exists. Each [`Action`] is one change to the
+//! [`driver_step()`] and its siblings are pure functions; nothing has happened when a plan exists. Each [`Action`] is one change to the
 //! host, the inventory or the cluster: data for the eyes and for the journal, with an [`ActionSpec`] that knows how to check, do, prove and
 //! undo it (one file a kind). That it is executed is the engine's business.
 
@@ -13,7 +13,11 @@ mod verify_step;
 
 use serde::{Deserialize, Serialize};
 
-pub use action::spec::ActionSpec;
+pub use action::{
+    effect::{Effect, Entries},
+    properties::{Preview, Reversal, RootReason, Witness},
+    spec::ActionSpec,
+};
 pub use driver_step::{Clearing, Places, driver_step, rival};
 pub use invalidate::{Changed, invalidated};
 pub use remedies::{delete_pod, mark_node, remove_taint};
@@ -148,7 +152,10 @@ pub struct Action {
 
 impl Action {
     /// Makes an action whose why and undo texts go by its name.
-    fn new(step: Step, id: &str, kind: ActionSpec, args: &[(&str, String)]) -> Self {
+    fn new(step: Step, id: &str, kind: impl Into<ActionSpec>, args: &[(&str, String)]) -> Self {
+        let kind = kind.into();
+        let Preview { commands, diff, .. } = kind.preview();
+        let needs_root = kind.properties().root.is_some();
         let name = id.split(':').next().unwrap_or(id).to_owned();
         Self {
             id: id.to_owned(),
@@ -160,9 +167,9 @@ impl Action {
             optional: false,
             may_fail: false,
             blocked: None,
-            commands: Vec::new(),
-            diff: None,
-            needs_root: true,
+            commands,
+            diff,
+            needs_root,
             needs_reboot: false,
             undo: name,
         }
@@ -199,7 +206,7 @@ impl Action {
 
     /// Returns why it is root's, in a few words.
     pub fn root_text(&self, lang: Lang) -> String {
-        lang.text(&format!("root.{}", self.kind.root_reason()), &[])
+        self.kind.properties().root.unwrap_or(RootReason::Files).message().text(lang)
     }
 
     /// Returns the kind's name, the part of the id before the colon.
@@ -209,14 +216,27 @@ impl Action {
 
     /// Tells whether it cannot be taken back, or not all of it: such an action wants more than a press of Enter.
     pub fn is_for_good(&self) -> bool {
-        matches!(
-            self.kind,
-            ActionSpec::RemoveRunfileDriver(_)
-                | ActionSpec::RemovePackages(_)
-                | ActionSpec::RemoveDkms(_)
-                | ActionSpec::RemoveToolkit(_)
-                | ActionSpec::RunPlaybook(_)
-        )
+        self.kind.properties().reversal.loses()
+    }
+
+    /// Tells whether it is the reboot: a run ends before it, and only a face may do it.
+    pub fn is_reboot(&self) -> bool {
+        self.kind.properties().until_reboot_of.is_some()
+    }
+
+    /// Tells whether it brings this about.
+    pub fn has_effect(&self, which: impl Fn(&Effect) -> bool) -> bool {
+        self.kind.properties().effects.iter().any(which)
+    }
+
+    /// Tells whether a driver is gone from the host afterwards.
+    pub fn removes_driver(&self) -> bool {
+        self.has_effect(|effect| *effect == Effect::RemovesDriver)
+    }
+
+    /// Returns what has to be told of it beside its commands, a sentence each.
+    pub fn details(&self, lang: Lang) -> Vec<String> {
+        self.kind.preview().details.iter().map(|detail| detail.text(lang)).collect()
     }
 
     fn text(&self, lang: Lang, key: &str) -> String {

@@ -19,7 +19,7 @@ use crate::{
     facts::Facts,
     host::Host,
     i18n::{Arg, Lang, Message, msg},
-    plan::{Action, ActionSpec, action::install_toolkit::InstallToolkit},
+    plan::{Action, ActionSpec, Effect, Entries, action::install_toolkit::InstallToolkit},
     session::Prediction,
 };
 
@@ -41,9 +41,14 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Tells whether an action of this name is still to be done.
-    pub fn will_do(&self, name: &str) -> bool {
-        self.actions.iter().any(|action| action.name() == name)
+    /// Tells whether something that is still to be done brings this about.
+    pub fn will(&self, which: impl Fn(&Effect) -> bool) -> bool {
+        self.actions.iter().any(|action| action.has_effect(&which))
+    }
+
+    /// Tells whether packages are still to be installed.
+    fn will_install_packages(&self) -> bool {
+        self.will(|effect| matches!(effect, Effect::Adds(Entries::Packages(_))))
     }
 
     /// Returns the installation of the toolkit, if it is still to be done.

@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// The session file's schema version: 2 since a record may name another machine and an undo is journalled like an action, 3 since the
-/// file ends with a mark, so that a copy that was cut off is seen. It goes up with every field that an older gpunode would lose. Older
+/// file ends with a mark, so that a copy that was cut off is seen, 4 since an undo holds data and no command line. It goes up with every field that an older gpunode would lose. Older
 /// files are migrated; newer ones are refused and left alone.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// All that a wizard knows and has done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

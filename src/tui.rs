@@ -1,6 +1,6 @@
 //! TUI: the full-screen face. The terminal, the threads, and the picture of a [`wizard::App`](crate::wizard::App).
 //!
-//! [`run`] owns the terminal and the one queue; [`view`] draws the state and nothing else.
+//! [`run`] owns the terminal and the one queue; [`view()`] draws the state and nothing else.
 
 pub mod ascii;
 mod detect;

@@ -75,6 +75,11 @@ pub fn family(host: &HostFacts) -> Option<Family> {
         .map(|row| row.of(host))
 }
 
+/// Returns the family with this name in the catalog, for its package manager's commands: the names that depend on a kernel are not filled.
+pub fn named(name: &str) -> Option<Family> {
+    families().iter().find(|row| row.name == name).map(|row| row.of(&HostFacts::default()))
+}
+
 impl FamilyRow {
     fn is_of(&self, id: &str, host: &HostFacts) -> bool {
         let major = host.os_version.split('.').next().and_then(|text| text.parse().ok());

@@ -1,9 +1,6 @@
 //! The one loop that does things.
 
-use std::{
-    io::{Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{Event, Outcome};
 use crate::{
@@ -11,10 +8,9 @@ use crate::{
     host::{Cancel, Exit, Host, command::Job},
     i18n::msg,
     plan::{
-        Action, ActionSpec, Step,
-        action::kind::{ActionContext, ActionEvent, Failure},
+        Action, Step, Witness,
+        action::kind::{ActionContext, ActionEvent, Failure, Traces, Verdict, file_failure},
     },
-    private,
     secret::Secret,
     session::{PendingReboot, Place, Record, Session, Status, store::Store},
 };
@@ -43,7 +39,7 @@ impl Runner<'_> {
                 emit(Event::Line(action.blocked_text(crate::i18n::Lang::En).unwrap_or_else(|| name.clone())));
                 return Ok(Outcome::Failed { id: action.id, exit: None });
             }
-            if matches!(action.kind, ActionSpec::Reboot(_)) {
+            if action.is_reboot() {
                 if let Some(outcome) = self.reboot(&action)? {
                     return Ok(outcome);
                 }
@@ -70,7 +66,7 @@ impl Runner<'_> {
 
     /// Journals a planned reboot that has happened meanwhile; tells whether there was one.
     pub fn settle_reboot(&mut self) -> Result<bool, Expected> {
-        let planned = self.session.plan.of(Step::Driver).find(|action| matches!(action.kind, ActionSpec::Reboot(_))).cloned();
+        let planned = self.session.plan.of(Step::Driver).find(|action| action.is_reboot()).cloned();
         let Some(action) = planned.filter(|_| self.session.reboot.is_some()) else { return Ok(false) };
         if self.reboot(&action)?.is_some() {
             return Ok(false);
@@ -82,46 +78,52 @@ impl Runner<'_> {
 
     /// Records that a reboot is needed, or that it happened.
     fn reboot(&mut self, action: &Action) -> Result<Option<Outcome>, Expected> {
-        let ActionSpec::Reboot(reboot) = &action.kind else { return Ok(None) };
-        if let Some(proof) = action.kind.act().done(self.host) {
+        let Some(boot_id) = action.kind.properties().until_reboot_of else { return Ok(None) };
+        if let Some(proof) = action.kind.check(self.host) {
             if self.session.reboot.take().is_some() || !self.session.is_done(&action.id) {
                 self.add(action, Status::Done, proof, None)?;
             }
             return Ok(None);
         }
-        self.session.reboot = Some(PendingReboot { why: action.why.clone(), boot_id: reboot.boot_id.clone() });
+        self.session.reboot = Some(PendingReboot { why: action.why.clone(), boot_id });
         self.save()?;
         Ok(Some(Outcome::RebootNeeded))
     }
 
     /// Does one action, or finds that nothing is left to do.
     fn one(&mut self, action: &Action, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
-        let act = action.kind.act();
-        let interrupted = self.session.record(&action.id).filter(|record| record.status == Status::Intent).cloned();
-        if let Some(record) = interrupted {
-            return self.recover(action, record, emit);
+        if let Err(failure) = action.kind.validate() {
+            return self.add(action, Status::Failed, vec![failure.message], None);
         }
-        let elsewhere = self.session.record(&action.id).filter(|record| self.session.is_elsewhere(record, &self.host.identity()));
-        if let Some(record) = elsewhere.filter(|record| record.status.is_done()) {
+        let known = self.session.record(&action.id).cloned();
+        let here = self.host.identity();
+        let is_done = known.as_ref().is_some_and(|record| record.status.is_done());
+        match known {
+            Some(record) if record.status == Status::Intent => return self.recover(action, record, emit),
             // What the Ansible host has done cannot be looked at from here.
-            return Ok(record.clone());
+            Some(record) if is_done && self.session.is_elsewhere(&record, &here) => return Ok(record),
+            Some(record) if is_done && action.kind.properties().witness == Witness::Journal => return Ok(record),
+            known => {
+                if let Some(proof) = action.kind.check(self.host) {
+                    // What we did ourselves keeps its own record, and with it the way back.
+                    let done_before = known.filter(|_| is_done);
+                    return done_before.map_or_else(|| self.add(action, Status::AlreadyDone, proof, None), Ok);
+                }
+            }
         }
-        if let Some(proof) = act.done(self.host) {
-            let done_before = self.session.record(&action.id).filter(|record| record.status.is_done()).cloned();
-            // What we did ourselves keeps its own record, and with it the way back.
-            return done_before.map_or_else(|| self.add(action, Status::AlreadyDone, proof, None), Ok);
-        }
-        if self.session.is_done(&action.id) && matches!(action.kind, ActionSpec::RunPlaybook(_) | ActionSpec::BlacklistNouveau(_)) {
-            // Only the journal can know about these.
-            return self.session.record(&action.id).cloned().ok_or_else(|| unjournalled(action));
-        }
+        self.begin(action, emit)
+    }
+
+    /// Journals the intent with all that will be needed later, and does it.
+    fn begin(&mut self, action: &Action, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
         let log = self.log_path(action)?;
-        let undo = match act.undo(&self.work(log.clone(), emit, &mut |_| Ok(()))?) {
-            Ok(undo) => undo,
+        let prepared = match action.kind.prepare(&self.context(log.clone(), emit, &mut |_| Ok(()))?) {
+            Ok(prepared) => prepared,
             Err(failure) => return self.add(action, Status::Failed, vec![failure.message], None),
         };
         // One write: an intent without its undo and its before would be half a truth after a power cut.
-        let record = Record { undo: Some(undo), before: act.before(self.host), ..self.record(action, Status::Intent, Some(log)) };
+        let intent = self.record(action, Status::Intent, Some(log));
+        let record = Record { undo: Some(prepared.undo), before: prepared.before, ..intent };
         self.session.journal.push(record.clone());
         self.save()?;
         self.execute(action, record, emit)
@@ -129,24 +131,26 @@ impl Runner<'_> {
 
     /// An action caught in the middle: what still runs is followed, what is done is proven, what is neither is done again.
     fn recover(&mut self, action: &Action, mut record: Record, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
-        let act = action.kind.act();
+        // What is done and judged is what was planned now; the record only says how far it came.
+        record.action = action.clone();
         let exit = self.follow_job(&mut record, emit)?;
-        let failed = |message: String| Err(Failure { message, exit });
-        let ended = match exit {
-            Some(Exit::Cancelled) => Some(failed("stopped".to_owned())),
-            Some(exit) if !exit.is_success() && exit != Exit::Unseen => Some(failed(format!("its command ended with {exit}"))),
-            Some(Exit::Code(_)) => Some(act.prove(self.host, &record.before)),
-            // Nobody saw an end: the machine tells, or what was printed last.
-            _ if act.done(self.host).is_some() => Some(act.prove(self.host, &record.before)),
-            _ => {
-                let told = record.log.as_ref().and_then(|log| act.ended(&tail_of(log)));
-                told.map(|result| result.and_then(|()| act.prove(self.host, &record.before)))
-            }
+        let failed = |message: String| Verdict::Failed(Failure { message, exit });
+        let verdict = match exit {
+            Some(Exit::Cancelled) => failed("stopped".to_owned()),
+            Some(exit) if !exit.is_success() && exit != Exit::Unseen => failed(format!("its command ended with {exit}")),
+            // Nobody saw an end, or not that of all there was to do: the machine tells, or what was printed.
+            exit => self.judge(&record, None, exit == Some(Exit::Code(0))),
         };
-        match ended {
-            Some(result) => self.close(record, result),
-            None => self.execute(action, record, emit),
+        match verdict {
+            Verdict::Unfinished => self.execute(action, record, emit),
+            verdict => self.close(record, verdict),
         }
+    }
+
+    /// Asks the action for its judgement; the same for what was watched and for what was found.
+    fn judge(&self, record: &Record, notes: Option<&[String]>, ended_well: bool) -> Verdict {
+        let log = record.log.as_deref().unwrap_or(Path::new(""));
+        record.action.kind.judge(self.host, &Traces { before: &record.before, log, notes, ended_well })
     }
 
     /// Follows the job of a record to its end, if there is one. Killed between the start and its note in the journal, the job is found by
@@ -158,46 +162,29 @@ impl Runner<'_> {
             self.update(record)?;
         }
         let Some(job) = record.job.clone() else { return Ok(None) };
-        Ok(Some(self.work(log, emit, &mut |_| Ok(()))?.follow(&job)))
+        Ok(Some(self.context(log, emit, &mut |_| Ok(()))?.follow(&job)))
     }
 
     fn execute(&mut self, action: &Action, record: Record, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
-        let act = action.kind.act();
-        let log = record.log.clone().unwrap_or_default();
-        let before = record.before.clone();
         let mut journal = JobJournal { store: self.store, session: self.session.clone(), now: self.host.clock.now() };
         let mut job = None;
-        let hits;
-        let result = {
-            let mut on_job = |started: &Job| {
-                job = Some(started.clone());
-                journal.write(started)
-            };
-            let mut work = ActionContext {
-                host: self.host,
-                folder: self.store.folder().map_err(|error| folder_failure(&error))?,
-                log,
-                cancel: self.cancel,
-                secret: self.secret.as_ref(),
-                emit,
-                notes: Vec::new(),
-                hits: Vec::new(),
-                journal_job: &mut on_job,
-            };
-            let result = act.execute(&mut work);
-            hits = work.hits;
-            result.map(|()| work.notes)
+        let mut on_job = |started: &Job| {
+            job = Some(started.clone());
+            journal.write(started)
         };
+        let mut context = self.context(record.log.clone().unwrap_or_default(), emit, &mut on_job)?;
+        let result = action.kind.execute(&mut context);
+        let (hits, notes) = (context.hits, context.notes);
         let record = Record { job, hits, ..record };
-        let result = result.and_then(|notes| Ok([act.prove(self.host, &before)?, notes].concat()));
-        self.close(record, result)
+        let verdict = result.map_or_else(Verdict::Failed, |()| self.judge(&record, Some(&notes), true));
+        let verdict = if let Verdict::Proven(proof) = verdict { Verdict::Proven([proof, notes].concat()) } else { verdict };
+        self.close(record, verdict)
     }
 
     /// Journals how an action ended.
-    fn close(&mut self, mut record: Record, result: Result<Vec<String>, Failure>) -> Result<Record, Expected> {
+    fn close(&mut self, mut record: Record, verdict: Verdict) -> Result<Record, Expected> {
         record.ended = Some(self.host.clock.now());
-        let tidied = record.action.kind.act().tidy(self.host);
-        match result.and_then(|proof| tidied.map(|()| proof)) {
+        match self.tidied(&record.action, verdict) {
             Ok(proof) => {
                 record.status = Status::Done;
                 record.exit = None;
@@ -212,6 +199,20 @@ impl Runner<'_> {
         }
         self.update(&record)?;
         Ok(record)
+    }
+
+    /// Removes what only the execution needed: one that was stopped may leave gigabytes behind.
+    fn tidied(&self, action: &Action, verdict: Verdict) -> Result<Vec<String>, Failure> {
+        let removed = action
+            .kind
+            .properties()
+            .scratch
+            .map_or(Ok(()), |folder| self.host.files.remove_all(&folder).map_err(|error| file_failure("remove", &folder, &error)));
+        match verdict {
+            Verdict::Proven(proof) => removed.map(|()| proof),
+            Verdict::Failed(failure) => Err(failure),
+            Verdict::Unfinished => Err(Failure::new("the wanted state did not come about")),
+        }
     }
 
     fn add(&mut self, action: &Action, status: Status, evidence: Vec<String>, log: Option<PathBuf>) -> Result<Record, Expected> {
@@ -256,7 +257,7 @@ impl Runner<'_> {
         self.store.save(self.session, self.host.clock.now())
     }
 
-    fn work<'w>(
+    fn context<'w>(
         &'w self,
         log: PathBuf,
         emit: &'w mut dyn FnMut(ActionEvent),
@@ -290,25 +291,6 @@ impl JobJournal<'_> {
     }
 }
 
-/// Returns the end of a log, where a command says how it went.
-fn tail_of(log: &Path) -> String {
-    const LENGTH: u64 = 256 << 10;
-    let read = || {
-        let mut file = private::open_existing(log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(LENGTH)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        std::io::Result::Ok(bytes)
-    };
-    // A log that cannot be read tells nothing.
-    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
-}
-
 fn folder_failure(error: &std::io::Error) -> Expected {
     Expected::new(msg::error::session::folder_for_logs(reason(error)), msg::error::session::folder_for_logs::hint())
-}
-
-fn unjournalled(action: &Action) -> Expected {
-    Expected::new(msg::error::session::lost_record(&action.id), msg::error::bug())
 }

@@ -12,9 +12,11 @@ use crate::{
     host::{self, Cancel, Command, Exit, Host, Line, command::Job},
     i18n::{Lang, msg},
     plan::{
-        Action, ActionSpec,
-        action::kind::sha256,
-        action::undo::{Reinstall, SavedFile, Undo},
+        Action, Effect,
+        action::{
+            kind::sha256,
+            undo::{Reinstall, SavedFile, Undo, WayBack},
+        },
     },
     private,
     session::{Record, Session, Status, store::Store},
@@ -38,12 +40,9 @@ pub fn candidates(session: &Session) -> Vec<&Record> {
 
 /// Whatever may have left something behind: also what failed, was stopped, or was caught in the middle.
 fn is_candidate(record: &Record) -> bool {
-    let leaves_nothing = matches!(&record.undo, Some(Undo::Impossible(name)) if NOTHING_LEFT.contains(&name.as_str()));
-    record.undo.is_some() && !leaves_nothing && !matches!(record.status, Status::AlreadyDone | Status::Undone)
+    let leaves_something = record.action.kind.properties().reversal.leaves_something();
+    record.undo.is_some() && leaves_something && !matches!(record.status, Status::AlreadyDone | Status::Undone)
 }
-
-/// What cannot be taken back because there is nothing to take back: `undo.<name>` of the locale files.
-const NOTHING_LEFT: [&str; 5] = ["modules-without-driver", "only-watched", "pod-is-made-anew", "reboot", "test-pod-is-deleted"];
 
 /// Returns what will come of a record, a sentence.
 pub fn prospect(session: &Session, record: &Record, lang: Lang) -> String {
@@ -54,11 +53,9 @@ pub fn prospect(session: &Session, record: &Record, lang: Lang) -> String {
 
 /// Tells whether a record stopped a unit whose driver was removed afterwards: without it, the unit cannot start.
 fn lacks_driver(session: &Session, place: usize) -> bool {
-    let removes = |record: &Record| {
-        matches!(record.action.kind, ActionSpec::RemoveRunfileDriver(_) | ActionSpec::RemovePackages(_) | ActionSpec::RemoveDkms(_))
-    };
-    let is_unit = matches!(session.journal[place].action.kind, ActionSpec::StopUnit(_));
-    is_unit && session.journal[place..].iter().any(|record| removes(record) && record.status.is_done())
+    let removes = |record: &Record| record.status.is_done() && record.action.removes_driver();
+    let needs_driver = session.journal[place].action.has_effect(|effect| *effect == Effect::StopsDriverUser);
+    needs_driver && session.journal[place..].iter().any(removes)
 }
 
 /// Takes everything back. What has changed since is left alone and said so; what fails is said so too, and the walk goes on. At the end
@@ -111,20 +108,20 @@ impl Walk<'_> {
             return Ok(UndoResult::Kept(format!("it was done on {name}; run `gpunode undo` there, with this session")));
         }
         let was = if record.status == Status::Undoing { Status::Done } else { record.status };
-        let result = match undo {
-            Undo::Impossible(name) => return Ok(UndoResult::Kept(Lang::En.text(&format!("undo.{name}"), &[]))),
-            Undo::Run { .. } if lacks_driver(self.session, place) => {
-                return Ok(UndoResult::Kept(msg::undo::unit_without_driver().text(Lang::En)));
-            }
-            Undo::RestoreFiles(files) => match standing(self.host, files) {
-                Err(changed) => UndoResult::Kept(changed),
-                Ok(ours) => {
-                    self.mark(place, Status::Undoing, None)?;
-                    restore_all(self.host, &ours, files)
-                }
-            },
-            Undo::Run { command, gone } => self.run(place, &record, command, gone.as_ref())?,
-            Undo::Reinstall(back) => self.reinstall(place, &record, back)?,
+        let kept = |text: String| Ok(UndoResult::Kept(text));
+        if lacks_driver(self.session, place) {
+            return kept(msg::undo::unit_without_driver().text(Lang::En));
+        }
+        if *undo == Undo::Nothing && record.action.kind.properties().reversal.comes_back() {
+            return kept("an older gpunode did this, and its journal holds no way back: take it back by hand".to_owned());
+        }
+        let way_back = record.action.kind.validate().and_then(|()| record.action.kind.way_back(self.host, undo));
+        let result = match way_back {
+            Err(failure) => return kept(failure.message),
+            Ok(WayBack::Nothing) => return kept(record.action.undo_text(Lang::En)),
+            Ok(WayBack::Restore(files)) => self.restore(place, &files)?,
+            Ok(WayBack::Run { command, gone }) => self.run(place, &record, &command, gone.as_ref())?,
+            Ok(WayBack::Reinstall(back)) => self.reinstall(place, &record, &back)?,
         };
         match &result {
             UndoResult::Undone(_) => {
@@ -136,6 +133,20 @@ impl Walk<'_> {
             UndoResult::Stopped => {}
         }
         Ok(result)
+    }
+
+    /// Puts files back, if nobody else has changed one of them since.
+    fn restore(&mut self, place: usize, files: &[SavedFile]) -> Result<UndoResult, Expected> {
+        let folder = match self.store.folder() {
+            Ok(folder) => folder,
+            Err(error) => return Ok(UndoResult::Kept(format!("cannot open the folder of the backups: {error}"))),
+        };
+        let ours = match standing(self.host, files) {
+            Ok(ours) => ours,
+            Err(changed) => return Ok(UndoResult::Kept(changed)),
+        };
+        self.mark(place, Status::Undoing, None)?;
+        Ok(restore_all(self.host, &folder, &ours, files))
     }
 
     fn mark(&mut self, place: usize, status: Status, job: Option<Job>) -> Result<(), Expected> {
@@ -193,8 +204,12 @@ impl Walk<'_> {
             };
             return Ok(UndoResult::Kept(format!("the packages are back, but not their marks: {failure}")));
         }
+        let folder = match self.store.folder() {
+            Ok(folder) => folder,
+            Err(error) => return Ok(UndoResult::Kept(format!("cannot open the folder of the backups: {error}"))),
+        };
         for file in &back.configuration {
-            if let Err(error) = put_back(self.host, file) {
+            if let Err(error) = put_back(self.host, &folder, file) {
                 return Ok(UndoResult::Kept(format!("the packages are back, but not all of their configuration: {error}")));
             }
         }
@@ -236,18 +251,17 @@ fn standing<'f>(host: &Host, files: &'f [SavedFile]) -> Result<Vec<&'f SavedFile
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(format!("cannot read {}: {error}", file.path.display())),
         };
-        let before = file.backup.as_ref().and_then(|backup| private::read(backup).ok()).map(|bytes| sha256(&bytes));
         if found.as_deref() == Some(file.written_sha256.as_str()) {
             ours.push(file);
-        } else if found != before {
+        } else if found != file.before_sha256 {
             return Err(format!("{} was changed since; compare it with the backup by hand", file.path.display()));
         }
     }
     Ok(ours)
 }
 
-fn restore_all(host: &Host, ours: &[&SavedFile], all: &[SavedFile]) -> UndoResult {
-    match ours.iter().try_for_each(|file| restore(host, file)) {
+fn restore_all(host: &Host, folder: &Path, ours: &[&SavedFile], all: &[SavedFile]) -> UndoResult {
+    match ours.iter().try_for_each(|file| restore(host, folder, file)) {
         Ok(()) => {
             let names: Vec<_> = all.iter().map(|file| file.path.display().to_string()).collect();
             UndoResult::Undone(format!("{} restored", names.join(", ")))
@@ -257,19 +271,19 @@ fn restore_all(host: &Host, ours: &[&SavedFile], all: &[SavedFile]) -> UndoResul
 }
 
 /// Gives a file the bytes that it had, unless it has them already.
-fn put_back(host: &Host, file: &SavedFile) -> Result<(), String> {
+fn put_back(host: &Host, folder: &Path, file: &SavedFile) -> Result<(), String> {
     let now = host.files.read(&file.path).ok().map(|bytes| sha256(&bytes));
-    let before = file.backup.as_ref().and_then(|backup| private::read(backup).ok()).map(|bytes| sha256(&bytes));
-    if now == before && (file.backup.is_none() || before.is_some()) { Ok(()) } else { restore(host, file) }
+    if now == file.before_sha256 { Ok(()) } else { restore(host, folder, file) }
 }
 
-fn restore(host: &Host, file: &SavedFile) -> Result<(), String> {
+fn restore(host: &Host, folder: &Path, file: &SavedFile) -> Result<(), String> {
     let path = file.path.display();
-    match &file.backup {
-        Some(backup) => {
-            let bytes = private::read(backup).map_err(|error| format!("cannot read the backup {}: {error}", backup.display()))?;
-            host.files.write(&file.path, &bytes, 0o644).map_err(|error| format!("cannot write {path}: {error}"))
-        }
-        None => host.files.remove(&file.path).map_err(|error| format!("cannot remove {path}: {error}")),
+    let Some(backup) = file.backup(folder) else {
+        return host.files.remove(&file.path).map_err(|error| format!("cannot remove {path}: {error}"));
+    };
+    let bytes = private::read(&backup).map_err(|error| format!("cannot read the backup {}: {error}", backup.display()))?;
+    if file.before_sha256.as_ref() != Some(&sha256(&bytes)) {
+        return Err(format!("the backup {} is not what was saved", backup.display()));
     }
+    host.files.write(&file.path, &bytes, 0o644).map_err(|error| format!("cannot write {path}: {error}"))
 }

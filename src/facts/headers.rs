@@ -1,5 +1,5 @@
 //! Asks the package manager whether it offers headers for the running kernel. It may refresh its lists over the network first, so this
-//! is no part of [`probe`](super::probe) and has a deadline of its own.
+//! is no part of [`probe`](super::probe()) and has a deadline of its own.
 
 use std::time::Duration;
 

@@ -5,16 +5,17 @@ use crate::{
     answers::{Answers, Reboot as RebootAnswer},
     cli::ApplyArgs,
     cluster::verify::Verdict,
-    engine::{Event, Outcome, Runner},
+    engine::{Event, Outcome},
     error::Expected,
     exit_code::ExitCode,
     facts,
     host::Cancel,
     i18n::msg,
     owner,
-    plan::{Action, Step, action::reboot::Reboot},
+    plan::{Step, action::reboot::Reboot},
     preflight,
     session::{Says, Session, Status, store::Store},
+    step_driver::{self, StepDriver},
     steps,
     workspace::Workspace,
 };
@@ -57,7 +58,8 @@ impl Apply<'_> {
     fn all(&mut self, wanted: &Answers, args: &ApplyArgs) -> Result<ExitCode, Expected> {
         self.prepare(wanted, args)?;
         let steps = || Step::ALL.into_iter().filter(|step| wants(args, *step));
-        steps().try_for_each(|step| self.plan(step).map(|_| ()))?;
+        // Before the first begins, all of them are known to have a plan.
+        steps().try_for_each(|step| self.step_driver().planned(step).map(|_| ()))?;
         for step in steps() {
             let code = self.step(step)?;
             if code != ExitCode::Ok {
@@ -68,14 +70,8 @@ impl Apply<'_> {
         Ok(ExitCode::Ok)
     }
 
-    /// Returns the actions of a step: of a plan that was begun its own, for after a reboot the facts no longer show what had to go.
-    fn plan(&self, step: Step) -> Result<Vec<Action>, Expected> {
-        let begun: Vec<Action> = self.session.plan.of(step).cloned().collect();
-        if !begun.is_empty() {
-            return Ok(begun);
-        }
-        let answers = steps::answers_of(&self.workspace.host, &self.session);
-        steps::plan_step(&self.workspace.host, &self.session.facts, &answers, step, self.store.path())
+    fn step_driver(&mut self) -> StepDriver<'_> {
+        StepDriver { host: &self.workspace.host, store: &self.store, session: &mut self.session }
     }
 
     /// Takes the answers into the session: what no longer follows from them is planned again, and only that.
@@ -112,39 +108,27 @@ impl Apply<'_> {
     }
 
     fn step(&mut self, step: Step) -> Result<ExitCode, Expected> {
-        let host = &self.workspace.host;
-        let answers = steps::answers_of(&self.workspace.host, &self.session);
-        self.session.step = step;
-        self.progress.step(step);
-        if self.session.plan.of(step).next().is_none() {
-            let actions = self.plan(step)?;
-            self.session.replan(step, actions);
-        }
-        if step == Step::Driver {
-            let actions: Vec<Action> = self.session.plan.of(step).cloned().collect();
-            steps::demand_root(&actions, self.progress.lang_of_values())?;
-            self.preflight(&answers)?;
-        }
         let progress = self.progress;
-        let mut runner = Runner { host, store: &self.store, session: &mut self.session, cancel: &self.cancel, secret: None };
-        let began = &mut self.began;
+        self.session.step = step;
+        progress.step(step);
+        self.step_driver().plan(step)?;
+        if step == Step::Driver {
+            self.preflight()?;
+        }
+        let (cancel, mut began) = (self.cancel.clone(), false);
         let mut show = |event: &Event| {
-            *began |= matches!(event, Event::Started { .. });
+            began |= matches!(event, Event::Started { .. });
             progress.event(event);
         };
         let outcome = if progress.json {
-            runner.run(step, &mut |event| show(&event))?
+            self.step_driver().run(step, &cancel, None, &mut |event| show(&event))
         } else {
-            run_with_password(&mut runner, step, progress.lang, &mut show)?
+            run_with_password(&mut self.step_driver(), step, &cancel, progress.lang, &mut show)
         };
-        if !self.workspace.is_carried(&self.session) {
-            let mut facts = facts::probe(host);
-            facts.keep_offer(&self.session.facts);
-            self.session.facts = facts;
-            self.store.save(&mut self.session, host.clock.now())?;
-        }
+        self.began |= began;
+        let outcome = outcome?;
         match outcome {
-            Outcome::Done if step == Step::Verify => self.verify(&answers),
+            Outcome::Done if step == Step::Verify => self.verify(),
             Outcome::Done => Ok(ExitCode::Ok),
             Outcome::Failed { id, .. } => {
                 let title = self.session.title(&id, progress.lang_of_values());
@@ -158,19 +142,17 @@ impl Apply<'_> {
                 progress.say_of(msg::apply::cancelled(), &[("id", &id), ("title", &title)]);
                 Ok(ExitCode::Quit)
             }
-            Outcome::RebootNeeded => self.reboot(&answers),
+            Outcome::RebootNeeded => self.reboot(),
         }
     }
 
     /// Says what would fail, and begins nothing while something surely would.
-    fn preflight(&mut self, answers: &Answers) -> Result<(), Expected> {
-        let host = &self.workspace.host;
-        let actions: Vec<Action> = self.session.plan.of(Step::Driver).cloned().collect();
-        let predictions = steps::preflight(host, &self.session.facts, answers, &actions, Some(&self.session))?;
+    fn preflight(&mut self) -> Result<(), Expected> {
+        let lang = self.progress.lang_of_values();
+        let predictions = self.step_driver().preflight(lang)?;
         predictions.iter().filter(|prediction| prediction.says != Says::Ok).for_each(|prediction| self.progress.prediction(prediction));
-        let in_the_way: Vec<String> = preflight::in_the_way(&predictions, answers).map(|prediction| prediction.id.clone()).collect();
-        self.session.foretell(predictions);
-        self.store.save(&mut self.session, host.clock.now())?;
+        let answers = self.step_driver().answers();
+        let in_the_way: Vec<String> = preflight::in_the_way(&predictions, &answers).map(|prediction| prediction.id.clone()).collect();
         if in_the_way.is_empty() {
             return Ok(());
         }
@@ -179,28 +161,19 @@ impl Apply<'_> {
         Err(Expected::new(what, hint).code(ExitCode::Negative))
     }
 
-    /// Judges the whole chain at the end, and keeps the verdict for the report.
-    fn verify(&mut self, answers: &Answers) -> Result<ExitCode, Expected> {
-        let host = &self.workspace.host;
-        let report = steps::verdict(host, &self.session, answers);
+    /// Judges the whole chain at the end.
+    fn verify(&mut self) -> Result<ExitCode, Expected> {
+        let report = self.step_driver().verdict()?;
         self.progress.verdict(&report);
-        let verdict = report.verdict;
-        self.session.verdict = Some(report);
-        self.store.save(&mut self.session, host.clock.now())?;
-        Ok(if verdict == Verdict::Ok { ExitCode::Ok } else { ExitCode::Negative })
+        Ok(if report.verdict == Verdict::Ok { ExitCode::Ok } else { ExitCode::Negative })
     }
 
     /// Reboots when the answers say so, else leaves it to the caller.
-    fn reboot(&self, answers: &Answers) -> Result<ExitCode, Expected> {
+    fn reboot(&mut self) -> Result<ExitCode, Expected> {
         self.progress.say(msg::apply::reboot());
-        if answers.reboot == RebootAnswer::Now {
-            let command = Reboot::command();
-            self.progress.event(&Event::Line(format!("$ {command}")));
-            let hint = msg::error::reboot::hint;
-            let ran = self.workspace.host.commands.capture(&command).map_err(|error| Expected::new(error.message(), hint()))?;
-            if !ran.exit.is_success() {
-                return Err(Expected::new(msg::error::command::ended(&command, ran.exit, ran.stderr.trim()), hint()));
-            }
+        if self.step_driver().answers().reboot == RebootAnswer::Now {
+            self.progress.event(&Event::Line(format!("$ {}", Reboot::command())));
+            step_driver::reboot(&self.workspace.host)?;
         }
         Ok(ExitCode::RebootNeeded)
     }

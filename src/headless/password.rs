@@ -3,19 +3,28 @@
 use std::io::IsTerminal;
 
 use crate::{
-    engine::{Event, Outcome, Runner},
+    engine::{Event, Outcome},
     error::Expected,
+    host::Cancel,
     i18n::{Lang, msg},
     plan::Step,
     secret::Secret,
+    step_driver::StepDriver,
 };
 
 /// Runs a step; where `sudo` wants a password and somebody is there to type it, asks for it and goes on. It is handed to Ansible through a
 /// pipe and kept nowhere.
-pub fn run_with_password(runner: &mut Runner<'_>, step: Step, lang: Lang, tell: &mut dyn FnMut(&Event)) -> Result<Outcome, Expected> {
+pub fn run_with_password(
+    driver: &mut StepDriver<'_>,
+    step: Step,
+    cancel: &Cancel,
+    lang: Lang,
+    tell: &mut dyn FnMut(&Event),
+) -> Result<Outcome, Expected> {
+    let mut secret = None;
     loop {
         let mut needed = false;
-        let outcome = runner.run(step, &mut |event| {
+        let outcome = driver.run(step, cancel, secret.take(), &mut |event| {
             needed |= event == Event::PasswordNeeded;
             tell(&event);
         })?;
@@ -25,7 +34,7 @@ pub fn run_with_password(runner: &mut Runner<'_>, step: Step, lang: Lang, tell: 
         let question = msg::apply::password().text(lang);
         let prompt = inquire::Password::new(&question).without_confirmation().with_display_mode(inquire::PasswordDisplayMode::Hidden);
         match prompt.prompt() {
-            Ok(text) if !text.is_empty() => runner.secret = Some(Secret::new(format!("{text}\n"))),
+            Ok(text) if !text.is_empty() => secret = Some(Secret::new(format!("{text}\n"))),
             _ => return Ok(outcome),
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     facts,
     i18n::{Lang, msg},
     owner,
-    plan::{Action, ActionSpec, Step},
+    plan::{Action, Step},
     preflight, steps,
     workspace::Workspace,
 };
@@ -59,7 +59,7 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
 
 /// Returns `needed`, `done` or `blocked`.
 fn state(workspace: &Workspace, action: &Action) -> &'static str {
-    let is_done = !matches!(action.kind, ActionSpec::Reboot(_)) && action.kind.act().done(&workspace.host).is_some();
+    let is_done = !action.is_reboot() && action.kind.check(&workspace.host).is_some();
     match &action.blocked {
         _ if is_done => "done",
         Some(_) => "blocked",

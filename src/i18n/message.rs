@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Lang, fill};
 
-/// A text and its values. The constructors are in [`super::msg`], one a key.
+/// A text and its values. The constructors are in `super::msg`, one a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The key in the locale files. A session of another version may carry a key that this one does not have.

@@ -8,7 +8,7 @@ mod toolkit;
 use std::path::Path;
 
 use super::{
-    Action, ActionSpec, NEEDS_ROOT, Step, action::blacklist_nouveau::BlacklistNouveau, action::greeting::Greeting, action::reboot::Reboot,
+    Action, Effect, NEEDS_ROOT, Step, action::blacklist_nouveau::BlacklistNouveau, action::greeting::Greeting, action::reboot::Reboot,
 };
 use crate::{
     answers::Answers,
@@ -56,8 +56,8 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>, clearin
     }
     // The reboot comes last and once, and only for what is really going to be done.
     if actions.iter().any(|action| action.needs_reboot && !action.skipped) || is_left_over(clearing) {
-        let unloads = actions.iter().any(|action| matches!(action.kind, ActionSpec::UnloadModules(_)) && !action.skipped);
-        let others = actions.iter().any(|action| matches!(action.kind, ActionSpec::BlacklistNouveau(_)) && !action.skipped);
+        let unloads = actions.iter().any(|action| action.has_effect(|effect| *effect == Effect::EmptiesKernel) && !action.skipped);
+        let others = actions.iter().any(|action| action.has_effect(|effect| *effect == Effect::BansConflictingDriver) && !action.skipped);
         let mut last = vec![greeting(facts, places.session), reboot(facts, unloads && !others)];
         for action in &mut last {
             settle(action, facts, answers);
@@ -70,7 +70,7 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>, clearin
 /// Works the user's wishes in.
 fn settle(action: &mut Action, facts: &Facts, answers: &Answers) {
     action.skipped = answers.leaves_out(&action.id, action.optional);
-    if action.needs_root && !facts.host.root && !matches!(action.kind, ActionSpec::Reboot(_)) {
+    if action.needs_root && !facts.host.root && !action.is_reboot() {
         action.blocked = Some(NEEDS_ROOT.to_owned());
     }
 }
@@ -87,13 +87,9 @@ fn is_left_over(clearing: &Clearing) -> bool {
 /// Nouveau or nova on a card keeps any NVIDIA driver off it.
 fn blacklist(facts: &Facts) -> Option<Action> {
     let name = rival(facts)?;
-    let initramfs = distros::family(&facts.host).map(|family| family.initramfs).unwrap_or_default();
-    let is_known = !initramfs.is_empty();
-    let kind = BlacklistNouveau { initramfs };
-    let commands = kind.command().into_iter().collect();
-    let mut action = Action::new(Step::Driver, "blacklist-nouveau", ActionSpec::BlacklistNouveau(kind), &[("driver", name.to_owned())]);
-    action.commands = commands;
-    action.diff = Some(BlacklistNouveau::diff());
+    let family = distros::family(&facts.host).map(|family| family.name).unwrap_or_default();
+    let is_known = !family.is_empty();
+    let mut action = Action::new(Step::Driver, "blacklist-nouveau", BlacklistNouveau { family }, &[("driver", name.to_owned())]);
     action.needs_reboot = true;
     if !is_known {
         action.blocked = Some("unknown-initramfs".to_owned());
@@ -110,15 +106,13 @@ pub fn rival(facts: &Facts) -> Option<&str> {
 
 fn greeting(facts: &Facts, session: &Path) -> Action {
     let kind = Greeting { boot_id: facts.host.boot_id.clone(), session: session.to_owned() };
-    let diff = Some(kind.diff());
-    Action { diff, optional: true, ..Action::new(Step::Driver, "greeting", ActionSpec::Greeting(kind), &[]) }
+    Action { optional: true, ..Action::new(Step::Driver, "greeting", kind, &[]) }
 }
 
 fn reboot(facts: &Facts, unless_unloaded: bool) -> Action {
     let version = facts.driver.loaded_version.clone().unwrap_or_default();
-    let kind = ActionSpec::Reboot(Reboot { boot_id: facts.host.boot_id.clone(), unless_unloaded });
+    let kind = Reboot { boot_id: facts.host.boot_id.clone(), unless_unloaded };
     let mut action = Action::new(Step::Driver, "reboot", kind, &[("version", version)]);
-    action.commands = vec![Reboot::command()];
     if unless_unloaded {
         "reboot-unless-unloaded".clone_into(&mut action.why);
     } else if !is_loaded(facts) {

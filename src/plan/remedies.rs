@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::{
-    Action, ActionSpec, Step,
+    Action, Step,
     action::delete_pod::DeletePod,
-    action::mark_node::{Mark, MarkNode, command},
+    action::mark_node::{Mark, MarkNode},
     action::remove_taint::RemoveTaint,
 };
-use crate::cluster::{Kubectl, view::PodView};
+use crate::cluster::view::PodView;
 
 /// Plans a mark for the node.
 pub fn mark_node(kubeconfig: Option<PathBuf>, node: &str, mark: Mark) -> Action {
@@ -17,25 +17,16 @@ pub fn mark_node(kubeconfig: Option<PathBuf>, node: &str, mark: Mark) -> Action 
         Mark::GpuTaint => "taint-node",
         Mark::Schedulable => "uncordon-node",
     };
-    let kind = MarkNode { kubeconfig: kubeconfig.clone(), node: node.to_owned(), mark };
-    let commands = vec![command(&Kubectl { kubeconfig }, &kind.args())];
-    on_cluster(id, ActionSpec::MarkNode(kind), commands, &[("node", node.to_owned())])
+    Action::new(Step::Verify, id, MarkNode { kubeconfig, node: node.to_owned(), mark }, &[("node", node.to_owned())])
 }
 
 /// Plans the removal of the GPU taint.
 pub fn remove_taint(kubeconfig: Option<PathBuf>, node: &str) -> Action {
-    let commands = vec![Kubectl { kubeconfig: kubeconfig.clone() }.command(&["taint", "nodes", node, "nvidia.com/gpu-"])];
-    let kind = RemoveTaint { kubeconfig, node: node.to_owned() };
-    on_cluster("remove-taint", ActionSpec::RemoveTaint(kind), commands, &[("node", node.to_owned())])
+    Action::new(Step::Verify, "remove-taint", RemoveTaint { kubeconfig, node: node.to_owned() }, &[("node", node.to_owned())])
 }
 
 /// Plans that a pod is deleted, for its DaemonSet to make it anew.
 pub fn delete_pod(kubeconfig: Option<PathBuf>, pod: &PodView) -> Action {
-    let kind = DeletePod { kubeconfig: kubeconfig.clone(), namespace: pod.namespace.clone(), name: pod.name.clone(), uid: pod.uid.clone() };
-    let commands = vec![command(&Kubectl { kubeconfig }, &kind.args())];
-    on_cluster(&format!("delete-pod:{}", pod.uid), ActionSpec::DeletePod(kind), commands, &[("pod", pod.name.clone())])
-}
-
-fn on_cluster(id: &str, kind: ActionSpec, commands: Vec<crate::host::Command>, args: &[(&str, String)]) -> Action {
-    Action { commands, needs_root: false, ..Action::new(Step::Verify, id, kind, args) }
+    let kind = DeletePod { kubeconfig, namespace: pod.namespace.clone(), name: pod.name.clone(), uid: pod.uid.clone() };
+    Action::new(Step::Verify, &format!("delete-pod:{}", pod.uid), kind, &[("pod", pod.name.clone())])
 }

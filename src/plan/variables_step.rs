@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Action, ActionSpec, Step, action::edit_file::EditFile, action::kind::sha256, action::run_playbook::RunPlaybook};
+use super::{Action, Step, action::edit_file::EditFile, action::kind::sha256, action::run_playbook::RunPlaybook};
 use crate::{answers::Answers, host::Command, kubespray::edit::FileEdit, version::Version};
 
 /// Plans step 3. Without `ansible-playbook` here, or when the user wants only to see them, the playbooks are blocked and shown.
@@ -16,18 +16,15 @@ pub fn variables_step(
     let edits = edits.iter().map(|edit| {
         let file = edit.path.display().to_string();
         let kind = EditFile { path: edit.path.clone(), before_sha256: sha256(edit.before.as_bytes()), after: edit.after.clone() };
-        let mut action = Action::new(Step::Variables, &format!("edit-file:{file}"), ActionSpec::EditFile(kind), &[("file", file)]);
+        let mut action = Action::new(Step::Variables, &format!("edit-file:{file}"), kind, &[("file", file)]);
         action.diff = Some(edit.diff());
-        action.needs_root = false;
         action
     });
     let playbooks = playbooks.into_iter().enumerate().map(|(index, command)| {
         let playbook = command.args.iter().find(|arg| is_playbook(arg)).cloned().unwrap_or_default();
-        let kind = ActionSpec::RunPlaybook(RunPlaybook { command: command.clone(), ansible_core: ansible.cloned() });
+        let kind = RunPlaybook { command, ansible_core: ansible.cloned() };
         let id = format!("run-playbook:{}:{playbook}", index + 1);
         let mut action = Action::new(Step::Variables, &id, kind, &[("playbook", playbook)]);
-        action.commands = vec![command];
-        action.needs_root = false;
         // Without Ansible here the commands are shown for the Ansible host; the edits need not wait for it.
         action.skipped = !answers.run_playbooks || !has_ansible;
         action.blocked = (!has_ansible).then(|| "no-ansible".to_owned());
@@ -46,8 +43,8 @@ pub fn carried_variables(file: &Path, text: &str, playbooks: Vec<Command>, answe
     let edit = FileEdit { path: file.to_owned(), before: String::new(), after: text.to_owned() };
     let kind = EditFile { path: edit.path.clone(), before_sha256: sha256(b""), after: edit.after.clone() };
     let args = [("file", file.display().to_string())];
-    let write = Action::new(Step::Variables, "write-vars-file", ActionSpec::EditFile(kind), &args);
-    let write = Action { diff: Some(edit.diff()), needs_root: false, ..write };
+    let write = Action::new(Step::Variables, "write-vars-file", kind, &args);
+    let write = Action { diff: Some(edit.diff()), ..write };
     let shown = variables_step(&[], playbooks, answers, None, false);
     std::iter::once(write).chain(shown).collect()
 }

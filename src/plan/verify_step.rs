@@ -27,11 +27,11 @@ pub struct VerifyPlan {
 pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
     let (kubeconfig, node) = (answers.kubeconfig.clone(), on.node.clone());
     let args = [("node", node.clone())];
-    let action = |id: &str, kind: ActionSpec| Action { needs_root: false, ..Action::new(Step::Verify, id, kind, &args) };
+    let action = |id: &str, kind: ActionSpec| Action::new(Step::Verify, id, kind, &args);
     let mut actions = Vec::new();
     if answers.driver_owner == DriverOwner::InstallerPod {
         let kind = WatchInstaller { kubeconfig: kubeconfig.clone(), node: node.clone() };
-        actions.push(action("watch-installer", ActionSpec::WatchInstaller(kind)));
+        actions.push(action("watch-installer", kind.into()));
     }
     let mut images = RunTestPod::images(answers.test_image.as_ref(), on.cuda.as_ref());
     if let (Some(import), Some(file)) = (&on.import, &answers.test_image_file) {
@@ -47,10 +47,10 @@ pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
         task,
         expected: on.expected.clone(),
     };
-    actions.push(action("test-pod", ActionSpec::TestPod(test(Task::Smi, images))));
+    actions.push(action("test-pod", test(Task::Smi, images).into()));
     if answers.cuda_sample {
         let images = crate::cluster::testpod::samples(on.cuda.as_ref());
-        actions.push(action("cuda-sample", ActionSpec::TestPod(test(Task::VectorAdd, images))));
+        actions.push(action("cuda-sample", test(Task::VectorAdd, images).into()));
     }
     if answers.remove_taint {
         actions.push(remedies::remove_taint(kubeconfig.clone(), &node));
@@ -69,10 +69,5 @@ fn import_action(import: &Result<ImportImage, String>, file: &std::path::Path) -
         image: String::new(),
         runtime: super::action::import_image::Runtime::Containerd,
     });
-    let commands = import.as_ref().map(|import| vec![import.command()]).unwrap_or_default();
-    Action {
-        commands,
-        blocked: import.as_ref().err().cloned(),
-        ..Action::new(Step::Verify, "import-image", ActionSpec::ImportImage(kind), &args)
-    }
+    Action { blocked: import.as_ref().err().cloned(), ..Action::new(Step::Verify, "import-image", kind, &args) }
 }

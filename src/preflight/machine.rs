@@ -8,7 +8,7 @@ use crate::{
     host::Host,
     i18n::msg,
     plan::{
-        ActionSpec,
+        ActionSpec, Effect,
         action::remove_packages::{RemovePackages, Unrehearsed, check_id, in_a_line},
         rival,
     },
@@ -30,7 +30,7 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 pub fn conflicting_driver(request: Request<'_>, action: &str) -> Prediction {
     let (says, seen) = match rival(request.facts) {
         None => (Ok, msg::preflight::seen::no_rival()),
-        Some(name) if request.will_do("blacklist-nouveau") => (Ok, msg::preflight::seen::rival_goes(name)),
+        Some(name) if request.will(|effect| *effect == Effect::BansConflictingDriver) => (Ok, msg::preflight::seen::rival_goes(name)),
         Some(name) => (WillFail, msg::preflight::seen::rival(name)),
     };
     Prediction::new("nouveau", says, seen).about(action, &["nouveau", "nova"])
@@ -39,8 +39,7 @@ pub fn conflicting_driver(request: Request<'_>, action: &str) -> Prediction {
 /// Who uses the driver that is to leave.
 fn holders(request: Request<'_>) -> Option<Prediction> {
     let driver = &request.facts.driver;
-    let leaves = request.will_do("remove-runfile-driver") || request.will_do("remove-packages");
-    if !leaves {
+    if !request.will(|effect| *effect == Effect::RemovesDriver) {
         return None;
     }
     let stops = |holder: &&Holder| {
@@ -92,7 +91,7 @@ fn rehearsed(remove: &RemovePackages, host: &Host) -> (Says, Evidence) {
 /// Repositories that answer nobody any more, when packages are to be installed from them.
 fn repositories(request: Request<'_>) -> Option<Prediction> {
     const FOLDER: &str = "/etc/yum.repos.d";
-    if !request.will_do("install-packages") {
+    if !request.will_install_packages() {
         return None;
     }
     let files = &request.host.files;

@@ -30,7 +30,7 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
     let row = request.table.cuda.iter().find(|row| row.version == install.version);
     let mut found = Vec::new();
     found.extend(row.map(fits));
-    found.push(compiler(&request.facts.host, row, request.will_do("install-packages")));
+    found.push(compiler(&request.facts.host, row, request.will_install_packages()));
     found.extend(local_file(request, install, row));
     found.extend(space(request, install, row));
     found.push(mounts(request, install));

@@ -6,7 +6,7 @@ use serde_yaml::{Mapping, Value};
 /// Brings a session of schema `from` up to [`super::SCHEMA_VERSION`]. Text that is no session at all is left for the reader to refuse.
 pub(super) fn migrate(mut session: Value, from: u32) -> Value {
     if let Value::Mapping(fields) = &mut session {
-        let steps = [to_2, to_3];
+        let steps = [to_2, to_3, to_4];
         let newer = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
         steps.iter().skip(newer).for_each(|step| step(fields));
     }
@@ -21,6 +21,15 @@ fn to_2(fields: &mut Mapping) {
 /// Schema 2 had no mark at the end of the file; there is nothing else in which they differ.
 fn to_3(fields: &mut Mapping) {
     fields.insert("schema_version".into(), 3.into());
+}
+
+/// Schema 3 kept the way back as a command line, or as paths. Neither is run any more: such a record is shown, and left alone.
+fn to_4(fields: &mut Mapping) {
+    fields.insert("schema_version".into(), 4.into());
+    let Some(Value::Sequence(journal)) = fields.get_mut("journal") else { return };
+    for record in journal.iter_mut().filter_map(Value::as_mapping_mut).filter(|record| record.contains_key("undo")) {
+        record.insert("undo".into(), "nothing".into());
+    }
 }
 
 #[cfg(test)]

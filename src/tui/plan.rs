@@ -10,13 +10,13 @@ use ratatui::{
 use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_rows};
 use crate::{
     i18n::msg,
-    plan::{Action, ActionSpec},
+    plan::Action,
     session::Says,
     text::{cut_middle, width},
     wizard::{
         Slot,
         driver::chosen_toolkit,
-        plan::{Next, Row, Standing, count_checks, leaves_two_drivers, next, particulars, rows, undo},
+        plan::{Next, Row, Standing, count_checks, leaves_two_drivers, next, rows, undo},
         wrap,
     },
 };
@@ -97,7 +97,7 @@ fn line(ui: &Ui, row: &Row, selected: bool, cells: u16) -> Line<'static> {
         Standing::Blocked => ("[✗] ", ui.theme.error()),
         Standing::Ahead => ("[•] ", ui.theme.accent()),
     };
-    let is_reboot = matches!(row.action.kind, ActionSpec::Reboot(_));
+    let is_reboot = row.action.is_reboot();
     let (word, word_style) = match row.standing {
         Standing::Done => (Some(msg::wizard::plan::done()), ui.theme.dim()),
         Standing::Offered => (Some(msg::wizard::plan::offered()), ui.theme.dim()),
@@ -165,7 +165,7 @@ fn all_details(ui: &Ui, action: &Action, cells: u16) -> Vec<Line<'static>> {
             |(index, line): (usize, String)| Line::styled(format!("   {} {line}", if index == 0 { "$" } else { " " }), ui.theme.accent());
         lines.extend(text.into_iter().enumerate().map(row));
     }
-    lines.extend(particulars(ui.app, action).iter().flat_map(|text| plain(text)));
+    lines.extend(action.details(ui.app.settings.lang).iter().flat_map(|text| plain(text)));
     lines.extend(ui.dim_wrapped(&undo(ui.app, action), 3, cells));
     lines
 }

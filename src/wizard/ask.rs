@@ -1,6 +1,6 @@
 //! Ask: one line of text from the user, in front of whatever asks for it.
 //!
-//! A [`Subject`] says what the text is for. Who asks calls [`open`]; on Enter
+//! A [`Subject`] says what the text is for. Who asks calls `open`; on Enter
 //! `update` hands the text to whoever takes it, and a text that cannot be taken stays in the field, with the reason below it.
 
 use tui_input::{Input, InputRequest};

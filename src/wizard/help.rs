@@ -118,7 +118,7 @@ fn selected_action(app: &App, cells: usize) -> Vec<Row> {
     let rows = plan::rows(app);
     let Some(row) = rows.get(app.driver.action).filter(|_| app.screen == Screen::Plan) else { return Vec::new() };
     let lang = app.settings.lang;
-    let texts = [vec![row.action.reason(lang)], plan::particulars(app, row.action), vec![plan::undo(app, row.action)]].concat();
+    let texts = [vec![row.action.reason(lang)], row.action.details(app.settings.lang), vec![plan::undo(app, row.action)]].concat();
     let mut lines = Row::wrapped(Tone::Heading, &row.action.title(lang), cells);
     lines.extend(texts.iter().flat_map(|text| Row::wrapped(Tone::Text, &format!("  {text}"), cells)));
     lines.push(Row::new(Tone::Text, ""));

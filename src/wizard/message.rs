@@ -221,7 +221,7 @@ pub enum Answer {
     Failed(String),
 }
 
-/// Anything that reaches [`update`](super::update).
+/// Anything that reaches [`update`](super::update()).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Msg {
     /// A key.

@@ -4,9 +4,8 @@ use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, navigate
 use crate::{
     finding::Severity,
     i18n::msg,
-    plan::{Action, ActionSpec, Step},
+    plan::{Action, Step},
     session::{Prediction, Says},
-    text::bytes,
 };
 
 /// How an action of the plan stands.
@@ -61,16 +60,7 @@ fn standing(app: &App, action: &Action) -> Standing {
 /// Tells whether a planned action is done already. What takes something away is planned only while that is there: done before, it has to
 /// be done again.
 pub(super) fn is_done(app: &App, action: &Action) -> bool {
-    let takes_away = matches!(
-        action.kind,
-        ActionSpec::StopUnit(_)
-            | ActionSpec::RemoveRunfileDriver(_)
-            | ActionSpec::RemovePackages(_)
-            | ActionSpec::RemoveDkms(_)
-            | ActionSpec::UnloadModules(_)
-            | ActionSpec::RemoveToolkit(_)
-            | ActionSpec::Reboot(_)
-    );
+    let takes_away = action.kind.properties().takes_away;
     action.step == Step::Driver && !takes_away && app.session.is_done(&action.id)
 }
 
@@ -90,35 +80,20 @@ pub fn next(app: &App) -> Next {
     let todo = app.to_confirm();
     match todo.as_slice() {
         [] if app.session.reboot.is_none() => Next::GoOn,
-        all if app.session.reboot.is_some() && all.iter().all(|action| matches!(action.kind, ActionSpec::Reboot(_))) => Next::Reboot,
+        all if app.session.reboot.is_some() && all.iter().all(|action| action.is_reboot()) => Next::Reboot,
         _ => Next::Review,
     }
 }
 
 /// Tells whether leaving this action out keeps a driver that is not the owner's: two of them fight over one card.
 pub fn leaves_two_drivers(action: &Action) -> bool {
-    matches!(action.kind, ActionSpec::RemoveRunfileDriver(_) | ActionSpec::RemoveDkms(_)) || action.name() == "remove-packages"
+    action.removes_driver()
 }
 
 /// Returns how an action is taken back; the text says by itself where it cannot be.
 pub fn undo(app: &App, action: &Action) -> String {
     let text = action.undo_text(app.settings.lang);
     if action.is_for_good() { text } else { app.text(msg::wizard::plan::undo(&text)) }
-}
-
-/// Returns what has to be told of an action of the runfile beside its command.
-pub fn particulars(app: &App, action: &Action) -> Vec<String> {
-    match &action.kind {
-        ActionSpec::FetchRunfile(fetch) => {
-            let size = fetch.size.map_or_else(|| "?".to_owned(), bytes);
-            vec![app.text(msg::wizard::plan::fetch(fetch.checksum.value(), &size))]
-        }
-        ActionSpec::InstallToolkit(install) => {
-            let (prefix, tmpdir) = (install.prefix.display().to_string(), install.unpack_folder().display().to_string());
-            vec![app.text(msg::wizard::plan::touches(&prefix, &tmpdir)), app.text(msg::wizard::plan::touches_not())]
-        }
-        _ => Vec::new(),
-    }
 }
 
 /// Keys while the plan of step 2 is looked at.

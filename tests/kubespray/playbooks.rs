@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{oracle::ansible, program::Place};
+use crate::support::program::{Place, tool};
 use gpunode::{
     engine::{Event, Outcome, Runner},
     host::{Cancel, Command, Host},
@@ -44,7 +44,7 @@ impl Site {
     fn plan(&mut self, inventory: &str, tasks: &str, more: &[&str]) {
         self.write("hosts.ini", inventory);
         self.write("play.yml", &format!("- name: ours\n  hosts: all\n  gather_facts: false\n  tasks:\n{tasks}"));
-        let program = ansible("ansible-playbook").display().to_string();
+        let program = tool("ansible-playbook").display().to_string();
         let args = ["-i", "hosts.ini", "play.yml"].iter().chain(more);
         let command = Command::new(program, args.copied())
             .env("LC_ALL", "C.UTF-8")
@@ -260,7 +260,7 @@ fn a_checkouts_own_environment_runs_its_playbooks_in_order() {
             local.replace("node1", "cp1")
         ),
     );
-    let environment = ansible("ansible-playbook").parent().unwrap().parent().unwrap().to_owned();
+    let environment = tool("ansible-playbook").parent().unwrap().parent().unwrap().to_owned();
     symlink(&environment, place.path("kubespray-2.14.2/venv")).unwrap();
     let checkout = inventory.ancestors().nth(3).unwrap();
     let answers = format!(

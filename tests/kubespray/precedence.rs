@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 
 use crate::support::{
     kubespray::{Checkout, cluster_vars, files, one_node},
-    oracle,
+    program::tool,
 };
 use gpunode::kubespray::preview;
 use serde_json::{Map, Value};
@@ -67,7 +67,7 @@ fn role_saw(checkout: &Checkout, os: &str) -> Map<String, Value> {
         lines.concat(),
     );
     fs::write(checkout.path.join("cluster.yml"), play).unwrap();
-    let output = Command::new(oracle::ansible("ansible-playbook"))
+    let output = Command::new(tool("ansible-playbook"))
         .arg("-i")
         .arg(&checkout.inventory)
         .args(["cluster.yml", "-e", "ansible_python_interpreter={{ ansible_playbook_python }}"])

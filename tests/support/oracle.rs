@@ -1,30 +1,19 @@
 //! The real `ansible-inventory`, loaded once and asked many times (`oracle.py`).
 //!
-//! Ansible is looked for in the folder `GPUNODE_ANSIBLE_BIN`, then in `target/venv/bin`, then in PATH; without it these tests fail.
+//! Ansible is looked for in `target/venv/bin`, then in PATH; without it these tests fail.
 
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+use super::program::tool;
 use serde_json::{Map, Value, json};
 
 /// Variables by host.
 pub type HostVars = BTreeMap<String, Map<String, Value>>;
-
-/// Returns one of Ansible's programs.
-pub fn ansible(program: &str) -> PathBuf {
-    let own = std::env::var_os("GPUNODE_ANSIBLE_BIN").map(PathBuf::from);
-    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = own.into_iter().chain([venv]).chain(std::env::split_paths(&path));
-    let found = places.map(|place| place.join(program)).find(|program| program.is_file());
-    found.unwrap_or_else(|| {
-        panic!("`{program}` is needed: python3 -m venv target/venv && target/venv/bin/pip install 'ansible-core>=2.18,<2.19'")
-    })
-}
 
 /// A running Ansible.
 pub struct Oracle {
@@ -37,7 +26,7 @@ impl Oracle {
     /// Starts it.
     pub fn start() -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/oracle.py");
-        let python = ansible("ansible-inventory").with_file_name("python3");
+        let python = tool("ansible-inventory").with_file_name("python3");
         let mut child = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python starts");
         let (questions, answers) = (child.stdin.take().expect("a pipe"), BufReader::new(child.stdout.take().expect("a pipe")));
         Self { child, questions, answers }

@@ -18,7 +18,7 @@ use gpunode::{
         local::{LocalCommands, LocalFiles},
     },
     owner,
-    plan::{ActionSpec, Places, action::undo::Undo},
+    plan::{ActionSpec, Places, action::undo::WayBack},
     session::Status,
 };
 
@@ -199,7 +199,8 @@ fn a_package_of_nvidia_that_needs_the_driver_goes_with_it_and_is_named() {
     assert_eq!(kind.along.iter().map(ToString::to_string).collect::<Vec<_>>(), ["cuda-runtime-12-2 → nvidia-driver"]);
     assert_eq!(world.installed(), names(&OTHERS));
     // The undo asks for the same versions; whether a repository still has them only the package manager knows.
-    let Some(Undo::Reinstall(back)) = &done.record.undo else { panic!("another undo") };
+    let way_back = done.record.action.kind.way_back(&world.host(), done.record.undo.as_ref().unwrap());
+    let Ok(WayBack::Reinstall(back)) = way_back else { panic!("another way back: {way_back:?}") };
     let words = back.install.to_string();
     assert!(words.contains(" --setopt=install_weak_deps=False ") && words.contains(" nvidia-driver-535.183.01-1"), "{words}");
     assert!(words.contains(" cuda-runtime-12-2-535.183.01-1"), "{words}");

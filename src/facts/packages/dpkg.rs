@@ -61,7 +61,7 @@ fn first_word(text: &str) -> Option<String> {
     Some(printable(word))
 }
 
-/// Returns the paragraphs that [`super::probe`] looks at, with no more of them than it needs to find the same again: what a package
+/// Returns the paragraphs that `super::probe` looks at, with no more of them than it needs to find the same again: what a package
 /// depends on is kept only where that takes it along with the driver.
 pub fn excerpt(text: &str) -> String {
     let packages = parse(text);

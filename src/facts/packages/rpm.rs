@@ -118,7 +118,7 @@ pub fn parse(text: &str) -> Vec<Package> {
     text.lines().filter_map(package).collect()
 }
 
-/// Returns the lines of a list that [`super::probe`] looks at.
+/// Returns the lines of a list that `super::probe` looks at.
 pub fn excerpt(text: &str) -> String {
     let is_ours = |line: &&str| parse(line).first().is_some_and(|package| package.role() != Role::Other);
     text.lines().filter(is_ours).map(|line| printable_fields(line) + "\n").collect()

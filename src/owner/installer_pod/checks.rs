@@ -6,6 +6,7 @@ use crate::{
     facts::{LedgerEntry, Origin},
     i18n::msg,
     owner::clearing,
+    plan::Effect,
     preflight::{Request, conflicting_driver},
     session::{
         Prediction,
@@ -36,16 +37,12 @@ fn driver_fits(request: Request<'_>) -> Option<Prediction> {
 fn host_driver(request: Request<'_>) -> Prediction {
     let driver = &request.facts.driver;
     let clearing = clearing(&InstallerPod, driver);
-    let removed_by = |entry: &LedgerEntry| match entry.origin {
-        Origin::Runfile => Some("remove-runfile-driver"),
-        Origin::Deb | Origin::Rpm => Some("remove-packages"),
-        _ => None,
-    };
-    let on_host: Vec<_> = clearing.goes.iter().filter_map(|entry| Some((entry.what.as_str(), removed_by(entry)?))).collect();
-    let goes = on_host.iter().all(|(_, action)| request.will_do(action));
+    let is_driver = |entry: &&LedgerEntry| matches!(entry.origin, Origin::Runfile | Origin::Deb | Origin::Rpm);
+    let on_host: Vec<_> = clearing.goes.iter().filter(is_driver).collect();
+    let goes = on_host.iter().all(|entry| request.will(|effect| effect.removes(entry)));
     let loaded = driver.loaded_version.as_deref().filter(|_| clearing.unloads);
-    let leaves = request.will_do("unload-modules") || request.will_do("reboot");
-    let installed = on_host.iter().map(|(what, _)| *what).collect::<Vec<_>>().join(", ");
+    let leaves = request.will(|effect| *effect == Effect::EmptiesKernel);
+    let installed = on_host.iter().map(|entry| entry.what.as_str()).collect::<Vec<_>>().join(", ");
     let seen = match (loaded, on_host.is_empty()) {
         (None, true) => msg::preflight::seen::no_host_driver(),
         (Some(version), true) => msg::preflight::seen::only_loaded(version),

@@ -5,11 +5,15 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure, file_failure};
-use crate::{
-    host::{Command, Host},
-    plan::action::undo::Undo,
+use super::{
+    effect::Effect,
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
 };
+use crate::catalog::distros;
+use crate::host::{Command, Host};
 
 const FILE: &str = "/etc/modprobe.d/gpunode-no-nouveau.conf";
 const TEXT: &str = "# Written by gpunode: NVIDIA's driver and these cannot share a card.\n\
@@ -18,14 +22,16 @@ const TEXT: &str = "# Written by gpunode: NVIDIA's driver and these cannot share
 /// Writes the blacklist and rebuilds the initramfs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlacklistNouveau {
-    /// The command that rebuilds the initramfs: `dracut --force` or `update-initramfs -u`.
-    pub initramfs: Vec<String>,
+    /// Name of the distribution's family in the catalog, which knows how its initramfs is rebuilt; empty in old sessions.
+    #[serde(default)]
+    pub family: String,
 }
 
 impl BlacklistNouveau {
     /// Returns the command that follows the file.
     pub fn command(&self) -> Option<Command> {
-        let (program, args) = self.initramfs.split_first()?;
+        let family = distros::named(&self.family)?;
+        let (program, args) = family.initramfs.split_first()?;
         Some(Command::new(program, args).detached())
     }
 
@@ -37,25 +43,53 @@ impl BlacklistNouveau {
 }
 
 impl ActionKind for BlacklistNouveau {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
-        // The file alone proves nothing about the initramfs, so this action is done only when the journal saw both.
-        let _ = host;
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Etc),
+            reversal: Reversal::Whole,
+            takes_away: false,
+            witness: Witness::Journal,
+            effects: vec![Effect::BansConflictingDriver],
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview { diff: Some(Self::diff()), ..Preview::of(self.command()) }
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::demand(self.command().is_some(), "a family of distributions", &self.family)
+    }
+
+    /// The file alone proves nothing about the initramfs.
+    fn check(&self, _host: &Host) -> Option<Vec<String>> {
         None
     }
 
-    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::RestoreFiles(vec![work.save_file(Path::new(FILE), TEXT.as_bytes())?]))
+    fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Files(vec![context.save_file(Path::new(FILE), TEXT.as_bytes())?]).into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        work.host.files.write(Path::new(FILE), TEXT.as_bytes(), 0o644).map_err(|error| file_failure("write", Path::new(FILE), &error))?;
-        self.command().map_or(Ok(()), |command| work.run(&command))
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        context
+            .host
+            .files
+            .write(Path::new(FILE), TEXT.as_bytes(), 0o644)
+            .map_err(|error| file_failure("write", Path::new(FILE), &error))?;
+        self.command().map_or(Ok(()), |command| context.run(&command))
     }
 
-    fn prove(&self, host: &Host, _before: &std::collections::BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
-        match host.files.read_text(FILE) {
-            Ok(text) if text == TEXT => Ok(vec![format!("{FILE} is in place and the initramfs was rebuilt")]),
-            _ => Err(Failure::new(format!("{FILE} is not as it was written"))),
+    fn judge(&self, host: &Host, traces: &Traces<'_>) -> Verdict {
+        if !traces.ended_well {
+            return Verdict::Unfinished;
         }
+        let is_ours = host.files.read_text(FILE).is_ok_and(|text| text == TEXT);
+        Verdict::by(is_ours.then(|| vec![format!("{FILE} is in place and the initramfs was rebuilt")]))
+    }
+
+    fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
+        undo.restore(&[Path::new(FILE)])
     }
 }

@@ -5,13 +5,15 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     mark_node::{command, find, refused},
+    properties::{Preview, Properties, Reversal, Witness},
+    undo::{Undo, WayBack},
+    valid,
 };
 use crate::{
     cluster::{Kubectl, objects::Pod, watch::Source},
     host::Host,
-    plan::action::undo::Undo,
 };
 
 /// How long a deleted pod may take to go: its containers get 30 seconds to end.
@@ -43,29 +45,60 @@ impl DeletePod {
 }
 
 impl ActionKind for DeletePod {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: None,
+            reversal: Reversal::NothingLeft,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        let kubectl = Kubectl { kubeconfig: self.kubeconfig.clone() };
+        Preview::of([command(&kubectl, &self.args())])
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::path_if_any(self.kubeconfig.as_deref())?;
+        valid::object_name(&self.namespace)?;
+        valid::object_name(&self.name)
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let gone = !self.is_there(host, &kubectl)?;
         gone.then(|| vec![format!("pod {} ({}) is gone", self.name, self.uid)])
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Impossible("pod-is-made-anew".to_owned()))
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Nothing.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let kubectl = find(work.host, self.kubeconfig.as_deref())?;
-        work.run(&command(&kubectl, &self.args()))?;
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let kubectl = find(context.host, self.kubeconfig.as_deref())?;
+        context.run(&command(&kubectl, &self.args()))?;
         for _ in 0..PATIENCE {
-            match kubectl.list::<Pod>(work.host, &Source::named(&self.namespace, &self.name)) {
+            match kubectl.list::<Pod>(context.host, &Source::named(&self.namespace, &self.name)) {
                 Ok(pods) if !pods.items.iter().any(|pod| pod.metadata.uid == self.uid) => return Ok(()),
                 Err(state) if !state.may_pass() => return Err(refused(state)),
                 _ => {}
             }
-            if !work.host.clock.sleep(Duration::from_secs(1), work.cancel) {
+            if !context.host.clock.sleep(Duration::from_secs(1), context.cancel) {
                 return Err(Failure::new("stopped"));
             }
         }
         Err(Failure::new(format!("pod {} is still there after {PATIENCE} seconds", self.name)))
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        Ok(WayBack::Nothing)
     }
 }

@@ -4,8 +4,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure, file_failure, sha256};
-use crate::{host::Host, plan::action::undo::Undo};
+use super::{
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure, sha256},
+    properties::{Preview, Properties, Reversal, Witness},
+    undo::{Undo, WayBack},
+    valid,
+};
+use crate::host::Host;
 
 /// Replaces the file's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,17 +24,38 @@ pub struct EditFile {
 }
 
 impl ActionKind for EditFile {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: None,
+            reversal: Reversal::Whole,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::default()
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::path(&self.path)?;
+        valid::sha256(&self.before_sha256)
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let found = host.files.read(&self.path).ok()?;
         (found == self.after.as_bytes()).then(|| vec![format!("{} has the new text", self.path.display())])
     }
 
-    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::RestoreFiles(vec![work.save_file(&self.path, self.after.as_bytes())?]))
+    fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Files(vec![context.save_file(&self.path, self.after.as_bytes())?]).into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let found = match work.host.files.read(&self.path) {
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let found = match context.host.files.read(&self.path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             other => other.map_err(|error| file_failure("read", &self.path, &error))?,
         };
@@ -39,6 +65,14 @@ impl ActionKind for EditFile {
                 "{path} was changed by somebody else since the preview; nothing was written, look at it again"
             )));
         }
-        work.host.files.write(&self.path, self.after.as_bytes(), 0o644).map_err(|error| file_failure("write", &self.path, &error))
+        context.host.files.write(&self.path, self.after.as_bytes(), 0o644).map_err(|error| file_failure("write", &self.path, &error))
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
+        undo.restore(&[&self.path])
     }
 }

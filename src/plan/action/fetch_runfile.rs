@@ -3,18 +3,22 @@
 //! What has arrived stays when the network fails, and the next try goes on from there; it goes when it cannot be the wanted file. Until
 //! its checksum holds nobody but its owner can read it, and it is never executable.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     checksum::Checksum,
-    kind::{ActionContext, ActionKind, Failure, file_failure},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    properties::{Preview, Properties, Reversal, Witness},
+    undo::{Undo, WayBack},
+    valid,
 };
 use crate::{
     host::{Command, Exit, Host},
+    i18n::msg,
     plan::action::kind::{ActionEvent, Progress},
-    plan::action::undo::Undo,
+    text::bytes,
 };
 
 /// Tries without a single new byte before it is given up.
@@ -126,6 +130,15 @@ impl FetchRunfile {
         })
     }
 
+    /// Deletes what is not the wanted file, and says so.
+    fn thrown_away(&self, host: &Host, failure: &Failure) -> Failure {
+        let arrived = self.arrived(host);
+        // A file that cannot be removed is refused by its checksum again.
+        let _ = host.files.remove(&self.file);
+        let size = self.size.filter(|size| *size != arrived).map(|size| format!(" ({arrived} bytes came, {size} were expected)"));
+        Failure::new(format!("{}{}; it was deleted", failure.message, size.unwrap_or_default()))
+    }
+
     /// Says what failed and what became of the part that has arrived.
     fn given_up(&self, work: &mut ActionContext<'_>, failure: &Failure) -> Failure {
         let kept = match self.arrived(work.host) {
@@ -139,7 +152,30 @@ impl FetchRunfile {
 }
 
 impl ActionKind for FetchRunfile {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: None,
+            reversal: Reversal::Whole,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        let size = self.size.map_or_else(|| "?".to_owned(), bytes);
+        let details = vec![msg::details::fetch_runfile(self.checksum.value(), size)];
+        Preview { details, ..Preview::of([self.command(), self.checksum.command(&self.file)]) }
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::path(&self.file)?;
+        valid::demand(is_address(&self.url), "an address of the web", &self.url)
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let arrived = host.files.meta(&self.file).ok()?.len;
         // A simulated machine keeps no gigabytes.
         let is_whole = host.simulation.is_some() || self.size.is_none_or(|size| arrived == size);
@@ -149,53 +185,63 @@ impl ActionKind for FetchRunfile {
         self.checksum.check(host, &self.file).ok().map(|proof| vec![proof])
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        let command = Command::new("rm", ["--force".to_owned(), self.file.display().to_string()]);
-        Ok(Undo::Run { command, gone: Some(self.file.clone()) })
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Parameters.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let host = work.host;
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let host = context.host;
         self.prepare(host)?;
         let mut idle = 0;
         let mut resumes = true;
         while self.size.is_none_or(|size| self.arrived(host) != size) {
             let before = self.arrived(host);
-            match self.fetch_once(work) {
+            match self.fetch_once(context) {
                 Ok(()) => break,
                 Err(Trouble::Network(failure)) => {
                     idle = if self.arrived(host) > before { 0 } else { idle + 1 };
                     if idle >= TRIES {
-                        return Err(self.given_up(work, &failure));
+                        return Err(self.given_up(context, &failure));
                     }
-                    (work.emit)(ActionEvent::Line(failure.message));
-                    if !host.clock.sleep(PAUSE * (idle + 1), work.cancel) {
+                    (context.emit)(ActionEvent::Line(failure.message));
+                    if !host.clock.sleep(PAUSE * (idle + 1), context.cancel) {
                         return Err(Failure { message: "stopped".to_owned(), exit: Some(Exit::Cancelled) });
                     }
                 }
                 Err(Trouble::NoResume(_)) if resumes => {
                     resumes = false;
-                    (work.emit)(ActionEvent::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
+                    (context.emit)(ActionEvent::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
                     host.files.remove(&self.file).map_err(|error| file_failure("remove", &self.file, &error))?;
                     self.prepare(host)?;
                 }
-                Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => return Err(self.given_up(work, &failure)),
+                Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => return Err(self.given_up(context, &failure)),
             }
         }
-        (work.emit)(ActionEvent::Line(format!("$ {}", self.checksum.command(&self.file))));
+        (context.emit)(ActionEvent::Line(format!("$ {}", self.checksum.command(&self.file))));
         Ok(())
     }
 
     /// Checks the whole file once: it is large. A wrong one must neither run nor be resumed.
-    fn prove(&self, host: &Host, _before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
-        self.checksum.check(host, &self.file).map(|proof| vec![proof]).map_err(|failure| {
-            let arrived = self.arrived(host);
-            // A file that cannot be removed is refused by its checksum again.
-            let _ = host.files.remove(&self.file);
-            let size = self.size.filter(|size| *size != arrived).map(|size| format!(" ({arrived} bytes came, {size} were expected)"));
-            Failure::new(format!("{}{}; it was deleted", failure.message, size.unwrap_or_default()))
-        })
+    fn judge(&self, host: &Host, traces: &Traces<'_>) -> Verdict {
+        if !traces.ended_well {
+            return Verdict::by(self.check(host));
+        }
+        match self.checksum.check(host, &self.file) {
+            Ok(proof) => Verdict::Proven(vec![proof]),
+            Err(failure) => Verdict::Failed(self.thrown_away(host, &failure)),
+        }
     }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        let command = Command::new("rm", ["--force".to_owned(), self.file.display().to_string()]);
+        Ok(WayBack::Run { command, gone: Some(self.file.clone()) })
+    }
+}
+
+/// Tells whether this is one address, and no option or pattern of curl's.
+fn is_address(url: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_graphic() && !"[]{}\"'\\<>".contains(c);
+    (url.starts_with("https://") || url.starts_with("http://")) && url.chars().all(is_plain)
 }
 
 /// Says what curl's exit status means; curl's own line, where it has nothing better. Source: curl's manual page, "Exit codes".

@@ -4,8 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure, file_failure};
-use crate::{host::Host, plan::action::undo::Undo};
+use super::{
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
+};
+use crate::host::Host;
 
 /// Every login shell reads the files of this folder.
 const FILE: &str = "/etc/profile.d/zz-gpunode-greeting.sh";
@@ -46,19 +51,49 @@ fn quoted(value: &str) -> String {
 }
 
 impl ActionKind for Greeting {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Etc),
+            reversal: Reversal::Whole,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview { diff: Some(self.diff()), ..Preview::default() }
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::word("a boot id", &self.boot_id, "-")?;
+        valid::path(&self.session)
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         host.files.read_text(FILE).is_ok_and(|text| text == self.text()).then(|| vec![format!("{FILE} is in place")])
     }
 
-    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::RestoreFiles(vec![work.save_file(Path::new(FILE), self.text().as_bytes())?]))
+    fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Files(vec![context.save_file(Path::new(FILE), self.text().as_bytes())?]).into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        work.host
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        context
+            .host
             .files
             .write(Path::new(FILE), self.text().as_bytes(), 0o644)
             .map_err(|error| file_failure("write", Path::new(FILE), &error))
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
+        undo.restore(&[Path::new(FILE)])
     }
 }
 

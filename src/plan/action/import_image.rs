@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
-use crate::{
-    host::{Command, Host},
-    plan::action::undo::Undo,
+use super::{
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
 };
+use crate::host::{Command, Host};
 
 /// Imports an image archive, as `docker save` or `ctr images export` write it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +82,28 @@ impl ImportImage {
 }
 
 impl ActionKind for ImportImage {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Runtime),
+            reversal: Reversal::Whole,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of((!self.image.is_empty()).then(|| self.command()))
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::path(&self.file)?;
+        valid::word("an image", &self.image, "-_./:@")
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let look = match self.runtime {
             Runtime::Containerd => self.runtime.command(&["ls", "-q", &format!("name=={}", self.image)]),
             Runtime::Docker => self.runtime.command(&["image", "inspect", "--format", "{{.Id}}", &self.image]),
@@ -90,13 +113,21 @@ impl ActionKind for ImportImage {
         (!found.is_empty()).then(|| vec![format!("{}: {found}", self.image)])
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        let words: &[&str] = if self.runtime == Runtime::Docker { &["rmi", &self.image] } else { &["rm", &self.image] };
-        Ok(Undo::Run { command: self.runtime.command(words), gone: None })
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Parameters.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        work.run(&self.command())
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        context.run(&self.command())
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        let words: &[&str] = if self.runtime == Runtime::Docker { &["rmi", &self.image] } else { &["rm", &self.image] };
+        Ok(WayBack::Run { command: self.runtime.command(words), gone: None })
     }
 }
 

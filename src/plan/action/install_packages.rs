@@ -2,17 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
-use crate::{
-    host::{Command, Host},
-    plan::action::undo::Undo,
+use super::{
+    effect::{Effect, Entries},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
 };
+use crate::catalog::distros;
+use crate::host::{Command, Host};
 
 /// Installs packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstallPackages {
-    /// The package manager's command up to the names: `apt-get install --yes`.
-    pub install: Vec<String>,
+    /// Name of the distribution's family in the catalog, which knows its package manager's commands; empty in old sessions.
+    #[serde(default)]
+    pub family: String,
     /// The packages' names.
     pub packages: Vec<String>,
     /// A program that is there afterwards.
@@ -20,24 +25,53 @@ pub struct InstallPackages {
 }
 
 impl InstallPackages {
-    /// Returns the command.
-    pub fn command(&self) -> Command {
-        let mut words = self.install.iter().chain(&self.packages).cloned();
+    /// Returns the command; nothing where no package manager is known.
+    pub fn command(&self) -> Option<Command> {
+        let mut words = distros::named(&self.family)?.install.into_iter().chain(self.packages.iter().cloned());
         let program = words.next().unwrap_or_default();
-        Command::new(program, words).env("DEBIAN_FRONTEND", "noninteractive").detached()
+        Some(Command::new(program, words).env("DEBIAN_FRONTEND", "noninteractive").detached())
     }
 }
 
 impl ActionKind for InstallPackages {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Packages),
+            reversal: Reversal::Stays,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: vec![Effect::AddsHeaders, Effect::Adds(Entries::Packages(self.packages.clone()))],
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of(self.command())
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::demand(self.command().is_some(), "a family of distributions", &self.family)?;
+        self.packages.iter().try_for_each(|name| valid::word("a package", name, "-_.+~:^"))
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         host.commands.locate(&self.program).map(|path| vec![format!("{} is there", path.display())])
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Impossible("packages-stay".to_owned()))
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Nothing.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        work.run(&self.command())
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        self.command().map_or(Ok(()), |command| context.run(&command))
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        Ok(WayBack::Nothing)
     }
 }

@@ -2,21 +2,22 @@
 //! Source: NVIDIA CUDA installation guide for Linux, "Runfile Installation", advanced options; the recipes of Spack and `EasyBuild` for
 //! `--installpath` and the installers before 10.1.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     checksum::Checksum,
     driver_proof,
-    kind::{ActionContext, ActionEvent, ActionKind, Failure, file_failure},
+    effect::{Effect, Entries},
+    kind::{ActionContext, ActionEvent, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
 };
 use crate::{
     host::{Command, Exit, Host},
-    plan::action::undo::Undo,
+    i18n::msg,
     version::Version,
 };
 
@@ -47,7 +48,7 @@ impl InstallToolkit {
     pub fn command(&self) -> Command {
         let prefix = self.prefix.display();
         let mut args = vec![self.runfile.display().to_string(), "--silent".to_owned(), "--toolkit".to_owned()];
-        let is_default = self.prefix == default_prefix(&self.version);
+        let is_default = self.is_of_the_system();
         // Below a prefix of one's own nothing may go to the system's folders.
         let place = if is_default || self.is_perl() { "toolkitpath" } else { "installpath" };
         args.extend([format!("--{place}={prefix}"), format!("--tmpdir={}", self.unpack_folder().display()), "--override".to_owned()]);
@@ -59,6 +60,11 @@ impl InstallToolkit {
     /// Tells whether the runfile holds the Perl installer, as all did up to CUDA 10.0.
     fn is_perl(&self) -> bool {
         self.version.branch() < 10 || self.version.major_minor() == "10.0"
+    }
+
+    /// Tells whether it goes where only root can write; a prefix of the user's own takes no root.
+    fn is_of_the_system(&self) -> bool {
+        self.prefix == default_prefix(&self.version)
     }
 
     fn nvcc(&self) -> PathBuf {
@@ -80,12 +86,6 @@ impl InstallToolkit {
             return Err(Failure::new(format!("{path} is a link or belongs to another user: the runfile is not unpacked there")));
         }
         Ok(())
-    }
-
-    /// A stopped installer leaves gigabytes behind.
-    fn clear_unpack_folder(&self, host: &Host) -> Result<(), Failure> {
-        let folder = self.unpack_folder();
-        host.files.remove_all(&folder).map_err(|error| file_failure("remove", &folder, &error))
     }
 
     /// What runs as this user must not be changeable by others between check and start.
@@ -132,58 +132,73 @@ fn clear_foreign_log(work: &mut ActionContext<'_>) -> Result<(), Failure> {
 }
 
 impl ActionKind for InstallToolkit {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: self.is_of_the_system().then_some(RootReason::Files),
+            reversal: Reversal::Whole,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: vec![Effect::Adds(Entries::At(self.prefix.clone()))],
+            scratch: Some(self.unpack_folder()),
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        let (prefix, tmpdir) = (self.prefix.display(), self.unpack_folder());
+        let details = vec![msg::details::install_toolkit(prefix, tmpdir.display()), msg::details::install_toolkit::not_touched()];
+        Preview { details, ..Preview::of([self.command()]) }
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        [&self.runfile, &self.prefix, &self.tmpdir].into_iter().try_for_each(|path| valid::path(path))
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let output = host.commands.capture(&Command::new(self.nvcc().display().to_string(), ["--version"])).ok()?;
         let release = output.stdout.lines().find(|line| line.contains("release"))?.trim().to_owned();
         let wanted = format!("release {}", self.version.major_minor());
         release.contains(&wanted).then(|| vec![format!("{} --version: {release}", self.nvcc().display())])
     }
 
-    fn before(&self, host: &Host) -> BTreeMap<String, String> {
-        driver_proof::fingerprints(host)
+    fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Prepared { undo: Undo::Parameters, before: driver_proof::fingerprints(context.host) })
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        let uninstaller = uninstaller(&self.version, &self.prefix).display().to_string();
-        Ok(Undo::Run { command: Command::new(uninstaller, ["--silent"]).detached(), gone: Some(self.nvcc()) })
-    }
-
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        self.demand_safe_runfile(work)?;
-        self.checksum.check(work.host, &self.runfile)?;
-        clear_foreign_log(work)?;
-        self.make_unpack_folder(work)?;
-        let result = work.run_with_logs(&self.command(), &[Path::new(driver_proof::INSTALLER_LOG), Path::new(USERS_LOG)]);
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        self.demand_safe_runfile(context)?;
+        self.checksum.check(context.host, &self.runfile)?;
+        clear_foreign_log(context)?;
+        self.make_unpack_folder(context)?;
+        let result = context.run_with_logs(&self.command(), &[Path::new(driver_proof::INSTALLER_LOG), Path::new(USERS_LOG)]);
         if let Err(failure) = result {
             if failure.exit == Some(SEGMENTATION_FAULT) {
-                work.tell("cuda-installer: segmentation fault".to_owned());
+                context.tell("cuda-installer: segmentation fault".to_owned());
             }
             return Err(failure);
         }
-        match work.hits.iter().find(|hit| hit.signature == DRIVER_STEP) {
-            Some(hit) => Err(Failure::new(format!("the runfile ran its driver's installer: {}", hit.line))),
-            None => Ok(()),
+        Ok(())
+    }
+
+    fn judge(&self, host: &Host, traces: &Traces<'_>) -> Verdict {
+        if let Some(line) = traces.signature(DRIVER_STEP) {
+            return Verdict::Failed(Failure::new(format!("the runfile ran its driver's installer: {line}")));
         }
-    }
-
-    /// An installer that was stopped leaves gigabytes behind.
-    fn tidy(&self, host: &Host) -> Result<(), Failure> {
-        self.clear_unpack_folder(host)
-    }
-
-    fn prove(&self, host: &Host, before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
-        let touched = driver_proof::changes(host, before);
+        let touched = driver_proof::changes(host, traces.before);
         if !touched.is_empty() {
             let changes = touched.join("; ");
-            return Err(Failure::new(format!(
+            return Verdict::Failed(Failure::new(format!(
                 "the runfile touched the driver: {changes}. `gpunode undo` removes the toolkit; a new plan of step 2 removes a driver that came with it"
             )));
         }
-        let mut proof = self.done(host).ok_or_else(|| {
-            Failure::new(format!("{} does not answer with release {}", self.nvcc().display(), self.version.major_minor()))
-        })?;
-        proof.push(format!("driver not touched: {} driver files, modules and packages are as before", driver_proof::count(before)));
-        Ok(proof)
+        let Some(mut proof) = self.check(host) else { return Verdict::Unfinished };
+        proof.push(format!("driver not touched: {} driver files, modules and packages are as before", driver_proof::count(traces.before)));
+        Verdict::Proven(proof)
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        let uninstaller = uninstaller(&self.version, &self.prefix).display().to_string();
+        Ok(WayBack::Run { command: Command::new(uninstaller, ["--silent"]).detached(), gone: Some(self.nvcc()) })
     }
 }
 

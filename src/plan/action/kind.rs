@@ -5,6 +5,7 @@ mod running;
 
 use std::{
     collections::BTreeMap,
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
 
@@ -12,44 +13,115 @@ pub use event::{ActionEvent, Progress};
 pub(super) use running::tell;
 use sha2::{Digest, Sha256};
 
+use super::{
+    properties::{Preview, Properties},
+    undo::{self, SavedFile, Undo, WayBack},
+};
 use crate::{
-    diagnosis::Hit,
+    diagnosis::{Diagnosis, Hit},
     host::{Cancel, Command, Exit, Host, command::Job},
-    plan::action::undo::{SavedFile, Undo},
     private,
     secret::Secret,
+    text,
 };
 
-/// One kind of action. Nothing here remembers anything: the journal does.
+/// A longer line of a log is read in pieces.
+const LONGEST_LINE: u64 = 64 << 10;
+
+/// One kind of action. Nothing here remembers anything: the journal does. No method has a default, so that a new kind answers everything.
 pub trait ActionKind {
-    /// Returns what proves that the wanted state holds, or nothing. Asked before (done already?) and after (did it work?).
-    fn done(&self, host: &Host) -> Option<Vec<String>>;
+    /// Returns what everybody may ask of it.
+    fn properties(&self) -> Properties;
 
-    /// Returns fingerprints of what must not change, taken before anything is done.
-    fn before(&self, _host: &Host) -> BTreeMap<String, String> {
-        BTreeMap::new()
-    }
+    /// Returns what is shown of it before it is done.
+    fn preview(&self) -> Preview;
 
-    /// Makes backups and returns how to take the action back.
-    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure>;
+    /// Tells whether its parameters are such that nothing else than this action can come of them. Asked before every run and every undo: a
+    /// session's file may come from anywhere.
+    fn validate(&self) -> Result<(), Failure>;
+
+    /// Returns what proves that the wanted state holds, or nothing. Asked before anything is done: done already?
+    fn check(&self, host: &Host) -> Option<Vec<String>>;
+
+    /// Makes backups, and finds what is needed for proof and way back and will not be there afterwards.
+    fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure>;
 
     /// Does it. Doing it a second time must be harmless: that is what happens after a power cut.
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure>;
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure>;
 
-    /// Tells from the log of its command how an end went that nobody saw, for what the machine itself cannot show; nothing if the log
-    /// does not tell either, and then it is done again.
-    fn ended(&self, _log: &str) -> Option<Result<(), Failure>> {
-        None
+    /// Judges what came of it, from the machine and from all that was printed. The same judge for a run that was watched to its end and for
+    /// one that a later start found.
+    fn judge(&self, host: &Host, traces: &Traces<'_>) -> Verdict;
+
+    /// Returns how it is taken back, made anew from its parameters and what was prepared.
+    fn way_back(&self, host: &Host, undo: &Undo) -> Result<WayBack, Failure>;
+}
+
+/// What is journalled with the intent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    /// For the way back.
+    pub undo: Undo,
+    /// For the proof: fingerprints by name of what must not change.
+    pub before: BTreeMap<String, String>,
+}
+
+impl From<Undo> for Prepared {
+    fn from(undo: Undo) -> Self {
+        Self { undo, before: BTreeMap::new() }
+    }
+}
+
+/// What an execution left to be judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Traces<'a> {
+    /// As [`Prepared::before`].
+    pub before: &'a BTreeMap<String, String>,
+    /// The log of its commands; it may not be there.
+    pub log: &'a Path,
+    /// What the execution itself saw; absent when a later start judges.
+    pub notes: Option<&'a [String]>,
+    /// Somebody saw that its last command ended well.
+    pub ended_well: bool,
+}
+
+impl Traces<'_> {
+    /// Reads the log line by line, from its beginning; a log that cannot be read has none.
+    pub fn each_line(&self, on_line: &mut dyn FnMut(&str)) {
+        let Ok(file) = private::open_existing(self.log) else { return };
+        let mut lines = BufReader::new(file);
+        let mut bytes = Vec::new();
+        while matches!(lines.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes), Ok(1..)) {
+            on_line(&text::printable_bytes(bytes.trim_ascii_end()));
+            bytes.clear();
+        }
     }
 
-    /// Removes what only the execution needed. Called at its end, however it ended, also when only a later start saw that.
-    fn tidy(&self, _host: &Host) -> Result<(), Failure> {
-        Ok(())
+    /// Returns the line of the log that shows this failure.
+    pub fn signature(&self, id: &str) -> Option<String> {
+        let (mut diagnosis, mut found) = (Diagnosis::default(), None);
+        let mut keep = |hit: Option<Hit>| found = found.take().or(hit.filter(|hit| hit.signature == id).map(|hit| hit.line));
+        self.each_line(&mut |line| keep(diagnosis.push(line)));
+        keep(diagnosis.finish());
+        found
     }
+}
 
-    /// Proves that it worked; by default the wanted state must hold.
-    fn prove(&self, host: &Host, _before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
-        self.done(host).ok_or_else(|| Failure::new("the wanted state did not come about"))
+/// What came of an action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It worked, and this proves it.
+    Proven(Vec<String>),
+    /// It failed for good: doing it again would not help.
+    Failed(Failure),
+    /// The wanted state has not come about: a watched execution has failed, an interrupted one is done again.
+    Unfinished,
+}
+
+impl Verdict {
+    /// Judges by the wanted state alone.
+    pub fn by(proof: Option<Vec<String>>) -> Self {
+        proof.map_or(Self::Unfinished, Self::Proven)
     }
 }
 
@@ -107,18 +179,18 @@ impl ActionContext<'_> {
 
     /// Copies a file's present bytes into the session's folder and returns the record for its undo. `written` is what will be written.
     pub fn save_file(&self, path: &Path, written: &[u8]) -> Result<SavedFile, Failure> {
-        let backup = match self.host.files.read(path) {
+        let before_sha256 = match self.host.files.read(path) {
             Ok(bytes) => {
-                let name = path.display().to_string().trim_start_matches('/').replace('/', "%");
-                let backup = self.folder.join(format!("{name}.{}", &sha256(&bytes)[..12]));
+                let sum = sha256(&bytes);
+                let backup = undo::backup(&self.folder, &sum);
                 private::write(&backup, &bytes)
                     .map_err(|error| Failure::new(format!("cannot keep a backup in {}: {error}", backup.display())))?;
-                Some(backup)
+                Some(sum)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(Failure::new(format!("cannot read {}: {error}", path.display()))),
         };
-        Ok(SavedFile { path: path.to_owned(), backup, written_sha256: sha256(written) })
+        Ok(SavedFile { path: path.to_owned(), before_sha256, written_sha256: sha256(written) })
     }
 }
 

@@ -4,12 +4,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
+use super::{
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, Witness},
+    undo::{Undo, WayBack},
+    valid,
+};
 use crate::{
     cluster::{ClusterState, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
     host::{Command, Host},
     i18n::Lang,
-    plan::action::undo::Undo,
 };
 
 /// A mark, and whether it is wanted.
@@ -47,11 +51,11 @@ impl MarkNode {
         words.into_iter().map(str::to_owned).collect()
     }
 
-    /// Returns the arguments that put back what `before` was like.
-    fn back(&self, before: &NodeView) -> Vec<String> {
+    /// Returns the arguments that put back what was before: a label's `old` value, if it had one.
+    fn back(&self, old: Option<&str>) -> Vec<String> {
         match self.mark {
             Mark::GpuLabel => {
-                let old = before.gpu_label.as_ref().map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
+                let old = old.map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
                 vec!["label".to_owned(), "node".to_owned(), self.node.clone(), old, "--overwrite".to_owned()]
             }
             Mark::GpuTaint => vec!["taint".to_owned(), "node".to_owned(), self.node.clone(), format!("{GPU}:NoSchedule-")],
@@ -69,21 +73,54 @@ impl MarkNode {
 }
 
 impl ActionKind for MarkNode {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: None,
+            reversal: Reversal::Whole,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        let kubectl = Kubectl { kubeconfig: self.kubeconfig.clone() };
+        Preview::of([command(&kubectl, &self.args())])
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::path_if_any(self.kubeconfig.as_deref())?;
+        valid::object_name(&self.node)
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let node = look(host, &kubectl, &self.node).ok()?;
         self.has(&node).then(|| vec![format!("node {}: {}", self.node, shown(&node))])
     }
 
-    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        let kubectl = find(work.host, self.kubeconfig.as_deref())?;
-        let before = look(work.host, &kubectl, &self.node).map_err(refused)?;
-        Ok(Undo::Run { command: command(&kubectl, &self.back(&before)), gone: None })
+    fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        let kubectl = find(context.host, self.kubeconfig.as_deref())?;
+        let before = look(context.host, &kubectl, &self.node).map_err(refused)?;
+        Ok(if self.mark == Mark::GpuLabel { Undo::Label(before.gpu_label) } else { Undo::Parameters }.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let kubectl = find(work.host, self.kubeconfig.as_deref())?;
-        work.run(&command(&kubectl, &self.args()))
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let kubectl = find(context.host, self.kubeconfig.as_deref())?;
+        context.run(&command(&kubectl, &self.args()))
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
+        let old = if let Undo::Label(value) = undo { value.as_deref() } else { None };
+        old.map_or(Ok(()), |value| valid::word("a value of a label", value, "-_."))?;
+        let kubectl = find(host, self.kubeconfig.as_deref())?;
+        Ok(WayBack::Run { command: command(&kubectl, &self.back(old)), gone: None })
     }
 }
 

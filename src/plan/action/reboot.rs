@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure},
+    effect::Effect,
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
     unload_modules,
 };
-use crate::{
-    host::{Command, Host},
-    plan::action::undo::Undo,
-};
+use crate::host::{Command, Host};
 
 /// Where the kernel tells which boot this is: a random id, new with each boot.
 pub const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -32,7 +32,27 @@ impl Reboot {
 }
 
 impl ActionKind for Reboot {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Reboot),
+            reversal: Reversal::NothingLeft,
+            takes_away: true,
+            witness: Witness::Machine,
+            effects: vec![Effect::EmptiesKernel],
+            scratch: None,
+            until_reboot_of: Some(self.boot_id.clone()),
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of([Self::command()])
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let now = host.files.read_value(BOOT_ID).ok()?;
         if now != self.boot_id {
             return Some(vec![format!("boot id was {}, is {now}", self.boot_id)]);
@@ -40,11 +60,19 @@ impl ActionKind for Reboot {
         self.unless_unloaded.then(|| unload_modules::proof_of_absence(host)).flatten()
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Impossible("reboot".to_owned()))
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Nothing.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        work.run(&Self::command())
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        context.run(&Self::command())
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        Ok(WayBack::Nothing)
     }
 }

@@ -1,14 +1,23 @@
 //! Remove a dkms tree that a driver left behind: at the next kernel update it would be built and loaded again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure, file_failure};
-use crate::{
-    host::{Command, Host},
-    plan::action::undo::Undo,
+use super::{
+    effect::{Effect, Entries},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
 };
+use crate::{
+    facts::Origin,
+    host::{Command, Host},
+};
+
+/// Where dkms keeps its trees.
+const TREES: &str = "/var/lib/dkms";
 
 /// Removes a tree with what was built from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,19 +38,54 @@ impl RemoveDkms {
 }
 
 impl ActionKind for RemoveDkms {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Kernel),
+            reversal: Reversal::Impossible,
+            takes_away: true,
+            witness: Witness::Machine,
+            effects: vec![
+                Effect::RemovesDriver,
+                Effect::Removes(Entries::Of(Origin::Dkms)),
+                Effect::Removes(Entries::Of(Origin::ModuleFile)),
+            ],
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of([self.command()])
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::word("a module", &self.module, "-_.+")?;
+        valid::word("a version", &self.version, "-_.+~")?;
+        let own = Path::new(TREES).join(&self.module).join(&self.version);
+        valid::demand(self.tree == own, "the tree of that module", &self.tree.display().to_string())
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         (!host.files.exists(&self.tree)).then(|| vec![format!("{} is gone", self.tree.display())])
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Impossible("dkms-tree".to_owned()))
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Nothing.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        if work.host.commands.locate("dkms").is_some() {
-            work.run(&self.command())?;
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        if context.host.commands.locate("dkms").is_some() {
+            context.run(&self.command())?;
         }
         // Without dkms nothing builds from the tree any more; what is left of it would only mislead the next look.
-        work.host.files.remove_all(&self.tree).map_err(|error| file_failure("remove", &self.tree, &error))
+        context.host.files.remove_all(&self.tree).map_err(|error| file_failure("remove", &self.tree, &error))
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        Ok(WayBack::Nothing)
     }
 }

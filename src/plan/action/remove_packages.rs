@@ -6,35 +6,36 @@ mod rehearsal;
 pub use rehearsal::Unrehearsed;
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
+use super::{
+    effect::{Effect, Entries},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
+};
 use crate::{
-    facts::packages,
+    catalog::distros::{self, Family},
+    facts::{Origin, packages},
     host::{Command, Host},
-    plan::action::undo::Undo,
 };
 
 /// Removes packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovePackages {
-    /// The package manager's command up to the names: `apt-get purge --yes`.
-    pub remove: Vec<String>,
+    /// Name of the distribution's family in the catalog, which knows its package manager's commands; empty in old sessions.
+    #[serde(default)]
+    pub family: String,
     /// The packages' names, with those that go along.
     pub packages: Vec<String>,
-    /// The command up to the names that tells what would go; absent in old sessions.
+    /// A driver is among them, not only a toolkit.
     #[serde(default)]
-    pub rehearse: Vec<String>,
+    pub is_driver: bool,
     /// Those of the packages that go only because they need others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub along: Vec<GoesAlong>,
     /// The user has seen whose packages go too, and wants it (`despite` of the answers).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub others_too: bool,
-    /// The command up to the names that installs exactly what is named; empty in old sessions.
-    #[serde(default)]
-    pub restore: Vec<String>,
-    /// How a package with its version is written: `{name}={version}`.
-    #[serde(default)]
-    pub pin: String,
 }
 
 /// A package that goes because it needs others that do.
@@ -74,9 +75,13 @@ pub fn in_a_line(along: &[GoesAlong]) -> String {
 }
 
 impl RemovePackages {
-    /// Returns the command.
-    pub fn command(&self) -> Command {
-        self.with_names(&self.remove).detached()
+    /// Returns the command; nothing where no package manager is known.
+    pub fn command(&self) -> Option<Command> {
+        Some(self.with_names(&self.family()?.remove).detached())
+    }
+
+    fn family(&self) -> Option<Family> {
+        distros::named(&self.family)
     }
 
     fn with_names(&self, start: &[String]) -> Command {
@@ -92,29 +97,67 @@ impl RemovePackages {
         let packages = self.packages.iter().cloned().chain(also.into_iter().map(|along| along.name)).collect();
         Ok(Self { packages, ..self.clone() })
     }
+
+    /// A driver takes its modules with it; a toolkit only its own folder.
+    fn effects(&self) -> Vec<Effect> {
+        let packages = Effect::Removes(Entries::Packages(self.packages.clone()));
+        let of = |origins: &[Origin]| origins.iter().map(|origin| Effect::Removes(Entries::Of(*origin))).collect::<Vec<_>>();
+        let driver = self.is_driver.then_some(Effect::RemovesDriver);
+        of(&[Origin::Dkms, Origin::ModuleFile, Origin::CudaToolkit]).into_iter().chain(driver).chain([packages]).collect()
+    }
 }
 
 impl ActionKind for RemovePackages {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Packages),
+            reversal: Reversal::Partly,
+            takes_away: true,
+            witness: Witness::Machine,
+            effects: self.effects(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of(self.command())
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::demand(self.family().is_some(), "a family of distributions", &self.family)?;
+        self.packages.iter().try_for_each(|name| valid::word("a package", name, "-_.+~:^"))
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let installed = packages::installed(host);
         let is_left = |name: &String| installed.iter().any(|package| package.manager_name() == name.as_str());
         let none_left = !self.packages.iter().any(is_left);
         none_left.then(|| vec![format!("not in the package database any more: {}", self.packages.join(", "))])
     }
 
-    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        if self.restore.is_empty() {
-            return Ok(Undo::Impossible("packages-by-hand".to_owned()));
-        }
-        Ok(Undo::Reinstall(Box::new(before::record(&self.complete(work.host)?, work)?)))
+    fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        let before = before::record(&self.complete(context.host)?, context)?;
+        Ok(Undo::Packages(Box::new(before)).into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let all = self.complete(work.host)?;
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let all = self.complete(context.host)?;
         // A package of NVIDIA's that needs one of these cannot stay; rpm wants it named.
         if let also @ [_, ..] = &all.packages[self.packages.len()..] {
-            work.notes.push(format!("removed with them, because they need them: {}", also.join(", ")));
+            context.notes.push(format!("removed with them, because they need them: {}", also.join(", ")));
         }
-        work.run(&all.command())
+        all.command().map_or(Ok(()), |command| context.run(&command))
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
+        match (self.family(), undo) {
+            (Some(family), Undo::Packages(before)) => before::way_back(&family, before).map(WayBack::Reinstall),
+            _ => Ok(WayBack::Nothing),
+        }
     }
 }

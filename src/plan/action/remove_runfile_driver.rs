@@ -5,10 +5,16 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
+use super::{
+    effect::{Effect, Entries},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
+};
 use crate::{
+    facts::Origin,
     host::{Command, Host},
-    plan::action::undo::Undo,
 };
 
 /// Removes the driver.
@@ -28,16 +34,45 @@ impl RemoveRunfileDriver {
 }
 
 impl ActionKind for RemoveRunfileDriver {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        let removed = [Origin::Runfile, Origin::ModuleFile, Origin::Dkms].map(|origin| Effect::Removes(Entries::Of(origin)));
+        Properties {
+            root: Some(RootReason::Files),
+            reversal: Reversal::Impossible,
+            takes_away: true,
+            witness: Witness::Machine,
+            effects: removed.into_iter().chain([Effect::RemovesDriver]).collect(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of([self.command()])
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::path(&self.uninstaller)
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let gone = !host.files.exists(&self.uninstaller);
         gone.then(|| vec![format!("{} is gone", self.uninstaller.display())])
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Impossible("driver-needs-its-installer".to_owned()))
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Nothing.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        work.run(&self.command())
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        context.run(&self.command())
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        Ok(WayBack::Nothing)
     }
 }

@@ -4,13 +4,22 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
+use super::{
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    mark_node::find,
+    properties::{Preview, Properties, Reversal, Witness},
+    undo::{Undo, WayBack},
+    valid,
+};
 use crate::{
     cluster::{GPU, Kubectl, chain},
     host::{Command, Host},
-    i18n::Lang,
-    plan::action::undo::Undo,
 };
+
+/// What takes the taint off, whatever its value and effect.
+const TAKE_OFF: &str = "nvidia.com/gpu-";
+/// What puts it back; its value is empty, as Kubespray writes it.
+const PUT_BACK: &str = "nvidia.com/gpu=:NoSchedule";
 
 /// Removes the taint `nvidia.com/gpu`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,26 +31,55 @@ pub struct RemoveTaint {
 }
 
 impl RemoveTaint {
-    /// Returns the command that removes the taint, or the one that puts it back (its value is empty, as Kubespray writes it).
-    fn command(&self, host: &Host, taint: &str) -> Result<Command, Failure> {
-        let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.message(Lang::En)))?;
-        Ok(kubectl.command(&["taint", "nodes", &self.node, taint]))
+    fn command(&self, kubectl: &Kubectl, taint: &str) -> Command {
+        kubectl.command(&["taint", "nodes", &self.node, taint])
     }
 }
 
 impl ActionKind for RemoveTaint {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: None,
+            reversal: Reversal::Whole,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        let kubectl = Kubectl { kubeconfig: self.kubeconfig.clone() };
+        Preview::of([self.command(&kubectl, TAKE_OFF)])
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::path_if_any(self.kubeconfig.as_deref())?;
+        valid::object_name(&self.node)
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
         let node = chain::probe(host, &kubectl, &self.node).ok()?.node?;
         (!node.taints.iter().any(|taint| taint.key == GPU)).then(|| vec![format!("node {} has no taint {GPU}", self.node)])
     }
 
-    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Run { command: self.command(work.host, &format!("{GPU}=:NoSchedule"))?, gone: None })
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Parameters.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let command = self.command(work.host, &format!("{GPU}-"))?;
-        work.run(&command)
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let kubectl = find(context.host, self.kubeconfig.as_deref())?;
+        context.run(&self.command(&kubectl, TAKE_OFF))
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        let kubectl = find(host, self.kubeconfig.as_deref())?;
+        Ok(WayBack::Run { command: self.command(&kubectl, PUT_BACK), gone: None })
     }
 }

@@ -2,12 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
+use super::{
+    effect::{Effect, Entries},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, Witness},
+    undo::{Undo, WayBack},
+};
 use crate::{
+    facts::Origin,
     host::{Command, Host},
     kubespray::playbook,
     plan::action::kind::{ActionEvent, Progress},
-    plan::action::undo::Undo,
     version::Version,
 };
 
@@ -22,24 +27,44 @@ pub struct RunPlaybook {
 }
 
 impl ActionKind for RunPlaybook {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: None,
+            reversal: Reversal::Impossible,
+            takes_away: false,
+            witness: Witness::Journal,
+            effects: vec![Effect::TakesCards, Effect::Adds(Entries::Of(Origin::InstallerPod))],
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of([self.command.clone()])
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Ansible itself finds out what is done already; only a finished run proves anything.
-    fn done(&self, _host: &Host) -> Option<Vec<String>> {
+    fn check(&self, _host: &Host) -> Option<Vec<String>> {
         None
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Impossible("playbook".to_owned()))
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Nothing.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let listing = work.host.commands.capture(&playbook::list_tasks_command(&self.command));
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let listing = context.host.commands.capture(&playbook::list_tasks_command(&self.command));
         let total = listing.ok().filter(|output| output.exit.is_success()).map(|output| playbook::count_tasks(&output.stdout));
         let mut progress = playbook::Progress::new(total);
-        let command = match work.secret {
+        let command = match context.secret {
             Some(secret) => playbook::with_password(&self.command, secret, self.ansible_core.as_ref()),
             None => self.command.clone(),
         };
-        let result = work.run_watching(&command, &mut |line, emit| {
+        let result = context.run_watching(&command, &mut |line, emit| {
             let before = progress.tasks;
             progress.line(line);
             if progress.tasks > before {
@@ -48,27 +73,33 @@ impl ActionKind for RunPlaybook {
                 emit(ActionEvent::Progress(Progress { done: progress.tasks as u64, total, unit: "tasks", rate: None }));
             }
         });
-        work.notes.extend(progress.recap.iter().map(ToString::to_string));
         if result.is_err() && progress.wants_password() {
-            (work.emit)(ActionEvent::PasswordNeeded);
+            (context.emit)(ActionEvent::PasswordNeeded);
         }
         result.map_err(|failure| Failure { message: explain(&progress).unwrap_or(failure.message.clone()), ..failure })
     }
 
     /// The recap is the last thing that Ansible prints: a log that ends with one is of a run that came to its end.
-    fn ended(&self, log: &str) -> Option<Result<(), Failure>> {
+    fn judge(&self, _host: &Host, traces: &Traces<'_>) -> Verdict {
         let mut progress = playbook::Progress::new(None);
-        log.lines().for_each(|line| progress.line(line));
-        let end = log.rfind("PLAY RECAP ")?;
-        if progress.recap.is_empty() || log[end..].contains("\nPLAY [") {
-            return None;
+        let mut ended = false;
+        traces.each_line(&mut |line| {
+            ended = line.starts_with("PLAY RECAP ") || (ended && !line.starts_with("PLAY ["));
+            progress.line(line);
+        });
+        if !ended || progress.recap.is_empty() {
+            return Verdict::Unfinished;
         }
-        let bad = progress.recap.iter().find(|row| !row.is_good());
-        Some(bad.map_or(Ok(()), |row| Err(Failure::new(format!("the playbook failed on {}", row.host)))))
+        if let Some(row) = progress.recap.iter().find(|row| !row.is_good()) {
+            let why = explain(&progress).unwrap_or_else(|| format!("the playbook failed on {}", row.host));
+            return Verdict::Failed(Failure::new(why));
+        }
+        let command = format!("`{}` ended with exit status 0", self.command);
+        Verdict::Proven(std::iter::once(command).chain(progress.recap.iter().map(ToString::to_string)).collect())
     }
 
-    fn prove(&self, _host: &Host, _before: &std::collections::BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
-        Ok(vec![format!("`{}` ended with exit status 0", self.command)])
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        Ok(WayBack::Nothing)
     }
 }
 

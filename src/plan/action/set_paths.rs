@@ -3,18 +3,17 @@
 //! Login shells read `/etc/profile.d`; services find the libraries by the loader's cache. The PATH of services is left alone: systemd's
 //! `DefaultEnvironment` would change it for every service of the machine, so a unit that runs `nvcc` names it itself.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure, file_failure};
-use crate::{
-    host::{Command, Host},
-    plan::action::undo::Undo,
+use super::{
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
 };
+use crate::host::{Command, Host};
 
 const PROFILE: &str = "/etc/profile.d/gpunode-cuda.sh";
 const LOADER: &str = "/etc/ld.so.conf.d/gpunode-cuda.conf";
@@ -52,35 +51,66 @@ impl SetPaths {
 }
 
 impl ActionKind for SetPaths {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Etc),
+            reversal: Reversal::Whole,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview { diff: Some(self.diff()), ..Preview::of([Self::command()]) }
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::path(&self.prefix)?;
+        valid::word("a plain path", &self.prefix.display().to_string()[1..], "/-_.+")
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let in_place = self.files().iter().all(|(path, text)| host.files.read_text(path).is_ok_and(|found| found == *text));
         in_place.then(|| vec![format!("{PROFILE} and {LOADER} are in place")])
     }
 
-    fn undo(&self, work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        let saved = self.files().iter().map(|(path, text)| work.save_file(path, text.as_bytes())).collect::<Result<_, _>>();
-        saved.map(Undo::RestoreFiles)
+    fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        let saved = self.files().iter().map(|(path, text)| context.save_file(path, text.as_bytes())).collect::<Result<_, _>>();
+        saved.map(|files| Undo::Files(files).into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         for (path, text) in self.files() {
-            work.host.files.write(path, text.as_bytes(), 0o644).map_err(|error| file_failure("write", path, &error))?;
+            context.host.files.write(path, text.as_bytes(), 0o644).map_err(|error| file_failure("write", path, &error))?;
         }
-        work.run(&Self::command())
+        context.run(&Self::command())
     }
 
-    fn prove(&self, host: &Host, _before: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
-        let mut proof = self.done(host).ok_or_else(|| Failure::new("the files are not as they were written"))?;
-        let login = Command::new("sh", ["-l", "-c", "nvcc --version"]);
-        let output = host.commands.capture(&login).map_err(|error| Failure::new(error.to_string()))?;
-        let release = output.stdout.lines().find(|line| line.contains("release")).ok_or_else(|| {
-            let said = output.stderr.lines().next().unwrap_or_default();
-            Failure::new(format!(
-                "a login shell does not find nvcc (`{login}`: {}, {said}); does /etc/profile read {PROFILE}?",
-                output.exit
-            ))
-        })?;
-        proof.push(format!("a login shell finds nvcc: {}", release.trim()));
-        Ok(proof)
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        let Some(mut proof) = self.check(host) else { return Verdict::Unfinished };
+        match login_shell_finds_nvcc(host) {
+            Ok(found) => {
+                proof.push(found);
+                Verdict::Proven(proof)
+            }
+            Err(failure) => Verdict::Failed(failure),
+        }
     }
+
+    fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
+        undo.restore(&[Path::new(PROFILE), Path::new(LOADER)])
+    }
+}
+
+fn login_shell_finds_nvcc(host: &Host) -> Result<String, Failure> {
+    let login = Command::new("sh", ["-l", "-c", "nvcc --version"]);
+    let output = host.commands.capture(&login).map_err(|error| Failure::new(error.to_string()))?;
+    let release = output.stdout.lines().find(|line| line.contains("release")).ok_or_else(|| {
+        let said = output.stderr.lines().next().unwrap_or_default();
+        Failure::new(format!("a login shell does not find nvcc (`{login}`: {}, {said}); does /etc/profile read {PROFILE}?", output.exit))
+    })?;
+    Ok(format!("a login shell finds nvcc: {}", release.trim()))
 }

@@ -1,101 +1,80 @@
-//! The kinds of actions, as data. Each has a module of its own; this list is the one place that knows them all.
+//! The kinds of actions, as data.
+
+use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    blacklist_nouveau::BlacklistNouveau, delete_pod::DeletePod, edit_file::EditFile, fetch_runfile::FetchRunfile, greeting::Greeting,
-    import_image::ImportImage, install_packages::InstallPackages, install_toolkit::InstallToolkit, kind::ActionKind, mark_node::MarkNode,
-    reboot::Reboot, remove_dkms::RemoveDkms, remove_packages::RemovePackages, remove_runfile_driver::RemoveRunfileDriver,
-    remove_taint::RemoveTaint, remove_toolkit::RemoveToolkit, run_playbook::RunPlaybook, set_paths::SetPaths, stop_unit::StopUnit,
-    test_pod::RunTestPod, unload_modules::UnloadModules, watch_installer::WatchInstaller,
-};
+use super::kind::ActionKind;
 
-/// What an action does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ActionSpec {
-    /// Stop a unit that holds the GPU.
-    StopUnit(StopUnit),
-    /// Remove a driver that a runfile installed.
-    RemoveRunfileDriver(RemoveRunfileDriver),
-    /// Remove packages of NVIDIA's.
-    RemovePackages(RemovePackages),
-    /// Remove a dkms tree that was left behind.
-    RemoveDkms(RemoveDkms),
-    /// Unload the driver's modules.
-    UnloadModules(UnloadModules),
-    /// Remove an old CUDA toolkit.
-    RemoveToolkit(RemoveToolkit),
-    /// Keep nouveau and nova from loading.
-    BlacklistNouveau(BlacklistNouveau),
-    /// Install prerequisites.
-    InstallPackages(InstallPackages),
-    /// Download the CUDA runfile.
-    FetchRunfile(FetchRunfile),
-    /// Install the CUDA toolkit without the driver.
-    InstallToolkit(InstallToolkit),
-    /// Put the toolkit on everybody's path.
-    SetPaths(SetPaths),
-    /// Say at the next login how to go on.
-    Greeting(Greeting),
-    /// Reboot.
-    Reboot(Reboot),
-    /// Change a file of the inventory.
-    EditFile(EditFile),
-    /// Run a playbook.
-    RunPlaybook(RunPlaybook),
-    /// Wait for the installer pod.
-    WatchInstaller(WatchInstaller),
-    /// Run the test pod.
-    TestPod(RunTestPod),
-    /// Remove the GPU taint.
-    RemoveTaint(RemoveTaint),
-    /// Put a mark on the node.
-    MarkNode(MarkNode),
-    /// Delete a pod, which is made anew.
-    DeletePod(DeletePod),
-    /// Bring an image onto the node from a file.
-    ImportImage(ImportImage),
+/// Makes of one line a kind its place in the enum, and the way from the one to the other.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident($module:ident::$kind:ident),)*) => {
+        /// What an action does. This list is the one place that knows all kinds; whatever may be asked of them is asked of [`ActionKind`].
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum ActionSpec {
+            $($(#[$doc])* $variant(super::$module::$kind),)*
+        }
+
+        impl Deref for ActionSpec {
+            type Target = dyn ActionKind;
+
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(Self::$variant(kind) => kind,)*
+                }
+            }
+        }
+
+        $(impl From<super::$module::$kind> for ActionSpec {
+            fn from(kind: super::$module::$kind) -> Self {
+                Self::$variant(kind)
+            }
+        })*
+    };
 }
 
-impl ActionSpec {
-    /// Returns why an action of this kind is root's, where it is: `root.<name>` of the locale files.
-    pub fn root_reason(&self) -> &'static str {
-        match self {
-            Self::StopUnit(_) => "service",
-            Self::RemovePackages(_) | Self::InstallPackages(_) => "packages",
-            Self::RemoveDkms(_) | Self::UnloadModules(_) => "kernel",
-            Self::BlacklistNouveau(_) | Self::SetPaths(_) | Self::Greeting(_) => "etc",
-            Self::Reboot(_) => "reboot",
-            Self::ImportImage(_) => "runtime",
-            _ => "files",
-        }
-    }
-
-    /// Returns what the action can do.
-    pub fn act(&self) -> &dyn ActionKind {
-        match self {
-            Self::StopUnit(action) => action,
-            Self::RemoveRunfileDriver(action) => action,
-            Self::RemovePackages(action) => action,
-            Self::RemoveDkms(action) => action,
-            Self::UnloadModules(action) => action,
-            Self::RemoveToolkit(action) => action,
-            Self::BlacklistNouveau(action) => action,
-            Self::InstallPackages(action) => action,
-            Self::FetchRunfile(action) => action,
-            Self::InstallToolkit(action) => action,
-            Self::SetPaths(action) => action,
-            Self::Greeting(action) => action,
-            Self::Reboot(action) => action,
-            Self::EditFile(action) => action,
-            Self::RunPlaybook(action) => action,
-            Self::WatchInstaller(action) => action,
-            Self::TestPod(action) => action,
-            Self::RemoveTaint(action) => action,
-            Self::MarkNode(action) => action,
-            Self::DeletePod(action) => action,
-            Self::ImportImage(action) => action,
-        }
-    }
+kinds! {
+    /// Stop a unit that holds the GPU.
+    StopUnit(stop_unit::StopUnit),
+    /// Remove a driver that a runfile installed.
+    RemoveRunfileDriver(remove_runfile_driver::RemoveRunfileDriver),
+    /// Remove packages of NVIDIA's.
+    RemovePackages(remove_packages::RemovePackages),
+    /// Remove a dkms tree that was left behind.
+    RemoveDkms(remove_dkms::RemoveDkms),
+    /// Unload the driver's modules.
+    UnloadModules(unload_modules::UnloadModules),
+    /// Remove an old CUDA toolkit.
+    RemoveToolkit(remove_toolkit::RemoveToolkit),
+    /// Keep nouveau and nova from loading.
+    BlacklistNouveau(blacklist_nouveau::BlacklistNouveau),
+    /// Install prerequisites.
+    InstallPackages(install_packages::InstallPackages),
+    /// Download the CUDA runfile.
+    FetchRunfile(fetch_runfile::FetchRunfile),
+    /// Install the CUDA toolkit without the driver.
+    InstallToolkit(install_toolkit::InstallToolkit),
+    /// Put the toolkit on everybody's path.
+    SetPaths(set_paths::SetPaths),
+    /// Say at the next login how to go on.
+    Greeting(greeting::Greeting),
+    /// Reboot.
+    Reboot(reboot::Reboot),
+    /// Change a file of the inventory.
+    EditFile(edit_file::EditFile),
+    /// Run a playbook.
+    RunPlaybook(run_playbook::RunPlaybook),
+    /// Wait for the installer pod.
+    WatchInstaller(watch_installer::WatchInstaller),
+    /// Run the test pod.
+    TestPod(test_pod::RunTestPod),
+    /// Remove the GPU taint.
+    RemoveTaint(remove_taint::RemoveTaint),
+    /// Put a mark on the node.
+    MarkNode(mark_node::MarkNode),
+    /// Delete a pod, which is made anew.
+    DeletePod(delete_pod::DeletePod),
+    /// Bring an image onto the node from a file.
+    ImportImage(import_image::ImportImage),
 }

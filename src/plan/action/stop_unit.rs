@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
-use crate::{
-    host::{Command, Host},
-    plan::action::undo::Undo,
+use super::{
+    effect::Effect,
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
 };
+use crate::host::{Command, Host};
 
 /// Stops a unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,18 +26,46 @@ impl StopUnit {
 }
 
 impl ActionKind for StopUnit {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Service),
+            reversal: Reversal::Whole,
+            takes_away: true,
+            witness: Witness::Machine,
+            effects: vec![Effect::StopsDriverUser],
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of([self.command()])
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::word("a unit", &self.unit, ":-_.\\@")
+    }
+
     /// `is-active` answers with a status other than 0 for every state in which the unit does not run.
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         let output = host.commands.capture(&Command::new("systemctl", ["is-active", &self.unit])).ok()?;
         let state = output.stdout.trim();
         matches!(state, "inactive" | "failed" | "unknown").then(|| vec![format!("{} is {state}", self.unit)])
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Run { command: Command::new("systemctl", ["start", &self.unit]), gone: None })
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Parameters.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        work.run(&self.command())
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        context.run(&self.command())
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        Ok(WayBack::Run { command: Command::new("systemctl", ["start", &self.unit]), gone: None })
     }
 }

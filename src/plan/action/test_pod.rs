@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     mark_node::{find, refused},
+    properties::{Preview, Properties, Reversal, Witness},
+    undo::{Undo, WayBack},
+    valid,
 };
 use crate::{
     cluster::{
@@ -16,7 +19,6 @@ use crate::{
     host::Host,
     i18n::Lang,
     plan::action::kind::ActionEvent,
-    plan::action::undo::Undo,
     version::Version,
 };
 
@@ -45,44 +47,71 @@ impl RunTestPod {
 }
 
 impl ActionKind for RunTestPod {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: None,
+            reversal: Reversal::NothingLeft,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::default()
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        valid::path_if_any(self.kubeconfig.as_deref())?;
+        self.images.iter().try_for_each(|image| valid::word("an image", image, "-_./:@"))?;
+        valid::object_name(&self.node)
+    }
+
     /// A test of the past proves nothing about now.
-    fn done(&self, _host: &Host) -> Option<Vec<String>> {
+    fn check(&self, _host: &Host) -> Option<Vec<String>> {
         None
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Impossible("test-pod-is-deleted".to_owned()))
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Nothing.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let kubectl = find(work.host, self.kubeconfig.as_deref())?;
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let kubectl = find(context.host, self.kubeconfig.as_deref())?;
         // A run that was killed leaves its pod behind.
-        for name in testpod::clean_up(work.host, &kubectl, &self.node).map_err(refused)? {
-            (work.emit)(ActionEvent::Line(format!("pod/{name} of an earlier run deleted")));
+        for name in testpod::clean_up(context.host, &kubectl, &self.node).map_err(refused)? {
+            (context.emit)(ActionEvent::Line(format!("pod/{name} of an earlier run deleted")));
         }
-        let chain = chain::probe(work.host, &kubectl, &self.node).map_err(refused)?;
+        let chain = chain::probe(context.host, &kubectl, &self.node).map_err(refused)?;
         let (first, others) = self.images.split_first().ok_or_else(|| Failure::new("there is no image for the test pod"))?;
-        let pod = TestPod::new(&chain, first, self.task, work.host.clock.now());
+        let pod = TestPod::new(&chain, first, self.task, context.host.clock.now());
         for command in testpod::commands(&kubectl, &pod) {
-            (work.emit)(ActionEvent::Line(format!("$ {command}")));
+            (context.emit)(ActionEvent::Line(format!("$ {command}")));
         }
-        let result = testpod::run(work.host, &kubectl, &pod, others, work.cancel).map_err(refused)?;
-        result.log.lines().for_each(|line| (work.emit)(ActionEvent::Line(line.to_owned())));
+        let result = testpod::run(context.host, &kubectl, &pod, others, context.cancel).map_err(refused)?;
+        result.log.lines().for_each(|line| (context.emit)(ActionEvent::Line(line.to_owned())));
         if result.outcome == Outcome::Passed
             && let Some(finding) = result.differs(&self.expected)
         {
             return Err(Failure::new(format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En))));
         }
         if result.outcome == Outcome::Passed {
-            work.notes.push(result.evidence());
-            work.notes.extend(result.log.lines().map(str::to_owned));
+            context.notes.push(result.evidence());
+            context.notes.extend(result.log.lines().map(str::to_owned));
             return Ok(());
         }
         let why = result.why(&chain).map(|finding| format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En)));
         Err(Failure::new(why.unwrap_or_else(|| result.evidence())))
     }
 
-    fn prove(&self, _host: &Host, _before: &std::collections::BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
-        Ok(Vec::new())
+    /// Only the run itself has seen what the pod said: it is deleted.
+    fn judge(&self, _host: &Host, traces: &Traces<'_>) -> Verdict {
+        Verdict::by(traces.notes.map(|_| Vec::new()))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        Ok(WayBack::Nothing)
     }
 }

@@ -1,28 +1,27 @@
-//! Undo: what an action leaves in the journal so that it can be taken back.
+//! Undo: what an action leaves in the journal so that it can be taken back. Data only: the way back is made anew from it and from the
+//! action's own parameters, by the action's own file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::{kind::Failure, valid};
 use crate::host::Command;
 
-/// What is needed to take an action back.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What was found before an action, and is needed to take it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undo {
-    /// Put files back, each only if it still is as we left it.
-    RestoreFiles(Vec<SavedFile>),
-    /// Run a command.
-    Run {
-        /// The command.
-        command: Command,
-        /// What must not be there any more afterwards.
-        gone: Option<PathBuf>,
-    },
-    /// Install packages again, as they were.
-    Reinstall(Box<Reinstall>),
-    /// Cannot be taken back: `undo.<name>` of the locale files says why.
-    Impossible(String),
+    /// The action's parameters say all.
+    Parameters,
+    /// The old bytes of files; each is put back only if the file still is as we left it.
+    Files(Vec<SavedFile>),
+    /// The packages that went.
+    Packages(Box<RemovedPackages>),
+    /// The value of the node's GPU label, if it had one.
+    Label(Option<String>),
+    /// Nothing is taken back.
+    Nothing,
 }
 
 /// A file before and after a change.
@@ -30,19 +29,93 @@ pub enum Undo {
 pub struct SavedFile {
     /// The file.
     pub path: PathBuf,
-    /// The copy of its old bytes; absent when the file was not there.
-    pub backup: Option<PathBuf>,
+    /// SHA-256 of its old bytes, whose copy has this name; absent when the file was not there.
+    pub before_sha256: Option<String>,
     /// SHA-256 of the bytes that we wrote.
     pub written_sha256: String,
 }
 
-/// What brings removed packages back.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+impl SavedFile {
+    /// Refuses what is no path, or no name of a copy.
+    pub(super) fn validate(&self) -> Result<(), Failure> {
+        valid::path(&self.path)?;
+        self.before_sha256.iter().chain([&self.written_sha256]).try_for_each(|sum| valid::sha256(sum))
+    }
+
+    /// Returns where the copy of the old bytes is, below the session's folder.
+    pub fn backup(&self, folder: &Path) -> Option<PathBuf> {
+        self.before_sha256.as_ref().map(|sum| backup(folder, sum))
+    }
+}
+
+/// Returns where a copy of bytes with this SHA-256 is kept.
+pub(super) fn backup(folder: &Path, sha256: &str) -> PathBuf {
+    folder.join(format!("backup-{sha256}"))
+}
+
+/// Packages before they went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedPackages {
+    /// All that went.
+    pub packages: Vec<RemovedPackage>,
+    /// Their configuration files; one without a copy was not there.
+    pub configuration: Vec<SavedFile>,
+}
+
+/// A package before it went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedPackage {
+    /// Its name, as the package manager takes it.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// It had come for the sake of others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_automatic: bool,
+    /// The package manager was told to leave it alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_held: bool,
+}
+
+/// How removed packages come back.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reinstall {
     /// Installs the same versions of all that went, and nothing that they only recommend.
     pub install: Command,
     /// Give back the marks of the packages (came for others, held).
     pub marks: Vec<Command>,
-    /// The configuration files that went; one without a copy was not there.
+    /// Their configuration files.
     pub configuration: Vec<SavedFile>,
+}
+
+/// How an action is taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WayBack {
+    /// By a command.
+    Run {
+        /// The command.
+        command: Command,
+        /// What must not be there any more afterwards.
+        gone: Option<PathBuf>,
+    },
+    /// By installing packages again, as they were.
+    Reinstall(Reinstall),
+    /// By putting files back.
+    Restore(Vec<SavedFile>),
+    /// Not at all: `undo.<name>` of the locale files says why.
+    Nothing,
+}
+
+impl Undo {
+    /// Returns the way back by files, if they are files that this action writes.
+    pub fn restore(&self, own: &[&Path]) -> Result<WayBack, Failure> {
+        let Self::Files(files) = self else { return Err(Failure::new("the journal does not hold what the file was before")) };
+        for file in files {
+            if !own.contains(&file.path.as_path()) {
+                return Err(Failure::new(format!("{} is not a file of this action", file.path.display())));
+            }
+            file.validate()?;
+        }
+        Ok(WayBack::Restore(files.clone()))
+    }
 }

@@ -4,11 +4,16 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::{ActionContext, ActionKind, Failure};
+use super::{
+    effect::Effect,
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    undo::{Undo, WayBack},
+    valid,
+};
 use crate::{
     facts::{Module, modules},
     host::{Command, Host},
-    plan::action::undo::Undo,
 };
 
 /// Where the kernel lists what is loaded.
@@ -52,21 +57,49 @@ pub fn proof_of_absence(host: &Host) -> Option<Vec<String>> {
 }
 
 impl ActionKind for UnloadModules {
-    fn done(&self, host: &Host) -> Option<Vec<String>> {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Kernel),
+            reversal: Reversal::NothingLeft,
+            takes_away: true,
+            witness: Witness::Machine,
+            effects: vec![Effect::EmptiesKernel],
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of([self.command()])
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        self.modules.iter().try_for_each(|name| valid::demand(modules::is_driver(name), "a module of the driver", name))
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
         proof_of_absence(host)
     }
 
-    fn undo(&self, _work: &ActionContext<'_>) -> Result<Undo, Failure> {
-        Ok(Undo::Impossible("modules-without-driver".to_owned()))
+    fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Nothing.into())
     }
 
-    fn execute(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let still = loaded(work.host).unwrap_or_default();
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let still = loaded(context.host).unwrap_or_default();
         let modules: Vec<String> = self.modules.iter().filter(|name| still.contains(name)).cloned().collect();
         if modules.is_empty() {
             return Ok(());
         }
-        work.run(&Self { modules }.command())
+        context.run(&Self { modules }.command())
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
+        Ok(WayBack::Nothing)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         packages::{Role, package_name, role},
     },
     plan::{
-        Action, ActionSpec, Step,
+        Action, Step,
         action::install_toolkit::{default_prefix, uninstaller},
         action::remove_dkms::RemoveDkms,
         action::remove_packages::{GoesAlong, RemovePackages, check_id, in_a_line},
@@ -87,12 +87,11 @@ fn stop_units(facts: &Facts, stops: &[LedgerEntry]) -> Vec<Action> {
     let stop = |unit: String| {
         let optional = !OF_THE_DRIVER.contains(&unit.as_str());
         let kind = StopUnit { unit: unit.clone() };
-        let commands = vec![kind.command()];
-        let mut action = Action::new(Step::Driver, &stop_id(&unit), ActionSpec::StopUnit(kind), &[("unit", unit)]);
+        let mut action = Action::new(Step::Driver, &stop_id(&unit), kind, &[("unit", unit)]);
         if optional {
             "stop-unit-of-others".clone_into(&mut action.why);
         }
-        Action { optional, commands, ..action }
+        Action { optional, ..action }
     };
     units.into_iter().map(stop).collect()
 }
@@ -103,10 +102,9 @@ fn with_kind(unit: &str) -> String {
 
 fn remove_runfile_driver(entry: &LedgerEntry, facts: &Facts) -> Action {
     let kind = RemoveRunfileDriver { uninstaller: entry.r#where.clone().into(), version: entry.what.clone() };
-    let command = kind.command();
     let args = [("version", kind.version.clone()), ("uninstaller", entry.r#where.clone())];
-    let action = Action::new(Step::Driver, "remove-runfile-driver", ActionSpec::RemoveRunfileDriver(kind), &args);
-    Action { commands: vec![command], needs_reboot: is_loaded(facts), ..action }
+    let action = Action::new(Step::Driver, "remove-runfile-driver", kind, &args);
+    Action { needs_reboot: is_loaded(facts), ..action }
 }
 
 /// Removes packages by their exact names, with what cannot stay without them.
@@ -115,22 +113,18 @@ fn remove_packages(id: &str, entries: &[&LedgerEntry], facts: &Facts, answers: &
     let packages: Vec<String> = names.into_iter().map(str::to_owned).collect();
     let along: Vec<_> = entries.iter().filter_map(|entry| goes_along(entry)).filter(|_| id == DRIVER_PACKAGES).collect();
     let others_too = answers.despite.contains(&check_id(id));
-    let family = distros::family(&facts.host);
-    let (remove, rehearse) = family.as_ref().map(|family| (family.remove.clone(), family.rehearse.clone())).unwrap_or_default();
-    let (restore, pin) = family.map(|family| (family.restore, family.pin)).unwrap_or_default();
-    let is_known = !remove.is_empty();
+    let family = distros::family(&facts.host).map(|family| family.name).unwrap_or_default();
+    let is_known = !family.is_empty();
     let own = packages.iter().filter(|name| along.iter().all(|other| other.name != **name)).cloned().collect::<Vec<_>>();
     let args = [("packages", own.join(", ")), ("count", own.len().to_string()), ("along", in_a_line(&along))];
     let goes_along = !along.is_empty();
-    let kind = RemovePackages { remove, packages, rehearse, along, others_too, restore, pin };
-    let command = kind.command();
-    let mut action = Action::new(Step::Driver, id, ActionSpec::RemovePackages(kind), &args);
+    let is_driver = entries.iter().any(|entry| has_role(entry, Role::Driver));
+    let kind = RemovePackages { family, packages, is_driver, along, others_too };
+    let mut action = Action::new(Step::Driver, id, kind, &args);
     if goes_along {
         "remove-packages-and-more".clone_into(&mut action.why);
     }
-    if is_known {
-        action.commands = vec![command];
-    } else {
+    if !is_known {
         action.blocked = Some("unknown-package-manager".to_owned());
     }
     action
@@ -155,11 +149,10 @@ fn left_dkms<'a>(
         let (module, version) = entry.what.split_once(' ')?;
         (!belongs(version)).then(|| {
             let kind = RemoveDkms { module: module.to_owned(), version: version.to_owned(), tree: entry.r#where.clone().into() };
-            let commands = vec![kind.command()];
             let args = [("tree", entry.what.clone()), ("folder", entry.r#where.clone())];
             let id = format!("remove-dkms:{module}/{version}");
-            let action = Action::new(Step::Driver, &id, ActionSpec::RemoveDkms(kind), &args);
-            Action { commands, needs_reboot: is_loaded(facts), ..action }
+            let action = Action::new(Step::Driver, &id, kind, &args);
+            Action { needs_reboot: is_loaded(facts), ..action }
         })
     };
     trees.filter_map(tree).collect()
@@ -183,10 +176,9 @@ fn unload(facts: &Facts, stopped: impl Fn(&str) -> bool) -> Option<Action> {
         return None;
     }
     let kind = UnloadModules { modules };
-    let commands = vec![kind.command()];
     let args = [("modules", kind.modules.join(" "))];
-    let action = Action::new(Step::Driver, "unload-modules", ActionSpec::UnloadModules(kind), &args);
-    Some(Action { commands, may_fail: true, ..action })
+    let action = Action::new(Step::Driver, "unload-modules", kind, &args);
+    Some(Action { may_fail: true, ..action })
 }
 
 /// Old toolkits: one in the place of the new one goes, the others are offered, unless they go with the driver already.
@@ -215,11 +207,10 @@ fn remove_toolkit(entry: &LedgerEntry, packages: &[&LedgerEntry], answers: &Answ
     }
     let in_the_way = new_prefix.as_deref() == Some(prefix);
     let kind = RemoveToolkit { uninstaller: uninstaller(&there, prefix) };
-    let commands = vec![kind.command()];
     let args = [("version", there.to_string()), ("prefix", entry.r#where.clone())];
-    let mut action = Action::new(Step::Driver, &format!("remove-toolkit:{}", entry.r#where), ActionSpec::RemoveToolkit(kind), &args);
+    let mut action = Action::new(Step::Driver, &format!("remove-toolkit:{}", entry.r#where), kind, &args);
     if in_the_way {
         "remove-toolkit-in-the-way".clone_into(&mut action.why);
     }
-    Some(Action { commands, optional: !in_the_way, ..action })
+    Some(Action { optional: !in_the_way, ..action })
 }

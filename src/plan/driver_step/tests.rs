@@ -6,6 +6,7 @@ use crate::{
     facts::{Holder, LedgerEntry, Module, packages::Role},
     i18n::Lang,
     owner,
+    plan::ActionSpec,
 };
 
 fn places() -> Places<'static> {
@@ -200,10 +201,7 @@ fn packages_go_by_their_names_and_come_back_by_their_versions() {
     let actions = owner::driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
     let ActionSpec::RemovePackages(kind) = &planned(&actions, "remove-packages").kind else { panic!("another kind") };
     assert_eq!(kind.packages, ["kmod-nvidia-latest-dkms"]);
-    assert_eq!(
-        (kind.restore.join(" ").as_str(), kind.pin.as_str()),
-        ("dnf install -y --setopt=install_weak_deps=False", "{name}-{version}")
-    );
+    assert_eq!((kind.family.as_str(), kind.is_driver), ("rhel-9", true));
     assert!(planned(&actions, "remove-toolkit-packages").skipped, "only offered");
     // Its own tree goes with the package, the one of nobody by dkms; the packaged toolkit has no uninstaller.
     assert!(actions.iter().all(|action| action.id != "remove-dkms:nvidia/535.183.01" && action.name() != "remove-toolkit"));

@@ -7,7 +7,7 @@ use crate::{
     catalog::{Architecture, CudaRow, cuda, distros},
     facts::Facts,
     plan::{
-        Action, ActionSpec, Step,
+        Action, Step,
         action::checksum::Checksum,
         action::fetch_runfile::FetchRunfile,
         action::install_packages::InstallPackages,
@@ -26,11 +26,9 @@ pub(super) fn prerequisites(facts: &Facts) -> Option<Action> {
         return None;
     }
     let family = distros::family(&facts.host)?;
-    let kind = InstallPackages { install: family.install, packages: family.compiler, program: "gcc".to_owned() };
-    let command = kind.command();
+    let kind = InstallPackages { family: family.name, packages: family.compiler, program: "gcc".to_owned() };
     let args = [("packages", kind.packages.join(", "))];
-    let action = Action::new(Step::Driver, "install-packages", ActionSpec::InstallPackages(kind), &args);
-    Some(Action { commands: vec![command], ..action })
+    Some(Action::new(Step::Driver, "install-packages", kind, &args))
 }
 
 /// Downloads the runfile unless one was given, installs it, and sets the paths unless the prefix is one's own.
@@ -50,8 +48,7 @@ pub(super) fn actions(facts: &Facts, answers: &Answers, version: &Version, downl
         install.blocked = Some("no-checksum".to_owned());
     }
     if answers.cuda_prefix.is_some() {
-        // The runfile writes nowhere else, so it takes no root; and what is one's own is not put on everybody's path.
-        install.needs_root = false;
+        // What is one's own is not put on everybody's path.
         actions.push(install);
     } else {
         actions.extend([install, set_paths(prefix)]);
@@ -76,10 +73,8 @@ fn fetch_runfile(row: &CudaRow, checksum: &Checksum, file: &Path, answers: &Answ
     let url = address(&row.url, answers);
     let mut kind = FetchRunfile::new(url.clone(), file, row.size_bytes, checksum.clone());
     kind.proxy.clone_from(&answers.proxy);
-    let commands = vec![kind.command(), checksum.command(file)];
     let args = [("file", row.file.clone()), ("url", url)];
-    let action = Action::new(Step::Driver, "fetch-runfile", ActionSpec::FetchRunfile(kind), &args);
-    Action { commands, needs_root: false, ..action }
+    Action::new(Step::Driver, "fetch-runfile", kind, &args)
 }
 
 /// Without a checksum the action is there to be seen, and blocked: an unknown file never runs.
@@ -87,16 +82,11 @@ fn install_toolkit(version: &Version, prefix: &Path, runfile: PathBuf, checksum:
     let blocked = checksum.is_none().then(|| "no-checksum".to_owned());
     let checksum = checksum.unwrap_or_else(|| Checksum::Sha256(String::new()));
     let kind = InstallToolkit { tmpdir, checksum, version: version.clone(), prefix: prefix.to_owned(), runfile };
-    let commands = vec![kind.command()];
     let args = [("version", version.to_string()), ("prefix", prefix.display().to_string())];
-    let action = Action::new(Step::Driver, "install-toolkit", ActionSpec::InstallToolkit(kind), &args);
-    Action { blocked, commands, ..action }
+    Action { blocked, ..Action::new(Step::Driver, "install-toolkit", kind, &args) }
 }
 
 fn set_paths(prefix: PathBuf) -> Action {
     let args = [("prefix", prefix.display().to_string())];
-    let kind = SetPaths { prefix };
-    let diff = Some(kind.diff());
-    let action = Action::new(Step::Driver, "set-paths", ActionSpec::SetPaths(kind), &args);
-    Action { commands: vec![SetPaths::command()], diff, ..action }
+    Action::new(Step::Driver, "set-paths", SetPaths { prefix }, &args)
 }

@@ -3,43 +3,54 @@
 
 use super::RemovePackages;
 use crate::{
+    catalog::distros::Family,
     facts::packages::{self, Package},
     host::{Command, Host},
     plan::action::{
         kind::{ActionContext, Failure},
-        undo::Reinstall,
+        undo::{Reinstall, RemovedPackage, RemovedPackages, SavedFile},
+        valid,
     },
 };
 
 const APT_STATES: &str = "/var/lib/apt/extended_states";
 
 /// Notes versions and marks, and keeps the configuration files in the session's folder.
-pub fn record(removal: &RemovePackages, work: &ActionContext<'_>) -> Result<Reinstall, Failure> {
+pub fn record(removal: &RemovePackages, context: &ActionContext<'_>) -> Result<RemovedPackages, Failure> {
     let is_ours = |package: &Package| removal.packages.iter().any(|name| package.manager_name() == name);
-    let going: Vec<Package> = packages::installed(work.host).into_iter().filter(is_ours).collect();
-    let pinned = going.iter().map(|package| removal.pin.replace("{name}", package.manager_name()).replace("{version}", &package.version));
-    let mut words = removal.restore.iter().cloned().chain(pinned);
-    let program = words.next().unwrap_or_default();
-    let install = Command::new(program, words).env("DEBIAN_FRONTEND", "noninteractive").detached();
+    let going: Vec<Package> = packages::installed(context.host).into_iter().filter(is_ours).collect();
     let configuration =
-        configuration_files(work.host, &going)?.iter().map(|path| work.save_file(path.as_ref(), &[])).collect::<Result<_, _>>()?;
-    Ok(Reinstall { install, marks: marks(work.host, &going), configuration })
+        configuration_files(context.host, &going)?.iter().map(|path| context.save_file(path.as_ref(), &[])).collect::<Result<_, _>>()?;
+    let states = context.host.files.read_text(APT_STATES).unwrap_or_default();
+    let automatic = parse_automatic(&states);
+    let removed = |package: &Package| RemovedPackage {
+        name: package.manager_name().to_owned(),
+        version: package.version.clone(),
+        is_automatic: automatic.iter().any(|(name, architecture)| *name == package.name && package.is_of(architecture)),
+        is_held: package.is_held,
+    };
+    Ok(RemovedPackages { packages: going.iter().map(removed).collect(), configuration })
 }
 
-/// Returns the commands that give apt's marks back: what is installed by name counts as wanted for its own sake.
-fn marks(host: &Host, going: &[Package]) -> Vec<Command> {
-    let states = host.files.read_text(APT_STATES).unwrap_or_default();
-    let automatic = parse_automatic(&states);
-    let is_automatic =
-        |package: &&Package| automatic.iter().any(|(name, architecture)| *name == package.name && package.is_of(architecture));
-    let mark = |word: &str, names: Vec<&str>| {
-        let args = [word].into_iter().chain(names.iter().copied()).map(str::to_owned).collect::<Vec<_>>();
-        (!names.is_empty()).then(|| Command::new("apt-mark", args))
+/// Returns how the packages come back.
+pub fn way_back(family: &Family, before: &RemovedPackages) -> Result<Reinstall, Failure> {
+    let RemovedPackages { packages, configuration } = before;
+    for package in packages {
+        valid::word("a package", &package.name, "-_.+~:^")?;
+        valid::word("a version", &package.version, "-_.+~:^")?;
+    }
+    configuration.iter().try_for_each(SavedFile::validate)?;
+    let pinned = packages.iter().map(|package| family.pin.replace("{name}", &package.name).replace("{version}", &package.version));
+    let mut words = family.restore.iter().cloned().chain(pinned);
+    let program = words.next().unwrap_or_default();
+    let install = Command::new(program, words).env("DEBIAN_FRONTEND", "noninteractive").detached();
+    // What is installed by name counts as wanted for its own sake.
+    let mark = |word: &str, is_wanted: fn(&RemovedPackage) -> bool| {
+        let names: Vec<&str> = packages.iter().filter(|package| is_wanted(package)).map(|package| package.name.as_str()).collect();
+        (!names.is_empty()).then(|| Command::new("apt-mark", [word].into_iter().chain(names)))
     };
-    let names = |keep: &dyn Fn(&&Package) -> bool| going.iter().filter(|package| keep(package)).map(Package::manager_name).collect();
-    let auto = mark("auto", names(&is_automatic));
-    let held = mark("hold", names(&|package| package.is_held));
-    auto.into_iter().chain(held).collect()
+    let marks = [mark("auto", |package| package.is_automatic), mark("hold", |package| package.is_held)];
+    Ok(Reinstall { install, marks: marks.into_iter().flatten().collect(), configuration: configuration.clone() })
 }
 
 /// Reads name and architecture of each package that apt installed for the sake of others.

@@ -46,10 +46,8 @@ impl RemovePackages {
     }
 
     fn rehearse_once(&self, host: &Host) -> Result<Option<Vec<GoesAlong>>, Unrehearsed> {
-        if self.rehearse.is_empty() {
-            return Ok(None);
-        }
-        let command = self.with_names(&self.rehearse);
+        let Some(family) = self.family() else { return Ok(None) };
+        let command = self.with_names(&family.rehearse);
         let output = host.commands.capture(&command).map_err(Unrehearsed::NotRun)?;
         let Rehearsal { mut goes, installs } = parse(&output.stdout, &output.stderr);
         goes.retain(|along| !self.names(&along.name));
