@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io, path::Path};
 
 use super::{Holder, LedgerEntry, Origin, Unknown, reader::Reader};
-use crate::text::printable;
+use crate::{i18n::msg, text::printable};
 
 /// Longest command line that is kept.
 const COMMAND_LENGTH: usize = 200;
@@ -50,7 +50,7 @@ pub(super) fn probe(reader: &mut Reader<'_>, devices: Option<&Devices>) -> (Vec<
         }
     }
     if hidden > 0 {
-        reader.note(FACT, Unknown::new("processes-hidden", &[("count", &hidden.to_string())]));
+        reader.note(FACT, Unknown::from(msg::unknown::processes_hidden(hidden)));
     }
     (holders, daemons)
 }

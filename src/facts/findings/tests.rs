@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     facts::{CatalogMatch, DriverFacts, GpuNvml, KernelModule, Module, ModuleKind, Unknown},
     host::{NvmlAnswer, NvmlGpu, Virtualization},
+    i18n::msg,
 };
 
 fn ids(facts: &Facts) -> Vec<String> {
@@ -103,13 +104,13 @@ fn the_machine_around_is_judged() {
     facts.host.secure_boot = Some(true);
     facts.host.kernel_headers = false;
     facts.host.kernel = "6.8.0".into();
-    facts.unknown.insert("host.gcc_version".into(), Unknown::new("not-allowed", &[("path", "/x")]));
+    facts.unknown.insert("host.gcc_version".into(), Unknown::from(msg::unknown::not_allowed("/x")));
     facts.host.container = Some("/.dockerenv".into());
     let found = judge(&facts);
     found.iter().for_each(crate::facts::tests::assert_finding_has_texts);
     let found: Vec<_> = found.into_iter().map(|finding| finding.id).collect();
     assert_eq!(found, ["catalog-unknown", "container", "secure-boot-on", "no-kernel-headers", "facts-need-root"]);
-    facts.unknown.insert("driver.modules".into(), Unknown::new("not-there", &[("path", "/proc/modules")]));
+    facts.unknown.insert("driver.modules".into(), Unknown::from(msg::unknown::not_there("/proc/modules")));
     let both = judge(&facts).split_off(4);
     assert_eq!(both.iter().map(|finding| finding.evidence.as_str()).collect::<Vec<_>>(), ["host.gcc_version", "driver.modules"]);
     facts.host.root = true;
@@ -120,7 +121,7 @@ fn the_machine_around_is_judged() {
 fn an_unreadable_bus_is_not_an_empty_one() {
     let mut facts = Facts::default();
     assert_eq!(ids(&facts), ["no-gpu"]);
-    facts.unknown.insert("gpus".into(), Unknown::new("not-there", &[("path", PCI_DEVICES)]));
+    facts.unknown.insert("gpus".into(), Unknown::from(msg::unknown::not_there(PCI_DEVICES)));
     assert_eq!(ids(&facts), ["no-pci-bus"]);
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     answers::DriverOwner,
     facts::{Holder, LedgerEntry, Module, packages::Role},
-    i18n::Lang,
+    i18n::{Lang, msg},
     owner,
     plan::ActionSpec,
 };
@@ -133,7 +133,7 @@ fn modules_are_unloaded_when_all_who_hold_them_are_stopped() {
         assert!(!ids(&facts, &answers(DriverOwner::InstallerPod)).contains(&"unload-modules".to_owned()));
     }
     facts.driver.holders.clear();
-    facts.unknown.insert("driver.holders".to_owned(), crate::facts::Unknown::new("processes-hidden", &[]));
+    facts.unknown.insert("driver.holders".to_owned(), msg::unknown::processes_hidden(3).into());
     assert!(!ids(&facts, &answers(DriverOwner::InstallerPod)).contains(&"unload-modules".to_owned()));
 }
 
