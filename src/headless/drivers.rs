@@ -20,7 +20,8 @@ pub fn run(workspace: &Workspace, args: &DriversArgs) -> Result<ExitCode, Expect
     let facts = facts::probe(&workspace.host);
     let mut answers = Answers::new(DriverOwner::default());
     answers.gpus = Some(args.gpu.clone()).filter(|gpus| !gpus.is_empty());
-    let fits = steps::owners(&workspace.host, &facts, &answers);
+    // Of the machine that a named card is in nothing is known, so nothing is said about its owner.
+    let fits = if answers.gpus.is_none() { steps::owners(&workspace.host, &facts, &answers) } else { Vec::new() };
     answers.driver_owner = args.owner.unwrap_or_else(|| owner::best(&fits));
     if answers.gpus.is_none() && facts.gpus.is_empty() {
         return Err(Expected::new(msg::error::no_card(), msg::error::no_card::hint()).code(ExitCode::Negative));
@@ -35,7 +36,9 @@ pub fn run(workspace: &Workspace, args: &DriversArgs) -> Result<ExitCode, Expect
     } else {
         let assumed = facts.findings.iter().find(|finding| finding.id == "architecture-not-known");
         print(&assumed.map_or_else(String::new, |finding| finding.message(workspace.lang) + "\n"))?;
-        print(&(owner::report(&fits, workspace.lang) + "\n"))?;
+        if !fits.is_empty() {
+            print(&(owner::report(&fits, workspace.lang) + "\n"))?;
+        }
         print(&catalog::report(&table, workspace.lang, args.all))?;
     }
     Ok(if table.drivers.iter().any(|row| row.fits) { ExitCode::Ok } else { ExitCode::Negative })

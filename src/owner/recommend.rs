@@ -138,7 +138,7 @@ fn cards_misfit(node: &Node<'_>, owner: &dyn Owner) -> Option<Message> {
     let is_mixed = names.iter().any(|name| *name != names[0]);
     let newest = table.drivers.first().and_then(|row| row.reason.as_ref());
     match newest {
-        Some(reason) if !is_mixed || reason.id == "pod-x86-only" || reason.id == "open-required" => Some(reason.message()),
+        Some(reason) if !is_mixed || reason.id() == "pod-x86-only" || reason.id() == "open-required" => Some(reason.0.clone()),
         _ => Some(msg::owner::reason::no_common_driver(names.join(", "))),
     }
 }
@@ -175,6 +175,7 @@ fn by_table(node: &Node<'_>, owner: DriverOwner) -> (Works, Message) {
     };
     let version = kept.map(|version| version.to_string()).unwrap_or_default();
     let args = [("os", host.os_name.as_str()), ("release", release.unwrap_or("v2.26")), ("driver", &version)];
+    let args = args.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     (row.works, Message::named(format!("owner.reason.{}", row.reason), &args))
 }
 
