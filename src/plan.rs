@@ -18,9 +18,9 @@ pub use action::{
     properties::{Preview, Reversal, RootReason, Witness},
     spec::ActionSpec,
 };
-pub use driver_step::{Clearing, Places, driver_step, rival};
+pub use driver_step::{Clearing, Handover, Places, driver_step, rival};
 pub use invalidate::{Changed, invalidated};
-pub use remedies::{delete_pod, mark_node, remove_taint};
+pub use remedies::{delete_pod, mark_node, remove_pod_driver, remove_taint};
 pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::{VerifyPlan, verify_step};
 

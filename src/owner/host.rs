@@ -58,6 +58,15 @@ impl Owner for Host {
         Vec::new()
     }
 
+    /// No pod brings it: packages and runfiles are in the ledger by themselves, and go one by one.
+    fn trace(&self) -> Option<Origin> {
+        None
+    }
+
+    fn leave(&self, _facts: &Facts, _answers: &Answers) -> Vec<Action> {
+        Vec::new()
+    }
+
     fn brings_chosen_driver(&self) -> bool {
         false
     }

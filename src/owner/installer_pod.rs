@@ -6,6 +6,7 @@ mod values;
 use super::{
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
+    node_name,
 };
 use crate::{
     answers::{Answers, DriverOwner},
@@ -17,7 +18,7 @@ use crate::{
     host::Command,
     i18n::{Message, msg},
     kubespray::{GpuRole, Preview, edit::Change, playbook},
-    plan::{Action, Changed, Step},
+    plan::{self, Action, Changed, Step, action::mark_node::Mark},
     preflight::Request,
     session::Prediction,
 };
@@ -61,6 +62,15 @@ impl Owner for InstallerPod {
     /// Nothing: the pod brings all of it.
     fn install(&self, _facts: &Facts, _answers: &Answers) -> Vec<Action> {
         Vec::new()
+    }
+
+    fn trace(&self) -> Option<Origin> {
+        Some(Origin::InstallerPod)
+    }
+
+    fn leave(&self, facts: &Facts, answers: &Answers) -> Vec<Action> {
+        let unlabel = plan::mark_node(answers.kubeconfig.clone(), &node_name(facts, answers), Mark::NoGpuLabel);
+        vec![unlabel, plan::remove_pod_driver()]
     }
 
     fn brings_chosen_driver(&self) -> bool {

@@ -3,6 +3,7 @@
 use super::{
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
+    node_name,
 };
 use crate::{
     answers::{Answers, DriverOwner},
@@ -11,7 +12,7 @@ use crate::{
     host::Command,
     i18n::{Message, msg},
     kubespray::{GpuRole, Preview, edit::Change, playbook},
-    plan::{Action, Changed, Step},
+    plan::{self, Action, Changed, Step, action::mark_node::Mark},
     preflight::{Request, conflicting_driver},
     session::Prediction,
 };
@@ -58,6 +59,15 @@ impl Owner for Operator {
     /// Nothing: the driver comes in a pod, or is on the host already.
     fn install(&self, _facts: &Facts, _answers: &Answers) -> Vec<Action> {
         Vec::new()
+    }
+
+    fn trace(&self) -> Option<Origin> {
+        Some(Origin::Operator)
+    }
+
+    /// From this node only: other nodes may have no other owner. The driver pod unloads its modules when it ends, if nobody holds them.
+    fn leave(&self, facts: &Facts, answers: &Answers) -> Vec<Action> {
+        vec![plan::mark_node(answers.kubeconfig.clone(), &node_name(facts, answers), Mark::NoOperands)]
     }
 
     fn brings_chosen_driver(&self) -> bool {

@@ -146,11 +146,7 @@ fn cards_misfit(node: &Node<'_>, owner: &dyn Owner) -> Option<Message> {
 /// The owner's own driver is on the node already.
 fn in_place(node: &Node<'_>, owner: DriverOwner) -> Option<(Works, Message)> {
     let driver = &node.facts.driver;
-    let origin = match owner {
-        DriverOwner::InstallerPod => Origin::InstallerPod,
-        DriverOwner::Operator => Origin::Operator,
-        DriverOwner::Host => return None,
-    };
+    let origin = of(owner).trace()?;
     let is_here = has(driver, origin) && !is_on_host(driver) && driver.loaded_version.is_some();
     is_here.then(|| (Works::Yes, msg::owner::reason::is_here(driver.loaded_version.as_deref().unwrap_or_default())))
 }

@@ -6,6 +6,7 @@ use super::{
     Action, Step,
     action::delete_pod::DeletePod,
     action::mark_node::{Mark, MarkNode},
+    action::remove_pod_driver::RemovePodDriver,
     action::remove_taint::RemoveTaint,
 };
 use crate::cluster::view::PodView;
@@ -16,8 +17,17 @@ pub fn mark_node(kubeconfig: Option<PathBuf>, node: &str, mark: Mark) -> Action 
         Mark::GpuLabel => "label-node",
         Mark::GpuTaint => "taint-node",
         Mark::Schedulable => "uncordon-node",
+        Mark::NoGpuLabel => "unlabel-node",
+        Mark::NoOperands => "take-operator-off",
     };
-    Action::new(Step::Verify, id, MarkNode { kubeconfig, node: node.to_owned(), mark }, &[("node", node.to_owned())])
+    // Another owner's pods leave before its driver does.
+    let step = if matches!(mark, Mark::NoGpuLabel | Mark::NoOperands) { Step::Driver } else { Step::Verify };
+    Action::new(step, id, MarkNode { kubeconfig, node: node.to_owned(), mark }, &[("node", node.to_owned())])
+}
+
+/// Plans the removal of what the installer pod has put on the host.
+pub fn remove_pod_driver() -> Action {
+    Action::new(Step::Driver, "remove-pod-driver", RemovePodDriver {}, &[])
 }
 
 /// Plans the removal of the GPU taint.

@@ -26,7 +26,14 @@ pub enum Mark {
     GpuTaint,
     /// That new pods may come.
     Schedulable,
+    /// No label, so that Kubespray's DaemonSets take their pods off this node.
+    NoGpuLabel,
+    /// The label with which GPU Operator takes its pods off this node. Source: NVIDIA/gpu-operator, controllers/state_manager.go.
+    NoOperands,
 }
+
+/// The label that GPU Operator looks at before it puts anything on a node.
+const OPERANDS: &str = "nvidia.com/gpu.deploy.operands";
 
 /// Marks a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +54,8 @@ impl MarkNode {
             Mark::GpuLabel => vec!["label", "node", node, "nvidia.com/gpu=true", "--overwrite"],
             Mark::GpuTaint => vec!["taint", "node", node, "nvidia.com/gpu=:NoSchedule", "--overwrite"],
             Mark::Schedulable => vec!["uncordon", node],
+            Mark::NoGpuLabel => vec!["label", "node", node, "nvidia.com/gpu-"],
+            Mark::NoOperands => vec!["label", "node", node, "nvidia.com/gpu.deploy.operands=false", "--overwrite"],
         };
         words.into_iter().map(str::to_owned).collect()
     }
@@ -54,12 +63,13 @@ impl MarkNode {
     /// Returns the arguments that put back what was before: a label's `old` value, if it had one.
     fn back(&self, old: Option<&str>) -> Vec<String> {
         match self.mark {
-            Mark::GpuLabel => {
+            Mark::GpuLabel | Mark::NoGpuLabel => {
                 let old = old.map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
                 vec!["label".to_owned(), "node".to_owned(), self.node.clone(), old, "--overwrite".to_owned()]
             }
             Mark::GpuTaint => vec!["taint".to_owned(), "node".to_owned(), self.node.clone(), format!("{GPU}:NoSchedule-")],
             Mark::Schedulable => vec!["cordon".to_owned(), self.node.clone()],
+            Mark::NoOperands => vec!["label".to_owned(), "node".to_owned(), self.node.clone(), format!("{OPERANDS}-")],
         }
     }
 
@@ -68,6 +78,8 @@ impl MarkNode {
             Mark::GpuLabel => node.gpu_label.is_some(),
             Mark::GpuTaint => node.taints.iter().any(|taint| taint.key == GPU && taint.effect == "NoSchedule"),
             Mark::Schedulable => !node.unschedulable,
+            Mark::NoGpuLabel => node.gpu_label.is_none(),
+            Mark::NoOperands => node.labels.get(OPERANDS).is_some_and(|value| value == "false"),
         }
     }
 }
@@ -104,7 +116,7 @@ impl ActionKind for MarkNode {
     fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
         let kubectl = find(context.host, self.kubeconfig.as_deref())?;
         let before = look(context.host, &kubectl, &self.node).map_err(refused)?;
-        Ok(if self.mark == Mark::GpuLabel { Undo::Label(before.gpu_label) } else { Undo::Parameters }.into())
+        Ok(if matches!(self.mark, Mark::GpuLabel | Mark::NoGpuLabel) { Undo::Label(before.gpu_label) } else { Undo::Parameters }.into())
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
