@@ -21,6 +21,7 @@ pub use recommend::{Fit, Node, Works, best, fits, report};
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::Source,
+    cluster::workload::StackSpec,
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
     host::Command,
     i18n::Message,
@@ -78,8 +79,8 @@ pub trait Owner: Sync {
     /// Step 3: returns the playbook commands that bring these values to the node, in order.
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command>;
 
-    /// Step 4: returns the ids of the checks that count, in the order of the chain.
-    fn links(&self) -> &'static [&'static str];
+    /// Step 4: returns what is watched in the cluster: its workloads, the links of its chain, the log that is followed with its phases.
+    fn stack(&self) -> &'static StackSpec;
 
     /// Returns the steps whose work rests on an answer of this kind.
     fn reopens(&self, changed: Changed) -> &'static [Step];
@@ -96,7 +97,7 @@ pub fn of(owner: DriverOwner) -> &'static dyn Owner {
 
 /// Returns the name that this machine most likely has in the cluster, for what is planned before the inventory is looked at.
 fn node_name(facts: &Facts, answers: &Answers) -> String {
-    answers.node.clone().unwrap_or_else(|| facts.host.hostname.clone())
+    answers.node.as_deref().unwrap_or(&facts.host.hostname).to_owned()
 }
 
 /// Returns what of the driver on this host must go for an owner.

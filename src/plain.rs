@@ -6,18 +6,19 @@ use self::ask::Asker;
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
     cli::Global,
-    cluster::{
-        Chain, ClusterState, Kubectl, chain, offers,
-        verify::{self, Verdict},
-    },
+    cluster::{ClusterError, GpuStack, Kubectl, check::Verdict, stack, verify},
     engine::Outcome,
     error::Expected,
     exit_code::ExitCode,
     facts,
     host::Cancel,
     i18n::{Lang, msg},
+    input::FilePath,
     owner,
-    plan::{Action, Step},
+    plan::{
+        Action, Step,
+        remedy::{self, RemedyId},
+    },
     report::Report,
     session::{Session, store::Store},
     step_driver::{self, StepDriver},
@@ -165,8 +166,7 @@ impl Plain<'_> {
         let mut answers = steps::answers_of(&self.workspace.host, &self.session);
         if let Err(error) = steps::preview(&self.workspace.host, &self.session.facts, &answers) {
             self.ask.say(&error.text(self.lang));
-            let checkout = self.ask.text(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
-            answers.kubespray = Some(checkout.into());
+            answers.kubespray = self.ask_path(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
         }
         let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers)?;
         self.ask.say(&crate::kubespray::report(&preview, self.lang));
@@ -174,11 +174,23 @@ impl Plain<'_> {
         self.run_step(Step::Variables)
     }
 
+    /// Asks for a path until it is one; nothing is nothing.
+    fn ask_path(&self, question: &str, help: &str) -> Result<Option<FilePath>, Stop> {
+        loop {
+            let text = self.ask.text(question, help)?;
+            match text.parse::<FilePath>() {
+                _ if text.is_empty() => return Ok(None),
+                Ok(path) => return Ok(Some(path)),
+                Err(error) => self.ask.say(&error.text(self.lang)),
+            }
+        }
+    }
+
     fn verify(&mut self) -> Result<(), Stop> {
         if self.session.plan.of(Step::Verify).next().is_none() {
             let mut answers = steps::answers_of(&self.workspace.host, &self.session);
-            if let Some(chain) = self.ask_cluster(&mut answers)? {
-                self.ask_taint(&chain, &mut answers)?;
+            if let Some(stack) = self.ask_cluster(&mut answers)? {
+                self.ask_taint(&stack, &mut answers)?;
             }
             self.session.answers = Some(answers);
         }
@@ -189,30 +201,30 @@ impl Plain<'_> {
     }
 
     /// Looks at the node in the cluster; while it is not to be seen there, asks for another kubeconfig.
-    fn ask_cluster(&self, answers: &mut Answers) -> Result<Option<Chain>, Stop> {
+    fn ask_cluster(&self, answers: &mut Answers) -> Result<Option<GpuStack>, Stop> {
         let host = &self.workspace.host;
         loop {
             let node = steps::node_name(host, &self.session.facts, answers);
             let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref());
-            let state = match kubectl.and_then(|kubectl| chain::probe(host, &kubectl, &node)) {
-                Ok(chain) if chain.node.is_some() => return Ok(Some(chain)),
-                Ok(_) => ClusterState::NotFound(node),
+            let state = match kubectl.and_then(|kubectl| stack::probe(host, &kubectl, &node, owner::of(answers.driver_owner).stack())) {
+                Ok(stack) if stack.node.is_some() => return Ok(Some(stack)),
+                Ok(_) => ClusterError::NotFound(node),
                 Err(state) => state,
             };
             self.ask.say(&format!("! {}\n  {}", state.message(self.lang), state.remedy(self.lang)));
-            let text = self.ask.text(&msg::plain::kubeconfig().text(self.lang), &msg::plain::kubeconfig::help().text(self.lang))?;
-            if text.is_empty() {
+            let path = self.ask_path(&msg::plain::kubeconfig().text(self.lang), &msg::plain::kubeconfig::help().text(self.lang))?;
+            if path.is_none() {
                 return Ok(None);
             }
-            answers.kubeconfig = Some(text.into());
+            answers.kubeconfig = path;
         }
     }
 
     /// Asks whether the GPU taint is to be taken off at the end, if there is one.
-    fn ask_taint(&self, chain: &Chain, answers: &mut Answers) -> Result<(), Stop> {
+    fn ask_taint(&self, stack: &GpuStack, answers: &mut Answers) -> Result<(), Stop> {
         let release = steps::preview(&self.workspace.host, &self.session.facts, answers).ok().and_then(|preview| preview.release);
-        let offers = offers::offers(chain, release.as_deref());
-        if let Some(taint) = offers.iter().find(|offer| offer.id == "remove-taint" && !answers.remove_taint) {
+        let remedies = remedy::remedies(stack, release.as_deref());
+        if let Some(taint) = remedies.iter().find(|remedy| remedy.id == RemedyId::RemoveTaint && !answers.remove_taint) {
             let texts = [taint.message(self.lang), taint.next_run(self.lang), taint.durable(self.lang)];
             self.ask.say(&texts.join("\n"));
             answers.remove_taint = self.ask.confirm(&msg::plain::taint().text(self.lang), false)?;

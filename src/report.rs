@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     answers::Answers,
-    cluster::verify::{State, VerifyReport},
+    cluster::check::{State, VerifyReport},
     facts::Facts,
     i18n::{Lang, msg},
     kubespray::{Preview, Variable},

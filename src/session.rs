@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     answers::Answers,
-    cluster::verify::VerifyReport,
+    cluster::check::VerifyReport,
     diagnosis::Hit,
     facts::Facts,
     host::{Exit, command::Job},

@@ -7,12 +7,10 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{ClusterState, objects::List, watch::Source};
+use super::{ClusterError, objects::List, watch::Source};
 use crate::host::{Cancel, Command, CommandError, Exit, Host, Stream};
 
-/// What kubectl itself allows the API server for one answer, in seconds.
-const REQUEST_TIMEOUT: u64 = 10;
-/// When a query is given up from outside: kubectl asks more than once (discovery first), and may hang before it asks at all.
+/// When a query is given up from outside: kubectl allows the API server 10 seconds for one answer, asks more than once (discovery first), and may hang before it asks at all.
 const DEADLINE: Duration = Duration::from_secs(25);
 /// Most that is read of one answer, in bytes: some ten thousand pods.
 const MOST: usize = 64 << 20;
@@ -31,16 +29,16 @@ pub struct Kubectl {
 impl Kubectl {
     /// Finds kubectl and the kubeconfig: the given one, else what `$KUBECONFIG` says, else `/etc/kubernetes/admin.conf` when it can be
     /// read, else `~/.kube/config`.
-    pub fn find(host: &Host, kubeconfig: Option<&Path>) -> Result<Self, ClusterState> {
+    pub fn find(host: &Host, kubeconfig: Option<&Path>) -> Result<Self, ClusterError> {
         if host.commands.locate("kubectl").is_none() {
-            return Err(ClusterState::NoKubectl);
+            return Err(ClusterError::NoKubectl);
         }
         // A recording holds no kubeconfig, whether or not there was one.
         let is_recorded = host.simulation.as_ref().is_some_and(|simulation| simulation.recorded);
         let missing = |places: &[&Path]| {
             let names = || places.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-            let unasked = || ClusterState::from_start(&CommandError::NotRecorded("kubectl".to_owned()));
-            if is_recorded { unasked() } else { ClusterState::NoKubeconfig(names()) }
+            let unasked = || ClusterError::from_start(&CommandError::NotRecorded("kubectl".to_owned()));
+            if is_recorded { unasked() } else { ClusterError::NoKubeconfig(names()) }
         };
         let readable = |path: &Path| host.files.read_at(path, 0, 1).is_ok();
         if let Some(given) = kubeconfig {
@@ -58,35 +56,38 @@ impl Kubectl {
     }
 
     /// Makes a query or a change that answers within the deadline.
-    pub fn command(&self, args: &[&str]) -> Command {
-        self.with_timeout(REQUEST_TIMEOUT, args).deadline(Some(DEADLINE))
+    pub fn command(&self, words: &[&'static str]) -> Command {
+        self.with_timeout("--request-timeout=10s", words).deadline(Some(DEADLINE))
     }
 
     /// Makes a command that goes on for as long as there is something to follow.
-    pub fn stream(&self, args: &[&str]) -> Command {
-        self.with_timeout(0, args).deadline(None)
+    pub fn stream(&self, words: &[&'static str]) -> Command {
+        self.with_timeout("--request-timeout=0s", words).deadline(None)
     }
 
-    fn with_timeout(&self, seconds: u64, args: &[&str]) -> Command {
-        let kubeconfig = self.kubeconfig.iter().flat_map(|path| ["--kubeconfig".to_owned(), path.display().to_string()]);
-        let timeout = format!("--request-timeout={seconds}s");
-        Command::new("kubectl", kubeconfig.chain([timeout]).chain(args.iter().map(|arg| (*arg).to_owned())))
+    fn with_timeout(&self, timeout: &'static str, words: &[&'static str]) -> Command {
+        let command = Command::new("kubectl", []);
+        let command = match &self.kubeconfig {
+            Some(path) => command.words(["--kubeconfig"]).operand(path.display()),
+            None => command,
+        };
+        command.words([timeout]).words(words.iter().copied())
     }
 
     /// Makes a request of the API itself: the same words from kubectl 1.18 to today, and no discovery before it.
     pub fn raw(&self, path: &str) -> Command {
-        self.command(&["get", "--raw", path])
+        self.command(&["get", "--raw"]).operand(path)
     }
 
     /// Asks for objects.
-    pub fn list<T: DeserializeOwned>(&self, host: &Host, source: &Source) -> Result<List<T>, ClusterState> {
+    pub fn list<T: DeserializeOwned>(&self, host: &Host, source: &Source) -> Result<List<T>, ClusterError> {
         let body = body(host, &self.raw(&source.list()), &Cancel::default())?;
-        serde_json::from_slice(&body).map_err(|error| ClusterState::Garbage(crate::text::printable(&error.to_string())))
+        serde_json::from_slice(&body).map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))
     }
 }
 
 /// Runs a request and returns the body of its answer, which is one line of any length.
-fn body(host: &Host, command: &Command, cancel: &Cancel) -> Result<Vec<u8>, ClusterState> {
+fn body(host: &Host, command: &Command, cancel: &Cancel) -> Result<Vec<u8>, ClusterError> {
     let (mut body, mut words) = (Vec::new(), String::new());
     let exit = host.commands.run(command, cancel, &mut |line| {
         if line.stream == Stream::Stderr {
@@ -95,7 +96,7 @@ fn body(host: &Host, command: &Command, cancel: &Cancel) -> Result<Vec<u8>, Clus
             body.extend_from_slice(&line.bytes);
         }
     });
-    let exit = exit.map_err(|error| ClusterState::from_start(&error))?;
+    let exit = exit.map_err(|error| ClusterError::from_start(&error))?;
     if exit.is_success() { Ok(body) } else { Err(failed(command, &words, exit)) }
 }
 
@@ -108,19 +109,19 @@ pub(super) fn hear(words: &mut String, line: &[u8]) {
 }
 
 /// Runs a command of kubectl and returns what it printed; a failure becomes the state that its words tell.
-pub fn answer(host: &Host, command: &Command) -> Result<String, ClusterState> {
-    let output = host.commands.capture(command).map_err(|error| ClusterState::from_start(&error))?;
+pub fn answer(host: &Host, command: &Command) -> Result<String, ClusterError> {
+    let output = host.commands.capture(command).map_err(|error| ClusterError::from_start(&error))?;
     if output.exit.is_success() { Ok(output.stdout) } else { Err(failed(command, &output.stderr, output.exit)) }
 }
 
 /// Turns a failure into its state. kubectl that hangs says nothing of itself, so that the command and its deadline are said for it.
-fn failed(command: &Command, words: &str, exit: Exit) -> ClusterState {
-    match (ClusterState::from_words(words, exit), command.deadline) {
-        (ClusterState::TimedOut(words), Some(deadline)) if exit == Exit::TimedOut => {
+fn failed(command: &Command, words: &str, exit: Exit) -> ClusterError {
+    match (ClusterError::from_words(words, exit), command.deadline) {
+        (ClusterError::TimedOut(words), Some(deadline)) if exit == Exit::TimedOut => {
             let what = format!("`{command}` was stopped after {} s. {words}", deadline.as_secs());
-            ClusterState::TimedOut(what.trim_end().to_owned())
+            ClusterError::TimedOut(what.trim_end().to_owned())
         }
-        (ClusterState::TimedOut(words), _) => ClusterState::TimedOut(format!("`{command}`: {words}")),
+        (ClusterError::TimedOut(words), _) => ClusterError::TimedOut(format!("`{command}`: {words}")),
         (state, _) => state,
     }
 }
@@ -132,13 +133,13 @@ mod tests {
     #[test]
     fn a_picture_of_a_machine_has_no_kubectl() {
         let host = Host::local(Path::new("/nonexistent"));
-        assert_eq!(Kubectl::find(&host, None), Err(ClusterState::NoKubectl));
+        assert_eq!(Kubectl::find(&host, None), Err(ClusterError::NoKubectl));
     }
 
     #[test]
     fn values_are_arguments_of_their_own() {
         let kubectl = Kubectl { kubeconfig: Some("/a b/admin.conf".into()) };
-        let command = kubectl.command(&["get", "node", "n; reboot"]);
+        let command = kubectl.command(&["get", "node"]).operand("n; reboot");
         assert_eq!(command.argv(), ["kubectl", "--kubeconfig", "/a b/admin.conf", "--request-timeout=10s", "get", "node", "n; reboot"]);
         assert!(command.deadline.is_some());
     }

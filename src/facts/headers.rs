@@ -105,8 +105,8 @@ fn has_apt_lists(reader: &Reader<'_>) -> bool {
 }
 
 fn command(reader: &Reader<'_>, manager: &str, packages: &[String]) -> Command {
-    let with = |program: &str, args: &[&str], names: &mut dyn Iterator<Item = String>| {
-        Command::new(program, args.iter().map(|arg| (*arg).to_owned()).chain(names).collect::<Vec<_>>())
+    let with = |program: &str, words: &[&'static str], names: &mut dyn Iterator<Item = String>| {
+        Command::new(program, words.iter().copied()).operands(names)
     };
     let mut names = packages.iter().cloned();
     match manager {

@@ -4,7 +4,7 @@ use super::{password::run_with_password, progress::Progress, read_answers};
 use crate::{
     answers::{Answers, Reboot as RebootAnswer},
     cli::ApplyArgs,
-    cluster::verify::Verdict,
+    cluster::check::Verdict,
     engine::{Event, Outcome},
     error::Expected,
     exit_code::ExitCode,

@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 
 pub use progress::{Failure, Progress, Recap, count_tasks};
 
-use super::Preview;
+use super::{Preview, values};
 use crate::{answers::Answers, host::Command, secret::Secret, version::Version};
 
 /// Reading all roles of a checkout takes ansible a while, on a slow disk more than a minute.
@@ -25,28 +25,26 @@ const ENVIRONMENT: [(&str, &str); 4] =
 /// A machine of the control plane is not added by `scale.yml`: there `cluster.yml` does everything.
 pub fn joining(preview: &Preview, answers: &Answers) -> Vec<Command> {
     if preview.layout.is_control_plane {
-        return vec![playbook(preview, answers, "cluster.yml", &[])];
+        return vec![playbook(preview, answers, "cluster.yml")];
     }
-    let node = answers.node.as_ref().or(preview.inventory_host.as_ref());
+    let node = values::node(preview, answers);
     let mut commands = Vec::new();
-    commands.extend(preview.layout.facts_playbook.as_ref().map(|facts| playbook(preview, answers, facts, &[])));
-    commands.extend(node.map(|node| playbook(preview, answers, "scale.yml", &[&format!("--limit={node}")])));
+    commands.extend(preview.layout.facts_playbook.as_ref().map(|facts| playbook(preview, answers, facts)));
+    commands.extend(node.map(|node| playbook(preview, answers, "scale.yml").option("--limit", node)));
     commands
 }
 
 /// Returns the command that deploys the GPU role: without a limit, for its tasks run on the first control plane. Nothing where the whole
 /// `cluster.yml` runs anyway.
 pub fn gpu_role(preview: &Preview, answers: &Answers) -> Option<Command> {
-    (!preview.layout.is_control_plane).then(|| playbook(preview, answers, "cluster.yml", &["--tags", "nvidia_gpu"]))
+    (!preview.layout.is_control_plane).then(|| playbook(preview, answers, "cluster.yml").words(["--tags", "nvidia_gpu"]))
 }
 
-fn playbook(preview: &Preview, answers: &Answers, name: &str, more: &[&str]) -> Command {
+fn playbook(preview: &Preview, answers: &Answers, name: &str) -> Command {
     let inventory = preview.inventory.as_deref().or(answers.inventory.as_deref()).unwrap_or(Path::new("inventory/mycluster/inventory.ini"));
     let below = preview.checkout.as_deref().and_then(|checkout| inventory.strip_prefix(checkout).ok()).unwrap_or(inventory);
-    let mut args = vec!["-i".to_owned(), below.display().to_string(), name.to_owned(), "-b".to_owned()];
-    args.extend(more.iter().map(|arg| (*arg).to_owned()));
     let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
-    let mut command = Command::new(program.display().to_string(), args);
+    let mut command = Command::new(program.display().to_string(), ["-i"]).operands([&below.display().to_string(), name]).words(["-b"]);
     command.env = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     command.cwd.clone_from(&preview.checkout);
     command.detached()

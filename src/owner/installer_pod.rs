@@ -14,11 +14,12 @@ use crate::{
         Architecture,
         choice::{Files, Source},
     },
+    cluster::{kubespray, workload::StackSpec},
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
     host::Command,
     i18n::{Message, msg},
     kubespray::{GpuRole, Preview, edit::Change, playbook},
-    plan::{self, Action, Changed, Step, action::mark_node::Mark},
+    plan::{Action, Changed, Step, action::mark_node::NodeMark, remedy},
     preflight::Request,
     session::Prediction,
 };
@@ -69,8 +70,8 @@ impl Owner for InstallerPod {
     }
 
     fn leave(&self, facts: &Facts, answers: &Answers) -> Vec<Action> {
-        let unlabel = plan::mark_node(answers.kubeconfig.clone(), &node_name(facts, answers), Mark::NoGpuLabel);
-        vec![unlabel, plan::remove_pod_driver()]
+        let unlabel = remedy::mark_node(answers.kubeconfig.clone().map(Into::into), &node_name(facts, answers), NodeMark::NoGpuLabel);
+        vec![unlabel, remedy::remove_pod_driver()]
     }
 
     fn brings_chosen_driver(&self) -> bool {
@@ -100,8 +101,8 @@ impl Owner for InstallerPod {
         playbook::joining(preview, answers).into_iter().chain(playbook::gpu_role(preview, answers)).collect()
     }
 
-    fn links(&self) -> &'static [&'static str] {
-        &["api", "node-ready", "node-label", "daemonsets", "installer", "plugin", "capacity", "test-pod"]
+    fn stack(&self) -> &'static StackSpec {
+        &kubespray::STACK
     }
 
     fn reopens(&self, changed: Changed) -> &'static [Step] {

@@ -1,8 +1,10 @@
 //! The plan of step 4: watch the installer, test as a user's pod would, and take the taint away if that is wanted.
 
+use std::path::PathBuf;
+
 use super::{
     Action, ActionSpec, Step, action::import_image::ImportImage, action::test_pod::RunTestPod, action::watch_installer::WatchInstaller,
-    remedies,
+    remedy,
 };
 use crate::{
     answers::{Answers, DriverOwner},
@@ -25,7 +27,7 @@ pub struct VerifyPlan {
 
 /// Plans step 4.
 pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
-    let (kubeconfig, node) = (answers.kubeconfig.clone(), on.node.clone());
+    let (kubeconfig, node) = (answers.kubeconfig.clone().map(PathBuf::from), on.node.clone());
     let args = [("node", node.clone())];
     let action = |id: &str, kind: ActionSpec| Action::new(Step::Verify, id, kind, &args);
     let mut actions = Vec::new();
@@ -53,7 +55,7 @@ pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
         actions.push(action("cuda-sample", test(Task::VectorAdd, images).into()));
     }
     if answers.remove_taint {
-        actions.push(remedies::remove_taint(kubeconfig.clone(), &node));
+        actions.push(remedy::remove_taint(kubeconfig.clone(), &node));
     }
     for action in &mut actions {
         action.skipped = answers.leave_out.contains(&action.id);

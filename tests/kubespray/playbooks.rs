@@ -41,12 +41,12 @@ impl Site {
     }
 
     /// Plans one playbook as step 3.
-    fn plan(&mut self, inventory: &str, tasks: &str, more: &[&str]) {
+    fn plan(&mut self, inventory: &str, tasks: &str, more: &[&'static str]) {
         self.write("hosts.ini", inventory);
         self.write("play.yml", &format!("- name: ours\n  hosts: all\n  gather_facts: false\n  tasks:\n{tasks}"));
         let program = tool("ansible-playbook").display().to_string();
-        let args = ["-i", "hosts.ini", "play.yml"].iter().chain(more);
-        let command = Command::new(program, args.copied())
+        let args = ["-i", "hosts.ini", "play.yml"].into_iter().chain(more.iter().copied());
+        let command = Command::new(program, args)
             .env("LC_ALL", "C.UTF-8")
             .env("ANSIBLE_FORCE_COLOR", "0")
             // We are root already, and sudo to the same user would be passed over.

@@ -250,7 +250,7 @@ fn cards_that_are_expected_and_not_there_are_counted() {
     let card = Gpu { vendor_id: "10de".into(), device_id: "1db6".into(), ..Gpu::default() };
     let mut facts = machine_with(card);
     let mut ask = |ids: &[&str]| {
-        facts.expect(&ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+        facts.expect(&ids.iter().map(|id| id.parse().unwrap()).collect::<Vec<_>>());
         facts.findings.iter().for_each(crate::facts::tests::assert_finding_has_texts);
         facts.findings.iter().map(|finding| format!("{} {}", finding.args["expected"], finding.args["found"])).collect::<Vec<_>>()
     };
@@ -258,6 +258,6 @@ fn cards_that_are_expected_and_not_there_are_counted() {
     assert_eq!(ask(&["10DE:1DB6", "10de:1db6", "10de:2335"]), ["2 1", "1 0"]);
     assert_eq!(ask(&[]), Vec::<String>::new());
     let mut empty = Facts::default();
-    empty.expect(&["10de:1db6".to_owned()]);
+    empty.expect(&["10de:1db6".parse().unwrap()]);
     assert_eq!(ids(&empty), ["cards-missing"], "that there is none at all is the same cause");
 }

@@ -11,15 +11,16 @@ use super::{
     valid,
 };
 use crate::{
-    cluster::{ClusterState, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
+    cluster::{ClusterError, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
     host::{Command, Host},
     i18n::Lang,
+    input::NodeName,
 };
 
 /// A mark, and whether it is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mark {
+pub enum NodeMark {
     /// The label that both DaemonSets look for. Source: Kubespray's role node-label writes the same.
     GpuLabel,
     /// The taint that keeps pods without a GPU away. Source: Kubespray's role node-taint writes the same, with an empty value.
@@ -43,43 +44,43 @@ pub struct MarkNode {
     /// The Kubernetes node.
     pub node: String,
     /// What to mark it with.
-    pub mark: Mark,
+    pub mark: NodeMark,
 }
 
 impl MarkNode {
-    /// Returns the arguments of kubectl that put the mark on.
-    pub fn args(&self) -> Vec<String> {
-        let node = self.node.as_str();
-        let words: Vec<&str> = match self.mark {
-            Mark::GpuLabel => vec!["label", "node", node, "nvidia.com/gpu=true", "--overwrite"],
-            Mark::GpuTaint => vec!["taint", "node", node, "nvidia.com/gpu=:NoSchedule", "--overwrite"],
-            Mark::Schedulable => vec!["uncordon", node],
-            Mark::NoGpuLabel => vec!["label", "node", node, "nvidia.com/gpu-"],
-            Mark::NoOperands => vec!["label", "node", node, "nvidia.com/gpu.deploy.operands=false", "--overwrite"],
+    /// Returns the command that puts the mark on.
+    pub fn command(&self, kubectl: &Kubectl) -> Command {
+        let (order, change): (&[&str], &[&str]) = match self.mark {
+            NodeMark::GpuLabel => (&["label", "node"], &["nvidia.com/gpu=true", "--overwrite"]),
+            NodeMark::GpuTaint => (&["taint", "node"], &["nvidia.com/gpu=:NoSchedule", "--overwrite"]),
+            NodeMark::Schedulable => (&["uncordon"], &[]),
+            NodeMark::NoGpuLabel => (&["label", "node"], &["nvidia.com/gpu-"]),
+            NodeMark::NoOperands => (&["label", "node"], &["nvidia.com/gpu.deploy.operands=false", "--overwrite"]),
         };
-        words.into_iter().map(str::to_owned).collect()
+        kubectl.command(order).operand_of::<NodeName>(&self.node).words(change.iter().copied())
     }
 
-    /// Returns the arguments that put back what was before: a label's `old` value, if it had one.
-    fn back(&self, old: Option<&str>) -> Vec<String> {
+    /// Returns the command that puts back what was before: a label's `old` value, if it had one.
+    fn back(&self, kubectl: &Kubectl, old: Option<&str>) -> Command {
+        let on_node = |order: &[&'static str]| kubectl.command(order).operand_of::<NodeName>(&self.node);
         match self.mark {
-            Mark::GpuLabel | Mark::NoGpuLabel => {
+            NodeMark::GpuLabel | NodeMark::NoGpuLabel => {
                 let old = old.map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
-                vec!["label".to_owned(), "node".to_owned(), self.node.clone(), old, "--overwrite".to_owned()]
+                on_node(&["label", "node"]).operand(old).words(["--overwrite"])
             }
-            Mark::GpuTaint => vec!["taint".to_owned(), "node".to_owned(), self.node.clone(), format!("{GPU}:NoSchedule-")],
-            Mark::Schedulable => vec!["cordon".to_owned(), self.node.clone()],
-            Mark::NoOperands => vec!["label".to_owned(), "node".to_owned(), self.node.clone(), format!("{OPERANDS}-")],
+            NodeMark::GpuTaint => on_node(&["taint", "node"]).operand(format!("{GPU}:NoSchedule-")),
+            NodeMark::Schedulable => on_node(&["cordon"]),
+            NodeMark::NoOperands => on_node(&["label", "node"]).operand(format!("{OPERANDS}-")),
         }
     }
 
     fn has(&self, node: &NodeView) -> bool {
         match self.mark {
-            Mark::GpuLabel => node.gpu_label.is_some(),
-            Mark::GpuTaint => node.taints.iter().any(|taint| taint.key == GPU && taint.effect == "NoSchedule"),
-            Mark::Schedulable => !node.unschedulable,
-            Mark::NoGpuLabel => node.gpu_label.is_none(),
-            Mark::NoOperands => node.labels.get(OPERANDS).is_some_and(|value| value == "false"),
+            NodeMark::GpuLabel => node.gpu_label.is_some(),
+            NodeMark::GpuTaint => node.taints.iter().any(|taint| taint.key == GPU && taint.effect == "NoSchedule"),
+            NodeMark::Schedulable => !node.unschedulable,
+            NodeMark::NoGpuLabel => node.gpu_label.is_none(),
+            NodeMark::NoOperands => node.labels.get(OPERANDS).is_some_and(|value| value == "false"),
         }
     }
 }
@@ -99,7 +100,7 @@ impl ActionKind for MarkNode {
 
     fn preview(&self) -> Preview {
         let kubectl = Kubectl { kubeconfig: self.kubeconfig.clone() };
-        Preview::of([command(&kubectl, &self.args())])
+        Preview::of([self.command(&kubectl)])
     }
 
     fn validate(&self) -> Result<(), Failure> {
@@ -116,12 +117,13 @@ impl ActionKind for MarkNode {
     fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
         let kubectl = find(context.host, self.kubeconfig.as_deref())?;
         let before = look(context.host, &kubectl, &self.node).map_err(refused)?;
-        Ok(if matches!(self.mark, Mark::GpuLabel | Mark::NoGpuLabel) { Undo::Label(before.gpu_label) } else { Undo::Parameters }.into())
+        Ok(if matches!(self.mark, NodeMark::GpuLabel | NodeMark::NoGpuLabel) { Undo::Label(before.gpu_label) } else { Undo::Parameters }
+            .into())
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         let kubectl = find(context.host, self.kubeconfig.as_deref())?;
-        context.run(&command(&kubectl, &self.args()))
+        context.run(&self.command(&kubectl))
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
@@ -132,7 +134,7 @@ impl ActionKind for MarkNode {
         let old = if let Undo::Label(value) = undo { value.as_deref() } else { None };
         old.map_or(Ok(()), |value| valid::word("a value of a label", value, "-_."))?;
         let kubectl = find(host, self.kubeconfig.as_deref())?;
-        Ok(WayBack::Run { command: command(&kubectl, &self.back(old)), gone: None })
+        Ok(WayBack::Run { command: self.back(&kubectl, old), gone: None })
     }
 }
 
@@ -150,17 +152,13 @@ pub(super) fn find(host: &Host, kubeconfig: Option<&Path>) -> Result<Kubectl, Fa
 }
 
 /// Looks at one node.
-pub(super) fn look(host: &Host, kubectl: &Kubectl, node: &str) -> Result<NodeView, ClusterState> {
+pub(super) fn look(host: &Host, kubectl: &Kubectl, node: &str) -> Result<NodeView, ClusterError> {
     let found = kubectl.list::<Node>(host, &Source::node(node))?.items;
-    found.first().map(|node| NodeView::of(node, &[])).ok_or_else(|| ClusterState::NotFound(node.to_owned()))
+    found.first().map(|node| NodeView::of(node, &[])).ok_or_else(|| ClusterError::NotFound(node.to_owned()))
 }
 
 /// Makes the failure of an action from what the cluster says.
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-pub(super) fn refused(state: ClusterState) -> Failure {
+pub(super) fn refused(state: ClusterError) -> Failure {
     Failure::new(format!("{} {}", state.message(Lang::En), state.remedy(Lang::En)))
-}
-
-pub(in crate::plan) fn command(kubectl: &Kubectl, args: &[String]) -> Command {
-    kubectl.command(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }
