@@ -79,6 +79,9 @@ pub trait Owner: Sync {
     /// Step 3: returns the playbook commands that bring these values to the node, in order.
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command>;
 
+    /// Step 4: returns what waits until it has brought the driver to the node; nothing where that is there before, or nobody knows when.
+    fn watch(&self, answers: &Answers, node: &str) -> Option<Action>;
+
     /// Step 4: returns what is watched in the cluster: its workloads, the links of its chain, the log that is followed with its phases.
     fn stack(&self) -> &'static StackSpec;
 

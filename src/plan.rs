@@ -21,7 +21,7 @@ pub use action::{
 pub use driver_step::{Clearing, Handover, Places, driver_step, rival};
 pub use invalidate::{Changed, invalidated};
 pub use variables_step::{carried_variables, variables_step};
-pub use verify_step::{VerifyPlan, verify_step};
+pub use verify_step::{VerifyPlan, verify_step, watch_installer};
 
 use crate::{
     host::Command,

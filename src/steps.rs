@@ -148,12 +148,14 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, sess
 
 /// Gathers what the plan of step 4 rests on.
 fn verify_plan(host: &Host, facts: &Facts, answers: &Answers) -> VerifyPlan {
-    let installs = owner::of(answers.driver_owner).brings_chosen_driver();
+    let owner = owner::of(answers.driver_owner);
+    let node = node_name(host, facts, answers);
     VerifyPlan {
-        node: node_name(host, facts, answers),
+        watch: owner.watch(answers, &node),
+        node,
         cuda: driver_cuda(answers),
         expected: testpod::Expected {
-            driver: answers.driver_version.clone().filter(|_| installs),
+            driver: answers.driver_version.clone().filter(|_| owner.brings_chosen_driver()),
             gpus: facts.gpus.iter().map(|gpu| gpu.pci_address.clone()).collect(),
         },
         import: answers.test_image_file.as_deref().map(|file| import_image(host, facts, file)),

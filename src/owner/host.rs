@@ -97,6 +97,10 @@ impl Owner for Host {
         playbook::joining(preview, answers)
     }
 
+    fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {
+        None
+    }
+
     fn stack(&self) -> &'static StackSpec {
         &STACK
     }

@@ -19,7 +19,7 @@ use crate::{
     host::Command,
     i18n::{Message, msg},
     kubespray::{GpuRole, Preview, edit::Change, playbook},
-    plan::{Action, Changed, Step, action::mark_node::NodeMark, remedy},
+    plan::{self, Action, Changed, Step, action::mark_node::NodeMark, remedy},
     preflight::Request,
     session::Prediction,
 };
@@ -99,6 +99,10 @@ impl Owner for InstallerPod {
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command> {
         playbook::joining(preview, answers).into_iter().chain(playbook::gpu_role(preview, answers)).collect()
+    }
+
+    fn watch(&self, answers: &Answers, node: &str) -> Option<Action> {
+        Some(plan::watch_installer(answers.kubeconfig.clone().map(Into::into), node))
     }
 
     fn stack(&self) -> &'static StackSpec {

@@ -101,6 +101,10 @@ impl Owner for Operator {
         playbook::joining(preview, answers)
     }
 
+    fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {
+        None
+    }
+
     fn stack(&self) -> &'static StackSpec {
         &STACK
     }
