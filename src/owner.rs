@@ -20,9 +20,8 @@ use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::Source,
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
-    host::Command,
     i18n::Message,
-    kubespray::{GpuRole, Preview, edit::Change, values},
+    kubespray::{GpuRole, Preview, edit::Change, playbook::PlaybookRun, values},
     plan::{self, Action, Changed, Clearing, Places, Plan, Step},
     preflight,
     session::Prediction,
@@ -68,7 +67,7 @@ pub trait Owner: Sync {
     fn values(&self, preview: &Preview, answers: &Answers) -> Vec<Change>;
 
     /// Step 3: returns the playbook commands that bring these values to the node, in order.
-    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command>;
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun>;
 
     /// Step 4: returns the ids of the checks that count, in the order of the chain.
     fn links(&self) -> &'static [&'static str];
