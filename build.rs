@@ -14,6 +14,9 @@ const LOCALES: &str = "assets/locales";
 /// Families of texts that data names (the ids in `assets/signatures.yaml`): they are looked up by key, and a test demands each.
 const NAMED_BY_DATA: [&str; 1] = ["signature."];
 
+/// Families whose texts come in parts that share their values: `finding.<id>.message` and `.remedy` have one constructor, `finding::<id>`.
+const IN_PARTS: [(&str, &[&str]); 1] = [("finding.", &[".message", ".remedy"])];
+
 /// Words that cannot be the name of a function or a parameter as they are.
 const RESERVED: [&str; 10] = ["for", "in", "loop", "match", "move", "type", "unsafe", "use", "virtual", "where"];
 
@@ -96,10 +99,11 @@ fn table(english: &Texts, korean: &Texts) -> String {
     format!("pub(super) static TEXTS: &[(&str, &str, &str)] = &[\n{}];\n", rows.collect::<String>())
 }
 
-/// A segment of the keys: the text that ends here, and what goes on below.
+/// A segment of the keys: the text that ends here with its parts, and what goes on below.
 #[derive(Default)]
 struct Module<'a> {
-    text: Option<(&'a str, &'a Text)>,
+    key: &'a str,
+    texts: Vec<&'a Text>,
     below: BTreeMap<&'a str, Module<'a>>,
 }
 
@@ -107,8 +111,10 @@ impl<'a> Module<'a> {
     fn of(texts: &'a Texts) -> Self {
         let mut root = Self::default();
         for (key, text) in texts.iter().filter(|(key, _)| !NAMED_BY_DATA.iter().any(|family| key.starts_with(family))) {
+            let key = whole(key);
             let place = key.split('.').fold(&mut root, |module, segment| module.below.entry(segment).or_default());
-            place.text = Some((key, text));
+            place.key = key;
+            place.texts.push(text);
         }
         root
     }
@@ -118,8 +124,8 @@ impl<'a> Module<'a> {
         let mut out = String::new();
         for (segment, module) in &self.below {
             let name = identifier(segment);
-            if let Some((key, text)) = module.text {
-                out += &constructor(&indent, &name, key, text);
+            if !module.texts.is_empty() {
+                out += &constructor(&indent, &name, module.key, &module.texts);
             }
             if !module.below.is_empty() {
                 let inner = module.source(depth + 1);
@@ -130,13 +136,19 @@ impl<'a> Module<'a> {
     }
 }
 
-fn constructor(indent: &str, name: &str, key: &str, text: &Text) -> String {
-    let names: Vec<_> = text.placeholders().into_iter().collect();
+/// Returns the key without its part, if it has one.
+fn whole(key: &str) -> &str {
+    let family = IN_PARTS.iter().find(|(family, _)| key.starts_with(family));
+    family.and_then(|(_, parts)| parts.iter().find_map(|part| key.strip_suffix(part))).unwrap_or(key)
+}
+
+fn constructor(indent: &str, name: &str, key: &str, texts: &[&Text]) -> String {
+    let names: BTreeSet<_> = texts.iter().flat_map(|text| text.placeholders()).collect();
     let parameters: Vec<_> = names.iter().map(|name| format!("{}: impl Into<crate::i18n::Arg>", identifier(name))).collect();
     let arguments: Vec<_> = names.iter().map(|name| format!("({name:?}, {}.into())", identifier(name))).collect();
+    let docs: String = texts.iter().map(|text| format!("{indent}#[doc = {}]\n", text.quoted)).collect();
     format!(
-        "{indent}#[doc = {}]\n{indent}pub(crate) fn {name}({}) -> crate::i18n::Message {{\n{indent}    crate::i18n::Message::new({key:?}, [{}])\n{indent}}}\n",
-        text.quoted,
+        "{docs}{indent}pub(crate) fn {name}({}) -> crate::i18n::Message {{\n{indent}    crate::i18n::Message::new({key:?}, [{}])\n{indent}}}\n",
         parameters.join(", "),
         arguments.join(", ")
     )

@@ -1,10 +1,15 @@
 //! Answers: what the user wants. The wizard, the prompts and the answers file fill the same value.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Expected, version::Version};
+use crate::{
+    bounded,
+    error::Expected,
+    input::{AbsolutePath, FilePath, ImageName, InventoryPath, NodeName, PciId, PlainPath, Sha256, WebAddress},
+    version::Version,
+};
 
 /// The user's choices. Every key of an answers file is optional but `driver_owner`; an unknown key is an error that names its line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,37 +25,37 @@ pub struct Answers {
     pub cuda_version: Option<CudaChoice>,
     /// A local runfile instead of the download.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cuda_runfile: Option<PathBuf>,
+    pub cuda_runfile: Option<AbsolutePath>,
     /// A checksum to trust instead of the catalog's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cuda_runfile_sha256: Option<String>,
+    pub cuda_runfile_sha256: Option<Sha256>,
     /// Where the toolkit goes; `/usr/local/cuda-X.Y` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cuda_prefix: Option<PathBuf>,
+    pub cuda_prefix: Option<PlainPath>,
     /// Where the runfile unpacks itself, on a file system with twice its size; the session's folder if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cuda_tmpdir: Option<PathBuf>,
+    pub cuda_tmpdir: Option<PlainPath>,
     /// A mirror of `https://developer.download.nvidia.com/compute/cuda`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cuda_mirror: Option<String>,
+    pub cuda_mirror: Option<WebAddress>,
     /// The proxy for the download; those of the environment if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proxy: Option<String>,
+    pub proxy: Option<WebAddress>,
     /// Cards expected, as `10de:1db6`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gpus: Option<Vec<String>>,
+    pub gpus: Option<Vec<PciId>>,
     /// The Kubespray checkout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kubespray: Option<PathBuf>,
+    pub kubespray: Option<FilePath>,
     /// The inventory, absolute or below the checkout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inventory: Option<PathBuf>,
+    pub inventory: Option<InventoryPath>,
     /// Inventory host of this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub node: Option<String>,
+    pub node: Option<NodeName>,
     /// All GPU nodes of the cluster; `[node]` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gpu_nodes: Option<Vec<String>>,
+    pub gpu_nodes: Option<Vec<NodeName>>,
     /// Values of Kubespray variables that a person has chosen; `null` leaves a variable as it is where this program would change it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, serde_json::Value>,
@@ -59,13 +64,13 @@ pub struct Answers {
     pub run_playbooks: bool,
     /// The kubeconfig for step 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kubeconfig: Option<PathBuf>,
+    pub kubeconfig: Option<FilePath>,
     /// The image of the test pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test_image: Option<String>,
+    pub test_image: Option<ImageName>,
     /// An archive of the test pod's image, for a node that reaches no registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test_image_file: Option<PathBuf>,
+    pub test_image_file: Option<FilePath>,
     /// Whether a pod also runs NVIDIA's vectorAdd sample: the card has to compute, not only to answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cuda_sample: bool,
@@ -86,10 +91,19 @@ pub struct Answers {
     pub reboot: Reboot,
 }
 
-/// Tells whether an address names a user: `http://me:secret@proxy:3128`.
-fn has_credentials(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split('/').next().is_some_and(|authority| authority.contains('@'))
+/// Finds the key whose value is not taken, and its line: the reader itself tells only where the whole begins.
+fn wrong_key(text: &str) -> Option<(String, usize)> {
+    let fields: serde_yaml::Mapping = serde_yaml::from_str(text).ok()?;
+    let is_wrong = |(key, value): &(serde_yaml::Value, serde_yaml::Value)| {
+        let owner = ("driver_owner".into(), "host".into());
+        let alone: serde_yaml::Mapping = [owner, (key.clone(), value.clone())].into_iter().collect();
+        serde_yaml::from_value::<Answers>(alone.into()).is_err()
+    };
+    let (key, _) = fields.into_iter().find(is_wrong)?;
+    let key = key.as_str()?.to_owned();
+    let is_line = |line: &str| line.trim_start_matches(['"', '\'']).starts_with(&key);
+    let line = text.lines().position(is_line)? + 1;
+    Some((crate::text::printable(&key), line))
 }
 
 fn yes() -> bool {
@@ -195,25 +209,18 @@ impl Answers {
         }
     }
 
-    /// Reads an answers file; the error names the file, the line and what is allowed.
+    /// Reads an answers file; the error names the file, the line, the key and what is allowed.
     pub fn parse(text: &str, file: &str) -> Result<Self, Expected> {
-        let answers: Self = serde_yaml::from_str(text).map_err(|error| {
-            let place = error.location().map_or_else(|| file.to_owned(), |at| format!("{file}:{}", at.line()));
-            Expected::new(
-                format!("{place}: {}", crate::text::printable(&error.to_string())),
-                "correct that line; the README lists all keys under \"Without a screen\"",
-            )
-        })?;
-        for (key, url) in [("proxy", &answers.proxy), ("cuda_mirror", &answers.cuda_mirror)] {
-            if url.as_deref().is_some_and(has_credentials) {
-                let line = text.lines().position(|line| line.trim_start().starts_with(key)).map_or(1, |index| index + 1);
-                return Err(Expected::new(
-                    format!("{file}:{line}: `{key}` holds a user and a password, and answers are kept in the session and shown in reports"),
-                    "leave them out here; curl takes a proxy with its password from the environment (`https_proxy`)",
-                ));
+        let hint = "correct that line; the README lists all keys under \"Without a screen\"";
+        bounded::check_yaml(text).map_err(|why| Expected::new(format!("{file}: {why}"), hint))?;
+        serde_yaml::from_str(text).map_err(|error| {
+            let why = crate::text::printable(&error.to_string());
+            if let Some((key, line)) = wrong_key(text) {
+                return Expected::new(format!("{file}:{line}: `{key}`: {why}"), hint);
             }
-        }
-        Ok(answers)
+            let place = error.location().map_or_else(|| file.to_owned(), |at| format!("{file}:{}", at.line()));
+            Expected::new(format!("{place}: {why}"), hint)
+        })
     }
 
     /// Tells whether an action is not to be done: one that is planned and was left out, or one that is offered and was not taken in.

@@ -197,30 +197,19 @@ impl Architecture {
     }
 }
 
-/// A reason, without a language: the text is `reason.<id>` of the locale files.
+/// Why a driver or a toolkit fits or does not, without a language.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reason {
-    /// Stable name, such as `older-than-cuda-needs`.
-    pub id: &'static str,
-    /// Values for the text.
-    pub args: Vec<(&'static str, String)>,
-}
+pub struct Reason(pub Message);
 
 impl Reason {
-    /// Makes a reason from its id and the values of its text.
-    pub fn new(id: &'static str, args: impl IntoIterator<Item = (&'static str, String)>) -> Self {
-        Self { id, args: args.into_iter().collect() }
-    }
-
-    /// Returns the reason as a message.
-    pub fn message(&self) -> Message {
-        let args: Vec<_> = self.args.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Message::named(format!("reason.{}", self.id), &args)
+    /// Returns its stable name, such as `older-than-cuda-needs`.
+    pub fn id(&self) -> &str {
+        self.0.id()
     }
 
     /// Returns the reason as a sentence.
     pub fn text(&self, lang: Lang) -> String {
-        self.message().text(lang)
+        self.0.text(lang)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     error::Expected,
     host::{Command, replay::Scenario},
     i18n::{Lang, msg},
+    input::{FilePath, InventoryPath, NodeName, PciId},
 };
 
 /// Turns a machine with an NVIDIA card into a working GPU node of a Kubespray cluster.
@@ -73,8 +74,8 @@ impl Global {
         let session = value("GPUNODE_SESSION").filter(|_| self.session.is_none());
         let said = words.into_iter().map(|word| word.to_string_lossy().into_owned()).filter(|word| word != "--new");
         let sudo = value("SUDO_USER").map(|_| "sudo".to_owned());
-        let mut words = sudo.into_iter().chain(said).chain(session.into_iter().flat_map(|path| ["--session".to_owned(), path]));
-        Command::new(words.next().unwrap_or_default(), words).to_string()
+        let session = session.into_iter().flat_map(|path| ["--session".to_owned(), path]);
+        Command::from_line(sudo.into_iter().chain(said).chain(session)).to_string()
     }
 }
 
@@ -180,7 +181,7 @@ pub enum Verb {
 pub struct DriversArgs {
     /// A card by PCI id instead of this host's; may be given more than once
     #[arg(long, value_name = "10de:XXXX")]
-    pub gpu: Vec<String>,
+    pub gpu: Vec<PciId>,
     /// The wanted CUDA version
     #[arg(long, value_name = "X.Y")]
     pub cuda: Option<crate::version::Version>,
@@ -197,13 +198,13 @@ pub struct DriversArgs {
 pub struct VarsArgs {
     /// The Kubespray checkout
     #[arg(long, value_name = "DIR")]
-    pub kubespray: Option<PathBuf>,
+    pub kubespray: Option<FilePath>,
     /// The inventory, absolute or below the checkout
     #[arg(long, value_name = "PATH")]
-    pub inventory: Option<PathBuf>,
+    pub inventory: Option<InventoryPath>,
     /// This machine's name in the inventory
     #[arg(long, value_name = "NAME")]
-    pub node: Option<String>,
+    pub node: Option<NodeName>,
     /// The OS of the first control plane, as the role will see it
     #[arg(long, value_name = "ID-VERSION")]
     pub control_plane_os: Option<String>,
@@ -237,10 +238,10 @@ pub struct ApplyArgs {
 pub struct ClusterArgs {
     /// The kubeconfig
     #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
+    pub kubeconfig: Option<FilePath>,
     /// This machine's name in the cluster
     #[arg(long, value_name = "NAME")]
-    pub node: Option<String>,
+    pub node: Option<NodeName>,
 }
 
 /// Forms of the report.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
-use crate::i18n::Lang;
+use crate::i18n::{Lang, Message};
 
 /// How much a finding matters. The order is the order of display: worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,6 +34,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Makes a finding from the constructor of its texts in `msg::finding`.
+    #[expect(clippy::needless_pass_by_value, reason = "the texts are made where the finding is")]
+    pub fn of(text: Message, severity: Severity, evidence: impl Into<String>) -> Self {
+        Self { id: text.id().to_owned(), severity, evidence: evidence.into(), args: text.plain_args() }
+    }
+
     /// Makes a finding; `args` are the values of its texts.
     pub fn new(id: &str, severity: Severity, evidence: impl Into<String>, args: &[(&str, &str)]) -> Self {
         let args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -51,8 +57,7 @@ impl Finding {
     }
 
     fn text(&self, lang: Lang, part: &str) -> String {
-        let args: Vec<_> = self.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        lang.text(&format!("finding.{}.{part}", self.id), &args)
+        Message::named(format!("finding.{}.{part}", self.id), &self.args).text(lang)
     }
 }
 

@@ -29,6 +29,7 @@ use serde::Serialize;
 
 use crate::{
     answers::Answers,
+    bounded,
     cli::{Cli, Global, Verb},
     error::{Expected, reason},
     exit_code::ExitCode,
@@ -97,7 +98,7 @@ fn output_failed(error: &io::Error) -> Expected {
 
 /// Reads an answers file.
 fn read_answers(path: &Path) -> Result<Answers, Expected> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = bounded::read_text(path, bounded::MOST_BY_HAND).map_err(|error| {
         Expected::new(msg::error::answers::unreadable(path.display(), reason(&error)), msg::error::answers::unreadable::hint())
     })?;
     Answers::parse(&text, &path.display().to_string())

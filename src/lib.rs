@@ -39,6 +39,7 @@
 //! facts → host, version, text, secret, i18n.
 
 pub mod answers;
+pub mod bounded;
 pub mod catalog;
 pub mod cli;
 pub mod cluster;
@@ -51,6 +52,7 @@ pub mod finding;
 pub mod headless;
 pub mod host;
 pub mod i18n;
+pub mod input;
 pub mod kubespray;
 pub mod owner;
 pub mod perform;

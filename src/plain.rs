@@ -16,6 +16,7 @@ use crate::{
     facts,
     host::Cancel,
     i18n::{Lang, msg},
+    input::FilePath,
     owner,
     plan::{Action, Step},
     report::Report,
@@ -162,13 +163,24 @@ impl Plain<'_> {
         let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
         if let Err(error) = steps::preview(&self.workspace.host, &self.session.facts, &answers) {
             self.ask.say(&error.text(self.lang));
-            let checkout = self.ask.text(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
-            answers.kubespray = Some(checkout.into());
+            answers.kubespray = self.ask_path(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
         }
         let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers)?;
         self.ask.say(&crate::kubespray::report(&preview, self.lang));
         self.session.answers = Some(answers);
         self.run_step(Step::Variables)
+    }
+
+    /// Asks for a path until it is one; nothing is nothing.
+    fn ask_path(&self, question: &str, help: &str) -> Result<Option<FilePath>, Stop> {
+        loop {
+            let text = self.ask.text(question, help)?;
+            match text.parse::<FilePath>() {
+                _ if text.is_empty() => return Ok(None),
+                Ok(path) => return Ok(Some(path)),
+                Err(error) => self.ask.say(&error.text(self.lang)),
+            }
+        }
     }
 
     fn verify(&mut self) -> Result<(), Stop> {
@@ -197,11 +209,11 @@ impl Plain<'_> {
                 Err(state) => state,
             };
             self.ask.say(&format!("! {}\n  {}", state.message(self.lang), state.remedy(self.lang)));
-            let text = self.ask.text(&msg::plain::kubeconfig().text(self.lang), &msg::plain::kubeconfig::help().text(self.lang))?;
-            if text.is_empty() {
+            let path = self.ask_path(&msg::plain::kubeconfig().text(self.lang), &msg::plain::kubeconfig::help().text(self.lang))?;
+            if path.is_none() {
                 return Ok(None);
             }
-            answers.kubeconfig = Some(text.into());
+            answers.kubeconfig = path;
         }
     }
 

@@ -29,13 +29,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = open_existing(path)?;
     let mut bytes = Vec::new();
-    file.take(READ_LIMIT).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    file.take(READ_LIMIT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > READ_LIMIT { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
 /// Opens a log to add to it, made when it is not there.
 pub fn append(path: &Path) -> io::Result<File> {
     open(OpenOptions::new().create(true).append(true), path)
+}
+
+/// Makes a new file; one that is there is an error.
+pub fn create(path: &Path) -> io::Result<File> {
+    open(OpenOptions::new().create_new(true).write(true), path)
 }
 
 /// Opens a file to be locked, made when it is not there.
@@ -66,6 +71,37 @@ pub fn folder(path: &Path) -> io::Result<()> {
 pub fn demand_owner(folder: &Path) -> io::Result<()> {
     let meta = fs::metadata(folder)?;
     if is_ours(&meta) { Ok(()) } else { Err(refused(&format!("belongs to another user (uid {})", meta.uid()))) }
+}
+
+/// Refuses a path that somebody else than root or this user can change: as sshd does with `StrictModes`, the file or folder and every folder
+/// above it must belong to one of them, and nobody else may write there. The path must be free of links.
+pub fn demand_trusted(path: &Path) -> io::Result<()> {
+    demand_chain(path, 0o022)
+}
+
+/// As [`demand_trusted`], but a group may write: `/usr/local/bin` belongs to a group of administrators on some systems.
+pub fn demand_owned(path: &Path) -> io::Result<()> {
+    demand_chain(path, 0o002)
+}
+
+fn demand_chain(path: &Path, mask: u32) -> io::Result<()> {
+    for place in path.ancestors() {
+        let meta = fs::symlink_metadata(place)?;
+        let refused = |why: &str| Err(refused_at(place, why));
+        // In a folder with the sticky bit nobody can move or remove what is another's.
+        let is_shared = place != path && meta.is_dir() && meta.mode() & 0o1000 != 0;
+        if !is_ours(&meta) {
+            return refused(&format!("belongs to another user (uid {})", meta.uid()));
+        }
+        if meta.mode() & mask != 0 && !is_shared {
+            return refused(&format!("can be written by others (mode {:o})", meta.mode() & 0o7777));
+        }
+    }
+    Ok(())
+}
+
+fn refused_at(place: &Path, why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, format!("{} {why}", place.display()))
 }
 
 fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {

@@ -1,11 +1,14 @@
 //! Signals for the faces without a screen. Who interrupts wants the work to stop; who loses the terminal does not.
 
+use std::path::Path;
+
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
 
 use crate::{
+    bounded,
     error::{Expected, reason},
     exit_code::ExitCode,
     host::Cancel,
@@ -32,7 +35,7 @@ pub fn cancel_on_signal(cancel: &Cancel) -> Result<(), Expected> {
 
 /// Tells whether this process was started with a signal ignored: its bit in `SigIgn` of `/proc/self/status`, proc(5).
 fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = bounded::read_text(Path::new("/proc/self/status"), bounded::MOST).unwrap_or_default();
     let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
     mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

@@ -19,6 +19,7 @@ use crate::{
     facts::{self, Change, Facts},
     host::Host,
     i18n::{Lang, msg},
+    input::{InputError, NodeName},
     kubespray::{self, Preview, PreviewRequest, edit, values},
     owner,
     plan::{
@@ -100,9 +101,9 @@ pub fn preview(host: &Host, facts: &Facts, answers: &Answers) -> Result<Preview,
 
 fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
     PreviewRequest {
-        checkout: answers.kubespray.clone(),
-        inventory: answers.inventory.clone(),
-        node: answers.node.clone(),
+        checkout: answers.kubespray.clone().map(Into::into),
+        inventory: answers.inventory.clone().map(Into::into),
+        node: answers.node.clone().map(Into::into),
         hostname: facts.host.hostname.clone(),
         control_plane_os: None,
         release: None,
@@ -120,7 +121,11 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, sess
             Ok(owner::driver_step(facts, answers, places))
         }
         Step::Variables => plan_variables(host, facts, answers, &folder),
-        Step::Verify => Ok(plan::verify_step(answers, &verify_plan(host, facts, answers))),
+        Step::Verify => {
+            let on = verify_plan(host, facts, answers);
+            demand_node_name(Some(&on.node))?;
+            Ok(plan::verify_step(answers, &on))
+        }
     }
 }
 
@@ -150,6 +155,7 @@ fn import_image(host: &Host, facts: &Facts, file: &Path) -> Result<ImportImage, 
 fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) -> Result<Vec<Action>, Expected> {
     values::check(answers)?;
     let preview = preview(host, facts, answers)?;
+    demand_node_name(preview.inventory_host.as_deref().filter(|_| answers.node.is_none()))?;
     if preview.inventory.is_none() {
         let commands = owner::of(answers.driver_owner).playbooks(&preview, answers);
         let lines: String = commands.iter().map(|command| format!("\n  {command}")).collect();
@@ -162,7 +168,8 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
     let members = if joins { preview.layout.members.as_slice() } else { &[] };
     let mut answers = answers.clone();
     if joins && answers.node.is_none() {
-        answers.node = Some(preview.layout.subject.clone()).filter(|subject| !subject.is_empty());
+        let subject = Some(preview.layout.subject.as_str()).filter(|subject| !subject.is_empty());
+        answers.node = demand_node_name(subject)?;
     }
     let edits = edit::propose(&*host.files, &preview, &owner::values(&preview, &answers), members)?;
     let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
@@ -174,6 +181,11 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
         preview.layout.ansible_core.as_ref(),
         has_ansible,
     ))
+}
+
+/// Reads a name that an inventory or the machine gives: it becomes a pattern of Ansible's and a part of kubectl's words.
+fn demand_node_name(name: Option<&str>) -> Result<Option<NodeName>, Expected> {
+    name.map(str::parse).transpose().map_err(|error: InputError| Expected::new(error.0, msg::error::node_name::hint()))
 }
 
 /// Refuses actions that are root's and that this user cannot do, before anything is done of them or of others.
@@ -210,7 +222,7 @@ pub fn preflight(
 /// Returns this machine's name in the cluster.
 pub fn node_name(host: &Host, facts: &Facts, answers: &Answers) -> String {
     let from_inventory = || preview(host, facts, answers).ok().and_then(|preview| preview.node);
-    answers.node.clone().or_else(from_inventory).unwrap_or_else(|| facts.host.hostname.clone())
+    answers.node.clone().map(String::from).or_else(from_inventory).unwrap_or_else(|| facts.host.hostname.clone())
 }
 
 /// Step 4: looks at the chain and judges it. A test pod that the session has run counts, for judging runs none.

@@ -17,9 +17,10 @@ pub fn printable(raw: &str) -> String {
     let mut out = String::with_capacity(visible.len());
     let mut column = 0;
     let mut chars = visible.chars().peekable();
+    let mut unended = false;
     while let Some(c) = chars.next() {
         match c {
-            '\u{1b}' => skip_escape(&mut chars),
+            '\u{1b}' => skip_escape(&mut chars, &mut unended),
             '\t' => {
                 let fill = 8 - column % 8;
                 out.extend(std::iter::repeat_n(' ', fill));
@@ -71,7 +72,12 @@ pub fn printable_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         // A line end between values is JSON's own.
-        if c != '\n' && is_unsafe(c) { out += &format!("\\u{:04x}", c as u32) } else { out.push(c) }
+        if c != '\n' && is_unsafe(c) {
+            // JSON writes what lies beyond 16 bits as two halves.
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out += &format!("\\u{unit:04x}"));
+        } else {
+            out.push(c);
+        }
     }
     out
 }
@@ -87,25 +93,33 @@ pub fn printable_bytes(raw: &[u8]) -> String {
     printable(&String::from_utf8_lossy(raw))
 }
 
-/// Control characters (C0, DEL, C1) and the Unicode characters that reorder or hide text.
-fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// Control characters (C0, DEL, C1) and the Unicode characters that reorder, hide or end text: the marks of direction, the characters
+/// without width, the line and paragraph ends, the marks of annotations, and the tags that no terminal shows.
+pub(crate) fn is_unsafe(c: char) -> bool {
+    let hides =
+        matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    c.is_control() || hides || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Skips what follows ESC: a CSI sequence to its final byte, an OSC or DCS string to its terminator, else one character.
-fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+/// Skips what follows ESC: a CSI sequence to its final byte, an OSC or DCS string to its terminator, else one character. A string without
+/// a terminator is none: what follows is shown, or one such mark would hide the rest of a line. `unended` is set once none is left.
+fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, unended: &mut bool) {
     match chars.next() {
         Some('[') => {
-            for c in chars.by_ref() {
-                if ('\u{40}'..='\u{7e}').contains(&c) {
-                    break;
-                }
-            }
+            while chars.next_if(|c| ('\u{20}'..='\u{3f}').contains(c)).is_some() {}
+            chars.next_if(|c| ('\u{40}'..='\u{7e}').contains(c));
         }
-        Some(']' | 'P' | 'X' | '^' | '_') => {
-            while let Some(c) = chars.next() {
-                if c == '\u{7}' || (c == '\u{1b}' && chars.next_if_eq(&'\\').is_some()) {
-                    break;
+        Some(']' | 'P' | 'X' | '^' | '_') if !*unended => {
+            let mut ahead = chars.clone();
+            let ends = |c: char, ahead: &mut std::iter::Peekable<std::str::Chars<'_>>| {
+                c == '\u{7}' || (c == '\u{1b}' && ahead.next_if_eq(&'\\').is_some())
+            };
+            *unended = true;
+            while let Some(c) = ahead.next() {
+                if ends(c, &mut ahead) {
+                    *unended = false;
+                    *chars = ahead;
+                    return;
                 }
             }
         }

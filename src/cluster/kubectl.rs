@@ -10,9 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{ClusterState, objects::List, watch::Source};
 use crate::host::{Cancel, Command, CommandError, Exit, Host, Stream};
 
-/// What kubectl itself allows the API server for one answer, in seconds.
-const REQUEST_TIMEOUT: u64 = 10;
-/// When a query is given up from outside: kubectl asks more than once (discovery first), and may hang before it asks at all.
+/// When a query is given up from outside: kubectl allows the API server 10 seconds for one answer, asks more than once (discovery first), and may hang before it asks at all.
 const DEADLINE: Duration = Duration::from_secs(25);
 /// Most that is read of one answer, in bytes: some ten thousand pods.
 const MOST: usize = 64 << 20;
@@ -58,24 +56,27 @@ impl Kubectl {
     }
 
     /// Makes a query or a change that answers within the deadline.
-    pub fn command(&self, args: &[&str]) -> Command {
-        self.with_timeout(REQUEST_TIMEOUT, args).deadline(Some(DEADLINE))
+    pub fn command(&self, words: &[&'static str]) -> Command {
+        self.with_timeout("--request-timeout=10s", words).deadline(Some(DEADLINE))
     }
 
     /// Makes a command that goes on for as long as there is something to follow.
-    pub fn stream(&self, args: &[&str]) -> Command {
-        self.with_timeout(0, args).deadline(None)
+    pub fn stream(&self, words: &[&'static str]) -> Command {
+        self.with_timeout("--request-timeout=0s", words).deadline(None)
     }
 
-    fn with_timeout(&self, seconds: u64, args: &[&str]) -> Command {
-        let kubeconfig = self.kubeconfig.iter().flat_map(|path| ["--kubeconfig".to_owned(), path.display().to_string()]);
-        let timeout = format!("--request-timeout={seconds}s");
-        Command::new("kubectl", kubeconfig.chain([timeout]).chain(args.iter().map(|arg| (*arg).to_owned())))
+    fn with_timeout(&self, timeout: &'static str, words: &[&'static str]) -> Command {
+        let command = Command::new("kubectl", []);
+        let command = match &self.kubeconfig {
+            Some(path) => command.words(["--kubeconfig"]).operand(path.display()),
+            None => command,
+        };
+        command.words([timeout]).words(words.iter().copied())
     }
 
     /// Makes a request of the API itself: the same words from kubectl 1.18 to today, and no discovery before it.
     pub fn raw(&self, path: &str) -> Command {
-        self.command(&["get", "--raw", path])
+        self.command(&["get", "--raw"]).operand(path)
     }
 
     /// Asks for objects.
@@ -138,7 +139,7 @@ mod tests {
     #[test]
     fn values_are_arguments_of_their_own() {
         let kubectl = Kubectl { kubeconfig: Some("/a b/admin.conf".into()) };
-        let command = kubectl.command(&["get", "node", "n; reboot"]);
+        let command = kubectl.command(&["get", "node"]).operand("n; reboot");
         assert_eq!(command.argv(), ["kubectl", "--kubeconfig", "/a b/admin.conf", "--request-timeout=10s", "get", "node", "n; reboot"]);
         assert!(command.deadline.is_some());
     }

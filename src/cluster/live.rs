@@ -216,7 +216,7 @@ impl Live<'_> {
     }
 
     fn watch_once<T: Object + DeserializeOwned>(&self, path: &str, known: fn(&mut State) -> &mut Known<T>, stop: Stop<'_>) -> End {
-        let command = self.kubectl.stream(&["get", "--raw", path]).deadline(Some(WATCH_DEADLINE));
+        let command = self.kubectl.stream(&["get", "--raw"]).operand(path).deadline(Some(WATCH_DEADLINE));
         let (mut line, mut words, mut broken) = (Vec::new(), String::new(), false);
         let ended = run(self.host, &command, stop, &mut |stream, piece, whole, halt| {
             if stream == Stream::Stderr {

@@ -134,7 +134,7 @@ impl ClusterState {
         match error {
             CommandError::NotFound(_) => Self::NoKubectl,
             CommandError::NotAMachine(_) => Self::NotAMachine,
-            CommandError::NoRule(_) | CommandError::NotRecorded(_) | CommandError::Failed { .. } => Self::Failed(error.to_string()),
+            _ => Self::Failed(error.to_string()),
         }
     }
 }

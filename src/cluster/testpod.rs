@@ -149,15 +149,15 @@ fn create(kubectl: &Kubectl, pod: &TestPod) -> Command {
 }
 
 fn look(kubectl: &Kubectl, pod: &TestPod) -> Command {
-    kubectl.command(&["get", "pod", &pod.name, "-n", NAMESPACE, "-o", "json"])
+    kubectl.command(&["get", "pod"]).operand(&pod.name).words(["-n", NAMESPACE, "-o", "json"])
 }
 
 fn logs(kubectl: &Kubectl, pod: &TestPod) -> Command {
-    kubectl.command(&["logs", &pod.name, "-n", NAMESPACE, &format!("--limit-bytes={LOG_BYTES}")])
+    kubectl.command(&["logs"]).operand(&pod.name).words(["-n", NAMESPACE]).option("--limit-bytes", LOG_BYTES)
 }
 
 fn delete(kubectl: &Kubectl, name: &str) -> Command {
-    kubectl.command(&["delete", "pod", name, "-n", NAMESPACE, "--wait=false", "--ignore-not-found"])
+    kubectl.command(&["delete", "pod"]).operand(name).words(["-n", NAMESPACE, "--wait=false", "--ignore-not-found"])
 }
 
 /// Deletes test pods that an earlier run on this node has left behind, and returns their names.

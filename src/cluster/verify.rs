@@ -144,8 +144,8 @@ impl VerifyReport {
 /// Reads the device plugin's log; nothing if there is no pod or it has no log.
 pub fn plugin_log(host: &Host, kubectl: &Kubectl, chain: &Chain) -> Option<String> {
     let pod = chain.plugin_pod.as_ref()?;
-    let limit = format!("--limit-bytes={PLUGIN_LOG_BYTES}");
-    kubectl::answer(host, &kubectl.command(&["logs", &pod.name, "-n", NAMESPACE, &limit])).ok()
+    let command = kubectl.command(&["logs"]).operand(&pod.name).words(["-n", NAMESPACE]).option("--limit-bytes", PLUGIN_LOG_BYTES);
+    kubectl::answer(host, &command).ok()
 }
 
 /// Judges the chain. A test pod that was not run is listed as unknown and has no part in the verdict.

@@ -4,6 +4,7 @@
 use crate::{
     facts::Change,
     host::Host,
+    i18n::msg,
     plan::action::{
         kind::sha256,
         undo::{SavedFile, WayBack},
@@ -25,7 +26,7 @@ pub fn drift(host: &Host, session: &Session) -> Vec<Change> {
         match way_back {
             Some(WayBack::Restore(files)) => found.extend(files.iter().filter_map(|file| changed(host, file))),
             Some(WayBack::Run { gone: Some(path), .. }) if !host.files.exists(&path) => {
-                found.push(Change::new("file-gone", &[("path", &path.display().to_string())]));
+                found.push(Change::from(msg::change::file_gone(path.display().to_string())));
             }
             _ => {}
         }
@@ -35,12 +36,13 @@ pub fn drift(host: &Host, session: &Session) -> Vec<Change> {
 
 /// Tells whether a file is no longer as it was written.
 fn changed(host: &Host, file: &SavedFile) -> Option<Change> {
-    let id = match host.files.read(&file.path).map(|bytes| sha256(&bytes)) {
+    let path = file.path.display();
+    let text = match host.files.read(&file.path).map(|bytes| sha256(&bytes)) {
         Ok(sum) if sum == file.written_sha256 => return None,
-        Ok(_) => "file-edited",
-        Err(_) => "file-gone",
+        Ok(_) => msg::change::file_edited(path),
+        Err(_) => msg::change::file_gone(path),
     };
-    Some(Change::new(id, &[("path", &file.path.display().to_string())]))
+    Some(Change::from(text))
 }
 
 /// Tells whether a change of the machine is this program's own work. A run or an undo that was killed has not looked at the machine

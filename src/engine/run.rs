@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use super::{Event, Outcome};
 use crate::{
     error::{Expected, reason},
-    host::{Cancel, Exit, Host, command::Job},
+    exit_code::ExitCode,
+    host::{
+        Cancel, Exit, Host,
+        command::{Job, Liveness},
+    },
     i18n::msg,
     plan::{
         Action, Step, Witness,
@@ -141,6 +145,9 @@ impl Runner<'_> {
         // What is done and judged is what was planned now; the record only says how far it came.
         record.action = action.clone();
         let exit = self.follow_job(&mut record, emit)?;
+        if exit.is_none_or(|exit| exit == Exit::Unseen) {
+            self.demand_ended(&record)?;
+        }
         let failed = |message: String| Verdict::Failed(Failure { message, exit });
         let verdict = match exit {
             Some(Exit::Cancelled) => failed("stopped".to_owned()),
@@ -152,6 +159,19 @@ impl Runner<'_> {
             Verdict::Unfinished => self.execute(action, record, emit),
             verdict => self.close(record, verdict),
         }
+    }
+
+    /// Demands that nothing of a record's job runs any more. Where that cannot be told, nothing is begun beside it and nothing cleared: the
+    /// user has to look.
+    fn demand_ended(&self, record: &Record) -> Result<(), Expected> {
+        let Some(log) = &record.log else { return Ok(()) };
+        let id = &record.action.id;
+        let what = match self.host.commands.liveness(log) {
+            Liveness::Ended => return Ok(()),
+            Liveness::Running => msg::error::job::runs(id, log.display()),
+            Liveness::Unknown(why) => msg::error::job::unknown(id, log.display(), why),
+        };
+        Err(Expected::new(what, msg::error::job::hint(log.display())).code(ExitCode::Negative))
     }
 
     /// Asks the action for its judgement; the same for what was watched and for what was found.
@@ -191,7 +211,7 @@ impl Runner<'_> {
     /// Journals how an action ended.
     fn close(&mut self, mut record: Record, verdict: Verdict) -> Result<Record, Expected> {
         record.ended = Some(self.host.clock.now());
-        match self.tidied(&record.action, verdict) {
+        match self.tidied(&record, verdict) {
             Ok(proof) => {
                 record.status = Status::Done;
                 record.exit = None;
@@ -208,13 +228,14 @@ impl Runner<'_> {
         Ok(record)
     }
 
-    /// Removes what only the execution needed: one that was stopped may leave gigabytes behind.
-    fn tidied(&self, action: &Action, verdict: Verdict) -> Result<Vec<String>, Failure> {
-        let removed = action
-            .kind
-            .properties()
-            .scratch
-            .map_or(Ok(()), |folder| self.host.files.remove_all(&folder).map_err(|error| file_failure("remove", &folder, &error)));
+    /// Removes what only the execution needed: one that was stopped may leave gigabytes behind. While its log is locked, it still runs, and
+    /// what it works in is not taken away from it.
+    fn tidied(&self, record: &Record, verdict: Verdict) -> Result<Vec<String>, Failure> {
+        let clear = |folder: PathBuf| {
+            self.demand_ended(record).map_err(|error| Failure::new(error.to_string()))?;
+            self.host.files.remove_all(&folder).map_err(|error| file_failure("remove", &folder, &error))
+        };
+        let removed = record.action.kind.properties().scratch.map_or(Ok(()), clear);
         match verdict {
             Verdict::Proven(proof) => removed.map(|()| proof),
             Verdict::Failed(failure) => Err(failure),

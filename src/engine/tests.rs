@@ -14,7 +14,7 @@ use super::{
 use crate::{
     host::{
         Cancel, Command, CommandError, Commands, Exit, Host, Line,
-        command::{Job, Stream},
+        command::{Job, Liveness, Note, Stream},
     },
     plan::{
         Action, ActionSpec, Step,
@@ -26,13 +26,16 @@ use crate::{
     session::{Session, Status, seal, seal::Seal, store::Store},
 };
 
+/// What happens on the machine while a command runs.
+type During = Box<dyn FnMut(&str) + Send>;
+
 /// The programs of the machine: each command is kept, and ends as the table says; one that is not in it ends well.
 #[derive(Default)]
 struct Table {
     ran: Mutex<Vec<String>>,
     ends: Mutex<BTreeMap<String, (Exit, String)>>,
     /// Run while a command runs, with its line.
-    during: Mutex<Option<Box<dyn FnMut(&str) + Send>>>,
+    during: Mutex<Option<During>>,
 }
 
 impl Table {
@@ -53,15 +56,23 @@ impl Commands for Table {
     }
 
     fn run(&self, command: &Command, _cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Result<Exit, CommandError> {
+        command.demand_plain()?;
         let (exit, text) = self.end(command);
         text.lines().for_each(|line| on_line(Line { stream: Stream::Stdout, bytes: line.as_bytes().to_owned() }));
         Ok(exit)
     }
 
-    fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
+    fn start(&self, command: &Command, log: &Path, note: &mut Note<'_>) -> Result<Job, CommandError> {
+        command.demand_plain()?;
+        let job = Job { pid: 4001, started: 1, log: log.to_owned() };
+        note(&job).map_err(|reason| CommandError::Unnoted { program: command.program.clone(), reason })?;
         let (_, text) = self.end(command);
         crate::private::write(log, format!("{text}\n").as_bytes()).unwrap();
-        Ok(Job { pid: 4001, started: 1, log: log.to_owned() })
+        Ok(job)
+    }
+
+    fn liveness(&self, _log: &Path) -> Liveness {
+        Liveness::Ended
     }
 
     fn find(&self, _log: &Path) -> Option<Job> {
@@ -342,7 +353,7 @@ fn a_forged_session_is_shown_and_neither_run_nor_taken_back() {
         (record.status, record.undo) = (Status::Done, Some(Undo::Parameters));
     }
     world.table.ran.lock().unwrap().clear();
-    fs::remove_file(world.path("/etc/cron.d/x")).unwrap();
+    let _ = fs::remove_file(world.path("/etc/cron.d/x"));
     // It claims to be of this machine: the plan is made anew.
     let key = Seal::open(&world.folder.path().join("key"), "machine-1").unwrap();
     for machine in ["machine-1", "machine-2"] {

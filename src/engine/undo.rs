@@ -227,17 +227,19 @@ impl Walk<'_> {
         self.mark(place, Status::Undoing, None)?;
         (self.emit)(Event::Line(format!("$ {command}")));
         let job = match command.kind {
-            host::Kind::Detached => match commands.start(command, log) {
-                Ok(job) => job,
-                Err(error) => return Ok(Err(error.to_string())),
-            },
+            host::Kind::Detached => {
+                let mut note = |job: &Job| self.mark(place, Status::Undoing, Some(job.clone())).map_err(|error| error.to_string());
+                match commands.start(command, log, &mut note) {
+                    Ok(job) => job,
+                    Err(error) => return Ok(Err(error.to_string())),
+                }
+            }
             host::Kind::Query => {
                 let emit = &mut *self.emit;
                 let mut show = |line: Line| emit(Event::Line(crate::text::printable_bytes(&line.bytes)));
                 return Ok(commands.run(command, self.cancel, &mut show).map_err(|error| error.to_string()));
             }
         };
-        self.mark(place, Status::Undoing, Some(job.clone()))?;
         Ok(Ok(self.follow(&job)))
     }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Facts, LedgerEntry, Origin, modules};
-use crate::i18n::Lang;
+use crate::i18n::Message;
+use crate::i18n::{Lang, msg};
 
 /// One change, without a language: the text is `change.<id>` of the locale files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,27 +18,27 @@ pub struct Change {
 }
 
 impl Change {
-    /// Makes a change from its name and the values for its text.
-    pub fn new(id: &str, args: &[(&str, &str)]) -> Self {
-        Self { id: id.to_owned(), args: args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
-    }
-
     /// Returns the change as a sentence.
     pub fn text(&self, lang: Lang) -> String {
-        let args: Vec<_> = self.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        lang.text(&format!("change.{}", self.id), &args)
+        Message::named(format!("change.{}", self.id), &self.args).text(lang)
+    }
+}
+
+impl From<Message> for Change {
+    fn from(message: Message) -> Self {
+        Self { id: message.id().to_owned(), args: message.plain_args() }
     }
 }
 
 /// Returns what changed since `before`. What either look could not learn is no change.
 pub fn changes(before: &Facts, now: &Facts) -> Vec<Change> {
     let mut found = Vec::new();
-    value(&mut found, "host-name", &before.host.hostname, &now.host.hostname);
+    value(&mut found, msg::change::host_name, &before.host.hostname, &now.host.hostname);
     if differ(&before.host.boot_id, &now.host.boot_id) {
-        found.push(Change::new("booted", &[]));
+        found.push(Change::from(msg::change::booted()));
     }
-    value(&mut found, "kernel", &before.host.kernel, &now.host.kernel);
-    value(&mut found, "os-version", &before.host.os_version, &now.host.os_version);
+    value(&mut found, msg::change::kernel, &before.host.kernel, &now.host.kernel);
+    value(&mut found, msg::change::os_version, &before.host.os_version, &now.host.os_version);
     driver(&mut found, before, now);
     gpus(&mut found, before, now);
     bindings(&mut found, before, now);
@@ -51,9 +52,9 @@ fn differ(before: &str, now: &str) -> bool {
     !before.is_empty() && !now.is_empty() && before != now
 }
 
-fn value(found: &mut Vec<Change>, id: &str, before: &str, now: &str) {
+fn value(found: &mut Vec<Change>, text: fn(String, String) -> Message, before: &str, now: &str) {
     if differ(before, now) {
-        found.push(Change::new(id, &[("before", before), ("now", now)]));
+        found.push(text(before.to_owned(), now.to_owned()).into());
     }
 }
 
@@ -63,9 +64,9 @@ fn driver(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
         return;
     }
     match (&before.driver.loaded_version, &now.driver.loaded_version) {
-        (Some(old), Some(new)) => value(found, "driver", old, new),
-        (None, Some(new)) => found.push(Change::new("driver-loaded", &[("version", new)])),
-        (Some(old), None) => found.push(Change::new("driver-unloaded", &[("version", old)])),
+        (Some(old), Some(new)) => value(found, msg::change::driver, old, new),
+        (None, Some(new)) => found.push(Change::from(msg::change::driver_loaded(new))),
+        (Some(old), None) => found.push(Change::from(msg::change::driver_unloaded(old))),
         (None, None) => {}
     }
 }
@@ -74,13 +75,13 @@ fn gpus(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
     if before.unknown.contains_key(super::pci::FACT) || now.unknown.contains_key(super::pci::FACT) {
         return;
     }
-    let mut missing = |id: &str, from: &Facts, other: &Facts| {
+    let mut missing = |text: fn(String, String) -> Message, from: &Facts, other: &Facts| {
         let same = |gpu: &super::Gpu, one: &super::Gpu| gpu.pci_address == one.pci_address && gpu.device_id == one.device_id;
         let gone = from.gpus.iter().filter(|gpu| !other.gpus.iter().any(|one| same(gpu, one)));
-        found.extend(gone.map(|gpu| Change::new(id, &[("address", &gpu.pci_address), ("name", &gpu.name)])));
+        found.extend(gone.map(|gpu| text(gpu.pci_address.clone(), gpu.name.clone()).into()));
     };
-    missing("gpu-added", now, before);
-    missing("gpu-removed", before, now);
+    missing(msg::change::gpu_added, now, before);
+    missing(msg::change::gpu_removed, before, now);
 }
 
 /// A card that another driver has now. That NVIDIA's has it with its loading, or lets go with its unloading, goes without saying.
@@ -92,12 +93,10 @@ fn bindings(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
         };
         let (old, new) = (was.kernel_driver.as_deref(), gpu.kernel_driver.as_deref());
         let change = match (old, new) {
-            (Some(old), Some(new)) if old != new => {
-                Change::new("gpu-driver", &[("address", &gpu.pci_address), ("before", old), ("now", new)])
-            }
+            (Some(old), Some(new)) if old != new => Change::from(msg::change::gpu_driver(&gpu.pci_address, old, new)),
             (None, Some("nvidia")) | (Some("nvidia"), None) if said => continue,
-            (None, Some(new)) => Change::new("gpu-bound", &[("address", &gpu.pci_address), ("now", new)]),
-            (Some(old), None) => Change::new("gpu-unbound", &[("address", &gpu.pci_address), ("before", old)]),
+            (None, Some(new)) => Change::from(msg::change::gpu_bound(&gpu.pci_address, new)),
+            (Some(old), None) => Change::from(msg::change::gpu_unbound(&gpu.pci_address, old)),
             _ => continue,
         };
         found.push(change);
@@ -110,35 +109,33 @@ fn rivals(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
     if before.unknown.contains_key(FACT) || now.unknown.contains_key(FACT) {
         return;
     }
-    let mut missing = |id: &str, from: &Facts, other: &Facts| {
+    let mut missing = |text: fn(String) -> Message, from: &Facts, other: &Facts| {
         let is_rival = |name: &str| !modules::is_driver(name);
         let gone = from.driver.modules.iter().filter(|module| is_rival(&module.name));
         let gone = gone.filter(|module| !other.driver.modules.iter().any(|one| one.name == module.name));
-        found.extend(gone.map(|module| Change::new(id, &[("module", &module.name)])));
+        found.extend(gone.map(|module| text(module.name.clone()).into()));
     };
-    missing("module-loaded", now, before);
-    missing("module-unloaded", before, now);
+    missing(msg::change::module_loaded, now, before);
+    missing(msg::change::module_unloaded, before, now);
 }
 
 /// Loaded modules and running units come and go with the driver, which has its own line.
 fn ledger(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
     let lasts = |entry: &&LedgerEntry| !matches!(entry.origin, Origin::LoadedModule | Origin::Unit);
-    let mut missing = |id: &str, from: &Facts, other: &Facts| {
+    let mut missing = |text: fn(String, String, String) -> Message, from: &Facts, other: &Facts| {
         let known = |entry: &&LedgerEntry| !other.unknown.contains_key(&format!("driver.ledger.{}", entry.origin.name()));
         let gone =
             from.driver.ledger.iter().filter(lasts).filter(known).filter(|entry| !other.driver.ledger.iter().any(|one| one.is_same(entry)));
-        found.extend(
-            gone.map(|entry| Change::new(id, &[("origin", entry.origin.name()), ("what", &entry.what), ("where", &entry.r#where)])),
-        );
+        found.extend(gone.map(|entry| text(entry.origin.name().to_owned(), entry.what.clone(), entry.r#where.clone()).into()));
     };
-    missing("ledger-added", now, before);
-    missing("ledger-removed", before, now);
+    missing(msg::change::ledger_added, now, before);
+    missing(msg::change::ledger_removed, before, now);
 }
 
 fn headers(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
     match (before.host.kernel_headers, now.host.kernel_headers) {
-        (false, true) => found.push(Change::new("headers-added", &[("kernel", &now.host.kernel)])),
-        (true, false) => found.push(Change::new("headers-removed", &[("kernel", &now.host.kernel)])),
+        (false, true) => found.push(Change::from(msg::change::headers_added(&now.host.kernel))),
+        (true, false) => found.push(Change::from(msg::change::headers_removed(&now.host.kernel))),
         _ => {}
     }
 }
@@ -215,7 +212,7 @@ mod tests {
         before.host.boot_id = "a".into();
         let mut now = Facts::default();
         for fact in ["gpus", "driver.loaded_version"] {
-            now.unknown.insert(fact.into(), super::super::Unknown::new("not-there", &[("path", "/x")]));
+            now.unknown.insert(fact.into(), super::super::Unknown::from(msg::unknown::not_there("/x")));
         }
         assert_eq!(changes(&before, &now), []);
     }

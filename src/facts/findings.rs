@@ -16,7 +16,7 @@ use super::{
     modules::{self, ModuleRole},
     packages,
 };
-use crate::{finding::Finding, version::Version};
+use crate::{finding::Finding, input::PciId, version::Version};
 
 const DRIVER_VERSION: &str = "/proc/driver/nvidia/version:1";
 const PCI_DEVICES: &str = "/sys/bus/pci/devices";
@@ -41,8 +41,8 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 
 impl Facts {
     /// Notes which cards the answers expect, and judges anew: a node may be prepared before its cards are fitted.
-    pub fn expect(&mut self, cards: &[String]) {
-        self.expected_gpus = cards.to_vec();
+    pub fn expect(&mut self, cards: &[PciId]) {
+        self.expected_gpus = cards.iter().map(ToString::to_string).collect();
         self.findings = judge(self);
     }
 }

@@ -7,6 +7,7 @@ use super::{Facts, HeadersOffer, HostFacts, Unknown, findings, reader::Reader};
 use crate::{
     catalog::distros,
     host::{Command, Exit, Host},
+    i18n::msg,
     text::printable,
 };
 
@@ -39,7 +40,7 @@ pub fn ask(host: &Host, facts: &HostFacts, deadline: Duration) -> Answer {
     if facts.lacks_headers() {
         match family {
             Some(family) => query(&mut reader, &family.package_manager, &mut offer, deadline),
-            None => reader.note(FACT, Unknown::new("distribution-not-known", &[("id", &facts.os_id)])),
+            None => reader.note(FACT, Unknown::from(msg::unknown::distribution_not_known(&facts.os_id))),
         }
     }
     Answer { offer, unknown: reader.unknown.remove(FACT) }
@@ -74,7 +75,7 @@ impl Facts {
 /// Asks the manager for `offer.packages` and puts what it offers into `offer`.
 fn query(reader: &mut Reader<'_>, manager: &str, offer: &mut HeadersOffer, deadline: Duration) {
     if manager == "apt" && !has_apt_lists(reader) {
-        return reader.note(FACT, Unknown::new("no-package-lists", &[("path", APT_LISTS)]));
+        return reader.note(FACT, Unknown::from(msg::unknown::no_package_lists(APT_LISTS)));
     }
     let command = command(reader, manager, &offer.packages).deadline(Some(deadline));
     let Some(text) = answer(reader, &command) else { return };
@@ -104,8 +105,8 @@ fn has_apt_lists(reader: &Reader<'_>) -> bool {
 }
 
 fn command(reader: &Reader<'_>, manager: &str, packages: &[String]) -> Command {
-    let with = |program: &str, args: &[&str], names: &mut dyn Iterator<Item = String>| {
-        Command::new(program, args.iter().map(|arg| (*arg).to_owned()).chain(names).collect::<Vec<_>>())
+    let with = |program: &str, words: &[&'static str], names: &mut dyn Iterator<Item = String>| {
+        Command::new(program, words.iter().copied()).operands(names)
     };
     let mut names = packages.iter().cloned();
     match manager {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io, path::Path};
 
 use super::{Holder, LedgerEntry, Origin, Unknown, reader::Reader};
-use crate::text::printable;
+use crate::{i18n::msg, input::UnitName, text::printable};
 
 /// Longest command line that is kept.
 const COMMAND_LENGTH: usize = 200;
@@ -50,7 +50,7 @@ pub(super) fn probe(reader: &mut Reader<'_>, devices: Option<&Devices>) -> (Vec<
         }
     }
     if hidden > 0 {
-        reader.note(FACT, Unknown::new("processes-hidden", &[("count", &hidden.to_string())]));
+        reader.note(FACT, Unknown::from(msg::unknown::processes_hidden(hidden)));
     }
     (holders, daemons)
 }
@@ -136,10 +136,12 @@ pub fn parse_command_line(text: &str) -> String {
     printable(words.trim()).chars().take(COMMAND_LENGTH).collect()
 }
 
-/// Returns the unit of `0::/system.slice/nvidia-persistenced.service`: the innermost service or scope.
+/// Returns the unit of `0::/system.slice/nvidia-persistenced.service`: the outermost service or scope, for what lies below one was named
+/// by whoever runs in it, and may be called like a unit of the system.
 pub fn parse_unit(cgroup: &str) -> Option<String> {
     let is_unit = |part: &&str| [".service", ".scope"].iter().any(|end| part.ends_with(end));
-    cgroup.lines().find_map(|line| line.rsplit('/').find(is_unit)).map(printable)
+    let unit = cgroup.lines().find_map(|line| line.split('/').find(is_unit))?;
+    unit.parse::<UnitName>().ok().map(String::from)
 }
 
 /// Returns the UID of `…/kubepods-burstable-pod0a1b…_….slice/…`: 36 characters, or 32 for a static pod; systemd writes `_` for `-`.
@@ -163,6 +165,9 @@ mod tests {
         let old = "9:cpu:/system.slice\n1:name=systemd:/user.slice/user-0.slice/session-3.scope\n";
         assert_eq!(parse_unit(old).as_deref(), Some("session-3.scope"));
         assert_eq!(parse_unit("0::/\n"), None);
+        let user = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/sshd.service\n";
+        assert_eq!(parse_unit(user).as_deref(), Some("user@1000.service"));
+        assert_eq!(parse_unit("0::/system.slice/*.service\n"), None);
     }
 
     #[test]

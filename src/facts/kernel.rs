@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Module, ModuleKind, Unknown, modules, reader::Reader};
-use crate::{host::Host, text::printable, version::Version};
+use crate::{host::Host, i18n::msg, text::printable, version::Version};
 
 const SYSFS_MODULES: &str = "/sys/module";
 const EFI_VARS: &str = "/sys/firmware/efi/efivars";
@@ -68,7 +68,7 @@ pub(super) fn probe_loaded_driver(reader: &mut Reader<'_>) -> (Option<String>, O
     if let Some(text) = reader.text_if_there(FACT, "/proc/driver/nvidia/version") {
         let (version, kind) = parse_driver_version(&text);
         if version.is_none() {
-            reader.note(FACT, Unknown::new("not-understood", &[("path", "/proc/driver/nvidia/version")]));
+            reader.note(FACT, Unknown::from(msg::unknown::not_understood("/proc/driver/nvidia/version")));
         }
         return (version, kind);
     }
@@ -94,7 +94,7 @@ pub(super) fn probe_release(reader: &mut Reader<'_>) -> String {
 /// a removed package left empty does not count.
 pub(super) fn probe_headers(reader: &mut Reader<'_>, release: &str) -> bool {
     if release.is_empty() {
-        reader.note("host.kernel_headers", Unknown::new("kernel-not-known", &[]));
+        reader.note("host.kernel_headers", Unknown::from(msg::unknown::kernel_not_known()));
         return false;
     }
     header_places(release).iter().any(|path| reader.host.files.exists(format!("{path}/Makefile")))

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{DriverFacts, LedgerEntry, Module, Origin, Unknown, modules, reader::Reader};
-use crate::{host::FileKind, text::printable, version::Version};
+use crate::{host::FileKind, i18n::msg, text::printable, version::Version};
 
 /// What stands in the ledger where a version could not be learned.
 const NO_VERSION: &str = "unknown";
@@ -63,7 +63,7 @@ fn runfile_version(reader: &mut Reader<'_>) -> String {
     let version = record.and_then(|text| version_of(text.lines().next()?));
     let version = version.or_else(|| parse_installer_log(&reader.host.files.read_text(LOG).ok()?));
     version.unwrap_or_else(|| {
-        reader.note("driver.ledger.runfile", Unknown::new("not-understood", &[("path", LOG)]));
+        reader.note("driver.ledger.runfile", Unknown::from(msg::unknown::not_understood(LOG)));
         NO_VERSION.to_owned()
     })
 }

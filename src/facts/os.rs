@@ -12,6 +12,7 @@ use regex::bytes::Regex;
 use super::{HeadersOffer, HostFacts, Unknown, kernel, reader::Reader, runtime};
 use crate::{
     host::{Command, FileKind},
+    i18n::msg,
     text::printable,
     version::Version,
 };
@@ -169,7 +170,7 @@ fn probe_gcc(reader: &mut Reader<'_>) -> Option<String> {
     let printed = reader.command(FACT, &query)?;
     let version = printed.lines().next().and_then(|line| line.trim().parse::<Version>().ok());
     if version.is_none() {
-        reader.note(FACT, Unknown::new("no-answer", &[("command", &query.to_string()), ("error", printed.trim())]));
+        reader.note(FACT, Unknown::from(msg::unknown::no_answer(query, printed.trim())));
     }
     version.map(String::from)
 }
@@ -191,7 +192,7 @@ fn probe_glibc(reader: &mut Reader<'_>) -> Option<String> {
     }
     match read_libc_banner(reader, Path::new(path)) {
         Ok(Some(version)) => return Some(version),
-        Ok(None) => reader.note(FACT, Unknown::new("not-understood", &[("path", path)])),
+        Ok(None) => reader.note(FACT, Unknown::from(msg::unknown::not_understood(path))),
         Err(error) => reader.note(FACT, Unknown::from_io(Path::new(path), &error)),
     }
     None

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{CatalogMatch, Gpu, Unknown, reader::Reader};
-use crate::{host::Host, text::printable};
+use crate::{host::Host, i18n::msg, text::printable};
 
 /// The name under which an unreadable bus stands in `Facts::unknown`.
 pub(super) const FACT: &str = "gpus";
@@ -120,7 +120,7 @@ fn probe_device(reader: &mut Reader<'_>, address: &str) -> Option<PciDevice> {
     let class = reader.host.files.read_value(folder.join("class")).ok().and_then(|text| parse_class(&text));
     let (Some(device_id), Some(class)) = (id("device"), class) else {
         let place = printable(&folder.to_string_lossy());
-        reader.note(&format!("{FACT}.{}", printable(address)), Unknown::new("not-understood", &[("path", &place)]));
+        reader.note(&format!("{FACT}.{}", printable(address)), Unknown::from(msg::unknown::not_understood(&place)));
         return None;
     };
     Some(PciDevice {

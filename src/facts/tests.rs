@@ -16,7 +16,7 @@ use super::*;
 use crate::{
     finding::Finding,
     host::{Host, NvmlAnswer},
-    i18n::Lang,
+    i18n::{Lang, msg},
 };
 
 /// What the catalog says of the two cards of these tests; the real catalog has tests of its own.
@@ -250,9 +250,9 @@ fn every_reason_has_a_text() {
     for error in [crate::host::CommandError::NotFound("rpm".into()), crate::host::CommandError::NotAMachine("rpm".into())] {
         assert_unknown_has_text(&Unknown::from_command(&command, &error));
     }
-    assert_unknown_has_text(&Unknown::new("not-understood", &[("path", "/x")]));
-    assert_unknown_has_text(&Unknown::new("kernel-not-known", &[]));
-    assert_unknown_has_text(&Unknown::new("processes-hidden", &[("count", "3")]));
+    assert_unknown_has_text(&Unknown::from(msg::unknown::not_understood("/x")));
+    assert_unknown_has_text(&Unknown::from(msg::unknown::kernel_not_known()));
+    assert_unknown_has_text(&Unknown::from(msg::unknown::processes_hidden("3")));
 }
 
 /// Whatever runs these tests is a machine too; on one with a card this prints what was found (`--nocapture`).

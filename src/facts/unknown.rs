@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
     host::{Command, CommandError, Output},
-    i18n::Lang,
+    i18n::{Lang, Message, msg},
     text::printable,
 };
 
@@ -21,24 +21,18 @@ pub struct Unknown {
 }
 
 impl Unknown {
-    /// Makes a reason; `args` are the values of its text.
-    pub fn new(id: &str, args: &[(&str, &str)]) -> Self {
-        Self { id: id.to_owned(), args: args.iter().map(|(name, value)| ((*name).to_owned(), printable(value))).collect() }
-    }
-
     /// Returns the reason as a sentence.
     pub fn text(&self, lang: Lang) -> String {
-        let args: Vec<_> = self.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        lang.text(&format!("unknown.{}", self.id), &args)
+        Message::named(format!("unknown.{}", self.id), &self.args).text(lang)
     }
 
     /// The reason why `path` could not be read.
     pub(super) fn from_io(path: &Path, error: &io::Error) -> Self {
         let path = path.to_string_lossy();
         match error.kind() {
-            io::ErrorKind::NotFound => Self::new("not-there", &[("path", &path)]),
-            io::ErrorKind::PermissionDenied => Self::new("not-allowed", &[("path", &path)]),
-            _ => Self::new("not-readable", &[("path", &path), ("error", &error.to_string())]),
+            io::ErrorKind::NotFound => msg::unknown::not_there(path).into(),
+            io::ErrorKind::PermissionDenied => msg::unknown::not_allowed(path).into(),
+            _ => msg::unknown::not_readable(error, path).into(),
         }
     }
 
@@ -46,16 +40,24 @@ impl Unknown {
     pub(super) fn from_output(command: &Command, output: &Output) -> Self {
         let first_line = output.stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
         let error = if first_line.is_empty() { output.exit.to_string() } else { format!("{}: {}", output.exit, first_line.trim()) };
-        Self::new("no-answer", &[("command", &command.to_string()), ("error", &error)])
+        msg::unknown::no_answer(command, error).into()
     }
 
     /// The reason why `command` gave no answer.
     pub(super) fn from_command(command: &Command, error: &CommandError) -> Self {
         let command = command.to_string();
         match error {
-            CommandError::NotAMachine(_) => Self::new("only-a-folder", &[("command", &command)]),
-            other => Self::new("no-answer", &[("command", &command), ("error", &other.to_string())]),
+            CommandError::NotAMachine(_) => msg::unknown::only_a_folder(command).into(),
+            other => msg::unknown::no_answer(command, other).into(),
         }
+    }
+}
+
+/// Values come from files and programs, so they are made printable.
+impl From<Message> for Unknown {
+    fn from(message: Message) -> Self {
+        let args = message.plain_args().into_iter().map(|(name, value)| (name, printable(&value))).collect();
+        Self { id: message.id().to_owned(), args }
     }
 }
 

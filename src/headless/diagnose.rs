@@ -1,7 +1,6 @@
 //! `gpunode diagnose`: known failures in a log.
 
 use std::{
-    fs::File,
     io::{self, BufRead, BufReader},
     path::Path,
 };
@@ -9,7 +8,7 @@ use std::{
 use serde_json::json;
 
 use super::{print, print_json};
-use crate::{diagnosis::Diagnosis, error::Expected, exit_code::ExitCode, i18n::msg, workspace::Workspace};
+use crate::{bounded, diagnosis::Diagnosis, error::Expected, exit_code::ExitCode, i18n::msg, workspace::Workspace};
 
 /// Longest line that is looked at; the rest of it is passed over.
 const LINE_LIMIT: usize = 64 << 10;
@@ -22,7 +21,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<Exi
     let name = file.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
     let failed = |error: &io::Error| Expected::new(format!("cannot read {name}: {error}"), "give a log file, or pipe one in");
     let mut reader: Box<dyn BufRead> = match file {
-        Some(path) => Box::new(BufReader::new(File::open(path).map_err(|error| failed(&error))?)),
+        Some(path) => Box::new(BufReader::new(bounded::open(path).map_err(|error| failed(&error))?)),
         None => Box::new(io::stdin().lock()),
     };
     let mut diagnosis = Diagnosis::default();

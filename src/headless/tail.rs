@@ -67,7 +67,7 @@ pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &Clu
     let kubectl = Kubectl::find(&workspace.host, answers.kubeconfig.as_deref())
         .map_err(|state| Expected::new(state.message(workspace.lang), state.remedy(workspace.lang)))?;
     let node = match answers.node.clone() {
-        Some(node) => node,
+        Some(node) => node.into(),
         None => steps::node_name(&workspace.host, &facts::probe(&workspace.host), &answers),
     };
     Ok(Reached { kubectl, node, owner: answers.driver_owner })

@@ -14,9 +14,9 @@ use crate::{
 pub fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Expected> {
     let wanted = workspace.peek().ok().flatten().and_then(|session| session.answers).unwrap_or_else(steps::first_answers);
     let request = PreviewRequest {
-        checkout: args.kubespray.clone(),
-        inventory: args.inventory.clone(),
-        node: args.node.clone(),
+        checkout: args.kubespray.clone().map(Into::into),
+        inventory: args.inventory.clone().map(Into::into),
+        node: args.node.clone().map(Into::into),
         hostname: workspace.host.name(),
         control_plane_os: args.control_plane_os.clone(),
         release: None,

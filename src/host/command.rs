@@ -55,14 +55,24 @@ pub struct Command {
     /// Whether a carriage return ends a line too: the only way to see a progress meter move.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub meter: bool,
+    /// Largest file that the program may write, in bytes; no limit if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_limit: Option<u64>,
+    /// A folder that stands in the place of `/tmp` for the program, where this user may arrange that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_tmp: Option<PathBuf>,
+    /// The operand for which the command is never run: in its place it would be an option, or a second line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 impl Command {
-    /// Makes a command with a deadline of 20 seconds, enough for any query that is going to answer.
-    pub fn new(program: impl Into<String>, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    /// Makes a command with a deadline of 20 seconds, enough for any query that is going to answer. The words are this program's own; a
+    /// value from elsewhere is an [operand](Self::operand) or the value of an [option](Self::option).
+    pub fn new(program: impl Into<String>, words: impl IntoIterator<Item = &'static str>) -> Self {
         Self {
             program: program.into(),
-            args: args.into_iter().map(Into::into).collect(),
+            args: words.into_iter().map(str::to_owned).collect(),
             env: BTreeMap::new(),
             cwd: None,
             deadline: Some(Duration::from_secs(20)),
@@ -70,7 +80,72 @@ impl Command {
             secret: None,
             kind: Kind::Query,
             meter: false,
+            file_limit: None,
+            own_tmp: None,
+            refused: None,
         }
+    }
+
+    /// Makes a command from a line of the built-in catalog, or one that is only shown: its words are taken as they are.
+    pub fn from_line(line: impl IntoIterator<Item = String>) -> Self {
+        let mut words = line.into_iter();
+        let program = words.next().unwrap_or_default();
+        Self { args: words.collect(), ..Self::new(program, []) }
+    }
+
+    /// Adds words of this program's own.
+    #[must_use]
+    pub fn words(mut self, words: impl IntoIterator<Item = &'static str>) -> Self {
+        self.args.extend(words.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// Adds a value from elsewhere, one argument. Where it could be taken for an option, or holds a control character, the command is
+    /// refused as a whole.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "what a path or a number shows itself as is made for the call")]
+    pub fn operand(mut self, value: impl ToString) -> Self {
+        let value = value.to_string();
+        if value.is_empty() || value.starts_with('-') || value.chars().any(char::is_control) {
+            self.refused.get_or_insert_with(|| value.clone());
+        }
+        self.args.push(value);
+        self
+    }
+
+    /// Adds a value that must read as a `T`, such as a node's name; the command is refused as a whole where it does not.
+    #[must_use]
+    pub fn operand_of<T: std::str::FromStr>(mut self, value: &str) -> Self {
+        if value.parse::<T>().is_err() {
+            self.refused.get_or_insert_with(|| value.to_owned());
+        }
+        self.operand(value)
+    }
+
+    /// Adds several values from elsewhere.
+    #[must_use]
+    pub fn operands(self, values: impl IntoIterator<Item = impl ToString>) -> Self {
+        values.into_iter().fold(self, Self::operand)
+    }
+
+    /// Adds `--name=value` with a value from elsewhere, which cannot leave its argument.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "as above")]
+    pub fn option(mut self, name: &'static str, value: impl ToString) -> Self {
+        let value = value.to_string();
+        if value.chars().any(char::is_control) {
+            self.refused.get_or_insert_with(|| value.clone());
+        }
+        self.args.push(format!("{name}={value}"));
+        self
+    }
+
+    /// Refuses a command with an operand that says more than a value. Every way to start a program asks this first.
+    pub fn demand_plain(&self) -> Result<(), CommandError> {
+        self.refused.as_ref().map_or(Ok(()), |operand| {
+            let operand = crate::text::printable(&operand.chars().take(80).collect::<String>().escape_debug().to_string());
+            Err(CommandError::Refused { program: self.program.clone(), operand })
+        })
     }
 
     /// Sets an environment variable.
@@ -105,6 +180,20 @@ impl Command {
     #[must_use]
     pub fn meter(mut self) -> Self {
         self.meter = true;
+        self
+    }
+
+    /// Sets the largest file that the program may write.
+    #[must_use]
+    pub fn file_limit(mut self, bytes: u64) -> Self {
+        self.file_limit = Some(bytes);
+        self
+    }
+
+    /// Gives a detached program a `/tmp` of its own: what another user has put into the real one is not there.
+    #[must_use]
+    pub fn own_tmp(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.own_tmp = Some(folder.into());
         self
     }
 
@@ -210,6 +299,25 @@ pub enum CommandError {
     /// A recorded machine was not asked this.
     #[error("this recording does not know `{0}`: it shows detection and planning, not changes")]
     NotRecorded(String),
+    /// An operand would be an option, or holds a control character.
+    #[error("`{program}` was not run: `{operand}` is no plain value, and in its place it would say something else")]
+    Refused {
+        /// The program.
+        program: String,
+        /// The operand.
+        operand: String,
+    },
+    /// An earlier start of the same work has not ended.
+    #[error("what was begun before still runs: its log {} is locked by it; wait for its end or stop it, then run this again", .0.display())]
+    StillRuns(PathBuf),
+    /// The start could not be written down, so nothing was begun.
+    #[error("`{program}` was not begun: that it runs could not be written down ({reason})")]
+    Unnoted {
+        /// The program.
+        program: String,
+        /// Why not.
+        reason: String,
+    },
     /// The operating system refused.
     #[error("cannot run `{program}`: {reason}")]
     Failed {
@@ -228,6 +336,9 @@ impl CommandError {
             Self::NotAMachine(command) => msg::error::command::no_machine(command),
             Self::NoRule(command) => msg::error::command::no_rule(command),
             Self::NotRecorded(command) => msg::error::command::not_recorded(command),
+            Self::Refused { program, operand } => msg::error::command::refused(operand, program),
+            Self::StillRuns(log) => msg::error::command::still_runs(log.display()),
+            Self::Unnoted { program, reason } => msg::error::command::unnoted(program, reason),
             Self::Failed { program, reason } => msg::error::command::failed(program, reason),
         }
     }
@@ -258,8 +369,12 @@ pub trait Commands: Send + Sync {
     /// KILL) at the deadline or once `cancel` is set.
     fn run(&self, command: &Command, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Result<Exit, CommandError>;
 
-    /// Starts a [`Kind::Detached`] command whose output goes to `log`, and returns what is needed to find it again.
-    fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError>;
+    /// Starts a [`Kind::Detached`] command whose output goes to `log`, and returns what is needed to find it again. It does nothing
+    /// before `note` has written that down, and nothing at all when `note` fails. While another still writes to `log`, none is begun.
+    fn start(&self, command: &Command, log: &Path, note: &mut Note<'_>) -> Result<Job, CommandError>;
+
+    /// Tells whether a job that writes to `log` still runs, whoever began it and from wherever one looks.
+    fn liveness(&self, log: &Path) -> Liveness;
 
     /// Finds a job that still runs by the log it writes to: this program may have been killed after the start and before it could note
     /// the process id.
@@ -268,6 +383,20 @@ pub trait Commands: Send + Sync {
     /// Follows a started job until it ends and hands over the lines of its log from byte `offset` on. Stops the job's whole session
     /// once `cancel` is set.
     fn follow(&self, job: &Job, offset: u64, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Exit;
+}
+
+/// Writes a job down before it begins; the error is why it cannot be.
+pub type Note<'n> = dyn FnMut(&Job) -> Result<(), String> + 'n;
+
+/// Whether a job runs. Not seen alive is not dead: only what is known to have ended may be cleared away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Liveness {
+    /// It runs, or something that it has started does.
+    Running,
+    /// Nothing of it runs any more.
+    Ended,
+    /// It cannot be told, and why.
+    Unknown(String),
 }
 
 /// A detached command that was started: enough to recognise it after this program was killed.

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 /// Reads and changes files. Paths are absolute and as the machine itself sees them; an implementation puts them below its root.
 pub trait Files: Send + Sync {
     /// Reads a whole file. Files of more than 64 MiB are refused with [`io::ErrorKind::FileTooLarge`].
@@ -35,8 +37,28 @@ pub trait Files: Send + Sync {
     /// Removes a folder with all that is below it; links below it are removed, not followed. A path that is not there is fine.
     fn remove_all(&self, path: &Path) -> io::Result<()>;
 
+    /// Tells whether a file has this digest. It is opened once and read to its end: a path that is changed meanwhile changes nothing.
+    fn has_digest(&self, path: &Path, digest: &Checksum) -> io::Result<bool>;
+
+    /// Copies a file to `to`, a new file that only this user can read: what was at `to` is removed first.
+    fn copy_private(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Refuses what somebody else than root or this user could change: the file or folder itself, or any folder above it. A folder with
+    /// the sticky bit (`/tmp`) is fine above, for in it nobody can move what is another's. The error names the place.
+    fn demand_trusted(&self, path: &Path) -> io::Result<()>;
+
     /// Returns the bytes that an unprivileged user can still write to the file system of `path`.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
+}
+
+/// The published checksum of a file's content, in hex.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Checksum {
+    /// SHA-256.
+    Sha256(String),
+    /// MD5, all that NVIDIA publishes for some releases.
+    Md5(String),
 }
 
 /// What a path is.

@@ -2,6 +2,8 @@
 
 mod commands;
 mod files;
+mod jobs;
+mod programs;
 
 use std::{
     path::{Path, PathBuf},
@@ -12,7 +14,10 @@ use std::{
 pub use commands::LocalCommands;
 pub use files::LocalFiles;
 
-use super::{Cancel, Clock, Command, CommandError, Commands, Exit, Line, command::Job};
+use super::{
+    Cancel, Clock, Command, CommandError, Commands, Exit, Line,
+    command::{Job, Liveness, Note},
+};
 
 /// The system's clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,8 +55,12 @@ impl Commands for NoCommands {
         Err(CommandError::NotAMachine(command.program.clone()))
     }
 
-    fn start(&self, command: &Command, _log: &Path) -> Result<Job, CommandError> {
+    fn start(&self, command: &Command, _log: &Path, _note: &mut Note<'_>) -> Result<Job, CommandError> {
         Err(CommandError::NotAMachine(command.program.clone()))
+    }
+
+    fn liveness(&self, _log: &Path) -> Liveness {
+        Liveness::Ended
     }
 
     fn find(&self, _log: &Path) -> Option<Job> {

@@ -8,7 +8,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Cancel, Command, CommandError, Commands, Exit, FileMeta, Files, Host, Line, Stream, command::Job};
+use super::{
+    Cancel, Command, CommandError, Commands, Exit, FileMeta, Files, Host, Line, Stream,
+    command::{Job, Liveness, Note},
+    files::Checksum,
+};
 
 /// What was asked, with the answers.
 #[derive(Debug, Clone, Default)]
@@ -133,6 +137,18 @@ impl Files for TapedFiles {
         self.files.remove_all(path)
     }
 
+    fn has_digest(&self, path: &Path, digest: &Checksum) -> io::Result<bool> {
+        self.files.has_digest(path, digest)
+    }
+
+    fn copy_private(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.files.copy_private(from, to)
+    }
+
+    fn demand_trusted(&self, path: &Path) -> io::Result<()> {
+        self.files.demand_trusted(path)
+    }
+
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         self.tape.note(path, self.files.free_space(path), |asked, bytes| {
             asked.free_space.insert(path.to_owned(), *bytes);
@@ -169,8 +185,12 @@ impl Commands for TapedCommands {
         Ok(exit)
     }
 
-    fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
-        self.commands.start(command, log)
+    fn start(&self, command: &Command, log: &Path, note: &mut Note<'_>) -> Result<Job, CommandError> {
+        self.commands.start(command, log, note)
+    }
+
+    fn liveness(&self, log: &Path) -> Liveness {
+        self.commands.liveness(log)
     }
 
     fn find(&self, log: &Path) -> Option<Job> {

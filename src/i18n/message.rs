@@ -1,6 +1,6 @@
 //! A message: a text of the locale files with its values, which has no language until somebody reads it.
 
-use std::{borrow::Cow, fmt::Display};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Display};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,9 +55,19 @@ impl Message {
     }
 
     /// Makes a message of a key that data names, such as the id of a failure's signature; a test demands the text.
-    pub(crate) fn named(key: String, args: &[(&str, &str)]) -> Self {
-        let args = args.iter().map(|(name, value)| ((*name).to_owned().into(), (*value).into())).collect();
+    pub(crate) fn named(key: String, args: &BTreeMap<String, String>) -> Self {
+        let args = args.iter().map(|(name, value)| (name.clone().into(), value.into())).collect();
         Self { key: key.into(), args }
+    }
+
+    /// Returns what comes after the first dot of the key: the stable name within its family.
+    pub fn id(&self) -> &str {
+        self.key.split_once('.').map_or(&self.key, |(_, id)| id)
+    }
+
+    /// Returns the values as programs get them, in English.
+    pub fn plain_args(&self) -> BTreeMap<String, String> {
+        self.args().map(|(name, value)| (name.to_owned(), value.text(Lang::En).into_owned())).collect()
     }
 
     /// Returns the key.

@@ -14,7 +14,11 @@ use super::{
     template::{as_bool, as_text, is_template_within, is_truthy},
     variables::{self, DOWNLOAD_URL, ROLE_VARIABLES, View},
 };
-use crate::finding::{Finding, Severity};
+use crate::i18n::msg;
+use crate::{
+    finding::{Finding, Severity},
+    i18n::Message,
+};
 
 /// Returns everything that was found, worst first.
 pub fn all(site: &Site, view: &View<'_>, container_manager: &str, wanted: GpuRole) -> Vec<Finding> {
@@ -59,20 +63,19 @@ impl VarsFile {
 
 /// Lines and files that Ansible refuses, and files that are encrypted.
 fn refused(site: &Site, view: &View<'_>) -> Vec<Finding> {
-    let finding = |id: &str, problem: &Problem| {
-        let what = crate::text::printable(&problem.what);
-        Finding::new(id, Severity::Error, format!("{}:{}", problem.file.display(), problem.line), &[("what", &what)])
+    let finding = |text: fn(String) -> Message, problem: &Problem| {
+        let place = format!("{}:{}", problem.file.display(), problem.line);
+        Finding::of(text(crate::text::printable(&problem.what)), Severity::Error, place)
     };
     let mut found: Vec<Finding> = site.inventory.unread.iter().map(not_read).collect();
-    found.extend(site.inventory.problems.iter().map(|problem| finding("inventory-refused", problem)));
+    found.extend(site.inventory.problems.iter().map(|problem| finding(msg::finding::inventory_refused, problem)));
     let strays = site.inventory.strays.iter().map(|stray| stray.file.display().to_string());
-    found.extend(strays.map(|file| Finding::new("inventory-stray-file", Severity::Warning, &file, &[("file", &file)])));
+    found.extend(strays.map(|file| Finding::of(msg::finding::inventory_stray_file(&file), Severity::Warning, &file)));
     let files = || site.folders.iter().flat_map(super::inventory::VarsFolder::files);
-    found.extend(
-        files().filter_map(VarsFile::problem).chain(view.problems.iter().cloned()).map(|problem| finding("vars-file-refused", &problem)),
-    );
+    let problems = files().filter_map(VarsFile::problem).chain(view.problems.iter().cloned());
+    found.extend(problems.map(|problem| finding(msg::finding::vars_file_refused, &problem)));
     let vaulted = files().filter(|file| file.vault == Vault::Encrypted);
-    found.extend(vaulted.map(|file| Finding::new("vaulted-file", Severity::Info, file.path.display().to_string(), &[])));
+    found.extend(vaulted.map(|file| Finding::of(msg::finding::vaulted_file(), Severity::Info, file.path.display().to_string())));
     found
 }
 
@@ -80,11 +83,11 @@ fn refused(site: &Site, view: &View<'_>) -> Vec<Finding> {
 fn not_read(unread: &Unread) -> Finding {
     let file = unread.file.display().to_string();
     match &unread.kind {
-        UnreadKind::Program => Finding::new("inventory-is-a-program", Severity::Warning, &file, &[("file", &file)]),
-        UnreadKind::Toml => Finding::new("inventory-is-toml", Severity::Warning, &file, &[("file", &file)]),
+        UnreadKind::Program => Finding::of(msg::finding::inventory_is_a_program(&file), Severity::Warning, &file),
+        UnreadKind::Toml => Finding::of(msg::finding::inventory_is_toml(&file), Severity::Warning, &file),
         UnreadKind::Plugin(name) => {
-            let args = [("file", file.as_str()), ("plugin", &crate::text::printable(name))];
-            Finding::new("inventory-is-a-plugin", Severity::Warning, &file, &args)
+            let text = msg::finding::inventory_is_a_plugin(&file, crate::text::printable(name));
+            Finding::of(text, Severity::Warning, &file)
         }
     }
 }
@@ -96,26 +99,21 @@ fn names(site: &Site) -> Vec<Finding> {
     let groups = &site.groups;
     let mut found = Vec::new();
     match &site.inventory_host {
-        None => found.push(Finding::new(
-            "node-not-in-inventory",
-            Severity::Warning,
-            &evidence,
-            &[("host", &site.subject), ("group", &groups.node)],
-        )),
+        None => found.push(Finding::of(msg::finding::node_not_in_inventory(&groups.node, &site.subject), Severity::Warning, &evidence)),
         Some(host) if !site.inventory.is_in(host, &groups.node) => {
-            found.push(Finding::new("not-a-kube-node", Severity::Error, &evidence, &[("host", host), ("group", &groups.node)]));
+            found.push(Finding::of(msg::finding::not_a_kube_node(&groups.node, host), Severity::Error, &evidence));
         }
         Some(_) => {}
     }
     if site.first_control_plane.is_none() {
-        found.push(Finding::new("no-control-plane", Severity::Warning, &evidence, &[("group", &groups.control_plane)]));
+        found.push(Finding::of(msg::finding::no_control_plane(&groups.control_plane), Severity::Warning, &evidence));
     }
     let has_cluster = ["k8s_cluster", "k8s-cluster"].iter().any(|name| site.declared_groups.contains(*name));
     if !has_cluster && site.release.is_some() {
         found.push(if site.traits.implicit_cluster {
-            Finding::new("implicit-cluster-group", Severity::Info, evidence, &[])
+            Finding::of(msg::finding::implicit_cluster_group(), Severity::Info, evidence)
         } else {
-            Finding::new("no-cluster-group", Severity::Error, evidence, &[("group", &groups.cluster)])
+            Finding::of(msg::finding::no_cluster_group(&groups.cluster), Severity::Error, evidence)
         });
     }
     found
@@ -129,11 +127,11 @@ fn folders(site: &Site) -> Vec<Finding> {
         for name in folder.group_names().filter(|name| is_known && !site.inventory.has_group(name)) {
             if let Some(group) = site.similar_group(name) {
                 let path = folder.base().join("group_vars").join(name).display().to_string();
-                found.push(Finding::new("wrong-folder-name", Severity::Error, path, &[("folder", name), ("group", group)]));
+                found.push(Finding::of(msg::finding::wrong_folder_name(name, group), Severity::Error, path));
             }
         }
         let hidden = folder.hidden.iter().map(|file| file.path.display().to_string());
-        found.extend(hidden.map(|path| Finding::new("folder-hides-file", Severity::Warning, &path, &[("file", &path)])));
+        found.extend(hidden.map(|path| Finding::of(msg::finding::folder_hides_file(&path), Severity::Warning, &path)));
     }
     found
 }
@@ -144,7 +142,7 @@ fn templated(view: &View<'_>) -> Vec<Finding> {
     let own = names.filter_map(|name| view.own(name));
     own.map(|definition| {
         let text = as_text(&definition.value);
-        Finding::new("templated-value", Severity::Info, place(definition), &[("name", &definition.name), ("value", &text)])
+        Finding::of(msg::finding::templated_value(&definition.name, &text), Severity::Info, place(definition))
     })
     .collect()
 }
@@ -164,18 +162,18 @@ fn switches(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let enabled = view.node_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value));
     let has_nodes = view.node_value("nvidia_gpu_nodes").is_some_and(|value| is_truthy(&value));
     if is_switch_missing(view) {
-        found.push(Finding::new("gpu-nodes-without-switch", Severity::Error, evidence(view, "nvidia_gpu_nodes"), &[]));
+        found.push(Finding::of(msg::finding::gpu_nodes_without_switch(), Severity::Error, evidence(view, "nvidia_gpu_nodes")));
     } else if has_nodes && !enabled {
-        found.push(Finding::new("gpu-nodes-switched-off", Severity::Warning, evidence(view, "nvidia_accelerator_enabled"), &[]));
+        found.push(Finding::of(msg::finding::gpu_nodes_switched_off(), Severity::Warning, evidence(view, "nvidia_accelerator_enabled")));
     } else if enabled && !has_nodes {
-        found.push(Finding::new("switch-without-gpu-nodes", Severity::Warning, evidence(view, "nvidia_accelerator_enabled"), &[]));
+        found.push(Finding::of(msg::finding::switch_without_gpu_nodes(), Severity::Warning, evidence(view, "nvidia_accelerator_enabled")));
     }
     if let Some(first) = &site.first_control_plane
         && enabled
         && !view.role_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value))
     {
         let evidence = evidence(view, "nvidia_accelerator_enabled");
-        found.push(Finding::new("switch-not-on-control-plane", Severity::Error, evidence, &[("host", first)]));
+        found.push(Finding::of(msg::finding::switch_not_on_control_plane(first), Severity::Error, evidence));
     }
     found
 }
@@ -184,10 +182,10 @@ fn switches(site: &Site, view: &View<'_>) -> Vec<Finding> {
 fn switched_on(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     if is_told(site, view) && is_switch_missing(view) {
-        found.push(Finding::new("gpu-nodes-without-switch", Severity::Error, evidence(view, "nvidia_gpu_nodes"), &[]));
+        found.push(Finding::of(msg::finding::gpu_nodes_without_switch(), Severity::Error, evidence(view, "nvidia_gpu_nodes")));
     }
     if is_on(view) && !view.is_templated("nvidia_accelerator_enabled") {
-        found.push(Finding::new("second-owner", Severity::Error, evidence(view, "nvidia_accelerator_enabled"), &[]));
+        found.push(Finding::of(msg::finding::second_owner(), Severity::Error, evidence(view, "nvidia_accelerator_enabled")));
     }
     found
 }
@@ -198,18 +196,18 @@ fn gpu_nodes(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let Some(nodes) = nodes else { return Vec::new() };
     let evidence = evidence(view, "nvidia_gpu_nodes");
     let Value::Array(names) = &nodes else {
-        return vec![Finding::new("gpu-nodes-not-a-list", Severity::Error, evidence, &[("value", &as_text(&nodes))])];
+        return vec![Finding::of(msg::finding::gpu_nodes_not_a_list(as_text(&nodes)), Severity::Error, evidence)];
     };
     let names: Vec<String> = names.iter().map(as_text).collect();
     let mut found = Vec::new();
     for name in &names {
         let is_future = site.inventory_host.is_none() && *name == site.subject;
         if site.inventory_path.is_some() && site.inventory.is_known() && (is_future || !site.inventory.has_host(name)) {
-            found.push(Finding::new("gpu-node-not-in-inventory", Severity::Error, &evidence, &[("name", name)]));
+            found.push(Finding::of(msg::finding::gpu_node_not_in_inventory(name), Severity::Error, &evidence));
         }
     }
     if let Some(host) = site.inventory_host.as_ref().filter(|host| !names.contains(host)) {
-        found.push(Finding::new("not-among-gpu-nodes", Severity::Warning, evidence, &[("host", host)]));
+        found.push(Finding::of(msg::finding::not_among_gpu_nodes(host), Severity::Warning, evidence));
     }
     found
 }
@@ -220,19 +218,19 @@ fn role_values(view: &View<'_>) -> Vec<Finding> {
     let flavor = view.role_value("nvidia_gpu_flavor").map(|value| as_text(&value)).unwrap_or_default();
     let own_url = view.own(DOWNLOAD_URL).is_some();
     if !matches!(flavor.to_lowercase().as_str(), "tesla" | "gtx") && !own_url && !view.is_templated("nvidia_gpu_flavor") {
-        found.push(Finding::new("unknown-flavor", Severity::Error, evidence(view, "nvidia_gpu_flavor"), &[("flavor", &flavor)]));
+        found.push(Finding::of(msg::finding::unknown_flavor(&flavor), Severity::Error, evidence(view, "nvidia_gpu_flavor")));
     }
     if let Some(image) = view.own("nvidia_driver_install_container").filter(|image| is_boolean(&image.value) && is_truthy(&image.value)) {
         // On a system that the role knows, its vars file wins and the value does no harm.
         let severity = if view.is_os_supported() { Severity::Info } else { Severity::Error };
-        found.push(Finding::new("image-true", severity, place(image), &[]));
+        found.push(Finding::of(msg::finding::image_true(), severity, place(image)));
     }
     if let Some(version) = view.own("nvidia_driver_version").filter(|version| version.value.is_number()) {
-        found.push(Finding::new("version-is-a-number", Severity::Error, place(version), &[("value", &as_text(&version.value))]));
+        found.push(Finding::of(msg::finding::version_is_a_number(as_text(&version.value)), Severity::Error, place(version)));
     }
     let url = view.role_value(DOWNLOAD_URL).map(|value| as_text(&value)).unwrap_or_default();
     if url.starts_with("http://") {
-        found.push(Finding::new("http-url", Severity::Warning, evidence(view, "nvidia_gpu_gtx_base_url"), &[("url", &url)]));
+        found.push(Finding::of(msg::finding::http_url(&url), Severity::Warning, evidence(view, "nvidia_gpu_gtx_base_url")));
     }
     found
 }
@@ -240,7 +238,7 @@ fn role_values(view: &View<'_>) -> Vec<Finding> {
 fn docker_only(view: &View<'_>, container_manager: &str) -> Option<Finding> {
     let options =
         view.own("docker_storage_options").filter(|_| container_manager != "docker" && !view.is_templated("container_manager"))?;
-    Some(Finding::new("docker-only-setting", Severity::Warning, place(options), &[("manager", container_manager)]))
+    Some(Finding::of(msg::finding::docker_only_setting(container_manager), Severity::Warning, place(options)))
 }
 
 /// Names that look like the role's and are in no release; guides pass some of them on.
@@ -256,20 +254,19 @@ fn invented(view: &View<'_>) -> Vec<Finding> {
 
 /// A variable of the name's kind that Kubespray does not read: another role does, or nobody.
 fn unknown_variable(definition: &Definition) -> Finding {
-    let name = ("name", definition.name.as_str());
-    match other_roles::reader_of(&definition.name) {
-        None => Finding::new("invented-variable", Severity::Warning, place(definition), &[name]),
-        Some(role) => {
-            let id = if role.brings_driver { "variable-of-a-driver-role" } else { "variable-of-another-role" };
-            Finding::new(id, Severity::Info, place(definition), &[name, ("role", &role.name)])
-        }
-    }
+    let name = &definition.name;
+    let (text, severity) = match other_roles::reader_of(name) {
+        None => (msg::finding::invented_variable(name), Severity::Warning),
+        Some(role) if role.brings_driver => (msg::finding::variable_of_a_driver_role(name, &role.name), Severity::Info),
+        Some(role) => (msg::finding::variable_of_another_role(name, &role.name), Severity::Info),
+    };
+    Finding::of(text, severity, place(definition))
 }
 
 /// The release has no way of putting the label on, without which no pod of the role comes to a node.
 fn role_in_release(site: &Site) -> Option<Finding> {
     let text = site.release.as_ref().filter(|_| site.traits.label == Mechanism::None)?.to_string();
-    Some(Finding::new("release-without-labels", Severity::Error, &text, &[("release", &text)]))
+    Some(Finding::of(msg::finding::release_without_labels(&text), Severity::Error, &text))
 }
 
 /// What the release itself gets wrong, or needs.
@@ -277,39 +274,20 @@ fn release(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let Some(release) = &site.release else {
         let evidence = site.checkout.as_ref().map(|checkout| checkout.path.display().to_string()).unwrap_or_default();
-        return vec![Finding::new("release-unknown", Severity::Warning, evidence, &[])];
+        return vec![Finding::of(msg::finding::release_unknown(), Severity::Warning, evidence)];
     };
     let text = release.to_string();
     let name = view.own("kube_override_hostname").filter(|name| name.value == Value::String(String::new()));
     if site.traits.taint == Mechanism::Kubectl
         && let Some(name) = name
     {
-        found.push(Finding::new("empty-node-name", Severity::Error, place(name), &[]));
+        found.push(Finding::of(msg::finding::empty_node_name(), Severity::Error, place(name)));
     }
     if let (Some(bounds), Some(core)) = (&site.demanded, site.ansible_core())
         && !bounds.holds(core)
     {
-        let args = [("core", core.as_str()), ("release", &text), ("min", &bounds.min), ("below", &bounds.below)];
-        found.push(Finding::new("ansible-core-unfit", Severity::Error, format!("ansible-core {core}"), &args));
+        let what = msg::finding::ansible_core_unfit(&bounds.below, core.as_str(), &bounds.min, &text);
+        found.push(Finding::of(what, Severity::Error, format!("ansible-core {core}")));
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::i18n::Lang;
-
-    #[test]
-    fn every_finding_has_its_texts() {
-        let source = [include_str!("findings.rs"), include_str!("findings/traps.rs")].concat();
-        let ids = regex::Regex::new(r#"(?:(?:Finding::new|finding)\(|Some\()\s*"([a-z]+-[a-z-]+)""#).unwrap();
-        let mut count = 0;
-        for id in ids.captures_iter(&source).map(|found| found[1].to_owned()) {
-            count += 1;
-            for part in ["message", "remedy"] {
-                assert!(Lang::En.has(&format!("finding.{id}.{part}")), "finding.{id}.{part}");
-            }
-        }
-        assert!(count > 40, "only {count} found");
-    }
 }

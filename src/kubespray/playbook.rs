@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use progress::{Failure, Progress, Recap, count_tasks};
 
-use super::Preview;
-use crate::{answers::Answers, host::Command, secret::Secret, version::Version};
+use super::{Preview, values};
+use crate::{answers::Answers, host::Command, input::NodeName, secret::Secret, version::Version};
 
 /// Reading all roles of a checkout takes ansible a while, on a slow disk more than a minute.
 const LIST_TASKS_DEADLINE: Duration = Duration::from_mins(5);
@@ -32,10 +32,9 @@ pub fn joining(preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
     if preview.layout.is_control_plane {
         return vec![playbook(preview, answers, "cluster.yml")];
     }
-    let node = answers.node.as_ref().or(preview.inventory_host.as_ref());
     let facts = preview.layout.facts_playbook.as_ref().map(|facts| playbook(preview, answers, facts));
-    let scale = node.map(|node| PlaybookRun { limit: Some(node.clone()), ..playbook(preview, answers, "scale.yml") });
-    facts.into_iter().chain(scale).collect()
+    let limited = |node: NodeName| PlaybookRun { limit: Some(node.to_string()), ..playbook(preview, answers, "scale.yml") };
+    facts.into_iter().chain(values::node(preview, answers).map(limited)).collect()
 }
 
 /// Returns the command that deploys the GPU role: without a limit, for its tasks run on the first control plane. Nothing where the whole
@@ -83,10 +82,14 @@ pub struct PlaybookRun {
 impl PlaybookRun {
     /// Returns the command.
     pub fn command(&self) -> Command {
-        let mut args = vec!["-i".to_owned(), self.inventory.display().to_string(), self.playbook.clone(), "-b".to_owned()];
-        args.extend(self.limit.iter().map(|limit| format!("--limit={limit}")));
-        args.extend(self.tags.iter().flat_map(|tags| ["--tags".to_owned(), tags.clone()]));
-        let mut command = Command::new(self.program.display().to_string(), args);
+        let operands = [&self.inventory.display().to_string(), self.playbook.as_str()];
+        let mut command = Command::new(self.program.display().to_string(), ["-i"]).operands(operands).words(["-b"]);
+        if let Some(limit) = &self.limit {
+            command = command.option("--limit", limit);
+        }
+        if let Some(tags) = &self.tags {
+            command = command.words(["--tags"]).operand(tags);
+        }
         command.env = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         command.cwd.clone_from(&self.checkout);
         command.detached()

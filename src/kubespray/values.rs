@@ -1,7 +1,13 @@
 //! The values that the answers of the wizard lead to.
 
-use super::{edit::Change, rules};
-use crate::{answers::Answers, error::Expected, i18n::msg};
+use super::{Preview, edit::Change, rules};
+use crate::{answers::Answers, error::Expected, i18n::msg, input::NodeName};
+
+/// Returns the inventory host that is to become a GPU node: the one that was asked for, or this machine's. A host whose name no node of
+/// Kubernetes can have is none.
+pub fn node(preview: &Preview, answers: &Answers) -> Option<NodeName> {
+    answers.node.clone().or_else(|| preview.inventory_host.as_ref()?.parse().ok())
+}
 
 /// Returns the changes to the inventory: those of the driver's owner, and over them those that a person has chosen.
 pub fn proposed(own: Vec<Change>, answers: &Answers) -> Vec<Change> {

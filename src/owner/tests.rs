@@ -103,13 +103,13 @@ fn reopened(change: impl Fn(&mut Answers)) -> [Vec<u8>; 3] {
 fn each_answer_reopens_exactly_what_rests_on_it() {
     let all = |steps: &[u8]| [steps.to_vec(), steps.to_vec(), steps.to_vec()];
     assert_eq!(reopened(|_| {}), all(&[]));
-    assert_eq!(reopened(|answers| answers.gpus = Some(vec!["10de:1db6".to_owned()])), all(&[2, 3, 4]));
+    assert_eq!(reopened(|answers| answers.gpus = Some(vec!["10de:1db6".parse().unwrap()])), all(&[2, 3, 4]));
     assert_eq!(reopened(|answers| answers.driver_version = "580.95.05".parse().ok()), [vec![3, 4], vec![2, 4], vec![3, 4]]);
     assert_eq!(reopened(|answers| answers.cuda_version = "11.0.3".to_owned().try_into().ok()), all(&[2]));
-    assert_eq!(reopened(|answers| answers.cuda_prefix = Some("/opt/cuda".into())), all(&[2]));
-    assert_eq!(reopened(|answers| answers.node = Some("node2".to_owned())), all(&[3, 4]));
+    assert_eq!(reopened(|answers| answers.cuda_prefix = "/opt/cuda".parse().ok()), all(&[2]));
+    assert_eq!(reopened(|answers| answers.node = "node2".parse().ok()), all(&[3, 4]));
     assert_eq!(reopened(|answers| answers.run_playbooks = false), all(&[3, 4]));
-    assert_eq!(reopened(|answers| answers.test_image = Some("x".to_owned())), all(&[4]));
+    assert_eq!(reopened(|answers| answers.test_image = "x".parse().ok()), all(&[4]));
     assert_eq!(reopened(|answers| answers.remove_taint = true), all(&[4]));
     assert_eq!(reopened(|answers| answers.leave_out = vec!["remove-packages".to_owned()]), all(&[2]));
     assert_eq!(reopened(|answers| answers.despite = vec!["removal".to_owned()]), all(&[2]));

@@ -150,7 +150,7 @@ impl Looker<'_> {
     }
 
     fn offer(&self, offer: &Possible) -> Offer {
-        let (kubeconfig, node) = (self.answers.kubeconfig.clone(), offer.node.as_str());
+        let (kubeconfig, node) = (self.answers.kubeconfig.clone().map(Into::into), offer.node.as_str());
         let action = match (offer.id.as_str(), &offer.pod) {
             ("restart-installer", Some(pod)) => plan::delete_pod(kubeconfig, pod),
             ("remove-taint", _) => plan::remove_taint(kubeconfig, node),
@@ -290,8 +290,12 @@ fn known(hit: &Hit, lang: Lang, answers: &Answers, node: &str, plugin: Option<&c
             "remove-host-driver" | "blacklist-nouveau" | "install-toolkit" | "install-prerequisites" => Some(RemedyAction::BackToDriver),
             "edit-variables" | "run-playbooks" => Some(RemedyAction::ToVariables),
             "reboot" => Some(RemedyAction::Reboot),
-            "label-node" => Some(RemedyAction::Run(Box::new(plan::mark_node(answers.kubeconfig.clone(), node, Mark::GpuLabel)))),
-            "delete-pod" => plugin.map(|pod| RemedyAction::Run(Box::new(plan::delete_pod(answers.kubeconfig.clone(), pod)))),
+            "label-node" => {
+                Some(RemedyAction::Run(Box::new(plan::mark_node(answers.kubeconfig.clone().map(Into::into), node, Mark::GpuLabel))))
+            }
+            "delete-pod" => {
+                plugin.map(|pod| RemedyAction::Run(Box::new(plan::delete_pod(answers.kubeconfig.clone().map(Into::into), pod))))
+            }
             _ => None,
         },
     };

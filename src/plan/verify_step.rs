@@ -1,5 +1,7 @@
 //! The plan of step 4: watch the installer, test as a user's pod would, and take the taint away if that is wanted.
 
+use std::path::PathBuf;
+
 use super::{
     Action, ActionSpec, Step, action::import_image::ImportImage, action::test_pod::RunTestPod, action::watch_installer::WatchInstaller,
     remedies,
@@ -25,7 +27,7 @@ pub struct VerifyPlan {
 
 /// Plans step 4.
 pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
-    let (kubeconfig, node) = (answers.kubeconfig.clone(), on.node.clone());
+    let (kubeconfig, node) = (answers.kubeconfig.clone().map(PathBuf::from), on.node.clone());
     let args = [("node", node.clone())];
     let action = |id: &str, kind: ActionSpec| Action::new(Step::Verify, id, kind, &args);
     let mut actions = Vec::new();

@@ -13,9 +13,6 @@ use crate::{
     },
 };
 
-/// How long one server may take, in seconds.
-const PATIENCE: &str = "15";
-
 pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
     let mut found: Vec<_> = request
         .actions
@@ -28,19 +25,14 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
     found
 }
 
-fn curl(args: &[&str], url: &str) -> Command {
-    let fixed = ["--silent", "--show-error", "--location", "--max-time", PATIENCE];
-    let args = fixed.iter().chain(args).chain([&url]).map(|arg| (*arg).to_owned());
-    Command::new("curl", args).deadline(Some(Duration::from_secs(20)))
+fn ask(url: &str) -> Command {
+    let words = ["--silent", "--show-error", "--location", "--max-time", "15", "--output", "/dev/null", "--globoff"];
+    Command::new("curl", words).operand(url).deadline(Some(Duration::from_secs(20)))
 }
 
 /// Asks for the head of the file: its length tells it from a page that some proxy answers with.
 fn runfile(request: Request<'_>, fetch: &FetchRunfile) -> Prediction {
-    let mut command = curl(&["--head", "--fail"], &fetch.url);
-    if let Some(config) = fetch.proxy_config() {
-        command.args.extend(["--config".to_owned(), "-".to_owned()]);
-        command = command.stdin(config);
-    }
+    let command = fetch.head_command();
     let url = &fetch.url;
     let (says, seen): (Says, Evidence) = match request.host.commands.capture(&command) {
         // A recorded machine knows only what it was asked when it was recorded.
@@ -78,12 +70,11 @@ fn registry(image: &str) -> &str {
 /// silence proves nothing.
 fn answers(request: Request<'_>, name: &str) -> Prediction {
     let said = |text: String| Evidence::Raw(crate::text::printable(&text));
-    let (says, seen): (Says, Evidence) =
-        match request.host.commands.capture(&curl(&["--output", "/dev/null"], &format!("https://{name}/v2/"))) {
-            Result::Ok(output) if output.exit.is_success() => (Ok, msg::preflight::seen::registry_answers(name).into()),
-            Result::Ok(output) => (Unknown, said(format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim()))),
-            Err(error) => (Unknown, said(format!("{name}: {error}"))),
-        };
+    let (says, seen): (Says, Evidence) = match request.host.commands.capture(&ask(&format!("https://{name}/v2/"))) {
+        Result::Ok(output) if output.exit.is_success() => (Ok, msg::preflight::seen::registry_answers(name).into()),
+        Result::Ok(output) => (Unknown, said(format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim()))),
+        Err(error) => (Unknown, said(format!("{name}: {error}"))),
+    };
     Prediction::new(format!("registry:{name}"), says, seen).about("watch-installer", &["image-pull"])
 }
 

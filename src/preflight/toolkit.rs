@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Request, wrong_size};
 use crate::{
-    catalog::{CudaRow, Reason},
+    catalog::CudaRow,
     facts::HostFacts,
     host::files::NotRecorded,
     i18n::{Arg, Message, msg},
@@ -40,19 +40,19 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 }
 
 fn fits(row: &CudaRow) -> Prediction {
-    let why = row.reason.as_ref().map_or_else(msg::preflight::seen::toolkit_fits, Reason::message);
+    let why = row.reason.as_ref().map_or_else(msg::preflight::seen::toolkit_fits, |reason| reason.0.clone());
     let seen = msg::preflight::seen::toolkit(&row.version, why);
     Prediction::new("toolkit-fits", if row.fits { Ok } else { WillFail }, seen).stopping()
 }
 
 /// The installer takes any compiler (`--override`); it is nvcc that refuses one, long after this step.
 fn compiler(host: &HostFacts, row: Option<&CudaRow>, is_installed: bool) -> Prediction {
-    let note = row.into_iter().flat_map(|row| &row.notes).find(|note| note.id.starts_with("gcc-"));
+    let note = row.into_iter().flat_map(|row| &row.notes).find(|note| note.id().starts_with("gcc-"));
     let (says, seen) = match (&host.gcc_version, note) {
         (None, _) if is_installed => (Ok, msg::preflight::seen::gcc_comes()),
         (None, _) => (WillFail, msg::preflight::seen::no_gcc()),
         // nvcc's own headers refuse a compiler that is too new; with one that is too old it depends on what is built.
-        (Some(_), Some(note)) => (if note.id == "gcc-too-new" { WillFail } else { Unknown }, note.message()),
+        (Some(_), Some(note)) => (if note.id() == "gcc-too-new" { WillFail } else { Unknown }, note.0.clone()),
         (Some(version), None) => (Ok, msg::preflight::seen::gcc_fits(version)),
     };
     Prediction::new("compiler", says, seen)

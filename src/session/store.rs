@@ -10,6 +10,7 @@ use std::{
 
 use super::{SCHEMA_VERSION, Session, holder::Holder, migrate::migrate, seal::Seal};
 use crate::{
+    bounded,
     error::{Expected, reason},
     i18n::{Arg, msg},
     private,
@@ -145,6 +146,7 @@ pub fn parse(text: &str, path: &Path) -> Result<(Session, u32), Expected> {
     struct Head {
         schema_version: u32,
     }
+    bounded::check_yaml(text).map_err(|why| damaged(path, "", &why))?;
     let refused = |error: serde_yaml::Error| {
         let line = error.location().map_or_else(String::new, |at| format!(":{}", at.line()));
         damaged(path, &line, crate::text::printable(&error.to_string()))

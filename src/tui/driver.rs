@@ -221,7 +221,7 @@ fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
         });
     }
     // A star on what NVIDIA has given up wants a word; one reason has it already.
-    if row.recommended && row.ended && row.reason.as_ref().is_none_or(|reason| reason.id != "recommended-ended") {
+    if row.recommended && row.ended && row.reason.as_ref().is_none_or(|reason| reason.id() != "recommended-ended") {
         lines.extend(toned("!", ui.theme.warning(), &ui.text(msg::wizard::choice::recommended_though_ended())));
     }
     let toolkit = chosen_toolkit(app);

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     finding::Severity,
     i18n::msg,
+    input::InputError,
     kubespray::{Capability, Level, Preview, Variable, rules},
     plan::{Action, Step},
 };
@@ -185,7 +186,7 @@ fn ask_source(app: &mut App, source: Source) {
     let (answer, found) = match source {
         Source::Checkout => (path(app.answers.kubespray.as_deref()), preview.and_then(|preview| path(preview.checkout.as_deref()))),
         Source::Inventory => (path(app.answers.inventory.as_deref()), preview.and_then(|preview| path(preview.inventory.as_deref()))),
-        Source::Node => (app.answers.node.clone(), preview.and_then(|preview| preview.inventory_host.clone())),
+        Source::Node => (app.answers.node.clone().map(String::from), preview.and_then(|preview| preview.inventory_host.clone())),
     };
     let now = found.or(answer).unwrap_or_default();
     ask::open(app, Subject::Source(source), &now);
@@ -199,20 +200,25 @@ pub(super) fn take_source(app: &mut App, source: Source, text: &str) -> Result<(
             if given.as_deref().is_some_and(|path| !path.starts_with('/')) {
                 return Err(app.text(msg::wizard::ask::error::absolute()));
             }
+            app.answers.kubespray = parse(app, given)?;
             // Of another checkout, the inventory is another one too.
             app.answers.inventory = None;
-            app.answers.kubespray = given.map(Into::into);
         }
-        Source::Inventory => app.answers.inventory = given.map(Into::into),
+        Source::Inventory => app.answers.inventory = parse(app, given)?,
         Source::Node => {
             if given.as_deref().is_some_and(|name| name.contains(char::is_whitespace)) {
                 return Err(app.text(msg::wizard::ask::error::name()));
             }
-            app.answers.node = given;
+            app.answers.node = parse(app, given)?;
         }
     }
     sources_changed(app);
     Ok(())
+}
+
+/// Reads a typed value; the error is a sentence for under the field.
+fn parse<T: std::str::FromStr<Err = InputError>>(app: &App, text: Option<String>) -> Result<Option<T>, String> {
+    text.map(|text| text.parse()).transpose().map_err(|error: InputError| error.text(app.settings.lang))
 }
 
 /// Another place to read from: nothing of the old picture may stay on the screen, and what was done for it no longer counts.

@@ -255,7 +255,8 @@ pub(super) fn take_text(app: &mut App, subject: &Subject, text: &str) -> Result<
         return Err(app.text(msg::wizard::ask::error::absolute()));
     }
     if *subject == Subject::Kubeconfig {
-        app.answers.kubeconfig = (!text.is_empty()).then(|| text.into());
+        let path = (!text.is_empty()).then(|| text.parse()).transpose();
+        app.answers.kubeconfig = path.map_err(|error: crate::input::InputError| error.text(app.settings.lang))?;
         app.session.answers = Some(app.answers.clone());
         app.mark(Step::Verify, false);
         app.save();

@@ -20,8 +20,11 @@ fn at_step_four(server: &ApiServer, place: &Place) -> Terminal {
     let mut session = Session::new(machine, "node1".to_owned(), jiff::Timestamp::now());
     session.step = Step::Verify;
     session.done = vec![Step::Detect, Step::Driver, Step::Variables];
-    session.answers =
-        Some(Answers { kubeconfig: Some(server.kubeconfig()), node: Some("node1".to_owned()), ..Answers::new(DriverOwner::InstallerPod) });
+    session.answers = Some(Answers {
+        kubeconfig: server.kubeconfig().display().to_string().parse().ok(),
+        node: "node1".parse().ok(),
+        ..Answers::new(DriverOwner::InstallerPod)
+    });
     place.write("state/session.yaml", &(serde_yaml::to_string(&session).unwrap() + "...\n"));
     let mut screen = Terminal::start(&place.command([] as [&str; 0]), 100, 30, "xterm-256color");
     screen.wait_for("step 4", |screen| screen.contains("▸ 4 Verify") || screen.contains("Since you were here"));

@@ -202,7 +202,9 @@ fn a_change_between_preview_and_write_is_seen_and_nothing_is_written() {
     let (checkout, inventory) = site(&place, "v2.25.1", "node1");
     let host = Host::local(Path::new("/"));
     let mut answers = gpunode::answers::Answers::new(gpunode::answers::DriverOwner::InstallerPod);
-    (answers.kubespray, answers.inventory, answers.node) = (Some(checkout.clone()), Some(inventory), Some("node1".to_owned()));
+    let path = |path: &Path| path.display().to_string();
+    (answers.kubespray, answers.inventory, answers.node) =
+        (path(&checkout).parse().ok(), path(&inventory).parse().ok(), "node1".parse().ok());
     answers.run_playbooks = false;
     let store = Store::open(&place.session()).unwrap();
     let actions = steps::plan_step(&host, &gpunode::facts::Facts::default(), &answers, Step::Variables, store.path()).unwrap();

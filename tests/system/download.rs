@@ -168,9 +168,9 @@ fn a_stop_ends_the_download_and_keeps_the_part() {
 fn a_proxy_is_used_and_its_address_is_on_no_command_line() {
     let proxy = FileServer::new(&file(), &[Answer::Well]);
     let scratch = Scratch::new("http://developer.download.nvidia.invalid/cuda.run".to_owned());
-    let address = proxy.url().replace("http://", "http://me:secret@");
+    let address = proxy.url().parse().expect("an address");
     let fetch = FetchRunfile { proxy: Some(address), ..scratch.fetch.clone() };
     let done = engine::run(&machine(), scratch.folder.path(), ActionSpec::FetchRunfile(fetch), &mut |_, _| {});
     demand(&done, Status::Done);
-    assert!(!done.lines().contains("secret"), "{}", done.lines());
+    assert!(!done.lines().contains("--proxy"), "{}", done.lines());
 }

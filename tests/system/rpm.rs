@@ -14,7 +14,7 @@ use gpunode::{
     facts,
     host::{
         Cancel, Command, CommandError, Commands, Exit, Host, Line,
-        command::Job,
+        command::{Job, Liveness, Note},
         local::{LocalCommands, LocalFiles},
     },
     owner,
@@ -79,7 +79,7 @@ impl World {
         let files = names.map(|name| packages().join(format!("top/RPMS/noarch/{name}-535.183.01-1.noarch.rpm")).display().to_string());
         let mut args = vec!["--install".to_owned()];
         args.extend(files);
-        let output = world.commands().capture(&Command::new("rpm", args)).unwrap();
+        let output = world.commands().capture(&Command::from_line(std::iter::once("rpm".to_owned()).chain(args))).unwrap();
         assert!(output.exit.is_success(), "{}", output.stderr);
         world
     }
@@ -146,8 +146,12 @@ impl Commands for Below {
         self.real.run(&self.below(command), cancel, on_line)
     }
 
-    fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
-        self.real.start(&self.below(command), log)
+    fn start(&self, command: &Command, log: &Path, note: &mut Note<'_>) -> Result<Job, CommandError> {
+        self.real.start(&self.below(command), log, note)
+    }
+
+    fn liveness(&self, log: &Path) -> Liveness {
+        self.real.liveness(log)
     }
 
     fn follow(&self, job: &Job, offset: u64, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Exit {

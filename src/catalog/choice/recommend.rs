@@ -6,7 +6,7 @@ use super::super::{
     drivers::{self, Driver},
 };
 use super::Source;
-use crate::version::Version;
+use crate::{i18n::msg, version::Version};
 
 /// Returns the index of the row to take and the reason; nothing when no row fits.
 ///
@@ -30,12 +30,13 @@ fn paired(rows: &[DriverRow], toolkit: &Toolkit) -> Option<(usize, Reason)> {
     };
     let index = find(&seed).or_else(|| find(&bundles)).or_else(|| find(&|driver| Some(driver.version.branch()) == branch))?;
     let driver = &drivers::drivers()[index];
-    let id = match driver {
-        driver if bundles(driver) => "recommended-bundled",
-        driver if seed(driver) => "recommended-seed",
-        _ => "recommended-same-branch",
+    let cuda = &toolkit.version;
+    let reason = match driver {
+        driver if bundles(driver) => msg::reason::recommended_bundled(cuda),
+        driver if seed(driver) => msg::reason::recommended_seed(cuda),
+        _ => msg::reason::recommended_same_branch(cuda),
     };
-    Some((index, Reason::new(id, [("cuda", toolkit.version.to_string())])))
+    Some((index, Reason(reason)))
 }
 
 /// The seed names `11.0`, and means the toolkit that this is today.
@@ -55,9 +56,9 @@ fn newest(rows: &[DriverRow]) -> Option<(usize, Reason)> {
         .or_else(|| find(&|_| true))?;
     let row = &rows[index];
     let reason = match row.end_of_life {
-        Some(date) if production(row) && !row.ended => Reason::new("recommended-supported", [("until", date.to_string())]),
-        _ if production(row) => Reason::new("recommended-ended", []),
-        _ => Reason::new("recommended-other", []),
+        Some(date) if production(row) && !row.ended => Reason(msg::reason::recommended_supported(date)),
+        _ if production(row) => Reason(msg::reason::recommended_ended()),
+        _ => Reason(msg::reason::recommended_other()),
     };
     Some((index, reason))
 }

@@ -9,7 +9,7 @@ use super::{
     },
     Card, Files, HostLimits, Source,
 };
-use crate::{facts::KernelModule, version::Version};
+use crate::{facts::KernelModule, i18n::msg, version::Version};
 
 /// First branch with an open kernel module. Source: NVIDIA/open-gpu-kernel-modules, tags from 515.43.04 on.
 const FIRST_OPEN_BRANCH: u32 = 515;
@@ -37,7 +37,7 @@ impl<'a> Wanted<'a> {
     pub fn misfit(&self, cards: &[Card]) -> Option<Reason> {
         match self {
             Self::Nothing => None,
-            Self::Unknown(version) => Some(Reason::new("cuda-unknown", [("cuda", version.to_string())])),
+            Self::Unknown(version) => Some(Reason(msg::reason::cuda_unknown(version))),
             Self::Toolkit(toolkit) => toolkit_misfit(toolkit, cards),
         }
     }
@@ -46,7 +46,7 @@ impl<'a> Wanted<'a> {
     pub fn driver_misfit(&self, driver: &Driver) -> Option<Reason> {
         let toolkit = self.toolkit()?;
         let needed = toolkit.least_driver().filter(|needed| driver.version < **needed)?;
-        Some(Reason::new("older-than-cuda-needs", [("cuda", toolkit.version.to_string()), ("driver", needed.to_string())]))
+        Some(Reason(msg::reason::older_than_cuda_needs(&toolkit.version, needed)))
     }
 
     /// Returns what a driver that fits cannot do for the toolkit.
@@ -58,7 +58,7 @@ impl<'a> Wanted<'a> {
 /// Returns what a driver below the toolkit's own cannot do, although it runs it.
 pub(super) fn limits(toolkit: &Toolkit, driver: &Version) -> Option<Reason> {
     let needed = toolkit.needs().filter(|needed| driver < *needed)?;
-    Some(Reason::new("cuda-minor-compatibility", [("needed", needed.to_string())]))
+    Some(Reason(msg::reason::cuda_minor_compatibility(needed)))
 }
 
 /// Returns why a toolkit does not build for one of the cards.
@@ -69,14 +69,11 @@ pub(super) fn toolkit_misfit(toolkit: &Toolkit, cards: &[Card]) -> Option<Reason
         let ended = known.as_ref().and_then(|row| row.cuda_last.as_ref());
         let dropped = *cc < toolkit.cc_min || ended.is_some_and(|last| toolkit.version > *last && !toolkit.version.starts_with(last));
         let too_new = *cc > toolkit.cc_max || known.as_ref().is_some_and(|row| toolkit.version < row.cuda_first);
-        let id = if dropped {
-            "cuda-drops-card"
-        } else if too_new {
-            "cuda-before-card"
-        } else {
-            return None;
-        };
-        Some(Reason::new(id, [("card", card.name.clone()), ("cc", cc.to_string()), ("cuda", toolkit.version.to_string())]))
+        match (dropped, too_new) {
+            (true, _) => Some(Reason(msg::reason::cuda_drops_card(&card.name, cc, &toolkit.version))),
+            (_, true) => Some(Reason(msg::reason::cuda_before_card(&card.name, cc, &toolkit.version))),
+            (false, false) => None,
+        }
     })
 }
 
@@ -87,10 +84,10 @@ pub(super) fn card_misfit(driver: &Driver, cards: &[Card], source: &Source) -> O
 
 fn branch_misfit(driver: &Driver, card: &Card) -> Option<Reason> {
     let branch = driver.version.branch();
-    let reason = |id, limit: u32| Some(Reason::new(id, [("card", card.name.clone()), ("branch", format!("R{limit}"))]));
+    let name = |branch: u32| format!("R{branch}");
     match (card.first_branch, card.last_branch) {
-        (Some(first), _) if branch < first => reason("before-first-branch", first),
-        (_, Some(last)) if branch > last => reason("after-last-branch", last),
+        (Some(first), _) if branch < first => Some(Reason(msg::reason::before_first_branch(name(first), &card.name))),
+        (_, Some(last)) if branch > last => Some(Reason(msg::reason::after_last_branch(name(last), &card.name))),
         _ => None,
     }
 }
@@ -98,29 +95,28 @@ fn branch_misfit(driver: &Driver, card: &Card) -> Option<Reason> {
 /// The kind of kernel module: one kind serves all cards, and not every source has the open one.
 fn module_misfit(driver: &Driver, cards: &[Card], source: &Source) -> Option<Reason> {
     let open = cards.iter().find(|card| card.kernel_module == KernelModule::OpenRequired)?;
-    let name = ("card", open.name.clone());
     if !source.has_open_module {
-        return Some(Reason::new("open-required", [name]));
+        return Some(Reason(msg::reason::open_required(&open.name)));
     }
     if driver.version.branch() < FIRST_OPEN_BRANCH {
-        return Some(Reason::new("no-open-module", [name, ("branch", format!("R{FIRST_OPEN_BRANCH}"))]));
+        return Some(Reason(msg::reason::no_open_module(format!("R{FIRST_OPEN_BRANCH}"), &open.name)));
     }
     let closed = cards.iter().find(|card| card.kernel_module == KernelModule::ProprietaryOnly)?;
-    Some(Reason::new("module-kinds-differ", [name, ("other", closed.name.clone())]))
+    Some(Reason(msg::reason::module_kinds_differ(&open.name, &closed.name)))
 }
 
 /// Returns why the owner cannot get the driver's installer, or should not run it.
 pub(super) fn file_misfit(driver: &Driver, host: &HostLimits) -> Option<Reason> {
     if driver.is_beta() {
-        return Some(Reason::new("beta", []));
+        return Some(Reason(msg::reason::beta()));
     }
     let Source { files, architectures, .. } = host.source;
-    let id = match files {
-        _ if !architectures.is_empty() && !architectures.contains(&host.architecture) => "pod-x86-only",
-        Files::Tesla if !driver.has_tesla_file(host.architecture) => "no-tesla-file",
-        Files::Datacenter if !driver.datacenter => "not-datacenter",
-        Files::Any if driver.file(host.architecture).is_none() => "no-file",
+    let reason = match files {
+        _ if !architectures.is_empty() && !architectures.contains(&host.architecture) => msg::reason::pod_x86_only(),
+        Files::Tesla if !driver.has_tesla_file(host.architecture) => msg::reason::no_tesla_file(),
+        Files::Datacenter if !driver.datacenter => msg::reason::not_datacenter(),
+        Files::Any if driver.file(host.architecture).is_none() => msg::reason::no_file(),
         Files::Any | Files::Datacenter | Files::Tesla => return None,
     };
-    Some(Reason::new(id, []))
+    Some(Reason(reason))
 }

@@ -7,7 +7,7 @@ use super::{
     },
     Card, HostLimits, rules,
 };
-use crate::version::Version;
+use crate::{i18n::msg, version::Version};
 
 /// Judges every toolkit that has a runfile for the host's architecture, newest first. Without a driver that rule is left out, and
 /// nothing is recommended: the toolkit follows the driver.
@@ -24,35 +24,34 @@ fn judged(toolkit: &Toolkit, cards: &[Card], driver: Option<&Version>, host: &Ho
     let reason = rules::toolkit_misfit(toolkit, cards)
         .or_else(|| driver.and_then(|driver| driver_misfit(toolkit, driver)))
         .or_else(|| glibc_misfit(toolkit, host))
-        .or_else(|| toolkit.prerelease.then(|| Reason::new("cuda-prerelease", [])));
+        .or_else(|| toolkit.prerelease.then(|| Reason(msg::reason::cuda_prerelease())));
     let notes = if reason.is_none() { notes(toolkit, driver, host) } else { Vec::new() };
     Some(CudaRow { fits: reason.is_none(), reason, notes, ..row })
 }
 
 fn driver_misfit(toolkit: &Toolkit, driver: &Version) -> Option<Reason> {
     let least = toolkit.least_driver()?;
-    (driver < least).then(|| Reason::new("cuda-needs-newer-driver", [("driver", driver.to_string()), ("needed", least.to_string())]))
+    (driver < least).then(|| Reason(msg::reason::cuda_needs_newer_driver(driver, least)))
 }
 
 fn glibc_misfit(toolkit: &Toolkit, host: &HostLimits) -> Option<Reason> {
     let (needed, there) = (toolkit.glibc_min.as_ref()?, host.glibc_version.as_ref()?);
-    (there < needed).then(|| Reason::new("glibc-too-old", [("there", there.to_string()), ("needed", needed.to_string())]))
+    (there < needed).then(|| Reason(msg::reason::glibc_too_old(needed, there)))
 }
 
 fn notes(toolkit: &Toolkit, driver: Option<&Version>, host: &HostLimits) -> Vec<Reason> {
     let minor = driver.and_then(|driver| rules::limits(toolkit, driver));
     let clash = host.glibc_version.as_ref().filter(|there| toolkit.glibc_below.as_ref().is_some_and(|limit| *there >= limit));
-    let glibc = clash.map(|there| Reason::new("glibc-too-new", [("there", there.to_string())]));
+    let glibc = clash.map(|there| Reason(msg::reason::glibc_too_new(there)));
     [minor, gcc_note(toolkit, host), glibc].into_iter().flatten().collect()
 }
 
 /// The toolkit installs with any compiler (`--override`); it is `nvcc` that refuses one outside its range.
 fn gcc_note(toolkit: &Toolkit, host: &HostLimits) -> Option<Reason> {
     let there = host.gcc_version.as_ref()?;
-    let note = |id, limit: u32| Some(Reason::new(id, [("there", there.to_string()), ("limit", limit.to_string())]));
     match (toolkit.gcc_min, toolkit.gcc_max) {
-        (_, Some(max)) if there.part(0) > max => note("gcc-too-new", max),
-        (Some(min), _) if there.part(0) < min => note("gcc-too-old", min),
+        (_, Some(max)) if there.part(0) > max => Some(Reason(msg::reason::gcc_too_new(max, there))),
+        (Some(min), _) if there.part(0) < min => Some(Reason(msg::reason::gcc_too_old(min, there))),
         _ => None,
     }
 }

@@ -267,16 +267,15 @@ impl Follower<'_> {
     }
 
     fn command(&self, pod: &str, what: Fetch, since: Option<Timestamp>) -> Command {
-        let mut args = vec!["logs", pod, "-n", NAMESPACE, "-c", INSTALLER, "--timestamps"];
-        match what {
-            Fetch::Follow => args.push("--follow"),
-            Fetch::Previous => args.push("--previous"),
-            Fetch::Whole => {}
-        }
-        let since = since.map(|since| format!("--since-time={since}"));
-        args.extend(since.as_deref());
+        let more: &[&str] = match what {
+            Fetch::Follow => &["--follow"],
+            Fetch::Previous => &["--previous"],
+            Fetch::Whole => &[],
+        };
         // A whole log may be large: like a stream it ends by itself, and a connection that hangs is noticed by its silence.
-        self.kubectl.stream(&args)
+        let command = self.kubectl.stream(&["logs"]).operand(pod).words(["-n", NAMESPACE, "-c", INSTALLER, "--timestamps"]);
+        let command = command.words(more.iter().copied());
+        if let Some(since) = since { command.option("--since-time", since) } else { command }
     }
 
     /// Delivers a last line of which no more will come.

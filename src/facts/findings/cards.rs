@@ -16,6 +16,7 @@ use crate::{
         Severity::{Error, Info, Warning},
     },
     host::Virtualization,
+    i18n::msg,
 };
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
@@ -42,8 +43,7 @@ fn missing(facts: &Facts) -> Vec<Finding> {
             *id == device || *id == format!("{device}:{}:{}", gpu.subsystem_vendor_id, gpu.subsystem_device_id)
         };
         let there = facts.gpus.iter().filter(is_it).count();
-        let args = [("id", id.as_str()), ("expected", &count.to_string()), ("found", &there.to_string())];
-        (there < *count).then(|| Finding::new("cards-missing", Warning, PCI_DEVICES, &args))
+        (there < *count).then(|| Finding::of(msg::finding::cards_missing(count, there, id), Warning, PCI_DEVICES))
     };
     wanted.iter().filter_map(lacks).collect()
 }
@@ -51,15 +51,15 @@ fn missing(facts: &Facts) -> Vec<Finding> {
 fn no_gpu(facts: &Facts) -> Option<Finding> {
     if let Some(reason) = facts.unknown.get(pci::FACT) {
         let path = reason.args.get("path").map_or(PCI_DEVICES, String::as_str);
-        return Some(Finding::new("no-pci-bus", Error, path, &[]));
+        return Some(Finding::of(msg::finding::no_pci_bus(), Error, path));
     }
     if !facts.gpus.is_empty() || !facts.expected_gpus.is_empty() {
         return None;
     }
     // A Tegra needs no card: its GPU is there, and nothing of what follows is for it.
     let finding = match &facts.host.tegra {
-        Some(sign) => Finding::new("gpu-in-chip", Error, sign, &[]),
-        None => Finding::new("no-gpu", Error, PCI_DEVICES, &[]),
+        Some(sign) => Finding::of(msg::finding::gpu_in_chip(), Error, sign),
+        None => Finding::of(msg::finding::no_gpu(), Error, PCI_DEVICES),
     };
     Some(finding)
 }
@@ -73,13 +73,13 @@ fn taken(facts: &Facts) -> Vec<Finding> {
     let finding = |(driver, cards): (&str, Vec<&str>)| {
         let place = format!("{PCI_DEVICES}/{}/driver", cards[0]);
         let cards = cards.join(", ");
-        let args = [("cards", cards.as_str()), ("driver", driver)];
-        match (driver, modules::role(driver)) {
-            ("nouveau", _) => Finding::new("nouveau-bound", Warning, place, &args[..1]),
-            ("nova" | "nova_core" | "NovaCore", _) => Finding::new("nova-bound", Warning, place, &args[..1]),
-            (_, Some(ModuleRole::Passthrough)) => Finding::new("vfio-bound", Warning, place, &args),
-            _ => Finding::new("other-driver-bound", Warning, place, &args),
-        }
+        let text = match (driver, modules::role(driver)) {
+            ("nouveau", _) => msg::finding::nouveau_bound(cards),
+            ("nova" | "nova_core" | "NovaCore", _) => msg::finding::nova_bound(cards),
+            (_, Some(ModuleRole::Passthrough)) => msg::finding::vfio_bound(cards, driver),
+            _ => msg::finding::other_driver_bound(cards, driver),
+        };
+        Finding::of(text, Warning, place)
     };
     by_driver.into_iter().map(finding).collect()
 }
@@ -88,7 +88,7 @@ fn taken(facts: &Facts) -> Vec<Finding> {
 fn rival_loaded(facts: &Facts) -> Option<Finding> {
     let taken = facts.gpus.iter().any(super::is_taken);
     let module = facts.driver.modules.iter().find(|module| modules::role(&module.name) == Some(ModuleRole::Conflicting))?;
-    (!taken && !facts.gpus.is_empty()).then(|| Finding::new("rival-loaded", Warning, "/proc/modules", &[("module", &module.name)]))
+    (!taken && !facts.gpus.is_empty()).then(|| Finding::of(msg::finding::rival_loaded(&module.name), Warning, "/proc/modules"))
 }
 
 fn virtual_gpus(facts: &Facts) -> Vec<Finding> {
@@ -108,9 +108,8 @@ fn virtual_gpus(facts: &Facts) -> Vec<Finding> {
         Some(sign) if !told && !facts.gpus.is_empty() => Some((addresses(facts.gpus.iter()), sign.as_str())),
         _ => (!guests.is_empty()).then_some((guests, super::nvml::SOURCE)),
     };
-    let guest = guest.map(|(cards, sign)| Finding::new("vgpu-guest", Warning, sign, &[("cards", &cards.join(", "))]));
-    let host =
-        (!hosts.is_empty() || vgpu_module).then(|| Finding::new("vgpu-host", Warning, host_evidence, &[("cards", &split.join(", "))]));
+    let guest = guest.map(|(cards, sign)| Finding::of(msg::finding::vgpu_guest(cards.join(", ")), Warning, sign));
+    let host = (!hosts.is_empty() || vgpu_module).then(|| Finding::of(msg::finding::vgpu_host(split.join(", ")), Warning, host_evidence));
     guest.into_iter().chain(host).collect()
 }
 
@@ -124,10 +123,9 @@ fn guesses(facts: &Facts) -> Vec<Finding> {
         let id = format!("10de:{}", gpu.device_id);
         let place = format!("{PCI_DEVICES}/{}/device", gpu.pci_address);
         let Some(source) = &gpu.guessed_from else {
-            return Finding::new("catalog-unknown", Warning, place, &[("id", &id), ("name", &gpu.name)]);
+            return Finding::of(msg::finding::catalog_unknown(&id, &gpu.name), Warning, place);
         };
-        let args = [("id", id.as_str()), ("name", &gpu.name), ("chip", &gpu.chip), ("source", source)];
-        Finding::new("catalog-guess", Info, place, &args)
+        Finding::of(msg::finding::catalog_guess(&gpu.chip, &id, &gpu.name, source), Info, place)
     };
     kinds.into_values().map(finding).collect()
 }

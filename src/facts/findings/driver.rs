@@ -11,6 +11,7 @@ use crate::{
         Severity::{Error, Info, Warning},
     },
     host::NvmlAnswer,
+    i18n::msg,
     version::Version,
 };
 
@@ -33,8 +34,11 @@ fn loaded(facts: &Facts) -> Option<Finding> {
     let version = facts.driver.loaded_version.as_deref()?;
     let origins = driver_origins(facts);
     let by_pod = facts.driver.ledger.iter().any(|entry| entry.origin == Origin::InstallerPod && entry.what == version);
-    let (id, severity) = if by_pod && origins.len() == 1 { ("driver-loaded-by-pod", Info) } else { ("driver-loaded", Warning) };
-    Some(Finding::new(id, severity, DRIVER_VERSION, &[("version", version)]))
+    let (text, severity) = match by_pod && origins.len() == 1 {
+        true => (msg::finding::driver_loaded_by_pod(version), Info),
+        false => (msg::finding::driver_loaded(version), Warning),
+    };
+    Some(Finding::of(text, severity, DRIVER_VERSION))
 }
 
 /// The drivers of this machine, each version once: the loaded one first, then what is on disk.
@@ -64,17 +68,15 @@ fn unfit_branches(facts: &Facts) -> Vec<Finding> {
         // What NVML sees, the loaded driver serves, whatever the lists say.
         let is_loaded = place == DRIVER_VERSION;
         for gpu in facts.gpus.iter().filter(|gpu| !(is_loaded && gpu.nvml.is_some())) {
-            let args = |name: &'static str, branch: u32| {
-                [("name", gpu.name.clone()), ("version", version.to_string()), (name, branch.to_string())]
-            };
-            let (id, severity, args) = match (gpu.first_branch, gpu.last_branch) {
-                (_, Some(last)) if version.branch() > last => ("driver-beyond-last-branch", Error, args("last", last)),
+            let (text, severity) = match (gpu.first_branch, gpu.last_branch) {
+                (_, Some(last)) if version.branch() > last => (msg::finding::driver_beyond_last_branch(last, &gpu.name, &version), Error),
                 // Where a card is first listed is less sure than where NVIDIA says that it ends.
-                (Some(first), _) if version.branch() < first => ("driver-before-first-branch", Warning, args("first", first)),
+                (Some(first), _) if version.branch() < first => {
+                    (msg::finding::driver_before_first_branch(first, &gpu.name, &version), Warning)
+                }
                 _ => continue,
             };
-            let args = args.each_ref().map(|(name, value)| (*name, value.as_str()));
-            found.push(Finding::new(id, severity, place.clone(), &args));
+            found.push(Finding::of(text, severity, place.clone()));
         }
     }
     found
@@ -89,12 +91,12 @@ fn unfit_kinds(facts: &Facts) -> Vec<Finding> {
         (None, None) => return Vec::new(),
     };
     let finding = |gpu: &Gpu| {
-        let id = match (gpu.kernel_module, kind) {
-            (KernelModule::OpenRequired, ModuleKind::Proprietary) => "open-module-required",
-            (KernelModule::ProprietaryOnly, ModuleKind::Open) => "open-module-impossible",
+        let text = match (gpu.kernel_module, kind) {
+            (KernelModule::OpenRequired, ModuleKind::Proprietary) => msg::finding::open_module_required(&gpu.name, &version),
+            (KernelModule::ProprietaryOnly, ModuleKind::Open) => msg::finding::open_module_impossible(&gpu.name, &version),
             _ => return None,
         };
-        Some(Finding::new(id, Error, place.clone(), &[("name", &gpu.name), ("version", &version)]))
+        Some(Finding::of(text, Error, place.clone()))
     };
     facts.gpus.iter().filter_map(finding).collect()
 }
@@ -104,7 +106,7 @@ fn two_origins(facts: &Facts) -> Option<Finding> {
     let names = origins.iter().map(|origin| origin.name()).collect::<Vec<_>>().join(", ");
     let places = facts.driver.ledger.iter().filter(|entry| brings_driver(entry)).map(|entry| entry.r#where.as_str());
     let places = places.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
-    (origins.len() > 1).then(|| Finding::new("two-origins", Error, places, &[("origins", &names)]))
+    (origins.len() > 1).then(|| Finding::of(msg::finding::two_origins(&names), Error, places))
 }
 
 /// The one driver on disk is not the loaded one: the next boot brings another. NVML notices too once its library was exchanged.
@@ -115,7 +117,7 @@ fn other_on_disk(facts: &Facts) -> Option<Finding> {
     }
     let on_disk: Vec<_> = facts.driver.ledger.iter().filter_map(|entry| Some((packages::driver_version(entry)?, entry))).collect();
     let (version, entry) = on_disk.first().filter(|_| on_disk.iter().all(|(version, _)| *version != loaded))?;
-    Some(Finding::new("driver-on-disk-differs", Warning, evidence(entry), &[("loaded", loaded.as_str()), ("version", version.as_str())]))
+    Some(Finding::of(msg::finding::driver_on_disk_differs(loaded.as_str(), version.as_str()), Warning, evidence(entry)))
 }
 
 /// Modules that were built for other kernels only: the kernel was updated, and the driver was not. That is why none is loaded.
@@ -128,7 +130,7 @@ fn other_kernels(facts: &Facts) -> Option<Finding> {
     }
     let built = built.into_iter().collect::<Vec<_>>().join(", ");
     let place = files.first()?.r#where.clone();
-    Some(Finding::new("module-of-another-kernel", Warning, place, &[("built", &built), ("kernel", running)]))
+    Some(Finding::of(msg::finding::module_of_another_kernel(&built, running), Warning, place))
 }
 
 /// A toolkit that builds for no card that is here.
@@ -140,14 +142,13 @@ fn unfit_toolkits(facts: &Facts) -> Vec<Finding> {
         };
         for gpu in &facts.gpus {
             let Some((first, last)) = gpus::toolkits(&gpu.compute_capability) else { continue };
-            let (id, limit) = match last {
-                Some(last) if version > last => ("cuda-beyond-card", last),
-                _ if version < first => ("cuda-before-card", first),
+            let (capability, name) = (&gpu.compute_capability, &gpu.name);
+            let text = match last {
+                Some(last) if version > last => msg::finding::cuda_beyond_card(capability, last, name, &entry.what),
+                _ if version < first => msg::finding::cuda_before_card(capability, first, name, &entry.what),
                 _ => continue,
             };
-            let args =
-                [("version", entry.what.as_str()), ("name", &gpu.name), ("capability", &gpu.compute_capability), ("limit", limit.as_str())];
-            found.push(Finding::new(id, Warning, entry.r#where.clone(), &args));
+            found.push(Finding::of(text, Warning, entry.r#where.clone()));
         }
     }
     found
@@ -160,12 +161,12 @@ fn fabric_manager(facts: &Facts) -> Option<Finding> {
     let runs = facts.driver.ledger.iter().any(|entry| entry.origin == Origin::Unit && entry.what == "nvidia-fabricmanager");
     let (count, place) = (facts.nvswitches.len().to_string(), format!("{PCI_DEVICES}/{switch}"));
     if !runs {
-        return Some(Finding::new("no-fabric-manager", Error, place, &[("count", &count), ("version", loaded)]));
+        return Some(Finding::of(msg::finding::no_fabric_manager(&count, loaded), Error, place));
     }
     let package = facts.driver.ledger.iter().find(|entry| packages::package_name(entry).is_some_and(is_fabric_manager))?;
     let version = packages::version(package)?;
     let differs = loaded.parse::<Version>().is_ok_and(|loaded| loaded != version);
-    differs.then(|| Finding::new("fabric-manager-version", Error, evidence(package), &[("version", version.as_str()), ("loaded", loaded)]))
+    differs.then(|| Finding::of(msg::finding::fabric_manager_version(loaded, version.as_str()), Error, evidence(package)))
 }
 
 fn is_fabric_manager(name: &str) -> bool {

@@ -10,12 +10,13 @@ use crate::{
         Finding,
         Severity::{Error, Info, Warning},
     },
+    i18n::msg,
 };
 
 const EFI_VARS: &str = "/sys/firmware/efi/efivars";
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
-    let container = facts.host.container.as_ref().map(|sign| Finding::new("container", Warning, sign, &[]));
+    let container = facts.host.container.as_ref().map(|sign| Finding::of(msg::finding::container(), Warning, sign));
     container
         .into_iter()
         .chain(architecture(&facts.host))
@@ -28,7 +29,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 /// What is chosen for an architecture that could not be learned is chosen for `x86_64`. A machine of which nothing is known is none.
 fn architecture(host: &HostFacts) -> Option<Finding> {
     let is_known = !host.architecture.is_empty() || host.kernel.is_empty();
-    (!is_known).then(|| Finding::new("architecture-not-known", Warning, "/proc/sys/kernel/arch, /lib64/ld-linux-x86-64.so.2", &[]))
+    (!is_known).then(|| Finding::of(msg::finding::architecture_not_known(), Warning, "/proc/sys/kernel/arch, /lib64/ld-linux-x86-64.so.2"))
 }
 
 /// With Secure Boot on, a module without a signature is refused; whether the key of a signed one is enrolled, only the kernel can tell.
@@ -37,8 +38,8 @@ fn secure_boot(facts: &Facts) -> Option<Finding> {
         return None;
     }
     Some(match facts.driver.unsigned_modules.as_slice() {
-        [] => Finding::new("secure-boot-on", Warning, EFI_VARS, &[]),
-        unsigned => Finding::new("unsigned-modules", Error, unsigned.join(", "), &[("count", &unsigned.len().to_string())]),
+        [] => Finding::of(msg::finding::secure_boot_on(), Warning, EFI_VARS),
+        unsigned => Finding::of(msg::finding::unsigned_modules(unsigned.len().to_string()), Error, unsigned.join(", ")),
     })
 }
 
@@ -50,13 +51,13 @@ fn headers(host: &HostFacts) -> Option<Finding> {
     let offer = &host.headers_offer;
     let places = kernel::header_places(&host.kernel).join(", ");
     let evidence = offer.asked.clone().unwrap_or(places);
-    let packages = if offer.missing.is_empty() { &offer.packages } else { &offer.missing };
-    let id = match offer.offered {
-        None => "no-kernel-headers",
-        Some(true) => "kernel-headers-offered",
-        Some(false) => "kernel-headers-not-offered",
+    let packages = if offer.missing.is_empty() { &offer.packages } else { &offer.missing }.join(" ");
+    let text = match offer.offered {
+        None => msg::finding::no_kernel_headers(&host.kernel),
+        Some(true) => msg::finding::kernel_headers_offered(&host.kernel, packages),
+        Some(false) => msg::finding::kernel_headers_not_offered(&host.kernel, packages),
     };
-    Some(Finding::new(id, Warning, evidence, &[("kernel", &host.kernel), ("packages", &packages.join(" "))]))
+    Some(Finding::of(text, Warning, evidence))
 }
 
 /// One line for what root could learn, one for the rest; the reasons are in [`Facts::unknown`].
@@ -66,9 +67,8 @@ fn not_known(facts: &Facts) -> Vec<Finding> {
         let chosen = facts.unknown.iter().filter(|(name, reason)| *name != pci::FACT && needs_root(reason) == for_root);
         chosen.map(|(name, _)| name.as_str()).collect::<Vec<_>>()
     };
-    let finding = |id: &str, names: Vec<&str>| {
-        let count = names.len().to_string();
-        (!names.is_empty()).then(|| Finding::new(id, Info, names.join(", "), &[("count", &count)]))
-    };
-    [finding("facts-need-root", names(true)), finding("facts-not-known", names(false))].into_iter().flatten().collect()
+    let finding = |text, names: Vec<&str>| (!names.is_empty()).then(|| Finding::of(text, Info, names.join(", ")));
+    let (roots, others) = (names(true), names(false));
+    let need_root = finding(msg::finding::facts_need_root(roots.len()), roots);
+    need_root.into_iter().chain(finding(msg::finding::facts_not_known(others.len()), others)).collect()
 }

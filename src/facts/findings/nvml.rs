@@ -7,6 +7,7 @@ use crate::{
         Severity::{Error, Info, Warning},
     },
     host::NvmlAnswer,
+    i18n::msg,
     text::printable,
 };
 
@@ -19,14 +20,14 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 
 fn answer(facts: &Facts) -> Option<Finding> {
     let version = facts.driver.loaded_version.as_deref().unwrap_or("?");
-    let finding = |id, severity, args: &[(&str, &str)]| Some(Finding::new(id, severity, SOURCE, args));
+    let finding = |text, severity| Some(Finding::of(text, severity, SOURCE));
     match facts.driver.nvml.as_ref()? {
-        NvmlAnswer::Mismatch => finding("nvml-mismatch", Error, &[("version", version)]),
-        NvmlAnswer::TimedOut => finding("nvml-timeout", Error, &[]),
-        NvmlAnswer::Crashed(signal) => finding("nvml-crashed", Error, &[("signal", &signal.to_string())]),
-        NvmlAnswer::Failed(error) => finding("nvml-failed", Warning, &[("error", &printable(error))]),
-        NvmlAnswer::NoPermission => finding("nvml-not-allowed", Warning, &[]),
-        NvmlAnswer::NoLibrary(_) if facts.driver.loaded_version.is_some() => finding("nvml-no-library", Info, &[("version", version)]),
+        NvmlAnswer::Mismatch => finding(msg::finding::nvml_mismatch(version), Error),
+        NvmlAnswer::TimedOut => finding(msg::finding::nvml_timeout(), Error),
+        NvmlAnswer::Crashed(signal) => finding(msg::finding::nvml_crashed(signal), Error),
+        NvmlAnswer::Failed(error) => finding(msg::finding::nvml_failed(printable(error)), Warning),
+        NvmlAnswer::NoPermission => finding(msg::finding::nvml_not_allowed(), Warning),
+        NvmlAnswer::NoLibrary(_) if facts.driver.loaded_version.is_some() => finding(msg::finding::nvml_no_library(version), Info),
         NvmlAnswer::NoLibrary(_) | NvmlAnswer::NoDriver | NvmlAnswer::NotAsked | NvmlAnswer::Answer { .. } => None,
     }
 }
@@ -40,15 +41,18 @@ fn counts(facts: &Facts) -> Option<Finding> {
     }
     let explained = |gpu: &Gpu| is_taken(gpu) || loaded_branch(facts).is_some_and(|branch| !serves(gpu, branch));
     let lost: Vec<_> = facts.gpus.iter().filter(|gpu| gpu.nvml.is_none() && !explained(gpu)).map(|gpu| gpu.pci_address.as_str()).collect();
-    let (on_bus, in_nvml) = (facts.gpus.len().to_string(), seen.len().to_string());
-    let args = [("pci", on_bus.as_str()), ("nvml", &in_nvml), ("cards", &lost.join(", "))];
+    let (on_bus, in_nvml) = (facts.gpus.len(), seen.len());
     match lost.first() {
         Some(first) => {
             let words = if silent.is_empty() { SOURCE.to_owned() } else { printable(&silent.join("; ")) };
-            Some(Finding::new("count-mismatch", Error, format!("{PCI_DEVICES}/{first}, {words}"), &args))
+            Some(Finding::of(
+                msg::finding::count_mismatch(lost.join(", "), in_nvml, on_bus),
+                Error,
+                format!("{PCI_DEVICES}/{first}, {words}"),
+            ))
         }
         None if seen.len() > facts.gpus.len() => {
-            Some(Finding::new("count-more-in-nvml", Warning, format!("{PCI_DEVICES}, {SOURCE}"), &args[..2]))
+            Some(Finding::of(msg::finding::count_more_in_nvml(in_nvml, on_bus), Warning, format!("{PCI_DEVICES}, {SOURCE}")))
         }
         None => None,
     }

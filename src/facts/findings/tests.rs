@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     facts::{CatalogMatch, DriverFacts, GpuNvml, KernelModule, Module, ModuleKind, Unknown},
     host::{NvmlAnswer, NvmlGpu, Virtualization},
+    i18n::msg,
 };
 
 fn ids(facts: &Facts) -> Vec<String> {
@@ -103,13 +104,13 @@ fn the_machine_around_is_judged() {
     facts.host.secure_boot = Some(true);
     facts.host.kernel_headers = false;
     facts.host.kernel = "6.8.0".into();
-    facts.unknown.insert("host.gcc_version".into(), Unknown::new("not-allowed", &[("path", "/x")]));
+    facts.unknown.insert("host.gcc_version".into(), Unknown::from(msg::unknown::not_allowed("/x")));
     facts.host.container = Some("/.dockerenv".into());
     let found = judge(&facts);
     found.iter().for_each(crate::facts::tests::assert_finding_has_texts);
     let found: Vec<_> = found.into_iter().map(|finding| finding.id).collect();
     assert_eq!(found, ["catalog-unknown", "container", "secure-boot-on", "no-kernel-headers", "facts-need-root"]);
-    facts.unknown.insert("driver.modules".into(), Unknown::new("not-there", &[("path", "/proc/modules")]));
+    facts.unknown.insert("driver.modules".into(), Unknown::from(msg::unknown::not_there("/proc/modules")));
     let both = judge(&facts).split_off(4);
     assert_eq!(both.iter().map(|finding| finding.evidence.as_str()).collect::<Vec<_>>(), ["host.gcc_version", "driver.modules"]);
     facts.host.root = true;
@@ -120,7 +121,7 @@ fn the_machine_around_is_judged() {
 fn an_unreadable_bus_is_not_an_empty_one() {
     let mut facts = Facts::default();
     assert_eq!(ids(&facts), ["no-gpu"]);
-    facts.unknown.insert("gpus".into(), Unknown::new("not-there", &[("path", PCI_DEVICES)]));
+    facts.unknown.insert("gpus".into(), Unknown::from(msg::unknown::not_there(PCI_DEVICES)));
     assert_eq!(ids(&facts), ["no-pci-bus"]);
 }
 
@@ -249,7 +250,7 @@ fn cards_that_are_expected_and_not_there_are_counted() {
     let card = Gpu { vendor_id: "10de".into(), device_id: "1db6".into(), ..Gpu::default() };
     let mut facts = machine_with(card);
     let mut ask = |ids: &[&str]| {
-        facts.expect(&ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+        facts.expect(&ids.iter().map(|id| id.parse().unwrap()).collect::<Vec<_>>());
         facts.findings.iter().for_each(crate::facts::tests::assert_finding_has_texts);
         facts.findings.iter().map(|finding| format!("{} {}", finding.args["expected"], finding.args["found"])).collect::<Vec<_>>()
     };
@@ -257,6 +258,6 @@ fn cards_that_are_expected_and_not_there_are_counted() {
     assert_eq!(ask(&["10DE:1DB6", "10de:1db6", "10de:2335"]), ["2 1", "1 0"]);
     assert_eq!(ask(&[]), Vec::<String>::new());
     let mut empty = Facts::default();
-    empty.expect(&["10de:1db6".to_owned()]);
+    empty.expect(&["10de:1db6".parse().unwrap()]);
     assert_eq!(ids(&empty), ["cards-missing"], "that there is none at all is the same cause");
 }

@@ -21,9 +21,8 @@ const ID: &str = "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}";
 /// How often is asked who needs what needs the driver: `cuda` needs `cuda-12-4` needs `cuda-runtime-12-4` needs `cuda-drivers`.
 const ROUNDS: usize = 6;
 
-fn rpm(args: &[&str], format: &str, names: Vec<String>) -> Command {
-    let args = args.iter().map(|arg| (*arg).to_owned()).chain(["--qf".to_owned(), format.to_owned()]);
-    Command::new("rpm", args.chain(names).collect::<Vec<_>>())
+fn rpm(words: &[&'static str], format: &str, names: Vec<String>) -> Command {
+    Command::new("rpm", words.iter().copied()).words(["--qf"]).operand(format).operands(names)
 }
 
 /// Returns the packages of this machine with the file of the database: of all its name and its source, of those around the driver also

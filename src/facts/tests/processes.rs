@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::*;
-use crate::host::{FileMeta, Files, local::LocalFiles};
+use crate::host::{FileMeta, Files, files::Checksum, local::LocalFiles};
 
 /// A picture of a machine with this machine's processes.
 struct WithProcesses {
@@ -61,6 +61,18 @@ impl Files for WithProcesses {
 
     fn remove_all(&self, _path: &Path) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn has_digest(&self, path: &Path, checksum: &Checksum) -> io::Result<bool> {
+        self.side(path).has_digest(path, checksum)
+    }
+
+    fn copy_private(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn demand_trusted(&self, path: &Path) -> io::Result<()> {
+        self.side(path).demand_trusted(path)
     }
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {

@@ -5,7 +5,7 @@ use std::{fs, io, os::unix::fs::symlink, path::PathBuf, sync::Arc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::host::{FileMeta, Files};
+use crate::host::{FileMeta, Files, files::Checksum};
 
 /// Looks at the machine and demands that its report is fit for a terminal.
 fn survives(machine: &Machine) -> Facts {
@@ -122,6 +122,18 @@ impl Files for Forbidden {
 
     fn remove_all(&self, _path: &Path) -> io::Result<()> {
         Err(io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn has_digest(&self, path: &Path, checksum: &Checksum) -> io::Result<bool> {
+        self.inner.has_digest(path, checksum)
+    }
+
+    fn copy_private(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn demand_trusted(&self, path: &Path) -> io::Result<()> {
+        self.inner.demand_trusted(path)
     }
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     fs,
     io::{self, PipeReader, Read},
     os::unix::process::ExitStatusExt,
@@ -18,9 +19,12 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::{jobs, programs};
 use crate::{
-    host::{Cancel, Command, CommandError, Commands, Exit, Line, Stream, command::Job},
-    private,
+    host::{
+        Cancel, Command, CommandError, Commands, Exit, Line, Stream,
+        command::{Job, Liveness, Note},
+    },
     secret::Secret,
 };
 
@@ -50,7 +54,7 @@ pub struct LocalCommands {
 
 impl Commands for LocalCommands {
     fn locate(&self, program: &str) -> Option<PathBuf> {
-        locate(program)
+        programs::locate(program).ok().flatten()
     }
 
     fn run(&self, command: &Command, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Result<Exit, CommandError> {
@@ -68,24 +72,18 @@ impl Commands for LocalCommands {
         Ok(wait(&handle, command.deadline, cancel, &receiver, on_line))
     }
 
-    fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
-        let failed = |error: io::Error| failed(command, &error);
-        let file = private::append(log).map_err(failed)?;
-        // In this order: the outermost is applied first, and an error must not reach the terminal that a wizard draws on.
-        let handle = expression(command)?.stderr_to_stdout().stdout_file(file).start().map_err(failed)?;
-        let pid = handle.pids().first().copied().unwrap_or(0);
-        let started = start_time(pid).unwrap_or(0);
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, handle);
-        Ok(Job { pid, started, log: log.to_owned() })
+    fn start(&self, command: &Command, log: &Path, note: &mut Note<'_>) -> Result<Job, CommandError> {
+        let jobs::Begun { job, handle } = jobs::start(command, log, note)?;
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(job.pid, handle);
+        Ok(job)
+    }
+
+    fn liveness(&self, log: &Path) -> Liveness {
+        jobs::liveness(log)
     }
 
     fn find(&self, log: &Path) -> Option<Job> {
-        let log = log.canonicalize().ok()?;
-        let pids = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-        let mut writers = pids.filter(|pid| fs::read_link(format!("/proc/{pid}/fd/1")).is_ok_and(|target| target == log));
-        // The job is the leader of its session; its children write to the same log.
-        let pid = writers.find(|pid| session_of(*pid) == Some(*pid))?;
-        Some(Job { pid, started: start_time(pid)?, log })
+        jobs::find(log)
     }
 
     fn follow(&self, job: &Job, mut offset: u64, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Exit {
@@ -99,6 +97,11 @@ impl Commands for LocalCommands {
                 return if stop.is_some() { Exit::Cancelled } else { exit };
             }
             if cancel.is_cancelled() {
+                if !self.can_stop(job) {
+                    // It runs where this process cannot reach it, and another may have its number here.
+                    splitter.finish(Stream::Stdout, on_line);
+                    return Exit::Unseen;
+                }
                 stop_group(job.pid, stop.get_or_insert_with(Stopping::default));
             }
             if !grown {
@@ -118,22 +121,45 @@ impl LocalCommands {
                 Ok(Some(output)) => Some(exit_of(output.status)),
                 Err(_) => Some(Exit::Unseen),
             },
-            None if start_time(job.pid) == Some(job.started) => None,
+            None if start_time(job.pid) == Some(job.started) || jobs::liveness(&job.log) == Liveness::Running => None,
             None => Some(Exit::Unseen),
         }
     }
+
+    /// Tells whether the process of a job's number here is the job.
+    fn can_stop(&self, job: &Job) -> bool {
+        let is_child = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&job.pid);
+        is_child || start_time(job.pid) == Some(job.started)
+    }
 }
 
-fn failed(command: &Command, error: &io::Error) -> CommandError {
+pub(super) fn failed(command: &Command, error: &io::Error) -> CommandError {
     CommandError::Failed { program: command.program.clone(), reason: error.to_string() }
 }
 
-/// Makes the expression for a command, after looking the program up: `setsid` would only say "exit status 127".
+/// Makes the expression for a query, with what it reads.
 fn expression(command: &Command) -> Result<duct::Expression, CommandError> {
-    let program = locate(&command.program).ok_or_else(|| CommandError::NotFound(command.program.clone()))?;
-    let setsid = locate("setsid").ok_or_else(|| CommandError::NotFound("setsid".to_owned()))?;
-    let argv = std::iter::once(program.into_os_string()).chain(command.args.iter().map(Into::into));
-    let mut expression = duct::cmd(setsid, argv).unchecked();
+    let expression = expression_with(command, Vec::new())?;
+    let input = command.secret.as_ref().map(Secret::reveal).or(command.stdin.as_deref());
+    Ok(match input {
+        Some(text) => expression.stdin_bytes(text.as_bytes()),
+        None => expression.stdin_null(),
+    })
+}
+
+/// Makes the expression for a command, after looking the program up: `setsid` would only say "exit status 127". `by` are the words of a
+/// program that starts it.
+pub(super) fn expression_with(command: &Command, by: Vec<OsString>) -> Result<duct::Expression, CommandError> {
+    command.demand_plain()?;
+    let missing = |name: &str| CommandError::NotFound(name.to_owned());
+    let program = programs::locate(&command.program).map_err(|error| failed(command, &error))?;
+    let program = program.ok_or_else(|| missing(&command.program))?;
+    let setsid = programs::tool("setsid").ok_or_else(|| missing("setsid"))?;
+    let limit = command.file_limit.zip(programs::tool("prlimit"));
+    let limit = limit.map(|(bytes, prlimit)| [prlimit.into_os_string(), format!("--fsize={bytes}").into()]);
+    let argv =
+        by.into_iter().chain(limit.into_iter().flatten()).chain([program.into_os_string()]).chain(command.args.iter().map(Into::into));
+    let mut expression = duct::cmd(setsid, argv).unchecked().env("PATH", programs::path());
     // Answers are parsed, so they must not be translated.
     if !command.env.contains_key("LC_ALL") {
         expression = expression.env("LC_ALL", "C");
@@ -144,27 +170,7 @@ fn expression(command: &Command) -> Result<duct::Expression, CommandError> {
     if let Some(folder) = &command.cwd {
         expression = expression.dir(folder);
     }
-    let input = command.secret.as_ref().map(Secret::reveal).or(command.stdin.as_deref());
-    Ok(match input {
-        Some(text) => expression.stdin_bytes(text.as_bytes()),
-        None => expression.stdin_null(),
-    })
-}
-
-/// Looks a program up as `execvp` would; root's PATH on a console often lacks `/usr/local/bin` and the sbin folders.
-fn locate(program: &str) -> Option<PathBuf> {
-    if program.contains('/') {
-        return is_executable(Path::new(program)).then(|| PathBuf::from(program));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let extra = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from);
-    // An empty folder would be the present one, whose programs are not this machine's.
-    let folders = std::env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty());
-    folders.chain(extra).map(|folder| folder.join(program)).find(|file| is_executable(file))
-}
-
-fn is_executable(path: &Path) -> bool {
-    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file()
+    Ok(expression)
 }
 
 /// Waits for a child, passing on its lines and keeping its deadline.
@@ -256,12 +262,12 @@ fn exit_of(status: ExitStatus) -> Exit {
 }
 
 /// Returns the kernel's start time of a process that is alive (a zombie is not).
-fn start_time(pid: u32) -> Option<u64> {
+pub(super) fn start_time(pid: u32) -> Option<u64> {
     stat_field(pid, 22)
 }
 
 /// Returns the session of a process that is alive.
-fn session_of(pid: u32) -> Option<u32> {
+pub(super) fn session_of(pid: u32) -> Option<u32> {
     stat_field(pid, 6).and_then(|session| session.try_into().ok())
 }
 
@@ -303,15 +309,7 @@ fn read_lines(mut pipe: PipeReader, stream: Stream, meter: bool, sender: &SyncSe
 /// Reads what a log has gained; tells whether there was anything.
 fn read_log(log: &Path, offset: &mut u64, splitter: &mut Splitter, on_line: &mut dyn FnMut(Line)) -> bool {
     let mut grown = false;
-    let read = |offset: u64| {
-        use io::Seek;
-        let mut file = fs::File::open(log)?;
-        file.seek(io::SeekFrom::Start(offset))?;
-        let mut bytes = Vec::new();
-        file.take(LINE_LIMIT as u64).read_to_end(&mut bytes)?;
-        io::Result::Ok(bytes)
-    };
-    while let Ok(bytes) = read(*offset) {
+    while let Ok(bytes) = jobs::read_on(log, *offset, LINE_LIMIT as u64) {
         if bytes.is_empty() {
             break;
         }
@@ -402,7 +400,7 @@ mod tests {
         let log = folder.path().join("log");
         let command = Command::new("sh", ["-c", "echo one; sleep 0.2; echo two >&2; exit 3"]).detached();
         let first = LocalCommands::default();
-        let job = first.start(&command, &log).unwrap();
+        let job = first.start(&command, &log, &mut |_| Ok(())).unwrap();
         // A second value knows nothing of the first one's children, as after a restart of this program.
         let mut lines = Vec::new();
         let exit = LocalCommands::default().follow(&job, 0, &Cancel::default(), &mut |line| lines.push(line.bytes));
@@ -416,7 +414,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let first = LocalCommands::default();
-        let job = first.start(&Command::new("sh", ["-c", "sleep 300 & wait"]).detached(), &log).unwrap();
+        let job = first.start(&Command::new("sh", ["-c", "sleep 300 & wait"]).detached(), &log, &mut |_| Ok(())).unwrap();
         let find = || LocalCommands::default().find(&log);
         // The child has its log before it has its session.
         while find().is_none() {

@@ -3,17 +3,17 @@
 use std::{
     fs,
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt as _, PermissionsExt},
     path::{Component, Path, PathBuf},
 };
 
+use crate::{
+    bounded,
+    host::{FileKind, FileMeta, Files, files::Checksum},
+    private,
+};
 use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt};
-use rustix::fs::OFlags;
 
-use crate::host::{FileKind, FileMeta, Files};
-
-/// Longest file that is read as a whole.
-const READ_LIMIT: u64 = 64 << 20;
 /// Links followed in one path before it counts as a circle, as in Linux.
 const LINK_LIMIT: usize = 40;
 
@@ -70,20 +70,11 @@ impl LocalFiles {
 
 impl Files for LocalFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let file = open_file(&self.resolve(path)?)?;
-        let len = file.metadata()?.len();
-        if len > READ_LIMIT {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
-        // Files of /proc have length 0 and any amount of content, so the limit is kept while reading too; any other file is as long as it says.
-        let limit = if len == 0 { READ_LIMIT } else { len };
-        file.take(limit).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        bounded::read(&self.resolve(path)?, bounded::MOST)
     }
 
     fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        let mut file = fs::File::open(self.resolve(path)?)?;
+        let mut file = bounded::open(&self.resolve(path)?)?;
         file.seek(SeekFrom::Start(offset))?;
         let mut bytes = Vec::new();
         file.take(len as u64).read_to_end(&mut bytes)?;
@@ -127,15 +118,20 @@ impl Files for LocalFiles {
             fs::create_dir_all(folder)?;
         }
         sweep(&target, bytes);
-        let is_new = fs::symlink_metadata(&target).is_err();
+        let mode = fs::metadata(&target).map_or(mode, |meta| meta.mode() & 0o7777);
         let mut options = AtomicWriteFile::options();
-        options.preserve_mode(true).try_preserve_owner(true);
+        // The mode is set here and not by the crate: where that fails, the crate would leave its temporary file behind.
+        options.mode(0o600).preserve_mode(false).try_preserve_owner(true);
         let mut file = options.open(&target)?;
-        file.write_all(bytes)?;
-        if is_new {
-            file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+        let written = file.write_all(bytes).and_then(|()| file.as_file().set_permissions(fs::Permissions::from_mode(mode)));
+        match written {
+            Ok(()) => file.commit(),
+            Err(error) => {
+                // It is only in the way of the eyes; the error that counts is the first.
+                let _ = file.discard();
+                Err(error)
+            }
         }
-        file.commit()
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -149,6 +145,26 @@ impl Files for LocalFiles {
             Ok(_) => fs::remove_file(real),
             Err(error) => ignore_missing(Err(error)),
         }
+    }
+
+    fn has_digest(&self, path: &Path, digest: &Checksum) -> io::Result<bool> {
+        let mut file = bounded::open(&self.resolve(path)?)?;
+        Ok(match digest {
+            Checksum::Sha256(hex) => digest_of::<sha2::Sha256>(&mut file)?.eq_ignore_ascii_case(hex),
+            Checksum::Md5(hex) => digest_of::<md5::Md5>(&mut file)?.eq_ignore_ascii_case(hex),
+        })
+    }
+
+    fn copy_private(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut from = bounded::open(&self.resolve(from)?)?;
+        self.remove(to)?;
+        let mut copy = private::create(&self.resolve_parent(to)?)?;
+        io::copy(&mut from, &mut copy)?;
+        copy.sync_all()
+    }
+
+    fn demand_trusted(&self, path: &Path) -> io::Result<()> {
+        private::demand_trusted(&fs::canonicalize(self.resolve(path)?)?)
     }
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {
@@ -175,7 +191,7 @@ fn sweep(target: &Path, bytes: &[u8]) {
         let random = path.file_name().and_then(|other| other.to_str()?.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.'));
         random.is_some_and(|random| random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
             && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == bytes.len() as u64)
-            && fs::read(path).is_ok_and(|left| left == bytes)
+            && bounded::read(path, bounded::MOST).is_ok_and(|left| left == bytes)
     };
     let left = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     for path in left.filter(|path| is_ours(path)) {
@@ -184,15 +200,17 @@ fn sweep(target: &Path, bytes: &[u8]) {
     }
 }
 
-/// Opens a regular file. A pipe in its place would keep whoever opens it waiting for a writer, and a device has no end.
-fn open_file(path: &Path) -> io::Result<fs::File> {
-    let no_waiting = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let file = std::os::unix::fs::OpenOptionsExt::custom_flags(fs::OpenOptions::new().read(true), no_waiting).open(path)?;
-    match file.metadata()?.file_type() {
-        kind if kind.is_file() => Ok(file),
-        kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+/// Reads a file to its end and returns its digest in hex.
+fn digest_of<D: sha2::Digest>(file: &mut fs::File) -> io::Result<String> {
+    const PIECE: usize = 1 << 20;
+    let (mut digest, mut buffer) = (D::new(), vec![0; PIECE]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            len => digest.update(&buffer[..len]),
+        }
     }
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn ignore_missing(result: io::Result<()>) -> io::Result<()> {

@@ -9,7 +9,12 @@ use std::{
 
 use super::{Machine, Speed, machine::Job as JobState, scenario::Rule};
 use crate::{
-    host::{Cancel, Clock, Command, CommandError, Commands, Exit, Line, Stream, command::Job, local::SystemClock},
+    bounded,
+    host::{
+        Cancel, Clock, Command, CommandError, Commands, Exit, Line, Stream,
+        command::{Job, Liveness, Note},
+        local::SystemClock,
+    },
     private,
 };
 
@@ -34,7 +39,7 @@ impl Commands for ReplayCommands {
         Ok(self.play(&rule, 0, cancel, on_line).unwrap_or_else(|| self.end(&rule, None)))
     }
 
-    fn start(&self, command: &Command, log: &Path) -> Result<Job, CommandError> {
+    fn start(&self, command: &Command, log: &Path, note: &mut Note<'_>) -> Result<Job, CommandError> {
         let rule = self.find(command)?;
         let failed = |error: std::io::Error| CommandError::Failed { program: command.program.clone(), reason: error.to_string() };
         private::append(log).map_err(failed)?;
@@ -43,7 +48,16 @@ impl Commands for ReplayCommands {
             state.jobs.insert(pid, JobState { rule, ended: false, log: log.to_owned() });
             pid
         });
-        Ok(Job { pid: pid.map_err(failed)?, started: 1, log: log.to_owned() })
+        let job = Job { pid: pid.map_err(failed)?, started: 1, log: log.to_owned() };
+        if let Err(reason) = note(&job) {
+            self.machine.change(|state| state.jobs.remove(&job.pid)).map_err(failed)?;
+            return Err(CommandError::Unnoted { program: command.program.clone(), reason });
+        }
+        Ok(job)
+    }
+
+    fn liveness(&self, log: &Path) -> Liveness {
+        if Commands::find(self, log).is_some() { Liveness::Running } else { Liveness::Ended }
     }
 
     fn find(&self, log: &Path) -> Option<Job> {
@@ -56,7 +70,7 @@ impl Commands for ReplayCommands {
         let state = self.machine.state().jobs.get(&job.pid).cloned();
         let Some(JobState { rule, ended, .. }) = state else { return Exit::Unseen };
         // What was printed before this program was killed stands in the log: a simulated job goes on from there.
-        let printed = std::fs::read_to_string(&job.log).unwrap_or_default();
+        let printed = bounded::read_text(&job.log, bounded::MOST).unwrap_or_default();
         for line in printed.lines() {
             on_line(Line { stream: Stream::Stdout, bytes: line.as_bytes().to_owned() });
         }
@@ -78,6 +92,7 @@ impl Commands for ReplayCommands {
 impl ReplayCommands {
     /// Returns the rule that answers. A program called by its path must be there as a file, as on a real machine.
     fn find(&self, command: &Command) -> Result<Rule, CommandError> {
+        command.demand_plain()?;
         let is_file = || self.machine.bytes(Path::new(&command.program)).is_some();
         if command.program.starts_with('/') && !is_file() {
             return Err(self.unanswered(command, self.machine.is_known_absent(Path::new(&command.program))));

@@ -13,7 +13,7 @@ use super::{
     Scenario, ScenarioError,
     scenario::{Flags, Rule, holds},
 };
-use crate::{host::NvmlAnswer, private};
+use crate::{bounded, host::NvmlAnswer, private};
 
 /// A simulated machine.
 pub struct Machine {
@@ -57,7 +57,7 @@ impl Machine {
     /// Opens a machine: as its state file has it, or as the scenario begins.
     pub fn open(scenario: Scenario, path: Option<PathBuf>) -> Result<Self, ScenarioError> {
         let begin = State { flags: scenario.about.flags.clone(), ..State::default() };
-        let state = match path.as_deref().map(fs::read) {
+        let state = match path.as_deref().map(|path| bounded::read(path, bounded::MOST)) {
             Some(Ok(bytes)) => serde_yaml::from_slice(&bytes).map_err(|error| ScenarioError::Unreadable {
                 file: path.as_deref().unwrap_or(Path::new("")).display().to_string(),
                 reason: crate::text::printable(&error.to_string()),

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     answers::Answers,
+    bounded,
     host::NvmlAnswer,
     i18n::{Message, msg},
 };
@@ -72,6 +73,9 @@ pub struct About {
     /// Lengths of files that are too large to be here, by path.
     #[serde(default)]
     pub lengths: BTreeMap<PathBuf, u64>,
+    /// Files whose content is not what it should be: they fail every check of their digest.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub damaged: BTreeSet<PathBuf>,
     /// Folders that are there whether or not anything is in them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub folders: BTreeSet<PathBuf>,
@@ -258,7 +262,7 @@ impl Scenario {
             collect_folder(path, path, &mut files).map_err(unreadable)?;
             return Self::from_files(&name, files);
         }
-        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let text = bounded::read_text(path, bounded::MOST).map_err(unreadable)?;
         let recording = Recording::parse(&path.display().to_string(), text.as_bytes())?;
         Ok(Self::recorded(&name, recording))
     }
@@ -324,8 +328,10 @@ impl Recording {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, ScenarioError> {
-    serde_yaml::from_slice(bytes)
-        .map_err(|error| ScenarioError::Unreadable { file: file.to_owned(), reason: crate::text::printable(&error.to_string()) })
+    let unreadable = |reason: String| ScenarioError::Unreadable { file: file.to_owned(), reason: crate::text::printable(&reason) };
+    let text = std::str::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
+    bounded::check_yaml(text).map_err(unreadable)?;
+    serde_yaml::from_str(text).map_err(|error| unreadable(error.to_string()))
 }
 
 fn collect_built_in(dir: &Dir<'_>, top: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
@@ -343,7 +349,7 @@ fn collect_folder(folder: &Path, top: &Path, files: &mut BTreeMap<PathBuf, Vec<u
         if entry.file_type()?.is_dir() {
             collect_folder(&entry.path(), top, files)?;
         } else if let Ok(path) = entry.path().strip_prefix(top) {
-            files.insert(path.to_owned(), fs::read(entry.path())?);
+            files.insert(path.to_owned(), bounded::read(&entry.path(), bounded::MOST_BY_HAND)?);
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{evidence, place};
 use crate::{
     finding::{Finding, Severity},
+    i18n::msg,
     kubespray::{
         Level,
         checkout::GPU_ROLE,
@@ -40,7 +41,7 @@ fn names(site: &Site, view: &View<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let evidence = site.inventory_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    vec![Finding::new("three-names", Severity::Info, evidence, &[("hostname", &site.hostname), ("host", host), ("node", &node)])]
+    vec![Finding::of(msg::finding::three_names(host, &site.hostname, &node), Severity::Info, evidence)]
 }
 
 /// What sets the taint, and taints that the installer pod does not tolerate: it tolerates `nvidia.com/gpu` alone.
@@ -52,20 +53,19 @@ fn taints(site: &Site, view: &View<'_>) -> Vec<Finding> {
             .map(as_text)
             .filter(|taint| !taint.starts_with("nvidia.com/gpu") && !taint.contains("PreferNoSchedule") && !taint.contains("{{"))
         {
-            found.push(Finding::new("extra-taint", Severity::Warning, evidence(view, "node_taints"), &[("taint", &taint)]));
+            found.push(Finding::of(msg::finding::extra_taint(&taint), Severity::Warning, evidence(view, "node_taints")));
         }
     }
     let Some(release) = site.release.as_ref().map(ToString::to_string) else { return found };
     if is_on(view) && view.node_value("nvidia_gpu_nodes").is_some_and(|nodes| is_truthy(&nodes)) {
-        let id = match site.traits.taint {
-            Mechanism::Kubelet => Some("taint-at-registration"),
-            Mechanism::Kubectl => Some("taint-comes-back"),
+        let text = match site.traits.taint {
+            Mechanism::Kubelet => Some(msg::finding::taint_at_registration(&site.subject, &release)),
+            Mechanism::Kubectl => Some(msg::finding::taint_comes_back(&site.subject, &release)),
             Mechanism::None => None,
         };
-        let args = [("release", release.as_str()), ("node", site.subject.as_str())];
-        found.extend(id.map(|id| Finding::new(id, Severity::Info, evidence(view, "nvidia_gpu_nodes"), &args)));
+        found.extend(text.map(|text| Finding::of(text, Severity::Info, evidence(view, "nvidia_gpu_nodes"))));
         let playbook = site.checkout.as_ref().map(|checkout| checkout.path.join("scale.yml").display().to_string()).unwrap_or_default();
-        found.push(Finding::new("scale-without-daemonsets", Severity::Info, playbook, &[]));
+        found.push(Finding::of(msg::finding::scale_without_daemonsets(), Severity::Info, playbook));
     }
     found
 }
@@ -80,7 +80,7 @@ fn images(view: &View<'_>) -> Vec<Finding> {
         let image = view.role_value(name).map(|image| as_text(&image)).unwrap_or_default();
         if image.starts_with("k8s.gcr.io/") || image.starts_with("gcr.io/google") {
             let place = view.strongest(name).filter(|definition| definition.line > 0).map(place).unwrap_or_default();
-            found.push(Finding::new("frozen-registry", Severity::Warning, place, &[("name", name), ("image", &image)]));
+            found.push(Finding::of(msg::finding::frozen_registry(&image, name), Severity::Warning, place));
         }
     }
     found
@@ -94,7 +94,7 @@ fn twice(site: &Site) -> Vec<Finding> {
             let first = file.vars[..index].iter().rev().find(|(known, ..)| known == name);
             if let Some((_, before, _)) = first.filter(|_| variables::names().any(|known| known == name)) {
                 let evidence = format!("{}:{line}", file.path.display());
-                found.push(Finding::new("duplicate-key", Severity::Warning, evidence, &[("name", name), ("line", &before.to_string())]));
+                found.push(Finding::of(msg::finding::duplicate_key(before, name), Severity::Warning, evidence));
             }
         }
     }
@@ -105,7 +105,7 @@ fn twice(site: &Site) -> Vec<Finding> {
 fn encrypted(view: &View<'_>) -> Vec<Finding> {
     let is_vault = |value: &Value| value.get("__ansible_vault").is_some();
     let names = variables::names().filter_map(|name| view.own(name)).filter(|definition| is_vault(&definition.value));
-    names.map(|definition| Finding::new("vaulted-value", Severity::Info, place(definition), &[("name", &definition.name)])).collect()
+    names.map(|definition| Finding::of(msg::finding::vaulted_value(&definition.name), Severity::Info, place(definition))).collect()
 }
 
 /// The role's defaults are not those of the release: somebody has followed a guide that says to edit them.
@@ -117,7 +117,7 @@ fn edited_role(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let is_edited = |name: &str, value: &Value| usual.get(name).is_some_and(|usual| usual != value);
     let own = view.defaults().filter(|definition| definition.file.ends_with(format!("{GPU_ROLE}/defaults/main.yml")));
     let edited = own.filter(|definition| definition.level == Level::RoleDefaults && is_edited(&definition.name, &definition.value));
-    edited.map(|definition| Finding::new("role-edited", Severity::Info, place(definition), &[("name", &definition.name)])).collect()
+    edited.map(|definition| Finding::of(msg::finding::role_edited(&definition.name), Severity::Info, place(definition))).collect()
 }
 
 /// What `ansible.cfg` and the place of the checkout do to the whole.
@@ -126,14 +126,14 @@ fn settings(site: &Site) -> Vec<Finding> {
     let mut found = Vec::new();
     let config = checkout.path.join("ansible.cfg").display().to_string();
     if site.merges {
-        found.push(Finding::new("hash-merge", Severity::Warning, &config, &[]));
+        found.push(Finding::of(msg::finding::hash_merge(), Severity::Warning, &config));
     }
     if site.is_open_to_all {
-        found.push(Finding::new("open-to-all", Severity::Warning, checkout.path.display().to_string(), &[]));
+        found.push(Finding::of(msg::finding::open_to_all(), Severity::Warning, checkout.path.display().to_string()));
     }
     if let Some(folder) = site.unread.as_ref().filter(|folder| folder.files().next().is_some()) {
         let path = folder.base().join("group_vars").display().to_string();
-        found.push(Finding::new("not-beside-plays", Severity::Warning, path, &[]));
+        found.push(Finding::of(msg::finding::not_beside_plays(), Severity::Warning, path));
     }
     found
 }
@@ -148,8 +148,7 @@ fn groups(site: &Site) -> Vec<Finding> {
     }
     let severity = if in_range(release, 27, 28) { Severity::Warning } else { Severity::Info };
     let evidence = site.inventory_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    let args = [("groups", old.join(", ")), ("release", release.to_string())];
-    vec![Finding::new("old-group-names", severity, evidence, &args.each_ref().map(|(name, value)| (*name, value.as_str())))]
+    vec![Finding::of(msg::finding::old_group_names(old.join(", "), release), severity, evidence)]
 }
 
 /// With `--limit`, v2.26 to v2.28 read addresses of hosts that are not in the limit (kubespray#11587, #11992, #12405).
@@ -160,7 +159,7 @@ fn limit(site: &Site, view: &View<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let evidence = site.inventory_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    vec![Finding::new("limit-needs-ip", Severity::Warning, evidence, &[("host", &site.subject), ("release", &release.to_string())])]
+    vec![Finding::of(msg::finding::limit_needs_ip(&site.subject, release), Severity::Warning, evidence)]
 }
 
 /// Variables that a release before v2.9 does not have: its images stand in the role's vars files.
@@ -170,9 +169,7 @@ fn not_in_release(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let missing = variables::ROLE_VARIABLES.into_iter().filter(|name| !known.contains_key(*name)).filter_map(|name| view.own(name));
     let args = release.to_string();
     missing
-        .map(|definition| {
-            Finding::new("not-in-release", Severity::Warning, place(definition), &[("name", &definition.name), ("release", &args)])
-        })
+        .map(|definition| Finding::of(msg::finding::not_in_release(&definition.name, &args), Severity::Warning, place(definition)))
         .collect()
 }
 

@@ -2,7 +2,6 @@
 
 use super::InstallerPod;
 use crate::{
-    catalog::Reason,
     facts::{LedgerEntry, Origin},
     i18n::msg,
     owner::clearing,
@@ -27,7 +26,7 @@ pub(super) fn all(request: Request<'_>) -> Vec<Prediction> {
 fn driver_fits(request: Request<'_>) -> Option<Prediction> {
     let version = request.answers.driver_version.as_ref()?;
     let row = request.table.drivers.iter().find(|row| row.version.as_str() == version.as_str())?;
-    let why = row.reason.as_ref().map_or_else(msg::preflight::seen::fits, Reason::message);
+    let why = row.reason.as_ref().map_or_else(msg::preflight::seen::fits, |reason| reason.0.clone());
     let says = if row.fits { Ok } else { WillFail };
     let prediction = Prediction::new("driver-fits", says, msg::preflight::seen::driver(version, why));
     Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "download-404"]).stopping())

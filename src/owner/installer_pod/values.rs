@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     answers::Answers,
-    kubespray::{Preview, as_text, edit::Change, is_template_within},
+    kubespray::{Preview, as_text, edit::Change, is_template_within, values},
 };
 
 /// What docker is told to use. Source: the comment in Kubespray's `group_vars/all/docker.yml`.
@@ -39,7 +39,7 @@ pub(super) fn all(preview: &Preview, answers: &Answers) -> Vec<Change> {
 /// The nodes that were asked for; without an answer, this node beside those that are there.
 fn gpu_nodes(preview: &Preview, answers: &Answers) -> Vec<String> {
     if let Some(nodes) = &answers.gpu_nodes {
-        return nodes.clone();
+        return nodes.iter().map(ToString::to_string).collect();
     }
     let current = preview.variable("nvidia_gpu_nodes").and_then(|variable| variable.value.as_ref());
     if current.is_some_and(is_template_within) {
@@ -47,9 +47,8 @@ fn gpu_nodes(preview: &Preview, answers: &Answers) -> Vec<String> {
         return Vec::new();
     }
     let mut nodes: Vec<String> = current.and_then(Value::as_array).into_iter().flatten().map(as_text).collect();
-    let node = answers.node.as_ref().or(preview.inventory_host.as_ref());
-    if let Some(node) = node.filter(|node| !nodes.contains(node)) {
-        nodes.push(node.clone());
+    if let Some(node) = values::node(preview, answers).map(String::from).filter(|node| !nodes.contains(node)) {
+        nodes.push(node);
     }
     nodes
 }

@@ -31,8 +31,7 @@ impl BlacklistNouveau {
     /// Returns the command that follows the file.
     pub fn command(&self) -> Option<Command> {
         let family = distros::named(&self.family)?;
-        let (program, args) = family.initramfs.split_first()?;
-        Some(Command::new(program, args).detached())
+        (!family.initramfs.is_empty()).then(|| Command::from_line(family.initramfs).detached())
     }
 
     /// Returns the new file as a diff.

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
-    mark_node::{command, find, refused},
+    mark_node::{find, refused},
     properties::{Preview, Properties, Reversal, Witness},
     undo::{Undo, WayBack},
     valid,
 };
 use crate::{
     cluster::{Kubectl, objects::Pod, watch::Source},
-    host::Host,
+    host::{Command, Host},
 };
 
 /// How long a deleted pod may take to go: its containers get 30 seconds to end.
@@ -33,9 +33,10 @@ pub struct DeletePod {
 }
 
 impl DeletePod {
-    /// Returns the arguments of kubectl.
-    pub fn args(&self) -> Vec<String> {
-        ["delete", "pod", &self.name, "-n", &self.namespace, "--wait=false", "--ignore-not-found"].map(str::to_owned).to_vec()
+    /// Returns the command.
+    pub fn command(&self, kubectl: &Kubectl) -> Command {
+        let command = kubectl.command(&["delete", "pod"]).operand(&self.name).words(["-n"]).operand(&self.namespace);
+        command.words(["--wait=false", "--ignore-not-found"])
     }
 
     fn is_there(&self, host: &Host, kubectl: &Kubectl) -> Option<bool> {
@@ -59,7 +60,7 @@ impl ActionKind for DeletePod {
 
     fn preview(&self) -> Preview {
         let kubectl = Kubectl { kubeconfig: self.kubeconfig.clone() };
-        Preview::of([command(&kubectl, &self.args())])
+        Preview::of([self.command(&kubectl)])
     }
 
     fn validate(&self) -> Result<(), Failure> {
@@ -80,7 +81,7 @@ impl ActionKind for DeletePod {
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         let kubectl = find(context.host, self.kubeconfig.as_deref())?;
-        context.run(&command(&kubectl, &self.args()))?;
+        context.run(&self.command(&kubectl))?;
         for _ in 0..PATIENCE {
             match kubectl.list::<Pod>(context.host, &Source::named(&self.namespace, &self.name)) {
                 Ok(pods) if !pods.items.iter().any(|pod| pod.metadata.uid == self.uid) => return Ok(()),

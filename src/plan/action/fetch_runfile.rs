@@ -17,6 +17,7 @@ use super::{
 use crate::{
     host::{Command, Exit, Host},
     i18n::msg,
+    input::WebAddress,
     plan::action::kind::{ActionEvent, Progress},
     text::bytes,
 };
@@ -27,6 +28,15 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(2);
 /// A connection that brings less than 1 KiB/s for so long is taken as dead, in seconds.
 const STALL_SECONDS: u32 = 30;
+
+/// Largest file that is taken where the catalog does not know the size: the largest runfile has less than a third of it.
+const LARGEST: u64 = 16 << 30;
+/// The signal that ends a program at its limit of a file's size. Source: signal(7), SIGXFSZ.
+const OVER_LIMIT: i32 = 25;
+/// An address is what it says: no list of addresses (`[1-9]`, `{a,b}`) and no other protocol, also not after a redirect.
+const PLAIN: [&str; 5] = ["--globoff", "--proto", "=http,https", "--proto-redir", "=http,https"];
+/// Asks once and for long enough.
+const HEAD: [&str; 5] = ["--silent", "--show-error", "--location", "--max-time", "15"];
 
 /// Downloads the runfile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +51,7 @@ pub struct FetchRunfile {
     pub checksum: Checksum,
     /// A proxy; without one, curl takes those of its environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proxy: Option<String>,
+    pub proxy: Option<WebAddress>,
     /// Seconds of silence after which a connection is taken as dead.
     #[serde(default = "stall_seconds")]
     pub stall_seconds: u32,
@@ -69,24 +79,31 @@ impl FetchRunfile {
 
     /// Returns the command: it goes on with what an earlier one began, and fails on an HTTP error instead of saving the error page.
     pub fn command(&self) -> Command {
-        let stall = self.stall_seconds.to_string();
-        let args =
-            ["--fail", "--location", "--continue-at", "-", "--connect-timeout", "20", "--speed-limit", "1024", "--speed-time", &stall];
-        let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
-        args.extend(["--output".to_owned(), self.file.display().to_string()]);
-        let command = |args: Vec<String>| Command::new("curl", args).deadline(None).meter();
-        let Some(config) = self.proxy_config() else {
-            args.push(self.url.clone());
-            return command(args);
-        };
-        args.extend(["--config".to_owned(), "-".to_owned(), self.url.clone()]);
-        command(args).stdin(config)
+        let begin = ["--fail", "--location", "--continue-at", "-", "--connect-timeout", "20", "--speed-limit", "1024", "--speed-time"];
+        let command = Command::new("curl", begin).operand(self.stall_seconds).words(["--output"]).operand(self.file.display());
+        // curl's own limit counts only where the server tells the length; the kernel's counts always.
+        let command = command.words(["--max-filesize"]).operand(self.most()).words(PLAIN);
+        self.through_proxy(command).operand(&self.url).deadline(None).meter().file_limit(self.most())
     }
 
-    /// Returns the proxy as curl's configuration: its address may hold a password, which no list of processes shall show.
-    pub fn proxy_config(&self) -> Option<String> {
-        let proxy = self.proxy.as_ref()?;
-        Some(format!("proxy = \"{}\"\n", proxy.replace('\\', "\\\\").replace('"', "\\\"")))
+    /// Returns the command that asks for the head of the file.
+    pub fn head_command(&self) -> Command {
+        let command = Command::new("curl", HEAD).words(["--head", "--fail"]).words(PLAIN);
+        self.through_proxy(command).operand(&self.url).deadline(Some(Duration::from_secs(20)))
+    }
+
+    /// A server that sends more than this sends another file.
+    fn most(&self) -> u64 {
+        self.size.unwrap_or(LARGEST)
+    }
+
+    /// Hands the proxy over as curl's configuration, on its standard input: whatever it is, it is no argument. An address of this type
+    /// holds nothing that the configuration's language reads.
+    fn through_proxy(&self, command: Command) -> Command {
+        match &self.proxy {
+            Some(proxy) => command.words(["--config", "-"]).stdin(format!("proxy = \"{proxy}\"\n")),
+            None => command,
+        }
     }
 
     fn arrived(&self, host: &Host) -> u64 {
@@ -117,6 +134,12 @@ impl FetchRunfile {
             }
         });
         let Err(failure) = result else { return Ok(()) };
+        if failure.exit == Some(Exit::Signal(OVER_LIMIT)) || failure.exit == Some(Exit::Code(63)) {
+            let message = format!("the server sends more than the {} bytes of this file", self.most());
+            // What came is not the wanted file; one that cannot be removed is refused by its checksum.
+            let _ = host.files.remove(&self.file);
+            return Err(Trouble::Fatal(Failure { message, ..failure }));
+        }
         let Some(Exit::Code(code)) = failure.exit else { return Err(Trouble::Fatal(failure)) };
         let failure = Failure { message: in_words(code, &said).unwrap_or(failure.message), ..failure };
         Err(match code {
@@ -167,7 +190,7 @@ impl ActionKind for FetchRunfile {
     fn preview(&self) -> Preview {
         let size = self.size.map_or_else(|| "?".to_owned(), bytes);
         let details = vec![msg::details::fetch_runfile(self.checksum.value(), size)];
-        Preview { details, ..Preview::of([self.command(), self.checksum.command(&self.file)]) }
+        Preview { details, ..Preview::of([self.command()]) }
     }
 
     fn validate(&self) -> Result<(), Failure> {
@@ -217,7 +240,6 @@ impl ActionKind for FetchRunfile {
                 Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => return Err(self.given_up(context, &failure)),
             }
         }
-        (context.emit)(ActionEvent::Line(format!("$ {}", self.checksum.command(&self.file))));
         Ok(())
     }
 
@@ -233,7 +255,7 @@ impl ActionKind for FetchRunfile {
     }
 
     fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
-        let command = Command::new("rm", ["--force".to_owned(), self.file.display().to_string()]);
+        let command = Command::new("rm", ["--force"]).operand(self.file.display());
         Ok(WayBack::Run { command, gone: Some(self.file.clone()) })
     }
 }
@@ -306,12 +328,13 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_password_is_on_no_command_line() {
+    fn a_proxy_is_a_line_of_curls_own_configuration() {
         let checksum = Checksum::Sha256(String::new());
-        let proxy = Some("http://me:se\"cret@proxy:3128".to_owned());
+        let proxy = "http://proxy:3128".parse().ok();
         let fetch = FetchRunfile { proxy, ..FetchRunfile::new("https://x/y.run", "/d/y.run", None, checksum) };
         let command = fetch.command();
-        assert!(!command.to_string().contains("cret") && command.args.last().is_some_and(|url| url == "https://x/y.run"));
-        assert_eq!(command.stdin.as_deref(), Some("proxy = \"http://me:se\\\"cret@proxy:3128\"\n"));
+        assert!(!command.to_string().contains("3128") && command.args.last().is_some_and(|url| url == "https://x/y.run"));
+        assert_eq!(command.stdin.as_deref(), Some("proxy = \"http://proxy:3128\"\n"));
+        assert!("http://me:secret@proxy:3128".parse::<WebAddress>().is_err_and(|error| !error.to_string().contains("secret")));
     }
 }

@@ -10,7 +10,10 @@ use super::{
     undo::{Undo, WayBack},
     valid,
 };
-use crate::host::{Command, Host};
+use crate::{
+    host::{Command, Host},
+    input::ImageName,
+};
 
 /// Imports an image archive, as `docker save` or `ctr images export` write it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,28 +46,25 @@ impl Runtime {
         }
     }
 
-    fn command(self, words: &[&str]) -> Command {
-        match self {
-            Self::Containerd => Command::new("ctr", ["-n", "k8s.io", "images"].iter().chain(words).copied()),
-            Self::Docker => Command::new("docker", words.iter().copied()),
-        }
+    fn command(self, words: &[&'static str]) -> Command {
+        let command = match self {
+            Self::Containerd => Command::new("ctr", ["-n", "k8s.io", "images"]),
+            Self::Docker => Command::new("docker", []),
+        };
+        command.words(words.iter().copied())
     }
 }
 
 impl ImportImage {
     /// Returns the command that imports.
     pub fn command(&self) -> Command {
-        let file = self.file.display().to_string();
-        let command = match self.runtime {
-            Runtime::Containerd => self.runtime.command(&["import", &file]),
-            Runtime::Docker => self.runtime.command(&["load", "-i", &file]),
-        };
-        command.deadline(None)
+        let words: &[&str] = if self.runtime == Runtime::Docker { &["load", "-i"] } else { &["import"] };
+        self.runtime.command(words).operand(self.file.display()).deadline(None)
     }
 
     /// Returns the command that reads which images an archive holds.
     pub fn listing(file: &std::path::Path) -> Command {
-        Command::new("tar", ["-xOf", &file.display().to_string(), "manifest.json"])
+        Command::new("tar", ["-xOf"]).operand(file.display()).words(["manifest.json"])
     }
 
     /// Reads the first image off an archive's `manifest.json`, as a pod has to name it.
@@ -73,11 +73,10 @@ impl ImportImage {
         let tag = value.get(0)?.get("RepoTags")?.get(0)?.as_str()?;
         // `docker save` leaves Docker Hub's name out; containerd does not find the image without it.
         let registry = tag.split('/').next().filter(|first| tag.contains('/') && (first.contains(['.', ':']) || *first == "localhost"));
-        Some(if registry.is_some() {
-            tag.to_owned()
-        } else {
-            format!("docker.io/{}{tag}", if tag.contains('/') { "" } else { "library/" })
-        })
+        let image =
+            if registry.is_some() { tag.to_owned() } else { format!("docker.io/{}{tag}", if tag.contains('/') { "" } else { "library/" }) };
+        // The archive is somebody's file: what it calls an image may be anything.
+        image.parse::<ImageName>().ok().map(String::from)
     }
 }
 
@@ -105,8 +104,8 @@ impl ActionKind for ImportImage {
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
         let look = match self.runtime {
-            Runtime::Containerd => self.runtime.command(&["ls", "-q", &format!("name=={}", self.image)]),
-            Runtime::Docker => self.runtime.command(&["image", "inspect", "--format", "{{.Id}}", &self.image]),
+            Runtime::Containerd => self.runtime.command(&["ls", "-q"]).operand(format!("name=={}", self.image)),
+            Runtime::Docker => self.runtime.command(&["image", "inspect", "--format", "{{.Id}}"]).operand_of::<ImageName>(&self.image),
         };
         let output = host.commands.capture(&look).ok().filter(|output| output.exit.is_success())?;
         let found = output.stdout.trim();
@@ -126,8 +125,8 @@ impl ActionKind for ImportImage {
     }
 
     fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
-        let words: &[&str] = if self.runtime == Runtime::Docker { &["rmi", &self.image] } else { &["rm", &self.image] };
-        Ok(WayBack::Run { command: self.runtime.command(words), gone: None })
+        let words: &[&str] = if self.runtime == Runtime::Docker { &["rmi"] } else { &["rm"] };
+        Ok(WayBack::Run { command: self.runtime.command(words).operand_of::<ImageName>(&self.image), gone: None })
     }
 }
 

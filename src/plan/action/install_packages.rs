@@ -27,9 +27,8 @@ pub struct InstallPackages {
 impl InstallPackages {
     /// Returns the command; nothing where no package manager is known.
     pub fn command(&self) -> Option<Command> {
-        let mut words = distros::named(&self.family)?.install.into_iter().chain(self.packages.iter().cloned());
-        let program = words.next().unwrap_or_default();
-        Some(Command::new(program, words).env("DEBIAN_FRONTEND", "noninteractive").detached())
+        let command = Command::from_line(distros::named(&self.family)?.install);
+        Some(command.operands(&self.packages).env("DEBIAN_FRONTEND", "noninteractive").detached())
     }
 }
 

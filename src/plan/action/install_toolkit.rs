@@ -16,7 +16,7 @@ use super::{
     valid,
 };
 use crate::{
-    host::{Command, Exit, Host},
+    host::{Command, Exit, FileKind, Host},
     i18n::msg,
     version::Version,
 };
@@ -41,20 +41,32 @@ pub struct InstallToolkit {
     pub prefix: PathBuf,
     /// Where it may unpack: in a folder of ours below this one.
     pub tmpdir: PathBuf,
+    /// Whether the user gave the runfile: then a copy of it is checked and run, which nobody else can change in between.
+    #[serde(default)]
+    pub is_given: bool,
 }
 
 impl InstallToolkit {
     /// Returns the command. There is no `--driver` in it, and there never is.
     pub fn command(&self) -> Command {
-        let prefix = self.prefix.display();
-        let mut args = vec![self.runfile.display().to_string(), "--silent".to_owned(), "--toolkit".to_owned()];
         let is_default = self.is_of_the_system();
         // Below a prefix of one's own nothing may go to the system's folders.
-        let place = if is_default || self.is_perl() { "toolkitpath" } else { "installpath" };
-        args.extend([format!("--{place}={prefix}"), format!("--tmpdir={}", self.unpack_folder().display()), "--override".to_owned()]);
-        args.push(if self.is_perl() { "--verbose" } else { "--no-man-page" }.to_owned());
+        let place = if is_default || self.is_perl() { "--toolkitpath" } else { "--installpath" };
+        let command = Command::new("sh", []).operand(self.start_file().display()).words(["--silent", "--toolkit"]);
+        let command = command.option(place, self.prefix.display()).option("--tmpdir", self.unpack_folder().display());
+        let command = command.words(["--override", if self.is_perl() { "--verbose" } else { "--no-man-page" }]);
         // The archive's own header unpacks below TMPDIR.
-        Command::new("sh", args).env("LANG", "C").env("TMPDIR", self.unpack_folder().display().to_string()).detached()
+        command.env("LANG", "C").env("TMPDIR", self.unpack_folder().display().to_string()).own_tmp(self.own_tmp()).detached()
+    }
+
+    /// Returns the file that is run.
+    fn start_file(&self) -> PathBuf {
+        if self.is_given { self.unpack_folder().join("cuda.run") } else { self.runfile.clone() }
+    }
+
+    /// Returns the folder that stands in the place of `/tmp` for the installer.
+    fn own_tmp(&self) -> PathBuf {
+        self.unpack_folder().join("tmp")
     }
 
     /// Tells whether the runfile holds the Perl installer, as all did up to CUDA 10.0.
@@ -79,25 +91,27 @@ impl InstallToolkit {
     /// Makes the folder to unpack in. Below `/tmp` another user may have put a link or a folder of that name there first.
     fn make_unpack_folder(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let folder = self.unpack_folder();
-        let path = folder.display().to_string();
-        work.run(&Command::new("mkdir", ["--parents", "--mode=700", &path]))?;
+        work.run(&Command::new("mkdir", ["--parents", "--mode=700"]).operand(folder.display()))?;
         let is_link = work.host.files.read_link(&folder).is_ok();
-        if is_link || !is_ours(work, &folder) {
-            return Err(Failure::new(format!("{path} is a link or belongs to another user: the runfile is not unpacked there")));
+        let trusted = work.host.files.demand_trusted(&folder);
+        if is_link || trusted.is_err() {
+            let why = trusted.map_or_else(|error| format!(" ({error})"), |()| String::new());
+            let folder = folder.display();
+            return Err(Failure::new(format!("{folder} is a link or belongs to another user{why}: the runfile is not unpacked there")));
         }
-        Ok(())
+        work.run(&Command::new("mkdir", ["--parents", "--mode=700"]).operand(self.own_tmp().display()))
     }
 
-    /// What runs as this user must not be changeable by others between check and start.
-    fn demand_safe_runfile(&self, work: &ActionContext<'_>) -> Result<(), Failure> {
-        let meta = work.host.files.meta(&self.runfile).map_err(|error| file_failure("read", &self.runfile, &error))?;
-        if meta.mode & 0o002 != 0 || !is_ours(work, &self.runfile) && meta.uid != 0 {
-            let file = self.runfile.display();
-            return Err(Failure::new(format!(
-                "{file} can be changed by another user, so it does not run: `chown root {file}; chmod 600 {file}`"
-            )));
+    /// Checks the file that will run: for a given one, a copy in the folder that only this user can enter. What becomes of the original
+    /// between the check and the start is of no matter then.
+    fn check_start_file(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
+        demand_trusted(work.host, &self.runfile)?;
+        let file = self.start_file();
+        if self.is_given {
+            (work.emit)(ActionEvent::Line(format!("{} -> {}", self.runfile.display(), file.display())));
+            work.host.files.copy_private(&self.runfile, &file).map_err(|error| file_failure("copy", &self.runfile, &error))?;
         }
-        Ok(())
+        self.checksum.check(work.host, &file).map(|_| ())
     }
 }
 
@@ -113,6 +127,14 @@ pub fn uninstaller(version: &Version, prefix: &Path) -> PathBuf {
     prefix.join("bin").join(name)
 }
 
+/// What runs as this user must not be changeable by others between check and start.
+fn demand_trusted(host: &Host, path: &Path) -> Result<(), Failure> {
+    host.files.demand_trusted(path).map_err(|error| {
+        let path = path.display();
+        Failure::new(format!("{path} can be changed by another user, so it does not run ({error}): `chown root`, `chmod go-w` that place"))
+    })
+}
+
 /// The session's folder was made by this process's user.
 fn is_ours(work: &ActionContext<'_>, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -124,7 +146,8 @@ fn is_ours(work: &ActionContext<'_>, path: &Path) -> bool {
 fn clear_foreign_log(work: &mut ActionContext<'_>) -> Result<(), Failure> {
     let log = Path::new(USERS_LOG);
     let is_link = work.host.files.read_link(log).is_ok();
-    if !is_link && (!work.host.files.exists(log) || is_ours(work, log)) {
+    let is_regular = work.host.files.meta(log).map_or(true, |meta| meta.kind == FileKind::File);
+    if !is_link && is_regular && (!work.host.files.exists(log) || is_ours(work, log)) {
         return Ok(());
     }
     (work.emit)(ActionEvent::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
@@ -166,11 +189,11 @@ impl ActionKind for InstallToolkit {
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
-        self.demand_safe_runfile(context)?;
-        self.checksum.check(context.host, &self.runfile)?;
         clear_foreign_log(context)?;
         self.make_unpack_folder(context)?;
-        let result = context.run_with_logs(&self.command(), &[Path::new(driver_proof::INSTALLER_LOG), Path::new(USERS_LOG)]);
+        self.check_start_file(context)?;
+        let own_log = self.own_tmp().join("cuda-installer.log");
+        let result = context.run_with_logs(&self.command(), &[Path::new(driver_proof::INSTALLER_LOG), Path::new(USERS_LOG), &own_log]);
         if let Err(failure) = result {
             if failure.exit == Some(SEGMENTATION_FAULT) {
                 context.tell("cuda-installer: segmentation fault".to_owned());
@@ -209,7 +232,9 @@ mod tests {
     fn command(version: &str, prefix: &str) -> String {
         let version: Version = version.parse().unwrap();
         let checksum = Checksum::Sha256(String::new());
-        InstallToolkit { runfile: "/d/c.run".into(), checksum, version, prefix: prefix.into(), tmpdir: "/d".into() }.command().to_string()
+        InstallToolkit { runfile: "/d/c.run".into(), checksum, version, prefix: prefix.into(), tmpdir: "/d".into(), is_given: false }
+            .command()
+            .to_string()
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::{
     cluster::{ClusterState, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
     host::{Command, Host},
     i18n::Lang,
+    input::NodeName,
 };
 
 /// A mark, and whether it is wanted.
@@ -40,26 +41,26 @@ pub struct MarkNode {
 }
 
 impl MarkNode {
-    /// Returns the arguments of kubectl that put the mark on.
-    pub fn args(&self) -> Vec<String> {
-        let node = self.node.as_str();
-        let words: Vec<&str> = match self.mark {
-            Mark::GpuLabel => vec!["label", "node", node, "nvidia.com/gpu=true", "--overwrite"],
-            Mark::GpuTaint => vec!["taint", "node", node, "nvidia.com/gpu=:NoSchedule", "--overwrite"],
-            Mark::Schedulable => vec!["uncordon", node],
+    /// Returns the command that puts the mark on.
+    pub fn command(&self, kubectl: &Kubectl) -> Command {
+        let (order, change): (&[&str], &[&str]) = match self.mark {
+            Mark::GpuLabel => (&["label", "node"], &["nvidia.com/gpu=true", "--overwrite"]),
+            Mark::GpuTaint => (&["taint", "node"], &["nvidia.com/gpu=:NoSchedule", "--overwrite"]),
+            Mark::Schedulable => (&["uncordon"], &[]),
         };
-        words.into_iter().map(str::to_owned).collect()
+        kubectl.command(order).operand_of::<NodeName>(&self.node).words(change.iter().copied())
     }
 
-    /// Returns the arguments that put back what was before: a label's `old` value, if it had one.
-    fn back(&self, old: Option<&str>) -> Vec<String> {
+    /// Returns the command that puts back what was before: a label's `old` value, if it had one.
+    fn back(&self, kubectl: &Kubectl, old: Option<&str>) -> Command {
+        let on_node = |order: &[&'static str]| kubectl.command(order).operand_of::<NodeName>(&self.node);
         match self.mark {
             Mark::GpuLabel => {
                 let old = old.map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
-                vec!["label".to_owned(), "node".to_owned(), self.node.clone(), old, "--overwrite".to_owned()]
+                on_node(&["label", "node"]).operand(old).words(["--overwrite"])
             }
-            Mark::GpuTaint => vec!["taint".to_owned(), "node".to_owned(), self.node.clone(), format!("{GPU}:NoSchedule-")],
-            Mark::Schedulable => vec!["cordon".to_owned(), self.node.clone()],
+            Mark::GpuTaint => on_node(&["taint", "node"]).operand(format!("{GPU}:NoSchedule-")),
+            Mark::Schedulable => on_node(&["cordon"]),
         }
     }
 
@@ -87,7 +88,7 @@ impl ActionKind for MarkNode {
 
     fn preview(&self) -> Preview {
         let kubectl = Kubectl { kubeconfig: self.kubeconfig.clone() };
-        Preview::of([command(&kubectl, &self.args())])
+        Preview::of([self.command(&kubectl)])
     }
 
     fn validate(&self) -> Result<(), Failure> {
@@ -109,7 +110,7 @@ impl ActionKind for MarkNode {
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         let kubectl = find(context.host, self.kubeconfig.as_deref())?;
-        context.run(&command(&kubectl, &self.args()))
+        context.run(&self.command(&kubectl))
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
@@ -120,7 +121,7 @@ impl ActionKind for MarkNode {
         let old = if let Undo::Label(value) = undo { value.as_deref() } else { None };
         old.map_or(Ok(()), |value| valid::word("a value of a label", value, "-_."))?;
         let kubectl = find(host, self.kubeconfig.as_deref())?;
-        Ok(WayBack::Run { command: command(&kubectl, &self.back(old)), gone: None })
+        Ok(WayBack::Run { command: self.back(&kubectl, old), gone: None })
     }
 }
 
@@ -147,8 +148,4 @@ pub(super) fn look(host: &Host, kubectl: &Kubectl, node: &str) -> Result<NodeVie
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn refused(state: ClusterState) -> Failure {
     Failure::new(format!("{} {}", state.message(Lang::En), state.remedy(Lang::En)))
-}
-
-pub(in crate::plan) fn command(kubectl: &Kubectl, args: &[String]) -> Command {
-    kubectl.command(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }

@@ -33,7 +33,7 @@ pub struct RemoveDkms {
 impl RemoveDkms {
     /// Returns the command.
     pub fn command(&self) -> Command {
-        Command::new("dkms", ["remove", "-m", &self.module, "-v", &self.version, "--all"]).detached()
+        Command::new("dkms", ["remove", "-m"]).operand(&self.module).words(["-v"]).operand(&self.version).words(["--all"]).detached()
     }
 }
 

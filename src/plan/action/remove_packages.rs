@@ -17,6 +17,7 @@ use crate::{
     catalog::distros::{self, Family},
     facts::{Origin, packages},
     host::{Command, Host},
+    input::PackageName,
 };
 
 /// Removes packages.
@@ -85,10 +86,10 @@ impl RemovePackages {
     }
 
     fn with_names(&self, start: &[String]) -> Command {
-        let mut words = start.iter().chain(&self.packages).cloned();
-        let program = words.next().unwrap_or_default();
+        let command = Command::from_line(start.iter().cloned());
+        let command = self.packages.iter().fold(command, |command, name| command.operand_of::<PackageName>(name));
         // apt waits for its own lock; the rest has no question to ask.
-        Command::new(program, words).env("DEBIAN_FRONTEND", "noninteractive").deadline(Some(std::time::Duration::from_mins(2)))
+        command.env("DEBIAN_FRONTEND", "noninteractive").deadline(Some(std::time::Duration::from_mins(2)))
     }
 
     /// Returns this removal with all that the package manager says goes with it.

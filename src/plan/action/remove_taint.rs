@@ -14,6 +14,7 @@ use super::{
 use crate::{
     cluster::{GPU, Kubectl, chain},
     host::{Command, Host},
+    input::NodeName,
 };
 
 /// What takes the taint off, whatever its value and effect.
@@ -32,7 +33,7 @@ pub struct RemoveTaint {
 
 impl RemoveTaint {
     fn command(&self, kubectl: &Kubectl, taint: &str) -> Command {
-        kubectl.command(&["taint", "nodes", &self.node, taint])
+        kubectl.command(&["taint", "nodes"]).operand_of::<NodeName>(&self.node).operand(taint)
     }
 }
 

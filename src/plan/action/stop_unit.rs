@@ -9,7 +9,10 @@ use super::{
     undo::{Undo, WayBack},
     valid,
 };
-use crate::host::{Command, Host};
+use crate::{
+    host::{Command, Host},
+    input::UnitName,
+};
 
 /// Stops a unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +24,7 @@ pub struct StopUnit {
 impl StopUnit {
     /// Returns the command; systemd itself gives up on a unit that does not stop after 90 seconds.
     pub fn command(&self) -> Command {
-        Command::new("systemctl", ["stop", &self.unit]).deadline(Some(std::time::Duration::from_mins(3)))
+        Command::new("systemctl", ["stop"]).operand_of::<UnitName>(&self.unit).deadline(Some(std::time::Duration::from_mins(3)))
     }
 }
 
@@ -48,7 +51,7 @@ impl ActionKind for StopUnit {
 
     /// `is-active` answers with a status other than 0 for every state in which the unit does not run.
     fn check(&self, host: &Host) -> Option<Vec<String>> {
-        let output = host.commands.capture(&Command::new("systemctl", ["is-active", &self.unit])).ok()?;
+        let output = host.commands.capture(&Command::new("systemctl", ["is-active"]).operand_of::<UnitName>(&self.unit)).ok()?;
         let state = output.stdout.trim();
         matches!(state, "inactive" | "failed" | "unknown").then(|| vec![format!("{} is {state}", self.unit)])
     }
@@ -66,6 +69,6 @@ impl ActionKind for StopUnit {
     }
 
     fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
-        Ok(WayBack::Run { command: Command::new("systemctl", ["start", &self.unit]), gone: None })
+        Ok(WayBack::Run { command: Command::new("systemctl", ["start"]).operand_of::<UnitName>(&self.unit), gone: None })
     }
 }

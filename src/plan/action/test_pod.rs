@@ -18,6 +18,7 @@ use crate::{
     },
     host::Host,
     i18n::Lang,
+    input::ImageName,
     plan::action::kind::ActionEvent,
     version::Version,
 };
@@ -41,8 +42,8 @@ pub struct RunTestPod {
 
 impl RunTestPod {
     /// Returns the images to try: the user's, or those that fit a driver which supports up to `cuda`.
-    pub fn images(wanted: Option<&String>, cuda: Option<&Version>) -> Vec<String> {
-        wanted.map_or_else(|| testpod::candidates(cuda), |image| vec![image.clone()])
+    pub fn images(wanted: Option<&ImageName>, cuda: Option<&Version>) -> Vec<String> {
+        wanted.map_or_else(|| testpod::candidates(cuda), |image| vec![image.to_string()])
     }
 }
 

@@ -29,7 +29,7 @@ pub struct UnloadModules {
 impl UnloadModules {
     /// Returns the command. `rmmod` takes out what is named and nothing else; `modprobe -r` would go on to modules that others brought.
     pub fn command(&self) -> Command {
-        Command::new("rmmod", &self.modules)
+        Command::new("rmmod", []).operands(&self.modules)
     }
 }
 

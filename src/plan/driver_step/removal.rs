@@ -199,7 +199,7 @@ fn remove_toolkit(entry: &LedgerEntry, packages: &[&LedgerEntry], answers: &Answ
     let there: Version = entry.what.parse().ok()?;
     let prefix = Path::new(&entry.r#where);
     let wanted = answers.cuda();
-    let new_prefix = wanted.map(|version| answers.cuda_prefix.clone().unwrap_or_else(|| default_prefix(version)));
+    let new_prefix = wanted.map(|version| answers.cuda_prefix.clone().map_or_else(|| default_prefix(version), Into::into));
     let is_wanted = wanted.is_some_and(|wanted| wanted.starts_with(&there) || *wanted == there);
     let from_packages = packages.iter().any(|entry| entry.what.contains(&format!("-{}-{}", there.part(0), there.part(1))));
     if is_wanted || from_packages {

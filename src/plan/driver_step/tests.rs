@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     answers::DriverOwner,
     facts::{Holder, LedgerEntry, Module, packages::Role},
-    i18n::Lang,
+    i18n::{Lang, msg},
     owner,
     plan::ActionSpec,
 };
@@ -82,7 +82,7 @@ fn without_root_what_needs_it_is_blocked_and_shown() {
 fn an_unknown_runfile_without_a_checksum_is_blocked() {
     let mut wanted = answers(DriverOwner::InstallerPod);
     wanted.cuda_version = "99.1".to_owned().try_into().ok();
-    wanted.cuda_runfile = Some("/root/x.run".into());
+    wanted.cuda_runfile = "/root/x.run".parse().ok();
     let planned = owner::driver_step(&node(), &wanted, places());
     let install = planned.iter().find(|action| action.id == "install-toolkit").unwrap();
     assert_eq!(install.blocked.as_deref(), Some("no-checksum"));
@@ -133,7 +133,7 @@ fn modules_are_unloaded_when_all_who_hold_them_are_stopped() {
         assert!(!ids(&facts, &answers(DriverOwner::InstallerPod)).contains(&"unload-modules".to_owned()));
     }
     facts.driver.holders.clear();
-    facts.unknown.insert("driver.holders".to_owned(), crate::facts::Unknown::new("processes-hidden", &[]));
+    facts.unknown.insert("driver.holders".to_owned(), msg::unknown::processes_hidden(3).into());
     assert!(!ids(&facts, &answers(DriverOwner::InstallerPod)).contains(&"unload-modules".to_owned()));
 }
 
@@ -234,7 +234,7 @@ fn the_greeting_is_offered_with_the_reboot() {
 
 #[test]
 fn a_mirror_stands_in_for_nvidias_server() {
-    let wanted = Answers { cuda_mirror: Some("http://mirror/cuda/".to_owned()), ..answers(DriverOwner::InstallerPod) };
+    let wanted = Answers { cuda_mirror: "http://mirror/cuda/".parse().ok(), ..answers(DriverOwner::InstallerPod) };
     let actions = owner::driver_step(&node(), &wanted, places());
     let ActionSpec::FetchRunfile(kind) = &planned(&actions, "fetch-runfile").kind else { panic!("another kind") };
     assert_eq!(kind.url, "http://mirror/cuda/11.0.3/local_installers/cuda_11.0.3_450.51.06_linux.run");

@@ -34,16 +34,18 @@ pub(super) fn prerequisites(facts: &Facts) -> Option<Action> {
 /// Downloads the runfile unless one was given, installs it, and sets the paths unless the prefix is one's own.
 pub(super) fn actions(facts: &Facts, answers: &Answers, version: &Version, downloads: &Path) -> Vec<Action> {
     let row = cuda::runfile(version, Architecture::from_uname(&facts.host.architecture));
-    let checksum = answers.cuda_runfile_sha256.clone().map(Checksum::Sha256).or_else(|| published_checksum(row.as_ref()?));
+    let checksum =
+        answers.cuda_runfile_sha256.clone().map(|hex| Checksum::Sha256(hex.into())).or_else(|| published_checksum(row.as_ref()?));
     let name = row.as_ref().map_or_else(|| format!("cuda_{version}_linux.run"), |row| row.file.clone());
-    let runfile = answers.cuda_runfile.clone().unwrap_or_else(|| downloads.join(name));
-    let prefix = answers.cuda_prefix.clone().unwrap_or_else(|| default_prefix(version));
+    let runfile = answers.cuda_runfile.clone().map_or_else(|| downloads.join(name), Into::into);
+    let prefix = answers.cuda_prefix.clone().map_or_else(|| default_prefix(version), PathBuf::from);
     let tmpdir = answers.cuda_tmpdir.as_deref().unwrap_or(downloads).to_owned();
     let mut actions = Vec::new();
     if let (None, Some(row), Some(checksum)) = (&answers.cuda_runfile, &row, &checksum) {
         actions.push(fetch_runfile(row, checksum, &runfile, answers));
     }
-    let mut install = install_toolkit(version, &prefix, runfile, checksum, tmpdir);
+    let place = Place { runfile, is_given: answers.cuda_runfile.is_some(), prefix: prefix.clone(), tmpdir };
+    let mut install = install_toolkit(version, place, checksum);
     if row.is_none() && answers.cuda_runfile.is_none() {
         install.blocked = Some("no-checksum".to_owned());
     }
@@ -77,11 +79,20 @@ fn fetch_runfile(row: &CudaRow, checksum: &Checksum, file: &Path, answers: &Answ
     Action::new(Step::Driver, "fetch-runfile", kind, &args)
 }
 
+/// Where a toolkit comes from and goes to.
+struct Place {
+    runfile: PathBuf,
+    is_given: bool,
+    prefix: PathBuf,
+    tmpdir: PathBuf,
+}
+
 /// Without a checksum the action is there to be seen, and blocked: an unknown file never runs.
-fn install_toolkit(version: &Version, prefix: &Path, runfile: PathBuf, checksum: Option<Checksum>, tmpdir: PathBuf) -> Action {
+fn install_toolkit(version: &Version, place: Place, checksum: Option<Checksum>) -> Action {
+    let Place { runfile, is_given, prefix, tmpdir } = place;
     let blocked = checksum.is_none().then(|| "no-checksum".to_owned());
     let checksum = checksum.unwrap_or_else(|| Checksum::Sha256(String::new()));
-    let kind = InstallToolkit { tmpdir, checksum, version: version.clone(), prefix: prefix.to_owned(), runfile };
+    let kind = InstallToolkit { tmpdir, checksum, version: version.clone(), prefix: prefix.clone(), runfile, is_given };
     let args = [("version", version.to_string()), ("prefix", prefix.display().to_string())];
     Action { blocked, ..Action::new(Step::Driver, "install-toolkit", kind, &args) }
 }

@@ -55,7 +55,7 @@ fn escape_changes_nothing() {
 fn an_empty_inventory_means_to_look_for_it_again() {
     let mut desk = Desk::english(SMALL);
     desk.variables();
-    desk.app.answers.inventory = Some("inventory/other/hosts.yaml".into());
+    desk.app.answers.inventory = "inventory/other/hosts.yaml".parse().ok();
     desk.keys(&[Key::Char('i'), Key::EraseLine, Key::Enter]);
     assert_eq!(desk.app.answers.inventory, None);
 }

@@ -75,7 +75,7 @@ fn a_star_on_a_branch_without_support_has_its_word() {
 #[test]
 fn what_has_no_room_below_the_drivers_says_so_and_is_in_the_help() {
     let mut table = sample::table();
-    let note = gpunode::catalog::Reason { id: "gcc-too-old", args: vec![("there", "4.8.5".to_owned()), ("limit", "5".to_owned())] };
+    let note = sample::reason("gcc-too-old", &[("there", "4.8.5"), ("limit", "5")]);
     table.cuda[1].notes = vec![note];
     let mut desk = Desk::english(SMALL);
     desk.probed().keys(&[Key::Enter]);

@@ -41,7 +41,8 @@ fn board(cards: usize) -> Facts {
     };
     facts.gpus = (0..cards).map(gpu).collect();
     facts.driver.nvml = Some(NvmlAnswer::Answer { driver_version: "550.90.07".into(), cuda_version: None, gpus: vec![], silent: vec![] });
-    facts.unknown.insert("host.secure_boot".to_owned(), Unknown::new("not-allowed", &[("path", "/sys/firmware/efi/efivars")]));
+    let unknown = serde_json::json!({"id": "not-allowed", "args": {"path": "/sys/firmware/efi/efivars"}});
+    facts.unknown.insert("host.secure_boot".to_owned(), serde_json::from_value::<Unknown>(unknown).expect("a reason"));
     facts
 }
 

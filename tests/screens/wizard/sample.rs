@@ -160,10 +160,15 @@ pub fn table() -> DriverTable {
         driver("440.95.01", "2020-06-24", "10.2", BranchKind::Production, "2020-11-30", false),
     ];
     drivers[2].recommended = true;
-    drivers[2].reason = Some(Reason { id: "recommended-bundled", args: vec![("cuda", "11.0.3".to_owned())] });
-    drivers[3].reason =
-        Some(Reason { id: "older-than-cuda-needs", args: vec![("cuda", "11.0".to_owned()), ("driver", "450.51.06".to_owned())] });
+    drivers[2].reason = Some(reason("recommended-bundled", &[("cuda", "11.0.3")]));
+    drivers[3].reason = Some(reason("older-than-cuda-needs", &[("cuda", "11.0"), ("driver", "450.51.06")]));
     DriverTable { drivers, cuda: vec![cuda("11.4.2", "470.57.02"), cuda("11.0.3", "450.51.06"), cuda("10.2.89", "440.33.01")] }
+}
+
+/// A reason as a session would carry it.
+pub fn reason(id: &str, args: &[(&str, &str)]) -> Reason {
+    let message = serde_json::json!({"key": format!("reason.{id}"), "args": args});
+    Reason(serde_json::from_value(message).expect("a message"))
 }
 
 fn action(id: &str, step: Step, args: &[(&str, &str)], commands: Vec<Command>) -> Action {
@@ -197,12 +202,12 @@ pub fn plan(step: Step) -> Plan {
         Step::Driver => vec![
             action("remove-runfile-driver", step, &old, vec![Command::new("/usr/bin/nvidia-uninstall", ["--silent"])]),
             action("install-packages", step, &[("packages", "gcc, make")], vec![Command::new("yum", ["install", "-y", "gcc", "make"])]),
-            action("fetch-runfile", step, &[("file", file)], vec![Command::new("curl", ["-fL", "-C", "-", "-o", &local, &url])]),
+            action("fetch-runfile", step, &[("file", file)], vec![Command::new("curl", ["-fL", "-C", "-", "-o"]).operands([&local, &url])]),
             action(
                 "install-toolkit",
                 step,
                 &[("version", "11.0.3"), ("prefix", prefix)],
-                vec![Command::new("sh", [&local, "--silent", "--toolkit", "--toolkitpath=/usr/local/cuda-11.0"])],
+                vec![Command::new("sh", []).operand(&local).words(["--silent", "--toolkit", "--toolkitpath=/usr/local/cuda-11.0"])],
             ),
             action("set-paths", step, &[("prefix", prefix)], Vec::new()),
             action("reboot", step, &old, vec![Command::new("systemctl", ["reboot"])]),

@@ -61,9 +61,8 @@ impl ActionContext<'_> {
 
     fn start(&mut self, command: &Command) -> Result<Job, Failure> {
         (self.emit)(ActionEvent::Line(format!("$ {command}")));
-        let job = self.host.commands.start(command, &self.log).map_err(|error| Failure::new(error.to_string()))?;
-        (self.journal_job)(&job)?;
-        Ok(job)
+        let mut note = |job: &Job| (self.journal_job)(job).map_err(|failure| failure.message);
+        self.host.commands.start(command, &self.log, &mut note).map_err(|error| Failure::new(error.to_string()))
     }
 
     fn query(&mut self, command: &Command, watch: &mut Watch<'_>) -> Result<Exit, Failure> {

@@ -6,6 +6,7 @@ use crate::{
     catalog::distros::Family,
     facts::packages::{self, Package},
     host::{Command, Host},
+    input::PackageName,
     plan::action::{
         kind::{ActionContext, Failure},
         undo::{Reinstall, RemovedPackage, RemovedPackages, SavedFile},
@@ -41,13 +42,13 @@ pub fn way_back(family: &Family, before: &RemovedPackages) -> Result<Reinstall, 
     }
     configuration.iter().try_for_each(SavedFile::validate)?;
     let pinned = packages.iter().map(|package| family.pin.replace("{name}", &package.name).replace("{version}", &package.version));
-    let mut words = family.restore.iter().cloned().chain(pinned);
-    let program = words.next().unwrap_or_default();
-    let install = Command::new(program, words).env("DEBIAN_FRONTEND", "noninteractive").detached();
+    let install = Command::from_line(family.restore.iter().cloned());
+    let install =
+        pinned.fold(install, |command, name| command.operand_of::<PackageName>(&name)).env("DEBIAN_FRONTEND", "noninteractive").detached();
     // What is installed by name counts as wanted for its own sake.
-    let mark = |word: &str, is_wanted: fn(&RemovedPackage) -> bool| {
+    let mark = |word: &'static str, is_wanted: fn(&RemovedPackage) -> bool| {
         let names: Vec<&str> = packages.iter().filter(|package| is_wanted(package)).map(|package| package.name.as_str()).collect();
-        (!names.is_empty()).then(|| Command::new("apt-mark", [word].into_iter().chain(names)))
+        (!names.is_empty()).then(|| Command::new("apt-mark", [word]).operands(names))
     };
     let marks = [mark("auto", |package| package.is_automatic), mark("hold", |package| package.is_held)];
     Ok(Reinstall { install, marks: marks.into_iter().flatten().collect(), configuration: configuration.clone() })
@@ -69,8 +70,8 @@ fn configuration_files(host: &Host, going: &[Package]) -> Result<Vec<String>, Fa
     let mut found: Vec<String> = going.iter().flat_map(|package| package.configuration.iter().cloned()).collect();
     let of_rpm: Vec<String> = going.iter().filter(|package| package.is_of_rpm).map(|package| package.id.clone()).collect();
     if !of_rpm.is_empty() {
-        let args = ["--query", "--configfiles"].into_iter().map(str::to_owned).chain(of_rpm).collect::<Vec<_>>();
-        let output = host.commands.capture(&Command::new("rpm", args)).map_err(|error| Failure::new(error.to_string()))?;
+        let query = Command::new("rpm", ["--query", "--configfiles"]).operands(of_rpm);
+        let output = host.commands.capture(&query).map_err(|error| Failure::new(error.to_string()))?;
         found.extend(output.stdout.lines().filter(|line| line.starts_with('/')).map(str::to_owned));
     }
     found.sort();
