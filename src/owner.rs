@@ -19,6 +19,7 @@ pub use disposition::Disposition;
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::Source,
+    cluster::workload::StackSpec,
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
     i18n::Message,
     kubespray::{GpuRole, Preview, edit::Change, playbook::PlaybookRun, values},
@@ -69,8 +70,8 @@ pub trait Owner: Sync {
     /// Step 3: returns the playbook commands that bring these values to the node, in order.
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun>;
 
-    /// Step 4: returns the ids of the checks that count, in the order of the chain.
-    fn links(&self) -> &'static [&'static str];
+    /// Step 4: returns what is watched in the cluster: its workloads, the links of its chain, the log that is followed with its phases.
+    fn stack(&self) -> &'static StackSpec;
 
     /// Returns the steps whose work rests on an answer of this kind.
     fn reopens(&self, changed: Changed) -> &'static [Step];

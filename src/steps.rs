@@ -1,6 +1,9 @@
 //! The four steps as functions from host and answers to values. The wizard, the prompts and the headless commands all call these.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
@@ -10,14 +13,17 @@ use crate::{
         cuda, gpus,
     },
     cluster::{
-        Chain, ClusterState, Kubectl, chain, testpod,
-        verify::{self, Seen, VerifyReport},
+        ClusterError, GpuStack, Kubectl,
+        check::{KnownFailure, VerifyReport},
+        stack, testpod,
+        verify::{self, CheckInput, Logs, Tested},
     },
+    diagnosis,
     engine::drift::{drift, is_own},
     error::Expected,
     exit_code::ExitCode,
     facts::{self, Change, Facts},
-    host::Host,
+    host::{Cancel, Host},
     i18n::{Lang, msg},
     input::{InputError, NodeName},
     kubespray::{self, Preview, PreviewRequest, edit, values},
@@ -30,6 +36,9 @@ use crate::{
     session::{Prediction, Session},
     version::Version,
 };
+
+/// How long to wait before the cluster is asked again that did not answer: about as long as an API server takes to start anew.
+const BLIP_PAUSES: [Duration; 4] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
 /// Step 2: the drivers and toolkits that fit this machine's cards, or the cards that are expected.
 pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: Option<&Version>) -> Result<DriverTable, Expected> {
@@ -225,18 +234,33 @@ pub fn node_name(host: &Host, facts: &Facts, answers: &Answers) -> String {
     answers.node.clone().map(String::from).or_else(from_inventory).unwrap_or_else(|| facts.host.hostname.clone())
 }
 
-/// Step 4: looks at the chain and judges it. A test pod that the session has run counts, for judging runs none.
+/// Step 4: looks at the stack and judges it, once the API server answers: a restart of it is waited for. A test pod that the session has
+/// run counts, for judging runs none.
 pub fn judge(
     host: &Host,
     kubectl: &Kubectl,
     node: &str,
     owner: DriverOwner,
     session: Option<&Session>,
-) -> Result<(VerifyReport, Chain), ClusterState> {
-    let chain = chain::probe(host, kubectl, node)?;
-    let plugin_log = verify::plugin_log(host, kubectl, &chain);
-    let report = judge_chain(host, &chain, plugin_log.as_deref(), owner, session.and_then(tested).as_deref());
-    Ok((report, chain))
+) -> Result<(VerifyReport, GpuStack), ClusterError> {
+    let stack = patiently(host, || stack::probe(host, kubectl, node, owner::of(owner).stack()))?;
+    let logs = verify::logs(host, kubectl, &stack);
+    let report = judge_stack(host, &stack, &logs, owner, session.and_then(tested).as_ref());
+    Ok((report, stack))
+}
+
+/// Asks again, with pauses that grow, while the API server is away for a moment.
+fn patiently<T>(host: &Host, ask: impl Fn() -> Result<T, ClusterError>) -> Result<T, ClusterError> {
+    let mut pauses = BLIP_PAUSES.iter();
+    loop {
+        match (ask(), pauses.clone().next()) {
+            (Err(error), Some(pause)) if error.is_blip() => {
+                pauses.next();
+                host.clock.sleep(*pause, &Cancel::default());
+            }
+            (answer, _) => return answer,
+        }
+    }
 }
 
 /// As [`judge`], from the way into the cluster on: that it is not to be reached is a verdict too.
@@ -244,20 +268,32 @@ pub fn verdict(host: &Host, session: &Session, answers: &Answers) -> VerifyRepor
     let node = node_name(host, &session.facts, answers);
     let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
         .and_then(|kubectl| judge(host, &kubectl, &node, answers.driver_owner, Some(session)));
-    judged.map_or_else(|state| VerifyReport::unreachable(&state, owner::of(answers.driver_owner).links()), |(report, _)| report)
+    judged.map_or_else(|error| VerifyReport::unreachable(&error, owner::of(answers.driver_owner).stack()), |(report, _)| report)
 }
 
-/// As [`judge`], for what is known already.
-pub fn judge_chain(host: &Host, chain: &Chain, plugin_log: Option<&str>, owner: DriverOwner, tested: Option<&str>) -> VerifyReport {
+/// As [`judge`], for what is known already. Each failing part says which known failure it shows.
+pub fn judge_stack(host: &Host, stack: &GpuStack, logs: &Logs, owner: DriverOwner, tested: Option<&Tested>) -> VerifyReport {
     let driver = host.files.read_text("/proc/driver/nvidia/version").ok();
     let host_driver = driver.as_deref().and_then(|text| text.lines().next());
-    verify::checks(&Seen { chain, plugin_log, links: owner::of(owner).links(), host_driver, tested })
+    let spec = owner::of(owner).stack();
+    let mut report = verify::checks(&CheckInput { stack, spec, logs, host_driver, tested });
+    for (role, hit) in diagnosis::over_stack(stack, logs) {
+        if let Some(check) = spec.check_of(role) {
+            report.explain(check, hit.into());
+        }
+    }
+    report
 }
 
-/// Returns what a test pod of this session has shown, if it has passed.
-pub fn tested(session: &Session) -> Option<String> {
-    let record = session.record("test-pod").filter(|record| record.status.is_done())?;
-    Some(record.evidence.first().cloned().unwrap_or_default())
+/// Returns what the last test pod of this session has shown; nothing while one is under way.
+pub fn tested(session: &Session) -> Option<Tested> {
+    let records = || ["test-pod", "cuda-sample"].iter().filter_map(|id| session.record(id)).filter(|record| record.ended.is_some());
+    // One that failed counts, whatever the other has shown.
+    let record = records().find(|record| !record.status.is_done()).or_else(|| records().next())?;
+    let known = record.hits.last().cloned().map(KnownFailure::from);
+    let passed = record.status.is_done();
+    let evidence = if passed { record.evidence.first().cloned().unwrap_or_default() } else { record.evidence.join(" ") };
+    Some(Tested { passed, at: record.ended?, evidence, known: known.filter(|_| !passed) })
 }
 
 /// Returns the newest CUDA version that the chosen driver supports.

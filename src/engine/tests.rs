@@ -301,7 +301,7 @@ fn hostile_parameters_run_nothing_and_take_nothing_back() {
             crate::plan::action::mark_node::MarkNode {
                 kubeconfig: None,
                 node: value.to_owned(),
-                mark: crate::plan::action::mark_node::Mark::GpuTaint,
+                mark: crate::plan::action::mark_node::NodeMark::GpuTaint,
             }
             .into(),
         ];
