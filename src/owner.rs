@@ -23,9 +23,8 @@ use crate::{
     catalog::choice::Source,
     cluster::workload::StackSpec,
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
-    host::Command,
     i18n::Message,
-    kubespray::{GpuRole, Preview, edit::Change, values},
+    kubespray::{GpuRole, Preview, edit::Change, playbook::PlaybookRun, values},
     plan::{self, Action, Changed, Clearing, Handover, Places, Plan, Step},
     preflight,
     session::Prediction,
@@ -77,7 +76,7 @@ pub trait Owner: Sync {
     fn values(&self, preview: &Preview, answers: &Answers) -> Vec<Change>;
 
     /// Step 3: returns the playbook commands that bring these values to the node, in order.
-    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command>;
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun>;
 
     /// Step 4: returns what waits until it has brought the driver to the node; nothing where that is there before, or nobody knows when.
     fn watch(&self, answers: &Answers, node: &str) -> Option<Action>;
