@@ -99,7 +99,7 @@ struct Stop<'a> {
 impl Stop<'_> {
     /// Lets time pass, unless it is over before.
     fn rest(self, time: Duration) {
-        let until = Instant::now() + time;
+        let until = crate::host::clock::later(time);
         while !self.is_set() && Instant::now() < until {
             thread::sleep(BLINK.min(until.saturating_duration_since(Instant::now())));
         }
@@ -133,7 +133,7 @@ impl Live<'_> {
 
     /// Waits until something is different from what it was at `number`, at most for `patience`. Tells whether it is.
     pub fn wait(&self, number: u64, patience: Duration, cancel: &Cancel) -> bool {
-        let until = Instant::now() + patience;
+        let until = crate::host::clock::later(patience);
         let mut state = self.state();
         while state.number == number && !cancel.is_cancelled() {
             let left = until.saturating_duration_since(Instant::now());

@@ -26,6 +26,7 @@ use crate::{
         command::{Job, Liveness, Note},
     },
     secret::Secret,
+    worker,
 };
 
 /// How often a running command is looked at.
@@ -62,13 +63,14 @@ impl Commands for LocalCommands {
         let (stdout, stdout_writer) = io::pipe().map_err(failed)?;
         let (stderr, stderr_writer) = io::pipe().map_err(failed)?;
         let expression = expression(command)?.stdout_file(stdout_writer).stderr_file(stderr_writer);
-        let handle = expression.start().map_err(failed)?;
-        drop(expression);
         let (sender, receiver) = sync_channel(8);
         let errors = sender.clone();
         let meter = command.meter;
-        thread::spawn(move || read_lines(stdout, Stream::Stdout, meter, &sender));
-        thread::spawn(move || read_lines(stderr, Stream::Stderr, meter, &errors));
+        // First the readers: where the system gives no more threads, nothing is begun.
+        worker::spawn(move || read_lines(stdout, Stream::Stdout, meter, &sender)).map_err(failed)?;
+        worker::spawn(move || read_lines(stderr, Stream::Stderr, meter, &errors)).map_err(failed)?;
+        let handle = expression.start().map_err(failed)?;
+        drop(expression);
         Ok(wait(&handle, command.deadline, cancel, &receiver, on_line))
     }
 
