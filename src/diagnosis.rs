@@ -1,10 +1,10 @@
 //! Known failures recognised in logs, events and statuses.
 //!
-//! [`Diagnosis`] takes a log line by line and says when a known failure shows; [`over_chain`] looks through what the cluster says. The
+//! [`Diagnosis`] takes a log line by line and says when a known failure shows; [`over_stack`] looks through what the cluster says. The
 //! signatures are data: `assets/signatures.yaml`, with their texts in the locale files.
 
-mod chain;
 mod signatures;
+mod stack;
 mod window;
 
 use std::collections::BTreeMap;
@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use crate::i18n::Lang;
-pub use chain::over_chain;
 pub use signatures::{Remedy, Signature, Signatures, Source, all};
+pub use stack::{over_part, over_stack, over_test};
 use window::Window;
 
 /// A known failure that showed.

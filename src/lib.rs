@@ -56,6 +56,7 @@ pub mod headless;
 pub mod host;
 pub mod i18n;
 pub mod input;
+pub mod installer_log;
 pub mod kubespray;
 pub mod owner;
 pub mod perform;

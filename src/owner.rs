@@ -19,6 +19,7 @@ pub use disposition::Disposition;
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::Source,
+    cluster::workload::StackSpec,
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
     host::Command,
     i18n::Message,
@@ -70,8 +71,8 @@ pub trait Owner: Sync {
     /// Step 3: returns the playbook commands that bring these values to the node, in order.
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command>;
 
-    /// Step 4: returns the ids of the checks that count, in the order of the chain.
-    fn links(&self) -> &'static [&'static str];
+    /// Step 4: returns what is watched in the cluster: its workloads, the links of its chain, the log that is followed with its phases.
+    fn stack(&self) -> &'static StackSpec;
 
     /// Returns the steps whose work rests on an answer of this kind.
     fn reopens(&self, changed: Changed) -> &'static [Step];
@@ -95,7 +96,12 @@ pub fn clearing(owner: &dyn Owner, driver: &DriverFacts) -> Clearing {
     let loaded = LedgerEntry::new(Origin::LoadedModule, "nvidia", "/proc/driver/nvidia/version");
     let is_loaded = driver.loaded_version.is_some() || driver.modules.iter().any(|module| modules::is_driver(&module.name));
     let unloads = is_loaded && owner.disposition(driver, &loaded) == Disposition::MustGo;
-    Clearing { goes: all(Disposition::MustGo), stops: all(Disposition::MustStop), unloads }
+    let is_left = |path: &&String| {
+        let file = LedgerEntry::new(Origin::ModuleFile, path.rsplit('/').next().unwrap_or_default(), path.as_str());
+        owner.disposition(driver, &file) == Disposition::MustGo
+    };
+    let left = driver.left_files.iter().filter(is_left).cloned().collect();
+    Clearing { goes: all(Disposition::MustGo), stops: all(Disposition::MustStop), left, unloads }
 }
 
 /// Plans step 2 for the owner of the answers.

@@ -6,19 +6,19 @@ use self::ask::Asker;
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
     cli::Global,
-    cluster::{
-        Chain, ClusterState, Kubectl, chain, offers,
-        verify::{self, Verdict},
-    },
+    cluster::{ClusterError, GpuStack, Kubectl, check::Verdict, stack, verify},
     engine::Outcome,
     error::Expected,
     exit_code::ExitCode,
     facts,
     host::Cancel,
-    i18n::{Lang, msg},
+    i18n::{Lang, Message, msg},
     input::FilePath,
     owner,
-    plan::{Action, Step},
+    plan::{
+        Action, Step,
+        remedy::{self, RemedyId},
+    },
     report::Report,
     session::{Session, store::Store},
     step_driver::{self, StepDriver},
@@ -119,11 +119,11 @@ impl Plain<'_> {
 
     fn detect(&mut self) -> Result<(), Stop> {
         self.ask.say(&facts::report(&self.session.facts, self.lang));
-        self.go_on("plain.next", true)
+        self.go_on(msg::plain::next(), true)
     }
 
-    fn go_on(&self, question: &str, default: bool) -> Result<(), Stop> {
-        if self.ask.confirm(&self.lang.text(question, &[]), default)? { Ok(()) } else { Err(Stop::Quit) }
+    fn go_on(&self, question: Message, default: bool) -> Result<(), Stop> {
+        if self.ask.confirm(&question.text(self.lang), default)? { Ok(()) } else { Err(Stop::Quit) }
     }
 
     fn driver(&mut self) -> Result<(), Stop> {
@@ -165,7 +165,7 @@ impl Plain<'_> {
             self.ask.say(&error.text(self.lang));
             answers.kubespray = self.ask_path(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
         }
-        let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers)?;
+        let preview = steps::planned_preview(&self.workspace.host, &self.session.facts, &answers)?;
         self.ask.say(&crate::kubespray::report(&preview, self.lang));
         self.session.answers = Some(answers);
         self.run_step(Step::Variables)
@@ -186,8 +186,8 @@ impl Plain<'_> {
     fn verify(&mut self) -> Result<(), Stop> {
         if self.session.plan.of(Step::Verify).next().is_none() {
             let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
-            if let Some(chain) = self.ask_cluster(&mut answers)? {
-                self.ask_taint(&chain, &mut answers)?;
+            if let Some(stack) = self.ask_cluster(&mut answers)? {
+                self.ask_taint(&stack, &mut answers)?;
             }
             self.session.answers = Some(answers);
         }
@@ -198,14 +198,14 @@ impl Plain<'_> {
     }
 
     /// Looks at the node in the cluster; while it is not to be seen there, asks for another kubeconfig.
-    fn ask_cluster(&self, answers: &mut Answers) -> Result<Option<Chain>, Stop> {
+    fn ask_cluster(&self, answers: &mut Answers) -> Result<Option<GpuStack>, Stop> {
         let host = &self.workspace.host;
         loop {
             let node = steps::node_name(host, &self.session.facts, answers);
             let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref());
-            let state = match kubectl.and_then(|kubectl| chain::probe(host, &kubectl, &node)) {
-                Ok(chain) if chain.node.is_some() => return Ok(Some(chain)),
-                Ok(_) => ClusterState::NotFound(node),
+            let state = match kubectl.and_then(|kubectl| stack::probe(host, &kubectl, &node, owner::of(answers.driver_owner).stack())) {
+                Ok(stack) if stack.node.is_some() => return Ok(Some(stack)),
+                Ok(_) => ClusterError::NotFound(node),
                 Err(state) => state,
             };
             self.ask.say(&format!("! {}\n  {}", state.message(self.lang), state.remedy(self.lang)));
@@ -218,10 +218,10 @@ impl Plain<'_> {
     }
 
     /// Asks whether the GPU taint is to be taken off at the end, if there is one.
-    fn ask_taint(&self, chain: &Chain, answers: &mut Answers) -> Result<(), Stop> {
+    fn ask_taint(&self, stack: &GpuStack, answers: &mut Answers) -> Result<(), Stop> {
         let release = steps::preview(&self.workspace.host, &self.session.facts, answers).ok().and_then(|preview| preview.release);
-        let offers = offers::offers(chain, release.as_deref());
-        if let Some(taint) = offers.iter().find(|offer| offer.id == "remove-taint" && !answers.remove_taint) {
+        let remedies = remedy::remedies(stack, release.as_deref());
+        if let Some(taint) = remedies.iter().find(|remedy| remedy.id == RemedyId::RemoveTaint && !answers.remove_taint) {
             let texts = [taint.message(self.lang), taint.next_run(self.lang), taint.durable(self.lang)];
             self.ask.say(&texts.join("\n"));
             answers.remove_taint = self.ask.confirm(&msg::plain::taint().text(self.lang), false)?;
@@ -240,7 +240,7 @@ impl Plain<'_> {
             self.ask.say(&format!("\n{}\n{}", msg::preflight::title().text(lang), crate::preflight::report(&predictions, lang)));
         }
         // What changes the machine is never one careless Enter away.
-        self.go_on("plain.run", false)?;
+        self.go_on(msg::plain::run(), false)?;
         self.execute(step)
     }
 

@@ -7,7 +7,8 @@
 pub mod action;
 mod driver_step;
 mod invalidate;
-mod remedies;
+pub mod known;
+pub mod remedy;
 mod variables_step;
 mod verify_step;
 
@@ -20,7 +21,6 @@ pub use action::{
 };
 pub use driver_step::{Clearing, Places, driver_step, rival};
 pub use invalidate::{Changed, invalidated};
-pub use remedies::{delete_pod, mark_node, remove_taint};
 pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::{VerifyPlan, verify_step};
 

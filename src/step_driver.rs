@@ -8,7 +8,7 @@
 
 use crate::{
     answers::Answers,
-    cluster::verify::VerifyReport,
+    cluster::check::VerifyReport,
     engine::{Event, Outcome, Runner},
     error::Expected,
     facts,

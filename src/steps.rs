@@ -1,6 +1,9 @@
 //! The four steps as functions from host and answers to values. The wizard, the prompts and the headless commands all call these.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
@@ -10,17 +13,24 @@ use crate::{
         cuda, gpus,
     },
     cluster::{
-        Chain, ClusterState, Kubectl, chain, testpod,
-        verify::{self, Seen, VerifyReport},
+        ClusterError, GpuStack, Kubectl,
+        check::{KnownFailure, VerifyReport},
+        stack, testpod,
+        verify::{self, CheckInput, Logs, Tested},
     },
+    diagnosis,
     engine::drift::{drift, is_own},
     error::Expected,
     exit_code::ExitCode,
     facts::{self, Change, Facts},
-    host::Host,
+    host::{Cancel, Host},
     i18n::{Lang, msg},
     input::{InputError, NodeName},
-    kubespray::{self, Preview, PreviewRequest, edit, values},
+    kubespray::{
+        self, Edited, Preview, PreviewRequest,
+        edit::{self, FileEdit},
+        values,
+    },
     owner,
     plan::{
         self, Action, Step, VerifyPlan,
@@ -30,6 +40,9 @@ use crate::{
     session::{Prediction, Session},
     version::Version,
 };
+
+/// How long to wait before the cluster is asked again that did not answer: about as long as an API server takes to start anew.
+const BLIP_PAUSES: [Duration; 4] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
 /// Step 2: the drivers and toolkits that fit this machine's cards, or the cards that are expected.
 pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: Option<&Version>) -> Result<DriverTable, Expected> {
@@ -163,15 +176,8 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
         let text = edit::vars_file(&owner::values(&preview, answers), &head);
         return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, commands, answers));
     }
-    // A machine is made a node when somebody says so, or when it has a card: this may be the Ansible host.
-    let joins = answers.node.is_some() || !facts.gpus.is_empty();
-    let members = if joins { preview.layout.members.as_slice() } else { &[] };
-    let mut answers = answers.clone();
-    if joins && answers.node.is_none() {
-        let subject = Some(preview.layout.subject.as_str()).filter(|subject| !subject.is_empty());
-        answers.node = demand_node_name(subject)?;
-    }
-    let edits = edit::propose(&*host.files, &preview, &owner::values(&preview, &answers), members)?;
+    let answers = joining(facts, answers, &preview)?;
+    let edits = propose(host, facts, &answers, &preview)?;
     let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
     let has_ansible = host.commands.locate(&program.display().to_string()).is_some();
     Ok(plan::variables_step(
@@ -181,6 +187,36 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
         preview.layout.ansible_core.as_ref(),
         has_ansible,
     ))
+}
+
+/// Returns the answers with the node that joins. A machine is made a node when somebody says so, or when it has a card: this may be the
+/// Ansible host.
+fn joining(facts: &Facts, answers: &Answers, preview: &Preview) -> Result<Answers, Expected> {
+    let mut answers = answers.clone();
+    if answers.node.is_none() && !facts.gpus.is_empty() {
+        answers.node = demand_node_name(Some(preview.layout.subject.as_str()).filter(|subject| !subject.is_empty()))?;
+    }
+    Ok(answers)
+}
+
+/// Works out the edits of the inventory; nothing is written.
+fn propose(host: &Host, facts: &Facts, answers: &Answers, preview: &Preview) -> Result<Vec<FileEdit>, Expected> {
+    let joins = answers.node.is_some() || !facts.gpus.is_empty();
+    let members = if joins { preview.layout.members.as_slice() } else { &[] };
+    edit::propose(&*host.files, preview, &owner::values(preview, answers), members)
+}
+
+/// As [`preview`], judged by the values that will be once step 3 has written its edits: what a person should know before saying yes.
+pub fn planned_preview(host: &Host, facts: &Facts, answers: &Answers) -> Result<Preview, Expected> {
+    let now = preview(host, facts, answers)?;
+    if now.inventory.is_none() {
+        return Ok(now);
+    }
+    // What cannot be edited is said where the plan is made.
+    let edits = joining(facts, answers, &now).and_then(|answers| propose(host, facts, &answers, &now));
+    let Ok(edits) = edits else { return Ok(now) };
+    let after = kubespray::preview(&Edited::new(&*host.files, &edits), &preview_request(facts, answers))?;
+    Ok(Preview { capability: after.capability, findings: after.findings, ..now })
 }
 
 /// Reads a name that an inventory or the machine gives: it becomes a pattern of Ansible's and a part of kubectl's words.
@@ -225,18 +261,33 @@ pub fn node_name(host: &Host, facts: &Facts, answers: &Answers) -> String {
     answers.node.clone().map(String::from).or_else(from_inventory).unwrap_or_else(|| facts.host.hostname.clone())
 }
 
-/// Step 4: looks at the chain and judges it. A test pod that the session has run counts, for judging runs none.
+/// Step 4: looks at the stack and judges it, once the API server answers: a restart of it is waited for. A test pod that the session has
+/// run counts, for judging runs none.
 pub fn judge(
     host: &Host,
     kubectl: &Kubectl,
     node: &str,
     owner: DriverOwner,
     session: Option<&Session>,
-) -> Result<(VerifyReport, Chain), ClusterState> {
-    let chain = chain::probe(host, kubectl, node)?;
-    let plugin_log = verify::plugin_log(host, kubectl, &chain);
-    let report = judge_chain(host, &chain, plugin_log.as_deref(), owner, session.and_then(tested).as_deref());
-    Ok((report, chain))
+) -> Result<(VerifyReport, GpuStack), ClusterError> {
+    let stack = patiently(host, || stack::probe(host, kubectl, node, owner::of(owner).stack()))?;
+    let logs = verify::logs(host, kubectl, &stack);
+    let report = judge_stack(host, &stack, &logs, owner, session.and_then(tested).as_ref());
+    Ok((report, stack))
+}
+
+/// Asks again, with pauses that grow, while the API server is away for a moment.
+fn patiently<T>(host: &Host, ask: impl Fn() -> Result<T, ClusterError>) -> Result<T, ClusterError> {
+    let mut pauses = BLIP_PAUSES.iter();
+    loop {
+        match (ask(), pauses.clone().next()) {
+            (Err(error), Some(pause)) if error.is_blip() => {
+                pauses.next();
+                host.clock.sleep(*pause, &Cancel::default());
+            }
+            (answer, _) => return answer,
+        }
+    }
 }
 
 /// As [`judge`], from the way into the cluster on: that it is not to be reached is a verdict too.
@@ -244,20 +295,32 @@ pub fn verdict(host: &Host, session: &Session, answers: &Answers) -> VerifyRepor
     let node = node_name(host, &session.facts, answers);
     let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
         .and_then(|kubectl| judge(host, &kubectl, &node, answers.driver_owner, Some(session)));
-    judged.map_or_else(|state| VerifyReport::unreachable(&state, owner::of(answers.driver_owner).links()), |(report, _)| report)
+    judged.map_or_else(|error| VerifyReport::unreachable(&error, owner::of(answers.driver_owner).stack()), |(report, _)| report)
 }
 
-/// As [`judge`], for what is known already.
-pub fn judge_chain(host: &Host, chain: &Chain, plugin_log: Option<&str>, owner: DriverOwner, tested: Option<&str>) -> VerifyReport {
+/// As [`judge`], for what is known already. Each failing part says which known failure it shows.
+pub fn judge_stack(host: &Host, stack: &GpuStack, logs: &Logs, owner: DriverOwner, tested: Option<&Tested>) -> VerifyReport {
     let driver = host.files.read_text("/proc/driver/nvidia/version").ok();
     let host_driver = driver.as_deref().and_then(|text| text.lines().next());
-    verify::checks(&Seen { chain, plugin_log, links: owner::of(owner).links(), host_driver, tested })
+    let spec = owner::of(owner).stack();
+    let mut report = verify::checks(&CheckInput { stack, spec, logs, host_driver, tested });
+    for (role, hit) in diagnosis::over_stack(stack, logs) {
+        if let Some(check) = spec.check_of(role) {
+            report.explain(check, hit.into());
+        }
+    }
+    report
 }
 
-/// Returns what a test pod of this session has shown, if it has passed.
-pub fn tested(session: &Session) -> Option<String> {
-    let record = session.record("test-pod").filter(|record| record.status.is_done())?;
-    Some(record.evidence.first().cloned().unwrap_or_default())
+/// Returns what the last test pod of this session has shown; nothing while one is under way.
+pub fn tested(session: &Session) -> Option<Tested> {
+    let records = || ["test-pod", "cuda-sample"].iter().filter_map(|id| session.record(id)).filter(|record| record.ended.is_some());
+    // One that failed counts, whatever the other has shown.
+    let record = records().find(|record| !record.status.is_done()).or_else(|| records().next())?;
+    let known = record.hits.last().cloned().map(KnownFailure::from);
+    let passed = record.status.is_done();
+    let evidence = if passed { record.evidence.first().cloned().unwrap_or_default() } else { record.evidence.join(" ") };
+    Some(Tested { passed, at: record.ended?, evidence, known: known.filter(|_| !passed) })
 }
 
 /// Returns the newest CUDA version that the chosen driver supports.

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{ClusterState, objects::List, watch::Source};
+use super::{ClusterError, objects::List, watch::Source};
 use crate::host::{Cancel, Command, CommandError, Exit, Host, Stream};
 
 /// When a query is given up from outside: kubectl allows the API server 10 seconds for one answer, asks more than once (discovery first), and may hang before it asks at all.
@@ -29,16 +29,16 @@ pub struct Kubectl {
 impl Kubectl {
     /// Finds kubectl and the kubeconfig: the given one, else what `$KUBECONFIG` says, else `/etc/kubernetes/admin.conf` when it can be
     /// read, else `~/.kube/config`.
-    pub fn find(host: &Host, kubeconfig: Option<&Path>) -> Result<Self, ClusterState> {
+    pub fn find(host: &Host, kubeconfig: Option<&Path>) -> Result<Self, ClusterError> {
         if host.commands.locate("kubectl").is_none() {
-            return Err(ClusterState::NoKubectl);
+            return Err(ClusterError::NoKubectl);
         }
         // A recording holds no kubeconfig, whether or not there was one.
         let is_recorded = host.simulation.as_ref().is_some_and(|simulation| simulation.recorded);
         let missing = |places: &[&Path]| {
             let names = || places.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-            let unasked = || ClusterState::from_start(&CommandError::NotRecorded("kubectl".to_owned()));
-            if is_recorded { unasked() } else { ClusterState::NoKubeconfig(names()) }
+            let unasked = || ClusterError::from_start(&CommandError::NotRecorded("kubectl".to_owned()));
+            if is_recorded { unasked() } else { ClusterError::NoKubeconfig(names()) }
         };
         let readable = |path: &Path| host.files.read_at(path, 0, 1).is_ok();
         if let Some(given) = kubeconfig {
@@ -80,14 +80,14 @@ impl Kubectl {
     }
 
     /// Asks for objects.
-    pub fn list<T: DeserializeOwned>(&self, host: &Host, source: &Source) -> Result<List<T>, ClusterState> {
+    pub fn list<T: DeserializeOwned>(&self, host: &Host, source: &Source) -> Result<List<T>, ClusterError> {
         let body = body(host, &self.raw(&source.list()), &Cancel::default())?;
-        serde_json::from_slice(&body).map_err(|error| ClusterState::Garbage(crate::text::printable(&error.to_string())))
+        serde_json::from_slice(&body).map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))
     }
 }
 
 /// Runs a request and returns the body of its answer, which is one line of any length.
-fn body(host: &Host, command: &Command, cancel: &Cancel) -> Result<Vec<u8>, ClusterState> {
+fn body(host: &Host, command: &Command, cancel: &Cancel) -> Result<Vec<u8>, ClusterError> {
     let (mut body, mut words) = (Vec::new(), String::new());
     let exit = host.commands.run(command, cancel, &mut |line| {
         if line.stream == Stream::Stderr {
@@ -96,7 +96,7 @@ fn body(host: &Host, command: &Command, cancel: &Cancel) -> Result<Vec<u8>, Clus
             body.extend_from_slice(&line.bytes);
         }
     });
-    let exit = exit.map_err(|error| ClusterState::from_start(&error))?;
+    let exit = exit.map_err(|error| ClusterError::from_start(&error))?;
     if exit.is_success() { Ok(body) } else { Err(failed(command, &words, exit)) }
 }
 
@@ -109,19 +109,19 @@ pub(super) fn hear(words: &mut String, line: &[u8]) {
 }
 
 /// Runs a command of kubectl and returns what it printed; a failure becomes the state that its words tell.
-pub fn answer(host: &Host, command: &Command) -> Result<String, ClusterState> {
-    let output = host.commands.capture(command).map_err(|error| ClusterState::from_start(&error))?;
+pub fn answer(host: &Host, command: &Command) -> Result<String, ClusterError> {
+    let output = host.commands.capture(command).map_err(|error| ClusterError::from_start(&error))?;
     if output.exit.is_success() { Ok(output.stdout) } else { Err(failed(command, &output.stderr, output.exit)) }
 }
 
 /// Turns a failure into its state. kubectl that hangs says nothing of itself, so that the command and its deadline are said for it.
-fn failed(command: &Command, words: &str, exit: Exit) -> ClusterState {
-    match (ClusterState::from_words(words, exit), command.deadline) {
-        (ClusterState::TimedOut(words), Some(deadline)) if exit == Exit::TimedOut => {
+fn failed(command: &Command, words: &str, exit: Exit) -> ClusterError {
+    match (ClusterError::from_words(words, exit), command.deadline) {
+        (ClusterError::TimedOut(words), Some(deadline)) if exit == Exit::TimedOut => {
             let what = format!("`{command}` was stopped after {} s. {words}", deadline.as_secs());
-            ClusterState::TimedOut(what.trim_end().to_owned())
+            ClusterError::TimedOut(what.trim_end().to_owned())
         }
-        (ClusterState::TimedOut(words), _) => ClusterState::TimedOut(format!("`{command}`: {words}")),
+        (ClusterError::TimedOut(words), _) => ClusterError::TimedOut(format!("`{command}`: {words}")),
         (state, _) => state,
     }
 }
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_picture_of_a_machine_has_no_kubectl() {
         let host = Host::local(Path::new("/nonexistent"));
-        assert_eq!(Kubectl::find(&host, None), Err(ClusterState::NoKubectl));
+        assert_eq!(Kubectl::find(&host, None), Err(ClusterError::NoKubectl));
     }
 
     #[test]

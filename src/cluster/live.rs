@@ -13,11 +13,13 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    Chain, ClusterState, Kubectl, chain,
+    ClusterError, GpuStack, Kubectl,
     kubectl::hear,
     objects::{DaemonSet, Node, Object, Pod},
+    stack::{self, Asked},
     view::PodView,
     watch::{self, Cache, Source, WATCH_SECONDS},
+    workload::StackSpec,
 };
 use crate::host::{Cancel, Command, Exit, Host, Stream};
 
@@ -34,6 +36,8 @@ pub struct Live<'a> {
     kubectl: &'a Kubectl,
     /// The node's name.
     pub node: &'a str,
+    /// What is looked for there.
+    pub spec: &'static StackSpec,
     /// Shortest time between two questions of the same kind.
     poll: Duration,
     state: Mutex<State>,
@@ -57,12 +61,19 @@ struct Known<T> {
     /// Whether a list has come.
     listed: bool,
     /// Why the last list did not come.
-    trouble: Option<ClusterState>,
+    trouble: Option<ClusterError>,
 }
 
 impl<T> Default for Known<T> {
     fn default() -> Self {
         Self { cache: Cache::default(), listed: false, trouble: None }
+    }
+}
+
+impl<T> Known<T> {
+    /// Tells whether the cluster has answered, be it with a refusal.
+    fn answered(&self) -> bool {
+        self.listed || self.trouble.is_some()
     }
 }
 
@@ -75,13 +86,20 @@ enum End {
 }
 
 /// Watches while `work` looks, and stops when it is done.
-pub fn watching<R>(host: &Host, kubectl: &Kubectl, node: &str, poll: Duration, cancel: &Cancel, work: impl FnOnce(&Live<'_>) -> R) -> R {
-    let live = Live { host, kubectl, node, poll, state: Mutex::default(), changed: Condvar::new() };
-    let over = Cancel::default();
-    let stop = Stop { cancel, over: &over };
+pub fn watching<R>(
+    host: &Host,
+    kubectl: &Kubectl,
+    (node, spec): (&str, &'static StackSpec),
+    poll: Duration,
+    cancel: &Cancel,
+    work: impl FnOnce(&Live<'_>) -> R,
+) -> R {
+    let live = Live { host, kubectl, node, spec, poll, state: Mutex::default(), changed: Condvar::new() };
+    let over = cancel.child();
+    let stop = &over;
     thread::scope(|scope| {
         scope.spawn(|| live.keep(&Source::node(node), |state| &mut state.node, stop));
-        scope.spawn(|| live.keep(&Source::daemonsets(), |state| &mut state.sets, stop));
+        scope.spawn(|| live.keep(&Source::daemonsets(spec.namespace), |state| &mut state.sets, stop));
         scope.spawn(|| live.keep(&Source::pods_on(node), |state| &mut state.pods, stop));
         // Dropped also when `work` panics, or the scope would wait for the watchers for ever.
         let _over = Over(&over);
@@ -89,24 +107,11 @@ pub fn watching<R>(host: &Host, kubectl: &Kubectl, node: &str, poll: Duration, c
     })
 }
 
-/// Says that the watchers are to end.
-#[derive(Clone, Copy)]
-struct Stop<'a> {
-    cancel: &'a Cancel,
-    over: &'a Cancel,
-}
-
-impl Stop<'_> {
-    /// Lets time pass, unless it is over before.
-    fn rest(self, time: Duration) {
-        let until = crate::host::clock::later(time);
-        while !self.is_set() && Instant::now() < until {
-            thread::sleep(BLINK.min(until.saturating_duration_since(Instant::now())));
-        }
-    }
-
-    fn is_set(self) -> bool {
-        self.cancel.is_cancelled() || self.over.is_cancelled()
+/// Lets time pass, unless it is over before.
+fn rest(stop: &Cancel, time: Duration) {
+    let until = crate::host::clock::later(time);
+    while !stop.is_cancelled() && Instant::now() < until {
+        thread::sleep(BLINK.min(until.saturating_duration_since(Instant::now())));
     }
 }
 
@@ -119,16 +124,17 @@ impl Drop for Over<'_> {
 }
 
 impl Live<'_> {
-    /// Returns the number of the last change, and the chain as it is now: nothing before the first answers are there.
-    pub fn look(&self) -> (u64, Option<Result<Chain, ClusterState>>) {
+    /// Returns the number of the last change, and the stack as it is now: nothing before the first answers are there.
+    pub fn look(&self) -> (u64, Option<Result<GpuStack, ClusterError>>) {
         let state = self.state();
-        (state.number, state.view(self.node))
+        (state.number, state.view(self.node, self.spec))
     }
 
-    /// Returns the installer's pod; nothing before the first answers are there.
-    pub fn installer_pod(&self) -> (u64, Option<Result<Option<PodView>, ClusterState>>) {
+    /// Returns the pod whose log is followed; nothing before the first answers are there.
+    pub fn followed_pod(&self) -> (u64, Option<Result<Option<PodView>, ClusterError>>) {
         let (number, view) = self.look();
-        (number, view.map(|view| view.map(|chain| chain.installer_pod)))
+        let role = self.spec.log.map(|log| log.role);
+        (number, view.map(|view| view.map(|stack| role.and_then(|role| stack.pod(role).cloned()))))
     }
 
     /// Waits until something is different from what it was at `number`, at most for `patience`. Tells whether it is.
@@ -159,13 +165,13 @@ impl Live<'_> {
     }
 
     /// Keeps one kind of object up to date until it is stopped.
-    fn keep<T: Object + DeserializeOwned>(&self, source: &Source, known: fn(&mut State) -> &mut Known<T>, stop: Stop<'_>) {
+    fn keep<T: Object + DeserializeOwned>(&self, source: &Source, known: fn(&mut State) -> &mut Known<T>, stop: &Cancel) {
         let mut pause = Pause { next: self.poll, least: self.poll };
-        while !stop.is_set() {
+        while !stop.is_cancelled() {
             match self.kubectl.list::<T>(self.host, source) {
                 Err(state) => {
                     self.change(|all| known(all).trouble = Some(state));
-                    stop.rest(pause.longer());
+                    rest(stop, pause.longer());
                 }
                 Ok(list) => {
                     let asked = Instant::now();
@@ -179,7 +185,7 @@ impl Live<'_> {
                         pause.next = pause.least;
                     }
                     // However short a watch was, lists keep their distance.
-                    stop.rest(self.poll.saturating_sub(asked.elapsed()));
+                    rest(stop, self.poll.saturating_sub(asked.elapsed()));
                 }
             }
         }
@@ -190,24 +196,24 @@ impl Live<'_> {
         &self,
         source: &Source,
         known: fn(&mut State) -> &mut Known<T>,
-        stop: Stop<'_>,
+        stop: &Cancel,
         pause: &mut Pause,
     ) -> bool {
         loop {
             let begun = Instant::now();
             let version = known(&mut self.state()).cache.version().to_owned();
             let end = self.watch_once(&source.watch(&version), known, stop);
-            if stop.is_set() {
+            if stop.is_cancelled() {
                 return true;
             }
             let lasted = begun.elapsed() > Duration::from_secs(1);
             match end {
                 End::Closed if lasted => {}
                 // A proxy that closes every watch at once must not be asked without a pause.
-                End::Closed => stop.rest(pause.longer()),
+                End::Closed => rest(stop, pause.longer()),
                 End::Broken => {
                     if !lasted {
-                        stop.rest(pause.longer());
+                        rest(stop, pause.longer());
                     }
                     return lasted;
                 }
@@ -215,7 +221,7 @@ impl Live<'_> {
         }
     }
 
-    fn watch_once<T: Object + DeserializeOwned>(&self, path: &str, known: fn(&mut State) -> &mut Known<T>, stop: Stop<'_>) -> End {
+    fn watch_once<T: Object + DeserializeOwned>(&self, path: &str, known: fn(&mut State) -> &mut Known<T>, stop: &Cancel) -> End {
         let command = self.kubectl.stream(&["get", "--raw"]).operand(path).deadline(Some(WATCH_DEADLINE));
         let (mut line, mut words, mut broken) = (Vec::new(), String::new(), false);
         let ended = run(self.host, &command, stop, &mut |stream, piece, whole, halt| {
@@ -255,7 +261,7 @@ impl Live<'_> {
         if !ready {
             return;
         }
-        if let Ok(waiting) = chain::unscheduled(self.host, self.kubectl, self.node, &sets, &pods)
+        if let Ok(waiting) = stack::unscheduled(self.host, self.kubectl, self.node, self.spec, &sets, &pods)
             && waiting.iter().map(|pod| &pod.metadata.uid).ne(self.state().waiting.iter().map(|pod| &pod.metadata.uid))
         {
             self.change(|state| state.waiting = waiting);
@@ -264,17 +270,24 @@ impl Live<'_> {
 }
 
 impl State {
-    fn view(&self, node: &str) -> Option<Result<Chain, ClusterState>> {
-        let trouble = [&self.node.trouble, &self.sets.trouble, &self.pods.trouble];
-        if let Some(state) = trouble.into_iter().flatten().next() {
-            return Some(Err(state.clone()));
-        }
-        if !(self.node.listed && self.sets.listed && self.pods.listed) {
+    fn view(&self, node: &str, spec: &'static StackSpec) -> Option<Result<GpuStack, ClusterError>> {
+        let kinds = [
+            (Asked::Node, self.node.trouble.as_ref()),
+            (Asked::DaemonSets, self.sets.trouble.as_ref()),
+            (Asked::Pods, self.pods.trouble.as_ref()),
+        ];
+        let unread = match stack::unread(&kinds) {
+            Ok(unread) => unread,
+            Err(error) => return Some(Err(error)),
+        };
+        let answered = [self.node.answered(), self.sets.answered(), self.pods.answered()];
+        if answered.contains(&false) {
             return None;
         }
         let sets: Vec<_> = self.sets.cache.items().cloned().collect();
         let pods: Vec<_> = self.pods.cache.items().chain(&self.waiting).cloned().collect();
-        Some(Ok(Chain::from_objects(node, self.node.cache.items().next(), &sets, &pods, &[])))
+        let stack = GpuStack::from_objects(spec, node, self.node.cache.items().next(), &sets, &pods, &[]);
+        Some(Ok(GpuStack { unread, ..stack }))
     }
 }
 
@@ -296,23 +309,11 @@ impl Pause {
 type OnPiece<'p> = dyn FnMut(Stream, &[u8], bool, &Cancel) + 'p;
 
 /// Runs a command and hands over its lines in pieces.
-fn run(host: &Host, command: &Command, stop: Stop<'_>, on_piece: &mut OnPiece<'_>) -> Option<Exit> {
-    let halt = Cancel::default();
-    let ended = Cancel::default();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !ended.is_cancelled() {
-                if stop.is_set() {
-                    halt.cancel();
-                }
-                thread::sleep(BLINK);
-            }
-        });
-        let _ended = Over(&ended);
-        let exit = host.commands.run(command, &halt, &mut |line| {
-            let whole = line.bytes.len() < crate::host::command::PIECE;
-            on_piece(line.stream, &line.bytes, whole, &halt);
-        });
-        exit.ok()
-    })
+fn run(host: &Host, command: &Command, stop: &Cancel, on_piece: &mut OnPiece<'_>) -> Option<Exit> {
+    let halt = stop.child();
+    let exit = host.commands.run(command, &halt, &mut |line| {
+        let whole = line.bytes.len() < crate::host::command::PIECE;
+        on_piece(line.stream, &line.bytes, whole, &halt);
+    });
+    exit.ok()
 }

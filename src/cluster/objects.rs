@@ -51,6 +51,8 @@ pub struct Meta {
     /// Labels.
     #[serde(deserialize_with = "nullable")]
     pub labels: BTreeMap<String, String>,
+    /// Grows with every change of what is wanted.
+    pub generation: u64,
     /// When it was made; RFC 3339, so the text sorts.
     pub creation_timestamp: Option<String>,
     /// When it is to be gone; set on a pod that is being deleted.
@@ -145,6 +147,9 @@ pub struct Condition {
     pub reason: Option<String>,
     /// Reason in a sentence.
     pub message: Option<String>,
+    /// Since when it has this status.
+    #[serde(rename = "lastTransitionTime")]
+    pub since: Option<String>,
 }
 
 /// A DaemonSet.
@@ -177,6 +182,9 @@ pub struct DaemonSetSpec {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct PodTemplate {
+    /// Their labels.
+    #[serde(deserialize_with = "nullable")]
+    pub metadata: Meta,
     /// Their specification.
     pub spec: PodSpec,
 }
@@ -191,6 +199,8 @@ pub struct DaemonSetStatus {
     pub current_number_scheduled: u64,
     /// Nodes whose pod is ready.
     pub number_ready: u64,
+    /// The generation that the controller has looked at last; absent while it never has.
+    pub observed_generation: u64,
 }
 
 /// A pod.
@@ -345,6 +355,8 @@ pub struct ContainerStatus {
     pub image: String,
     /// How often it was started anew.
     pub restart_count: u32,
+    /// Whether its probes say that it works.
+    pub ready: bool,
     /// What it does now.
     #[serde(deserialize_with = "nullable")]
     pub state: RawState,
@@ -370,8 +382,10 @@ pub struct RawState {
 #[serde(default)]
 pub struct Waiting {
     /// Reason in a word, such as `ImagePullBackOff`.
+    #[serde(deserialize_with = "nullable")]
     pub reason: String,
     /// Reason in a sentence.
+    #[serde(deserialize_with = "nullable")]
     pub message: String,
 }
 
@@ -389,8 +403,18 @@ pub struct Running {
 pub struct Terminated {
     /// Exit status.
     pub exit_code: i32,
-    /// Reason in a word, such as `Error`, `OOMKilled`.
+    /// When it was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// Reason in a word, such as `Error`, `OOMKilled`, `StartError`.
+    #[serde(deserialize_with = "nullable")]
     pub reason: String,
+    /// Reason in a sentence: the runtime's words where the container could not be started.
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "nullable")]
+    pub message: String,
+    /// The signal that ended it, where that is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
 }
 
 /// An event.

@@ -34,8 +34,21 @@ pub struct Step {
     pub done: bool,
 }
 
-/// The line that says that all went well; the container then ends with status 0.
-pub const SUCCESS: &str = "Updating host's ld cache... DONE.";
+/// How a log tells its steps.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Phases {
+    /// The steps, in order.
+    pub order: &'static [Phase],
+    /// How the lines of each step begin.
+    beginnings: &'static [(&'static str, Phase)],
+    /// The line that says that all went well.
+    success: &'static str,
+}
+
+/// The log of the installer images: after its last line the container ends with status 0.
+pub const INSTALLER_IMAGE: Phases = Phases { order: &Phase::ALL, beginnings: &BEGINNINGS, success: "Updating host's ld cache... DONE." };
+/// A log of which no steps are known.
+pub const UNKNOWN: Phases = Phases { order: &[], beginnings: &[], success: "" };
 
 impl Phase {
     /// All steps, in order.
@@ -76,21 +89,23 @@ const BEGINNINGS: [(&str, Phase); 11] = [
     ("Updating host's ld cache", Phase::LdCache),
 ];
 
-/// Recognises a step in a line of the installer's log.
-pub fn step(line: &str) -> Option<Step> {
-    let line = line.trim();
-    let (beginning, phase) = BEGINNINGS.iter().find(|(beginning, _)| line.starts_with(beginning))?;
-    let nvidia = |word: &str| word.eq_ignore_ascii_case("nvidia");
-    if *phase == Phase::Download && !line.split(' ').nth(1).is_some_and(nvidia) {
-        return None;
+impl Phases {
+    /// Recognises a step in a line of the log.
+    pub fn step(&self, line: &str) -> Option<Step> {
+        let line = line.trim();
+        let (beginning, phase) = self.beginnings.iter().find(|(beginning, _)| line.starts_with(beginning))?;
+        let nvidia = |word: &str| word.eq_ignore_ascii_case("nvidia");
+        if *phase == Phase::Download && !line.split(' ').nth(1).is_some_and(nvidia) {
+            return None;
+        }
+        let answered = matches!(*beginning, "Cache file " | "Found existing driver installation");
+        Some(Step { phase: *phase, done: answered || line.ends_with("DONE.") || line.ends_with("DONE") })
     }
-    let answered = matches!(*beginning, "Cache file " | "Found existing driver installation");
-    Some(Step { phase: *phase, done: answered || line.ends_with("DONE.") || line.ends_with("DONE") })
-}
 
-/// Tells whether a line is the installer's last one of a good run.
-pub fn is_success(line: &str) -> bool {
-    line.trim() == SUCCESS
+    /// Tells whether a line is the last one of a good run.
+    pub fn is_success(&self, line: &str) -> bool {
+        !self.success.is_empty() && line.trim() == self.success
+    }
 }
 
 #[cfg(test)]
@@ -101,15 +116,15 @@ mod tests {
     #[test]
     fn follows_a_good_log_in_order() {
         let log = include_str!("../../tests/fixtures/logs/logs-ok.txt");
-        let mut phases: Vec<_> = log.lines().filter_map(step).map(|step| step.phase).collect();
+        let mut phases: Vec<_> = log.lines().filter_map(|line| INSTALLER_IMAGE.step(line)).map(|step| step.phase).collect();
         phases.dedup();
         assert_eq!(phases, [Phase::KernelSources, Phase::Download, Phase::Run, Phase::Verify, Phase::LdCache]);
-        assert!(is_success(log.lines().last().unwrap()));
+        assert!(INSTALLER_IMAGE.is_success(log.lines().last().unwrap()));
     }
 
     #[test]
     fn knows_the_lines_of_the_real_entrypoint() {
-        let of = |line: &str| step(line).map(|step| (step.phase, step.done));
+        let of = |line: &str| INSTALLER_IMAGE.step(line).map(|step| (step.phase, step.done));
         assert_eq!(of("Checking cached version"), Some((Phase::CachedVersion, false)));
         assert_eq!(of("Cache file /usr/local/nvidia/.cache not found."), Some((Phase::CachedVersion, true)));
         assert_eq!(of("Configuring cached driver installation..."), Some((Phase::Configure, false)));

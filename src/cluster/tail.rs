@@ -5,9 +5,11 @@
 //! reason, the question is asked again, and what may be missing is fetched with some seconds of overlap, of which [`resume::Resume`]
 //! passes over what was delivered before.
 
+mod delivery;
 mod file;
 mod follow;
 pub mod line;
+mod pod_files;
 pub mod resume;
 mod stream;
 
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use file::file;
 pub use follow::{follow, follow_live};
 
-use super::{ClusterState, phases::Step};
+use super::{ClusterError, phases::Step};
 use crate::i18n::{Lang, msg};
 
 /// How to follow.
@@ -44,6 +46,8 @@ pub enum TailEvent {
         /// Why.
         why: Wait,
     },
+    /// There is still nothing to read, for the same reason.
+    Idle,
     /// The lines that follow are of this attempt.
     PodStarted {
         /// The pod's name.
@@ -58,7 +62,7 @@ pub enum TailEvent {
     /// Something was interrupted; lines may be missing only where the reason says so.
     Lost {
         /// What.
-        reason: Loss,
+        reason: Gap,
     },
     /// The end.
     Ended {
@@ -72,7 +76,7 @@ pub enum TailEvent {
 #[serde(tag = "wait", rename_all = "kebab-case")]
 pub enum Wait {
     /// The cluster gives no answer.
-    Cluster(ClusterState),
+    Cluster(ClusterError),
     /// No installer pod for this node.
     NoPod,
     /// The pod's container has not started.
@@ -92,6 +96,8 @@ pub enum Wait {
         exit_code: i32,
         /// How often it was started anew.
         restarts: u32,
+        /// Why it could not be started, in the runtime's words.
+        words: String,
     },
     /// The log file is not there.
     NoFile {
@@ -107,7 +113,10 @@ impl Wait {
             Self::Cluster(state) => state.message(lang),
             Self::NoPod => msg::wait::no_pod().text(lang),
             Self::Pod { pod, status, words } => msg::wait::pod(pod, status, words).text(lang),
-            Self::BackOff { pod, exit_code, restarts } => msg::wait::back_off(exit_code, pod, restarts).text(lang),
+            Self::BackOff { pod, exit_code, restarts, words } => {
+                let text = msg::wait::back_off(exit_code, pod, restarts).text(lang);
+                if words.is_empty() { text } else { format!("{text} {words}") }
+            }
             Self::NoFile { path } => msg::wait::no_file(path).text(lang),
         }
     }
@@ -115,10 +124,10 @@ impl Wait {
 
 /// What was interrupted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "loss", rename_all = "kebab-case")]
-pub enum Loss {
+#[serde(tag = "gap", rename_all = "kebab-case")]
+pub enum Gap {
     /// The stream broke; it is taken up again where it was.
-    Connection(ClusterState),
+    Connection(ClusterError),
     /// The pod is gone before its log was read to the end.
     PodGone {
         /// The pod's name.
@@ -137,7 +146,7 @@ pub enum Loss {
     FileReplaced,
 }
 
-impl Loss {
+impl Gap {
     /// Returns what happened, as a sentence.
     pub fn text(&self, lang: Lang) -> String {
         match self {
@@ -170,7 +179,9 @@ pub enum Outcome {
         reason: String,
     },
     /// The cluster refuses, and waiting will not change that.
-    Refused(ClusterState),
+    Refused(ClusterError),
+    /// This driver owner has no log that tells of the driver.
+    NoLog,
     /// The user stopped it.
     Cancelled,
 }
@@ -184,6 +195,7 @@ impl Outcome {
             Self::EndOfFile => msg::tail::end_of_file().text(lang),
             Self::Unreadable { reason } => msg::tail::unreadable(reason).text(lang),
             Self::Refused(state) => state.message(lang),
+            Self::NoLog => msg::tail::no_log().text(lang),
             Self::Cancelled => msg::tail::cancelled().text(lang),
         }
     }
@@ -199,22 +211,23 @@ mod tests {
         let waits = [
             Wait::NoPod,
             Wait::Pod { pod: text(), status: text(), words: text() },
-            Wait::BackOff { pod: text(), exit_code: 1, restarts: 2 },
+            Wait::BackOff { pod: text(), exit_code: 1, restarts: 2, words: text() },
             Wait::NoFile { path: text() },
         ];
         let losses = [
-            Loss::Connection(ClusterState::NoKubectl),
-            Loss::PodGone { pod: text() },
-            Loss::AttemptsMissed { count: 1 },
-            Loss::LogGone,
-            Loss::Rotated,
-            Loss::FileReplaced,
+            Gap::Connection(ClusterError::NoKubectl),
+            Gap::PodGone { pod: text() },
+            Gap::AttemptsMissed { count: 1 },
+            Gap::LogGone,
+            Gap::Rotated,
+            Gap::FileReplaced,
         ];
         let outcomes = [
             Outcome::Succeeded,
             Outcome::Failed { exit_code: 1 },
             Outcome::EndOfFile,
             Outcome::Unreadable { reason: text() },
+            Outcome::NoLog,
             Outcome::Cancelled,
         ];
         for lang in [Lang::En, Lang::Ko] {

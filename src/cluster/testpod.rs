@@ -8,12 +8,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Chain, ClusterState, Kubectl,
+    ClusterError, GpuStack, Kubectl,
     kubectl::answer,
-    objects::Pod,
+    objects::{Event, Node, Pod},
     scheduling,
     smi::{self, Smi},
-    view::{ContainerState, PodView},
+    stack::is_for,
+    verify,
+    view::{ContainerState, EventView, NodeView, PodView},
     watch::Source,
 };
 use crate::{
@@ -31,12 +33,26 @@ pub const PATIENCE: Duration = Duration::from_mins(5);
 const POLL: Duration = Duration::from_secs(1);
 /// How long `Pending` may last: the scheduler tries again when the node changes, but the answer is clear at once.
 const PENDING: Duration = Duration::from_secs(20);
+/// How long the API server may be away while the pod is waited for, in a row.
+const BLIP: Duration = Duration::from_mins(1);
+/// After how many looks at a pod that has not started the node is looked at.
+const NODE_EVERY: u32 = 5;
+/// What nvidia-smi says where the card's device files are root's alone (`NVreg_DeviceFileMode`).
+const NOT_PERMITTED: &str = "Insufficient Permissions";
 /// How much of its log is kept.
 const LOG_BYTES: u32 = 64 << 10;
 
 /// Ids of the findings of this module.
-pub const IDS: [&str; 6] =
-    ["test-image-unavailable", "test-pod-failed", "test-pod-no-table", "test-pod-timed-out", "test-driver-differs", "test-gpu-differs"];
+pub const IDS: [&str; 8] = [
+    "test-pod-not-started",
+    "test-node-dead",
+    "test-image-unavailable",
+    "test-pod-failed",
+    "test-pod-no-table",
+    "test-pod-timed-out",
+    "test-driver-differs",
+    "test-gpu-differs",
+];
 /// The line with which NVIDIA's vectorAdd sample says that the card has computed rightly.
 const SAMPLE_PASSED: &str = "Test PASSED";
 
@@ -68,6 +84,9 @@ pub struct TestPodResult {
     pub task: Task,
     /// What it printed, safe for a terminal.
     pub log: String,
+    /// Its warning events, if it did not start or end well: `Failed: Error: …`.
+    #[serde(default)]
+    pub events: Vec<String>,
     /// The table of `nvidia-smi`.
     pub smi: Option<Smi>,
 }
@@ -82,8 +101,12 @@ pub enum Outcome {
     NoTable,
     /// It ended with this status.
     Failed(i32),
+    /// Its container could not be started: the runtime's words.
+    NotStarted(String),
     /// It was put on no node, or the kubelet refused it: their words.
     Pending(String),
+    /// The node's kubelet reports no more, so that nothing will come of the pod: its last words.
+    NodeDead(String),
     /// No image could be pulled: the runtime's words.
     ImageUnavailable(String),
     /// It did not end in time; its last status.
@@ -107,20 +130,29 @@ impl TestPodResult {
         finding("test-gpu-differs", &stranger.bus_id, &expected.gpus.join(", "))
     }
 
+    /// Returns the scheduler's, the kubelet's or the runtime's words about a pod that did not come to run.
+    pub fn words(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::NotStarted(words) | Outcome::Pending(words) | Outcome::ImageUnavailable(words) | Outcome::NodeDead(words) => {
+                Some(words)
+            }
+            Outcome::Passed | Outcome::NoTable | Outcome::Failed(_) | Outcome::TimedOut(_) | Outcome::Cancelled => None,
+        }
+    }
+
     /// Returns what was seen, in one line.
     pub fn evidence(&self) -> String {
-        let table = self.smi.as_ref().map_or_else(
-            || self.log.lines().last().unwrap_or("").to_owned(),
-            |smi| {
-                let gpus: Vec<_> = smi.gpus.iter().map(|gpu| gpu.name.as_str()).collect();
-                format!("nvidia-smi {}: {}", smi.driver_version, gpus.join(", "))
-            },
-        );
+        let last = || self.log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("");
+        let words = || self.words().unwrap_or_else(last).to_owned();
+        let table = self.smi.as_ref().map_or_else(words, |smi| {
+            let gpus: Vec<_> = smi.gpus.iter().map(|gpu| gpu.name.as_str()).collect();
+            format!("nvidia-smi {}: {}", smi.driver_version, gpus.join(", "))
+        });
         format!("{} ({}): {table}", self.pod, self.image)
     }
 
     /// Says why it did not pass.
-    pub fn why(&self, chain: &Chain) -> Option<Finding> {
+    pub fn why(&self, stack: &GpuStack) -> Option<Finding> {
         let finding = |id: &str, detail: &str| {
             Some(Finding::new(id, Severity::Error, self.evidence(), &[("pod", &self.pod), ("image", &self.image), ("detail", detail)]))
         };
@@ -128,9 +160,11 @@ impl TestPodResult {
             Outcome::Passed | Outcome::Cancelled => None,
             Outcome::NoTable => finding("test-pod-no-table", ""),
             Outcome::Failed(code) => finding("test-pod-failed", &code.to_string()),
+            Outcome::NotStarted(words) => finding("test-pod-not-started", words),
+            Outcome::NodeDead(words) => finding("test-node-dead", words),
             Outcome::Pending(words) => {
-                let wishes = TestPod::new(chain, &self.image, self.task, jiff::Timestamp::UNIX_EPOCH).wishes();
-                Some(scheduling::pending(&self.pod, &wishes, words, &self.node, chain.node.as_ref()))
+                let constraints = TestPod::new(stack, &self.image, self.task, jiff::Timestamp::UNIX_EPOCH).constraints();
+                Some(scheduling::pending(&self.pod, &constraints, words, &self.node, stack.node.as_ref()))
             }
             Outcome::ImageUnavailable(words) => finding("test-image-unavailable", words),
             Outcome::TimedOut(status) => finding("test-pod-timed-out", status),
@@ -161,10 +195,10 @@ fn delete(kubectl: &Kubectl, name: &str) -> Command {
 }
 
 /// Deletes test pods that an earlier run on this node has left behind, and returns their names.
-pub fn clean_up(host: &Host, kubectl: &Kubectl, node: &str) -> Result<Vec<String>, ClusterState> {
+pub fn clean_up(host: &Host, kubectl: &Kubectl, node: &str) -> Result<Vec<String>, ClusterError> {
     let (key, value) = LABEL;
     let pods = kubectl.list::<Pod>(host, &Source::labelled(NAMESPACE, &format!("{key}={value}")))?.items;
-    let ours = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none() && crate::cluster::chain::is_for(pod, node));
+    let ours = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none() && is_for(pod, node));
     let names: Vec<String> = ours.map(|pod| pod.metadata.name.clone()).collect();
     for name in &names {
         answer(host, &delete(kubectl, name))?;
@@ -172,76 +206,156 @@ pub fn clean_up(host: &Host, kubectl: &Kubectl, node: &str) -> Result<Vec<String
     Ok(names)
 }
 
-/// Runs the test with the pod's image, then with each of `fallbacks` until one can be pulled. The pod is deleted in every case.
-pub fn run(host: &Host, kubectl: &Kubectl, pod: &TestPod, fallbacks: &[String], cancel: &Cancel) -> Result<TestPodResult, ClusterState> {
-    let mut result = run_once(host, kubectl, pod, cancel)?;
+/// Runs the test with the pod's image, then with each of `fallbacks` until one can be pulled. The pod is deleted in every case. A node
+/// whose kubelet reports no more is told at once, and gets no pod.
+pub fn run(
+    host: &Host,
+    kubectl: &Kubectl,
+    stack: &GpuStack,
+    pod: &TestPod,
+    fallbacks: &[String],
+    cancel: &Cancel,
+) -> Result<TestPodResult, ClusterError> {
+    if let Some(finding) = verify::silence(stack) {
+        return Ok(pod.result(Outcome::NodeDead(finding.args.get("words").cloned().unwrap_or_default())));
+    }
+    let test = Test { host, kubectl, cancel };
+    let mut result = test.once(pod)?;
     for (index, image) in fallbacks.iter().enumerate() {
         if !matches!(result.outcome, Outcome::ImageUnavailable(_)) || cancel.is_cancelled() {
             break;
         }
-        let next = TestPod { name: format!("{}-{}", pod.name, index + 2), image: image.clone(), ..pod.clone() };
-        result = run_once(host, kubectl, &next, cancel)?;
+        result = test.once(&TestPod { name: format!("{}-{}", pod.name, index + 2), image: image.clone(), ..pod.clone() })?;
+    }
+    if matches!(result.outcome, Outcome::Failed(_)) && result.log.contains(NOT_PERMITTED) && !cancel.is_cancelled() {
+        result = test.once(&TestPod { name: format!("{}-root", pod.name), image: result.image.clone(), as_root: true, ..pod.clone() })?;
     }
     Ok(result)
 }
 
-fn run_once(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> Result<TestPodResult, ClusterState> {
-    answer(host, &create(kubectl, pod))?;
-    let result = watch(host, kubectl, pod, cancel);
-    // Deleted also after a failure; when even that fails, the first failure is the one to tell.
-    let deleted = answer(host, &delete(kubectl, &pod.name));
-    let result = result?;
-    deleted.map(|_| result)
+impl TestPod {
+    fn result(&self, outcome: Outcome) -> TestPodResult {
+        TestPodResult {
+            pod: self.name.clone(),
+            node: self.node.clone(),
+            image: self.image.clone(),
+            outcome,
+            task: self.task,
+            log: String::new(),
+            events: Vec::new(),
+            smi: None,
+        }
+    }
 }
 
-fn watch(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> Result<TestPodResult, ClusterState> {
-    let outcome = wait(host, kubectl, pod, cancel)?;
-    let ended = matches!(outcome, Outcome::Passed | Outcome::Failed(_));
-    let text = if ended { answer(host, &logs(kubectl, pod))? } else { String::new() };
-    let log: String = text.lines().map(|line| crate::text::printable(line) + "\n").collect();
-    let smi = smi::parse(&log);
-    let seen = match pod.task {
-        Task::Smi => smi.as_ref().is_some_and(|smi| !smi.gpus.is_empty()),
-        Task::VectorAdd => log.contains(SAMPLE_PASSED),
-    };
-    let outcome = if outcome == Outcome::Passed && !seen { Outcome::NoTable } else { outcome };
-    Ok(TestPodResult { pod: pod.name.clone(), node: pod.node.clone(), image: pod.image.clone(), task: pod.task, outcome, log, smi })
+/// Runs test pods.
+#[derive(Clone, Copy)]
+struct Test<'a> {
+    host: &'a Host,
+    kubectl: &'a Kubectl,
+    cancel: &'a Cancel,
 }
 
-fn wait(host: &Host, kubectl: &Kubectl, pod: &TestPod, cancel: &Cancel) -> Result<Outcome, ClusterState> {
-    let mut waited = Duration::ZERO;
-    loop {
-        let text = answer(host, &look(kubectl, pod))?;
-        let seen: Pod = serde_json::from_str(&text).map_err(|error| ClusterState::Garbage(crate::text::printable(&error.to_string())))?;
-        let view = PodView::of(&seen, manifest::CONTAINER);
-        if let Some(outcome) = judge(&view, waited) {
-            return Ok(outcome);
+impl Test<'_> {
+    fn once(self, pod: &TestPod) -> Result<TestPodResult, ClusterError> {
+        self.patiently(|| answer(self.host, &create(self.kubectl, pod)))?;
+        let result = self.watch(pod);
+        // Deleted also after a failure; when even that fails, the first failure is the one to tell.
+        let deleted = self.patiently(|| answer(self.host, &delete(self.kubectl, &pod.name)));
+        let result = result?;
+        deleted.map(|_| result)
+    }
+
+    fn watch(self, pod: &TestPod) -> Result<TestPodResult, ClusterError> {
+        let mut result = pod.result(self.wait(pod)?);
+        if matches!(result.outcome, Outcome::Passed | Outcome::Failed(_)) {
+            let text = self.patiently(|| answer(self.host, &logs(self.kubectl, pod)))?;
+            result.log = text.lines().map(|line| crate::text::printable(line) + "\n").collect();
         }
-        if waited >= PATIENCE {
-            return Ok(Outcome::TimedOut(view.status(false)));
+        result.smi = smi::parse(&result.log);
+        let seen = match pod.task {
+            Task::Smi => result.smi.as_ref().is_some_and(|smi| !smi.gpus.is_empty()),
+            Task::VectorAdd => result.log.contains(SAMPLE_PASSED),
+        };
+        if result.outcome == Outcome::Passed && !seen {
+            result.outcome = Outcome::NoTable;
         }
-        if !host.clock.sleep(POLL, cancel) {
-            return Ok(Outcome::Cancelled);
+        if !matches!(result.outcome, Outcome::Passed | Outcome::Cancelled) {
+            result.events = self.warnings(pod);
         }
-        waited += POLL;
+        Ok(result)
+    }
+
+    /// Returns what the cluster has warned of about the pod, as far as it can be had.
+    fn warnings(self, pod: &TestPod) -> Vec<String> {
+        let events = self.kubectl.list::<Event>(self.host, &Source::events(NAMESPACE, &pod.name)).map(|list| list.items);
+        let warnings = events.unwrap_or_default().iter().map(EventView::of).filter(|event| event.warning).collect::<Vec<_>>();
+        warnings.iter().map(|event| format!("{}: {}", event.reason, event.message)).collect()
+    }
+
+    /// Asks again while the API server or the kubelet is away for a moment: what runs on the node goes on without them.
+    fn patiently<T>(self, ask: impl Fn() -> Result<T, ClusterError>) -> Result<T, ClusterError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match ask() {
+                Err(error) if error.is_blip() && waited < BLIP && self.host.clock.sleep(POLL, self.cancel) => waited += POLL,
+                answer => return answer,
+            }
+        }
+    }
+
+    fn wait(self, pod: &TestPod) -> Result<Outcome, ClusterError> {
+        let (mut waited, mut looks) = (Duration::ZERO, 0);
+        loop {
+            let text = self.patiently(|| answer(self.host, &look(self.kubectl, pod)))?;
+            let seen: Pod =
+                serde_json::from_str(&text).map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))?;
+            let view = PodView::of(&seen, &[manifest::CONTAINER]);
+            if let Some(outcome) = judge(&view, waited) {
+                return Ok(outcome);
+            }
+            looks += 1;
+            if looks % NODE_EVERY == 0
+                && let Some(words) = self.dead_node(pod)
+            {
+                return Ok(Outcome::NodeDead(words));
+            }
+            if waited >= PATIENCE {
+                return Ok(Outcome::TimedOut(view.status));
+            }
+            if !self.host.clock.sleep(POLL, self.cancel) {
+                return Ok(Outcome::Cancelled);
+            }
+            waited += POLL;
+        }
+    }
+
+    /// Returns the last words of a node whose kubelet reports no more.
+    fn dead_node(self, pod: &TestPod) -> Option<String> {
+        let nodes = self.kubectl.list::<Node>(self.host, &Source::node(&pod.node)).ok()?.items;
+        let view = NodeView::of(nodes.first()?, &[]);
+        view.ready.is_none().then_some(view.ready_message)
     }
 }
 
 /// Says how the pod ended; nothing while it may still come to something.
 fn judge(pod: &PodView, waited: Duration) -> Option<Outcome> {
-    if let ContainerState::Terminated(end) = &pod.container.state {
-        return Some(if end.exit_code == 0 { Outcome::Passed } else { Outcome::Failed(end.exit_code) });
-    }
-    match (pod.phase.as_str(), &pod.refused, &pod.container.state) {
-        ("Failed", refused, _) => Some(Outcome::Pending(refused.clone().unwrap_or_default())),
-        (_, Some(words), ContainerState::Unknown) if waited >= PENDING => Some(Outcome::Pending(words.clone())),
-        (_, _, ContainerState::Waiting(waiting)) => match waiting.reason.as_str() {
-            "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
-                Some(Outcome::ImageUnavailable(crate::text::printable(&waiting.message)))
+    let printable = crate::text::printable;
+    match (&pod.container.state, pod.phase.as_str(), &pod.refused) {
+        (ContainerState::Terminated(end), ..) if end.exit_code == 0 => Some(Outcome::Passed),
+        // With words of the runtime it never ran, whatever its status is: `StartError` and 128, `ContainerCannotRun` and 127.
+        (ContainerState::Terminated(end), ..) if !end.message.is_empty() => {
+            Some(Outcome::NotStarted(format!("{}: {}", end.reason, printable(&end.message))))
+        }
+        (ContainerState::Terminated(end), ..) => Some(Outcome::Failed(end.exit_code)),
+        (_, "Failed", refused) => Some(Outcome::Pending(refused.clone().unwrap_or_default())),
+        (ContainerState::Unknown, _, Some(words)) if waited >= PENDING => Some(Outcome::Pending(words.clone())),
+        (ContainerState::Waiting(waiting), ..) => match waiting.reason.as_str() {
+            "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" | "ImageInspectError" => {
+                Some(Outcome::ImageUnavailable(format!("{}: {}", waiting.reason, printable(&waiting.message))))
             }
-            // The container could not be started at all: `nvidia-smi` is not in the image and nothing put it there.
             "CreateContainerError" | "RunContainerError" | "CreateContainerConfigError" => {
-                Some(Outcome::Pending(crate::text::printable(&waiting.message)))
+                Some(Outcome::NotStarted(format!("{}: {}", waiting.reason, printable(&waiting.message))))
             }
             _ => None,
         },
@@ -255,7 +369,7 @@ mod tests {
     use crate::i18n::Lang;
 
     fn view(json: serde_json::Value) -> PodView {
-        PodView::of(&serde_json::from_value(json).unwrap(), manifest::CONTAINER)
+        PodView::of(&serde_json::from_value(json).unwrap(), &[manifest::CONTAINER])
     }
 
     #[test]
@@ -286,6 +400,7 @@ mod tests {
             task: Task::Smi,
             outcome: Outcome::Passed,
             log: log.into(),
+            events: Vec::new(),
             smi: smi::parse(log),
         };
         let expected = |driver: &str, gpu: &str| Expected { driver: driver.parse().ok(), gpus: vec![gpu.to_owned()] };

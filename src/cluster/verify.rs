@@ -1,286 +1,308 @@
-//! The checks of step 4: does the GPU arrive, judged link by link. The documented output of `gpunode verify --json`.
+//! Does the GPU arrive: the chain judged link by link.
 
-use std::collections::HashSet;
+use std::{
+    collections::{BTreeMap, HashSet},
+    thread,
+};
 
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+use jiff::Timestamp;
 
 use super::{
-    Chain, ClusterState, Kubectl, NAMESPACE, kubectl, scheduling,
-    view::{ContainerState, DaemonSetView},
+    GpuStack, Kubectl,
+    check::{Check, CheckId, KnownFailure, State, Verdict, VerifyReport},
+    kubectl, scheduling,
+    stack::{Asked, Part},
+    view::{ContainerState, ContainerView, NodeView, PodView},
+    workload::{Link, Role, Rule, StackSpec, Workload},
 };
 use crate::{
-    finding::Finding,
+    finding::{Finding, Severity},
     host::Host,
     i18n::{Lang, msg},
+    text::printable,
 };
 
 /// How much of the plugin's log is read, from its start: it registers within its first lines.
-const PLUGIN_LOG_BYTES: u32 = 256 << 10;
+const LOG_BYTES: u32 = 256 << 10;
+/// How many of the last lines of a failed container's log are read.
+const LOG_LINES: u32 = 2000;
 /// What a device plugin logs once the kubelet knows it: GCE's, then NVIDIA's own. Source: kubespray.md 2.1 and NVIDIA/k8s-device-plugin.
 const REGISTERED: [&str; 2] = ["registered with the kubelet", "Registered device plugin for"];
+/// Reasons of waiting that are part of every start. Source: Kubernetes, `pkg/kubelet/kubelet_pods.go`.
+const STARTING: [&str; 3] = ["PodInitializing", "ContainerCreating", ""];
 
-/// Ids of all checks.
-pub const IDS: [&str; 10] =
-    ["api", "node-ready", "node-label", "daemonsets", "installer", "plugin", "no-installer", "host-driver", "capacity", "test-pod"];
+/// Ids of the findings of this module.
+pub const IDS: [&str; 2] = ["kubelet-silent", "test-pod-outdated"];
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
+pub struct CheckInput<'a> {
     /// What the cluster says.
-    pub chain: &'a Chain,
-    /// The device plugin's log, if it could be read.
-    pub plugin_log: Option<&'a str>,
-    /// The ids of the checks that count, in order.
-    pub links: &'a [&'static str],
+    pub stack: &'a GpuStack,
+    /// The links, and what they are held against.
+    pub spec: &'a StackSpec,
+    /// The logs that could be read.
+    pub logs: &'a Logs,
     /// What `/proc/driver/nvidia/version` of this machine says.
     pub host_driver: Option<&'a str>,
-    /// What a test pod of this session has shown.
-    pub tested: Option<&'a str>,
+    /// What the last test pod of this session has shown.
+    pub tested: Option<&'a Tested>,
 }
 
-/// The result of all checks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerifyReport {
-    /// All in one word.
-    pub verdict: Verdict,
-    /// The checks, in the order of the chain.
-    pub checks: Vec<Check>,
-}
-
-/// The verdict over all checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// The node offers its GPU.
-    Ok,
-    /// At least one check failed.
-    Failed,
-    /// Nothing failed, but something could not be told.
-    Unknown,
-}
-
-/// The state of one check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// As it should be.
-    Pass,
-    /// Not as it should be.
-    Fail,
-    /// Could not be told.
-    Unknown,
-}
-
-/// One check. Texts: `check.<id>` and, where no finding knows better, `check.<id>.remedy`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Check {
-    /// Stable name, one of [`IDS`].
-    pub id: String,
-    /// The result.
-    pub state: State,
-    /// What was seen, in the words of `kubectl`.
+/// What a test pod has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// Whether it has used the GPU, and shown what was expected.
+    pub passed: bool,
+    /// When it ended.
+    pub at: Timestamp,
+    /// What it has shown, or why it failed.
     pub evidence: String,
-    /// Why, where that is known.
-    #[serde(default)]
-    pub because: Option<Finding>,
-    /// Why the cluster gave no answer.
-    #[serde(default)]
-    pub cluster: Option<ClusterState>,
+    /// The known failure that it has shown.
+    pub known: Option<KnownFailure>,
 }
 
-impl Check {
-    fn new(id: &str, state: State, evidence: impl Into<String>) -> Self {
-        Self { id: id.to_owned(), state, evidence: evidence.into(), because: None, cluster: None }
-    }
+/// What is read of the logs of a stack, by role.
+pub type Logs = BTreeMap<Role, String>;
 
-    fn because(mut self, finding: Option<Finding>) -> Self {
-        self.because = finding;
-        self
-    }
+/// Reads the logs that tell more than a status does, side by side: the device plugin's, which says whether it registered, and those of
+/// containers that failed.
+pub fn logs(host: &Host, kubectl: &Kubectl, stack: &GpuStack) -> Logs {
+    let tells = |part: &&Part| {
+        let pod = part.pod.as_ref().filter(|pod| part.own && pod.refused.is_none());
+        pod.is_some_and(|pod| match &pod.container.state {
+            ContainerState::Running(_) => part.workload.role == Role::DevicePlugin,
+            ContainerState::Waiting(_) | ContainerState::Terminated(_) => pod.container.ended().is_some_and(|end| end.exit_code != 0),
+            ContainerState::Unknown => false,
+        })
+    };
+    thread::scope(|scope| {
+        let read = |part| scope.spawn(move || log(host, kubectl, part).map(|log| (part.workload.role, log)));
+        let threads: Vec<_> = stack.parts.iter().filter(tells).map(read).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect()
+    })
+}
 
-    /// Returns the name of the check.
-    pub fn title(&self, lang: Lang) -> String {
-        lang.text(&format!("check.{}", self.id), &[])
-    }
+/// Reads one log: the plugin's from its start, where it registers; a failed container's to its end, where it says why.
+fn log(host: &Host, kubectl: &Kubectl, part: &Part) -> Option<String> {
+    let pod = part.pod.as_ref()?;
+    let command = kubectl.command(&["logs"]).operand(&pod.name).option("--namespace", &pod.namespace);
+    let command = command.option("--container", &pod.container.name);
+    let limited = match part.workload.role {
+        Role::DevicePlugin => command.option("--limit-bytes", LOG_BYTES),
+        Role::Driver | Role::Toolkit | Role::Validator => command.option("--tail", LOG_LINES),
+    };
+    kubectl::answer(host, &limited).ok()
+}
 
-    /// Returns what to do; nothing when the check passed.
-    pub fn remedy(&self, lang: Lang) -> Option<String> {
-        match (self.state, &self.because, &self.cluster) {
-            (State::Pass, _, _) => None,
-            (_, Some(finding), _) => Some(finding.remedy(lang)),
-            (_, _, Some(state)) => Some(state.remedy(lang)),
-            (_, None, None) => Some(lang.text(&format!("check.{}.remedy", self.id), &[])),
+/// Judges the chain. What is judged by nobody is not listed.
+pub fn checks(input: &CheckInput<'_>) -> VerifyReport {
+    VerifyReport::over(input.spec.links.iter().filter_map(|link| check(link, input)).collect())
+}
+
+fn check(link: &Link, input: &CheckInput<'_>) -> Option<Check> {
+    let (id, stack) = (link.check, input.stack);
+    let part = |role: Role| stack.part(role);
+    let check = match link.rule {
+        Rule::Api => Check::new(id, State::Pass, "kubectl get node"),
+        Rule::NodeReady => on_node(id, stack, |node| node_ready(id, stack, node)),
+        Rule::Label(key) => on_node(id, stack, |node| match node.labels.get(key) {
+            Some(value) => Check::new(id, State::Pass, format!("{key}={value}")),
+            None => Check::new(id, State::Fail, format!("{key}: -")),
+        }),
+        Rule::Wanted(roles) => wanted(id, stack, roles),
+        Rule::Works(role) => works(id, stack, part(role)?),
+        Rule::WorksIfThere(role) => works(id, stack, part(role).filter(|part| scheduling::is_wanted(stack, part))?),
+        Rule::Registered => registered(id, input, part(Role::DevicePlugin)?),
+        Rule::Absent(workload) => absent(id, stack, workload),
+        Rule::Loaded { unless } if unless.and_then(part).is_some_and(|part| scheduling::is_wanted(stack, part)) => return None,
+        Rule::Loaded { .. } => loaded(id, input.host_driver),
+        Rule::Allocatable => on_node(id, stack, |node| allocatable(id, node)),
+        Rule::TestPod => test_pod(id, stack, input.tested),
+    };
+    let of_the_kubelet = matches!(link.rule, Rule::Works(_) | Rule::WorksIfThere(_) | Rule::Registered | Rule::Allocatable);
+    Some(if of_the_kubelet { unless_silent(check, stack) } else { check })
+}
+
+/// Makes a check that is about the node itself.
+fn on_node(id: CheckId, stack: &GpuStack, judge: impl FnOnce(&NodeView) -> Check) -> Check {
+    match (&stack.node, stack.refusal(Asked::Node)) {
+        (Some(node), _) => judge(node),
+        (None, Some(refusal)) => Check::unread(id, refusal),
+        (None, None) => {
+            let state = if id == CheckId::NodeReady { State::Fail } else { State::Unknown };
+            Check::new(id, state, &stack.node_name).because(scheduling::no_node(stack))
         }
     }
 }
 
-/// JSON carries the English texts beside the values they are made of.
-impl Serialize for Check {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Check", 7)?;
-        out.serialize_field("id", &self.id)?;
-        out.serialize_field("title", &self.title(Lang::En))?;
-        out.serialize_field("state", &self.state)?;
-        out.serialize_field("evidence", &self.evidence)?;
-        out.serialize_field("remedy", &self.remedy(Lang::En))?;
-        out.serialize_field("because", &self.because)?;
-        out.serialize_field("cluster", &self.cluster)?;
-        out.end()
-    }
-}
-
-impl VerifyReport {
-    /// Makes the report of a cluster that gave no answer.
-    pub fn unreachable(state: &ClusterState, links: &[&'static str]) -> Self {
-        let check = |id: &&'static str| {
-            let evidence = if *id == "api" { state.detail() } else { "" };
-            Check { cluster: Some(state.clone()), ..Check::new(id, State::Unknown, evidence) }
-        };
-        let checks = links.iter().map(check).collect();
-        Self { verdict: Verdict::Unknown, checks }
-    }
-}
-
-/// Reads the device plugin's log; nothing if there is no pod or it has no log.
-pub fn plugin_log(host: &Host, kubectl: &Kubectl, chain: &Chain) -> Option<String> {
-    let pod = chain.plugin_pod.as_ref()?;
-    let command = kubectl.command(&["logs"]).operand(&pod.name).words(["-n", NAMESPACE]).option("--limit-bytes", PLUGIN_LOG_BYTES);
-    kubectl::answer(host, &command).ok()
-}
-
-/// Judges the chain. A test pod that was not run is listed as unknown and has no part in the verdict.
-pub fn checks(seen: &Seen<'_>) -> VerifyReport {
-    let checks: Vec<Check> = seen.links.iter().map(|id| check(id, seen)).collect();
-    let counted = || checks.iter().filter(|check| seen.tested.is_some() || check.id != "test-pod");
-    let verdict = if counted().any(|check| check.state == State::Fail) {
-        Verdict::Failed
-    } else if counted().any(|check| check.state == State::Unknown) {
-        Verdict::Unknown
-    } else {
-        Verdict::Ok
+fn node_ready(id: CheckId, stack: &GpuStack, node: &NodeView) -> Check {
+    let (state, word) = match node.ready {
+        Some(true) => (State::Pass, "Ready"),
+        Some(false) => (State::Fail, "NotReady"),
+        None => (State::Fail, "Unknown"),
     };
-    VerifyReport { verdict, checks }
+    Check::new(id, state, format!("{}: {word} ({})", stack.node_name, printable(&node.ready_message))).because(silence(stack))
 }
 
-fn check(id: &str, seen: &Seen<'_>) -> Check {
-    let chain = seen.chain;
-    match id {
-        "node-ready" => node_ready(chain),
-        "node-label" => node_label(chain),
-        "daemonsets" => daemonsets(chain),
-        "installer" => installer(chain),
-        "plugin" => plugin(chain, seen.plugin_log),
-        "no-installer" => no_installer(chain),
-        "host-driver" => host_driver(seen.host_driver),
-        "capacity" => capacity(chain),
-        "test-pod" => Check::new(id, if seen.tested.is_some() { State::Pass } else { State::Unknown }, seen.tested.unwrap_or("")),
-        _ => Check::new("api", State::Pass, "kubectl get node"),
+/// Says that the kubelet no longer reports: whatever the cluster knows of pods and cards is what it said last.
+pub fn silence(stack: &GpuStack) -> Option<Finding> {
+    let node = stack.node.as_ref().filter(|node| node.ready.is_none())?;
+    let since = node.ready_since.as_deref().unwrap_or("?");
+    let args = [("node", stack.node_name.as_str()), ("since", since), ("words", &printable(&node.ready_message))];
+    Some(Finding::new("kubelet-silent", Severity::Error, "kubectl get node", &args))
+}
+
+/// What a silent kubelet said last is no verdict.
+fn unless_silent(check: Check, stack: &GpuStack) -> Check {
+    match silence(stack) {
+        Some(finding) if check.cluster.is_none() => Check { state: State::Unknown, because: Some(finding), ..check },
+        _ => check,
     }
 }
 
-/// Two owners fight over one card: with another owner, Kubespray's installer must want no pod here.
-fn no_installer(chain: &Chain) -> Check {
-    match (&chain.installer, &chain.installer_pod) {
-        (_, Some(pod)) => Check::new("no-installer", State::Fail, format!("{}: {}", pod.name, pod.status(true))),
-        (Some(set), None) => Check::new("no-installer", State::Pass, format!("{}: DESIRED {}", super::INSTALLER, set.desired)),
-        (None, None) => Check::new("no-installer", State::Pass, format!("{}: NotFound", super::INSTALLER)),
+/// Two owners fight over one card: the other's workload must want no pod here.
+fn absent(id: CheckId, stack: &GpuStack, workload: &Workload) -> Check {
+    let part = stack.part_of(workload);
+    let set = part.and_then(|part| part.set.as_ref());
+    match (part.and_then(|part| part.pod.as_ref()), stack.refusal(Asked::Pods)) {
+        (Some(pod), _) => Check::new(id, State::Fail, format!("{}: {}", pod.name, pod.status)),
+        (None, Some(refusal)) => Check::unread(id, refusal),
+        (None, None) => {
+            let seen = set.map_or_else(|| "NotFound".to_owned(), |set| format!("DESIRED {}", set.desired));
+            Check::new(id, State::Pass, format!("{}: {seen}", workload.name))
+        }
     }
 }
 
-fn host_driver(version: Option<&str>) -> Check {
+fn loaded(id: CheckId, version: Option<&str>) -> Check {
     let state = if version.is_some() { State::Pass } else { State::Fail };
-    Check::new("host-driver", state, version.unwrap_or("/proc/driver/nvidia/version: -"))
+    Check::new(id, state, version.unwrap_or("/proc/driver/nvidia/version: -"))
 }
 
-fn node_ready(chain: &Chain) -> Check {
-    match &chain.node {
-        None => Check::new("node-ready", State::Fail, &chain.node_name).because(scheduling::why(chain)),
-        Some(node) => {
-            let (state, word) = match node.ready {
-                Some(true) => (State::Pass, "Ready"),
-                Some(false) => (State::Fail, "NotReady"),
-                None => (State::Unknown, "Unknown"),
-            };
-            Check::new("node-ready", state, format!("{}: {word} ({})", chain.node_name, node.ready_message))
-        }
+fn wanted(id: CheckId, stack: &GpuStack, roles: &[Role]) -> Check {
+    if let Some(refusal) = stack.refusal(Asked::DaemonSets) {
+        return Check::unread(id, refusal);
     }
+    let parts: Vec<&Part> = roles.iter().filter_map(|role| stack.part(*role)).collect();
+    let counts = |part: &&Part| match &part.set {
+        Some(set) => format!("{}: DESIRED {} CURRENT {} READY {}", set.name, set.desired, set.current, set.ready),
+        None => format!("{}: NotFound", part.workload.name),
+    };
+    let evidence = parts.iter().map(counts).collect::<Vec<_>>().join(" · ");
+    let lacking = parts.iter().find(|part| part.set.as_ref().is_none_or(|set| set.desired == 0));
+    let state = if lacking.is_some() { State::Fail } else { State::Pass };
+    Check::new(id, state, evidence).because(lacking.and_then(|part| scheduling::why(stack, part)))
 }
 
-fn node_label(chain: &Chain) -> Check {
-    let Some(node) = &chain.node else { return Check::new("node-label", State::Unknown, "") };
-    match &node.gpu_label {
-        Some(value) => Check::new("node-label", State::Pass, format!("nvidia.com/gpu={value}")),
-        None => Check::new("node-label", State::Fail, "nvidia.com/gpu: -"),
-    }
-}
-
-fn daemonsets(chain: &Chain) -> Check {
-    let counts = |set: &Option<DaemonSetView>| match set {
-        Some(set) => format!("DESIRED {} CURRENT {} READY {}", set.desired, set.current, set.ready),
-        None => "NotFound".to_owned(),
-    };
-    let evidence = format!("{}: {} · {}: {}", super::INSTALLER, counts(&chain.installer), super::PLUGIN, counts(&chain.plugin));
-    let there = |set: &Option<DaemonSetView>| set.as_ref().is_some_and(|set| set.desired > 0);
-    let state = if there(&chain.installer) && there(&chain.plugin) { State::Pass } else { State::Fail };
-    Check::new("daemonsets", state, evidence).because(scheduling::why(chain))
-}
-
-fn installer(chain: &Chain) -> Check {
-    let Some(pod) = &chain.installer_pod else {
-        return Check::new("installer", State::Fail, "").because(scheduling::why(chain));
-    };
-    let words = match &pod.container.state {
-        ContainerState::Waiting(waiting) => crate::text::printable(&waiting.message),
-        _ => String::new(),
-    };
-    let evidence = seen(format!("{}: {}, restarts {}", pod.name, pod.status(true), pod.container.restarts), &words);
-    let ended = pod.container.ended().map(|end| end.exit_code);
-    let state = match (&pod.container.state, ended) {
-        (_, Some(0)) => State::Pass,
-        (_, Some(_)) => State::Fail,
-        (ContainerState::Waiting(waiting), None) if waiting.reason != "PodInitializing" => State::Fail,
+/// Judges by what the container does, not by the pod's `Running`.
+fn works(id: CheckId, stack: &GpuStack, part: &Part) -> Check {
+    let why = scheduling::why(stack, part);
+    let Some(pod) = &part.pod else { return no_pod(id, stack, why) };
+    let state = match () {
+        () if pod.phase == "Failed" && pod.refused.is_some() => State::Fail,
+        () if part.works() => State::Pass,
+        () if pod.containers().any(has_failed) => State::Fail,
         // Still at work: neither good nor bad yet.
-        _ => State::Unknown,
+        () => State::Unknown,
     };
-    Check::new("installer", state, evidence).because(scheduling::why(chain))
+    Check::new(id, state, seen_of(pod, "")).because(why)
+}
+
+fn no_pod(id: CheckId, stack: &GpuStack, why: Option<Finding>) -> Check {
+    if let Some(refusal) = stack.refusal(Asked::Pods) {
+        return Check::unread(id, refusal);
+    }
+    // Without the DaemonSet nobody can tell why there is no pod, but that there is none is seen.
+    let coming = why.as_ref().is_some_and(|finding| finding.severity == Severity::Info);
+    Check::new(id, if coming { State::Unknown } else { State::Fail }, "").because(why)
+}
+
+/// Tells whether a container ended badly, or cannot even be started. One that runs again is at work again.
+fn has_failed(container: &ContainerView) -> bool {
+    match &container.state {
+        ContainerState::Waiting(waiting) => !STARTING.contains(&waiting.reason.as_str()),
+        ContainerState::Terminated(end) => end.exit_code != 0,
+        ContainerState::Running(_) | ContainerState::Unknown => false,
+    }
+}
+
+/// Writes down what was seen of a pod, with the words of what keeps it.
+fn seen_of(pod: &PodView, more: &str) -> String {
+    let words = pod.containers().filter(|container| has_failed(container)).find_map(|container| match &container.state {
+        ContainerState::Waiting(waiting) => Some(waiting.message.as_str()),
+        ContainerState::Terminated(end) => Some(end.message.as_str()),
+        ContainerState::Running(_) | ContainerState::Unknown => None,
+    });
+    let what = format!("{}: {}, restarts {}{more}", pod.name, pod.status, pod.container.restarts);
+    with_words(what, &printable(words.unwrap_or_default()))
 }
 
 /// Adds the pod's own words to what was seen, if there are any.
-fn seen(what: String, words: &str) -> String {
+fn with_words(what: String, words: &str) -> String {
     if words.is_empty() { what } else { format!("{what} · {words}") }
 }
 
 /// Judges the plugin by its log and by what the kubelet offers. `Running` says nothing: without a driver it runs and waits for ever.
-fn plugin(chain: &Chain, log: Option<&str>) -> Check {
-    let Some(pod) = &chain.plugin_pod else { return Check::new("plugin", State::Fail, "").because(scheduling::why_plugin(chain)) };
-    let allocatable = chain.node.as_ref().and_then(|node| node.allocatable).unwrap_or(0);
-    let line = log.and_then(|log| log.lines().rfind(|line| REGISTERED.iter().any(|words| line.contains(words))));
-    let last = log.and_then(|log| log.lines().rfind(|line| !line.trim().is_empty()));
-    let said = line.or(last).map(crate::text::printable).unwrap_or_default();
-    let evidence = seen(format!("{}: {}, allocatable {allocatable}", pod.name, pod.status(false)), &said);
-    let state = match (log, line) {
-        (_, Some(_)) if allocatable > 0 => State::Pass,
-        // Pods can have GPUs, but the log that would prove it is not to be had: rotated, or not readable.
-        _ if allocatable > 0 => State::Unknown,
+fn registered(id: CheckId, input: &CheckInput<'_>, part: &Part) -> Check {
+    let stack = input.stack;
+    let Some(pod) = &part.pod else { return no_pod(id, stack, scheduling::why(stack, part)) };
+    let allocatable = stack.node.as_ref().and_then(|node| node.allocatable).unwrap_or(0);
+    let lines = || input.logs.get(&Role::DevicePlugin).map_or("", String::as_str).lines().filter(|line| !line.trim().is_empty());
+    let line = lines().rfind(|line| REGISTERED.iter().any(|words| line.contains(words)));
+    let said = line.or_else(|| lines().next_back()).map(printable).unwrap_or_default();
+    let evidence = with_words(seen_of(pod, &format!(", allocatable {allocatable}")), &said);
+    let used = input.tested.is_some_and(|tested| tested.passed && outdated_since(stack, tested).is_none());
+    let state = match line {
+        _ if stack.node.is_none() && stack.refusal(Asked::Node).is_some() => State::Unknown,
+        // A pod that has used the GPU proves more than a line of a log, which may have been rotated away.
+        _ if allocatable > 0 && used => State::Pass,
+        Some(_) if allocatable > 0 => State::Pass,
+        None if allocatable > 0 => State::Unknown,
         _ => State::Fail,
     };
-    Check::new("plugin", state, evidence)
+    Check::new(id, state, evidence)
 }
 
-fn capacity(chain: &Chain) -> Check {
-    let Some(node) = &chain.node else { return Check::new("capacity", State::Unknown, "") };
+fn allocatable(id: CheckId, node: &NodeView) -> Check {
     let shown = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
     let evidence = format!("nvidia.com/gpu: capacity {}, allocatable {}", shown(node.capacity), shown(node.allocatable));
     let state = if node.allocatable.is_some_and(|count| count > 0) { State::Pass } else { State::Fail };
-    Check::new("capacity", state, evidence)
+    Check::new(id, state, evidence)
+}
+
+/// A test that failed is a failure until a later one passes; one that passed before the node or its plugin began anew proves nothing.
+fn test_pod(id: CheckId, stack: &GpuStack, tested: Option<&Tested>) -> Check {
+    let Some(tested) = tested else { return Check::new(id, State::Unknown, "") };
+    if !tested.passed {
+        return Check { known: tested.known.clone(), ..Check::new(id, State::Fail, &tested.evidence) };
+    }
+    let Some(since) = outdated_since(stack, tested) else { return Check::new(id, State::Pass, &tested.evidence) };
+    let args = [("at", tested.at.strftime("%Y-%m-%d %H:%M UTC").to_string()), ("since", since.strftime("%Y-%m-%d %H:%M UTC").to_string())];
+    let args = args.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let finding = Finding::new("test-pod-outdated", Severity::Info, &tested.evidence, &args);
+    Check::new(id, State::Unknown, &tested.evidence).because(Some(finding))
+}
+
+/// Returns since when the node, or what puts the GPU to work there, is another than the one that was tested.
+fn outdated_since(stack: &GpuStack, tested: &Tested) -> Option<Timestamp> {
+    let node = stack.node.as_ref().and_then(|node| node.ready_since.clone());
+    let started = stack.parts.iter().filter(|part| part.own).filter_map(|part| match &part.pod.as_ref()?.container.state {
+        ContainerState::Running(running) => running.started_at.clone(),
+        ContainerState::Terminated(end) => end.started_at.clone(),
+        ContainerState::Waiting(_) | ContainerState::Unknown => None,
+    });
+    let times = started.chain(node).filter_map(|time| time.parse::<Timestamp>().ok());
+    times.filter(|time| *time > tested.at).max()
 }
 
 /// Writes the report for a person.
 pub fn report(report: &VerifyReport, lang: Lang) -> String {
     let verdict = match report.verdict {
-        Verdict::Ok => "verify.ok",
-        Verdict::Failed => "verify.failed",
-        Verdict::Unknown => "verify.could-not-tell",
+        Verdict::Ok => msg::verify::ok(),
+        Verdict::Failed => msg::verify::failed(),
+        Verdict::Unknown if report.lacks_only_the_test() => msg::verify::untested(),
+        Verdict::Unknown => msg::verify::could_not_tell(),
     };
     let mut out = String::new();
     let mut said = HashSet::new();
@@ -291,95 +313,185 @@ pub fn report(report: &VerifyReport, lang: Lang) -> String {
             out.push('\n');
         }
     }
-    let scope = ["host-driver", "no-installer"].into_iter().find(|id| report.checks.iter().any(|check| check.id == *id));
-    match scope {
-        Some("host-driver") => out += &(msg::verify::scope::host().text(lang) + "\n"),
-        Some(_) => out += &(msg::verify::scope::operator().text(lang) + "\n"),
-        None => {}
+    // With the host's driver the runtime is somebody's work too, and no check of its own.
+    if report.check(CheckId::HostDriver).is_some() && report.check(CheckId::Toolkit).is_none() {
+        out += &(msg::verify::scope::host().text(lang) + "\n");
     }
-    out + &lang.text(verdict, &[]) + "\n"
+    out + &verdict.text(lang) + "\n"
 }
 
 fn heading(check: &Check, lang: Lang) -> String {
     let mark = match check.state {
-        State::Pass => "verify.pass",
-        State::Fail => "verify.fail",
-        State::Unknown => "verify.unknown",
+        State::Pass => msg::verify::pass(),
+        State::Fail => msg::verify::fail(),
+        State::Unknown => msg::verify::unknown(),
     };
-    format!("{} {}", lang.text(mark, &[]), check.title(lang))
+    format!("{} {}", mark.text(lang), check.title(lang))
 }
 
 fn details(check: &Check, lang: Lang) -> impl Iterator<Item = String> {
-    let message = check.because.as_ref().filter(|_| check.state != State::Pass).map(|finding| finding.message(lang));
-    let details = [Some(check.evidence.clone()), message, check.remedy(lang)];
+    let line = check.known.as_ref().filter(|_| check.state != State::Pass).map(|known| known.line.clone());
+    let details = [Some(check.evidence.clone()), line, check.cause(lang), check.remedy(lang)];
     details.into_iter().flatten().filter(|detail| !detail.is_empty()).map(|detail| format!("    {detail}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{answers::DriverOwner, cluster::chain::tests::recorded, owner};
+    use crate::{
+        answers::DriverOwner,
+        cluster::{
+            ClusterError,
+            stack::tests::{recorded, recorded_for},
+        },
+        owner,
+    };
 
     const LOG: &str = "device-plugin started\nFound Nvidia GPU \"nvidia0\"\ndevice-plugin registered with the kubelet\n";
 
-    fn seen_of(chain: &Chain, owner: DriverOwner) -> Seen<'_> {
-        Seen { chain, plugin_log: None, links: owner::of(owner).links(), host_driver: None, tested: None }
+    fn plugin(log: &str) -> Logs {
+        [(Role::DevicePlugin, log.to_owned())].into()
     }
 
-    fn judged(moment: &str, plugin_log: Option<&str>) -> VerifyReport {
-        checks(&Seen { plugin_log, ..seen_of(&recorded(moment), DriverOwner::InstallerPod) })
+    fn judge(stack: &GpuStack, owner: DriverOwner, logs: &Logs, host_driver: Option<&str>, tested: Option<&Tested>) -> VerifyReport {
+        checks(&CheckInput { stack, spec: owner::of(owner).stack(), logs, host_driver, tested })
     }
 
-    #[test]
-    fn with_another_owner_kubesprays_daemonsets_are_no_link_of_the_chain() {
-        let mut chain = recorded("41-testpod-after-capacity");
-        let judge = |chain: &Chain, owner, host_driver| {
-            let report = checks(&Seen { host_driver, tested: Some("nvidia-smi"), ..seen_of(chain, owner) });
-            let failed: Vec<_> = report.checks.iter().filter(|check| check.state != State::Pass).map(|check| check.id.clone()).collect();
-            (report.verdict, failed)
-        };
-        assert_eq!(judge(&chain, DriverOwner::Operator, None), (Verdict::Failed, vec!["no-installer".to_owned()]));
-        (chain.installer, chain.plugin, chain.installer_pod, chain.plugin_pod) = (None, None, None, None);
-        chain.node.as_mut().unwrap().gpu_label = None;
-        assert_eq!(judge(&chain, DriverOwner::Operator, None), (Verdict::Ok, vec![]));
-        assert_eq!(judge(&chain, DriverOwner::Host, None), (Verdict::Failed, vec!["host-driver".to_owned()]));
-        assert_eq!(judge(&chain, DriverOwner::Host, Some("NVRM version: 580.159.04")), (Verdict::Ok, vec![]));
+    fn judged(moment: &str, logs: &Logs, tested: Option<&Tested>) -> VerifyReport {
+        judge(&recorded(moment), DriverOwner::InstallerPod, logs, None, tested)
     }
 
-    fn states(report: &VerifyReport) -> Vec<(&str, State)> {
-        report.checks.iter().filter(|check| check.state != State::Pass).map(|check| (check.id.as_str(), check.state)).collect()
+    /// A test pod that passed now, long after everything recorded.
+    fn passed() -> Tested {
+        Tested { passed: true, at: Timestamp::now(), evidence: "nvidia-smi 450.51.06".to_owned(), known: None }
+    }
+
+    fn open(report: &VerifyReport) -> Vec<(&str, State)> {
+        report.checks.iter().filter(|check| check.state != State::Pass).map(|check| (check.id.name(), check.state)).collect()
+    }
+
+    fn failed(report: &VerifyReport) -> Vec<&str> {
+        open(report).into_iter().filter(|(_, state)| *state == State::Fail).map(|(name, _)| name).collect()
     }
 
     #[test]
-    fn a_working_node_is_ok() {
-        let report = judged("41-testpod-after-capacity", Some(LOG));
-        assert_eq!(states(&report), [("test-pod", State::Unknown)]);
-        assert_eq!(report.verdict, Verdict::Ok);
+    fn a_working_node_is_ok_once_a_pod_has_used_the_gpu() {
+        for moment in ["41-testpod-after-capacity", "1.36/70-all-good"] {
+            let untested = judged(moment, &plugin(LOG), None);
+            assert_eq!(open(&untested), [("test-pod", State::Unknown)], "{moment}");
+            assert_eq!(untested.verdict, Verdict::Unknown);
+            assert!(untested.lacks_only_the_test() && !report(&untested, Lang::En).contains("is a working GPU node"));
+            let tested = judged(moment, &plugin(LOG), Some(&passed()));
+            assert_eq!((open(&tested), tested.verdict), (vec![], Verdict::Ok));
+            assert!(report(&tested, Lang::En).contains("it is a working GPU node"));
+        }
+    }
+
+    #[test]
+    fn a_test_that_failed_is_a_failure_whatever_else_passes() {
+        let tested = Tested { passed: false, evidence: "driver 450 is not 470".to_owned(), ..passed() };
+        let report = judged("1.36/70-all-good", &plugin(LOG), Some(&tested));
+        assert_eq!((failed(&report), report.verdict), (vec!["test-pod"], Verdict::Failed));
+    }
+
+    #[test]
+    fn a_test_from_before_the_node_began_anew_proves_nothing() {
+        let old = Tested { at: "2020-01-01T00:00:00Z".parse().unwrap(), ..passed() };
+        let report = judged("1.36/70-all-good", &plugin(LOG), Some(&old));
+        assert_eq!((open(&report), report.verdict), (vec![("test-pod", State::Unknown)], Verdict::Unknown));
+        assert_eq!(report.check(CheckId::TestPod).unwrap().because.as_ref().unwrap().id, "test-pod-outdated");
+    }
+
+    #[test]
+    fn a_passed_test_stands_for_a_log_that_was_rotated_away() {
+        let rotated = plugin("I1127 serving\n");
+        assert_eq!(open(&judged("1.36/70-all-good", &rotated, None))[0], ("plugin", State::Unknown));
+        assert_eq!(open(&judged("1.36/70-all-good", &rotated, Some(&passed()))), []);
+        assert_eq!(open(&judged("1.36/70-all-good", &Logs::new(), Some(&passed()))), []);
     }
 
     #[test]
     fn running_is_not_registered() {
-        let report = judged("05-running", Some("device-plugin started\n"));
-        assert_eq!(states(&report)[..2], [("plugin", State::Fail), ("capacity", State::Fail)]);
-        assert_eq!(report.verdict, Verdict::Failed);
-        let without_log = judged("41-testpod-after-capacity", None);
-        assert_eq!(without_log.verdict, Verdict::Unknown);
+        for moment in ["05-running", "1.36/52-running"] {
+            let report = judged(moment, &plugin("device-plugin started\n"), None);
+            assert_eq!(failed(&report), ["plugin", "capacity"], "{moment}");
+            assert_eq!(report.verdict, Verdict::Failed);
+        }
     }
 
     #[test]
     fn recorded_failures_fail_where_they_should() {
-        let failed = |moment: &str| {
-            let report = judged(moment, None);
-            report.checks.iter().filter(|check| check.state == State::Fail).map(|check| check.id.clone()).collect::<Vec<_>>()
-        };
-        assert_eq!(failed("11-init-crashloop"), ["installer", "plugin", "capacity"]);
-        assert_eq!(failed("21-invalid-image-name"), ["installer", "plugin", "capacity"]);
-        assert_eq!(failed("30-node-not-labelled"), ["node-label", "daemonsets", "installer", "plugin", "capacity"]);
+        let of = |moment: &str| judged(moment, &Logs::new(), None);
+        for (moment, expected) in [
+            ("11-init-crashloop", vec!["installer", "plugin", "capacity"]),
+            ("21-invalid-image-name", vec!["installer", "plugin", "capacity"]),
+            ("30-node-not-labelled", vec!["node-label", "daemonsets", "installer", "plugin", "capacity"]),
+            ("1.36/50-controller-manager-broken", vec!["daemonsets", "installer", "plugin", "capacity"]),
+            ("1.36/53-invalid-image-name", vec!["installer", "plugin", "capacity"]),
+            ("1.36/54-image-pull-backoff", vec!["installer", "plugin", "capacity"]),
+            ("1.36/55-crashloop", vec!["installer", "plugin", "capacity"]),
+            ("1.36/56-unknown-taint", vec!["daemonsets", "installer", "plugin", "capacity"]),
+            ("1.36/57-crashloop-late", vec!["installer", "plugin", "capacity"]),
+        ] {
+            assert_eq!(failed(&of(moment)), expected, "{moment}");
+        }
+    }
+
+    /// Pods still say `Running` and the card is still counted: all of it is what the kubelet said last.
+    #[test]
+    fn a_silent_kubelet_fails_the_node_and_leaves_the_rest_open() {
+        let report = judged("1.36/58-node-notready", &plugin(LOG), Some(&passed()));
+        assert_eq!(failed(&report), ["node-ready", "daemonsets"]);
+        let unknown: Vec<_> = open(&report).into_iter().filter(|(_, state)| *state == State::Unknown).map(|(name, _)| name).collect();
+        assert_eq!(unknown, ["installer", "plugin", "capacity"]);
+        assert_eq!(report.checks[1].because.as_ref().unwrap().id, "kubelet-silent");
+    }
+
+    #[test]
+    fn the_hosts_own_driver_is_judged_by_nvidias_plugin() {
+        let stack = recorded_for("1.36/80-nvidia-device-plugin-no-driver", DriverOwner::Host);
+        let log = plugin("E1127 17:36:00.1 1 factory.go:115] Incompatible strategy detected auto\n");
+        let report = judge(&stack, DriverOwner::Host, &log, None, None);
+        assert_eq!(failed(&report), ["host-driver", "device-plugin", "capacity"]);
+        let report = judge(&stack, DriverOwner::Host, &log, Some("NVRM version: 580.159.04"), None);
+        assert_eq!(failed(&report), ["device-plugin", "capacity"]);
+        // Kubespray's own DaemonSets beside it are a second owner.
+        let both = recorded_for("41-testpod-after-capacity", DriverOwner::Host);
+        let report = judge(&both, DriverOwner::Host, &plugin(LOG), Some("NVRM version: 450.51.06"), Some(&passed()));
+        assert_eq!((failed(&report), report.verdict), (vec!["no-installer"], Verdict::Failed));
+    }
+
+    #[test]
+    fn the_operators_parts_are_judged_in_their_order() {
+        let stack = recorded_for("1.36/81-operator-driver-crash", DriverOwner::Operator);
+        let report = judge(&stack, DriverOwner::Operator, &Logs::new(), None, None);
+        assert_eq!(failed(&report), ["driver-pod", "device-plugin", "capacity"]);
+        assert_eq!(report.check(CheckId::Toolkit).unwrap().state, State::Unknown);
+        // A driver of the host takes the place of a driver DaemonSet that is not there.
+        assert!(report.check(CheckId::HostDriver).is_none());
+        let mut without = stack.clone();
+        without.parts[0].pod = None;
+        let report = judge(&without, DriverOwner::Operator, &Logs::new(), Some("NVRM version: 580"), None);
+        assert!(report.check(CheckId::DriverPod).is_none());
+        assert_eq!(report.check(CheckId::HostDriver).unwrap().state, State::Pass);
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_unknown_and_the_rest_is_judged() {
+        let mut stack = recorded("1.36/70-all-good");
+        stack.parts.iter_mut().for_each(|part| part.set = None);
+        stack.unread = vec![(Asked::DaemonSets, ClusterError::Forbidden("daemonsets.apps is forbidden".to_owned()))];
+        let report = judge(&stack, DriverOwner::InstallerPod, &plugin(LOG), None, Some(&passed()));
+        assert_eq!((open(&report), report.verdict), (vec![("daemonsets", State::Unknown)], Verdict::Unknown));
+        stack.parts.iter_mut().for_each(|part| part.pod = None);
+        stack.unread.push((Asked::Pods, ClusterError::Forbidden("pods is forbidden".to_owned())));
+        let report = judge(&stack, DriverOwner::InstallerPod, &Logs::new(), None, None);
+        assert_eq!(failed(&report), [] as [&str; 0]);
     }
 
     #[test]
     fn json_has_the_documented_fields_and_reads_back() {
-        let report = judged("30-node-not-labelled", None);
+        let report = judged("30-node-not-labelled", &Logs::new(), None);
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["verdict"], "failed");
         let check = &json["checks"][2];
@@ -391,24 +503,24 @@ mod tests {
 
     #[test]
     fn a_cluster_that_is_down_cannot_be_told() {
-        let unreachable = VerifyReport::unreachable(&ClusterState::ApiDown("refused".into()), owner::of(DriverOwner::InstallerPod).links());
+        let unreachable = VerifyReport::unreachable(&ClusterError::ApiDown("refused".into()), owner::of(DriverOwner::InstallerPod).stack());
         assert_eq!(unreachable.verdict, Verdict::Unknown);
         assert!(report(&unreachable, Lang::En).contains("control plane is up"));
     }
 
     #[test]
     fn one_cause_is_told_once() {
-        let text = report(&judged("30-node-not-labelled", None), Lang::En);
+        let text = report(&judged("30-node-not-labelled", &Logs::new(), None), Lang::En);
         assert_eq!(text.matches("the node lacks the label").count(), 1, "{text}");
-        let pull = judged("20-image-pull-backoff", None);
+        let pull = judged("20-image-pull-backoff", &Logs::new(), None);
         assert!(pull.checks[4].evidence.contains("Back-off pulling image"), "{pull:?}");
     }
 
     #[test]
-    fn every_check_has_its_texts() {
+    fn every_finding_has_its_texts() {
         for id in IDS {
             for lang in [Lang::En, Lang::Ko] {
-                assert!(lang.has(&format!("check.{id}")) && lang.has(&format!("check.{id}.remedy")), "{id}");
+                assert!(lang.has(&format!("finding.{id}.message")) && lang.has(&format!("finding.{id}.remedy")), "{id}");
             }
         }
     }

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     GPU,
-    objects::{ContainerStatus, DaemonSet, Event, Node, Pod, PodStatus, Running, Taint, Terminated, Waiting},
+    objects::{Container, ContainerStatus, DaemonSet, Event, Node, Pod, PodStatus, Running, Taint, Terminated, Waiting},
+    pod_status,
     quantity::{self, Amounts},
-    wishes::Wishes,
+    scheduling::SchedulingConstraints,
 };
 
 /// A node.
@@ -18,6 +19,8 @@ pub struct NodeView {
     pub ready: Option<bool>,
     /// What the condition says.
     pub ready_message: String,
+    /// Since when the condition is as it is; RFC 3339.
+    pub ready_since: Option<String>,
     /// Value of the label `nvidia.com/gpu`.
     pub gpu_label: Option<String>,
     /// All labels.
@@ -41,6 +44,12 @@ pub struct NodeView {
 /// A DaemonSet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonSetView {
+    /// Name.
+    pub name: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Whether the DaemonSet controller has looked at it as it is now; else its counts say nothing.
+    pub observed: bool,
     /// Nodes that should run its pod.
     pub desired: u64,
     /// Nodes that run it.
@@ -48,7 +57,7 @@ pub struct DaemonSetView {
     /// Nodes where it is ready.
     pub ready: u64,
     /// What its pods want of a node.
-    pub wishes: Wishes,
+    pub constraints: SchedulingConstraints,
 }
 
 /// A pod.
@@ -69,9 +78,15 @@ pub struct PodView {
     /// Why it is on no node yet, in the scheduler's words; or why the kubelet refused it.
     pub refused: Option<String>,
     /// What it wants of a node.
-    pub wishes: Wishes,
+    pub constraints: SchedulingConstraints,
+    /// Whether its condition says that all of it works.
+    pub ready: bool,
+    /// Its status as `kubectl get pods` shows it: `Init:CrashLoopBackOff`, `Running`.
+    pub status: String,
     /// The container that matters: the init container of the installer, the container of the plugin.
     pub container: ContainerView,
+    /// All other containers, those that come first before the rest.
+    pub others: Vec<ContainerView>,
 }
 
 /// A container.
@@ -83,6 +98,8 @@ pub struct ContainerView {
     pub image: String,
     /// How often it was started anew.
     pub restarts: u32,
+    /// Whether its probes say that it works.
+    pub ready: bool,
     /// What it does.
     pub state: ContainerState,
     /// How its last run ended.
@@ -125,10 +142,10 @@ impl NodeView {
     pub fn of(node: &Node, pods: &[Pod]) -> Self {
         let here = || pods.iter().filter(|pod| pod.spec.node_name.as_deref() == Some(&node.metadata.name) && !is_over(pod));
         let mut requested = Amounts::new();
-        for (resource, amount) in here().flat_map(|pod| Wishes::of(&pod.spec).requests) {
+        for (resource, amount) in here().flat_map(|pod| SchedulingConstraints::of(&pod.spec).requests) {
             *requested.entry(resource).or_default() += amount;
         }
-        let holds_gpu = |pod: &&Pod| Wishes::of(&pod.spec).requests.contains_key(GPU);
+        let holds_gpu = |pod: &&Pod| SchedulingConstraints::of(&pod.spec).requests.contains_key(GPU);
         let ready = node.status.conditions.iter().find(|condition| condition.kind == "Ready");
         Self {
             ready: ready.and_then(|condition| match condition.status.as_str() {
@@ -137,6 +154,7 @@ impl NodeView {
                 _ => None,
             }),
             ready_message: ready.and_then(|condition| condition.message.clone()).unwrap_or_default(),
+            ready_since: ready.and_then(|condition| condition.since.clone()),
             gpu_label: node.metadata.labels.get(GPU).cloned(),
             labels: node.metadata.labels.clone(),
             taints: node.spec.taints.clone(),
@@ -165,23 +183,33 @@ impl DaemonSetView {
     /// Makes the view of a DaemonSet.
     pub fn of(set: &DaemonSet) -> Self {
         Self {
+            name: set.metadata.name.clone(),
+            namespace: set.metadata.namespace.clone(),
+            observed: set.status.observed_generation >= set.metadata.generation,
             desired: set.status.desired_number_scheduled,
             current: set.status.current_number_scheduled,
             ready: set.status.number_ready,
-            wishes: Wishes::of(&set.spec.template.spec),
+            constraints: SchedulingConstraints::of(&set.spec.template.spec),
         }
     }
 }
 
 impl PodView {
-    /// Makes the view of a pod in which the (init) container `name` matters.
-    pub fn of(pod: &Pod, name: &str) -> Self {
+    /// Makes the view of a pod in which the first of `containers` that it has matters.
+    pub fn of(pod: &Pod, containers: &[&str]) -> Self {
         let unscheduled = pod.status.conditions.iter().find(|condition| condition.kind == "PodScheduled" && condition.status == "False");
         let refused = unscheduled.and_then(|condition| condition.message.clone().or_else(|| condition.reason.clone()));
-        let statuses = pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
-        let status = statuses.clone().find(|status| status.name == name);
-        let containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
-        let wanted = containers.clone().find(|container| container.name == name);
+        let statuses = || pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
+        let all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+        let view = |container: &Container| {
+            let status = statuses().find(|status| status.name == container.name);
+            ContainerView::of(&container.name, &container.image, status)
+        };
+        let mut others: Vec<_> = all.map(view).collect();
+        let place = containers.iter().find_map(|name| others.iter().position(|container| container.name == *name));
+        let absent =
+            || ContainerView::of(containers.first().unwrap_or(&""), "", statuses().find(|status| containers.contains(&&*status.name)));
+        let container = place.map_or_else(absent, |place| others.remove(place));
         Self {
             name: pod.metadata.name.clone(),
             namespace: pod.metadata.namespace.clone(),
@@ -190,24 +218,22 @@ impl PodView {
             deleting: pod.metadata.deletion_timestamp.is_some(),
             phase: pod.status.phase.clone(),
             refused: refused.or_else(|| refusal(&pod.status)),
-            wishes: Wishes::of(&pod.spec),
-            container: ContainerView::of(name, wanted.map_or("", |container| &container.image), status),
+            constraints: SchedulingConstraints::of(&pod.spec),
+            ready: pod.status.conditions.iter().any(|condition| condition.kind == "Ready" && condition.status == "True"),
+            status: pod_status::shown(pod),
+            container,
+            others,
         }
     }
 
-    /// Returns the status as `kubectl get pods` shows it for these pods: `Init:CrashLoopBackOff`, `Running`.
-    pub fn status(&self, init: bool) -> String {
-        if self.deleting {
-            return "Terminating".to_owned();
-        }
-        let prefix = if init { "Init:" } else { "" };
-        match &self.container.state {
-            ContainerState::Waiting(waiting) if waiting.reason == "PodInitializing" => format!("{prefix}0/1"),
-            ContainerState::Waiting(waiting) => format!("{prefix}{}", waiting.reason),
-            ContainerState::Terminated(end) if end.exit_code != 0 => format!("{prefix}{}", end.reason),
-            ContainerState::Running(_) if init => "Init:0/1".to_owned(),
-            _ => self.phase.clone(),
-        }
+    /// Returns all containers, the one that matters first.
+    pub fn containers(&self) -> impl Iterator<Item = &ContainerView> {
+        std::iter::once(&self.container).chain(&self.others)
+    }
+
+    /// Tells whether its containers work, or have done their work: then its events are of the past.
+    pub fn is_at_work(&self) -> bool {
+        self.ready || matches!(self.container.state, ContainerState::Running(_))
     }
 }
 
@@ -230,6 +256,7 @@ impl ContainerView {
             name: name.to_owned(),
             image: image.to_owned(),
             restarts: status.map_or(0, |status| status.restart_count),
+            ready: status.is_some_and(|status| status.ready),
             state,
             last: status.and_then(|status| status.last_state.terminated.clone()),
         }
@@ -262,18 +289,7 @@ impl EventView {
 
 #[cfg(test)]
 mod tests {
-    use crate::cluster::chain::tests::recorded;
-
-    #[test]
-    fn the_status_is_what_kubectl_shows() {
-        let status = |moment: &str| recorded(moment).installer_pod.unwrap().status(true);
-        assert_eq!(status("01-just-created"), "Init:0/1");
-        assert_eq!(status("02-init-running"), "Init:0/1");
-        assert_eq!(status("05-running"), "Running");
-        assert_eq!(status("11-init-crashloop"), "Init:Error");
-        assert_eq!(status("20-image-pull-backoff"), "Init:ImagePullBackOff");
-        assert_eq!(status("21-invalid-image-name"), "Init:InvalidImageName");
-    }
+    use crate::cluster::stack::tests::recorded;
 
     #[test]
     fn resources_are_counted_once_the_plugin_registered() {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    ClusterState, NAMESPACE,
+    ClusterError,
     objects::{List, Meta, Object},
 };
 
@@ -30,9 +30,10 @@ impl Source {
         Self { path: "/api/v1/nodes".to_owned(), selector: Some(("fieldSelector", format!("metadata.name={name}"))) }
     }
 
-    /// Asks for the DaemonSets beside which Kubespray puts its own.
-    pub fn daemonsets() -> Self {
-        Self { path: format!("/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"), selector: None }
+    /// Asks for the DaemonSets of a namespace, or of all.
+    pub fn daemonsets(namespace: Option<&str>) -> Self {
+        let place = namespace.map(|namespace| format!("namespaces/{}/", encode(namespace))).unwrap_or_default();
+        Self { path: format!("/apis/apps/v1/{place}daemonsets"), selector: None }
     }
 
     /// Asks for all pods on one node, whatever their namespace: a cluster of thousands of pods answers with some dozens.
@@ -40,9 +41,12 @@ impl Source {
         Self { path: "/api/v1/pods".to_owned(), selector: Some(("fieldSelector", format!("spec.nodeName={node}"))) }
     }
 
-    /// Asks for the pods that are on no node yet, of the namespace of Kubespray's DaemonSets.
-    pub fn unscheduled() -> Self {
-        Self { path: format!("/api/v1/namespaces/{NAMESPACE}/pods"), selector: Some(("fieldSelector", "spec.nodeName=".to_owned())) }
+    /// Asks for the pods of a namespace that are on no node yet.
+    pub fn unscheduled(namespace: &str) -> Self {
+        Self {
+            path: format!("/api/v1/namespaces/{}/pods", encode(namespace)),
+            selector: Some(("fieldSelector", "spec.nodeName=".to_owned())),
+        }
     }
 
     /// Asks for one pod.
@@ -100,8 +104,8 @@ pub enum Change<T> {
 }
 
 /// Reads one line of a watch. An error is what the API server says, or that it says nothing known.
-pub fn change<T: DeserializeOwned>(line: &[u8]) -> Result<Change<T>, ClusterState> {
-    let garbage = |error: serde_json::Error| ClusterState::Garbage(crate::text::printable(&error.to_string()));
+pub fn change<T: DeserializeOwned>(line: &[u8]) -> Result<Change<T>, ClusterError> {
+    let garbage = |error: serde_json::Error| ClusterError::Garbage(crate::text::printable(&error.to_string()));
     let raw: Raw = serde_json::from_slice(line).map_err(garbage)?;
     match raw.kind {
         Kind::Added | Kind::Modified => serde_json::from_value(raw.object).map(Change::Is).map_err(garbage),
@@ -113,7 +117,7 @@ pub fn change<T: DeserializeOwned>(line: &[u8]) -> Result<Change<T>, ClusterStat
         Kind::Error => {
             let status: Status = serde_json::from_value(raw.object).map_err(garbage)?;
             // 410 is the only one that a watch sends in its normal life. Source: Kubernetes API concepts, "410 Gone responses".
-            if status.code == 410 { Ok(Change::Expired) } else { Err(ClusterState::ApiTrouble(crate::text::printable(&status.message))) }
+            if status.code == 410 { Ok(Change::Expired) } else { Err(ClusterError::ApiTrouble(crate::text::printable(&status.message))) }
         }
     }
 }
@@ -244,6 +248,6 @@ mod tests {
             path.starts_with("/api/v1/pods?fieldSelector=spec.nodeName%3Dn%26watch%3D0%2F..%2Fx%20y&watch=1&resourceVersion=7&"),
             "{path}"
         );
-        assert_eq!(Source::daemonsets().list(), "/apis/apps/v1/namespaces/kube-system/daemonsets");
+        assert_eq!(Source::daemonsets(Some("kube-system")).list(), "/apis/apps/v1/namespaces/kube-system/daemonsets");
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::verify::{self, VerifyReport},
+    cluster::{check::VerifyReport, verify},
     engine::{Event, undo::UndoResult},
     error::Expected,
     exit_code::ExitCode,

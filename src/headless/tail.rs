@@ -1,52 +1,44 @@
 //! `gpunode tail`: the live tail of the installer, with diagnosis, as lines.
 
-use std::{io::Write, path::Path};
+use std::{io::Write, ops::ControlFlow, path::Path};
 
-use super::answers_or_session;
+use super::{answers_or_session, output_failed};
 use crate::{
     answers::DriverOwner,
     cli::ClusterArgs,
-    cluster::{
-        Kubectl, scheduling,
-        tail::{self, Options, Outcome, TailEvent},
-    },
-    diagnosis::{Diagnosis, Hit},
+    cluster::{Kubectl, tail::Outcome},
+    diagnosis::Hit,
     error::Expected,
     exit_code::ExitCode,
     facts,
     host::Cancel,
     i18n::{Lang, msg},
-    steps,
+    installer_log::{self, End, Heard},
+    owner, steps,
     workspace::Workspace,
 };
 
-/// Follows the log to its end. Exit: 0 the installer succeeded, 1 it failed, 2 there is nothing to follow or the log tells neither.
+/// Follows the log to its end. Exit: 0 the installer succeeded, 1 it failed or cannot even start, 2 there is nothing to follow or the log
+/// tells neither.
 pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
-    let mut face = Lines { lang: workspace.lang, diagnosis: Diagnosis::default(), known: 0, outcome: None, text: String::new() };
-    let options = Options { once: true, ..Options::default() };
-    if let Some(path) = file {
-        tail::file(&workspace.host, path, false, options, &cancel, &mut |event| face.show(event));
-    } else {
-        let Reached { kubectl, node, .. } = find_cluster(workspace, answers, cluster)?;
-        scheduling::demand_installer(&workspace.host, &kubectl, &node)
-            .map_err(|finding| Expected::new(finding.message(workspace.lang), finding.remedy(workspace.lang)))?;
-        tail::follow(&workspace.host, &kubectl, &node, options, &cancel, &mut |event| face.show(event));
-    }
     let lang = workspace.lang;
-    match face.outcome {
-        Some(Outcome::Succeeded) => Ok(ExitCode::Ok),
-        Some(Outcome::Failed { .. }) => Ok(ExitCode::Negative),
-        // A log that neither succeeded nor shows a known failure tells nothing.
-        Some(Outcome::EndOfFile) if face.known > 0 => Ok(ExitCode::Negative),
-        Some(Outcome::Cancelled) => Ok(ExitCode::Quit),
-        Some(Outcome::EndOfFile) | None => Ok(ExitCode::Usage),
-        Some(Outcome::Refused(ref state)) => Err(Expected::new(state.message(lang), state.remedy(lang))),
-        Some(ref unreadable @ Outcome::Unreadable { .. }) => {
-            Err(Expected::new(unreadable.text(lang), msg::tail::unreadable::hint().text(lang)))
-        }
+    let mut face = Lines { lang, known: 0, text: String::new(), broken: None };
+    let end = if let Some(path) = file {
+        installer_log::file(&workspace.host, path, &cancel, &mut |heard| face.show(heard))
+    } else {
+        let Reached { kubectl, node, owner } = find_cluster(workspace, answers, cluster)?;
+        let node = (node.as_str(), owner::of(owner).stack());
+        installer_log::follow(&workspace.host, &kubectl, node, &cancel, &mut |heard| face.show(heard))
+    };
+    match face.broken.take() {
+        // Whoever read along has gone away (`| head`): nobody is left to tell.
+        Some(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::Usage),
+        Some(error) => return Err(output_failed(&error)),
+        None => {}
     }
+    face.end(&end)
 }
 
 /// The way to the cluster, and what is looked for there.
@@ -73,51 +65,82 @@ pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &Clu
     Ok(Reached { kubectl, node, owner: answers.driver_owner })
 }
 
-/// Prints events as lines.
+/// Prints what is heard as lines.
 struct Lines {
     lang: Lang,
-    diagnosis: Diagnosis,
     /// Known failures so far.
     known: usize,
-    outcome: Option<Outcome>,
     /// What is printed together.
     text: String,
+    /// Why nothing can be printed any more.
+    broken: Option<std::io::Error>,
 }
 
 impl Lines {
-    fn show(&mut self, event: TailEvent) {
+    fn show(&mut self, heard: Heard) -> ControlFlow<()> {
         let lang = self.lang;
         self.text.clear();
-        match event {
-            TailEvent::Lines(lines) => self.lines(&lines),
-            TailEvent::Waiting { why } => self.line(&format!(".. {}", why.text(lang))),
-            TailEvent::PodStarted { pod, attempt } => {
-                self.finish();
-                self.line(&format!("== {pod} ({attempt})"));
-            }
-            TailEvent::Phase(_) => {}
-            TailEvent::Lost { reason } => self.line(&format!(".. {}", reason.text(lang))),
-            TailEvent::Ended { outcome } => {
-                self.finish();
-                // What could not be followed is an error, and told as one.
-                if !matches!(outcome, Outcome::Unreadable { .. } | Outcome::Refused(_)) {
-                    self.line(&format!("== {}", outcome.text(lang)));
-                }
-                self.outcome = Some(outcome);
-            }
+        match heard {
+            Heard::Lines(lines, hits) => self.lines(&lines, &hits),
+            Heard::Waiting(why) => self.line(&format!(".. {}", why.text(lang))),
+            Heard::Because(finding) => self.line(&format!(".. {}\n   -> {}", finding.message(lang), finding.remedy(lang))),
+            Heard::Started(pod, attempt) => self.line(&format!("== {pod} ({attempt})")),
+            Heard::Phase(_) => {}
+            Heard::Known(hit) => self.hit(&hit),
+            Heard::Lost(reason) => self.line(&format!(".. {}", reason.text(lang))),
         }
-        // One write for all that came together: a log can be very fast. A closed pipe ends the program by itself soon enough.
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(self.text.as_bytes()).and_then(|()| out.flush());
+        self.flush()
     }
 
-    fn lines(&mut self, lines: &[String]) {
-        let hits = self.diagnosis.read(lines);
+    /// Says how it ended.
+    fn end(&mut self, end: &End) -> Result<ExitCode, Expected> {
+        let lang = self.lang;
+        self.text.clear();
+        let code = match end {
+            End::InVain(cause) => return Err(Expected::new(cause.message(lang), cause.remedy(lang)).code(ExitCode::Negative)),
+            // What could not be followed is an error, and told as one.
+            End::Tail(Outcome::Refused(error)) => return Err(Expected::new(error.message(lang), error.remedy(lang))),
+            End::Tail(unreadable @ Outcome::Unreadable { .. }) => {
+                return Err(Expected::new(unreadable.text(lang), msg::tail::unreadable::hint().text(lang)));
+            }
+            End::Tail(Outcome::NoLog) => {
+                return Err(Expected::new(msg::tail::no_log().text(lang), msg::tail::no_log::hint().text(lang)));
+            }
+            End::Tail(Outcome::Succeeded) => ExitCode::Ok,
+            End::Tail(Outcome::Failed { .. }) => ExitCode::Negative,
+            // A log that neither succeeded nor shows a known failure tells nothing.
+            End::Tail(Outcome::EndOfFile) if self.known > 0 => ExitCode::Negative,
+            End::Tail(Outcome::EndOfFile) => ExitCode::Usage,
+            End::Tail(Outcome::Cancelled) => ExitCode::Quit,
+        };
+        if let End::Tail(outcome) = end {
+            self.line(&format!("== {}", outcome.text(lang)));
+        }
+        let _ = self.flush();
+        match self.broken.take() {
+            Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(output_failed(&error)),
+            _ => Ok(code),
+        }
+    }
+
+    /// Writes all that came together at once: a log can be very fast.
+    fn flush(&mut self) -> ControlFlow<()> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(self.text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.broken = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn lines(&mut self, lines: &[String], hits: &[(usize, Hit)]) {
         let mut printed = 0;
         for (index, hit) in hits {
-            lines[printed..=index].iter().for_each(|line| self.line(line));
+            lines[printed..=*index].iter().for_each(|line| self.line(line));
             printed = index + 1;
-            self.hit(&hit);
+            self.hit(hit);
         }
         lines[printed..].iter().for_each(|line| self.line(line));
     }
@@ -131,12 +154,5 @@ impl Lines {
         self.known += 1;
         let text = format!("\n!! {}: {}\n   -> {}", hit.signature, hit.cause(self.lang), hit.remedy(self.lang));
         self.line(&text);
-    }
-
-    /// The attempt is over: what only an umbrella has said counts now.
-    fn finish(&mut self) {
-        if let Some(hit) = self.diagnosis.finish() {
-            self.hit(&hit);
-        }
     }
 }

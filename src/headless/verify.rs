@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     cli::ClusterArgs,
-    cluster::verify::{self, Verdict, VerifyReport},
+    cluster::{
+        check::{Verdict, VerifyReport},
+        verify,
+    },
     error::Expected,
     exit_code::ExitCode,
     owner, steps,
@@ -21,7 +24,7 @@ pub fn run(workspace: &Workspace, json: bool, answers: Option<&Path>, cluster: &
     let session = workspace.peek()?;
     let report = match steps::judge(&workspace.host, &kubectl, &node, owner_id, session.as_ref()) {
         Ok((report, _)) => report,
-        Err(state) => VerifyReport::unreachable(&state, owner::of(owner_id).links()),
+        Err(state) => VerifyReport::unreachable(&state, owner::of(owner_id).stack()),
     };
     if json {
         print_json(&report)?;

@@ -7,6 +7,11 @@ use super::{
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::{Files, Source},
+    cluster::{
+        check::CheckId,
+        kubespray::INSTALLER,
+        workload::{Done, Link, Role, Rule, StackSpec, Workload},
+    },
     facts::{DriverFacts, Facts, LedgerEntry, Origin, packages},
     host::Command,
     i18n::{Message, msg},
@@ -83,8 +88,8 @@ impl Owner for Host {
         playbook::joining(preview, answers)
     }
 
-    fn links(&self) -> &'static [&'static str] {
-        &["api", "node-ready", "no-installer", "host-driver", "capacity", "test-pod"]
+    fn stack(&self) -> &'static StackSpec {
+        &STACK
     }
 
     fn reopens(&self, changed: Changed) -> &'static [Step] {
@@ -98,3 +103,35 @@ impl Owner for Host {
         }
     }
 }
+
+/// NVIDIA's device plugin by itself. Source: NVIDIA/k8s-device-plugin, static manifest and Helm chart, v0.14 to v0.19.
+const DEVICE_PLUGIN: Workload = Workload {
+    role: Role::DevicePlugin,
+    name: "nvidia-device-plugin-daemonset",
+    labels: &[
+        ("name", "nvidia-device-plugin-ds"),
+        ("app.kubernetes.io/name", "nvidia-device-plugin"),
+        ("app", "nvidia-device-plugin-daemonset"),
+        ("k8s-app", "nvidia-gpu-device-plugin"),
+    ],
+    containers: &["nvidia-device-plugin-ctr", "nvidia-device-plugin", "nvidia-gpu-device-plugin"],
+    done: Done::Ready,
+    missing: "device-plugin-missing",
+};
+
+/// What is watched in step 4.
+static STACK: StackSpec = StackSpec {
+    namespace: None,
+    workloads: &[DEVICE_PLUGIN],
+    foreign: &[&INSTALLER],
+    links: &[
+        Link::new(CheckId::Api, Rule::Api),
+        Link::new(CheckId::NodeReady, Rule::NodeReady),
+        Link::new(CheckId::NoInstaller, Rule::Absent(&INSTALLER)),
+        Link::new(CheckId::HostDriver, Rule::Loaded { unless: None }),
+        Link::new(CheckId::DevicePlugin, Rule::Registered),
+        Link::new(CheckId::Capacity, Rule::Allocatable),
+        Link::new(CheckId::TestPod, Rule::TestPod),
+    ],
+    log: None,
+};

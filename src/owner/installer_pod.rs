@@ -13,6 +13,7 @@ use crate::{
         Architecture,
         choice::{Files, Source},
     },
+    cluster::{kubespray, workload::StackSpec},
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
     host::Command,
     i18n::{Message, msg},
@@ -90,8 +91,8 @@ impl Owner for InstallerPod {
         playbook::joining(preview, answers).into_iter().chain(playbook::gpu_role(preview, answers)).collect()
     }
 
-    fn links(&self) -> &'static [&'static str] {
-        &["api", "node-ready", "node-label", "daemonsets", "installer", "plugin", "capacity", "test-pod"]
+    fn stack(&self) -> &'static StackSpec {
+        &kubespray::STACK
     }
 
     fn reopens(&self, changed: Changed) -> &'static [Step] {

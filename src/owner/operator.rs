@@ -7,6 +7,12 @@ use super::{
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::{Files, Source},
+    cluster::{
+        check::CheckId,
+        kubespray::INSTALLER,
+        phases,
+        workload::{Done, FollowedLog, Link, Role, Rule, StackSpec, Workload},
+    },
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
     host::Command,
     i18n::{Message, msg},
@@ -85,8 +91,8 @@ impl Owner for Operator {
         playbook::joining(preview, answers)
     }
 
-    fn links(&self) -> &'static [&'static str] {
-        &["api", "node-ready", "no-installer", "capacity", "test-pod"]
+    fn stack(&self) -> &'static StackSpec {
+        &STACK
     }
 
     fn reopens(&self, changed: Changed) -> &'static [Step] {
@@ -99,3 +105,54 @@ impl Owner for Operator {
         }
     }
 }
+
+/// A workload of the GPU Operator. Source: the operator's DaemonSets of 26.3.3 and 26.7.0 on a real cluster.
+const fn operand(
+    role: Role,
+    name: &'static str,
+    labels: &'static [(&'static str, &'static str)],
+    containers: &'static [&'static str],
+) -> Workload {
+    Workload { role, name, labels, containers, done: Done::Ready, missing: "operator-missing" }
+}
+
+/// What is watched in step 4.
+static STACK: StackSpec = StackSpec {
+    namespace: None,
+    workloads: &[
+        operand(
+            Role::Driver,
+            "nvidia-driver-daemonset",
+            &[("app", "nvidia-driver-daemonset"), ("app.kubernetes.io/component", "nvidia-driver")],
+            &["nvidia-driver-ctr"],
+        ),
+        operand(
+            Role::Toolkit,
+            "nvidia-container-toolkit-daemonset",
+            &[("app", "nvidia-container-toolkit-daemonset")],
+            &["nvidia-container-toolkit-ctr"],
+        ),
+        operand(Role::Validator, "nvidia-operator-validator", &[("app", "nvidia-operator-validator")], &["nvidia-operator-validator"]),
+        operand(
+            Role::DevicePlugin,
+            "nvidia-device-plugin-daemonset",
+            &[("app", "nvidia-device-plugin-daemonset")],
+            &["nvidia-device-plugin"],
+        ),
+    ],
+    foreign: &[&INSTALLER],
+    links: &[
+        Link::new(CheckId::Api, Rule::Api),
+        Link::new(CheckId::NodeReady, Rule::NodeReady),
+        Link::new(CheckId::NoInstaller, Rule::Absent(&INSTALLER)),
+        Link::new(CheckId::GpuPresent, Rule::Label("nvidia.com/gpu.present")),
+        Link::new(CheckId::DriverPod, Rule::WorksIfThere(Role::Driver)),
+        Link::new(CheckId::HostDriver, Rule::Loaded { unless: Some(Role::Driver) }),
+        Link::new(CheckId::Toolkit, Rule::WorksIfThere(Role::Toolkit)),
+        Link::new(CheckId::Validator, Rule::Works(Role::Validator)),
+        Link::new(CheckId::DevicePlugin, Rule::Registered),
+        Link::new(CheckId::Capacity, Rule::Allocatable),
+        Link::new(CheckId::TestPod, Rule::TestPod),
+    ],
+    log: Some(FollowedLog { role: Role::Driver, phases: &phases::UNKNOWN }),
+};

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::atomic::Ordering};
 use super::Perform;
 use crate::{
     answers::Answers,
-    cluster::{ClusterState, Kubectl, verify::Verdict},
+    cluster::{ClusterError, Kubectl, check::Verdict},
     engine::{Event, Outcome, Runner},
     error::reason,
     i18n::msg,
@@ -19,7 +19,7 @@ use crate::{
 
 impl Perform {
     /// Finds the way into the cluster and this machine's name there.
-    pub(super) fn reach(&self, answers: &Answers) -> Result<(Kubectl, String), ClusterState> {
+    pub(super) fn reach(&self, answers: &Answers) -> Result<(Kubectl, String), ClusterError> {
         let kubectl = Kubectl::find(&self.workspace.host, answers.kubeconfig.as_deref())?;
         Ok((kubectl, steps::node_name(&self.workspace.host, &self.facts(), answers)))
     }

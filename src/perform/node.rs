@@ -1,22 +1,29 @@
-//! The effect that keeps step 4 up to date: one watch on the cluster, which feeds the chain and the tail.
+//! The effect that keeps step 4 up to date: one watch on the cluster, which feeds the rows and the tail.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{collections::HashSet, ops::ControlFlow, sync::Arc, thread, time::Duration};
 
 use super::Perform;
 use crate::{
-    answers::{Answers, DriverOwner},
+    answers::Answers,
     cluster::{
-        Chain, ClusterState, Kubectl,
+        ClusterError, GpuStack, Kubectl,
+        check::CheckId,
         live::{self, Live},
-        offers::{self, Offer as Possible},
-        phases, scheduling,
-        tail::{self, Options, Outcome as TailOutcome, TailEvent, Wait},
-        verify,
+        phases,
+        tail::{Options, Outcome as TailOutcome, Wait},
+        verify::{self, Logs, Tested},
+        view::PodView,
+        workload::StackSpec,
     },
     diagnosis::{self, Hit, Remedy},
     host::Cancel,
     i18n::{Lang, msg},
-    plan::{self, action::mark_node::Mark},
+    installer_log::{self, End, Heard},
+    owner,
+    plan::{
+        action::mark_node::NodeMark,
+        remedy::{self, NodeRemedy},
+    },
     steps,
     tui::Reply,
     wizard::{
@@ -27,7 +34,7 @@ use crate::{
 
 /// How often the cluster is asked at most.
 const POLL: Duration = Duration::from_secs(1);
-/// How long the chain may stand without another look: the device plugin's log tells nothing by itself.
+/// How long the rows may stand without another look: a log tells nothing by itself.
 const STALE: Duration = Duration::from_secs(5);
 /// Batches of lines on their way to the screen at most: a slow console slows the tail down instead of filling the memory.
 const IN_FLIGHT: usize = 4;
@@ -38,23 +45,24 @@ impl Perform {
         let lang = self.workspace.lang;
         let (kubectl, node) = match self.reach(answers) {
             Ok(found) => found,
-            Err(state) => {
-                reply.send(Answer::ChainTrouble(trouble(&state, lang)));
-                reply.send(Answer::TailState(state.message(lang)));
+            Err(error) => {
+                reply.send(Answer::ChainTrouble(trouble(&error, lang)));
+                reply.send(Answer::TailState(error.message(lang)));
                 return;
             }
         };
         let cancel = self.begin(reply);
         let host = &self.workspace.host;
         let release = steps::preview(host, &self.facts(), answers).ok().and_then(|preview| preview.release);
-        live::watching(host, &kubectl, &node, POLL, &cancel, |live| {
+        let spec = owner::of(answers.driver_owner).stack();
+        live::watching(host, &kubectl, (&node, spec), POLL, &cancel, |live| {
             thread::scope(|scope| {
-                if answers.driver_owner == DriverOwner::InstallerPod {
+                if spec.log.is_some() {
                     scope.spawn(|| self.tail(&kubectl, live, answers, &cancel, reply));
                 } else {
                     reply.send(Answer::TailState(msg::wizard::verify::no_tail().text(lang)));
                 }
-                let looker = Looker { perform: self, kubectl: &kubectl, answers, release, reply };
+                let looker = Looker { perform: self, kubectl: &kubectl, answers, spec, release, reply };
                 looker.look_on(live, &cancel);
             });
         });
@@ -63,20 +71,14 @@ impl Perform {
 
     /// Follows the installer until it is done or the order is cancelled; the failures of an attempt are shown, and waited out.
     fn tail(&self, kubectl: &Kubectl, live: &Live<'_>, answers: &Answers, cancel: &Cancel, reply: &Reply) {
-        let mut face = Face {
-            lang: self.workspace.lang,
-            answers,
-            node: live.node,
-            cancel,
-            reply,
-            diagnosis: diagnosis::Diagnosis::default(),
-            phases: Vec::new(),
-            sent: Vec::new(),
-            outcome: None,
-        };
+        let mut face = Face { lang: self.workspace.lang, answers, live, cancel, reply, phases: Vec::new(), sent: Vec::new() };
         loop {
-            tail::follow_live(&self.workspace.host, kubectl, live, Options::default(), cancel, &mut |event| face.show(event));
-            if !matches!(face.outcome.take(), Some(TailOutcome::Refused(_))) {
+            let end = installer_log::follow_live(&self.workspace.host, kubectl, live, Options::default(), cancel, &mut |heard| {
+                face.show(heard);
+                ControlFlow::Continue(())
+            });
+            face.end(&end);
+            if installer_log::refusal(&end).is_none() {
                 return;
             }
             // Rights and credentials are mended elsewhere: once the cluster answers again, the tail goes on.
@@ -93,6 +95,7 @@ struct Looker<'a> {
     perform: &'a Perform,
     kubectl: &'a Kubectl,
     answers: &'a Answers,
+    spec: &'static StackSpec,
     release: Option<String>,
     reply: &'a Reply,
 }
@@ -104,8 +107,8 @@ impl Looker<'_> {
             let (number, view) = live.look();
             match view {
                 None => {}
-                Some(Err(state)) => drop(self.reply.send(Answer::ChainTrouble(trouble(&state, self.lang())))),
-                Some(Ok(chain)) => self.show(chain, &mut tested),
+                Some(Err(error)) => drop(self.reply.send(Answer::ChainTrouble(trouble(&error, self.lang())))),
+                Some(Ok(stack)) => self.show(stack, &mut tested),
             }
             live.wait(number, STALE, cancel);
         }
@@ -115,58 +118,46 @@ impl Looker<'_> {
         self.perform.workspace.lang
     }
 
-    fn show(&self, mut chain: Chain, tested: &mut Option<String>) {
+    fn show(&self, mut stack: GpuStack, tested: &mut Option<Tested>) {
         let host = &self.perform.workspace.host;
-        // What the events would add is left out when they cannot be had; the rest stands.
-        let _ = chain.add_events(host, self.kubectl);
-        let plugin_log = verify::plugin_log(host, self.kubectl, &chain);
+        stack.add_events(host, self.kubectl);
+        let logs = verify::logs(host, self.kubectl, &stack);
         // A run has the session while it lasts: what it has tested is seen afterwards.
         if let Ok(session) = self.perform.session.try_lock() {
             *tested = steps::tested(&session);
         }
-        let report = steps::judge_chain(host, &chain, plugin_log.as_deref(), self.answers.driver_owner, tested.as_deref());
+        let report = steps::judge_stack(host, &stack, &logs, self.answers.driver_owner, tested.as_ref());
         let mut rows = ChainRow::of(&report, self.lang());
-        wait_for_installer(&mut rows);
-        if let Some(why) = scheduling::why(&chain)
-            && let Some(row) = rows.iter_mut().find(|row| row.id == "installer" && row.state != ChainState::Pass)
-        {
-            row.detail = why.message(self.lang());
-        }
-        let failures = self.failures(&chain, plugin_log.as_deref(), &rows);
-        let offers = offers::offers(&chain, self.release.as_deref()).iter().map(|offer| self.offer(offer)).collect();
+        wait_for_installer(&mut rows, self.spec);
+        let failures = self.failures(&stack, &logs);
+        let offers = remedy::remedies(&stack, self.release.as_deref()).iter().map(|remedy| self.offer(remedy)).collect();
         self.reply.send(Answer::ChainRows { rows, offers, failures });
     }
 
-    /// Returns what the cluster shows; what the device plugin waits for counts only once the installer is done.
-    fn failures(&self, chain: &Chain, plugin_log: Option<&str>, rows: &[ChainRow]) -> Vec<Diagnosis> {
-        if self.answers.driver_owner != DriverOwner::InstallerPod {
-            return Vec::new();
-        }
-        let installed = rows.iter().any(|row| row.id == "installer" && row.state == ChainState::Pass);
-        let hits = diagnosis::over_chain(chain, plugin_log.filter(|_| installed));
-        let plugin = chain.plugin_pod.as_ref();
-        let known = |hit: &Hit| Diagnosis { from_log: false, ..known(hit, self.lang(), self.answers, &chain.node_name, plugin) };
-        hits.iter().map(known).collect()
+    /// Returns the known failures that the cluster shows now.
+    fn failures(&self, stack: &GpuStack, logs: &Logs) -> Vec<Diagnosis> {
+        let mut hits = diagnosis::over_stack(stack, logs);
+        // One cause may keep several parts: it is told once.
+        let mut told = HashSet::new();
+        hits.retain(|(_, hit)| told.insert(hit.signature.clone()));
+        let known = |hit: &Hit, pod| Diagnosis { from_log: false, ..known(hit, self.lang(), self.answers, &stack.node_name, pod) };
+        hits.iter().map(|(role, hit)| known(hit, stack.pod(*role))).collect()
     }
 
-    fn offer(&self, offer: &Possible) -> Offer {
-        let (kubeconfig, node) = (self.answers.kubeconfig.clone().map(Into::into), offer.node.as_str());
-        let action = match (offer.id.as_str(), &offer.pod) {
-            ("restart-installer", Some(pod)) => plan::delete_pod(kubeconfig, pod),
-            ("remove-taint", _) => plan::remove_taint(kubeconfig, node),
-            ("uncordon", _) => plan::mark_node(kubeconfig, node, Mark::Schedulable),
-            _ => plan::mark_node(kubeconfig, node, Mark::GpuTaint),
-        };
+    fn offer(&self, remedy: &NodeRemedy) -> Offer {
         let lang = self.lang();
-        Offer { texts: vec![offer.message(lang), offer.next_run(lang), offer.durable(lang)], action, last_step: offer.is_last_step() }
+        let texts = vec![remedy.message(lang), remedy.next_run(lang), remedy.durable(lang)];
+        Offer { id: remedy.id, texts, action: remedy.action(self.answers.kubeconfig.clone().map(Into::into)) }
     }
 }
 
-/// While the installer is at work, what comes after it has not failed: its turn has not come.
-fn wait_for_installer(rows: &mut [ChainRow]) {
-    let Some(installer) = rows.iter().position(|row| row.id == "installer" && row.state == ChainState::Unknown) else { return };
+/// While what installs the driver is at work, what comes after it has not failed: its turn has not come.
+fn wait_for_installer(rows: &mut [ChainRow], spec: &StackSpec) {
+    let check = spec.followed().and_then(|workload| spec.check_of(workload.role));
+    let is_at_work = |row: &ChainRow| Some(row.id) == check && row.state == ChainState::Unknown;
+    let Some(installer) = rows.iter().position(is_at_work) else { return };
     rows[installer].state = ChainState::Active;
-    for row in &mut rows[installer + 1..] {
+    for row in rows[installer + 1..].iter_mut().filter(|row| row.id != CheckId::TestPod) {
         if row.state == ChainState::Fail {
             row.state = ChainState::Pending;
         }
@@ -174,72 +165,69 @@ fn wait_for_installer(rows: &mut [ChainRow]) {
 }
 
 /// Says why the cluster gives no answer, what to do, and that another kubeconfig can be given.
-fn trouble(state: &ClusterState, lang: Lang) -> String {
+fn trouble(state: &ClusterError, lang: Lang) -> String {
     format!("{} {} {}", state.message(lang), state.remedy(lang), msg::wizard::verify::kubeconfig().text(lang))
 }
 
-/// Turns what the tail says into answers.
+/// Turns what is heard of the log into answers.
 struct Face<'a> {
     lang: Lang,
     answers: &'a Answers,
-    node: &'a str,
+    live: &'a Live<'a>,
     cancel: &'a Cancel,
     reply: &'a Reply,
-    diagnosis: diagnosis::Diagnosis,
     /// The steps seen so far, with whether they are done.
     phases: Vec<phases::Step>,
     /// Batches that the screen may not have taken yet: whoever else still holds one has not.
     sent: Vec<Arc<TailBatch>>,
-    /// How the tail ended.
-    outcome: Option<TailOutcome>,
 }
 
 impl Face<'_> {
-    fn show(&mut self, event: TailEvent) {
+    fn show(&mut self, heard: Heard) {
         let lang = self.lang;
-        match event {
-            TailEvent::Lines(lines) => self.lines(lines),
-            TailEvent::Phase(step) => {
+        match heard {
+            Heard::Lines(lines, hits) => self.lines(lines, &hits),
+            Heard::Phase(step) => {
                 self.phases.retain(|seen| seen.phase != step.phase);
                 self.phases.push(step);
                 self.show_phases(ChainState::Active);
             }
-            TailEvent::PodStarted { pod, attempt } => {
-                self.finish();
+            Heard::Started(pod, attempt) => {
                 self.phases.clear();
                 let attempt = (attempt + 1).to_string();
                 self.reply.send(Answer::TailState(msg::tail::started(&attempt, &pod).text(lang)));
             }
-            TailEvent::Waiting { why } => {
-                self.finish();
+            Heard::Waiting(why) => {
                 if matches!(why, Wait::BackOff { .. }) {
                     self.show_phases(ChainState::Fail);
                 }
                 self.reply.send(Answer::TailState(why.text(lang)));
             }
-            TailEvent::Lost { reason } => {
-                self.reply.send(Answer::TailState(reason.text(lang)));
-            }
-            TailEvent::Ended { outcome } => {
-                self.finish();
-                if outcome == TailOutcome::Succeeded {
-                    self.show_phases(ChainState::Pass);
-                    self.reply.send(Answer::Recovered);
-                }
-                self.reply.send(Answer::TailState(outcome.text(lang)));
-                self.outcome = Some(outcome);
-            }
+            Heard::Because(finding) => drop(self.reply.send(Answer::TailState(finding.message(lang)))),
+            Heard::Known(hit) => self.tell(&hit),
+            Heard::Lost(reason) => drop(self.reply.send(Answer::TailState(reason.text(lang)))),
         }
     }
 
-    fn lines(&mut self, lines: Vec<String>) {
-        let hits = self.diagnosis.read(&lines);
+    fn end(&self, end: &End) {
+        let text = match end {
+            End::Tail(outcome) => outcome.text(self.lang),
+            End::InVain(cause) => cause.message(self.lang),
+        };
+        if *end == End::Tail(TailOutcome::Succeeded) {
+            self.show_phases(ChainState::Pass);
+            self.reply.send(Answer::Recovered);
+        }
+        self.reply.send(Answer::TailState(text));
+    }
+
+    fn lines(&mut self, lines: Vec<String>, hits: &[(usize, Hit)]) {
         let findings = hits.iter().map(|(index, _)| *index).collect();
         self.wait_for_room();
         let batch = Arc::new(TailBatch { lines, findings });
         self.sent.push(Arc::clone(&batch));
         self.reply.send(Answer::TailLines(batch));
-        for (_, hit) in &hits {
+        for (_, hit) in hits {
             self.tell(hit);
         }
     }
@@ -254,15 +242,8 @@ impl Face<'_> {
         }
     }
 
-    /// The attempt is over: what only an umbrella has said counts now.
-    fn finish(&mut self) {
-        if let Some(hit) = self.diagnosis.finish() {
-            self.tell(&hit);
-        }
-    }
-
     fn tell(&self, hit: &Hit) {
-        self.reply.send(Answer::Diagnosed(known(hit, self.lang, self.answers, self.node, None)));
+        self.reply.send(Answer::Diagnosed(known(hit, self.lang, self.answers, self.live.node, None)));
     }
 
     /// Everything before the newest step is done: the installer goes one way. `newest` is the state of that step, unless its own line
@@ -278,12 +259,13 @@ impl Face<'_> {
             }
             _ => ChainState::Pending,
         };
-        let phases = phases::Phase::ALL.map(|phase| Phase { title: phase.text(self.lang), state: state(phase) });
-        self.reply.send(Answer::TailPhases(phases.to_vec()));
+        let order = self.live.spec.log.map(|log| log.phases.order).unwrap_or_default();
+        let phases = order.iter().map(|phase| Phase { title: phase.text(self.lang), state: state(*phase) });
+        self.reply.send(Answer::TailPhases(phases.collect()));
     }
 }
 
-fn known(hit: &Hit, lang: Lang, answers: &Answers, node: &str, plugin: Option<&crate::cluster::view::PodView>) -> Diagnosis {
+fn known(hit: &Hit, lang: Lang, answers: &Answers, node: &str, pod: Option<&PodView>) -> Diagnosis {
     let action = match &hit.remedy_kind {
         Remedy::Instruction => None,
         Remedy::Action(name) => match name.as_str() {
@@ -291,10 +273,12 @@ fn known(hit: &Hit, lang: Lang, answers: &Answers, node: &str, plugin: Option<&c
             "edit-variables" | "run-playbooks" => Some(RemedyAction::ToVariables),
             "reboot" => Some(RemedyAction::Reboot),
             "label-node" => {
-                Some(RemedyAction::Run(Box::new(plan::mark_node(answers.kubeconfig.clone().map(Into::into), node, Mark::GpuLabel))))
+                let kubeconfig = answers.kubeconfig.clone().map(Into::into);
+                Some(RemedyAction::Run(Box::new(remedy::mark_node(kubeconfig, node, NodeMark::GpuLabel))))
             }
             "delete-pod" => {
-                plugin.map(|pod| RemedyAction::Run(Box::new(plan::delete_pod(answers.kubeconfig.clone().map(Into::into), pod))))
+                let kubeconfig = answers.kubeconfig.clone().map(Into::into);
+                pod.map(|pod| RemedyAction::Run(Box::new(remedy::delete_pod(kubeconfig, pod))))
             }
             _ => None,
         },

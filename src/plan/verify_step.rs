@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     Action, ActionSpec, Step, action::import_image::ImportImage, action::test_pod::RunTestPod, action::watch_installer::WatchInstaller,
-    remedies,
+    remedy,
 };
 use crate::{
     answers::{Answers, DriverOwner},
@@ -55,7 +55,7 @@ pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
         actions.push(action("cuda-sample", test(Task::VectorAdd, images).into()));
     }
     if answers.remove_taint {
-        actions.push(remedies::remove_taint(kubeconfig.clone(), &node));
+        actions.push(remedy::remove_taint(kubeconfig.clone(), &node));
     }
     for action in &mut actions {
         action.skipped = answers.leave_out.contains(&action.id);

@@ -5,21 +5,24 @@ use std::path::{Path, PathBuf};
 use super::{Request, wrong_size};
 use crate::{
     catalog::CudaRow,
-    facts::HostFacts,
-    host::files::NotRecorded,
+    host::{Host, files::NotRecorded},
     i18n::{Arg, Message, msg},
     plan::{
         ActionSpec,
         action::install_toolkit::{InstallToolkit, USERS_LOG},
     },
     session::{
-        Evidence, Prediction,
+        CheckKind, Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
     },
 };
 
 const INSTALL: &str = "install-toolkit";
 const GIB: u64 = 1 << 30;
+/// A header of the C library: without its development files gcc builds nothing.
+const LIBC_HEADER: &str = "/usr/include/stdio.h";
+/// Bytes of a runfile in which its label stands.
+const HEAD: usize = 16 << 10;
 
 /// Where the loader finds the library that cuda-installer is linked to.
 const LIBRARY_FOLDERS: [&str; 6] =
@@ -30,7 +33,7 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
     let row = request.table.cuda.iter().find(|row| row.version == install.version);
     let mut found = Vec::new();
     found.extend(row.map(fits));
-    found.push(compiler(&request.facts.host, row, request.will_install_packages()));
+    found.push(compiler(request, row));
     found.extend(local_file(request, install, row));
     found.extend(space(request, install, row));
     found.push(mounts(request, install));
@@ -42,34 +45,57 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 fn fits(row: &CudaRow) -> Prediction {
     let why = row.reason.as_ref().map_or_else(msg::preflight::seen::toolkit_fits, |reason| reason.0.clone());
     let seen = msg::preflight::seen::toolkit(&row.version, why);
-    Prediction::new("toolkit-fits", if row.fits { Ok } else { WillFail }, seen).stopping()
+    Prediction::new(CheckKind::ToolkitFits, if row.fits { Ok } else { WillFail }, seen).stopping()
 }
 
 /// The installer takes any compiler (`--override`); it is nvcc that refuses one, long after this step.
-fn compiler(host: &HostFacts, row: Option<&CudaRow>, is_installed: bool) -> Prediction {
+fn compiler(request: Request<'_>, row: Option<&CudaRow>) -> Prediction {
     let note = row.into_iter().flat_map(|row| &row.notes).find(|note| note.id().starts_with("gcc-"));
-    let (says, seen) = match (&host.gcc_version, note) {
-        (None, _) if is_installed => (Ok, msg::preflight::seen::gcc_comes()),
+    let missing = missing_beside_gcc(request.host);
+    let (says, seen) = match (&request.facts.host.gcc_version, note) {
+        (None, _) if request.will_install_packages() => (Ok, msg::preflight::seen::gcc_comes()),
         (None, _) => (WillFail, msg::preflight::seen::no_gcc()),
         // nvcc's own headers refuse a compiler that is too new; with one that is too old it depends on what is built.
         (Some(_), Some(note)) => (if note.id() == "gcc-too-new" { WillFail } else { Unknown }, note.0.clone()),
+        (Some(version), None) if !missing.is_empty() => (WillFail, msg::preflight::seen::gcc_alone(missing.join(", "), version)),
         (Some(version), None) => (Ok, msg::preflight::seen::gcc_fits(version)),
     };
-    Prediction::new("compiler", says, seen)
+    Prediction::new(CheckKind::Compiler, says, seen)
 }
 
-/// A runfile that was given: is it there, and can it be the whole file?
+/// Returns what nvcc needs beside gcc and is not here. A simulated machine does not tell.
+fn missing_beside_gcc(host: &Host) -> Vec<&'static str> {
+    if host.simulation.is_some() {
+        return Vec::new();
+    }
+    let compiler = host.commands.locate("g++").is_none().then_some("g++");
+    let headers = (!host.files.exists(Path::new(LIBC_HEADER))).then_some(LIBC_HEADER);
+    compiler.into_iter().chain(headers).collect()
+}
+
+/// Returns what a runfile says that it holds, if that is a driver: its label, or else the folder that it unpacks. makeself writes both
+/// into the first lines of the script.
+fn driver_inside(host: &Host, path: &Path) -> Option<String> {
+    let head = host.files.read_at(path, 0, HEAD).ok()?;
+    let head = String::from_utf8_lossy(&head);
+    let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().trim_matches('"').to_owned());
+    let says = |value: &String| value.contains("NVIDIA Accelerated Graphics Driver") || value.starts_with("NVIDIA-Linux-");
+    [value("label="), value("targetdir=")].into_iter().flatten().find(says).map(|label| crate::text::printable(&label))
+}
+
 fn local_file(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaRow>) -> Option<Prediction> {
     request.answers.cuda_runfile.as_ref()?;
     let path = install.runfile.display();
     // With a checksum of one's own it may be another file than the catalog's.
     let size = row.and_then(|row| row.size_bytes).filter(|_| request.answers.cuda_runfile_sha256.is_none());
+    let driver = driver_inside(request.host, &install.runfile);
     let (says, seen): (Says, Evidence) = match (request.host.files.meta(&install.runfile), size) {
         (Err(error), _) => (if NotRecorded::is(&error) { Unknown } else { WillFail }, format!("{path}: {error}").into()),
+        (Result::Ok(_), _) if driver.is_some() => (WillFail, msg::preflight::seen::driver_runfile(driver.unwrap_or_default(), path).into()),
         (Result::Ok(meta), Some(size)) if meta.len != size => (WillFail, wrong_size(path, meta.len, size).into()),
         (Result::Ok(meta), _) => (Ok, msg::preflight::seen::runfile_there(path, meta.len).into()),
     };
-    Some(Prediction::new("local-runfile", says, seen).about(INSTALL, &["download-corrupt"]).stopping())
+    Some(Prediction::new(CheckKind::LocalRunfile, says, seen).about(INSTALL, &["download-corrupt"]).stopping())
 }
 
 /// A place, what it is for, and the bytes that it needs.
@@ -113,7 +139,7 @@ fn space(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaRow>) 
                 None => groups.push((place, free, vec![need])),
             },
             Err(error) => {
-                found.push(Prediction::new(format!("space:{}", place.display()), Unknown, format!("{}: {error}", place.display())));
+                found.push(Prediction::new(CheckKind::Space.on(place.display()), Unknown, format!("{}: {error}", place.display())));
             }
         }
     }
@@ -127,7 +153,7 @@ fn room(place: &Path, free: u64, needs: &[Need]) -> Prediction {
     let seen = msg::preflight::seen::space(gib(free), gib(needed), place.display(), what);
     let says = if free >= needed { Ok } else { WillFail };
     let action = if needs.iter().any(|(_, what, _)| *what == Purpose::Download) { "fetch-runfile" } else { INSTALL };
-    Prediction::new(format!("space:{}", place.display()), says, seen).about(action, &["no-space", "runfile-no-space"]).stopping()
+    Prediction::new(CheckKind::Space.on(place.display()), says, seen).about(action, &["no-space", "runfile-no-space"]).stopping()
 }
 
 fn gib(bytes: u64) -> String {
@@ -141,7 +167,7 @@ fn existing(request: Request<'_>, path: &Path) -> PathBuf {
 
 /// A folder to unpack in must let programs run, and the prefix must be writable.
 fn mounts(request: Request<'_>, install: &InstallToolkit) -> Prediction {
-    const ID: &str = "mounts";
+    const ID: CheckKind = CheckKind::Mounts;
     let signatures = ["installer-not-executable", "read-only-file-system"];
     let Result::Ok(text) = request.host.files.read_text("/proc/mounts") else {
         return Prediction::new(ID, Unknown, msg::preflight::seen::mounts_unread()).about(INSTALL, &signatures);
@@ -181,7 +207,7 @@ fn libxml2(request: Request<'_>, install: &InstallToolkit) -> Option<Prediction>
         None if !is_recorded => (Unknown, msg::preflight::seen::library_unrecorded(LIBRARY)),
         None => (WillFail, msg::preflight::seen::library_missing(LIBRARY_FOLDERS.join(", "), LIBRARY)),
     };
-    Some(Prediction::new("libxml2", says, seen).about(INSTALL, &["libxml2-missing"]).stopping())
+    Some(Prediction::new(CheckKind::Libxml2, says, seen).about(INSTALL, &["libxml2-missing"]).stopping())
 }
 
 fn installer_log(request: Request<'_>) -> Prediction {
@@ -196,7 +222,7 @@ fn installer_log(request: Request<'_>) -> Prediction {
         (Err(_), Result::Ok(meta)) if meta.uid == 0 && !request.facts.host.root => (WillFail, msg::preflight::seen::log_of_root(USERS_LOG)),
         (Err(_), _) => (Ok, msg::preflight::seen::no_log(USERS_LOG)),
     };
-    Prediction::new("installer-log", says, seen).about(INSTALL, &["cuda-installer-crash"]).stopping()
+    Prediction::new(CheckKind::InstallerLog, says, seen).about(INSTALL, &["cuda-installer-crash"]).stopping()
 }
 
 #[cfg(test)]

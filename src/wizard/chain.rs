@@ -1,9 +1,9 @@
 //! What step 4 shows: the links of the chain, the installer's phases, and known failures, as plain rows in the user's language.
 
 use crate::{
-    cluster::verify::{Check, State, VerifyReport},
+    cluster::check::{Check, CheckId, State, VerifyReport},
     i18n::Lang,
-    plan::Action,
+    plan::{Action, remedy::RemedyId},
 };
 
 /// The state of a link or a phase.
@@ -22,11 +22,11 @@ pub enum ChainState {
     Unknown,
 }
 
-/// One link between DaemonSet and test pod, for display.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// One link between node and test pod, for display.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainRow {
-    /// Stable name, such as `daemonset`.
-    pub id: String,
+    /// Its check.
+    pub id: CheckId,
     /// Its name in the user's language.
     pub title: String,
     /// Its state.
@@ -43,16 +43,16 @@ impl ChainRow {
     /// Returns the checks of a report as rows.
     pub fn of(report: &VerifyReport, lang: Lang) -> Vec<Self> {
         let row = |check: &Check| Self {
-            id: check.id.clone(),
+            id: check.id,
             title: check.title(lang),
             state: match check.state {
                 State::Pass => ChainState::Pass,
                 State::Fail => ChainState::Fail,
                 State::Unknown => ChainState::Unknown,
             },
-            about: lang.text(&format!("check.{}.about", check.id), &[]),
+            about: lang.text(&format!("check.{}.about", check.id.name()), &[]),
             remedy: check.remedy(lang).unwrap_or_default(),
-            detail: check.because.as_ref().map_or_else(|| check.evidence.clone(), |finding| finding.message(lang)),
+            detail: check.cause(lang).unwrap_or_else(|| check.evidence.clone()),
         };
         report.checks.iter().map(row).collect()
     }
@@ -102,12 +102,12 @@ pub enum RemedyAction {
 /// Something that may be done at the user's wish, for display.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
+    /// Which remedy it is.
+    pub id: RemedyId,
     /// What it is, what Kubespray does about it, how to make it last: sentences in the user's language.
     pub texts: Vec<String>,
     /// What does it.
     pub action: Action,
-    /// Whether it is asked for at the end, when all else is done.
-    pub last_step: bool,
 }
 
 /// Lines of the installer's log that came together.

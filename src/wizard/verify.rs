@@ -10,9 +10,10 @@ use super::{
     navigate, plan,
 };
 use crate::{
+    cluster::check::CheckId,
     finding::Severity,
     i18n::{Message, msg},
-    plan::Step,
+    plan::{Step, remedy::RemedyId},
 };
 
 /// What the right side shows.
@@ -65,8 +66,8 @@ pub struct Verify {
 impl Verify {
     /// Takes new rows in and keeps the selected one.
     pub(super) fn take_chain(&mut self, rows: Vec<ChainRow>) {
-        let id = self.chain.get(self.selected).map(|row| row.id.clone());
-        let place = rows.iter().position(|row| Some(&row.id) == id.as_ref());
+        let id = self.chain.get(self.selected).map(|row| row.id);
+        let place = rows.iter().position(|row| Some(row.id) == id);
         // The first look goes to what is wrong, or to what is at work.
         let telling =
             || rows.iter().position(|row| row.state == ChainState::Fail).or(rows.iter().position(|row| row.state == ChainState::Active));
@@ -179,14 +180,14 @@ fn last_step(app: &mut App) {
 
 /// Returns the offer that stands before the summary, unless it was put already.
 fn last_question(app: &App) -> Option<usize> {
-    app.verify.offers.iter().position(|offer| offer.last_step).filter(|_| !app.verify.asked)
+    app.verify.offers.iter().position(|offer| offer.id.is_last_step()).filter(|_| !app.verify.asked)
 }
 
 /// Does what is offered.
 pub(super) fn take_offer(app: &mut App, index: usize) {
     let Some(offer) = app.verify.offers.get(index) else { return };
-    let action = offer.action.clone();
-    if action.name() == "remove-taint" {
+    let (id, action) = (offer.id, offer.action.clone());
+    if id == RemedyId::RemoveTaint {
         app.answers.remove_taint = true;
         app.session.answers = Some(app.answers.clone());
     }
@@ -195,7 +196,7 @@ pub(super) fn take_offer(app: &mut App, index: usize) {
 
 /// An offer was declined: the next one, or on to the end.
 pub(super) fn decline(app: &mut App, index: usize) {
-    let more = app.verify.offers.iter().enumerate().skip(index + 1).find(|(_, offer)| !app.verify.asked || offer.last_step);
+    let more = app.verify.offers.iter().enumerate().skip(index + 1).find(|(_, offer)| !app.verify.asked || offer.id.is_last_step());
     match more {
         Some((next, _)) => app.open(Dialog::Offer(next)),
         None if app.session.done.contains(&Step::Verify) && app.verify.asked && app.screen == Screen::Verify => {
@@ -351,7 +352,7 @@ fn run_test_pod(app: &mut App) {
 
 /// Tells whether every link passes but the test pod, which has not run yet.
 fn only_the_test_is_missing(state: &Verify) -> bool {
-    let (test, others): (Vec<_>, Vec<_>) = state.chain.iter().partition(|row| row.id == "test-pod");
+    let (test, others): (Vec<_>, Vec<_>) = state.chain.iter().partition(|row| row.id == CheckId::TestPod);
     state.test.is_none()
         && !others.is_empty()
         && others.iter().all(|row| row.state == ChainState::Pass)

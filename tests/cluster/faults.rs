@@ -11,8 +11,10 @@ use std::{
 use crate::support::apiserver::{self, ApiServer, Mood, running};
 use gpunode::{
     cluster::{
-        Chain, ClusterState, Kubectl, chain,
+        ClusterError, GpuStack, Kubectl, kubespray,
         live::{self, Live},
+        stack,
+        workload::Role,
     },
     host::{Cancel, Host},
 };
@@ -21,7 +23,7 @@ use serde_json::json;
 const POLL: Duration = Duration::from_millis(50);
 
 /// Looks until the view is so.
-fn until(live: &Live<'_>, what: &str, holds: impl Fn(&Result<Chain, ClusterState>) -> bool) {
+fn until(live: &Live<'_>, what: &str, holds: impl Fn(&Result<GpuStack, ClusterError>) -> bool) {
     let end = std::time::Instant::now() + Duration::from_secs(30);
     loop {
         let (number, view) = live.look();
@@ -33,13 +35,13 @@ fn until(live: &Live<'_>, what: &str, holds: impl Fn(&Result<Chain, ClusterState
     }
 }
 
-fn status(view: &Result<Chain, ClusterState>) -> String {
-    view.as_ref().ok().and_then(|chain| chain.installer_pod.as_ref()).map(|pod| pod.status(true)).unwrap_or_default()
+fn status(view: &Result<GpuStack, ClusterError>) -> String {
+    view.as_ref().ok().and_then(|stack| stack.pod(Role::Driver)).map(|pod| pod.status.clone()).unwrap_or_default()
 }
 
 fn watching<R>(server: &ApiServer, work: impl FnOnce(&Live<'_>) -> R) -> R {
     let (host, kubectl) = server.kubectl();
-    live::watching(&host, &kubectl, "node1", POLL, &Cancel::default(), work)
+    live::watching(&host, &kubectl, ("node1", &kubespray::STACK), POLL, &Cancel::default(), work)
 }
 
 #[test]
@@ -54,10 +56,10 @@ fn a_change_reaches_the_view_by_the_watch_alone() {
         until(live, "a changed pod", |view| status(view) == "Init:ImagePullBackOff");
         server.change(|state| state.node["metadata"]["labels"]["nvidia.com/gpu"] = json!("changed"));
         until(live, "a changed node", |view| {
-            view.as_ref().is_ok_and(|chain| chain.node.as_ref().is_some_and(|node| node.gpu_label.as_deref() == Some("changed")))
+            view.as_ref().is_ok_and(|stack| stack.node.as_ref().is_some_and(|node| node.gpu_label.as_deref() == Some("changed")))
         });
         server.change(|state| state.pods.retain(|pod| pod["metadata"]["labels"]["name"] != "nvidia-driver-installer"));
-        until(live, "a pod that is gone", |view| view.as_ref().is_ok_and(|chain| chain.installer_pod.is_none()));
+        until(live, "a pod that is gone", |view| view.as_ref().is_ok_and(|stack| stack.pod(Role::Driver).is_none()));
         // Only for a pod that no node has yet was anything listed again.
         let again =
             server.state().requests[before..].iter().filter(|request| request.contains("nodes?") && !request.contains("watch=1")).count();
@@ -129,8 +131,8 @@ fn five_thousand_pods_are_not_fetched() {
         }
     });
     let (host, kubectl) = server.kubectl();
-    let chain = chain::probe(&host, &kubectl, "node1").unwrap();
-    assert!(chain.installer_pod.is_some() && chain.plugin_pod.is_some());
+    let stack = stack::probe(&host, &kubectl, "node1", &kubespray::STACK).unwrap();
+    assert!(stack.pod(Role::Driver).is_some() && stack.pod(Role::DevicePlugin).is_some());
     let pods: Vec<_> = server.state().requests.iter().filter(|request| request.contains("/pods?")).cloned().collect();
     assert!(pods.iter().all(|request| request.contains("spec.nodeName%3Dnode1") || request.contains("spec.nodeName=node1")), "{pods:?}");
 }
@@ -149,9 +151,9 @@ fn five_thousand_pods_on_the_node_are_read() {
         }
     });
     let (host, kubectl) = server.kubectl();
-    let chain = chain::probe(&host, &kubectl, "node1").unwrap();
-    assert!(chain.installer_pod.is_some());
-    assert!(chain.node.unwrap().requested["cpu"] >= 5000);
+    let stack = stack::probe(&host, &kubectl, "node1", &kubespray::STACK).unwrap();
+    assert!(stack.pod(Role::Driver).is_some());
+    assert!(stack.node.unwrap().requested["cpu"] >= 5000);
 }
 
 /// A TLS server that shows a certificate, by Python: nothing of ours speaks TLS.
@@ -204,7 +206,7 @@ fn certificates_and_plain_http_have_their_states() {
     let host = Host::local(Path::new("/"));
     let state = |cluster: &str| {
         let kubectl = Kubectl::find(&host, Some(&kubeconfig(folder.path(), cluster))).unwrap();
-        chain::probe(&host, &kubectl, "node1").unwrap_err().id()
+        stack::probe(&host, &kubectl, "node1", &kubespray::STACK).unwrap_err().id()
     };
     let certificate = |name: &str| format!("{}/tests/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
     let unknown = Tls::start("unknown.pem");
@@ -223,12 +225,12 @@ fn kubeconfigs_have_their_states() {
     let state = |text: &str| {
         std::fs::write(&path, text).unwrap();
         let kubectl = Kubectl::find(&host, Some(&path)).unwrap();
-        chain::probe(&host, &kubectl, "node1").unwrap_err().id()
+        stack::probe(&host, &kubectl, "node1", &kubespray::STACK).unwrap_err().id()
     };
     assert_eq!(state("{ not: [yaml"), "bad-kubeconfig");
     assert_eq!(state("apiVersion: v1\nkind: Config\ncurrent-context: gone\n"), "wrong-context");
     let missing = Kubectl::find(&host, Some(Path::new("/nonexistent/admin.conf")));
-    assert_eq!(missing, Err(ClusterState::NoKubeconfig("/nonexistent/admin.conf".into())));
+    assert_eq!(missing, Err(ClusterError::NoKubeconfig("/nonexistent/admin.conf".into())));
     let helper = "apiVersion: v1\nkind: Config\ncurrent-context: t\nclusters: [{name: t, cluster: {server: 'https://127.0.0.1:1'}}]\n\
         contexts: [{name: t, context: {cluster: t, user: t}}]\n\
         users: [{name: t, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: no-such-helper, interactiveMode: Never}}}]\n";

@@ -4,6 +4,7 @@
 mod chain;
 mod faults;
 mod program;
+mod recorded;
 mod tail;
 mod wizard;
 

@@ -9,8 +9,9 @@ use std::{
 use crate::support::apiserver::{ApiServer, Mood, running, terminated};
 use gpunode::{
     cluster::{
+        kubespray,
         phases::Phase,
-        tail::{self, Loss, Options, Outcome, TailEvent, Wait},
+        tail::{self, Gap, Options, Outcome, TailEvent, Wait},
     },
     host::Cancel,
 };
@@ -32,7 +33,7 @@ impl Tail {
             let cancel = cancel.clone();
             move || {
                 let options = Options { once, poll: Duration::from_millis(50) };
-                tail::follow(&host, &kubectl, "node1", options, &cancel, &mut |event| {
+                tail::follow(&host, &kubectl, ("node1", &kubespray::STACK), options, &cancel, &mut |event| {
                     // A test that failed listens no more.
                     let _ = sender.send(event);
                 });
@@ -125,7 +126,7 @@ fn no_line_is_lost_or_doubled_over_broken_streams_and_a_new_pod() {
     assert_eq!(lines, expected);
     let started = tail.seen.iter().filter(|event| matches!(event, TailEvent::PodStarted { .. })).count();
     assert_eq!(started, 2);
-    assert!(tail.seen.iter().any(|event| matches!(event, TailEvent::Lost { reason: Loss::Connection(_) })));
+    assert!(tail.seen.iter().any(|event| matches!(event, TailEvent::Lost { reason: Gap::Connection(_) })));
     assert!(tail.seen.iter().any(|event| matches!(event, TailEvent::Phase(step) if step.phase == Phase::LdCache && step.done)));
     assert!(server.state().asked.iter().any(|query| query.contains("sinceTime=")), "streams were taken up again, not read anew");
 }

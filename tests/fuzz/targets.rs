@@ -120,7 +120,7 @@ pub fn log(bytes: &[u8]) {
     for line in &lines {
         let shown = text::printable_bytes(line);
         assert!(is_shown(&shown), "{shown:?}");
-        let _ = (phases::step(&shown), phases::is_success(&shown), diagnosis.push(&shown));
+        let _ = (phases::INSTALLER_IMAGE.step(&shown), phases::INSTALLER_IMAGE.is_success(&shown), diagnosis.push(&shown));
     }
     let _ = diagnosis.finish();
     let mut times = Times::default();
@@ -147,7 +147,7 @@ pub fn scenario(bytes: &[u8]) {
 /// What kubectl prints is read or becomes a named state.
 pub fn objects(bytes: &[u8]) {
     let _ = (watch::change::<Pod>(bytes), watch::change::<Node>(bytes));
-    let _ = serde_json::from_slice::<Pod>(bytes).map(|pod| gpunode::cluster::view::PodView::of(&pod, "nvidia-driver-installer"));
+    let _ = serde_json::from_slice::<Pod>(bytes).map(|pod| gpunode::cluster::view::PodView::of(&pod, &["nvidia-driver-installer"]));
 }
 
 fn is_shown(text: &str) -> bool {

@@ -377,7 +377,7 @@ fn refreshed_lists_keep_their_selection() {
         desk.tell(Msg::Tick);
     }
     desk.say(is_tail, sample::rows(rows));
-    assert_eq!(desk.app.verify.chain[desk.app.verify.selected].id, "taint");
+    assert_eq!(desk.app.verify.chain[desk.app.verify.selected].id, gpunode::cluster::check::CheckId::NodeLabel);
 }
 
 fn any_key() -> impl Strategy<Value = Key> {

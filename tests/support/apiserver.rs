@@ -59,6 +59,8 @@ pub struct State {
     /// Requests, as they came: method, path and query.
     pub requests: Vec<String>,
     pub node: Value,
+    /// Nodes that nobody looks at.
+    pub other_nodes: Vec<Value>,
     pub daemonsets: Vec<Value>,
     pub pods: Vec<Value>,
     pub events: Vec<Value>,
@@ -77,6 +79,10 @@ pub struct State {
     pub flood: bool,
     /// What a created pod prints, and with which status it ends.
     pub test_pod: (String, i32),
+    /// The whole status of a created pod, as it was recorded.
+    pub test_pod_status: Option<Value>,
+    /// Requests (`METHOD path?query`) that contain this are answered with this status object.
+    pub refused: Vec<(String, Value)>,
     /// Pods that were created and deleted.
     pub created: Vec<Value>,
     pub deleted: Vec<String>,
@@ -93,7 +99,8 @@ pub struct Log {
     pub rotated: usize,
 }
 
-fn fixture(name: &str) -> Value {
+/// Reads one file of the recordings.
+pub fn fixture(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cluster").join(name);
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
@@ -109,6 +116,7 @@ impl ApiServer {
             history: Vec::new(),
             requests: Vec::new(),
             node: moment["node"].clone(),
+            other_nodes: Vec::new(),
             daemonsets: list("daemonsets"),
             pods: list("pods"),
             events: list("events"),
@@ -120,6 +128,8 @@ impl ApiServer {
             asked: Vec::new(),
             flood: false,
             test_pod: (String::new(), 0),
+            test_pod_status: None,
+            refused: Vec::new(),
             created: Vec::new(),
             deleted: Vec::new(),
         };

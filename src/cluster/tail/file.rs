@@ -2,7 +2,7 @@
 
 use std::{io::ErrorKind, path::Path};
 
-use super::{Loss, Options, Outcome, TailEvent, Wait};
+use super::{Gap, Options, Outcome, TailEvent, Wait};
 use crate::{
     cluster::phases::{self, Step},
     host::{Cancel, Host},
@@ -60,7 +60,7 @@ impl Place {
         if self.is_another(host, path)? {
             reader.finish();
             *self = Self::default();
-            (reader.on_event)(TailEvent::Lost { reason: Loss::FileReplaced });
+            (reader.on_event)(TailEvent::Lost { reason: Gap::FileReplaced });
         }
         let bytes = host.files.read_at(path, self.offset, CHUNK)?;
         self.missing = false;
@@ -118,8 +118,8 @@ impl Reader<'_> {
     fn deliver(&mut self, lines: Vec<String>) {
         let mut steps = Vec::new();
         for line in &lines {
-            self.success = phases::is_success(line) || (self.success && line.is_empty());
-            steps.extend(phases::step(line));
+            self.success = phases::INSTALLER_IMAGE.is_success(line) || (self.success && line.is_empty());
+            steps.extend(phases::INSTALLER_IMAGE.step(line));
         }
         if !lines.is_empty() {
             (self.on_event)(TailEvent::Lines(lines));
@@ -191,7 +191,7 @@ mod tests {
             seen.push(event);
         });
         assert_eq!(lines(&seen), "one\ntwo\nx\nanother file\nof more lines\n");
-        assert!(seen.contains(&TailEvent::Lost { reason: Loss::FileReplaced }));
+        assert!(seen.contains(&TailEvent::Lost { reason: Gap::FileReplaced }));
         assert_eq!(seen.last(), Some(&TailEvent::Ended { outcome: Outcome::Cancelled }));
     }
 }

@@ -3,30 +3,40 @@
 use jiff::Timestamp;
 
 use super::{
-    Loss, Options, Outcome, TailEvent, Wait,
-    line::Times,
-    resume::{Resume, Seam},
+    Gap, Options, Outcome, TailEvent, Wait,
+    delivery::Delivery,
+    pod_files::PodFiles,
     stream::{self, End},
 };
 use crate::{
     cluster::{
-        ClusterState, INSTALLER, Kubectl, NAMESPACE, chain,
+        ClusterError, Kubectl,
         live::{self, Live},
-        phases::{self, Step},
+        objects::Terminated,
+        phases::Phases,
+        stack,
         view::{ContainerState, PodView},
+        workload::{Done, StackSpec, Workload},
     },
-    host::{Cancel, Command, Host, command::PIECE},
-    text::printable_bytes,
+    host::{Cancel, Command, Host},
 };
 
 /// How often the log of an ended container is asked for before it is given up.
 const TRIES: u32 = 5;
-/// What the kubelet writes into the log stream itself when the log file is gone.
-const LOG_GONE: &[u8] = b"unable to retrieve container logs for ";
+
+/// Reasons of containers that were never started. Source: kubelet and containerd, dockershim.
+const NEVER_STARTED: [&str; 2] = ["StartError", "ContainerCannotRun"];
 
 /// Follows the installer on `node` and hands over what happens, until it succeeded or `cancel` is set; the last event is
 /// [`TailEvent::Ended`]. Blocks: call it on a worker.
-pub fn follow(host: &Host, kubectl: &Kubectl, node: &str, options: Options, cancel: &Cancel, on_event: &mut dyn FnMut(TailEvent)) {
+pub fn follow(
+    host: &Host,
+    kubectl: &Kubectl,
+    node: (&str, &'static StackSpec),
+    options: Options,
+    cancel: &Cancel,
+    on_event: &mut dyn FnMut(TailEvent),
+) {
     live::watching(host, kubectl, node, options.poll, cancel, |live| follow_live(host, kubectl, live, options, cancel, on_event));
 }
 
@@ -39,6 +49,9 @@ pub fn follow_live(
     cancel: &Cancel,
     on_event: &mut dyn FnMut(TailEvent),
 ) {
+    let Some((log, workload)) = live.spec.log.zip(live.spec.followed()) else {
+        return on_event(TailEvent::Ended { outcome: Outcome::NoLog });
+    };
     let mut follower = Follower {
         host,
         kubectl,
@@ -48,10 +61,13 @@ pub fn follow_live(
         on_event,
         number: 0,
         pod: None,
+        container: None,
         attempt: None,
         finished: None,
         tries: 0,
-        delivery: Delivery::default(),
+        workload,
+        phases: log.phases,
+        delivery: Delivery::new(log.phases),
         waiting: None,
     };
     let outcome = follower.run();
@@ -69,17 +85,29 @@ enum Fetch {
     Previous,
 }
 
+/// The pod that is followed.
+#[derive(Clone)]
+struct Followed {
+    uid: String,
+    namespace: String,
+    name: String,
+}
+
 struct Follower<'a> {
     host: &'a Host,
     kubectl: &'a Kubectl,
     live: &'a Live<'a>,
+    workload: &'static Workload,
+    phases: &'static Phases,
     options: Options,
     cancel: &'a Cancel,
     on_event: &'a mut dyn FnMut(TailEvent),
     /// The change of the cluster that was looked at last.
     number: u64,
-    /// The pod: its identity and its name.
-    pod: Option<(String, String)>,
+    /// The pod.
+    pod: Option<Followed>,
+    /// Its container that matters.
+    container: Option<String>,
     /// The attempt that lines are delivered of.
     attempt: Option<u32>,
     /// The attempt that failed and whose log was read to its end.
@@ -95,7 +123,7 @@ struct Follower<'a> {
 impl Follower<'_> {
     fn run(&mut self) -> Outcome {
         while !self.cancel.is_cancelled() {
-            let (number, view) = self.live.installer_pod();
+            let (number, view) = self.live.followed_pod();
             self.number = number;
             match view {
                 None => self.pause(),
@@ -117,42 +145,50 @@ impl Follower<'_> {
 
     /// Reads what there is of the pod now.
     fn advance(&mut self, pod: &PodView) -> Option<Outcome> {
-        if self.pod.as_ref().is_none_or(|(uid, _)| *uid != pod.uid) {
+        if self.pod.as_ref().is_none_or(|known| known.uid != pod.uid) {
             self.leave_pod();
-            self.pod = Some((pod.uid.clone(), pod.name.clone()));
+            self.pod = Some(Followed { uid: pod.uid.clone(), namespace: pod.namespace.clone(), name: pod.name.clone() });
         }
         let running = is_running(pod);
-        let ended = pod.container.ended().map(|end| end.exit_code);
+        let ended = pod.container.ended();
         if !running && ended.is_none() {
             self.wait(not_started(pod));
             return None;
         }
         let attempt = pod.container.restarts;
-        if let (Some(exit_code), true) = (ended, self.finished == Some(attempt)) {
-            self.wait(Wait::BackOff { pod: pod.name.clone(), exit_code, restarts: attempt });
+        if let (Some(end), true) = (ended, self.finished == Some(attempt)) {
+            let words = crate::text::printable(&end.message);
+            self.wait(Wait::BackOff { pod: pod.name.clone(), exit_code: end.exit_code, restarts: attempt, words });
             return None;
         }
-        // What the watch has told may be old by a moment, and another container's log would be taken for this one's.
-        match chain::installer_pod(self.host, self.kubectl, self.live.node) {
-            Ok(Some(now)) if now.uid == pod.uid && now.container.restarts == attempt && is_running(&now) == running => {}
-            Ok(_) => {
-                self.pause();
-                return None;
-            }
-            Err(state) if !state.may_pass() => return Some(Outcome::Refused(state)),
-            Err(state) => {
-                self.wait(Wait::Cluster(state));
-                return None;
-            }
+        self.is_current(pod, attempt).unwrap_or_else(|| self.read(pod, attempt))
+    }
+
+    /// Looks once more: what the watch has told may be old by a moment, and another container's log would be taken for this one's. Tells
+    /// how to go on unless the pod is still as it was.
+    #[allow(clippy::option_option, reason = "whether to go on, and with which outcome")]
+    fn is_current(&mut self, pod: &PodView, attempt: u32) -> Option<Option<Outcome>> {
+        match stack::pod_of(self.host, self.kubectl, self.live.node, self.workload) {
+            Ok(Some(now)) if now.uid == pod.uid && now.container.restarts == attempt && is_running(&now) == is_running(pod) => return None,
+            Ok(_) => self.pause(),
+            Err(state) if !state.may_pass() => return Some(Some(Outcome::Refused(state))),
+            Err(state) => self.wait(Wait::Cluster(state)),
         }
+        Some(None)
+    }
+
+    /// Reads the log of an attempt, and first what is missing of those before it.
+    fn read(&mut self, pod: &PodView, attempt: u32) -> Option<Outcome> {
+        let running = is_running(pod);
         if self.attempt.is_none_or(|known| known < attempt) {
             self.catch_up(pod, attempt, running);
             self.start(pod, attempt);
         }
         self.waiting = None;
-        match ended {
-            None => self.stream(),
-            Some(exit_code) => self.conclude(attempt, exit_code),
+        let works = self.workload.done == Done::Ready && running && pod.container.ready;
+        match pod.container.ended() {
+            None if !works => self.stream(),
+            ended => self.conclude(attempt, ended),
         }
     }
 
@@ -160,16 +196,19 @@ impl Follower<'_> {
     fn stream(&mut self) -> Option<Outcome> {
         match self.fetch(Fetch::Follow) {
             Err(state) if !state.may_pass() => return Some(Outcome::Refused(state)),
-            Err(state) => self.lost(Loss::Connection(state)),
+            Err(state) => self.lost(Gap::Connection(state)),
             Ok(()) => {}
         }
         self.pause();
         None
     }
 
-    /// Reads the log of an ended container to its end.
-    fn conclude(&mut self, attempt: u32, exit_code: i32) -> Option<Outcome> {
-        if let Err(state) = self.fetch(Fetch::Whole)
+    /// Reads a log to its end: that of a container that has ended, or that works and has nothing more to tell.
+    fn conclude(&mut self, attempt: u32, ended: Option<&Terminated>) -> Option<Outcome> {
+        // A container that was never started has no log, and the API server says so in many ways.
+        let started = ended.is_none_or(|end| !NEVER_STARTED.contains(&end.reason.as_str()));
+        if started
+            && let Err(state) = self.fetch(Fetch::Whole)
             && !self.cancel.is_cancelled()
         {
             if !state.may_pass() {
@@ -187,14 +226,15 @@ impl Follower<'_> {
         }
         self.flush_half();
         if std::mem::take(&mut self.delivery.gone) {
-            self.lost(Loss::LogGone);
+            self.lost(Gap::LogGone);
         }
         self.tries = 0;
         self.finished = Some(attempt);
-        match exit_code {
-            0 => Some(Outcome::Succeeded),
-            _ if self.options.once => Some(Outcome::Failed { exit_code }),
-            _ => None,
+        match (ended, self.workload.done) {
+            (None, _) => Some(Outcome::Succeeded),
+            (Some(end), Done::Ended) if end.exit_code == 0 => Some(Outcome::Succeeded),
+            (Some(end), _) if self.options.once && end.exit_code != 0 => Some(Outcome::Failed { exit_code: end.exit_code }),
+            (Some(_), _) => None,
         }
     }
 
@@ -207,10 +247,8 @@ impl Follower<'_> {
             // In back-off the newest log is the failed attempt's own; while it runs, the one before says why it was started anew.
             None if !running => {}
             known => {
-                if let Some(count) = known.map(|known| attempt - known - 2).filter(|count| *count > 0) {
-                    self.lost(Loss::AttemptsMissed { count });
-                }
                 self.flush_half();
+                self.missed(pod, known.map_or(attempt - 1, |known| known + 1)..attempt - 1);
                 self.start(pod, attempt - 1);
                 self.previous();
             }
@@ -218,62 +256,99 @@ impl Follower<'_> {
         self.flush_half();
     }
 
+    /// Reads attempts of which the API server gives nothing any more from the node's files, where they are.
+    fn missed(&mut self, pod: &PodView, attempts: std::ops::Range<u32>) {
+        let mut count = 0;
+        for attempt in attempts {
+            let lines = self.files().map(|files| files.all(attempt)).unwrap_or_default();
+            if lines.is_empty() {
+                count += 1;
+                continue;
+            }
+            self.start(pod, attempt);
+            self.delivery.take_past(&lines, self.on_event);
+        }
+        if count > 0 {
+            self.lost(Gap::AttemptsMissed { count });
+        }
+    }
+
+    /// Returns the node's own files of the log; they can be read on the node itself, by root.
+    fn files(&self) -> Option<PodFiles<'_>> {
+        let pod = self.pod.as_ref()?;
+        let container = self.container.as_deref()?;
+        Some(PodFiles::new(self.host, (&pod.namespace, &pod.name, &pod.uid), container))
+    }
+
     fn previous(&mut self) {
         let failed = self.fetch(Fetch::Previous).is_err();
         if std::mem::take(&mut self.delivery.gone) || failed {
-            self.lost(Loss::LogGone);
+            self.lost(Gap::LogGone);
         }
     }
 
     fn start(&mut self, pod: &PodView, attempt: u32) {
         self.attempt = Some(attempt);
         self.tries = 0;
+        self.container = Some(pod.container.name.clone());
         self.delivery.begin_attempt();
         (self.on_event)(TailEvent::PodStarted { pod: pod.name.clone(), attempt });
     }
 
     /// Reads the rest of a pod that is being replaced, if it can still be read.
     fn leave_pod(&mut self) {
-        if let Some((_, name)) = self.pod.clone() {
+        if let Some(pod) = self.pod.clone() {
             let unread = self.attempt.is_some() && self.attempt != self.finished;
             if unread && self.fetch(Fetch::Whole).is_err() {
-                self.lost(Loss::PodGone { pod: name });
+                self.lost(Gap::PodGone { pod: pod.name });
             }
             self.flush_half();
         }
-        (self.pod, self.attempt, self.finished, self.tries) = (None, None, None, 0);
-        self.delivery = Delivery::default();
+        (self.pod, self.container, self.attempt, self.finished, self.tries) = (None, None, None, None, 0);
+        self.delivery = Delivery::new(self.phases);
     }
 
     /// Fetches a log and delivers what is new in it.
-    fn fetch(&mut self, what: Fetch) -> Result<(), ClusterState> {
-        let Some((uid, name)) = self.pod.clone() else { return Ok(()) };
+    fn fetch(&mut self, what: Fetch) -> Result<(), ClusterError> {
+        let Some(pod) = self.pod.clone() else { return Ok(()) };
+        let files = PodFiles::new(self.host, (&pod.namespace, &pod.name, &pod.uid), self.container.as_deref().unwrap_or_default());
+        let asked = self.attempt.unwrap_or_default();
+        if self.delivery.is_fresh() {
+            // Whoever begins to read gets only the newest file from the API server.
+            self.delivery.take_past(&files.rotated(asked), self.on_event);
+        }
         let since = self.delivery.begin_stream();
-        let command = self.command(&name, what, since);
-        let (live, attempt) = (self.live, self.attempt);
-        let mut stale = || match live.installer_pod().1 {
-            Some(Ok(Some(pod))) => pod.uid != uid || Some(pod.container.restarts) != attempt || !is_running(&pod),
+        let command = self.command(&pod, what, since);
+        let (live, attempt, works) = (self.live, self.attempt, self.workload.done == Done::Ready);
+        let mut stale = || match live.followed_pod().1 {
+            Some(Ok(Some(now))) => {
+                now.uid != pod.uid || Some(now.container.restarts) != attempt || !is_running(&now) || works && now.container.ready
+            }
             Some(Ok(None)) => true,
             None | Some(Err(_)) => false,
         };
         let (delivery, on_event) = (&mut self.delivery, &mut *self.on_event);
-        let End { result, held } = stream::read(self.host, &command, self.cancel, &mut stale, &mut |lines| delivery.take(&lines, on_event));
+        let End { result, held } = stream::read(self.host, &command, self.cancel, &mut stale, &mut |lines| {
+            delivery.take(&lines, &|| files.all(asked), on_event);
+        });
         match held {
-            Some(line) if result.is_ok() && what != Fetch::Follow => self.delivery.take(&[line], self.on_event),
+            Some(line) if result.is_ok() && what != Fetch::Follow => self.delivery.take(&[line], &Vec::new, self.on_event),
             Some(line) => self.delivery.hold(&line),
             None => {}
         }
         result
     }
 
-    fn command(&self, pod: &str, what: Fetch, since: Option<Timestamp>) -> Command {
+    fn command(&self, pod: &Followed, what: Fetch, since: Option<Timestamp>) -> Command {
+        let container = self.container.as_deref().unwrap_or_default();
         let more: &[&str] = match what {
             Fetch::Follow => &["--follow"],
             Fetch::Previous => &["--previous"],
             Fetch::Whole => &[],
         };
         // A whole log may be large: like a stream it ends by itself, and a connection that hangs is noticed by its silence.
-        let command = self.kubectl.stream(&["logs"]).operand(pod).words(["-n", NAMESPACE, "-c", INSTALLER, "--timestamps"]);
+        let command = self.kubectl.stream(&["logs"]).operand(&pod.name).option("--namespace", &pod.namespace);
+        let command = command.option("--container", container).words(["--timestamps"]);
         let command = command.words(more.iter().copied());
         if let Some(since) = since { command.option("--since-time", since) } else { command }
     }
@@ -283,13 +358,15 @@ impl Follower<'_> {
         self.delivery.flush_half(self.on_event);
     }
 
-    fn lost(&mut self, reason: Loss) {
+    fn lost(&mut self, reason: Gap) {
         (self.on_event)(TailEvent::Lost { reason });
     }
 
     /// Says why there is nothing to read, unless that was said last, and lets some time pass.
     fn wait(&mut self, why: Wait) {
-        if self.waiting.as_ref() != Some(&why) {
+        if self.waiting.as_ref() == Some(&why) {
+            (self.on_event)(TailEvent::Idle);
+        } else {
             self.waiting = Some(why.clone());
             (self.on_event)(TailEvent::Waiting { why });
         }
@@ -299,108 +376,6 @@ impl Follower<'_> {
     /// Waits for news from the cluster.
     fn pause(&self) {
         self.live.wait(self.number, self.options.poll, self.cancel);
-    }
-}
-
-/// What was delivered of one pod's log, and what is being delivered.
-#[derive(Default)]
-struct Delivery {
-    resume: Resume,
-    times: Times,
-    /// Whether the kubelet said that the log is gone.
-    gone: bool,
-    /// Whether the next stream is the first one of its attempt: it begins at the beginning.
-    fresh: bool,
-    /// A last line that may be half a one, with its time.
-    half: Option<(Timestamp, Vec<u8>)>,
-    /// Whether the last piece of a line was as long as a piece can be.
-    filled: bool,
-    /// The step that was told last.
-    step: Option<Step>,
-}
-
-impl Delivery {
-    fn begin_attempt(&mut self) {
-        self.step = None;
-        self.fresh = true;
-    }
-
-    fn begin_stream(&mut self) -> Option<Timestamp> {
-        if std::mem::take(&mut self.fresh) {
-            self.resume.begin_anew();
-            return None;
-        }
-        self.resume.begin()
-    }
-
-    /// Delivers what is new of a batch of lines.
-    fn take(&mut self, lines: &[Vec<u8>], on_event: &mut dyn FnMut(TailEvent)) {
-        let mut batch = Batch { lines: Vec::with_capacity(lines.len()), steps: Vec::new(), gap: false };
-        for line in lines {
-            // The rest of a line that filled its last piece.
-            let filled = std::mem::replace(&mut self.filled, line.len() == PIECE);
-            if filled && line.is_empty() {
-                continue;
-            }
-            let (at, text) = match self.times.split(line) {
-                Some((at, text)) => (Some(at), text),
-                None if line.starts_with(LOG_GONE) => {
-                    self.gone = true;
-                    continue;
-                }
-                None => (None, line.as_slice()),
-            };
-            let half = &mut self.half;
-            let seam = self.resume.take(at, text, &mut |at, text| {
-                if let Some((half_at, half)) = half.take()
-                    && (Some(half_at) != at || !text.starts_with(&half))
-                {
-                    batch.push(&half);
-                }
-                batch.push(text);
-            });
-            batch.gap |= seam == Seam::Gap;
-        }
-        if batch.gap {
-            on_event(TailEvent::Lost { reason: Loss::Rotated });
-        }
-        if !batch.lines.is_empty() {
-            on_event(TailEvent::Lines(batch.lines));
-        }
-        for step in batch.steps {
-            if self.step.replace(step) != Some(step) {
-                on_event(TailEvent::Phase(step));
-            }
-        }
-    }
-
-    /// Keeps a line that may be half a one.
-    fn hold(&mut self, line: &[u8]) {
-        self.half = self.times.split(line).map(|(at, text)| (at, text.to_vec()));
-    }
-
-    fn flush_half(&mut self, on_event: &mut dyn FnMut(TailEvent)) {
-        if let Some((at, text)) = self.half.take() {
-            self.resume.note(Some(at), &text);
-            let mut batch = Batch { lines: Vec::new(), steps: Vec::new(), gap: false };
-            batch.push(&text);
-            on_event(TailEvent::Lines(batch.lines));
-            batch.steps.into_iter().for_each(|step| on_event(TailEvent::Phase(step)));
-        }
-    }
-}
-
-struct Batch {
-    lines: Vec<String>,
-    steps: Vec<Step>,
-    gap: bool,
-}
-
-impl Batch {
-    fn push(&mut self, text: &[u8]) {
-        let text = printable_bytes(text);
-        self.steps.extend(phases::step(&text));
-        self.lines.push(text);
     }
 }
 
@@ -414,5 +389,5 @@ fn not_started(pod: &PodView) -> Wait {
         (None, ContainerState::Waiting(waiting)) => &waiting.message,
         (None, _) => "",
     };
-    Wait::Pod { pod: pod.name.clone(), status: pod.status(true), words: crate::text::printable(words) }
+    Wait::Pod { pod: pod.name.clone(), status: pod.status.clone(), words: crate::text::printable(words) }
 }

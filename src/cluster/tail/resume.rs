@@ -102,6 +102,11 @@ impl Resume {
         self.mode = if known.is_empty() { Mode::Through } else { Mode::Fresh { known } };
     }
 
+    /// Returns the hash of the line that was delivered last.
+    pub fn last_hash(&self) -> Option<u64> {
+        self.recent.back().map(|(_, hash)| *hash)
+    }
+
     /// Notes a line that was delivered by other means.
     pub fn note(&mut self, at: Option<Timestamp>, text: &[u8]) {
         self.remember(at, hash(at, text));
@@ -209,7 +214,7 @@ impl Align {
 }
 
 /// Hashes a line, eight bytes at a time: a line that is passed over by mistake would need the same hash in the same place.
-fn hash(at: Option<Timestamp>, text: &[u8]) -> u64 {
+pub(super) fn hash(at: Option<Timestamp>, text: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
     let nanos = at.map_or(0, Timestamp::as_nanosecond);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    cluster::{ClusterState, kubectl::hear},
+    cluster::{ClusterError, kubectl::hear},
     host::{Cancel, Command, Exit, Host, Line, Stream},
 };
 
@@ -24,7 +24,7 @@ const ROOM: usize = 1 << 20;
 /// How a stream ended.
 pub(super) struct End {
     /// Whether kubectl ended well; else the state its words tell.
-    pub result: Result<(), ClusterState>,
+    pub result: Result<(), ClusterError>,
     /// The last line, if it may be half a one.
     pub held: Option<Vec<u8>>,
 }
@@ -54,9 +54,9 @@ pub(super) fn read(
         }
         let result = match runner.join() {
             Ok(Ok(exit)) if exit.is_success() || exit == Exit::Cancelled => Ok(()),
-            Ok(Ok(exit)) => Err(ClusterState::from_words(&listener.words, exit)),
-            Ok(Err(error)) => Err(ClusterState::from_start(&error)),
-            Err(_) => Err(ClusterState::Failed("kubectl".to_owned())),
+            Ok(Ok(exit)) => Err(ClusterError::from_words(&listener.words, exit)),
+            Ok(Err(error)) => Err(ClusterError::from_start(&error)),
+            Err(_) => Err(ClusterError::Failed("kubectl".to_owned())),
         };
         End { result, held: listener.held }
     })

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cluster::{
-    Chain, GPU,
+    GPU, GpuStack,
     objects::{Pod, Taint},
-    wishes::Wishes,
+    scheduling::{SchedulingConstraints, constraints::UNSCHEDULABLE},
 };
 
 /// The namespace of the test pod.
@@ -40,19 +40,26 @@ pub struct TestPod {
     pub image: String,
     /// What it does.
     pub task: Task,
-    /// The node's taints, all of which it tolerates.
+    /// The node's taints, all of which it tolerates but those that say that the node does not work.
     pub taints: Vec<Taint>,
+    /// Whether it runs as root: where the card's device files are root's alone, nobody else can prove anything.
+    pub as_root: bool,
 }
 
+/// Taints that Kubernetes itself puts on a node in trouble. A pod that tolerated them would be bound to a dead node, and wait there.
+/// Source: Kubernetes documentation, "Taint based Evictions".
+const TROUBLE: &str = "node.kubernetes.io/";
+
 impl TestPod {
-    /// Makes a test pod for the chain's node; the time makes its name unique.
-    pub fn new(chain: &Chain, image: &str, task: Task, now: jiff::Timestamp) -> Self {
+    /// Makes a test pod for the stack's node; the time makes its name unique.
+    pub fn new(stack: &GpuStack, image: &str, task: Task, now: jiff::Timestamp) -> Self {
         Self {
             name: format!("gpunode-test-{}", now.as_second()),
-            node: chain.node_name.clone(),
+            node: stack.node_name.clone(),
             image: image.to_owned(),
             task,
-            taints: chain.node.as_ref().map(|node| node.taints.clone()).unwrap_or_default(),
+            taints: stack.node.as_ref().map(|node| node.taints.clone()).unwrap_or_default(),
+            as_root: false,
         }
     }
 
@@ -67,6 +74,11 @@ impl TestPod {
         {
             // The sample's image knows its own command.
             container.remove("command");
+            // A CUDA context takes memory of the host too.
+            container["resources"]["limits"]["memory"] = json!("1Gi");
+        }
+        if self.as_root {
+            pod["spec"]["securityContext"] = json!({"seccompProfile": {"type": "RuntimeDefault"}});
         }
         pod["spec"]["tolerations"] = self.tolerations();
         pod["spec"]["affinity"] = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
@@ -76,14 +88,16 @@ impl TestPod {
     }
 
     /// Returns what it wants of a node.
-    pub fn wishes(&self) -> Wishes {
-        serde_json::from_value(self.manifest()).map(|pod: Pod| Wishes::of(&pod.spec)).unwrap_or_default()
+    pub fn constraints(&self) -> SchedulingConstraints {
+        serde_json::from_value(self.manifest()).map(|pod: Pod| SchedulingConstraints::of(&pod.spec)).unwrap_or_default()
     }
 
-    /// Tolerates the GPU taint, which the next Kubespray run may bring back in the meantime, and each taint that the node has.
+    /// Tolerates the GPU taint, which the next Kubespray run may bring back in the meantime, and each taint that somebody has put on the
+    /// node; a cordoned node is tested too.
     fn tolerations(&self) -> Value {
         let of = |key: &str, effect: &str| json!({"key": key, "operator": "Exists", "effect": effect});
         let others = self.taints.iter().filter(|taint| taint.key != GPU || taint.effect != "NoSchedule");
+        let others = others.filter(|taint| !taint.key.starts_with(TROUBLE) || taint.key == UNSCHEDULABLE);
         std::iter::once(of(GPU, "NoSchedule")).chain(others.map(|taint| of(&taint.key, &taint.effect))).collect()
     }
 }
@@ -100,7 +114,13 @@ mod tests {
             node: "node1".into(),
             image: "docker.io/nvidia/cuda:11.0.3-base-ubuntu20.04".into(),
             task: Task::Smi,
-            taints: vec![taint(GPU, "NoSchedule"), taint("dedicated", "NoExecute")],
+            taints: vec![
+                taint(GPU, "NoSchedule"),
+                taint("dedicated", "NoExecute"),
+                taint("node.kubernetes.io/unreachable", "NoExecute"),
+                taint("node.kubernetes.io/not-ready", "NoSchedule"),
+            ],
+            as_root: false,
         };
         let manifest = pod.manifest();
         assert_eq!(manifest["kind"], "Pod");
@@ -112,8 +132,18 @@ mod tests {
         assert_eq!(manifest["spec"]["restartPolicy"], "Never");
         assert_eq!(manifest["metadata"]["labels"][LABEL.0], LABEL.1);
         assert_eq!(manifest["spec"]["containers"][0]["imagePullPolicy"], "IfNotPresent");
-        let wishes = pod.wishes();
-        assert_eq!((wishes.requests[GPU], wishes.tolerations.len()), (1000, 2));
+        let constraints = pod.constraints();
+        assert_eq!((constraints.requests[GPU], constraints.tolerations.len()), (1000, 2));
+        // What the pod security level `restricted` demands. Source: Kubernetes documentation, "Pod Security Standards".
+        let container = &manifest["spec"]["containers"][0];
+        assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+        assert_eq!(container["securityContext"]["capabilities"]["drop"], json!(["ALL"]));
+        assert_eq!(manifest["spec"]["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(manifest["spec"]["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+        for resource in ["cpu", "memory", "ephemeral-storage"] {
+            assert!(container["resources"]["requests"][resource].is_string() && container["resources"]["limits"][resource].is_string());
+        }
+        assert!(TestPod { as_root: true, ..pod.clone() }.manifest()["spec"]["securityContext"]["runAsUser"].is_null());
         let sample = TestPod { task: Task::VectorAdd, ..pod }.manifest();
         assert!(sample["spec"]["containers"][0]["command"].is_null());
     }

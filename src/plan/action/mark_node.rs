@@ -11,7 +11,7 @@ use super::{
     valid,
 };
 use crate::{
-    cluster::{ClusterState, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
+    cluster::{ClusterError, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
     host::{Command, Host},
     i18n::Lang,
     input::NodeName,
@@ -20,7 +20,7 @@ use crate::{
 /// A mark, and whether it is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mark {
+pub enum NodeMark {
     /// The label that both DaemonSets look for. Source: Kubespray's role node-label writes the same.
     GpuLabel,
     /// The taint that keeps pods without a GPU away. Source: Kubespray's role node-taint writes the same, with an empty value.
@@ -37,16 +37,16 @@ pub struct MarkNode {
     /// The Kubernetes node.
     pub node: String,
     /// What to mark it with.
-    pub mark: Mark,
+    pub mark: NodeMark,
 }
 
 impl MarkNode {
     /// Returns the command that puts the mark on.
     pub fn command(&self, kubectl: &Kubectl) -> Command {
         let (order, change): (&[&str], &[&str]) = match self.mark {
-            Mark::GpuLabel => (&["label", "node"], &["nvidia.com/gpu=true", "--overwrite"]),
-            Mark::GpuTaint => (&["taint", "node"], &["nvidia.com/gpu=:NoSchedule", "--overwrite"]),
-            Mark::Schedulable => (&["uncordon"], &[]),
+            NodeMark::GpuLabel => (&["label", "node"], &["nvidia.com/gpu=true", "--overwrite"]),
+            NodeMark::GpuTaint => (&["taint", "node"], &["nvidia.com/gpu=:NoSchedule", "--overwrite"]),
+            NodeMark::Schedulable => (&["uncordon"], &[]),
         };
         kubectl.command(order).operand_of::<NodeName>(&self.node).words(change.iter().copied())
     }
@@ -55,20 +55,20 @@ impl MarkNode {
     fn back(&self, kubectl: &Kubectl, old: Option<&str>) -> Command {
         let on_node = |order: &[&'static str]| kubectl.command(order).operand_of::<NodeName>(&self.node);
         match self.mark {
-            Mark::GpuLabel => {
+            NodeMark::GpuLabel => {
                 let old = old.map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
                 on_node(&["label", "node"]).operand(old).words(["--overwrite"])
             }
-            Mark::GpuTaint => on_node(&["taint", "node"]).operand(format!("{GPU}:NoSchedule-")),
-            Mark::Schedulable => on_node(&["cordon"]),
+            NodeMark::GpuTaint => on_node(&["taint", "node"]).operand(format!("{GPU}:NoSchedule-")),
+            NodeMark::Schedulable => on_node(&["cordon"]),
         }
     }
 
     fn has(&self, node: &NodeView) -> bool {
         match self.mark {
-            Mark::GpuLabel => node.gpu_label.is_some(),
-            Mark::GpuTaint => node.taints.iter().any(|taint| taint.key == GPU && taint.effect == "NoSchedule"),
-            Mark::Schedulable => !node.unschedulable,
+            NodeMark::GpuLabel => node.gpu_label.is_some(),
+            NodeMark::GpuTaint => node.taints.iter().any(|taint| taint.key == GPU && taint.effect == "NoSchedule"),
+            NodeMark::Schedulable => !node.unschedulable,
         }
     }
 }
@@ -105,7 +105,7 @@ impl ActionKind for MarkNode {
     fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
         let kubectl = find(context.host, self.kubeconfig.as_deref())?;
         let before = look(context.host, &kubectl, &self.node).map_err(refused)?;
-        Ok(if self.mark == Mark::GpuLabel { Undo::Label(before.gpu_label) } else { Undo::Parameters }.into())
+        Ok(if self.mark == NodeMark::GpuLabel { Undo::Label(before.gpu_label) } else { Undo::Parameters }.into())
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
@@ -139,13 +139,13 @@ pub(super) fn find(host: &Host, kubeconfig: Option<&Path>) -> Result<Kubectl, Fa
 }
 
 /// Looks at one node.
-pub(super) fn look(host: &Host, kubectl: &Kubectl, node: &str) -> Result<NodeView, ClusterState> {
+pub(super) fn look(host: &Host, kubectl: &Kubectl, node: &str) -> Result<NodeView, ClusterError> {
     let found = kubectl.list::<Node>(host, &Source::node(node))?.items;
-    found.first().map(|node| NodeView::of(node, &[])).ok_or_else(|| ClusterState::NotFound(node.to_owned()))
+    found.first().map(|node| NodeView::of(node, &[])).ok_or_else(|| ClusterError::NotFound(node.to_owned()))
 }
 
 /// Makes the failure of an action from what the cluster says.
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-pub(super) fn refused(state: ClusterState) -> Failure {
+pub(super) fn refused(state: ClusterError) -> Failure {
     Failure::new(format!("{} {}", state.message(Lang::En), state.remedy(Lang::En)))
 }

@@ -10,6 +10,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    remove_left_files::{judge, sweep},
     undo::{Undo, WayBack},
     valid,
 };
@@ -18,6 +19,7 @@ use crate::{
     facts::{Origin, packages},
     host::{Command, Host},
     input::PackageName,
+    session::CheckKind,
 };
 
 /// Removes packages.
@@ -62,12 +64,12 @@ impl std::fmt::Display for GoesAlong {
 
 /// Returns the id of the pre-flight's check that rehearses the removal with this id; named under `despite`, it lets others' packages go.
 pub fn check_id(action: &str) -> String {
-    if action == "remove-packages" { "removal".to_owned() } else { format!("removal:{action}") }
+    if action == "remove-packages" { CheckKind::Removal.into() } else { CheckKind::Removal.on(action) }
 }
 
 /// Tells whether a check is the rehearsal of a removal.
 pub fn lets_others_go(check: &str) -> bool {
-    check.split(':').next() == Some("removal")
+    CheckKind::of(check) == Some(CheckKind::Removal)
 }
 
 /// Returns packages with what each needs, in one line.
@@ -148,11 +150,12 @@ impl ActionKind for RemovePackages {
         if let also @ [_, ..] = &all.packages[self.packages.len()..] {
             context.notes.push(format!("removed with them, because they need them: {}", also.join(", ")));
         }
-        all.command().map_or(Ok(()), |command| context.run(&command))
+        all.command().map_or(Ok(()), |command| context.run(&command))?;
+        if self.is_driver { sweep(context) } else { Ok(()) }
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
-        Verdict::by(self.check(host))
+        if self.is_driver { judge(host, self.check(host)) } else { Verdict::by(self.check(host)) }
     }
 
     fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
-    mark_node::find,
+    mark_node::{find, look},
     properties::{Preview, Properties, Reversal, Witness},
     undo::{Undo, WayBack},
     valid,
 };
 use crate::{
-    cluster::{GPU, Kubectl, chain},
+    cluster::{GPU, Kubectl},
     host::{Command, Host},
     input::NodeName,
 };
@@ -62,7 +62,7 @@ impl ActionKind for RemoveTaint {
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
-        let node = chain::probe(host, &kubectl, &self.node).ok()?.node?;
+        let node = look(host, &kubectl, &self.node).ok()?;
         (!node.taints.iter().any(|taint| taint.key == GPU)).then(|| vec![format!("node {} has no taint {GPU}", self.node)])
     }
 

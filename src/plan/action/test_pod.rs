@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, tell},
     mark_node::{find, refused},
     properties::{Preview, Properties, Reversal, Witness},
     undo::{Undo, WayBack},
@@ -13,9 +13,11 @@ use super::{
 };
 use crate::{
     cluster::{
-        chain,
-        testpod::{self, Expected, Outcome, Task, TestPod},
+        GpuStack, kubespray, stack,
+        testpod::{self, Expected, Outcome, Task, TestPod, TestPodResult},
     },
+    diagnosis,
+    finding::Finding,
     host::Host,
     i18n::Lang,
     input::ImageName,
@@ -44,6 +46,25 @@ impl RunTestPod {
     /// Returns the images to try: the user's, or those that fit a driver which supports up to `cuda`.
     pub fn images(wanted: Option<&ImageName>, cuda: Option<&Version>) -> Vec<String> {
         wanted.map_or_else(|| testpod::candidates(cuda), |image| vec![image.to_string()])
+    }
+
+    /// Proves with what the pod has shown, or says why it does not.
+    fn conclude(&self, result: &TestPodResult, stack: &GpuStack, work: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let told = |finding: Finding| format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En));
+        if result.outcome == Outcome::Passed {
+            if let Some(finding) = result.differs(&self.expected) {
+                return Err(Failure::new(told(finding)));
+            }
+            work.notes.push(result.evidence());
+            work.notes.extend(result.log.lines().map(str::to_owned));
+            return Ok(());
+        }
+        result.events.iter().for_each(|event| (work.emit)(ActionEvent::Line(event.clone())));
+        let known = diagnosis::over_test(result);
+        let cause = known.as_ref().map(|hit| format!("{} {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
+        tell(known, &mut work.hits, work.emit);
+        let why = cause.or_else(|| result.why(stack).map(told));
+        Err(Failure::new(format!("{} {}", result.evidence(), why.unwrap_or_default()).trim_end().to_owned()))
     }
 }
 
@@ -85,26 +106,16 @@ impl ActionKind for RunTestPod {
         for name in testpod::clean_up(context.host, &kubectl, &self.node).map_err(refused)? {
             (context.emit)(ActionEvent::Line(format!("pod/{name} of an earlier run deleted")));
         }
-        let chain = chain::probe(context.host, &kubectl, &self.node).map_err(refused)?;
+        // Which workloads are looked for does not matter: the node does, and what holds its cards.
+        let stack = stack::probe(context.host, &kubectl, &self.node, &kubespray::STACK).map_err(refused)?;
         let (first, others) = self.images.split_first().ok_or_else(|| Failure::new("there is no image for the test pod"))?;
-        let pod = TestPod::new(&chain, first, self.task, context.host.clock.now());
+        let pod = TestPod::new(&stack, first, self.task, context.host.clock.now());
         for command in testpod::commands(&kubectl, &pod) {
             (context.emit)(ActionEvent::Line(format!("$ {command}")));
         }
-        let result = testpod::run(context.host, &kubectl, &pod, others, context.cancel).map_err(refused)?;
+        let result = testpod::run(context.host, &kubectl, &stack, &pod, others, context.cancel).map_err(refused)?;
         result.log.lines().for_each(|line| (context.emit)(ActionEvent::Line(line.to_owned())));
-        if result.outcome == Outcome::Passed
-            && let Some(finding) = result.differs(&self.expected)
-        {
-            return Err(Failure::new(format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En))));
-        }
-        if result.outcome == Outcome::Passed {
-            context.notes.push(result.evidence());
-            context.notes.extend(result.log.lines().map(str::to_owned));
-            return Ok(());
-        }
-        let why = result.why(&chain).map(|finding| format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En)));
-        Err(Failure::new(why.unwrap_or_else(|| result.evidence())))
+        self.conclude(&result, &stack, context)
     }
 
     /// Only the run itself has seen what the pod said: it is deleted.

@@ -1,6 +1,6 @@
 //! Wait until the installer pod has put the driver on this node, with its log on the screen.
 
-use std::path::PathBuf;
+use std::{ops::ControlFlow, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,14 +12,11 @@ use super::{
     valid,
 };
 use crate::{
-    cluster::{
-        Kubectl, chain, scheduling,
-        tail::{self, Options, Outcome, TailEvent},
-    },
-    diagnosis::Diagnosis,
+    cluster::{Kubectl, kubespray, stack, tail::Outcome},
     facts::Origin,
     host::Host,
     i18n::Lang,
+    installer_log::{self, Cause, End, Heard},
 };
 
 /// Follows the installer to its end.
@@ -55,7 +52,7 @@ impl ActionKind for WatchInstaller {
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
-        let pod = chain::installer_pod(host, &kubectl, &self.node).ok()??;
+        let pod = stack::pod_of(host, &kubectl, &self.node, &kubespray::INSTALLER).ok()??;
         let ended = pod.container.ended()?;
         (ended.exit_code == 0).then(|| vec![format!("init container of {} ended with exit status 0", pod.name)])
     }
@@ -66,40 +63,36 @@ impl ActionKind for WatchInstaller {
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         let kubectl = Kubectl::find(context.host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.message(Lang::En)))?;
-        scheduling::demand_installer(context.host, &kubectl, &self.node)
-            .map_err(|finding| Failure::new(format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En))))?;
-        let mut diagnosis = Diagnosis::default();
         let mut cause = None;
-        let mut end = None;
-        let emit = &mut *context.emit;
-        tail::follow(context.host, &kubectl, &self.node, Options { once: true, ..Options::default() }, context.cancel, &mut |event| {
-            match event {
-                TailEvent::Lines(lines) => {
-                    let found = diagnosis.read(&lines);
+        let (emit, hits) = (&mut *context.emit, &mut context.hits);
+        let node = (self.node.as_str(), &kubespray::STACK);
+        let end = installer_log::follow(context.host, &kubectl, node, context.cancel, &mut |heard| {
+            match heard {
+                Heard::Lines(lines, found) => {
                     for line in lines {
                         emit(ActionEvent::Line(line));
                     }
                     for (_, hit) in found {
-                        tell(Some(hit.clone()), &mut context.hits, emit);
-                        cause.get_or_insert(hit);
+                        tell(Some(hit.clone()), hits, emit);
+                        cause.get_or_insert(Cause::Known(hit));
                     }
                 }
-                TailEvent::Waiting { why } => emit(ActionEvent::Line(why.text(Lang::En))),
-                TailEvent::Lost { reason } => emit(ActionEvent::Line(reason.text(Lang::En))),
-                TailEvent::PodStarted { .. } | TailEvent::Phase(_) => {}
-                TailEvent::Ended { outcome } => end = Some(outcome),
+                Heard::Known(hit) => {
+                    tell(Some(hit.clone()), hits, emit);
+                    cause.get_or_insert(Cause::Known(hit));
+                }
+                Heard::Because(finding) => emit(ActionEvent::Line(finding.message(Lang::En))),
+                Heard::Waiting(why) => emit(ActionEvent::Line(why.text(Lang::En))),
+                Heard::Lost(reason) => emit(ActionEvent::Line(reason.text(Lang::En))),
+                Heard::Started(..) | Heard::Phase(_) => {}
             }
+            ControlFlow::Continue(())
         });
+        let words = |cause: &Cause| format!("{} — {}", cause.message(Lang::En), cause.remedy(Lang::En));
         match end {
-            Some(Outcome::Succeeded) => Ok(()),
-            Some(outcome) => {
-                let at_the_end = diagnosis.finish();
-                tell(at_the_end.clone(), &mut context.hits, context.emit);
-                let known = cause.or(at_the_end);
-                let words = known.map(|hit| format!("{} — {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
-                Err(Failure::new(words.unwrap_or_else(|| outcome.text(Lang::En))))
-            }
-            None => Err(Failure::new("the tail ended without an outcome")),
+            End::Tail(Outcome::Succeeded) => Ok(()),
+            End::Tail(outcome) => Err(Failure::new(cause.as_ref().map_or_else(|| outcome.text(Lang::En), words))),
+            End::InVain(cause) => Err(Failure::new(words(&cause))),
         }
     }
 

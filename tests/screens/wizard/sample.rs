@@ -5,14 +5,25 @@ use std::{collections::BTreeMap, path::PathBuf};
 use gpunode::{
     answers::{Answers, DriverOwner},
     catalog::{BranchKind, CudaRow, DriverRow, DriverTable, Reason},
+    cluster::{
+        GpuStack,
+        check::CheckId,
+        kubespray,
+        objects::{DaemonSet, Node, Pod},
+        verify::{self, CheckInput, Tested},
+        workload::Role,
+    },
     facts::{CatalogMatch, DriverFacts, Facts, Gpu, HostFacts, KernelModule, LedgerEntry, Module, ModuleKind, Origin},
     finding::{Finding, Severity},
     host::Command,
     i18n::Lang,
     kubespray::{Capability, Ignored, Level, Place, Preview, Shadowed, Variable, Verdict},
     plan::{
-        Action, ActionSpec, Plan, Step, action::greeting::Greeting, action::reboot::Reboot,
+        Action, ActionSpec, Plan, Step,
+        action::greeting::Greeting,
+        action::reboot::Reboot,
         action::remove_runfile_driver::RemoveRunfileDriver,
+        remedy::{self, RemedyId},
     },
     session::{Prediction, Record, Says, Session, Status},
     wizard::{
@@ -284,7 +295,7 @@ pub fn preview() -> Preview {
             ignored: vec![Ignored {
                 file: PathBuf::from("/opt/kubespray/inventory/my-cluster/group_vars/k8s_cluster/gpu.yml"),
                 line: 2,
-                why: "wrong-folder-name".to_owned(),
+                why: gpunode::kubespray::IgnoredWhy::WrongFolderName,
             }],
         },
     );
@@ -308,7 +319,7 @@ pub fn preview() -> Preview {
         capability: Capability {
             verdict: Verdict::NoOp,
             reason: String::new(),
-            args: Vec::new(),
+            args: std::collections::BTreeMap::new(),
             why: "nvidia_accelerator_enabled is false, so the role is skipped without a word.".to_owned(),
             instead: Some("The proposed edits switch it on for node1.".to_owned()),
         },
@@ -325,30 +336,30 @@ pub fn preview() -> Preview {
     }
 }
 
+/// The rows that step 4 makes of a recorded moment: all in place and tested, or the installer at work.
 pub fn chain(running: bool) -> Vec<ChainRow> {
-    let row = |id: &str, title: &str, state, detail: &str| ChainRow {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        state,
-        detail: detail.to_owned(),
-        about: format!("What {title} is, in one sentence for somebody who sees it for the first time."),
-        remedy: String::new(),
-    };
-    let later = if running { ChainState::Pass } else { ChainState::Pending };
-    vec![
-        row("daemonset", "DaemonSets", ChainState::Pass, "nvidia-driver-installer, nvidia-gpu-device-plugin: 1 wanted"),
-        row("label", "Node label", ChainState::Pass, "nvidia.com/gpu=true"),
-        row("taint", "Taint", ChainState::Pass, "nvidia.com/gpu:NoSchedule, tolerated"),
-        row(
-            "installer",
-            "Installer pod",
-            if running { ChainState::Pass } else { ChainState::Active },
-            "nvidia-driver-installer-588gl: Init:0/1",
-        ),
-        row("plugin", "Device plugin", later, if running { "registered with the kubelet" } else { "" }),
-        row("allocatable", "Allocatable", later, if running { "nvidia.com/gpu: 1" } else { "nvidia.com/gpu: 0" }),
-        row("test-pod", "Test pod", later, if running { "nvidia-smi shows Tesla V100-PCIE-32GB" } else { "" }),
-    ]
+    let moment = if running { "41-testpod-after-capacity" } else { "02-init-running" };
+    let path = format!("{}/tests/fixtures/cluster/{moment}.json", env!("CARGO_MANIFEST_DIR"));
+    let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).expect("a recording")).expect("JSON");
+    let list = |key: &str| json[key].clone();
+    let node: Node = serde_json::from_value(list("node")).expect("a node");
+    let (sets, pods): (Vec<DaemonSet>, Vec<Pod>) =
+        (serde_json::from_value(list("daemonsets")).expect("DaemonSets"), serde_json::from_value(list("pods")).expect("pods"));
+    let stack = GpuStack::from_objects(&kubespray::STACK, "node1", Some(&node), &sets, &pods, &[]);
+    let log = "device-plugin registered with the kubelet".to_owned();
+    let logs = [(Role::DevicePlugin, log)].into();
+    let at = "2026-11-24T14:02:11Z".parse().expect("a time");
+    let tested = Tested { passed: true, at, evidence: "nvidia-smi 450.51.06: Tesla V100-PCIE-32GB".to_owned(), known: None };
+    let tested = running.then_some(&tested);
+    let report = verify::checks(&CheckInput { stack: &stack, spec: &kubespray::STACK, logs: &logs, host_driver: None, tested });
+    let mut rows = ChainRow::of(&report, Lang::En);
+    if !running {
+        // What the wizard does while the installer is at work.
+        for row in rows.iter_mut().skip_while(|row| row.id != CheckId::Installer) {
+            row.state = if row.id == CheckId::Installer { ChainState::Active } else { ChainState::Pending };
+        }
+    }
+    rows
 }
 
 pub fn phases() -> Vec<Phase> {
@@ -402,16 +413,10 @@ pub fn lines(lines: &[&str], findings: &[usize]) -> Answer {
 
 /// The seed's last step.
 pub fn offer() -> Offer {
-    let chain = gpunode::cluster::offers::Offer {
-        id: "remove-taint".to_owned(),
-        node: "node1".to_owned(),
-        what: "nvidia.com/gpu:NoSchedule".to_owned(),
-        pod: None,
-        releases: "flag".to_owned(),
-    };
-    let texts = vec![chain.message(Lang::En), chain.next_run(Lang::En), chain.durable(Lang::En)];
-    let action = gpunode::plan::remove_taint(Some("/etc/kubernetes/admin.conf".into()), "node1");
-    Offer { texts, action, last_step: true }
+    let (id, lang) = (RemedyId::RemoveTaint, Lang::En);
+    let args = [("node", "node1"), ("what", "nvidia.com/gpu:NoSchedule")];
+    let texts = ["message", "next_run.flag", "durable"].map(|part| lang.text(&format!("offer.{}.{part}", id.name()), &args));
+    Offer { id, texts: texts.to_vec(), action: remedy::remove_taint(Some("/etc/kubernetes/admin.conf".into()), "node1") }
 }
 
 pub fn nvidia_smi() -> Vec<String> {

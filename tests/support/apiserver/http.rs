@@ -72,6 +72,16 @@ pub fn serve(shared: &Shared, connection: TcpStream) {
                 return;
             }
         }
+        let asked = format!("{} {}", request.method, request.target);
+        if let Some((_, body)) = state.refused.iter().find(|(fragment, _)| asked.contains(fragment.as_str())) {
+            let body = body.clone();
+            drop(state);
+            let code = body["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(403);
+            if answer(&mut connection, code, &body).is_err() {
+                return;
+            }
+            continue;
+        }
         let done = if request.path.ends_with("/log") {
             log(shared, state, &request, &mut connection)
         } else if request.value("watch").is_some() {
@@ -143,8 +153,12 @@ fn list(kind: &str, version: &str, items: &[Value], state: &State) -> (u16, Valu
 /// Returns the objects of a kind that the request selects.
 fn chosen(state: &State, kind: &str, request: &Request) -> Vec<Value> {
     let created = state.created.iter().filter(|pod| kind == "pods" && !state.deleted.iter().any(|name| pod["metadata"]["name"] == *name));
-    let objects = state.objects().into_iter().filter(|(other, _)| *other == kind).map(|(_, item)| item);
-    objects.chain(created.cloned()).filter(|item| selects(request, item)).collect()
+    let objects = match kind {
+        "nodes" => std::slice::from_ref(&state.node).iter().chain(&state.other_nodes),
+        "daemonsets" => state.daemonsets.iter().chain(&[]),
+        _ => state.pods.iter().chain(&[]),
+    };
+    objects.chain(created).filter(|item| selects(request, item)).cloned().collect()
 }
 
 /// Tells whether the selectors of a request and the namespace of its path fit an object.
@@ -201,7 +215,7 @@ fn object(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, 
         ("GET", ["api", "v1"]) => (200, state.http["api-v1"].clone()),
         ("GET", ["apis", "apps", "v1"]) => (200, state.http["apis-apps-v1"].clone()),
         ("GET", ["api", "v1", "nodes"]) => list("NodeList", "v1", &chosen(&state, "nodes", request), &state),
-        ("GET", ["apis", "apps", "v1", "namespaces", _, "daemonsets"]) => {
+        ("GET", ["apis", "apps", "v1", "daemonsets"] | ["apis", "apps", "v1", "namespaces", _, "daemonsets"]) => {
             list("DaemonSetList", "apps/v1", &chosen(&state, "daemonsets", request), &state)
         }
         ("GET", ["api", "v1", "pods"] | ["api", "v1", "namespaces", _, "pods"]) => {
@@ -244,7 +258,10 @@ fn object(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, 
 }
 
 fn find(state: &State, name: &str) -> Option<Value> {
-    state.pods.iter().chain(&state.created).find(|pod| pod["metadata"]["name"] == name).cloned()
+    let mut pod = state.pods.iter().chain(&state.created).find(|pod| pod["metadata"]["name"] == name).cloned()?;
+    // An object of a list does not say what it is.
+    (pod["kind"], pod["apiVersion"]) = (json!("Pod"), json!("v1"));
+    Some(pod)
 }
 
 /// Creates a test pod, which has ended at once; an image that the test calls `gone` cannot be pulled.
@@ -258,6 +275,11 @@ fn create(state: &mut State, body: &[u8]) -> Value {
         ("Succeeded", terminated(state.test_pod.1))
     };
     pod["metadata"]["uid"] = json!("u");
+    if let Some(status) = &state.test_pod_status {
+        pod["status"] = status.clone();
+        state.created.push(pod.clone());
+        return pod;
+    }
     pod["status"] = json!({"phase": phase, "containerStatuses": [{"name": name, "state": container}]});
     state.created.push(pod.clone());
     pod

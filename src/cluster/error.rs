@@ -13,7 +13,7 @@ use crate::{
 /// Texts: `cluster.<id>.message` and `cluster.<id>.remedy`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "detail", rename_all = "kebab-case")]
-pub enum ClusterState {
+pub enum ClusterError {
     /// There is no kubectl on this machine.
     NoKubectl,
     /// The machine is only a picture (`--root`).
@@ -34,6 +34,10 @@ pub enum ClusterState {
     Unauthorized(String),
     /// These credentials may not ask this.
     Forbidden(String),
+    /// The API server takes nobody's word for this: quota, limits, pod security, a policy.
+    Refused(String),
+    /// The node's kubelet, which the API server asks for logs, gives no answer.
+    KubeletDown(String),
     /// The certificate of the server or of the client is out of its dates.
     CertificateExpired(String),
     /// The server's certificate is not signed by the kubeconfig's authority.
@@ -52,7 +56,7 @@ pub enum ClusterState {
     Failed(String),
 }
 
-impl ClusterState {
+impl ClusterError {
     /// Returns the stable name of the state.
     pub fn id(&self) -> &'static str {
         match self {
@@ -66,6 +70,8 @@ impl ClusterState {
             Self::ApiTrouble(_) => "api-trouble",
             Self::Unauthorized(_) => "unauthorized",
             Self::Forbidden(_) => "forbidden",
+            Self::Refused(_) => "refused",
+            Self::KubeletDown(_) => "kubelet-down",
             Self::CertificateExpired(_) => "certificate-expired",
             Self::CertificateUntrusted(_) => "certificate-untrusted",
             Self::TlsTrouble(_) => "tls-trouble",
@@ -89,6 +95,8 @@ impl ClusterState {
             | Self::ApiTrouble(detail)
             | Self::Unauthorized(detail)
             | Self::Forbidden(detail)
+            | Self::Refused(detail)
+            | Self::KubeletDown(detail)
             | Self::CertificateExpired(detail)
             | Self::CertificateUntrusted(detail)
             | Self::TlsTrouble(detail)
@@ -100,9 +108,23 @@ impl ClusterState {
         }
     }
 
+    /// Tells whether asking again in a moment is likely to help: the API server restarts, the network has a hiccup.
+    pub fn is_blip(&self) -> bool {
+        matches!(self, Self::ApiDown(_) | Self::TimedOut(_) | Self::ApiTrouble(_) | Self::KubeletDown(_))
+    }
+
     /// Tells whether waiting may help: the API server of a node that is just joining comes and goes.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::ApiDown(_) | Self::TimedOut(_) | Self::ApiTrouble(_) | Self::NotFound(_) | Self::Garbage(_) | Self::Failed(_))
+        matches!(
+            self,
+            Self::ApiDown(_)
+                | Self::KubeletDown(_)
+                | Self::TimedOut(_)
+                | Self::ApiTrouble(_)
+                | Self::NotFound(_)
+                | Self::Garbage(_)
+                | Self::Failed(_)
+        )
     }
 
     /// Returns what is the matter, as a sentence.
@@ -120,6 +142,12 @@ impl ClusterState {
         let words = said(stderr);
         if exit == Exit::TimedOut {
             return Self::TimedOut(words);
+        }
+        if is_of_admission(&words) {
+            return Self::Refused(words);
+        }
+        if KUBELET.iter().any(|phrase| words.contains(phrase)) {
+            return Self::KubeletDown(words);
         }
         let state = PHRASES.iter().find(|(phrases, _)| phrases.iter().any(|phrase| words.contains(phrase)));
         match state {
@@ -139,33 +167,45 @@ impl ClusterState {
     }
 }
 
-impl fmt::Display for ClusterState {
+impl fmt::Display for ClusterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message(Lang::En))
     }
 }
 
-impl std::error::Error for ClusterState {}
+impl std::error::Error for ClusterError {}
 
-type Make = fn(String) -> ClusterState;
+/// How the API server says that it asked a kubelet in vain. Source: kubectl 1.35 and 1.32 against a stopped kubelet; Kubernetes,
+/// pkg/registry/core/node/rest and the apiserver's egress dialer.
+const KUBELET: [&str; 5] = [":10250", "/containerLogs/", "error dialing backend", "no preferred addresses found", "proxy error from"];
+
+/// Tells whether admission refused: a right that lacks is always said as `User "…" cannot VERB resource "…"`. Source: recorded in
+/// tests/fixtures/cluster/http-1.36.json; Kubernetes, apiserver/pkg/endpoints/handlers/responsewriters/errors.go, `forbiddenMessage`.
+fn is_of_admission(words: &str) -> bool {
+    let of_rights = words.contains(" cannot ") && (words.contains("resource \"") || words.contains("User \""));
+    let refused = words.contains(" is forbidden: ") || words.contains(" denied the request") || words.contains("(Invalid)");
+    refused && !of_rights
+}
+
+type Make = fn(String) -> ClusterError;
 
 /// What kubectl says, most telling first: a refused connection to localhost:8080 is kubectl without any kubeconfig, and an expired
 /// certificate is reported inside an "Unable to connect". Source: kubectl 1.20 and 1.32; recorded in
 /// tests/fixtures/cluster/kubectl-errors.txt.
 const PHRASES: [(&[&str], Make); 15] = [
-    (&["localhost:8080 was refused", "[::1]:8080", "no configuration has been provided"], ClusterState::NoKubeconfig),
-    (&["context was not found", "does not exist for context", "context does not exist"], ClusterState::WrongContext),
-    (&["certificate has expired", "is not yet valid"], ClusterState::CertificateExpired),
-    (&["getting credentials: ", "no Auth Provider found"], ClusterState::NoCredentials),
-    (&["unknown flag: ", "unknown shorthand flag", "unknown command "], ClusterState::KubectlTooOld),
-    (&["x509: ", "certificate signed by unknown authority"], ClusterState::CertificateUntrusted),
+    (&["localhost:8080 was refused", "[::1]:8080", "no configuration has been provided"], ClusterError::NoKubeconfig),
+    (&["context was not found", "does not exist for context", "context does not exist"], ClusterError::WrongContext),
+    (&["certificate has expired", "is not yet valid"], ClusterError::CertificateExpired),
+    (&["getting credentials: ", "no Auth Provider found"], ClusterError::NoCredentials),
+    (&["unknown flag: ", "unknown shorthand flag", "unknown command "], ClusterError::KubectlTooOld),
+    (&["x509: ", "certificate signed by unknown authority"], ClusterError::CertificateUntrusted),
     (
         &["HTTP response to HTTPS client", "HTTP request to an HTTPS server", "first record does not look like a TLS handshake", "tls: "],
-        ClusterState::TlsTrouble,
+        ClusterError::TlsTrouble,
     ),
-    (&["(Unauthorized)", "must be logged in", "asked for the client to provide credentials"], ClusterState::Unauthorized),
-    (&["(Forbidden)"], ClusterState::Forbidden),
-    (&["(NotFound)", "the server could not find the requested resource"], ClusterState::NotFound),
+    (&["(Unauthorized)", "must be logged in", "asked for the client to provide credentials"], ClusterError::Unauthorized),
+    (&["(Forbidden)"], ClusterError::Forbidden),
+    (&["(NotFound)", "the server could not find the requested resource"], ClusterError::NotFound),
     (
         &[
             "(InternalError)",
@@ -175,9 +215,9 @@ const PHRASES: [(&[&str], Make); 15] = [
             "etcdserver: ",
             "currently unable to handle",
         ],
-        ClusterState::ApiTrouble,
+        ClusterError::ApiTrouble,
     ),
-    (&["deadline exceeded", "Client.Timeout", "i/o timeout", "TLS handshake timeout", "(Timeout)", "timed out"], ClusterState::TimedOut),
+    (&["deadline exceeded", "Client.Timeout", "i/o timeout", "TLS handshake timeout", "(Timeout)", "timed out"], ClusterError::TimedOut),
     (
         &[
             "was refused",
@@ -185,14 +225,16 @@ const PHRASES: [(&[&str], Make); 15] = [
             "Unable to connect",
             "no such host",
             "no route to host",
-            "unreachable",
+            "network is unreachable",
+            "host is unreachable",
             "connection reset",
-            "EOF",
+            "unexpected EOF",
+            ": EOF",
         ],
-        ClusterState::ApiDown,
+        ClusterError::ApiDown,
     ),
-    (&["error loading config file", "couldn't get version/kind", "invalid configuration"], ClusterState::BadKubeconfig),
-    (&["no such file or directory"], ClusterState::NoKubeconfig),
+    (&["error loading config file", "couldn't get version/kind", "invalid configuration"], ClusterError::BadKubeconfig),
+    (&["no such file or directory"], ClusterError::NoKubeconfig),
 ];
 
 /// How the line begins that tells what happened: kubectl logs retries (`E1123 …`) before it, and gives advice after it.
@@ -217,7 +259,7 @@ mod tests {
     use super::*;
 
     fn id(words: &str) -> &'static str {
-        ClusterState::from_words(words, Exit::Code(1)).id()
+        ClusterError::from_words(words, Exit::Code(1)).id()
     }
 
     #[test]
@@ -257,14 +299,20 @@ mod tests {
         assert_eq!(id("Error from server (Expired): too old resource version"), "failed");
         assert_eq!(id("error: unexpected EOF"), "api-down");
         assert_eq!(id(""), "failed");
-        assert_eq!(ClusterState::from_words("", Exit::TimedOut).id(), "timed-out");
+        assert_eq!(ClusterError::from_words("", Exit::TimedOut).id(), "timed-out");
     }
 
     #[test]
     fn every_state_has_its_texts() {
         let others = PHRASES.iter().map(|(_, make)| make(String::new()));
-        let all =
-            [ClusterState::NoKubectl, ClusterState::NotAMachine, ClusterState::Garbage(String::new()), ClusterState::Failed(String::new())];
+        let all = [
+            ClusterError::NoKubectl,
+            ClusterError::NotAMachine,
+            ClusterError::Garbage(String::new()),
+            ClusterError::Refused(String::new()),
+            ClusterError::KubeletDown(String::new()),
+            ClusterError::Failed(String::new()),
+        ];
         for state in all.into_iter().chain(others) {
             for lang in [Lang::En, Lang::Ko] {
                 let id = state.id();

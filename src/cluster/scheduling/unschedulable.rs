@@ -2,15 +2,15 @@
 //!
 //! Source: Kubernetes documentation, "Assigning Pods to Nodes", "Taints and Tolerations", "Resource Management for Pods and Containers".
 
-use super::{
+use crate::cluster::{
     objects::{Requirement, Taint, Term, Toleration},
+    scheduling::constraints::{SchedulingConstraints, UNSCHEDULABLE},
     view::NodeView,
-    wishes::{UNSCHEDULABLE, Wishes},
 };
 
 /// Why a node does not take a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum UnschedulableReason {
     /// The node is cordoned.
     Unschedulable,
     /// The node lacks what this requirement wants: `nvidia.com/gpu Exists`.
@@ -28,25 +28,26 @@ pub enum Obstacle {
     },
 }
 
-impl Wishes {
+impl SchedulingConstraints {
     /// Returns everything that keeps the pod off `node`, in the order in which the scheduler looks.
-    pub fn obstacles(&self, node_name: &str, node: &NodeView) -> Vec<Obstacle> {
+    pub fn unmet_by(&self, node_name: &str, node: &NodeView) -> Vec<UnschedulableReason> {
         [self.cordon(node), self.labels(node_name, node), self.taints(node), self.resources(node)].concat()
     }
 
     /// Returns what keeps the pod off before resources are counted: all that the DaemonSet controller looks at.
-    pub fn obstacles_but_resources(&self, node_name: &str, node: &NodeView) -> Vec<Obstacle> {
+    pub fn unfit(&self, node_name: &str, node: &NodeView) -> Vec<UnschedulableReason> {
         [self.cordon(node), self.labels(node_name, node), self.taints(node)].concat()
     }
 
-    fn cordon(&self, node: &NodeView) -> Vec<Obstacle> {
+    fn cordon(&self, node: &NodeView) -> Vec<UnschedulableReason> {
         let taint = Taint { key: UNSCHEDULABLE.to_owned(), value: String::new(), effect: "NoSchedule".to_owned() };
-        if node.unschedulable && !self.tolerates(&taint) { vec![Obstacle::Unschedulable] } else { Vec::new() }
+        if node.unschedulable && !self.tolerates(&taint) { vec![UnschedulableReason::Unschedulable] } else { Vec::new() }
     }
 
-    fn labels(&self, node_name: &str, node: &NodeView) -> Vec<Obstacle> {
+    /// Returns what the node's labels lack.
+    pub(super) fn labels(&self, node_name: &str, node: &NodeView) -> Vec<UnschedulableReason> {
         let selector = self.node_selector.iter().filter(|(key, value)| node.labels.get(*key) != Some(*value));
-        let mut missing: Vec<_> = selector.map(|(key, value)| Obstacle::Label(format!("{key}={value}"))).collect();
+        let mut missing: Vec<_> = selector.map(|(key, value)| UnschedulableReason::Label(format!("{key}={value}"))).collect();
         if let Some(selector) = &self.affinity {
             let unmet: Vec<_> = selector.node_selector_terms.iter().map(|term| unmet(term, node_name, node)).collect();
             // One fitting term is enough; of several that do not fit, the nearest is told.
@@ -57,17 +58,17 @@ impl Wishes {
         missing
     }
 
-    fn taints(&self, node: &NodeView) -> Vec<Obstacle> {
+    fn taints(&self, node: &NodeView) -> Vec<UnschedulableReason> {
         let cordon = |taint: &&Taint| node.unschedulable && taint.key == UNSCHEDULABLE;
         let off = node.taints.iter().filter(|taint| taint.effect != "PreferNoSchedule" && !cordon(taint) && !self.tolerates(taint));
-        off.cloned().map(Obstacle::Taint).collect()
+        off.cloned().map(UnschedulableReason::Taint).collect()
     }
 
-    fn resources(&self, node: &NodeView) -> Vec<Obstacle> {
+    fn resources(&self, node: &NodeView) -> Vec<UnschedulableReason> {
         let left = |resource: &str| node.resources.get(resource).copied().unwrap_or(0) - node.requested.get(resource).copied().unwrap_or(0);
         let lacking = |(resource, wanted): (&String, &i128)| {
             let left = left(resource);
-            (*wanted > left).then(|| Obstacle::Insufficient { resource: resource.clone(), wanted: *wanted, left })
+            (*wanted > left).then(|| UnschedulableReason::Insufficient { resource: resource.clone(), wanted: *wanted, left })
         };
         self.requests.iter().filter(|(_, wanted)| **wanted > 0).filter_map(lacking).collect()
     }
@@ -89,13 +90,13 @@ fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
 }
 
 /// Returns the requirements of a term that the node does not meet. A term without any matches nothing.
-fn unmet(term: &Term, node_name: &str, node: &NodeView) -> Vec<Obstacle> {
+fn unmet(term: &Term, node_name: &str, node: &NodeView) -> Vec<UnschedulableReason> {
     if term.match_expressions.is_empty() && term.match_fields.is_empty() {
-        return vec![Obstacle::Label("-".to_owned())];
+        return vec![UnschedulableReason::Label("-".to_owned())];
     }
     let labels = term.match_expressions.iter().filter(|wanted| !meets(wanted, node.labels.get(&wanted.key).map(String::as_str)));
     let fields = term.match_fields.iter().filter(|wanted| !meets(wanted, (wanted.key == "metadata.name").then_some(node_name)));
-    labels.chain(fields).map(|wanted| Obstacle::Label(written(wanted))).collect()
+    labels.chain(fields).map(|wanted| UnschedulableReason::Label(written(wanted))).collect()
 }
 
 fn meets(wanted: &Requirement, value: Option<&str>) -> bool {

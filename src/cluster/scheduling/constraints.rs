@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::cluster::{
     objects::{Container, NodeSelector, PodSpec, Toleration},
     quantity::{self, Amounts},
 };
@@ -13,7 +13,7 @@ use super::{
 /// What a pod wants of the node it is to run on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Wishes {
+pub struct SchedulingConstraints {
     /// Labels that the node must have.
     pub node_selector: BTreeMap<String, String>,
     /// Terms of which one must fit.
@@ -26,18 +26,19 @@ pub struct Wishes {
 
 /// The taint of a cordoned node; whoever tolerates it may run there. Source: Kubernetes, `TaintNodeUnschedulable`.
 pub const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
-/// Taints that the DaemonSet controller tolerates for every pod it makes. Source: Kubernetes documentation, "DaemonSet".
-const DAEMONSET_TOLERATES: [&str; 7] = [
-    "node.kubernetes.io/not-ready",
-    "node.kubernetes.io/unreachable",
-    "node.kubernetes.io/disk-pressure",
-    "node.kubernetes.io/memory-pressure",
-    "node.kubernetes.io/pid-pressure",
-    UNSCHEDULABLE,
-    "node.kubernetes.io/network-unavailable",
+/// Taints that the DaemonSet controller tolerates for every pod it makes, each with its effect: the pod of a node that became unreachable
+/// stays, and none is made for it. Source: Kubernetes documentation, "DaemonSet"; recorded in 1.36/58-node-notready.
+const DAEMONSET_TOLERATES: [(&str, &str); 7] = [
+    ("node.kubernetes.io/not-ready", "NoExecute"),
+    ("node.kubernetes.io/unreachable", "NoExecute"),
+    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
+    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
+    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
+    (UNSCHEDULABLE, "NoSchedule"),
+    ("node.kubernetes.io/network-unavailable", "NoSchedule"),
 ];
 
-impl Wishes {
+impl SchedulingConstraints {
     /// Reads them off a pod.
     pub fn of(pod: &PodSpec) -> Self {
         Self {
@@ -51,7 +52,12 @@ impl Wishes {
     /// Returns the same for a pod that the DaemonSet controller makes.
     #[must_use]
     pub fn of_daemonset(mut self) -> Self {
-        let exists = |key: &&str| Toleration { key: Some((*key).to_owned()), operator: Some("Exists".to_owned()), ..Toleration::default() };
+        let exists = |(key, effect): &(&str, &str)| Toleration {
+            key: Some((*key).to_owned()),
+            operator: Some("Exists".to_owned()),
+            effect: Some((*effect).to_owned()),
+            ..Toleration::default()
+        };
         self.tolerations.extend(DAEMONSET_TOLERATES.iter().map(exists));
         self
     }

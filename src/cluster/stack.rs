@@ -1,0 +1,340 @@
+//! The GPU stack of one node, as one plain value: the node, each workload with its DaemonSet and its pod there, and their events.
+
+use std::thread;
+
+use super::{
+    ClusterError, Kubectl,
+    objects::{DaemonSet, Event, Node, Pod},
+    view::{DaemonSetView, EventView, NodeView, PodView},
+    watch::Source,
+    workload::{Done, Role, StackSpec, Workload},
+};
+use crate::host::Host;
+
+/// A kind of object that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asked {
+    /// The node.
+    Node,
+    /// The DaemonSets.
+    DaemonSets,
+    /// The pods.
+    Pods,
+    /// The events.
+    Events,
+}
+
+/// What the cluster says about the GPU on one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpuStack {
+    /// The node's name, as it was asked for.
+    pub node_name: String,
+    /// The node; absent when the cluster has none of this name, or it may not be read.
+    pub node: Option<NodeView>,
+    /// The workloads that are looked for, the owner's first.
+    pub parts: Vec<Part>,
+    /// Events of their pods, and of DaemonSets that have none here, oldest first.
+    pub events: Vec<EventView>,
+    /// What these credentials may not read, with the refusal. What hangs on it is unknown, never absent.
+    pub unread: Vec<(Asked, ClusterError)>,
+}
+
+/// One workload on the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// What is looked for.
+    pub workload: &'static Workload,
+    /// Whether it is the owner's; else another's, that must not be here.
+    pub own: bool,
+    /// Its DaemonSet.
+    pub set: Option<DaemonSetView>,
+    /// Its pod on this node.
+    pub pod: Option<PodView>,
+}
+
+impl Part {
+    /// Returns the name of its DaemonSet: the real one, else the usual one.
+    pub fn name(&self) -> &str {
+        self.set.as_ref().map_or(self.workload.name, |set| &set.name)
+    }
+
+    /// Tells whether its container has done its work, or does it.
+    pub fn works(&self) -> bool {
+        self.pod.as_ref().is_some_and(|pod| match self.workload.done {
+            Done::Ended => pod.container.ended().is_some_and(|end| end.exit_code == 0),
+            Done::Ready => pod.container.ready && pod.ready,
+        })
+    }
+}
+
+/// Asks the cluster for the whole stack of `node`, once: what does not depend on another answer side by side.
+pub fn probe(host: &Host, kubectl: &Kubectl, node: &str, spec: &'static StackSpec) -> Result<GpuStack, ClusterError> {
+    let (nodes, sets, pods) = thread::scope(|scope| {
+        let nodes = scope.spawn(|| listed::<Node>(host, kubectl, &Source::node(node)));
+        let sets = scope.spawn(|| listed::<DaemonSet>(host, kubectl, &Source::daemonsets(spec.namespace)));
+        let pods = listed::<Pod>(host, kubectl, &Source::pods_on(node));
+        (join(nodes), join(sets), pods)
+    });
+    let refusals = [(Asked::Node, nodes.as_ref().err()), (Asked::DaemonSets, sets.as_ref().err()), (Asked::Pods, pods.as_ref().err())];
+    let unread = unread(&refusals)?;
+    let (nodes, sets, mut pods) = (nodes.unwrap_or_default(), sets.unwrap_or_default(), pods.unwrap_or_default());
+    pods.extend(unscheduled(host, kubectl, node, spec, &sets, &pods).unwrap_or_default());
+    let mut stack = GpuStack::from_objects(spec, node, nodes.first(), &sets, &pods, &[]);
+    stack.unread = unread;
+    stack.add_events(host, kubectl);
+    Ok(stack)
+}
+
+fn listed<T: serde::de::DeserializeOwned>(host: &Host, kubectl: &Kubectl, source: &Source) -> Result<Vec<T>, ClusterError> {
+    kubectl.list::<T>(host, source).map(|list| list.items)
+}
+
+fn join<T>(thread: thread::ScopedJoinHandle<'_, Result<T, ClusterError>>) -> Result<T, ClusterError> {
+    thread.join().unwrap_or_else(|_| Err(ClusterError::Failed("kubectl".to_owned())))
+}
+
+/// Sorts failures: what is only forbidden leaves the rest standing, unless all is; anything else is the cluster's.
+pub(super) fn unread(kinds: &[(Asked, Option<&ClusterError>)]) -> Result<Vec<(Asked, ClusterError)>, ClusterError> {
+    let failed: Vec<_> = kinds.iter().filter_map(|(kind, error)| Some((*kind, (*error)?.clone()))).collect();
+    let whole = failed.iter().find(|(_, error)| !matches!(error, ClusterError::Forbidden(_)));
+    match whole.or_else(|| failed.first().filter(|_| failed.len() == kinds.len())) {
+        Some((_, error)) => Err(error.clone()),
+        None => Ok(failed),
+    }
+}
+
+/// Asks for the pod of one workload on `node`, which must be on it already.
+pub fn pod_of(host: &Host, kubectl: &Kubectl, node: &str, workload: &Workload) -> Result<Option<PodView>, ClusterError> {
+    let pods = kubectl.list::<Pod>(host, &Source::pods_on(node))?.items;
+    Ok(newest(&pods, node, workload).map(|pod| PodView::of(pod, workload.containers)))
+}
+
+/// Asks for pods that are on no node, if a DaemonSet wants one here that is not on this node.
+pub fn unscheduled(
+    host: &Host,
+    kubectl: &Kubectl,
+    node: &str,
+    spec: &StackSpec,
+    sets: &[DaemonSet],
+    pods: &[Pod],
+) -> Result<Vec<Pod>, ClusterError> {
+    let lacking = spec.all().filter(|workload| newest(pods, node, workload).is_none());
+    let wanting = lacking.filter_map(|workload| set_of(sets, workload)).find(|set| set.status.desired_number_scheduled > 0);
+    let Some(set) = wanting else { return Ok(Vec::new()) };
+    Ok(kubectl.list::<Pod>(host, &Source::unscheduled(&set.metadata.namespace))?.items)
+}
+
+/// Returns the DaemonSet of a workload: by the labels of its pods, because charts name it freely; one that wants pods before one that
+/// does not.
+fn set_of<'a>(sets: &'a [DaemonSet], workload: &Workload) -> Option<&'a DaemonSet> {
+    let labelled = sets.iter().filter(|set| workload.selects(&set.spec.template.metadata.labels) || set.metadata.name == workload.name);
+    labelled.max_by_key(|set| set.status.desired_number_scheduled)
+}
+
+/// Returns the pod of this node that matters: during a rollout the old one is still there, being deleted.
+fn newest<'a>(pods: &'a [Pod], node: &str, workload: &Workload) -> Option<&'a Pod> {
+    let here = |pod: &&Pod| match &pod.spec.node_name {
+        Some(name) => name == node,
+        None => is_for(pod, node),
+    };
+    let age = |pod: &&Pod| (pod.metadata.deletion_timestamp.is_none(), pod.metadata.creation_timestamp.clone());
+    pods.iter().filter(|pod| workload.selects(&pod.metadata.labels)).filter(here).max_by_key(age)
+}
+
+/// Tells whether a pod may run only on `node`: the DaemonSet controller writes so into each pod (`matchFields: metadata.name In [node]`).
+pub(super) fn is_for(pod: &Pod, node: &str) -> bool {
+    let terms = pod.spec.affinity.node_affinity.required.iter().flat_map(|selector| &selector.node_selector_terms);
+    terms.flat_map(|term| &term.match_fields).any(|field| field.key == "metadata.name" && field.values.iter().any(|value| value == node))
+}
+
+impl GpuStack {
+    /// Makes the stack from objects that are already read.
+    pub fn from_objects(
+        spec: &'static StackSpec,
+        node_name: &str,
+        node: Option<&Node>,
+        sets: &[DaemonSet],
+        pods: &[Pod],
+        events: &[Event],
+    ) -> Self {
+        let part = |workload: &'static Workload| Part {
+            workload,
+            own: spec.workloads.contains(workload),
+            set: set_of(sets, workload).map(DaemonSetView::of),
+            pod: newest(pods, node_name, workload).map(|pod| PodView::of(pod, workload.containers)),
+        };
+        let mut stack = Self {
+            node_name: node_name.to_owned(),
+            node: node.map(|node| NodeView::of(node, pods)),
+            parts: spec.all().map(part).collect(),
+            events: Vec::new(),
+            unread: Vec::new(),
+        };
+        stack.set_events(events);
+        stack
+    }
+
+    /// Returns the owner's part with this role.
+    pub fn part(&self, role: Role) -> Option<&Part> {
+        self.parts.iter().find(|part| part.own && part.workload.role == role)
+    }
+
+    /// Returns the part of a workload.
+    pub fn part_of(&self, workload: &Workload) -> Option<&Part> {
+        self.parts.iter().find(|part| part.workload == workload)
+    }
+
+    /// Returns the pod with this role.
+    pub fn pod(&self, role: Role) -> Option<&PodView> {
+        self.part(role)?.pod.as_ref()
+    }
+
+    /// Returns all pods of the stack.
+    pub fn pods(&self) -> impl Iterator<Item = &PodView> {
+        self.parts.iter().filter_map(|part| part.pod.as_ref())
+    }
+
+    /// Returns why this kind was not read; nothing if it was.
+    pub fn refusal(&self, kind: Asked) -> Option<&ClusterError> {
+        self.unread.iter().find(|(unread, _)| *unread == kind).map(|(_, error)| error)
+    }
+
+    /// Asks for the events of pods that are not at work, and of DaemonSets that have made none: those of a whole namespace may be very
+    /// many, and a pod that runs needs none. Without them, the rest stands.
+    pub fn add_events(&mut self, host: &Host, kubectl: &Kubectl) {
+        let of_pods = self.pods().filter(|pod| !pod.is_at_work()).map(|pod| (pod.namespace.clone(), pod.name.clone()));
+        let silent = self.parts.iter().filter(|part| part.pod.is_none()).filter_map(|part| part.set.as_ref());
+        let asked: Vec<_> = of_pods.chain(silent.map(|set| (set.namespace.clone(), set.name.clone()))).collect();
+        let answers: Vec<_> = thread::scope(|scope| {
+            let ask = |(namespace, name): &(String, String)| {
+                let source = Source::events(namespace, name);
+                scope.spawn(move || listed::<Event>(host, kubectl, &source))
+            };
+            let threads: Vec<_> = asked.iter().map(ask).collect();
+            threads.into_iter().map(join).collect()
+        });
+        if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
+            self.unread.push((Asked::Events, error.clone()));
+        }
+        let events: Vec<Event> = answers.into_iter().flatten().flatten().collect();
+        self.set_events(&events);
+    }
+
+    /// Keeps the events of this stack's pods and DaemonSets, oldest first.
+    fn set_events(&mut self, events: &[Event]) {
+        let sets = self.parts.iter().filter_map(|part| part.set.as_ref()).map(|set| &set.name);
+        let names: Vec<&String> = self.pods().map(|pod| &pod.name).chain(sets).collect();
+        let ours = events.iter().filter(|event| names.contains(&&event.involved_object.name));
+        let mut events: Vec<_> = ours.map(EventView::of).collect();
+        events.sort_by(|a, b| a.last_seen.cmp(&b.last_seen));
+        self.events = events;
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::{answers::DriverOwner, cluster::kubespray, owner};
+
+    /// Recorded moments of two Kubernetes releases, 1.20 and (in their folder) 1.36.
+    pub(crate) const MOMENTS: [&str; 21] = [
+        "01-just-created",
+        "02-init-running",
+        "03-init-done",
+        "05-running",
+        "10-init-error",
+        "11-init-crashloop",
+        "20-image-pull-backoff",
+        "21-invalid-image-name",
+        "30-node-not-labelled",
+        "31-labelled-after",
+        "40-testpod-pending-insufficient",
+        "41-testpod-after-capacity",
+        "1.36/51-sandbox-cannot-be-created",
+        "1.36/52-running",
+        "1.36/53-invalid-image-name",
+        "1.36/54-image-pull-backoff",
+        "1.36/55-crashloop",
+        "1.36/56-unknown-taint",
+        "1.36/57-crashloop-late",
+        "1.36/58-node-notready",
+        "1.36/70-all-good",
+    ];
+
+    #[derive(Deserialize)]
+    struct Moment {
+        node: Node,
+        daemonsets: Vec<DaemonSet>,
+        pods: Vec<Pod>,
+        events: Vec<Event>,
+        /// What `kubectl get pods` printed then.
+        #[serde(default)]
+        kubectl: String,
+    }
+
+    fn read(moment: &str) -> Moment {
+        let path = format!("{}/tests/fixtures/cluster/{moment}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    /// Returns all pods of one recorded moment.
+    pub(crate) fn recorded_pods(moment: &str) -> Vec<Pod> {
+        read(moment).pods
+    }
+
+    /// Returns what kubectl printed at that moment.
+    pub(crate) fn recorded_table(moment: &str) -> String {
+        read(moment).kubectl
+    }
+
+    /// Returns the stack of Kubespray's addon at one recorded moment of `tests/fixtures/cluster`.
+    pub(crate) fn recorded(moment: &str) -> GpuStack {
+        recorded_of(moment, &kubespray::STACK)
+    }
+
+    /// Returns another owner's stack.
+    pub(crate) fn recorded_for(moment: &str, owner: DriverOwner) -> GpuStack {
+        recorded_of(moment, owner::of(owner).stack())
+    }
+
+    fn recorded_of(moment: &str, spec: &'static StackSpec) -> GpuStack {
+        let moment = read(moment);
+        GpuStack::from_objects(spec, "node1", Some(&moment.node), &moment.daemonsets, &moment.pods, &moment.events)
+    }
+
+    #[test]
+    fn the_newer_pod_counts_during_a_rollout() {
+        let stack = recorded("10-init-error");
+        assert_eq!(stack.pod(Role::Driver).unwrap().name, "nvidia-driver-installer-kchrc");
+    }
+
+    #[test]
+    fn charts_name_their_daemonsets_freely() {
+        let stack = recorded_for("1.36/80-nvidia-device-plugin-no-driver", DriverOwner::Host);
+        let part = stack.part(Role::DevicePlugin).unwrap();
+        assert_eq!(part.name(), "nvidia-device-plugin-daemonset");
+        assert_eq!(part.pod.as_ref().unwrap().container.name, "nvidia-device-plugin-ctr");
+    }
+
+    #[test]
+    fn one_kind_that_may_not_be_read_leaves_the_others_standing() {
+        let forbidden = ClusterError::Forbidden("no".to_owned());
+        let down = ClusterError::ApiDown("no".to_owned());
+        let some = [(Asked::Node, None), (Asked::DaemonSets, Some(&forbidden)), (Asked::Pods, None)];
+        assert_eq!(unread(&some), Ok(vec![(Asked::DaemonSets, forbidden.clone())]));
+        let all = [Asked::Node, Asked::DaemonSets, Asked::Pods].map(|kind| (kind, Some(&forbidden)));
+        assert_eq!(unread(&all), Err(forbidden.clone()));
+        assert_eq!(unread(&[(Asked::Node, Some(&forbidden)), (Asked::Pods, Some(&down))]), Err(down.clone()));
+    }
+
+    #[test]
+    fn a_pod_that_is_on_no_node_is_known_by_its_affinity() {
+        let pod: Pod = serde_json::from_value(serde_json::json!({"spec": {"affinity": {"nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node1"]}]}]}}}}}))
+        .unwrap();
+        assert!(is_for(&pod, "node1") && !is_for(&pod, "node2"));
+    }
+}

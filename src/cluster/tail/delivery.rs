@@ -1,0 +1,179 @@
+//! What was delivered of one pod's log: each line once, with the steps that it tells.
+
+use jiff::Timestamp;
+
+use super::{
+    Gap, TailEvent,
+    line::Times,
+    resume::{self, Resume, Seam},
+};
+use crate::{
+    cluster::phases::{Phases, Step},
+    host::command::PIECE,
+    text::printable_bytes,
+};
+
+/// What the kubelet writes into the log stream itself when the log file is gone.
+const LOG_GONE: &[u8] = b"unable to retrieve container logs for ";
+/// Lines of the past that are delivered together.
+const PAST: usize = 10_000;
+
+/// What was delivered of one pod's log, and what is being delivered.
+pub(super) struct Delivery {
+    /// How the log tells its steps.
+    phases: &'static Phases,
+    resume: Resume,
+    times: Times,
+    /// Whether the kubelet said that the log is gone.
+    pub gone: bool,
+    /// Whether the next stream is the first one of its attempt: it begins at the beginning.
+    fresh: bool,
+    /// A last line that may be half a one, with its time.
+    half: Option<(Timestamp, Vec<u8>)>,
+    /// Whether the last piece of a line was as long as a piece can be.
+    filled: bool,
+    /// The step that was told last.
+    step: Option<Step>,
+}
+
+impl Delivery {
+    pub fn new(phases: &'static Phases) -> Self {
+        Self {
+            phases,
+            resume: Resume::default(),
+            times: Times::default(),
+            gone: false,
+            fresh: false,
+            half: None,
+            filled: false,
+            step: None,
+        }
+    }
+
+    pub fn begin_attempt(&mut self) {
+        self.step = None;
+        self.fresh = true;
+    }
+
+    pub fn begin_stream(&mut self) -> Option<Timestamp> {
+        if std::mem::take(&mut self.fresh) {
+            self.resume.begin_anew();
+            return None;
+        }
+        self.resume.begin()
+    }
+
+    /// Tells whether nothing of the attempt was asked for yet.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// Delivers lines that only the node's own files still have. The stream that follows is as fresh as before.
+    pub fn take_past(&mut self, lines: &[Vec<u8>], on_event: &mut dyn FnMut(TailEvent)) {
+        if lines.is_empty() {
+            return;
+        }
+        self.resume.begin_anew();
+        lines.chunks(PAST).for_each(|lines| self.take(lines, &Vec::new, on_event));
+    }
+
+    /// Delivers what is new of a batch of lines. `past` is asked for all lines that the node's own files have, when the stream does not go
+    /// on where the last one ended.
+    pub fn take(&mut self, lines: &[Vec<u8>], past: &dyn Fn() -> Vec<Vec<u8>>, on_event: &mut dyn FnMut(TailEvent)) {
+        let mut batch = Batch { lines: Vec::with_capacity(lines.len()), steps: Vec::new(), gap: false, phases: self.phases };
+        for line in lines {
+            // The rest of a line that filled its last piece.
+            let filled = std::mem::replace(&mut self.filled, line.len() == PIECE);
+            if filled && line.is_empty() {
+                continue;
+            }
+            let (at, text) = match self.times.split(line) {
+                Some((at, text)) => (Some(at), text),
+                None if line.starts_with(LOG_GONE) => {
+                    self.gone = true;
+                    continue;
+                }
+                None => (None, line.as_slice()),
+            };
+            let last = self.resume.last_hash();
+            let (half, place) = (&mut self.half, batch.lines.len());
+            let mut first = None;
+            let seam = self.resume.take(at, text, &mut |at, text| {
+                if let Some((half_at, half)) = half.take()
+                    && (Some(half_at) != at || !text.starts_with(&half))
+                {
+                    batch.push(&half);
+                }
+                first.get_or_insert_with(|| resume::hash(at, text));
+                batch.push(text);
+            });
+            if seam == Seam::Gap {
+                let missing = last.zip(first).and_then(|(last, first)| between(&past(), last, first));
+                batch.gap |= missing.is_none();
+                batch.insert(place, &missing.unwrap_or_default());
+            }
+        }
+        batch.deliver(&mut self.step, on_event);
+    }
+
+    /// Keeps a line that may be half a one.
+    pub fn hold(&mut self, line: &[u8]) {
+        self.half = self.times.split(line).map(|(at, text)| (at, text.to_vec()));
+    }
+
+    /// Delivers a last line of which no more will come.
+    pub fn flush_half(&mut self, on_event: &mut dyn FnMut(TailEvent)) {
+        if let Some((at, text)) = self.half.take() {
+            self.resume.note(Some(at), &text);
+            let mut batch = Batch { lines: Vec::new(), steps: Vec::new(), gap: false, phases: self.phases };
+            batch.push(&text);
+            batch.deliver(&mut self.step, on_event);
+        }
+    }
+}
+
+/// Returns the texts of the lines between two that are known by their hashes; nothing unless both are there.
+fn between(lines: &[Vec<u8>], last: u64, first: u64) -> Option<Vec<Vec<u8>>> {
+    let mut times = Times::default();
+    let split: Vec<_> = lines.iter().filter_map(|line| times.split(line)).collect();
+    let hash = |(at, text): &(Timestamp, &[u8])| resume::hash(Some(*at), text);
+    let begin = split.iter().rposition(|line| hash(line) == last)? + 1;
+    let length = split[begin..].iter().position(|line| hash(line) == first)?;
+    Some(split[begin..begin + length].iter().map(|(_, text)| text.to_vec()).collect())
+}
+
+/// What is delivered together.
+struct Batch {
+    lines: Vec<String>,
+    steps: Vec<Step>,
+    gap: bool,
+    phases: &'static Phases,
+}
+
+impl Batch {
+    fn push(&mut self, text: &[u8]) {
+        let text = printable_bytes(text);
+        self.steps.extend(self.phases.step(&text));
+        self.lines.push(text);
+    }
+
+    /// Puts lines that were missing into their place.
+    fn insert(&mut self, place: usize, texts: &[Vec<u8>]) {
+        let texts: Vec<_> = texts.iter().map(|text| printable_bytes(text)).collect();
+        self.lines.splice(place..place, texts);
+    }
+
+    fn deliver(self, step: &mut Option<Step>, on_event: &mut dyn FnMut(TailEvent)) {
+        if self.gap {
+            on_event(TailEvent::Lost { reason: Gap::Rotated });
+        }
+        if !self.lines.is_empty() {
+            on_event(TailEvent::Lines(self.lines));
+        }
+        for new in self.steps {
+            if step.replace(new) != Some(new) {
+                on_event(TailEvent::Phase(new));
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What is watched in the cluster, as data: a driver owner's workloads, the links of its chain, and the log that is followed.
+//!
+//! Nothing in this folder knows who the owner is: its room hands a [`StackSpec`] down.
+
+use super::check::CheckId;
+
+/// What a workload does for the GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Puts the driver on the node.
+    Driver,
+    /// Makes the container runtime able to hand a card to a container.
+    Toolkit,
+    /// Proves the others and lets them go on.
+    Validator,
+    /// Offers the cards to the kubelet.
+    DevicePlugin,
+}
+
+/// When the container that matters has done what it is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// When it has ended with status 0: an init container that works once.
+    Ended,
+    /// When it is ready, and stays so.
+    Ready,
+}
+
+/// A DaemonSet whose pod does something for the GPU of a node.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// What it does.
+    pub role: Role,
+    /// The name that its DaemonSet usually has; said where there is none.
+    pub name: &'static str,
+    /// Labels of its pods, any of which is enough: charts and manifests of one program label differently.
+    pub labels: &'static [(&'static str, &'static str)],
+    /// The containers that matter, whichever of them the pod has.
+    pub containers: &'static [&'static str],
+    /// When that container is done.
+    pub done: Done,
+    /// Id of the finding that says what to do where the cluster has no such DaemonSet.
+    pub missing: &'static str,
+}
+
+/// One link of a chain: a check, and what it is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// The check; its texts are `check.<id>`.
+    pub check: CheckId,
+    /// How it is judged.
+    pub rule: Rule,
+}
+
+impl Link {
+    /// Makes a link.
+    pub const fn new(check: CheckId, rule: Rule) -> Self {
+        Self { check, rule }
+    }
+}
+
+/// How a link is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// The API server answers.
+    Api,
+    /// The kubelet reports, and says that it is ready.
+    NodeReady,
+    /// The node has this label.
+    Label(&'static str),
+    /// These roles' DaemonSets are there and want a pod on this node.
+    Wanted(&'static [Role]),
+    /// The role's container has done its work.
+    Works(Role),
+    /// As [`Rule::Works`], but a role that no DaemonSet has is left out: somebody else does its work.
+    WorksIfThere(Role),
+    /// The device plugin has told the kubelet of a card.
+    Registered,
+    /// No pod of this workload is on the node: two owners would fight over one card.
+    Absent(&'static Workload),
+    /// The kernel of this machine has NVIDIA's driver loaded. Left out where a DaemonSet has this role: it brings the driver.
+    Loaded {
+        /// The role that stands in for it.
+        unless: Option<Role>,
+    },
+    /// The node offers GPUs to pods.
+    Allocatable,
+    /// A pod of this session has used the GPU.
+    TestPod,
+}
+
+/// The log that is followed while the driver comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FollowedLog {
+    /// Whose log it is.
+    pub role: Role,
+    /// Its steps, for a progress display.
+    pub phases: &'static super::phases::Phases,
+}
+
+/// What is watched of one owner.
+#[derive(Debug, PartialEq, Eq)]
+pub struct StackSpec {
+    /// The namespace of its DaemonSets; absent where charts put them anywhere.
+    pub namespace: Option<&'static str>,
+    /// Its workloads, in the order in which they depend on each other.
+    pub workloads: &'static [Workload],
+    /// Another owner's workload that must not be here.
+    pub foreign: &'static [&'static Workload],
+    /// The links, first to last.
+    pub links: &'static [Link],
+    /// The log to follow, if one tells of the driver.
+    pub log: Option<FollowedLog>,
+}
+
+impl StackSpec {
+    /// Returns the workload of a role.
+    pub fn workload(&self, role: Role) -> Option<&'static Workload> {
+        self.workloads.iter().find(|workload| workload.role == role)
+    }
+
+    /// Returns all workloads that are looked for, the owner's first.
+    pub fn all(&self) -> impl Iterator<Item = &'static Workload> {
+        self.workloads.iter().chain(self.foreign.iter().copied())
+    }
+
+    /// Returns the check that judges a role.
+    pub fn check_of(&self, role: Role) -> Option<CheckId> {
+        let judges = |link: &&Link| match link.rule {
+            Rule::Works(other) | Rule::WorksIfThere(other) => other == role,
+            Rule::Registered => role == Role::DevicePlugin,
+            _ => false,
+        };
+        self.links.iter().find(judges).map(|link| link.check)
+    }
+
+    /// Returns the workload whose log is followed.
+    pub fn followed(&self) -> Option<&'static Workload> {
+        self.workload(self.log?.role)
+    }
+}
+
+impl Workload {
+    /// Tells whether these labels are a pod's of this workload.
+    pub fn selects(&self, labels: &std::collections::BTreeMap<String, String>) -> bool {
+        self.labels.iter().any(|(key, value)| labels.get(*key).is_some_and(|label| label == value))
+    }
+}
