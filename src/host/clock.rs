@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A wait longer than this is as good as for ever: ten years.
-const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const FOR_EVER: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Returns the time of day; a clock that is set beyond what a date can say counts as at its end.
 pub fn now() -> jiff::Timestamp {

@@ -16,7 +16,7 @@ const PATTERNS: [&str; 8] = [
     // https://user@host and https://user:password@host
     r"(?P<keep>[a-z][a-z0-9+.-]*://)(?P<value>[^\s/@:]+)@",
     // sshpass -p …, and what else is called a passphrase, a key or authentication.
-    r#"(?i)(?P<keep>\bsshpass\s+-p\s*)(?P<value>\S+)"#,
+    r"(?i)(?P<keep>\bsshpass\s+-p\s*)(?P<value>\S+)",
     r#"(?i)(?P<keep>[\w.-]*(?:passphrase|_key|key[_-]?data|\bauth)["']?\s*[=:]\s*["']?)(?P<value>[^\s"',}\]]+)"#,
     // https://user:password@host
     r"(?P<keep>[a-z][a-z0-9+.-]*://[^\s/:@]+:)(?P<value>[^\s/@]+)@",

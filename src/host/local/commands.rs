@@ -4,7 +4,6 @@
 use std::{
     collections::HashMap,
     ffi::OsString,
-    fs,
     io::{self, PipeReader, Read},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -21,6 +20,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{jobs, programs};
 use crate::{
+    bounded,
     host::{
         Cancel, Command, CommandError, Commands, Exit, Line, Stream,
         command::{Job, Liveness, Note},
@@ -275,7 +275,8 @@ pub(super) fn session_of(pid: u32) -> Option<u32> {
 
 /// Returns a field of `/proc/PID/stat` by its number in proc(5), from the third, the state, on: the name before it may hold anything.
 fn stat_field(pid: u32, number: usize) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = bounded::read(Path::new(&format!("/proc/{pid}/stat")), bounded::MOST).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
     (fields.first() != Some(&"Z")).then(|| fields.get(number - 3)?.parse().ok()).flatten()
 }
