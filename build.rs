@@ -15,7 +15,7 @@ const LOCALES: &str = "assets/locales";
 const NAMED_BY_DATA: [&str; 1] = ["signature."];
 
 /// Families whose texts come in parts that share their values: `finding.<id>.message` and `.remedy` have one constructor, `finding::<id>`.
-const IN_PARTS: [(&str, &[&str]); 1] = [("finding.", &[".message", ".remedy"])];
+const IN_PARTS: [(&str, &[&str]); 2] = [("finding.", &[".message", ".remedy"]), ("capability.", &[".why", ".instead"])];
 
 /// Words that cannot be the name of a function or a parameter as they are.
 const RESERVED: [&str; 10] = ["for", "in", "loop", "match", "move", "type", "unsafe", "use", "virtual", "where"];

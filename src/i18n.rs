@@ -71,6 +71,11 @@ impl Lang {
     }
 }
 
+/// Returns the names of all actions: each has a text that says what it does.
+pub fn action_names() -> Vec<&'static str> {
+    TEXTS.iter().filter_map(|(key, _, _)| key.strip_prefix("action.")).collect()
+}
+
 /// Returns the English and the Korean text of a key.
 fn find(key: &str) -> Option<(&'static str, &'static str)> {
     let index = TEXTS.binary_search_by_key(&key, |(key, _, _)| key).ok()?;

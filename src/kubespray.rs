@@ -5,6 +5,7 @@ pub mod capability;
 pub mod checkout;
 pub mod config;
 pub mod edit;
+mod edited;
 mod findings;
 pub mod inventory;
 mod joining;
@@ -26,15 +27,16 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use edited::Edited;
 pub use layout::Layout;
 pub use preview::preview;
-pub use report::report;
+pub use report::{report, report_planned};
 pub use site::PreviewRequest;
 pub use template::{as_text, is_template_within};
 
 use crate::{
     finding::Finding,
-    i18n::{Message, msg},
+    i18n::{Lang, Message, msg},
 };
 
 /// The variable preview: the documented output of `gpunode vars --json`.
@@ -121,8 +123,43 @@ pub struct Ignored {
     pub file: PathBuf,
     /// Its line, from 1.
     pub line: usize,
-    /// Stable name of the reason, such as `wrong-folder-name`, `include-vars`, `set-fact`.
-    pub why: String,
+    /// The reason.
+    pub why: IgnoredWhy,
+}
+
+/// Why a definition has no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IgnoredWhy {
+    /// Its folder is spelt in another way than the group.
+    WrongFolderName,
+    /// There is no such group.
+    NoSuchGroup,
+    /// A folder has the name of the file.
+    FolderWins,
+    /// It is not for the host that the role runs on.
+    OtherHost,
+    /// It is not beside the playbooks.
+    NotBesidePlays,
+    /// The role's vars file overrides it.
+    IncludeVars,
+    /// The role sets the variable.
+    SetFact,
+}
+
+impl IgnoredWhy {
+    /// Returns it as half a sentence.
+    pub fn text(self) -> Message {
+        match self {
+            Self::WrongFolderName => msg::ignored::wrong_folder_name(),
+            Self::NoSuchGroup => msg::ignored::no_such_group(),
+            Self::FolderWins => msg::ignored::folder_wins(),
+            Self::OtherHost => msg::ignored::other_host(),
+            Self::NotBesidePlays => msg::ignored::not_beside_plays(),
+            Self::IncludeVars => msg::ignored::include_vars(),
+            Self::SetFact => msg::ignored::set_fact(),
+        }
+    }
 }
 
 /// Ansible's order of variable precedence, weakest first.
@@ -248,7 +285,7 @@ pub struct Capability {
     pub reason: String,
     /// Values for the texts.
     #[serde(skip)]
-    pub args: Vec<(String, String)>,
+    pub args: std::collections::BTreeMap<String, String>,
     /// Why, in English.
     pub why: String,
     /// What to set instead, in English; absent when it works.
@@ -291,5 +328,22 @@ impl Verdict {
             Self::Unknown => msg::verdict::unknown(),
             Self::Unused => msg::verdict::unused(),
         }
+    }
+}
+
+impl Capability {
+    /// Returns why.
+    pub fn why(&self, lang: Lang) -> String {
+        self.part("why").text(lang)
+    }
+
+    /// Returns what to set instead; nothing when it works.
+    pub fn instead(&self, lang: Lang) -> Option<String> {
+        let part = self.part("instead");
+        part.is_known().then(|| part.text(lang))
+    }
+
+    fn part(&self, part: &str) -> Message {
+        Message::named(format!("capability.{}.{part}", self.reason), &self.args)
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     host::Cancel,
-    i18n::{Lang, msg},
+    i18n::{Lang, Message, msg},
     input::FilePath,
     owner,
     plan::{
@@ -119,11 +119,11 @@ impl Plain<'_> {
 
     fn detect(&mut self) -> Result<(), Stop> {
         self.ask.say(&facts::report(&self.session.facts, self.lang));
-        self.go_on("plain.next", true)
+        self.go_on(msg::plain::next(), true)
     }
 
-    fn go_on(&self, question: &str, default: bool) -> Result<(), Stop> {
-        if self.ask.confirm(&self.lang.text(question, &[]), default)? { Ok(()) } else { Err(Stop::Quit) }
+    fn go_on(&self, question: Message, default: bool) -> Result<(), Stop> {
+        if self.ask.confirm(&question.text(self.lang), default)? { Ok(()) } else { Err(Stop::Quit) }
     }
 
     fn driver(&mut self) -> Result<(), Stop> {
@@ -165,7 +165,7 @@ impl Plain<'_> {
             self.ask.say(&error.text(self.lang));
             answers.kubespray = self.ask_path(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
         }
-        let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers)?;
+        let preview = steps::planned_preview(&self.workspace.host, &self.session.facts, &answers)?;
         self.ask.say(&crate::kubespray::report(&preview, self.lang));
         self.session.answers = Some(answers);
         self.run_step(Step::Variables)
@@ -240,7 +240,7 @@ impl Plain<'_> {
             self.ask.say(&format!("\n{}\n{}", msg::preflight::title().text(lang), crate::preflight::report(&predictions, lang)));
         }
         // What changes the machine is never one careless Enter away.
-        self.go_on("plain.run", false)?;
+        self.go_on(msg::plain::run(), false)?;
         self.execute(step)
     }
 

@@ -7,6 +7,7 @@
 pub mod action;
 mod driver_step;
 mod invalidate;
+pub mod known;
 pub mod remedy;
 mod variables_step;
 mod verify_step;

@@ -86,7 +86,7 @@ pub fn report(predictions: &[Prediction], lang: Lang) -> String {
 }
 
 fn paragraph(prediction: &Prediction, lang: Lang) -> String {
-    let says = lang.text(&format!("preflight.says.{}", prediction.says.name()), &[]);
+    let says = prediction.says.title().text(lang);
     let (title, evidence) = (prediction.title(lang), prediction.evidence_text(lang));
     match prediction.remedy(lang) {
         None => format!("[{says}] {title}: {evidence}\n"),

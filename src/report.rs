@@ -147,14 +147,14 @@ impl<'a> Report<'a> {
         let known = self.predictions.iter().filter(|prediction| prediction.was_right().is_some()).count().to_string();
         out += &form.paragraph(&msg::report::came_true(&known, &right).text(lang));
         for prediction in self.predictions {
-            let says = lang.text(&format!("preflight.says.{}", prediction.says.name()), &[]);
+            let says = prediction.says.title().text(lang);
             out += &form.item(&format!("[{says}] {}: {}", prediction.title(lang), prediction.evidence_text(lang)));
             let outcome = match prediction.was_right() {
-                Some(true) => "report.outcome.right",
-                Some(false) => "report.outcome.wrong",
+                Some(true) => msg::report::outcome::right(),
+                Some(false) => msg::report::outcome::wrong(),
                 None => continue,
             };
-            out += &form.detail(&lang.text(outcome, &[]));
+            out += &form.detail(&outcome.text(lang));
         }
         out
     }
@@ -164,11 +164,11 @@ impl<'a> Report<'a> {
         let Some(verdict) = self.verdict else { return out + &form.paragraph(&msg::report::unverified().text(lang)) };
         for check in &verdict.checks {
             let mark = match check.state {
-                State::Pass => "pass",
-                State::Fail => "fail",
-                State::Unknown => "unknown",
+                State::Pass => msg::report::check::pass(),
+                State::Fail => msg::report::check::fail(),
+                State::Unknown => msg::report::check::unknown(),
             };
-            let mark = lang.text(&format!("report.check.{mark}"), &[]);
+            let mark = mark.text(lang);
             out += &form.item(&format!("[{mark}] {}: {}", check.title(lang), check.evidence));
         }
         out
@@ -220,7 +220,7 @@ impl<'a> Done<'a> {
     }
 
     fn render(&self, lang: Lang, form: &dyn Form) -> String {
-        let status = lang.text(&format!("record.{}", self.status.name()), &[]);
+        let status = self.status.title().text(lang);
         let mut out = form.item(&format!("[{status}] {} · {}", self.title, self.started.strftime("%Y-%m-%d %H:%M UTC")));
         self.commands.iter().for_each(|command| out += &form.detail(&format!("$ {command}")));
         self.evidence.iter().for_each(|line| out += &form.detail(line));

@@ -1,5 +1,6 @@
 //! Session: facts, answers, plan and the journal of what happened, in one file.
 
+mod check_kind;
 pub mod holder;
 mod migrate;
 mod prediction;
@@ -7,6 +8,7 @@ pub mod store;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+pub use check_kind::CheckKind;
 pub use prediction::{Evidence, Outcome, Prediction, Says};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +18,7 @@ use crate::{
     diagnosis::Hit,
     facts::Facts,
     host::{Exit, command::Job},
-    i18n::Lang,
+    i18n::{Lang, Message, msg},
     plan::{Action, Plan, Step, action::undo::Undo},
 };
 
@@ -232,6 +234,19 @@ pub enum Status {
 }
 
 impl Status {
+    /// Returns it in a word or two.
+    pub fn title(self) -> Message {
+        match self {
+            Self::Intent => msg::record::intent(),
+            Self::Done => msg::record::done(),
+            Self::AlreadyDone => msg::record::already_done(),
+            Self::Failed => msg::record::failed(),
+            Self::Cancelled => msg::record::cancelled(),
+            Self::Undoing => msg::record::undoing(),
+            Self::Undone => msg::record::undone(),
+        }
+    }
+
     /// Returns the name in progress lines, and the last part of its text's key (`record.<name>`).
     pub fn name(self) -> &'static str {
         match self {

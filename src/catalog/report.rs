@@ -2,7 +2,7 @@
 
 use super::{CudaRow, DriverRow, DriverTable};
 use crate::{
-    i18n::{Lang, msg},
+    i18n::{Lang, msg, msg::drivers::column},
     text::{fit, width},
 };
 
@@ -29,13 +29,13 @@ fn drivers_text(shown: &DriverTable, lang: Lang) -> String {
     if shown.drivers.is_empty() {
         return String::new();
     }
-    let heads = ["version", "released", "cuda", "branch", "support_ends", "size"];
+    let heads = [column::version(), column::released(), column::cuda(), column::branch(), column::support_ends(), column::size()];
     let rows = shown.drivers.iter().map(|row| Row {
         mark: mark(row.fits, row.recommended),
         cells: driver_cells(row, lang),
         below: row.reason.iter().chain(&row.notes).map(|reason| reason.text(lang)).collect(),
     });
-    render(&heads.map(|name| head(name, lang)), &rows.collect::<Vec<_>>())
+    render(&heads.map(|head| head.text(lang)), &rows.collect::<Vec<_>>())
 }
 
 fn driver_cells(row: &DriverRow, lang: Lang) -> Vec<String> {
@@ -75,8 +75,8 @@ fn cuda_text(table: &DriverTable, shown: &DriverTable, lang: Lang, all: bool) ->
         Some(driver) => msg::drivers::cuda_for(driver.version.as_str()).text(lang),
         None => msg::drivers::cuda().text(lang),
     };
-    let heads = ["version", "runfile", "needs_driver", "size"];
-    format!("{title}\n{}", render(&heads.map(|name| head(name, lang)), &rows.collect::<Vec<_>>()))
+    let heads = [column::version(), column::runfile(), column::needs_driver(), column::size()];
+    format!("{title}\n{}", render(&heads.map(|head| head.text(lang)), &rows.collect::<Vec<_>>()))
 }
 
 fn cuda_cells(row: &CudaRow) -> Vec<String> {
@@ -147,10 +147,6 @@ fn below(sentence: &str) -> String {
         out.push('\n');
     }
     out
-}
-
-fn head(name: &str, lang: Lang) -> String {
-    lang.text(&format!("drivers.column.{name}"), &[])
 }
 
 fn unknown() -> String {

@@ -13,26 +13,26 @@ use crate::{
 /// Returns the report, lines ended by `\n`. All that came from the machine is safe for a terminal.
 pub fn report(facts: &Facts, lang: Lang) -> String {
     let mut out = String::new();
-    section(&mut out, lang, "gpus", &gpu_rows(facts, lang));
-    section(&mut out, lang, "driver", &driver_rows(facts, lang));
-    section(&mut out, lang, "host", &host_rows(facts, lang));
+    section(&mut out, &msg::detect::gpus().text(lang), &gpu_rows(facts, lang));
+    section(&mut out, &msg::detect::driver().text(lang), &driver_rows(facts, lang));
+    section(&mut out, &msg::detect::host().text(lang), &host_rows(facts, lang));
     findings(&mut out, facts, lang);
     let unknown: Vec<_> = facts.unknown.iter().map(|(name, reason)| (name.clone(), reason.text(lang))).collect();
-    section(&mut out, lang, "unknown", &unknown);
+    section(&mut out, &msg::detect::unknown().text(lang), &unknown);
     out
 }
 
 type Row = (String, String);
 
 /// Writes a heading and its rows, values aligned; nothing if there is no row.
-fn section(out: &mut String, lang: Lang, name: &str, rows: &[Row]) {
+fn section(out: &mut String, title: &str, rows: &[Row]) {
     if rows.is_empty() {
         return;
     }
     if !out.is_empty() {
         out.push('\n');
     }
-    let _ = writeln!(out, "{}", word(lang, name));
+    let _ = writeln!(out, "{title}");
     let column = rows.iter().map(|(label, _)| width(label)).max().unwrap_or(0);
     for (label, value) in rows {
         let fill = " ".repeat(column - width(label));
@@ -40,13 +40,9 @@ fn section(out: &mut String, lang: Lang, name: &str, rows: &[Row]) {
     }
 }
 
-fn word(lang: Lang, name: &str) -> String {
-    lang.text(&format!("detect.{name}"), &[])
-}
-
 fn gpu_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
     if facts.gpus.is_empty() {
-        return vec![(word(lang, "none"), String::new())];
+        return vec![(msg::detect::none().text(lang), String::new())];
     }
     let mut rows: Vec<Row> = facts.gpus.iter().flat_map(|gpu| one_gpu(gpu, lang)).collect();
     if !facts.nvswitches.is_empty() {
@@ -63,7 +59,7 @@ fn one_gpu(gpu: &Gpu, lang: Lang) -> Vec<Row> {
     if !gpu.compute_capability.is_empty() {
         parts.push(msg::detect::compute(&gpu.compute_capability).text(lang));
     }
-    let none = word(lang, "no-kernel-driver");
+    let none = msg::detect::no_kernel_driver().text(lang);
     parts.push(msg::detect::kernel_driver(gpu.kernel_driver.as_deref().unwrap_or(&none)).text(lang));
     if gpu.catalog == CatalogMatch::Guess {
         let source = gpu.guessed_from.as_deref().unwrap_or("-");
@@ -75,7 +71,9 @@ fn one_gpu(gpu: &Gpu, lang: Lang) -> Vec<Row> {
         parts.extend(nvml.memory_mib.map(|mib| format!("{mib} MiB")));
         parts.extend(nvml.temperature_c.map(|degrees| format!("{degrees} °C")));
         parts.extend(nvml.pcie_generation.zip(nvml.pcie_width).map(|(generation, lanes)| format!("PCIe {generation} x{lanes}")));
-        let switch = |name: &str, on: Option<bool>| on.map(|on| format!("{name} {}", word(lang, if on { "on" } else { "off" })));
+        let switch = |name: &str, on: Option<bool>| {
+            on.map(|on| format!("{name} {}", (if on { msg::detect::on() } else { msg::detect::off() }).text(lang)))
+        };
         parts.extend(switch("ECC", nvml.ecc));
         parts.extend(switch("MIG", nvml.mig));
         rows.push((String::new(), parts.join("  ")));
@@ -85,40 +83,42 @@ fn one_gpu(gpu: &Gpu, lang: Lang) -> Vec<Row> {
 
 fn driver_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
     let driver = &facts.driver;
-    let kind = driver.loaded_kind.map(|kind| word(lang, if kind == ModuleKind::Open { "open" } else { "proprietary" }));
+    let kind =
+        driver.loaded_kind.map(|kind| (if kind == ModuleKind::Open { msg::detect::open() } else { msg::detect::proprietary() }).text(lang));
     let loaded = match (&driver.loaded_version, kind) {
         (Some(version), Some(kind)) => format!("{version} ({kind})"),
         (Some(version), None) => version.clone(),
-        (None, _) => word(lang, "none"),
+        (None, _) => msg::detect::none().text(lang),
     };
-    let mut rows = vec![(word(lang, "loaded"), loaded)];
+    let mut rows = vec![(msg::detect::loaded().text(lang), loaded)];
     rows.extend(driver.nvml.as_ref().map(|answer| ("NVML".to_owned(), nvml_text(answer, lang))));
     rows.extend(driver.modules.iter().map(|module| {
         let users = module.refcount.map_or_else(|| "?".to_owned(), |count| count.to_string());
-        (word(lang, "module"), msg::detect::module_users(&module.name, &users).text(lang))
+        (msg::detect::module().text(lang), msg::detect::module_users(&module.name, &users).text(lang))
     }));
     let entries = driver.ledger.iter().filter(|entry| entry.origin != super::Origin::LoadedModule);
     rows.extend(entries.map(|entry| (entry.origin.name().to_owned(), format!("{}  {}", entry.what, entry.r#where))));
-    rows.extend(driver.holders.iter().map(|holder| (word(lang, "holder"), holder_text(holder))));
+    rows.extend(driver.holders.iter().map(|holder| (msg::detect::holder().text(lang), holder_text(holder))));
     rows
 }
 
 fn nvml_text(answer: &NvmlAnswer, lang: Lang) -> String {
-    let text = |id: &str, args: &[(&str, &str)]| lang.text(&format!("detect.nvml.{id}"), args);
-    match answer {
+    use msg::detect::nvml;
+    let message = match answer {
         NvmlAnswer::Answer { driver_version, cuda_version, gpus, .. } => {
             let cuda = cuda_version.as_deref().unwrap_or("?");
-            text("answer", &[("version", driver_version), ("cuda", cuda), ("count", &gpus.len().to_string())])
+            nvml::answer(gpus.len(), cuda, driver_version)
         }
-        NvmlAnswer::NoLibrary(_) => text("no-library", &[]),
-        NvmlAnswer::NoDriver => text("no-driver", &[]),
-        NvmlAnswer::Mismatch => text("mismatch", &[]),
-        NvmlAnswer::NoPermission => text("no-permission", &[]),
-        NvmlAnswer::TimedOut => text("timed-out", &[]),
-        NvmlAnswer::Crashed(signal) => text("crashed", &[("signal", &signal.to_string())]),
-        NvmlAnswer::Failed(error) => text("failed", &[("error", error)]),
-        NvmlAnswer::NotAsked => text("not-asked", &[]),
-    }
+        NvmlAnswer::NoLibrary(_) => nvml::no_library(),
+        NvmlAnswer::NoDriver => nvml::no_driver(),
+        NvmlAnswer::Mismatch => nvml::mismatch(),
+        NvmlAnswer::NoPermission => nvml::no_permission(),
+        NvmlAnswer::TimedOut => nvml::timed_out(),
+        NvmlAnswer::Crashed(signal) => nvml::crashed(signal),
+        NvmlAnswer::Failed(error) => nvml::failed(error),
+        NvmlAnswer::NotAsked => nvml::not_asked(),
+    };
+    message.text(lang)
 }
 
 fn holder_text(holder: &Holder) -> String {
@@ -132,19 +132,19 @@ fn host_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
     let host = &facts.host;
     let some = |value: &str| (!value.is_empty()).then(|| value.to_owned());
     let rows = [
-        ("hostname", some(&host.hostname)),
-        ("os", some(&host.os_name)),
-        ("kernel", some(&host.kernel)),
-        ("headers", some(&host.kernel).map(|_| headers(host, lang))),
-        ("architecture", some(&host.architecture)),
-        ("gcc", host.gcc_version.clone()),
-        ("glibc", host.glibc_version.clone()),
-        ("secure-boot", host.secure_boot.map(|on| word(lang, if on { "on" } else { "off" }))),
-        ("runtime", host.container_runtime.clone()),
-        ("storage-driver", host.storage_driver.clone()),
-        ("package-manager", host.package_manager.clone()),
+        (msg::detect::hostname(), some(&host.hostname)),
+        (msg::detect::os(), some(&host.os_name)),
+        (msg::detect::kernel(), some(&host.kernel)),
+        (msg::detect::headers(), some(&host.kernel).map(|_| headers(host, lang))),
+        (msg::detect::architecture(), some(&host.architecture)),
+        (msg::detect::gcc(), host.gcc_version.clone()),
+        (msg::detect::glibc(), host.glibc_version.clone()),
+        (msg::detect::secure_boot(), host.secure_boot.map(|on| (if on { msg::detect::on() } else { msg::detect::off() }).text(lang))),
+        (msg::detect::runtime(), host.container_runtime.clone()),
+        (msg::detect::storage_driver(), host.storage_driver.clone()),
+        (msg::detect::package_manager(), host.package_manager.clone()),
     ];
-    let mut rows: Vec<Row> = rows.into_iter().filter_map(|(name, value)| Some((word(lang, name), value?))).collect();
+    let mut rows: Vec<Row> = rows.into_iter().filter_map(|(name, value)| Some((name.text(lang), value?))).collect();
     let gib = |bytes: u64| msg::detect::free(format!("{}.{}", bytes >> 30, ((bytes & 0x3fff_ffff) * 10) >> 30)).text(lang);
     rows.extend(host.free_space.iter().map(|(path, bytes)| (path.clone(), gib(*bytes))));
     rows
@@ -152,12 +152,13 @@ fn host_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
 
 /// Whether the headers are there, and else what the package manager says of them.
 fn headers(host: &HostFacts, lang: Lang) -> String {
-    let text = |id: &str, packages: &[String]| lang.text(&format!("detect.headers.{id}"), &[("packages", &packages.join(" "))]);
+    use msg::detect::headers;
+    let offer = &host.headers_offer;
     match (host.kernel_headers, host.headers_offer.offered) {
-        (true, _) => word(lang, "yes"),
-        (false, None) => word(lang, "no"),
-        (false, Some(true)) => text("offered", &host.headers_offer.packages),
-        (false, Some(false)) => text("not-offered", &host.headers_offer.missing),
+        (true, _) => msg::detect::yes().text(lang),
+        (false, None) => msg::detect::no().text(lang),
+        (false, Some(true)) => headers::offered(offer.packages.join(" ")).text(lang),
+        (false, Some(false)) => headers::not_offered(offer.missing.join(" ")).text(lang),
     }
 }
 
@@ -165,12 +166,12 @@ fn findings(out: &mut String, facts: &Facts, lang: Lang) {
     if facts.findings.is_empty() {
         return;
     }
-    let _ = write!(out, "\n{}\n", word(lang, "findings"));
+    let _ = write!(out, "\n{}\n", msg::detect::findings().text(lang));
     for finding in &facts.findings {
         let label = match finding.severity {
-            Severity::Error => word(lang, "error"),
-            Severity::Warning => word(lang, "warning"),
-            Severity::Info => word(lang, "info"),
+            Severity::Error => msg::detect::error().text(lang),
+            Severity::Warning => msg::detect::warning().text(lang),
+            Severity::Info => msg::detect::info().text(lang),
         };
         let lines = [
             format!("  {label}: {}", finding.message(lang)),

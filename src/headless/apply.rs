@@ -11,7 +11,7 @@ use crate::{
     facts,
     host::Cancel,
     i18n::msg,
-    owner,
+    owner, plan,
     plan::{Step, action::reboot::Reboot},
     preflight,
     session::{Says, Session, Status, store::Store},
@@ -59,7 +59,16 @@ impl Apply<'_> {
         self.prepare(wanted, args)?;
         let steps = || Step::ALL.into_iter().filter(|step| wants(args, *step));
         // Before the first begins, all of them are known to have a plan.
-        steps().try_for_each(|step| self.step_driver().planned(step).map(|_| ()))?;
+        let mut planned = Vec::new();
+        for step in Step::ALL {
+            match self.step_driver().planned(step) {
+                Ok(actions) => planned.extend(actions),
+                Err(error) if wants(args, step) => return Err(error),
+                // What is not wanted now need not be possible now.
+                Err(_) => {}
+            }
+        }
+        plan::known::demand(wanted, &planned)?;
         for step in steps() {
             let code = self.step(step)?;
             if code != ExitCode::Ok {

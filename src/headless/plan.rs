@@ -9,7 +9,8 @@ use crate::{
     error::Expected,
     exit_code::ExitCode,
     facts,
-    i18n::{Lang, msg},
+    i18n::{Lang, Message, msg},
+    kubespray, plan,
     plan::{Action, Step},
     preflight, steps,
     workspace::Workspace,
@@ -30,20 +31,27 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
             Err(error) => missing = Some((step, error)),
         }
     }
-    let states: Vec<&str> = actions.iter().map(|action| state(workspace, action)).collect();
-    let open: Vec<Action> = actions.iter().zip(&states).filter(|(_, state)| **state != "done").map(|(action, _)| action.clone()).collect();
+    if missing.is_none() {
+        plan::known::demand(&answers, &actions)?;
+    }
+    let states: Vec<State> = actions.iter().map(|action| state(workspace, action)).collect();
+    let open: Vec<Action> =
+        actions.iter().zip(&states).filter(|(_, state)| **state != State::Done).map(|(action, _)| action.clone()).collect();
     let predictions = steps::preflight(&workspace.host, &facts, &answers, &open, None)?;
     let planned = || actions.iter().zip(&states);
+    let variables = steps::planned_preview(&workspace.host, &facts, &answers).ok();
     if json {
         print_json(&json!({
-            "actions": planned().map(|(action, state)| describe(action, state)).collect::<Vec<_>>(),
+            "actions": planned().map(|(action, state)| describe(action, *state)).collect::<Vec<_>>(),
             "preflight": predictions.iter().map(preflight::describe).collect::<Vec<_>>(),
+            "variables": variables.map(|preview| json!({"capability": preview.capability, "findings": preview.findings})),
         }))?;
     } else {
         let lang = workspace.lang;
-        let text: String = planned().map(|(action, state)| paragraph(lang, action, state)).collect();
+        let text: String = planned().map(|(action, state)| paragraph(lang, action, *state)).collect();
         let root = roots_part(lang, &actions);
-        print(&format!("{text}{root}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
+        let findings = variables.map(|preview| kubespray::report_planned(&preview, lang)).unwrap_or_default();
+        print(&format!("{text}{root}{findings}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
     }
     match missing {
         // What can be planned was shown; what is missing is said with it.
@@ -52,17 +60,35 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
     }
 }
 
-/// Returns `needed`, `done` or `blocked`.
-fn state(workspace: &Workspace, action: &Action) -> &'static str {
-    let is_done = !action.is_reboot() && action.kind.check(&workspace.host).is_some();
-    match &action.blocked {
-        _ if is_done => "done",
-        Some(_) => "blocked",
-        None => "needed",
+/// Whether an action is still to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Needed,
+    Done,
+    Blocked,
+}
+
+impl State {
+    fn title(self) -> Message {
+        match self {
+            Self::Needed => msg::plan::state::needed(),
+            Self::Done => msg::plan::state::done(),
+            Self::Blocked => msg::plan::state::blocked(),
+        }
     }
 }
 
-fn describe(action: &Action, state: &str) -> Value {
+fn state(workspace: &Workspace, action: &Action) -> State {
+    let is_done = !action.is_reboot() && action.kind.check(&workspace.host).is_some();
+    match &action.blocked {
+        _ if is_done => State::Done,
+        Some(_) => State::Blocked,
+        None => State::Needed,
+    }
+}
+
+fn describe(action: &Action, state: State) -> Value {
     json!({
         "id": action.id,
         "step": action.step.number(),
@@ -90,13 +116,13 @@ fn roots_part(lang: Lang, actions: &[Action]) -> String {
     if rows.is_empty() { rows } else { format!("{}\n{rows}{}\n\n", msg::plan::root().text(lang), msg::plan::root::others().text(lang)) }
 }
 
-fn paragraph(lang: Lang, action: &Action, state: &str) -> String {
+fn paragraph(lang: Lang, action: &Action, state: State) -> String {
     let state = match (action.skipped, action.optional) {
-        (true, true) => "offered",
-        (true, false) => "left-out",
-        (false, _) => state,
+        (true, true) => msg::plan::state::offered(),
+        (true, false) => msg::plan::state::left_out(),
+        (false, _) => state.title(),
     };
-    let state = lang.text(&format!("plan.state.{state}"), &[]);
+    let state = state.text(lang);
     let why = action.blocked_text(lang).unwrap_or_else(|| action.reason(lang));
     let mut text = format!("{} [{state}] {}\n    {why}\n", action.step.number(), action.title(lang));
     for command in &action.commands {

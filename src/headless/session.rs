@@ -36,6 +36,15 @@ fn since(workspace: &Workspace, session: &Session) -> Vec<Change> {
     steps::since(&workspace.host, session, &facts::probe(&workspace.host))
 }
 
+/// How far a step is.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum StepState {
+    Done,
+    Here,
+    Open,
+}
+
 struct Status {
     session: Session,
     holder: Option<Holder>,
@@ -45,13 +54,11 @@ struct Status {
 }
 
 impl Status {
-    fn state(&self, step: Step) -> &'static str {
-        if self.session.done.contains(&step) {
-            "done"
-        } else if step == self.session.step {
-            "here"
-        } else {
-            "open"
+    fn state(&self, step: Step) -> StepState {
+        match () {
+            () if self.session.done.contains(&step) => StepState::Done,
+            () if step == self.session.step => StepState::Here,
+            () => StepState::Open,
         }
     }
 
@@ -62,7 +69,12 @@ impl Status {
         text += &self.holder.iter().map(|holder| msg::status::held(holder).text(lang) + "\n").collect::<String>();
         for step in Step::ALL {
             let title = crate::text::fit(&step.title().text(lang), 24, "…");
-            text += &format!("  {} {title} {}\n", step.number(), lang.text(&format!("status.{}", self.state(step)), &[]));
+            let word = match self.state(step) {
+                StepState::Done => msg::status::done(),
+                StepState::Here => msg::status::here(),
+                StepState::Open => msg::status::open(),
+            };
+            text += &format!("  {} {title} {}\n", step.number(), word.text(lang));
         }
         if let Some(rebooted) = self.rebooted {
             text += &format!("{}\n", (if rebooted { msg::status::reboot_done() } else { msg::status::reboot_needed() }).text(lang));
@@ -93,7 +105,7 @@ impl Status {
 /// Returns the journal, a line a record.
 pub fn journal(session: &Session, lang: Lang) -> String {
     let line = |record: &Record| {
-        let status = lang.text(&format!("record.{}", record.status.name()), &[]);
+        let status = record.status.title().text(lang);
         let place = record.done_on.as_ref().map(|place| format!(" @{}", crate::text::printable(&place.hostname))).unwrap_or_default();
         // What proved it then is not so any more once it was taken back.
         let proof = record.evidence.first().filter(|_| record.status != crate::session::Status::Undone);

@@ -80,6 +80,11 @@ impl Message {
         self.args.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
+    /// Tells whether there is a text for its key.
+    pub fn is_known(&self) -> bool {
+        super::find(&self.key).is_some()
+    }
+
     /// Returns the text. An unknown key comes back as it is, so that nothing is ever blank.
     pub fn text(&self, lang: Lang) -> String {
         let value = |name: &str| self.args().find(|(known, _)| *known == name).map(|(_, value)| value.text(lang));

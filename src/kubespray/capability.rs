@@ -12,34 +12,26 @@ use super::{
     template::{as_bool, as_text, is_truthy},
     variables::{DOWNLOAD_URL, View},
 };
-use crate::{i18n::Lang, version::Version};
+use crate::{
+    i18n::{Lang, Message, msg},
+    version::Version,
+};
 
 /// The first ansible-core that refuses a text as a condition, which the role's tasks are.
 const STRICT_CORE: (u32, u32) = (2, 19);
 
 /// Judges one combination of release, system and settings for an owner that wants the role, or wants it to stay off.
 pub fn judge(site: &Site, view: &View<'_>, wanted: GpuRole) -> Capability {
-    let (verdict, reason) = match wanted {
+    let (verdict, text) = match wanted {
         GpuRole::Installs => decide(site, view),
-        GpuRole::StaysOff if view.is_templated("nvidia_accelerator_enabled") => (Verdict::Unknown, "templated"),
-        GpuRole::StaysOff if is_on(view) => (Verdict::Broken, "second-owner"),
-        GpuRole::StaysOff => (Verdict::Unused, "stays-off"),
+        GpuRole::StaysOff if view.is_templated("nvidia_accelerator_enabled") => (Verdict::Unknown, msg::capability::templated()),
+        GpuRole::StaysOff if is_on(view) => (Verdict::Broken, msg::capability::second_owner()),
+        GpuRole::StaysOff => (Verdict::Unused, msg::capability::stays_off()),
     };
-    let os = site.control_plane_os.as_ref().map(ToString::to_string).unwrap_or_default();
-    let image = view.role_value("nvidia_driver_install_container").map(|value| as_text(&value)).unwrap_or_default();
-    let args = vec![
-        ("release".to_owned(), site.release.as_ref().map(ToString::to_string).unwrap_or_default()),
-        ("os".to_owned(), os),
-        ("image".to_owned(), image),
-        ("flavor".to_owned(), view.role_value("nvidia_gpu_flavor").map(|value| as_text(&value)).unwrap_or_default()),
-        ("core".to_owned(), site.ansible_core().map(ToString::to_string).unwrap_or_default()),
-    ];
-    let text = |part: &str| {
-        let args: Vec<_> = args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        Lang::En.text(&format!("capability.{reason}.{part}"), &args)
-    };
-    let instead = Lang::En.has(&format!("capability.{reason}.instead")).then(|| text("instead"));
-    Capability { verdict, why: text("why"), instead, reason: reason.to_owned(), args }
+    let (reason, args) = (text.id().to_owned(), text.plain_args());
+    let part = |part: &str| Message::named(format!("capability.{reason}.{part}"), &args);
+    let instead = part("instead");
+    Capability { verdict, why: part("why").text(Lang::En), instead: instead.is_known().then(|| instead.text(Lang::En)), reason, args }
 }
 
 /// What the verdict rests on.
@@ -51,36 +43,43 @@ const DECISIVE: [&str; 5] = [
     "nvidia_driver_install_supported",
 ];
 
-fn decide(site: &Site, view: &View<'_>) -> (Verdict, &'static str) {
+fn decide(site: &Site, view: &View<'_>) -> (Verdict, Message) {
+    use msg::capability as text;
+    let release = || site.release.as_ref().map(ToString::to_string).unwrap_or_default();
+    let os = || site.control_plane_os.as_ref().map(ToString::to_string).unwrap_or_default();
+    let value = |name: &str| view.role_value(name).map(|value| as_text(&value)).unwrap_or_default();
+    let core = || site.ansible_core().map(ToString::to_string).unwrap_or_default();
     if DECISIVE.iter().any(|name| view.is_templated(name)) {
-        return (Verdict::Unknown, "templated");
+        return (Verdict::Unknown, text::templated());
     }
     let flavor = view.role_value("nvidia_gpu_flavor").map(|value| as_text(&value).to_lowercase()).unwrap_or_default();
     if !matches!(flavor.as_str(), "tesla" | "gtx") && view.own(DOWNLOAD_URL).is_none() {
-        return (Verdict::Broken, "unknown-flavor");
+        return (Verdict::Broken, text::unknown_flavor(value("nvidia_gpu_flavor")));
     }
     if is_switch_missing(view) {
-        return (Verdict::Broken, "switch-missing");
+        return (Verdict::Broken, text::switch_missing());
     }
     if site.control_plane_os.is_none() {
-        return (Verdict::Unknown, "os-unknown");
+        return (Verdict::Unknown, text::os_unknown());
     }
     if site.release.is_none() && site.checkout.is_none() {
-        return (Verdict::Unknown, "release-unknown");
+        return (Verdict::Unknown, text::release_unknown());
     }
     let image = view.role_value("nvidia_driver_install_container").unwrap_or(Value::Null);
     let supported = view.role_value("nvidia_driver_install_supported").is_some_and(|value| is_truthy(&value));
     let works = match (is_on(view), view.is_os_supported()) {
-        (false, _) => "works-once-on",
-        (true, true) => "works",
-        (true, false) => "works-with-own-image",
+        (false, _) => text::works_once_on(value("nvidia_driver_install_container"), os(), release()),
+        (true, true) => text::works(value("nvidia_driver_install_container"), os(), release()),
+        (true, false) => text::works_with_own_image(value("nvidia_driver_install_container"), os(), release()),
     };
     match (&image, supported) {
-        (image, _) if !is_truthy(image) => (Verdict::NoOp, "os-not-listed"),
-        (image, true) if is_boolean(image) => (Verdict::Broken, "image-true"),
-        (image, false) if is_boolean(image) => (Verdict::NoOp, "image-true-not-applied"),
-        (_, false) => (Verdict::NoOp, "image-not-applied"),
-        (_, true) if site.ansible_core().is_some_and(is_strict) => (Verdict::Broken, "strict-core"),
+        (image, _) if !is_truthy(image) => (Verdict::NoOp, text::os_not_listed(os(), release())),
+        (image, true) if is_boolean(image) => (Verdict::Broken, text::image_true(value("nvidia_driver_install_container"), os())),
+        (image, false) if is_boolean(image) => {
+            (Verdict::NoOp, text::image_true_not_applied(value("nvidia_driver_install_container"), os()))
+        }
+        (_, false) => (Verdict::NoOp, text::image_not_applied(value("nvidia_driver_install_container"))),
+        (_, true) if site.ansible_core().is_some_and(is_strict) => (Verdict::Broken, text::strict_core(core())),
         (_, true) => (Verdict::Works, works),
     }
 }

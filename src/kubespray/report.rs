@@ -22,6 +22,16 @@ pub fn report(preview: &Preview, lang: Lang) -> String {
     out
 }
 
+/// Returns the verdict and the findings of a preview that is judged by the values that will be; nothing where there is nothing to say.
+pub fn report_planned(preview: &Preview, lang: Lang) -> String {
+    if preview.findings.is_empty() {
+        return String::new();
+    }
+    let mut out = msg::vars::planned().text(lang) + "\n";
+    findings(preview, lang, &mut out);
+    out + "\n"
+}
+
 /// Writing to a `String` cannot fail, so this drops the result.
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{text}");
@@ -49,11 +59,9 @@ fn header(preview: &Preview, lang: Lang, out: &mut String) {
 
 fn verdict(preview: &Preview, lang: Lang, out: &mut String) {
     let capability = &preview.capability;
-    let args: Vec<_> = capability.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let say = |part: &str| lang.text(&format!("capability.{}.{part}", capability.reason), &args);
-    line(out, format_args!("\n{}: {}", capability.verdict.title().text(lang), say("why")));
-    if capability.instead.is_some() {
-        line(out, format_args!("  {}", say("instead")));
+    line(out, format_args!("\n{}: {}", capability.verdict.title().text(lang), capability.why(lang)));
+    if let Some(instead) = capability.instead(lang) {
+        line(out, format_args!("  {instead}"));
     }
 }
 
@@ -70,7 +78,7 @@ fn variables(preview: &Preview, lang: Lang, out: &mut String) {
             line(out, format_args!("    {}", msg::vars::shadowed(&place, &value).text(lang)));
         }
         for ignored in &variable.ignored {
-            let why = lang.text(&format!("ignored.{}", ignored.why), &[]);
+            let why = ignored.why.text().text(lang);
             let place = place(preview, &ignored.file, ignored.line);
             line(out, format_args!("    {}", msg::vars::ignored(&place, &why).text(lang)));
         }
@@ -114,30 +122,5 @@ fn findings(preview: &Preview, lang: Lang, out: &mut String) {
             line(out, format_args!("    {}", text::printable(&finding.evidence)));
         }
         line(out, format_args!("    {}", finding.remedy(lang)));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn every_name_in_the_code_has_its_text() {
-        let found = |source: &str, pattern: &str| -> BTreeSet<String> {
-            regex::Regex::new(pattern).unwrap().captures_iter(source).map(|found| found[1].to_owned()).collect()
-        };
-        let why = found(
-            include_str!("variables.rs"),
-            r#""((?:wrong-folder|no-such|folder-wins|other-host|not-beside|include-vars|set-fact)[a-z-]*)""#,
-        );
-        assert_eq!(why.len(), 7);
-        let reasons = found(include_str!("capability.rs"), r#"(?:Verdict::\w+, |=> )"([a-z-]+)""#);
-        assert!(reasons.len() >= 10, "{reasons:?}");
-        let keys = why.iter().map(|name| format!("ignored.{name}"));
-        for key in keys.chain(reasons.iter().map(|name| format!("capability.{name}.why"))) {
-            assert!(Lang::En.has(&key), "{key}");
-        }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Ignored, Level, Place, Shadowed, Variable,
+    Ignored, IgnoredWhy, Level, Place, Shadowed, Variable,
     checkout::GPU_ROLE,
     inventory::{Definition, Problem, VarsFile, VarsFolder},
     release,
@@ -189,7 +189,7 @@ impl<'s> View<'s> {
         if included.is_empty() && fact.is_empty() {
             stack.extend(own);
         } else {
-            let why = if fact.is_empty() { "include-vars" } else { "set-fact" };
+            let why = if fact.is_empty() { IgnoredWhy::IncludeVars } else { IgnoredWhy::SetFact };
             ignored.extend(own.iter().rev().map(|definition| ignore(&definition.file, definition.line, why)));
         }
         stack.extend(included);
@@ -217,21 +217,21 @@ impl<'s> View<'s> {
         for folder in &self.site.folders {
             let is_known = self.site.inventory.is_known();
             for group in folder.group_names().filter(|group| is_known && !self.site.inventory.has_group(group)) {
-                let why = if self.site.similar_group(group).is_some() { "wrong-folder-name" } else { "no-such-group" };
+                let why = if self.site.similar_group(group).is_some() { IgnoredWhy::WrongFolderName } else { IgnoredWhy::NoSuchGroup };
                 let lines = folder.group(group).into_iter().filter(|definition| definition.name == name);
                 found.extend(lines.map(|definition| ignore(&definition.file, definition.line, why)));
             }
             for file in &folder.hidden {
                 let lines = file.vars.iter().filter(|(known, ..)| known == name);
-                found.extend(lines.map(|(_, line, _)| ignore(&file.path, *line, "folder-wins")));
+                found.extend(lines.map(|(_, line, _)| ignore(&file.path, *line, IgnoredWhy::FolderWins)));
             }
         }
         let unread = self.site.unread.iter().flat_map(VarsFolder::files).flat_map(|file| file.vars.iter().map(move |var| (file, var)));
         let unread = unread.filter(|(_, (known, ..))| known == name);
-        found.extend(unread.map(|(file, (_, line, _))| ignore(&file.path, *line, "not-beside-plays")));
+        found.extend(unread.map(|(file, (_, line, _))| ignore(&file.path, *line, IgnoredWhy::NotBesidePlays)));
         let elsewhere = if NODE_VARIABLES.contains(&name) { &[] } else { self.node.as_slice() };
         let missed = elsewhere.iter().filter(|definition| definition.name == name && !own.contains(definition));
-        found.extend(missed.map(|definition| ignore(&definition.file, definition.line, "other-host")));
+        found.extend(missed.map(|definition| ignore(&definition.file, definition.line, IgnoredWhy::OtherHost)));
         found
     }
 }
@@ -252,8 +252,8 @@ fn shadow(definition: Definition) -> Shadowed {
     Shadowed { file: definition.file.to_path_buf(), line: definition.line, level: definition.level, value: definition.value }
 }
 
-fn ignore(file: &Path, line: usize, why: &str) -> Ignored {
-    Ignored { file: file.to_owned(), line, why: why.to_owned() }
+fn ignore(file: &Path, line: usize, why: IgnoredWhy) -> Ignored {
+    Ignored { file: file.to_owned(), line, why }
 }
 
 /// A definition that the program knows and no file here says.

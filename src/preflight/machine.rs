@@ -13,7 +13,7 @@ use crate::{
         rival,
     },
     session::{
-        Evidence, Prediction,
+        CheckKind, Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
     },
 };
@@ -33,7 +33,7 @@ pub fn conflicting_driver(request: Request<'_>, action: &str) -> Prediction {
         Some(name) if request.will(|effect| *effect == Effect::BansConflictingDriver) => (Ok, msg::preflight::seen::rival_goes(name)),
         Some(name) => (WillFail, msg::preflight::seen::rival(name)),
     };
-    Prediction::new("nouveau", says, seen).about(action, &["nouveau", "nova"])
+    Prediction::new(CheckKind::Nouveau, says, seen).about(action, &["nouveau", "nova"])
 }
 
 /// Who uses the driver that is to leave.
@@ -53,7 +53,7 @@ fn holders(request: Request<'_>) -> Option<Prediction> {
         (true, true) => (Unknown, msg::preflight::seen::holders_hidden().into()),
         (false, _) => (Unknown, left.join("; ").into()),
     };
-    Some(Prediction::new("holders", says, seen).about("unload-modules", &["module-in-use"]))
+    Some(Prediction::new(CheckKind::Holders, says, seen).about("unload-modules", &["module-in-use"]))
 }
 
 fn name(holder: &Holder) -> String {
@@ -104,5 +104,5 @@ fn repositories(request: Request<'_>) -> Option<Prediction> {
     });
     let (says, seen): (Says, Evidence) =
         dead.map_or_else(|| (Ok, msg::preflight::seen::repositories_alive().into()), |seen| (WillFail, seen.into()));
-    Some(Prediction::new("repositories", says, seen).about("install-packages", &["repo-eol", "dns"]).stopping())
+    Some(Prediction::new(CheckKind::Repositories, says, seen).about("install-packages", &["repo-eol", "dns"]).stopping())
 }

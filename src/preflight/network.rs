@@ -8,7 +8,7 @@ use crate::{
     i18n::msg,
     plan::{ActionSpec, action::fetch_runfile::FetchRunfile},
     session::{
-        Evidence, Prediction,
+        CheckKind, Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
     },
 };
@@ -49,7 +49,9 @@ fn runfile(request: Request<'_>, fetch: &FetchRunfile) -> Prediction {
             (if surely { WillFail } else { Unknown }, format!("{url}: {said}").into())
         }
     };
-    Prediction::new("runfile-address", says, seen).about("fetch-runfile", &["runfile-404", "runfile-unreachable", "runfile-tls"]).stopping()
+    Prediction::new(CheckKind::RunfileAddress, says, seen)
+        .about("fetch-runfile", &["runfile-404", "runfile-unreachable", "runfile-tls"])
+        .stopping()
 }
 
 /// The length in the head of the last answer: redirects have their own.
@@ -75,7 +77,7 @@ fn answers(request: Request<'_>, name: &str) -> Prediction {
         Result::Ok(output) => (Unknown, said(format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim()))),
         Err(error) => (Unknown, said(format!("{name}: {error}"))),
     };
-    Prediction::new(format!("registry:{name}"), says, seen).about("watch-installer", &["image-pull"])
+    Prediction::new(CheckKind::Registry.on(name), says, seen).about("watch-installer", &["image-pull"])
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
         action::install_toolkit::{InstallToolkit, USERS_LOG},
     },
     session::{
-        Evidence, Prediction,
+        CheckKind, Evidence, Prediction,
         Says::{self, Ok, Unknown, WillFail},
     },
 };
@@ -42,7 +42,7 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 fn fits(row: &CudaRow) -> Prediction {
     let why = row.reason.as_ref().map_or_else(msg::preflight::seen::toolkit_fits, |reason| reason.0.clone());
     let seen = msg::preflight::seen::toolkit(&row.version, why);
-    Prediction::new("toolkit-fits", if row.fits { Ok } else { WillFail }, seen).stopping()
+    Prediction::new(CheckKind::ToolkitFits, if row.fits { Ok } else { WillFail }, seen).stopping()
 }
 
 /// The installer takes any compiler (`--override`); it is nvcc that refuses one, long after this step.
@@ -55,7 +55,7 @@ fn compiler(host: &HostFacts, row: Option<&CudaRow>, is_installed: bool) -> Pred
         (Some(_), Some(note)) => (if note.id() == "gcc-too-new" { WillFail } else { Unknown }, note.0.clone()),
         (Some(version), None) => (Ok, msg::preflight::seen::gcc_fits(version)),
     };
-    Prediction::new("compiler", says, seen)
+    Prediction::new(CheckKind::Compiler, says, seen)
 }
 
 /// A runfile that was given: is it there, and can it be the whole file?
@@ -69,7 +69,7 @@ fn local_file(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaR
         (Result::Ok(meta), Some(size)) if meta.len != size => (WillFail, wrong_size(path, meta.len, size).into()),
         (Result::Ok(meta), _) => (Ok, msg::preflight::seen::runfile_there(path, meta.len).into()),
     };
-    Some(Prediction::new("local-runfile", says, seen).about(INSTALL, &["download-corrupt"]).stopping())
+    Some(Prediction::new(CheckKind::LocalRunfile, says, seen).about(INSTALL, &["download-corrupt"]).stopping())
 }
 
 /// A place, what it is for, and the bytes that it needs.
@@ -113,7 +113,7 @@ fn space(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaRow>) 
                 None => groups.push((place, free, vec![need])),
             },
             Err(error) => {
-                found.push(Prediction::new(format!("space:{}", place.display()), Unknown, format!("{}: {error}", place.display())));
+                found.push(Prediction::new(CheckKind::Space.on(place.display()), Unknown, format!("{}: {error}", place.display())));
             }
         }
     }
@@ -127,7 +127,7 @@ fn room(place: &Path, free: u64, needs: &[Need]) -> Prediction {
     let seen = msg::preflight::seen::space(gib(free), gib(needed), place.display(), what);
     let says = if free >= needed { Ok } else { WillFail };
     let action = if needs.iter().any(|(_, what, _)| *what == Purpose::Download) { "fetch-runfile" } else { INSTALL };
-    Prediction::new(format!("space:{}", place.display()), says, seen).about(action, &["no-space", "runfile-no-space"]).stopping()
+    Prediction::new(CheckKind::Space.on(place.display()), says, seen).about(action, &["no-space", "runfile-no-space"]).stopping()
 }
 
 fn gib(bytes: u64) -> String {
@@ -141,7 +141,7 @@ fn existing(request: Request<'_>, path: &Path) -> PathBuf {
 
 /// A folder to unpack in must let programs run, and the prefix must be writable.
 fn mounts(request: Request<'_>, install: &InstallToolkit) -> Prediction {
-    const ID: &str = "mounts";
+    const ID: CheckKind = CheckKind::Mounts;
     let signatures = ["installer-not-executable", "read-only-file-system"];
     let Result::Ok(text) = request.host.files.read_text("/proc/mounts") else {
         return Prediction::new(ID, Unknown, msg::preflight::seen::mounts_unread()).about(INSTALL, &signatures);
@@ -181,7 +181,7 @@ fn libxml2(request: Request<'_>, install: &InstallToolkit) -> Option<Prediction>
         None if !is_recorded => (Unknown, msg::preflight::seen::library_unrecorded(LIBRARY)),
         None => (WillFail, msg::preflight::seen::library_missing(LIBRARY_FOLDERS.join(", "), LIBRARY)),
     };
-    Some(Prediction::new("libxml2", says, seen).about(INSTALL, &["libxml2-missing"]).stopping())
+    Some(Prediction::new(CheckKind::Libxml2, says, seen).about(INSTALL, &["libxml2-missing"]).stopping())
 }
 
 fn installer_log(request: Request<'_>) -> Prediction {
@@ -196,7 +196,7 @@ fn installer_log(request: Request<'_>) -> Prediction {
         (Err(_), Result::Ok(meta)) if meta.uid == 0 && !request.facts.host.root => (WillFail, msg::preflight::seen::log_of_root(USERS_LOG)),
         (Err(_), _) => (Ok, msg::preflight::seen::no_log(USERS_LOG)),
     };
-    Prediction::new("installer-log", says, seen).about(INSTALL, &["cuda-installer-crash"]).stopping()
+    Prediction::new(CheckKind::InstallerLog, says, seen).about(INSTALL, &["cuda-installer-crash"]).stopping()
 }
 
 #[cfg(test)]

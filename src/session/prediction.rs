@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Record, Status};
+use super::{CheckKind, Record, Status};
+use crate::i18n::msg;
 use crate::i18n::{Lang, Message};
 
 /// One thing that was checked before anything was done.
@@ -54,7 +55,16 @@ pub enum Outcome {
 }
 
 impl Says {
-    /// Returns the name in JSON, and the last part of its text's key (`preflight.says.<name>`).
+    /// Returns it in a word or two.
+    pub fn title(self) -> Message {
+        match self {
+            Self::Ok => msg::preflight::says::ok(),
+            Self::WillFail => msg::preflight::says::will_fail(),
+            Self::Unknown => msg::preflight::says::unknown(),
+        }
+    }
+
+    /// Returns the name in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -92,7 +102,7 @@ impl From<&str> for Evidence {
 }
 
 impl Prediction {
-    /// Makes a prediction that nothing is in the way.
+    /// Makes a prediction from the kind of its check, or from what [`CheckKind::on`] returns.
     pub fn new(id: impl Into<String>, says: Says, evidence: impl Into<Evidence>) -> Self {
         let (evidence, seen) = match evidence.into() {
             Evidence::Seen(seen) => (seen.text(Lang::En), Some(seen)),
@@ -124,12 +134,12 @@ impl Prediction {
 
     /// Returns what was checked.
     pub fn title(&self, lang: Lang) -> String {
-        lang.text(&format!("preflight.{}.title", self.name()), &[])
+        CheckKind::of(&self.id).map_or_else(|| self.id.clone(), |kind| kind.title().text(lang))
     }
 
     /// Returns what to do about it; nothing when there is nothing to do.
     pub fn remedy(&self, lang: Lang) -> Option<String> {
-        (self.says != Says::Ok).then(|| lang.text(&format!("preflight.{}.remedy", self.name()), &[]))
+        CheckKind::of(&self.id).filter(|_| self.says != Says::Ok).map(|kind| kind.remedy().text(lang))
     }
 
     /// Tells whether it came true; nothing while that is not known, or if it said nothing.
@@ -153,9 +163,5 @@ impl Prediction {
             Status::Failed if is_this || self.says == Says::WillFail => Some(Outcome::Failed),
             _ => None,
         };
-    }
-
-    fn name(&self) -> &str {
-        self.id.split(':').next().unwrap_or(&self.id)
     }
 }

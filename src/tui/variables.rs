@@ -193,7 +193,7 @@ fn details(ui: &Ui, preview: &Preview, cells: u16, full: bool) -> Vec<Line<'stat
         );
     }
     for ignored in &variable.ignored {
-        let why = ui.app.settings.lang.text(&format!("ignored.{}", ignored.why), &[]);
+        let why = ignored.why.text().text(ui.app.settings.lang);
         row(msg::wizard::variables::ignored(), format!("{}: {why}", place(&ignored.file, ignored.line)), ui.theme.warning());
     }
     lines

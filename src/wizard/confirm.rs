@@ -81,7 +81,7 @@ pub(super) fn check_rows(app: &App, cells: usize) -> Vec<Row> {
 /// A check: what it says, what was seen, and what to do.
 fn check_row(app: &App, check: &Prediction, cells: usize) -> Vec<Row> {
     let lang = app.settings.lang;
-    let says = lang.text(&format!("preflight.says.{}", check.says.name()), &[]);
+    let says = check.says.title().text(lang);
     let tone = match check.says {
         Says::WillFail => Tone::Error,
         Says::Unknown => Tone::Warning,

@@ -118,8 +118,18 @@ fn changes_rows(app: &App, changes: &[String], cells: usize) -> Vec<Row> {
     rows
 }
 
+/// Why it was asked for, by the reason of its action.
+fn reboot_reason(why: &str) -> Option<Message> {
+    match why {
+        "reboot" => Some(msg::reboot::reboot()),
+        "reboot-for-nouveau" => Some(msg::reboot::reboot_for_nouveau()),
+        "reboot-unless-unloaded" => Some(msg::reboot::reboot_unless_unloaded()),
+        _ => None,
+    }
+}
+
 fn reboot_rows(app: &App, cells: usize) -> Vec<Row> {
-    let why = app.session.reboot.as_ref().map(|reboot| app.settings.lang.text(&format!("reboot.{}", reboot.why), &[]));
+    let why = app.session.reboot.as_ref().and_then(|reboot| reboot_reason(&reboot.why)).map(|why| app.text(why));
     let mut rows: Vec<_> = why.iter().flat_map(|why| Row::wrapped(Tone::Text, why, cells)).collect();
     let (step, command) = (run::after_reboot(app).number(), &app.settings.again);
     let (text, yes) = match app.settings.simulated {

@@ -129,12 +129,10 @@ pub fn value_text(value: Option<&serde_json::Value>) -> String {
 /// Returns why the verdict is what it is and what to set instead, in the user's language.
 pub fn verdict_texts(app: &App, capability: &Capability) -> (String, Option<String>) {
     let lang = app.settings.lang;
-    let args: Vec<_> = capability.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let text = |part: &str| {
-        let key = format!("capability.{}.{part}", capability.reason);
-        lang.has(&key).then(|| lang.text(&key, &args))
-    };
-    (text("why").unwrap_or_else(|| capability.why.clone()), text("instead").or_else(|| capability.instead.clone()))
+    if capability.reason.is_empty() {
+        return (capability.why.clone(), capability.instead.clone());
+    }
+    (capability.why(lang), capability.instead(lang))
 }
 
 /// Returns a path as people know it: below the checkout or the inventory, without the part that all have in common.

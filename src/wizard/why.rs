@@ -25,7 +25,7 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
     if !variable.ignored.is_empty() {
         rows.push(Row::new(Tone::Heading, app.text(msg::wizard::why::ignored())));
         for ignored in &variable.ignored {
-            let why = app.settings.lang.text(&format!("ignored.{}", ignored.why), &[]);
+            let why = ignored.why.text().text(app.settings.lang);
             let text = format!("  {}: {why}", place(preview, &ignored.file, ignored.line));
             rows.extend(Row::wrapped(Tone::Warning, &text, cells));
         }

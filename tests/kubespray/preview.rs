@@ -156,10 +156,10 @@ fn include_vars_and_set_fact_beat_the_inventory_and_say_so() {
     let image = preview.variable("nvidia_driver_install_container").unwrap();
     assert_eq!(image.value, Some(json!("atzedevries/nvidia-centos-driver-installer:2")));
     assert_eq!(image.winner.as_ref().unwrap().level, Level::IncludeVars);
-    assert_eq!(image.ignored.iter().map(|ignored| ignored.why.as_str()).collect::<Vec<_>>(), ["include-vars"]);
+    assert_eq!(image.ignored.iter().map(|ignored| ignored.why).collect::<Vec<_>>(), [gpunode::kubespray::IgnoredWhy::IncludeVars]);
     let url = preview.variable("nvidia_driver_download_url_default").unwrap();
     assert!(url.value.as_ref().unwrap().as_str().unwrap().starts_with("https://us.download.nvidia.com/tesla/"));
-    assert_eq!(url.ignored[0].why, "set-fact");
+    assert_eq!(url.ignored[0].why, gpunode::kubespray::IgnoredWhy::SetFact);
 
     let own = one_node("v2.14.2");
     own.add(file, "nvidia_driver_install_centos_container: myreg/x:1\n");
@@ -189,7 +189,7 @@ fn values_for_the_node_alone_do_not_reach_a_role_that_runs_elsewhere() {
     checkout.add("host_vars/node1.yml", "nvidia_driver_version: \"3\"\nnvidia_accelerator_enabled: true\n");
     let preview = look(&checkout, "centos-7");
     let version = preview.variable("nvidia_driver_version").unwrap();
-    assert_eq!((version.value.clone(), version.ignored[0].why.as_str()), (Some(json!("390.87")), "other-host"));
+    assert_eq!((version.value.clone(), version.ignored[0].why), (Some(json!("390.87")), gpunode::kubespray::IgnoredWhy::OtherHost));
     assert!(has(&preview, "switch-not-on-control-plane"));
 }
 
@@ -221,7 +221,7 @@ fn a_folder_of_the_old_name_loses_its_values() {
     checkout.add("group_vars/k8s-cluster/gpu.yml", "nvidia_driver_version: \"450.51.06\"\n");
     let preview = look(&checkout, "centos-7");
     assert_eq!(value(&preview, "nvidia_driver_version"), json!("390.87"));
-    assert_eq!(preview.variable("nvidia_driver_version").unwrap().ignored[0].why, "wrong-folder-name");
+    assert_eq!(preview.variable("nvidia_driver_version").unwrap().ignored[0].why, gpunode::kubespray::IgnoredWhy::WrongFolderName);
     assert!(has(&preview, "wrong-folder-name"));
 }
 

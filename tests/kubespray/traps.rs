@@ -156,7 +156,10 @@ fn settings_of_ansible_and_of_the_folder() {
     demand(&found, "open-to-all", "v2.31.0");
     demand(&found, "not-beside-plays", "v2.31.0/group_vars");
     let flavor = found.variable("nvidia_gpu_flavor").unwrap();
-    assert_eq!((flavor.value.as_ref().unwrap().as_str(), flavor.ignored[0].why.as_str()), (Some("tesla"), "not-beside-plays"));
+    assert_eq!(
+        (flavor.value.as_ref().unwrap().as_str(), flavor.ignored[0].why),
+        (Some("tesla"), gpunode::kubespray::IgnoredWhy::NotBesidePlays)
+    );
 }
 
 #[test]

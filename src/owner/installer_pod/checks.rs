@@ -8,7 +8,7 @@ use crate::{
     plan::Effect,
     preflight::{Request, conflicting_driver},
     session::{
-        Prediction,
+        CheckKind, Prediction,
         Says::{Ok, Unknown, WillFail},
     },
 };
@@ -28,7 +28,7 @@ fn driver_fits(request: Request<'_>) -> Option<Prediction> {
     let row = request.table.drivers.iter().find(|row| row.version.as_str() == version.as_str())?;
     let why = row.reason.as_ref().map_or_else(msg::preflight::seen::fits, |reason| reason.0.clone());
     let says = if row.fits { Ok } else { WillFail };
-    let prediction = Prediction::new("driver-fits", says, msg::preflight::seen::driver(version, why));
+    let prediction = Prediction::new(CheckKind::DriverFits, says, msg::preflight::seen::driver(version, why));
     Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "download-404"]).stopping())
 }
 
@@ -50,7 +50,8 @@ fn host_driver(request: Request<'_>) -> Prediction {
     };
     let clean = goes && (loaded.is_none() || leaves);
     let seen = if clean && !on_host.is_empty() { msg::preflight::seen::goes_in_this_step(seen) } else { seen };
-    Prediction::new("host-driver", if clean { Ok } else { WillFail }, seen).about(INSTALLER, &["module-loaded", "already-loaded-crash"])
+    Prediction::new(CheckKind::HostDriver, if clean { Ok } else { WillFail }, seen)
+        .about(INSTALLER, &["module-loaded", "already-loaded-crash"])
 }
 
 fn secure_boot(request: Request<'_>) -> Prediction {
@@ -60,7 +61,7 @@ fn secure_boot(request: Request<'_>) -> Prediction {
         None if request.facts.unknown.contains_key("host.secure_boot") => (Unknown, msg::preflight::seen::secure_boot_unknown()),
         None => (Ok, msg::preflight::seen::no_secure_boot()),
     };
-    Prediction::new("secure-boot", says, seen).about(INSTALLER, &["secure-boot"])
+    Prediction::new(CheckKind::SecureBoot, says, seen).about(INSTALLER, &["secure-boot"])
 }
 
 /// For the pod the headers of the host are advice: it installs its own, from the repositories of its image.
@@ -73,7 +74,7 @@ fn headers(request: Request<'_>) -> Prediction {
         (false, Some(false)) => (Unknown, msg::preflight::seen::headers_not_offered(&host.kernel)),
         (false, None) => (Unknown, msg::preflight::seen::headers_missing(&host.kernel)),
     };
-    Prediction::new("headers", says, seen).about(INSTALLER, &["headers-ubuntu", "headers-centos", "kernel-source"])
+    Prediction::new(CheckKind::Headers, says, seen).about(INSTALLER, &["headers-ubuntu", "headers-centos", "kernel-source"])
 }
 
 /// Kubespray's installer image for CentOS 7 takes kernel headers and compiler from repositories that were switched off on 2024-06-30.
@@ -81,5 +82,5 @@ fn pod_repositories(request: Request<'_>) -> Option<Prediction> {
     let host = &request.facts.host;
     let is_seven = host.os_version.split('.').next() == Some("7") && matches!(host.os_id.as_str(), "centos" | "rhel");
     let seen = msg::preflight::seen::centos_mirrors_off(&host.os_name);
-    is_seven.then(|| Prediction::new("pod-repositories", Unknown, seen).about(INSTALLER, &["repo-eol", "headers-centos", "dns"]))
+    is_seven.then(|| Prediction::new(CheckKind::PodRepositories, Unknown, seen).about(INSTALLER, &["repo-eol", "headers-centos", "dns"]))
 }

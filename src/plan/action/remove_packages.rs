@@ -18,6 +18,7 @@ use crate::{
     facts::{Origin, packages},
     host::{Command, Host},
     input::PackageName,
+    session::CheckKind,
 };
 
 /// Removes packages.
@@ -62,12 +63,12 @@ impl std::fmt::Display for GoesAlong {
 
 /// Returns the id of the pre-flight's check that rehearses the removal with this id; named under `despite`, it lets others' packages go.
 pub fn check_id(action: &str) -> String {
-    if action == "remove-packages" { "removal".to_owned() } else { format!("removal:{action}") }
+    if action == "remove-packages" { CheckKind::Removal.into() } else { CheckKind::Removal.on(action) }
 }
 
 /// Tells whether a check is the rehearsal of a removal.
 pub fn lets_others_go(check: &str) -> bool {
-    check.split(':').next() == Some("removal")
+    CheckKind::of(check) == Some(CheckKind::Removal)
 }
 
 /// Returns packages with what each needs, in one line.

@@ -295,7 +295,7 @@ pub fn preview() -> Preview {
             ignored: vec![Ignored {
                 file: PathBuf::from("/opt/kubespray/inventory/my-cluster/group_vars/k8s_cluster/gpu.yml"),
                 line: 2,
-                why: "wrong-folder-name".to_owned(),
+                why: gpunode::kubespray::IgnoredWhy::WrongFolderName,
             }],
         },
     );
@@ -319,7 +319,7 @@ pub fn preview() -> Preview {
         capability: Capability {
             verdict: Verdict::NoOp,
             reason: String::new(),
-            args: Vec::new(),
+            args: std::collections::BTreeMap::new(),
             why: "nvidia_accelerator_enabled is false, so the role is skipped without a word.".to_owned(),
             instead: Some("The proposed edits switch it on for node1.".to_owned()),
         },
