@@ -32,7 +32,7 @@ fn follow(server: &ApiServer, node: &str) -> (End, Vec<String>) {
 fn waiting_ends_where_only_a_person_can_help() {
     for (moment, node, says) in [
         ("30-node-not-labelled", "node1", "label"),
-        ("1.36/53-invalid-image-name", "node1", "True"),
+        ("1.36/53-invalid-image-name", "node1", "image"),
         ("1.36/56-unknown-taint", "node1", "dedicated=ml:NoSchedule"),
         ("1.36/50-controller-manager-broken", "node1", "kube-controller-manager"),
         ("1.36/70-all-good", "no-such-node", "no-such-node"),
