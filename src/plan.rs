@@ -19,10 +19,10 @@ pub use action::{
     properties::{Preview, Reversal, RootReason, Witness},
     spec::ActionSpec,
 };
-pub use driver_step::{Clearing, Places, driver_step, rival};
+pub use driver_step::{Clearing, Handover, Places, driver_step, rival};
 pub use invalidate::{Changed, invalidated};
 pub use variables_step::{carried_variables, variables_step};
-pub use verify_step::{VerifyPlan, verify_step};
+pub use verify_step::{VerifyPlan, verify_step, watch_installer};
 
 use crate::{
     host::Command,
@@ -152,7 +152,7 @@ pub struct Action {
 
 impl Action {
     /// Makes an action whose why and undo texts go by its name.
-    fn new(step: Step, id: &str, kind: impl Into<ActionSpec>, args: &[(&str, String)]) -> Self {
+    pub(crate) fn new(step: Step, id: &str, kind: impl Into<ActionSpec>, args: &[(&str, String)]) -> Self {
         let kind = kind.into();
         let Preview { commands, diff, .. } = kind.preview();
         let needs_root = kind.properties().root.is_some();

@@ -13,9 +13,12 @@ use crate::{
         workload::{Done, Link, Role, Rule, StackSpec, Workload},
     },
     facts::{DriverFacts, Facts, LedgerEntry, Origin, packages},
-    host::Command,
     i18n::{Message, msg},
-    kubespray::{GpuRole, Preview, edit::Change, playbook},
+    kubespray::{
+        GpuRole, Preview,
+        edit::Change,
+        playbook::{self, PlaybookRun},
+    },
     plan::{Action, Changed, Step},
     preflight::{Request, conflicting_driver},
     session::Prediction,
@@ -63,6 +66,15 @@ impl Owner for Host {
         Vec::new()
     }
 
+    /// No pod brings it: packages and runfiles are in the ledger by themselves, and go one by one.
+    fn trace(&self) -> Option<Origin> {
+        None
+    }
+
+    fn leave(&self, _facts: &Facts, _answers: &Answers) -> Vec<Action> {
+        Vec::new()
+    }
+
     fn brings_chosen_driver(&self) -> bool {
         false
     }
@@ -84,8 +96,12 @@ impl Owner for Host {
         vec![Change::new("nvidia_accelerator_enabled", false)]
     }
 
-    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command> {
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
         playbook::joining(preview, answers)
+    }
+
+    fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {
+        None
     }
 
     fn stack(&self) -> &'static StackSpec {

@@ -3,6 +3,7 @@
 use super::{
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
+    node_name,
 };
 use crate::{
     answers::{Answers, DriverOwner},
@@ -14,10 +15,13 @@ use crate::{
         workload::{Done, FollowedLog, Link, Role, Rule, StackSpec, Workload},
     },
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
-    host::Command,
     i18n::{Message, msg},
-    kubespray::{GpuRole, Preview, edit::Change, playbook},
-    plan::{Action, Changed, Step},
+    kubespray::{
+        GpuRole, Preview,
+        edit::Change,
+        playbook::{self, PlaybookRun},
+    },
+    plan::{Action, Changed, Step, action::mark_node::NodeMark, remedy},
     preflight::{Request, conflicting_driver},
     session::Prediction,
 };
@@ -66,6 +70,15 @@ impl Owner for Operator {
         Vec::new()
     }
 
+    fn trace(&self) -> Option<Origin> {
+        Some(Origin::Operator)
+    }
+
+    /// From this node only: other nodes may have no other owner. The driver pod unloads its modules when it ends, if nobody holds them.
+    fn leave(&self, facts: &Facts, answers: &Answers) -> Vec<Action> {
+        vec![remedy::mark_node(answers.kubeconfig.clone().map(Into::into), &node_name(facts, answers), NodeMark::NoOperands)]
+    }
+
     fn brings_chosen_driver(&self) -> bool {
         false
     }
@@ -87,8 +100,12 @@ impl Owner for Operator {
         vec![Change::new("nvidia_accelerator_enabled", false)]
     }
 
-    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command> {
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
         playbook::joining(preview, answers)
+    }
+
+    fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {
+        None
     }
 
     fn stack(&self) -> &'static StackSpec {

@@ -195,8 +195,8 @@ pub fn diagnosis(lang: Lang) -> Diagnosis {
     let report = gpunode::diagnosis::Diagnosis::over(include_str!("../../fixtures/logs/logs-loaded.txt"));
     let hit = report.hits.first().expect("a known failure");
     Diagnosis {
-        signature: hit.signature.clone(),
-        title: lang.text("wizard.diagnosis.title", &[("id", &hit.signature)]),
+        signature: hit.signature.to_string(),
+        title: lang.text("wizard.diagnosis.title", &[("id", &hit.signature.to_string())]),
         cause: hit.cause(lang),
         evidence_line: hit.line.clone(),
         remedy: hit.remedy(lang),
@@ -251,5 +251,7 @@ pub fn done(action: Action) -> Record {
         evidence: Vec::new(),
         hits: Vec::new(),
         undo: None,
+        seal: None,
+        is_foreign: false,
     }
 }
