@@ -60,9 +60,12 @@ const SAMPLE_PASSED: &str = "Test PASSED";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Expected {
-    /// The driver.
+    /// The driver; absent where nobody has said which.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub driver: Option<Version>,
+    /// What says so: the key of the answers, or the inventory's variable.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub driver_source: String,
     /// PCI addresses of the machine's cards; empty if they are not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gpus: Vec<String>,
@@ -120,7 +123,12 @@ impl TestPodResult {
     pub fn differs(&self, expected: &Expected) -> Option<Finding> {
         let smi = self.smi.as_ref()?;
         let finding = |id: &str, seen: &str, wanted: &str| {
-            Some(Finding::new(id, Severity::Error, self.evidence(), &[("seen", seen), ("wanted", wanted), ("pod", &self.pod)]))
+            Some(Finding::new(
+                id,
+                Severity::Error,
+                self.evidence(),
+                &[("seen", seen), ("wanted", wanted), ("pod", &self.pod), ("source", &expected.driver_source)],
+            ))
         };
         if let Some(driver) = expected.driver.as_ref().filter(|driver| **driver != smi.driver_version) {
             return finding("test-driver-differs", smi.driver_version.as_str(), driver.as_str());
@@ -403,7 +411,11 @@ mod tests {
             events: Vec::new(),
             smi: smi::parse(log),
         };
-        let expected = |driver: &str, gpu: &str| Expected { driver: driver.parse().ok(), gpus: vec![gpu.to_owned()] };
+        let expected = |driver: &str, gpu: &str| Expected {
+            driver: driver.parse().ok(),
+            driver_source: "driver_version".to_owned(),
+            gpus: vec![gpu.to_owned()],
+        };
         let id = |expected: &Expected| result.differs(expected).map(|finding| finding.id);
         assert_eq!(id(&expected("450.51.06", "0000:18:00.0")), None);
         assert_eq!(id(&Expected::default()), None);

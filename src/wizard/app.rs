@@ -241,7 +241,6 @@ impl App {
             Step::Driver if session.plan.of(Step::Driver).next().is_some() => Screen::Plan,
             Step::Driver => Screen::Choice,
             Step::Variables => Screen::Variables,
-            Step::Verify if session.done.contains(&Step::Verify) => Screen::Summary,
             Step::Verify => Screen::Verify,
         };
         Self {
