@@ -8,7 +8,14 @@ use std::{
 use serde_json::json;
 
 use super::{print, print_json};
-use crate::{bounded, diagnosis::Diagnosis, error::Expected, exit_code::ExitCode, i18n::msg, workspace::Workspace};
+use crate::{
+    bounded,
+    diagnosis::Diagnosis,
+    error::{Expected, reason},
+    exit_code::ExitCode,
+    i18n::msg,
+    workspace::Workspace,
+};
 
 /// Longest line that is looked at; the rest of it is passed over.
 const LINE_LIMIT: usize = 64 << 10;
@@ -19,7 +26,7 @@ const BATCH: usize = 256;
 /// Prints the hits. Exit: 0 nothing known, 1 hits.
 pub fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<ExitCode, Expected> {
     let name = file.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
-    let failed = |error: &io::Error| Expected::new(format!("cannot read {name}: {error}"), "give a log file, or pipe one in");
+    let failed = |error: &io::Error| Expected::new(msg::error::log::unreadable(&name, reason(error)), msg::error::log::unreadable::hint());
     let mut reader: Box<dyn BufRead> = match file {
         Some(path) => Box::new(BufReader::new(bounded::open(path).map_err(|error| failed(&error))?)),
         None => Box::new(io::stdin().lock()),

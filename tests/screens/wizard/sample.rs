@@ -110,8 +110,8 @@ pub fn facts() -> Facts {
             ..HostFacts::default()
         },
         findings: vec![
-            Finding::new("driver-loaded", Severity::Error, "/proc/driver/nvidia/version", &[("version", "418.87.00")]),
-            Finding::new(
+            finding("driver-loaded", Severity::Error, "/proc/driver/nvidia/version", &[("version", "418.87.00")]),
+            finding(
                 "no-kernel-headers",
                 Severity::Warning,
                 "/lib/modules/3.10.0-1160.2.2.el7.x86_64/build",
@@ -324,13 +324,13 @@ pub fn preview() -> Preview {
             instead: Some("The proposed edits switch it on for node1.".to_owned()),
         },
         findings: vec![
-            Finding::new(
+            finding(
                 "wrong-folder-name",
                 Severity::Error,
                 "/opt/kubespray/inventory/my-cluster/group_vars/k8s_cluster",
                 &[("folder", "k8s_cluster"), ("group", "k8s-cluster")],
             ),
-            Finding::new("invented-variable", Severity::Warning, group.to_owned() + ":340", &[("name", "nvidia_driver_install")]),
+            finding("invented-variable", Severity::Warning, group.to_owned() + ":340", &[("name", "nvidia_driver_install")]),
         ],
         layout: gpunode::kubespray::Layout::default(),
     }
@@ -460,4 +460,10 @@ pub fn checks() -> Vec<Prediction> {
         Prediction::new("holders", Says::Unknown, "2301 nvidia-smi --loop=5 (session-4.scope)"),
         Prediction::new("space:/var", Says::Ok, "/var: 60.0 GiB free, 9.6 GiB needed (download, unpacking)"),
     ]
+}
+
+/// A finding as a session would carry it.
+pub fn finding(id: &str, severity: Severity, evidence: impl Into<String>, args: &[(&str, &str)]) -> Finding {
+    let args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Finding { id: id.to_owned(), severity, evidence: evidence.into(), args }
 }
