@@ -34,9 +34,10 @@ fn loaded(facts: &Facts) -> Option<Finding> {
     let version = facts.driver.loaded_version.as_deref()?;
     let origins = driver_origins(facts);
     let by_pod = facts.driver.ledger.iter().any(|entry| entry.origin == Origin::InstallerPod && entry.what == version);
-    let (text, severity) = match by_pod && origins.len() == 1 {
-        true => (msg::finding::driver_loaded_by_pod(version), Info),
-        false => (msg::finding::driver_loaded(version), Warning),
+    let (text, severity) = if by_pod && origins.len() == 1 {
+        (msg::finding::driver_loaded_by_pod(version), Info)
+    } else {
+        (msg::finding::driver_loaded(version), Warning)
     };
     Some(Finding::of(text, severity, DRIVER_VERSION))
 }
