@@ -10,6 +10,7 @@ pub mod headers;
 mod holders;
 mod kernel;
 mod ledger;
+mod left_files;
 pub mod modules;
 mod nvml;
 mod os;
@@ -28,6 +29,7 @@ mod unknown;
 use std::collections::BTreeMap;
 
 pub use changes::{Change, changes};
+pub use left_files::left_files;
 pub use pci::PciDevice;
 pub use probe::{driver_ledger, probe, probe_all, probe_with};
 pub use pulse::{Pulse, pulse};
@@ -193,6 +195,9 @@ pub struct DriverFacts {
     pub modules: Vec<Module>,
     /// The ledger: every thing with its origin.
     pub ledger: Vec<LedgerEntry>,
+    /// Files of a driver that no uninstaller, package or dkms tree accounts for; what an uninstaller has left, for one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_files: Vec<String>,
     /// Paths of module files that carry no signature; compressed ones cannot be told and are not among them.
     pub unsigned_modules: Vec<String>,
     /// The sign of NVIDIA's guest driver for a part of a card (vGPU): a file of its licence service; absent elsewhere.

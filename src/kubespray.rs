@@ -5,6 +5,7 @@ pub mod capability;
 pub mod checkout;
 pub mod config;
 pub mod edit;
+mod edited;
 mod findings;
 pub mod inventory;
 mod joining;
@@ -26,9 +27,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use edited::Edited;
 pub use layout::Layout;
 pub use preview::preview;
-pub use report::report;
+pub use report::{report, report_planned};
 pub use site::PreviewRequest;
 pub use template::{as_text, is_template_within};
 

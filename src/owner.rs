@@ -96,7 +96,12 @@ pub fn clearing(owner: &dyn Owner, driver: &DriverFacts) -> Clearing {
     let loaded = LedgerEntry::new(Origin::LoadedModule, "nvidia", "/proc/driver/nvidia/version");
     let is_loaded = driver.loaded_version.is_some() || driver.modules.iter().any(|module| modules::is_driver(&module.name));
     let unloads = is_loaded && owner.disposition(driver, &loaded) == Disposition::MustGo;
-    Clearing { goes: all(Disposition::MustGo), stops: all(Disposition::MustStop), unloads }
+    let is_left = |path: &&String| {
+        let file = LedgerEntry::new(Origin::ModuleFile, path.rsplit('/').next().unwrap_or_default(), path.as_str());
+        owner.disposition(driver, &file) == Disposition::MustGo
+    };
+    let left = driver.left_files.iter().filter(is_left).cloned().collect();
+    Clearing { goes: all(Disposition::MustGo), stops: all(Disposition::MustStop), left, unloads }
 }
 
 /// Plans step 2 for the owner of the answers.

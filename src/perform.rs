@@ -209,7 +209,7 @@ impl Perform {
     }
 
     fn preview(&self, answers: &Answers) -> Result<Box<crate::kubespray::Preview>, String> {
-        let preview = steps::preview(&self.workspace.host, &self.facts(), answers);
+        let preview = steps::planned_preview(&self.workspace.host, &self.facts(), answers);
         preview.map(Box::new).map_err(|error| error.line(self.workspace.lang))
     }
 

@@ -165,7 +165,7 @@ impl Plain<'_> {
             self.ask.say(&error.text(self.lang));
             answers.kubespray = self.ask_path(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
         }
-        let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers)?;
+        let preview = steps::planned_preview(&self.workspace.host, &self.session.facts, &answers)?;
         self.ask.say(&crate::kubespray::report(&preview, self.lang));
         self.session.answers = Some(answers);
         self.run_step(Step::Variables)

@@ -26,7 +26,11 @@ use crate::{
     host::{Cancel, Host},
     i18n::{Lang, msg},
     input::{InputError, NodeName},
-    kubespray::{self, Preview, PreviewRequest, edit, values},
+    kubespray::{
+        self, Edited, Preview, PreviewRequest,
+        edit::{self, FileEdit},
+        values,
+    },
     owner,
     plan::{
         self, Action, Step, VerifyPlan,
@@ -172,15 +176,8 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
         let text = edit::vars_file(&owner::values(&preview, answers), &head);
         return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, commands, answers));
     }
-    // A machine is made a node when somebody says so, or when it has a card: this may be the Ansible host.
-    let joins = answers.node.is_some() || !facts.gpus.is_empty();
-    let members = if joins { preview.layout.members.as_slice() } else { &[] };
-    let mut answers = answers.clone();
-    if joins && answers.node.is_none() {
-        let subject = Some(preview.layout.subject.as_str()).filter(|subject| !subject.is_empty());
-        answers.node = demand_node_name(subject)?;
-    }
-    let edits = edit::propose(&*host.files, &preview, &owner::values(&preview, &answers), members)?;
+    let answers = joining(facts, answers, &preview)?;
+    let edits = propose(host, facts, &answers, &preview)?;
     let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
     let has_ansible = host.commands.locate(&program.display().to_string()).is_some();
     Ok(plan::variables_step(
@@ -190,6 +187,36 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
         preview.layout.ansible_core.as_ref(),
         has_ansible,
     ))
+}
+
+/// Returns the answers with the node that joins. A machine is made a node when somebody says so, or when it has a card: this may be the
+/// Ansible host.
+fn joining(facts: &Facts, answers: &Answers, preview: &Preview) -> Result<Answers, Expected> {
+    let mut answers = answers.clone();
+    if answers.node.is_none() && !facts.gpus.is_empty() {
+        answers.node = demand_node_name(Some(preview.layout.subject.as_str()).filter(|subject| !subject.is_empty()))?;
+    }
+    Ok(answers)
+}
+
+/// Works out the edits of the inventory; nothing is written.
+fn propose(host: &Host, facts: &Facts, answers: &Answers, preview: &Preview) -> Result<Vec<FileEdit>, Expected> {
+    let joins = answers.node.is_some() || !facts.gpus.is_empty();
+    let members = if joins { preview.layout.members.as_slice() } else { &[] };
+    edit::propose(&*host.files, preview, &owner::values(preview, answers), members)
+}
+
+/// As [`preview`], judged by the values that will be once step 3 has written its edits: what a person should know before saying yes.
+pub fn planned_preview(host: &Host, facts: &Facts, answers: &Answers) -> Result<Preview, Expected> {
+    let now = preview(host, facts, answers)?;
+    if now.inventory.is_none() {
+        return Ok(now);
+    }
+    // What cannot be edited is said where the plan is made.
+    let edits = joining(facts, answers, &now).and_then(|answers| propose(host, facts, &answers, &now));
+    let Ok(edits) = edits else { return Ok(now) };
+    let after = kubespray::preview(&Edited::new(&*host.files, &edits), &preview_request(facts, answers))?;
+    Ok(Preview { capability: after.capability, findings: after.findings, ..now })
 }
 
 /// Reads a name that an inventory or the machine gives: it becomes a pattern of Ansible's and a part of kubectl's words.

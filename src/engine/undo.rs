@@ -253,7 +253,8 @@ fn standing<'f>(host: &Host, files: &'f [SavedFile]) -> Result<Vec<&'f SavedFile
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(format!("cannot read {}: {error}", file.path.display())),
         };
-        if found.as_deref() == Some(file.written_sha256.as_str()) {
+        let ours_now = (!file.is_removed).then_some(file.written_sha256.as_str());
+        if found.as_deref() == ours_now {
             ours.push(file);
         } else if found != file.before_sha256 {
             return Err(format!("{} was changed since; compare it with the backup by hand", file.path.display()));

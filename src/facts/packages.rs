@@ -9,6 +9,8 @@ pub use dpkg::{excerpt as dpkg_excerpt, parse as parse_dpkg_status};
 pub use role::{Role, role_of_name};
 pub use rpm::{excerpt as rpm_excerpt, parse as parse_rpm_list};
 
+use std::path::Path;
+
 use super::{LedgerEntry, Origin, reader::Reader};
 use crate::{host::Host, version::Version};
 
@@ -57,6 +59,16 @@ pub fn installed(host: &Host) -> Vec<Package> {
     let mut found = parse_dpkg_status(&host.files.read_text(DPKG_STATUS).unwrap_or_default());
     found.extend(rpm::probe_list(&mut reader).unwrap_or_default().0);
     found
+}
+
+/// Tells whether this machine has a database of dpkg with packages in it.
+pub(super) fn has_dpkg(host: &Host) -> bool {
+    host.files.meta(Path::new(DPKG_STATUS)).is_ok_and(|meta| meta.len > 0)
+}
+
+/// Tells whether this machine has a database of rpm.
+pub(super) fn has_rpm(host: &Host) -> bool {
+    rpm::DATABASES.iter().any(|database| host.files.exists(Path::new(database)))
 }
 
 /// Returns the package's name of a ledger entry, as the package manager takes it; `None` if the entry is not a package.

@@ -3,7 +3,8 @@
 use std::{panic, thread, time::Duration};
 
 use super::{
-    DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, findings, headers, holders, kernel, ledger, nvml, os, packages, pci, reader::Reader,
+    DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, findings, headers, holders, kernel, ledger, left_files, nvml, os, packages, pci,
+    reader::Reader,
 };
 use crate::{catalog::gpus, host::Host};
 
@@ -72,6 +73,9 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
         driver.ledger.sort_by(|a, b| (a.origin, &a.what, &a.r#where).cmp(&(b.origin, &b.what, &b.r#where)));
         driver.ledger.dedup();
         driver.holders = held;
+        let (left, unknown) = with_reader(host, |reader| left_files::probe(reader, &driver.ledger));
+        driver.left_files = left;
+        facts.unknown.extend(unknown);
         nvml::join(&mut facts.gpus, &answer);
         driver.nvml = Some(answer);
         facts.driver = driver;

@@ -10,7 +10,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     i18n::{Lang, Message, msg},
-    plan,
+    kubespray, plan,
     plan::{Action, Step},
     preflight, steps,
     workspace::Workspace,
@@ -39,16 +39,19 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
         actions.iter().zip(&states).filter(|(_, state)| **state != State::Done).map(|(action, _)| action.clone()).collect();
     let predictions = steps::preflight(&workspace.host, &facts, &answers, &open, None)?;
     let planned = || actions.iter().zip(&states);
+    let variables = steps::planned_preview(&workspace.host, &facts, &answers).ok();
     if json {
         print_json(&json!({
             "actions": planned().map(|(action, state)| describe(action, *state)).collect::<Vec<_>>(),
             "preflight": predictions.iter().map(preflight::describe).collect::<Vec<_>>(),
+            "variables": variables.map(|preview| json!({"capability": preview.capability, "findings": preview.findings})),
         }))?;
     } else {
         let lang = workspace.lang;
         let text: String = planned().map(|(action, state)| paragraph(lang, action, *state)).collect();
         let root = roots_part(lang, &actions);
-        print(&format!("{text}{root}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
+        let findings = variables.map(|preview| kubespray::report_planned(&preview, lang)).unwrap_or_default();
+        print(&format!("{text}{root}{findings}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
     }
     match missing {
         // What can be planned was shown; what is missing is said with it.

@@ -22,6 +22,16 @@ pub fn report(preview: &Preview, lang: Lang) -> String {
     out
 }
 
+/// Returns the verdict and the findings of a preview that is judged by the values that will be; nothing where there is nothing to say.
+pub fn report_planned(preview: &Preview, lang: Lang) -> String {
+    if preview.findings.is_empty() {
+        return String::new();
+    }
+    let mut out = msg::vars::planned().text(lang) + "\n";
+    findings(preview, lang, &mut out);
+    out + "\n"
+}
+
 /// Writing to a `String` cannot fail, so this drops the result.
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{text}");

@@ -20,6 +20,7 @@ pub mod mark_node;
 pub mod properties;
 pub mod reboot;
 pub mod remove_dkms;
+pub mod remove_left_files;
 pub mod remove_packages;
 pub mod remove_runfile_driver;
 pub mod remove_taint;

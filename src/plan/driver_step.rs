@@ -35,6 +35,8 @@ pub struct Clearing {
     pub goes: Vec<LedgerEntry>,
     /// Units that keep such a driver in the kernel.
     pub stops: Vec<LedgerEntry>,
+    /// Files of a driver that nobody accounts for, and the owner has no use for.
+    pub left: Vec<String>,
     /// Whether the driver that is loaded is not the owner's.
     pub unloads: bool,
 }

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Request, wrong_size};
 use crate::{
     catalog::CudaRow,
-    facts::HostFacts,
-    host::files::NotRecorded,
+    host::{Host, files::NotRecorded},
     i18n::{Arg, Message, msg},
     plan::{
         ActionSpec,
@@ -20,6 +19,10 @@ use crate::{
 
 const INSTALL: &str = "install-toolkit";
 const GIB: u64 = 1 << 30;
+/// A header of the C library: without its development files gcc builds nothing.
+const LIBC_HEADER: &str = "/usr/include/stdio.h";
+/// Bytes of a runfile in which its label stands.
+const HEAD: usize = 16 << 10;
 
 /// Where the loader finds the library that cuda-installer is linked to.
 const LIBRARY_FOLDERS: [&str; 6] =
@@ -30,7 +33,7 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
     let row = request.table.cuda.iter().find(|row| row.version == install.version);
     let mut found = Vec::new();
     found.extend(row.map(fits));
-    found.push(compiler(&request.facts.host, row, request.will_install_packages()));
+    found.push(compiler(request, row));
     found.extend(local_file(request, install, row));
     found.extend(space(request, install, row));
     found.push(mounts(request, install));
@@ -46,26 +49,49 @@ fn fits(row: &CudaRow) -> Prediction {
 }
 
 /// The installer takes any compiler (`--override`); it is nvcc that refuses one, long after this step.
-fn compiler(host: &HostFacts, row: Option<&CudaRow>, is_installed: bool) -> Prediction {
+fn compiler(request: Request<'_>, row: Option<&CudaRow>) -> Prediction {
     let note = row.into_iter().flat_map(|row| &row.notes).find(|note| note.id().starts_with("gcc-"));
-    let (says, seen) = match (&host.gcc_version, note) {
-        (None, _) if is_installed => (Ok, msg::preflight::seen::gcc_comes()),
+    let missing = missing_beside_gcc(request.host);
+    let (says, seen) = match (&request.facts.host.gcc_version, note) {
+        (None, _) if request.will_install_packages() => (Ok, msg::preflight::seen::gcc_comes()),
         (None, _) => (WillFail, msg::preflight::seen::no_gcc()),
         // nvcc's own headers refuse a compiler that is too new; with one that is too old it depends on what is built.
         (Some(_), Some(note)) => (if note.id() == "gcc-too-new" { WillFail } else { Unknown }, note.0.clone()),
+        (Some(version), None) if !missing.is_empty() => (WillFail, msg::preflight::seen::gcc_alone(missing.join(", "), version)),
         (Some(version), None) => (Ok, msg::preflight::seen::gcc_fits(version)),
     };
     Prediction::new(CheckKind::Compiler, says, seen)
 }
 
-/// A runfile that was given: is it there, and can it be the whole file?
+/// Returns what nvcc needs beside gcc and is not here. A simulated machine does not tell.
+fn missing_beside_gcc(host: &Host) -> Vec<&'static str> {
+    if host.simulation.is_some() {
+        return Vec::new();
+    }
+    let compiler = host.commands.locate("g++").is_none().then_some("g++");
+    let headers = (!host.files.exists(Path::new(LIBC_HEADER))).then_some(LIBC_HEADER);
+    compiler.into_iter().chain(headers).collect()
+}
+
+/// Returns what a runfile says that it holds, if that is a driver: its label, or else the folder that it unpacks. makeself writes both
+/// into the first lines of the script.
+fn driver_inside(host: &Host, path: &Path) -> Option<String> {
+    let head = host.files.read_at(path, 0, HEAD).ok()?;
+    let head = String::from_utf8_lossy(&head);
+    let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().trim_matches('"').to_owned());
+    let says = |value: &String| value.contains("NVIDIA Accelerated Graphics Driver") || value.starts_with("NVIDIA-Linux-");
+    [value("label="), value("targetdir=")].into_iter().flatten().find(says).map(|label| crate::text::printable(&label))
+}
+
 fn local_file(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaRow>) -> Option<Prediction> {
     request.answers.cuda_runfile.as_ref()?;
     let path = install.runfile.display();
     // With a checksum of one's own it may be another file than the catalog's.
     let size = row.and_then(|row| row.size_bytes).filter(|_| request.answers.cuda_runfile_sha256.is_none());
+    let driver = driver_inside(request.host, &install.runfile);
     let (says, seen): (Says, Evidence) = match (request.host.files.meta(&install.runfile), size) {
         (Err(error), _) => (if NotRecorded::is(&error) { Unknown } else { WillFail }, format!("{path}: {error}").into()),
+        (Result::Ok(_), _) if driver.is_some() => (WillFail, msg::preflight::seen::driver_runfile(driver.unwrap_or_default(), path).into()),
         (Result::Ok(meta), Some(size)) if meta.len != size => (WillFail, wrong_size(path, meta.len, size).into()),
         (Result::Ok(meta), _) => (Ok, msg::preflight::seen::runfile_there(path, meta.len).into()),
     };

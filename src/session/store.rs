@@ -27,6 +27,9 @@ pub struct Store {
     _lock: File,
 }
 
+/// What the name of a session's folder for logs and backups ends with.
+const FOLDER: &str = ".d";
+
 impl Store {
     /// Opens the place of a session and locks it.
     pub fn open(path: &Path) -> Result<Self, Expected> {
@@ -75,13 +78,20 @@ impl Store {
         if fs::symlink_metadata(&self.path).is_err() {
             return Ok(None);
         }
-        let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
+        let is_free = |path: &PathBuf| [path, &with_suffix(path, FOLDER)].iter().all(|path| fs::symlink_metadata(path).is_err());
         let free = (1..10_000).map(|n| with_suffix(&self.path, &format!(".{n}"))).find(is_free);
         let target = free.unwrap_or_else(|| with_suffix(&self.path, ".old"));
         fs::rename(&self.path, &target).map_err(|error| {
             Expected::new(msg::error::session::r#move(self.path.display(), reason(&error)), msg::error::session::r#move::hint())
         })?;
-        Ok(Some(target))
+        // Its logs and backups go with it: the next session numbers its own from the beginning, and must not read these.
+        let (folder, kept) = (with_suffix(&self.path, FOLDER), with_suffix(&target, FOLDER));
+        match fs::rename(&folder, kept) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Expected::new(msg::error::session::r#move(folder.display(), reason(&error)), msg::error::session::r#move::hint()))
+            }
+            _ => Ok(Some(target)),
+        }
     }
 
     /// Returns the session's path.
@@ -91,7 +101,7 @@ impl Store {
 
     /// Returns the folder for logs and backups, made on first use.
     pub fn folder(&self) -> io::Result<PathBuf> {
-        let folder = with_suffix(&self.path, ".d");
+        let folder = with_suffix(&self.path, FOLDER);
         private::folder(&folder)?;
         // The working directory may change; what is in the journal must not depend on it.
         folder.canonicalize()
@@ -254,7 +264,10 @@ mod tests {
         let store = Store::open(&folder.path().join("s.yaml")).unwrap();
         for n in 1..3 {
             store.save(&mut session(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+            fs::write(store.folder().unwrap().join("001-fetch-runfile.log"), "of the session before").unwrap();
             assert_eq!(store.retire().unwrap().unwrap(), folder.path().join(format!("s.yaml.{n}")));
+            assert!(folder.path().join(format!("s.yaml.{n}.d/001-fetch-runfile.log")).exists());
+            assert_eq!(fs::read_dir(store.folder().unwrap()).unwrap().count(), 0, "the next session begins with an empty folder");
         }
         assert_eq!(store.retire().unwrap(), None);
     }

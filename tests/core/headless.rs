@@ -40,6 +40,23 @@ fn every_line_of_a_run_is_an_event() {
     assert_eq!(results, BTreeSet::from(["undone", "kept"]));
 }
 
+/// Before anybody says yes, the findings of step 3 are those of the values that will be.
+#[test]
+fn a_plan_tells_what_the_written_values_will_lead_to() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", ANSWERS);
+    let ids = |value: &Value| -> BTreeSet<String> {
+        value["findings"].as_array().unwrap().iter().map(|finding| finding["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let json = |args: &[&str]| serde_json::from_str::<Value>(&place.run(args).stdout).unwrap();
+    let now = ids(&json(&["--demo", "vars", "--json"]));
+    let will_be = ids(&json(&["--demo", "plan", "--json", "--answers", answers.to_str().unwrap()])["variables"]);
+    // The taint comes with the switch, and the switch is not on yet.
+    assert!(!now.contains("taint-at-registration") && will_be.contains("taint-at-registration"), "{now:?} {will_be:?}");
+    let text = place.run(["--demo", "plan", "--answers", answers.to_str().unwrap()]).demand(0).stdout;
+    assert!(text.contains("Variables, once they are written"), "{text}");
+}
+
 /// What cannot be planned is said before anything is done, and what breaks in the middle is not "not begun": both end with `end`.
 #[test]
 fn a_run_that_breaks_says_so_and_how_it_ends() {

@@ -4,6 +4,7 @@
 mod download;
 mod kill;
 mod kill_real;
+mod left_files;
 mod nvml;
 mod packages;
 mod rpm;

@@ -7,7 +7,7 @@ use crate::{facts::reader::Reader, host::Command, text::printable};
 const FACT: &str = "driver.ledger.rpm";
 
 /// The files of an rpm database, old and new.
-const DATABASES: [&str; 5] = [
+pub(super) const DATABASES: [&str; 5] = [
     "/var/lib/rpm/Packages",
     "/var/lib/rpm/rpmdb.sqlite",
     "/var/lib/rpm/Packages.db",

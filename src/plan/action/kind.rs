@@ -190,7 +190,12 @@ impl ActionContext<'_> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(Failure::new(format!("cannot read {}: {error}", path.display()))),
         };
-        Ok(SavedFile { path: path.to_owned(), before_sha256, written_sha256: sha256(written) })
+        Ok(SavedFile { path: path.to_owned(), before_sha256, written_sha256: sha256(written), is_removed: false })
+    }
+
+    /// As [`Self::save_file`], for a file that will be removed.
+    pub fn save_removed(&self, path: &Path) -> Result<SavedFile, Failure> {
+        Ok(SavedFile { is_removed: true, ..self.save_file(path, &[])? })
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    remove_left_files::{judge, sweep},
     undo::{Undo, WayBack},
     valid,
 };
@@ -78,11 +79,12 @@ impl ActionKind for RemoveDkms {
             context.run(&self.command())?;
         }
         // Without dkms nothing builds from the tree any more; what is left of it would only mislead the next look.
-        context.host.files.remove_all(&self.tree).map_err(|error| file_failure("remove", &self.tree, &error))
+        context.host.files.remove_all(&self.tree).map_err(|error| file_failure("remove", &self.tree, &error))?;
+        sweep(context)
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
-        Verdict::by(self.check(host))
+        judge(host, self.check(host))
     }
 
     fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {

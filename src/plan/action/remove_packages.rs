@@ -10,6 +10,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    remove_left_files::{judge, sweep},
     undo::{Undo, WayBack},
     valid,
 };
@@ -149,11 +150,12 @@ impl ActionKind for RemovePackages {
         if let also @ [_, ..] = &all.packages[self.packages.len()..] {
             context.notes.push(format!("removed with them, because they need them: {}", also.join(", ")));
         }
-        all.command().map_or(Ok(()), |command| context.run(&command))
+        all.command().map_or(Ok(()), |command| context.run(&command))?;
+        if self.is_driver { sweep(context) } else { Ok(()) }
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
-        Verdict::by(self.check(host))
+        if self.is_driver { judge(host, self.check(host)) } else { Verdict::by(self.check(host)) }
     }
 
     fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {

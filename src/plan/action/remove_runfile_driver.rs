@@ -9,6 +9,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    remove_left_files::{judge, sweep},
     undo::{Undo, WayBack},
     valid,
 };
@@ -16,6 +17,15 @@ use crate::{
     facts::Origin,
     host::{Command, Host},
 };
+
+/// Where the uninstaller logs, anew with every run.
+const UNINSTALL_LOG: &str = "/var/log/nvidia-uninstall.log";
+/// What the installer has put where; only root may read it.
+pub const RECORD: &str = "/var/lib/nvidia/log";
+/// What the uninstaller says without its record.
+const NO_RECORD: &str = "There is no NVIDIA driver currently installed";
+/// What it says of a file that it leaves.
+const ALTERED: &str = "seems to have changed";
 
 /// Removes the driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,11 +75,26 @@ impl ActionKind for RemoveRunfileDriver {
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
-        context.run(&self.command())
+        let ended = context.run(&self.command());
+        let log = context.host.files.read_text(UNINSTALL_LOG).unwrap_or_default();
+        if context.host.files.exists(&self.uninstaller) && log.contains(NO_RECORD) {
+            return Err(Failure::new(format!(
+                "{} knows of no driver, because the record of the installation ({RECORD}) is gone: run the runfile of driver {} once \
+                 more, which writes it anew, then remove the driver again",
+                self.uninstaller.display(),
+                self.version
+            )));
+        }
+        ended?;
+        let altered = log.lines().filter(|line| line.contains(ALTERED)).count();
+        if altered > 0 {
+            context.notes.push(format!("{UNINSTALL_LOG} names {altered} files that were changed since the installation"));
+        }
+        sweep(context)
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
-        Verdict::by(self.check(host))
+        judge(host, self.check(host))
     }
 
     fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {

@@ -33,6 +33,9 @@ pub struct SavedFile {
     pub before_sha256: Option<String>,
     /// SHA-256 of the bytes that we wrote.
     pub written_sha256: String,
+    /// We wrote nothing, but took the file away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_removed: bool,
 }
 
 impl SavedFile {

@@ -14,6 +14,7 @@ use crate::{
         Action, Step,
         action::install_toolkit::{default_prefix, uninstaller},
         action::remove_dkms::RemoveDkms,
+        action::remove_left_files::RemoveLeftFiles,
         action::remove_packages::{GoesAlong, RemovePackages, check_id, in_a_line},
         action::remove_runfile_driver::RemoveRunfileDriver,
         action::remove_toolkit::RemoveToolkit,
@@ -46,7 +47,8 @@ pub(super) fn drivers(facts: &Facts, answers: &Answers, clearing: &Clearing) -> 
     let runfiles: Vec<_> = of(&[Origin::Runfile]).collect();
     let packages: Vec<_> = of(&[Origin::Deb, Origin::Rpm]).collect();
     let dkms = left_dkms(facts, of(&[Origin::Dkms]), &runfiles, &packages);
-    if runfiles.is_empty() && packages.is_empty() && dkms.is_empty() {
+    let left = left_files(facts, &clearing.left);
+    if runfiles.is_empty() && packages.is_empty() && dkms.is_empty() && left.is_none() {
         return Vec::new();
     }
     let mut removals: Vec<_> = runfiles.iter().map(|entry| remove_runfile_driver(entry, facts)).collect();
@@ -55,6 +57,7 @@ pub(super) fn drivers(facts: &Facts, answers: &Answers, clearing: &Clearing) -> 
         removals.push(Action { needs_reboot: is_loaded(facts), ..action });
     }
     removals.extend(dkms);
+    removals.extend(left);
     let is_wanted = |action: &Action| !answers.leaves_out(&action.id, action.optional);
     if !removals.iter().any(is_wanted) {
         // A driver that stays is not disturbed.
@@ -105,6 +108,14 @@ fn remove_runfile_driver(entry: &LedgerEntry, facts: &Facts) -> Action {
     let args = [("version", kind.version.clone()), ("uninstaller", entry.r#where.clone())];
     let action = Action::new(Step::Driver, "remove-runfile-driver", kind, &args);
     Action { needs_reboot: is_loaded(facts), ..action }
+}
+
+/// What no uninstaller and no package manager takes away: an earlier removal has left it, or somebody put it there by hand.
+fn left_files(facts: &Facts, files: &[String]) -> Option<Action> {
+    let first = files.first()?;
+    let args = [("files", files.join(", ")), ("count", files.len().to_string()), ("first", first.clone())];
+    let kind = RemoveLeftFiles { files: files.iter().map(Into::into).collect() };
+    Some(Action { needs_reboot: is_loaded(facts), ..Action::new(Step::Driver, "remove-left-files", kind, &args) })
 }
 
 /// Removes packages by their exact names, with what cannot stay without them.

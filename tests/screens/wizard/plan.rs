@@ -114,7 +114,7 @@ fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
     let mut desk = Desk::english(SMALL);
     desk.plan().keys(&[Key::Char(' ')]);
     assert_eq!(desk.app.to_confirm().len(), 5);
-    assert!(desk.screen().contains("Left out, the installer pod"), "{}", desk.screen());
+    assert!(desk.screen().contains("Left out, this driver stays"), "{}", desk.screen());
     let mut left_out = sample::plan(Step::Driver);
     left_out.actions[0].skipped = true;
     desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(left_out)));
