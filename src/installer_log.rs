@@ -14,7 +14,7 @@ use crate::{
         view::ContainerState,
         workload::StackSpec,
     },
-    diagnosis::{self, Diagnosis, Hit},
+    diagnosis::{self, Diagnosis, Event, Hit, SignatureId},
     finding::{Finding, Severity},
     host::{Cancel, Host},
     i18n::Lang,
@@ -34,8 +34,8 @@ const PULLING: [&str; 3] = ["ErrImagePull", "ImagePullBackOff", "RegistryUnavail
 /// What the reader hands over.
 #[derive(Debug)]
 pub enum Heard {
-    /// Lines that came together, with the known failures that show with them and the place of each one's last line.
-    Lines(Vec<String>, Vec<(usize, Hit)>),
+    /// Lines that came together, with what shows with them and the place of each one's last line.
+    Lines(Vec<String>, Vec<(usize, Event)>),
     /// The lines that follow are of this pod and attempt, from 0.
     Started(String, u32),
     /// A step of the installer began or is done.
@@ -75,6 +75,11 @@ impl Cause {
             Self::Finding(finding) => finding.message(lang),
             Self::Known(hit) => hit.cause(lang),
         }
+    }
+
+    /// Tells whether it is a known failure with one of these names.
+    pub fn is_one_of(&self, names: &[SignatureId]) -> bool {
+        matches!(self, Self::Known(hit) if names.contains(&hit.signature))
     }
 
     /// Returns what to do about it.
@@ -143,8 +148,8 @@ impl<'a, 'b> Reader<'a, 'b> {
     fn take(&mut self, event: TailEvent) {
         match event {
             TailEvent::Lines(lines) => {
-                let hits = self.diagnosis.read(&lines);
-                self.hand_over(Heard::Lines(lines, hits));
+                let events = self.diagnosis.read(&lines);
+                self.hand_over(Heard::Lines(lines, events));
             }
             TailEvent::PodStarted { pod, attempt } => {
                 self.finish();

@@ -1,6 +1,6 @@
 //! Signatures over what the cluster says: the states of its objects, events, and the logs of their containers.
 
-use super::{Diagnosis, Hit, Source, all};
+use super::{Diagnosis, Hit, Source};
 use crate::cluster::{
     GpuStack,
     check::KnownFailure,
@@ -43,7 +43,7 @@ pub fn over_part(stack: &GpuStack, part: &Part, log: Option<&str>) -> Option<Hit
     let Some(pod) = &part.pod else { return set.into_iter().next() };
     let stated = statuses(pod, log).iter().flat_map(|line| status(line)).collect::<Vec<_>>();
     let logged = log.map(|log| Diagnosis::over(log).hits).unwrap_or_default();
-    [stated, logged, events(stack, pod)].concat().into_iter().next()
+    best([stated, logged, events(stack, pod)].concat())
 }
 
 /// Returns the known failure that a test pod shows: in why it did not start, in what it printed, in its events.
@@ -51,12 +51,18 @@ pub fn over_test(result: &TestPodResult) -> Option<Hit> {
     let stated = result.words().map(|words| status(&format!("pod/{} {words}", result.pod))).unwrap_or_default();
     let logged = Diagnosis::over(&result.log).hits;
     let warned = result.events.iter().rev().flat_map(|event| find(event, Source::Event)).collect();
-    [stated, logged, warned].concat().into_iter().next()
+    best([stated, logged, warned].concat())
+}
+
+/// What only says that something failed is told where nothing says why.
+fn best(mut found: Vec<Hit>) -> Option<Hit> {
+    let place = found.iter().position(Hit::says_why).unwrap_or(0);
+    (place < found.len()).then(|| found.swap_remove(place))
 }
 
 impl From<Hit> for KnownFailure {
     fn from(hit: Hit) -> Self {
-        Self { signature: hit.signature, line: hit.line, args: hit.args }
+        Self { signature: hit.signature.to_string(), line: hit.line, args: hit.args }
     }
 }
 
@@ -66,7 +72,7 @@ fn status(line: &str) -> Vec<Hit> {
 
 fn find(line: &str, source: Source) -> Vec<Hit> {
     let line = crate::text::printable(&line.replace('\n', " "));
-    all().find(&line, 0, &[source]).map(|found| found.hit(None, line)).into_iter().collect()
+    super::find(&line, source).into_iter().collect()
 }
 
 /// Writes the states of a pod down as `kubectl` would, one line each.
@@ -109,7 +115,7 @@ mod tests {
 
     fn ids(stack: &GpuStack, log: Option<&str>) -> Vec<String> {
         let logs = log.map(|log| (Role::DevicePlugin, log.to_owned())).into_iter().collect();
-        over_stack(stack, &logs).into_iter().map(|(_, hit)| hit.signature).collect()
+        over_stack(stack, &logs).into_iter().map(|(_, hit)| hit.signature.to_string()).collect()
     }
 
     #[test]
@@ -167,7 +173,9 @@ mod tests {
         assert_eq!(ids(&stack, None), ["out-of-memory"]);
         for (phase, words, id) in [
             ("Failed", "Evicted: The node was low on resource: ephemeral-storage.", "evicted"),
-            ("Failed", "UnexpectedAdmissionError: Allocate failed due to no healthy devices present", "admission"),
+            ("Failed", "UnexpectedAdmissionError: Allocate failed due to no healthy devices present", "device-unhealthy"),
+            ("Failed", "UnexpectedAdmissionError: Allocate failed due to requested number of devices unavailable", "admission"),
+            ("Failed", "UnexpectedAdmissionError: Allocate failed due to error creating nvml.Device 3: nvml: GPU is lost", "gpu-lost"),
             ("Pending", "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", "test-pod-pending"),
         ] {
             let mut stack = recorded("05-running");

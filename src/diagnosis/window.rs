@@ -1,10 +1,16 @@
 //! The newest lines of a log, joined.
 //!
-//! NVIDIA's installer wraps its messages at about 72 columns and indents what follows, so that no message is to be found in a single line.
+//! NVIDIA's installer wraps its messages at about 72 columns and indents what follows, and its kernel module begins each line of a
+//! message with `NVRM:`, so that no message is to be found in a single line.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
-use super::Signatures;
+use regex::{Captures, Regex};
+
+use super::{
+    needles::{Needles, Set},
+    prefix,
+};
 
 /// How many lines are joined: the longest known message that matters takes five.
 pub(super) const LINES: usize = 8;
@@ -17,78 +23,127 @@ const WRAPPED: usize = 160;
 #[derive(Debug, Default)]
 pub(super) struct Window {
     text: String,
-    /// Line number and offset in `text` of each line.
-    lines: VecDeque<(u64, usize)>,
-    /// Matches that end before this are old.
-    new_from: usize,
+    lines: VecDeque<Line>,
+    /// The newest line by itself, without its prefix.
+    newest: String,
+    /// Whether `text` holds less of the newest line than `newest` does.
+    shortened: bool,
+    /// Whether the kernel says the newest line.
+    kernel: bool,
+}
+
+#[derive(Debug)]
+struct Line {
+    number: u64,
+    /// Where it begins in the joined text.
+    start: usize,
+    needles: Set,
+}
+
+/// A place where a pattern matches.
+pub(super) struct Matched<'w> {
+    pub captures: Captures<'w>,
+    /// Line of the log in which it begins.
+    pub number: u64,
+    /// All lines that it touches, joined.
+    pub line: &'w str,
 }
 
 impl Window {
     /// Adds a line; the oldest one makes room.
-    pub fn push(&mut self, number: u64, line: &str) {
-        let line = without_time(line);
-        let cut = line.floor_char_boundary(LINE_BYTES);
-        let last = self.lines.back().map_or(0, |(_, start)| self.text.len() - start);
-        if cut > WRAPPED || last > WRAPPED {
+    pub fn push(&mut self, number: u64, line: &str, needles: &Needles) {
+        let bare = prefix::strip(line);
+        let before = std::mem::take(&mut self.newest);
+        append(&mut self.newest, &bare.text[..bare.text.floor_char_boundary(LINE_BYTES)]);
+        self.kernel = bare.kernel;
+        let last = self.lines.back().map_or(0, |line| self.text.len() - line.start);
+        if self.newest.len() > WRAPPED || last > WRAPPED {
             self.text.clear();
             self.lines.clear();
         }
         if self.lines.len() == LINES {
             self.lines.pop_front();
-            let gone = self.lines.front().map_or(self.text.len(), |(_, start)| *start);
+            let gone = self.lines.front().map_or(self.text.len(), |line| line.start);
             self.text.drain(..gone);
-            self.lines.iter_mut().for_each(|(_, start)| *start -= gone);
+            self.lines.iter_mut().for_each(|line| line.start -= gone);
         }
         if !self.text.is_empty() {
             self.text.push(' ');
         }
-        self.new_from = self.text.len();
-        self.lines.push_back((number, self.text.len()));
-        append(&mut self.text, &line[..cut]);
+        let own = if self.lines.is_empty() { &self.newest } else { prefix::own(&before, &self.newest) };
+        self.shortened = own.len() < self.newest.len();
+        self.lines.push_back(Line { number, start: self.text.len(), needles: needles.of(&self.newest) });
+        self.text.push_str(own);
     }
 
-    /// Tells whether any signature shows in the lines, joined to those before them; then they have to be taken one by one.
-    pub fn may_match<'l>(&mut self, lines: impl Iterator<Item = &'l str>, signatures: &Signatures) -> bool {
-        let length = self.text.len();
-        for line in lines {
-            let line = without_time(line);
-            self.text.push(' ');
-            append(&mut self.text, &line[..line.floor_char_boundary(LINE_BYTES)]);
+    /// Returns the needles of all lines.
+    pub fn needles(&self) -> Set {
+        self.lines.iter().fold(0, |set, line| set | line.needles)
+    }
+
+    /// Returns the newest line.
+    pub fn newest(&self) -> &str {
+        &self.newest
+    }
+
+    /// Tells whether the kernel says the newest line.
+    pub fn is_kernel(&self) -> bool {
+        self.kernel
+    }
+
+    /// Returns a match that ends in the newest line: of the joined lines, else of that line alone.
+    pub fn find(&self, regex: &Regex) -> Option<Matched<'_>> {
+        let new_from = self.lines.back()?.start;
+        let joined = regex.find_iter(&self.text).find(|found| found.end() > new_from);
+        if let Some(captures) = joined.and_then(|found| regex.captures_at(&self.text, found.start())) {
+            let (number, lines) = self.lines_of(captures.get_match().range());
+            return Some(Matched { captures, number, line: self.text[lines].trim() });
         }
-        let found = signatures.may_match(&self.text);
-        self.text.truncate(length);
-        found
+        self.shortened.then(|| self.find_in_newest(regex)).flatten()
     }
 
-    /// Returns the joined lines.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// Returns a match in the newest line alone.
+    pub fn find_in_newest(&self, regex: &Regex) -> Option<Matched<'_>> {
+        Some(Matched { captures: regex.captures(&self.newest)?, number: self.lines.back()?.number, line: &self.newest })
     }
 
-    /// Returns where the newest line begins.
-    pub fn new_from(&self) -> usize {
-        self.new_from
+    /// Returns the number of the line in which a match begins, and the place of all lines that it touches.
+    fn lines_of(&self, matched: Range<usize>) -> (u64, Range<usize>) {
+        let first = self.lines.iter().rfind(|line| line.start <= matched.start).or(self.lines.front());
+        let after = self.lines.iter().map(|line| line.start).find(|start| *start >= matched.end).unwrap_or(self.text.len());
+        first.map_or((0, 0..after), |line| (line.number, line.start..after))
     }
 
-    /// Returns the number of the line in which a match begins, and all lines that it touches, joined.
-    pub fn lines_of(&self, start: usize, end: usize) -> (u64, String) {
-        let first = self.lines.iter().rposition(|(_, from)| *from <= start).unwrap_or(0);
-        let after = self.lines.iter().map(|(_, from)| *from).find(|from| *from >= end).unwrap_or(self.text.len());
-        let (number, from) = self.lines.get(first).copied().unwrap_or_default();
-        (number, self.text[from..after].trim().to_owned())
+    /// Returns up to `count` lines before the one with this number.
+    pub fn before(&self, number: u64, count: usize) -> Vec<String> {
+        let at = self.lines.iter().position(|line| line.number >= number).unwrap_or(self.lines.len());
+        let end = |index: usize| self.lines.get(index + 1).map_or(self.text.len(), |line| line.start);
+        let line = |index: usize| self.text[self.lines[index].start..end(index)].trim().to_owned();
+        (at.saturating_sub(count)..at).map(line).filter(|line| !line.is_empty()).collect()
     }
 
-    /// Forgets all lines: their words are told, and no umbrella shall tell them again.
+    /// Forgets all lines: their words are told, and shall not be told again.
     pub fn clear(&mut self) {
         self.text.clear();
         self.lines.clear();
+        self.newest.clear();
     }
 }
 
-/// Appends a line with single spaces between its words.
+/// Appends a line with single spaces between its words. Quotes that structured logs escape, once or several times over, are quotes, and
+/// the line ends that they write as `\n` are spaces.
 fn append(text: &mut String, line: &str) {
     let line = crate::text::printable(line);
     let start = text.len();
+    if line.contains('\\') {
+        let plain = unescape(&line);
+        append_words(text, start, &plain);
+    } else {
+        append_words(text, start, &line);
+    }
+}
+
+fn append_words(text: &mut String, start: usize, line: &str) {
     for word in line.split_ascii_whitespace() {
         if text.len() > start {
             text.push(' ');
@@ -97,14 +152,47 @@ fn append(text: &mut String, line: &str) {
     }
 }
 
-/// Returns a line without the time that `kubectl logs --timestamps` puts before it: it would stand in the middle of a wrapped message.
-fn without_time(line: &str) -> &str {
-    // Most lines have none, and that is to be seen at once.
-    if line.as_bytes().get(4) != Some(&b'-') {
-        return line;
+fn unescape(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        while chars.next_if_eq(&'\\').is_some() {}
+        match chars.peek() {
+            Some('"') => {}
+            Some('n' | 't') => {
+                chars.next();
+                out.push(' ');
+            }
+            _ => out.push('\\'),
+        }
     }
-    match line.split_once(' ') {
-        Some((time, rest)) if time.len() >= 20 && time.ends_with('Z') && time.parse::<jiff::Timestamp>().is_ok() => rest,
-        _ => line,
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_quotes_are_quotes_however_often() {
+        let mut text = String::new();
+        append(&mut text, r#"err="no runtime for \\\"nvidia\\\" is\n configured" C:\x"#);
+        assert_eq!(text, r#"err="no runtime for "nvidia" is configured" C:\x"#);
+    }
+
+    #[test]
+    fn the_lines_before_a_match_are_kept() {
+        let needles = Needles::new(&["none".to_owned()]);
+        let mut window = Window::default();
+        for (number, line) in (1..).zip(["one", "two", "three", "four"]) {
+            window.push(number, line, &needles);
+        }
+        assert_eq!(window.before(4, 2), ["two", "three"]);
+        assert_eq!(window.find(&Regex::new("three (f)").unwrap()).unwrap().number, 3);
+        assert!(window.find(&Regex::new("one two").unwrap()).is_none(), "it is old");
     }
 }

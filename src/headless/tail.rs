@@ -7,7 +7,7 @@ use crate::{
     answers::DriverOwner,
     cli::ClusterArgs,
     cluster::{Kubectl, tail::Outcome},
-    diagnosis::Hit,
+    diagnosis::{Event, Hit, SignatureId},
     error::Expected,
     exit_code::ExitCode,
     facts,
@@ -24,7 +24,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
     let lang = workspace.lang;
-    let mut face = Lines { lang, known: 0, text: String::new(), broken: None };
+    let mut face = Lines { lang, known: Vec::new(), text: String::new(), broken: None };
     let end = if let Some(path) = file {
         installer_log::file(&workspace.host, path, &cancel, &mut |heard| face.show(heard))
     } else {
@@ -68,8 +68,8 @@ pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &Clu
 /// Prints what is heard as lines.
 struct Lines {
     lang: Lang,
-    /// Known failures so far.
-    known: usize,
+    /// Known failures that stand.
+    known: Vec<SignatureId>,
     /// What is printed together.
     text: String,
     /// Why nothing can be printed any more.
@@ -81,7 +81,7 @@ impl Lines {
         let lang = self.lang;
         self.text.clear();
         match heard {
-            Heard::Lines(lines, hits) => self.lines(&lines, &hits),
+            Heard::Lines(lines, events) => self.lines(&lines, &events),
             Heard::Waiting(why) => self.line(&format!(".. {}", why.text(lang))),
             Heard::Because(finding) => self.line(&format!(".. {}\n   -> {}", finding.message(lang), finding.remedy(lang))),
             Heard::Started(pod, attempt) => self.line(&format!("== {pod} ({attempt})")),
@@ -109,7 +109,7 @@ impl Lines {
             End::Tail(Outcome::Succeeded) => ExitCode::Ok,
             End::Tail(Outcome::Failed { .. }) => ExitCode::Negative,
             // A log that neither succeeded nor shows a known failure tells nothing.
-            End::Tail(Outcome::EndOfFile) if self.known > 0 => ExitCode::Negative,
+            End::Tail(Outcome::EndOfFile) if !self.known.is_empty() => ExitCode::Negative,
             End::Tail(Outcome::EndOfFile) => ExitCode::Usage,
             End::Tail(Outcome::Cancelled) => ExitCode::Quit,
         };
@@ -135,14 +135,24 @@ impl Lines {
         }
     }
 
-    fn lines(&mut self, lines: &[String], hits: &[(usize, Hit)]) {
+    fn lines(&mut self, lines: &[String], events: &[(usize, Event)]) {
         let mut printed = 0;
-        for (index, hit) in hits {
+        for (index, event) in events {
             lines[printed..=*index].iter().for_each(|line| self.line(line));
             printed = index + 1;
-            self.hit(hit);
+            match event {
+                Event::Hit(hit) => self.hit(hit),
+                Event::TakenBack(over) => self.take_back(over),
+            }
         }
         lines[printed..].iter().for_each(|line| self.line(line));
+    }
+
+    /// What failed before has succeeded since.
+    fn take_back(&mut self, over: &[SignatureId]) {
+        self.known.retain(|known| !over.contains(known));
+        let names: Vec<_> = over.iter().map(SignatureId::as_str).collect();
+        self.line(&format!(".. {}", msg::diagnose::over(names.join(", ")).text(self.lang)));
     }
 
     fn line(&mut self, line: &str) {
@@ -151,7 +161,7 @@ impl Lines {
     }
 
     fn hit(&mut self, hit: &Hit) {
-        self.known += 1;
+        self.known.push(hit.signature.clone());
         let text = format!("\n!! {}: {}\n   -> {}", hit.signature, hit.cause(self.lang), hit.remedy(self.lang));
         self.line(&text);
     }

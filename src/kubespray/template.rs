@@ -153,7 +153,7 @@ pub fn is_template(value: &Value) -> bool {
     value.as_str().is_some_and(has_marks)
 }
 
-/// As [`is_template`], also for what stands in a list or a mapping.
+/// As `is_template`, also for what stands in a list or a mapping.
 pub fn is_template_within(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.iter().any(is_template_within),

@@ -15,7 +15,7 @@ use crate::{
         view::PodView,
         workload::StackSpec,
     },
-    diagnosis::{self, Hit, Remedy},
+    diagnosis::{self, Event, Hit, Remedy},
     host::Cancel,
     i18n::{Lang, msg},
     installer_log::{self, End, Heard},
@@ -221,14 +221,17 @@ impl Face<'_> {
         self.reply.send(Answer::TailState(text));
     }
 
-    fn lines(&mut self, lines: Vec<String>, hits: &[(usize, Hit)]) {
-        let findings = hits.iter().map(|(index, _)| *index).collect();
+    fn lines(&mut self, lines: Vec<String>, events: &[(usize, Event)]) {
+        let findings = events.iter().filter(|(_, event)| matches!(event, Event::Hit(_))).map(|(index, _)| *index).collect();
         self.wait_for_room();
         let batch = Arc::new(TailBatch { lines, findings });
         self.sent.push(Arc::clone(&batch));
         self.reply.send(Answer::TailLines(batch));
-        for (_, hit) in hits {
-            self.tell(hit);
+        for (_, event) in events {
+            match event {
+                Event::Hit(hit) => self.tell(hit),
+                Event::TakenBack(_) => drop(self.reply.send(Answer::Recovered)),
+            }
         }
     }
 
@@ -266,26 +269,18 @@ impl Face<'_> {
 }
 
 fn known(hit: &Hit, lang: Lang, answers: &Answers, node: &str, pod: Option<&PodView>) -> Diagnosis {
-    let action = match &hit.remedy_kind {
+    let kubeconfig = || answers.kubeconfig.clone().map(Into::into);
+    let action = match hit.remedy_kind() {
         Remedy::Instruction => None,
-        Remedy::Action(name) => match name.as_str() {
-            "remove-host-driver" | "blacklist-nouveau" | "install-toolkit" | "install-prerequisites" => Some(RemedyAction::BackToDriver),
-            "edit-variables" | "run-playbooks" => Some(RemedyAction::ToVariables),
-            "reboot" => Some(RemedyAction::Reboot),
-            "label-node" => {
-                let kubeconfig = answers.kubeconfig.clone().map(Into::into);
-                Some(RemedyAction::Run(Box::new(remedy::mark_node(kubeconfig, node, NodeMark::GpuLabel))))
-            }
-            "delete-pod" => {
-                let kubeconfig = answers.kubeconfig.clone().map(Into::into);
-                pod.map(|pod| RemedyAction::Run(Box::new(remedy::delete_pod(kubeconfig, pod))))
-            }
-            _ => None,
-        },
+        Remedy::DriverStep => Some(RemedyAction::BackToDriver),
+        Remedy::VariablesStep => Some(RemedyAction::ToVariables),
+        Remedy::Reboot => Some(RemedyAction::Reboot),
+        Remedy::LabelNode => Some(RemedyAction::Run(Box::new(remedy::mark_node(kubeconfig(), node, NodeMark::GpuLabel)))),
+        Remedy::DeletePod => pod.map(|pod| RemedyAction::Run(Box::new(remedy::delete_pod(kubeconfig(), pod)))),
     };
     Diagnosis {
-        signature: hit.signature.clone(),
-        title: msg::wizard::diagnosis::title(&hit.signature).text(lang),
+        signature: hit.signature.to_string(),
+        title: msg::wizard::diagnosis::title(hit.signature.as_str()).text(lang),
         cause: hit.cause(lang),
         evidence_line: hit.line.clone(),
         remedy: hit.remedy(lang),

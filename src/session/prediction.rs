@@ -156,7 +156,7 @@ impl Prediction {
         if self.action.as_deref() != Some(&record.action.id) {
             return;
         }
-        let is_this = record.hits.iter().any(|hit| self.signatures.contains(&hit.signature));
+        let is_this = record.hits.iter().any(|hit| self.signatures.iter().any(|name| hit.signature == name.as_str()));
         self.outcome = match record.status {
             Status::Done | Status::AlreadyDone => Some(Outcome::Fine),
             // A failure that was foretold is taken to be the one that came.

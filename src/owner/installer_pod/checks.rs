@@ -29,7 +29,7 @@ fn driver_fits(request: Request<'_>) -> Option<Prediction> {
     let why = row.reason.as_ref().map_or_else(msg::preflight::seen::fits, |reason| reason.0.clone());
     let says = if row.fits { Ok } else { WillFail };
     let prediction = Prediction::new(CheckKind::DriverFits, says, msg::preflight::seen::driver(version, why));
-    Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "download-404"]).stopping())
+    Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "no-card-found", "download-404"]).stopping())
 }
 
 /// A driver of the host, which the pod would find.

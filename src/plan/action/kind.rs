@@ -18,7 +18,7 @@ use super::{
     undo::{self, SavedFile, Undo, WayBack},
 };
 use crate::{
-    diagnosis::{Diagnosis, Hit},
+    diagnosis::{self, Hit},
     host::{Cancel, Command, Exit, Host, command::Job},
     private,
     secret::Secret,
@@ -99,10 +99,8 @@ impl Traces<'_> {
 
     /// Returns the line of the log that shows this failure.
     pub fn signature(&self, id: &str) -> Option<String> {
-        let (mut diagnosis, mut found) = (Diagnosis::default(), None);
-        let mut keep = |hit: Option<Hit>| found = found.take().or(hit.filter(|hit| hit.signature == id).map(|hit| hit.line));
-        self.each_line(&mut |line| keep(diagnosis.push(line)));
-        keep(diagnosis.finish());
+        let mut found = None;
+        self.each_line(&mut |line| found = found.take().or_else(|| diagnosis::shown_by(&id.into(), line)));
         found
     }
 }

@@ -62,7 +62,7 @@ impl RunTestPod {
         result.events.iter().for_each(|event| (work.emit)(ActionEvent::Line(event.clone())));
         let known = diagnosis::over_test(result);
         let cause = known.as_ref().map(|hit| format!("{} {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
-        tell(known, &mut work.hits, work.emit);
+        tell(known.map(diagnosis::Event::Hit), &mut work.hits, work.emit);
         let why = cause.or_else(|| result.why(stack).map(told));
         Err(Failure::new(format!("{} {}", result.evidence(), why.unwrap_or_default()).trim_end().to_owned()))
     }

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     cluster::{Kubectl, kubespray, stack, tail::Outcome},
+    diagnosis::Event,
     facts::Origin,
     host::Host,
     i18n::Lang,
@@ -72,13 +73,18 @@ impl ActionKind for WatchInstaller {
                     for line in lines {
                         emit(ActionEvent::Line(line));
                     }
-                    for (_, hit) in found {
-                        tell(Some(hit.clone()), hits, emit);
-                        cause.get_or_insert(Cause::Known(hit));
+                    for (_, event) in found {
+                        match &event {
+                            Event::Hit(hit) => {
+                                cause.get_or_insert_with(|| Cause::Known(hit.clone()));
+                            }
+                            Event::TakenBack(over) => drop(cause.take_if(|cause| cause.is_one_of(over))),
+                        }
+                        tell(Some(event), hits, emit);
                     }
                 }
                 Heard::Known(hit) => {
-                    tell(Some(hit.clone()), hits, emit);
+                    tell(Some(Event::Hit(hit.clone())), hits, emit);
                     cause.get_or_insert(Cause::Known(hit));
                 }
                 Heard::Because(finding) => emit(ActionEvent::Line(finding.message(Lang::En))),

@@ -52,7 +52,7 @@ fn the_help_opens_over_a_question_and_the_question_comes_back() {
         |desk| desk.plan().keys(&[Key::Enter, Key::Down, Key::Down]),
         |desk| desk.running().keys(&[Key::Char('c')]),
         |desk| desk.running().ended(Outcome::RebootNeeded),
-        |desk| desk.verify().say(is_tail, Answer::Diagnosed(sample::diagnosis())),
+        |desk| desk.verify().say(is_tail, Answer::Diagnosed(sample::diagnosis(Lang::En))),
         |desk| desk.variables().keys(&[Key::Char('d')]),
         |desk| desk.verify().say(is_tail, offered()).keys(&[Key::Char('x')]),
     ];
@@ -76,12 +76,12 @@ fn a_question_that_has_passed_while_the_help_was_read_does_not_come_back() {
     assert_eq!(desk.app.dialog, None);
     let mut desk = Desk::english(SMALL);
     desk.verify().say(is_tail, offered()).keys(&[Key::Char('x'), Key::Char('?')]);
-    desk.say(is_tail, sample::rows(sample::chain(true))).keys(&[Key::Esc]);
+    desk.say(is_tail, sample::rows(sample::chain(true, Lang::En))).keys(&[Key::Esc]);
     assert_eq!(desk.app.dialog, None);
 }
 
 fn offered() -> Answer {
-    Answer::ChainRows { rows: sample::chain(true), offers: vec![sample::offer()], failures: Vec::new() }
+    Answer::ChainRows { rows: sample::chain(true, Lang::En), offers: vec![sample::offer()], failures: Vec::new() }
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn the_footer_says_what_a_key_does_now() {
     assert!(footer(&desk).contains("p pause"), "{}", footer(&desk));
     desk.type_in("p");
     assert!(footer(&desk).contains("p resume"), "{}", footer(&desk));
-    desk.say(is_tail, sample::rows(sample::chain(true)));
+    desk.say(is_tail, sample::rows(sample::chain(true, Lang::En)));
     assert!(footer(&desk).contains("Enter finish"), "{}", footer(&desk));
     desk.say(is_tail, offered());
     assert!(footer(&desk).contains("Enter go on"), "the taint is asked about first: {}", footer(&desk));

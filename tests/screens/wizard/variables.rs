@@ -17,7 +17,7 @@ fn plan_answers(desk: &Desk) -> gpunode::answers::Answers {
 #[test]
 fn a_value_is_typed_checked_and_planned() {
     let mut desk = Desk::english(SMALL);
-    desk.variables().keys(&[Key::Char('e')]);
+    desk.variables().keys(&[Key::Down, Key::Char('e')]);
     assert!(matches!(&desk.app.dialog, Some(Dialog::Ask(ask)) if ask.field.text() == "450.51.06"), "what would be written is in the field");
     desk.keys(&[Key::EraseLine]).type_in("latest").keys(&[Key::Enter]);
     assert!(desk.screen().contains("Write a driver version"), "{}", desk.screen());
@@ -31,7 +31,7 @@ fn a_value_is_typed_checked_and_planned() {
 #[test]
 fn true_where_an_image_belongs_is_refused_with_the_reason() {
     let mut desk = Desk::english(SMALL);
-    desk.variables().keys(&[Key::Down, Key::Down, Key::Down, Key::Char('e'), Key::EraseLine]).type_in("true").keys(&[Key::Enter]);
+    desk.variables().keys(&[Key::Down; 6]).keys(&[Key::Char('e'), Key::EraseLine]).type_in("true").keys(&[Key::Enter]);
     assert!(desk.screen().contains("the role would render the image"), "{}", desk.screen());
     desk.keys(&[Key::EraseLine]).type_in("my.reg/x:1").keys(&[Key::Enter]);
     assert_eq!(plan_answers(&desk).variables["nvidia_driver_install_container"], "my.reg/x:1");
@@ -40,7 +40,7 @@ fn true_where_an_image_belongs_is_refused_with_the_reason() {
 #[test]
 fn a_variable_can_be_left_as_it_is() {
     let mut desk = Desk::english(SMALL);
-    desk.variables().keys(&[Key::Char(' ')]);
+    desk.variables().keys(&[Key::Down, Key::Char(' ')]);
     assert!(plan_answers(&desk).variables["nvidia_driver_version"].is_null());
     assert!(desk.screen().contains("kept"), "{}", desk.screen());
     desk.keys(&[Key::Char(' ')]);
@@ -56,5 +56,7 @@ fn a_refused_file_is_not_confirmed_and_can_be_accepted_again() {
     assert!(desk.screen().contains("refused: stays as it is"), "{}", desk.screen());
     assert_eq!((desk.app.to_confirm().len(), desk.app.answers.leave_out.len()), (all - 1, 1));
     desk.keys(&[Key::Tab, Key::Char(' ')]);
-    assert_eq!((desk.app.to_confirm().len(), desk.app.answers.leave_out.len()), (all, 0), "with one file, the next is the same");
+    assert_eq!((desk.app.to_confirm().len(), desk.app.answers.leave_out.len()), (all - 2, 2), "the second file as well");
+    desk.keys(&[Key::Tab, Key::Char(' '), Key::Tab, Key::Char(' ')]);
+    assert_eq!((desk.app.to_confirm().len(), desk.app.answers.leave_out.len()), (all, 0), "behind the last file comes the first one");
 }

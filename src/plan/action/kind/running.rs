@@ -11,7 +11,7 @@ use std::{
 
 use super::{ActionContext, Failure, Watch};
 use crate::{
-    diagnosis::{Diagnosis, Hit},
+    diagnosis::{Diagnosis, Event, Hit},
     host::{Command, Exit, Files, Kind as CommandKind, Line, command::Job},
     plan::action::kind::ActionEvent,
     text,
@@ -112,9 +112,9 @@ impl ActionContext<'_> {
                     break;
                 }
             }
-            // Nothing more is printed: what only an umbrella has said counts now.
+            // Nothing more is printed: what only says that it failed counts now.
             for diagnosis in logs.iter_mut().map(|(_, diagnosis)| diagnosis).chain([&mut output]) {
-                tell(diagnosis.finish(), hits, emit);
+                tell(diagnosis.finish().map(Event::Hit), hits, emit);
             }
             waiting.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
         })
@@ -136,11 +136,16 @@ fn show(line: String, diagnosis: &mut Diagnosis, hits: &mut Vec<Hit>, emit: &mut
     tell(hit, hits, emit);
 }
 
-/// Tells a known failure. An installer writes the same to its log and to its output: it is told once.
-pub fn tell(hit: Option<Hit>, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(ActionEvent)) {
-    if let Some(hit) = hit.filter(|hit| !hits.iter().any(|other| other.signature == hit.signature && other.args == hit.args)) {
-        emit(ActionEvent::Hit(Box::new(hit.clone())));
-        hits.push(hit);
+/// Tells a known failure, and forgets what a later success takes back. An installer writes the same to its log and to its output: it is
+/// told once.
+pub fn tell(event: Option<Event>, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(ActionEvent)) {
+    match event {
+        Some(Event::Hit(hit)) if !hits.iter().any(|other| other.signature == hit.signature && other.args == hit.args) => {
+            emit(ActionEvent::Hit(Box::new(hit.clone())));
+            hits.push(hit);
+        }
+        Some(Event::TakenBack(over)) => hits.retain(|hit| !over.contains(&hit.signature)),
+        Some(Event::Hit(_)) | None => {}
     }
 }
 

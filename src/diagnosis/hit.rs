@@ -1,0 +1,111 @@
+//! What is told of a failure that showed.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+
+use super::table::{Remedy, table};
+use crate::i18n::Lang;
+
+/// The stable name of a signature. One that this version does not know comes from a session of another version, and is kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SignatureId(String);
+
+impl SignatureId {
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for SignatureId {
+    fn from(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+impl fmt::Display for SignatureId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl PartialEq<str> for SignatureId {
+    fn eq(&self, name: &str) -> bool {
+        self.0 == name
+    }
+}
+
+impl PartialEq<&str> for SignatureId {
+    fn eq(&self, name: &&str) -> bool {
+        self.0 == *name
+    }
+}
+
+/// A known failure that showed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Hit {
+    /// Name of the signature.
+    pub signature: SignatureId,
+    /// Line of the log, from 1, in which its text begins; absent for what the cluster says.
+    pub line_number: Option<u64>,
+    /// The line, or the event: safe for a terminal. Wrapped lines are joined, what stood before the message is left out.
+    pub line: String,
+    /// The lines before it, where the line alone does not say why.
+    #[serde(default)]
+    pub context: Vec<String>,
+    /// Values for the texts, from the line.
+    #[serde(default)]
+    pub args: BTreeMap<String, String>,
+}
+
+impl Hit {
+    /// Returns why this happens.
+    pub fn cause(&self, lang: Lang) -> String {
+        self.text(lang, "cause")
+    }
+
+    /// Returns what to do.
+    pub fn remedy(&self, lang: Lang) -> String {
+        self.text(lang, "remedy")
+    }
+
+    /// Returns what to do, by kind.
+    pub fn remedy_kind(&self) -> Remedy {
+        table().signature(&self.signature).map_or(Remedy::Instruction, |signature| signature.remedy)
+    }
+
+    /// Tells whether this is a cause, and not only that something failed.
+    pub fn says_why(&self) -> bool {
+        table().signature(&self.signature).is_none_or(|signature| signature.fallback.is_empty() || !signature.patterns.is_empty())
+    }
+
+    fn text(&self, lang: Lang, part: &str) -> String {
+        let args: Vec<_> = self.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        lang.text(&format!("signature.{}.{part}", self.signature), &args)
+    }
+}
+
+/// JSON carries the English texts.
+impl Serialize for Hit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Hit", 8)?;
+        out.serialize_field("signature", &self.signature)?;
+        out.serialize_field("line_number", &self.line_number)?;
+        out.serialize_field("line", &self.line)?;
+        out.serialize_field("context", &self.context)?;
+        out.serialize_field("cause", &self.cause(Lang::En))?;
+        out.serialize_field("remedy", &self.remedy(Lang::En))?;
+        out.serialize_field("args", &self.args)?;
+        out.serialize_field("remedy_kind", &self.remedy_kind())?;
+        out.end()
+    }
+}
+
+/// All hits of a log: the documented output of `gpunode diagnose --json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The hits, in the order of the log.
+    pub hits: Vec<Hit>,
+}
