@@ -77,3 +77,6 @@ pub enum Outcome {
     /// The user stopped it.
     Cancelled,
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,9 +21,8 @@ use crate::{
     catalog::choice::Source,
     cluster::workload::StackSpec,
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
-    host::Command,
     i18n::Message,
-    kubespray::{GpuRole, Preview, edit::Change, values},
+    kubespray::{GpuRole, Preview, edit::Change, playbook::PlaybookRun, values},
     plan::{self, Action, Changed, Clearing, Places, Plan, Step},
     preflight,
     session::Prediction,
@@ -69,7 +68,7 @@ pub trait Owner: Sync {
     fn values(&self, preview: &Preview, answers: &Answers) -> Vec<Change>;
 
     /// Step 3: returns the playbook commands that bring these values to the node, in order.
-    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command>;
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun>;
 
     /// Step 4: returns what is watched in the cluster: its workloads, the links of its chain, the log that is followed with its phases.
     fn stack(&self) -> &'static StackSpec;

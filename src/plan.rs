@@ -152,7 +152,7 @@ pub struct Action {
 
 impl Action {
     /// Makes an action whose why and undo texts go by its name.
-    fn new(step: Step, id: &str, kind: impl Into<ActionSpec>, args: &[(&str, String)]) -> Self {
+    pub(crate) fn new(step: Step, id: &str, kind: impl Into<ActionSpec>, args: &[(&str, String)]) -> Self {
         let kind = kind.into();
         let Preview { commands, diff, .. } = kind.preview();
         let needs_root = kind.properties().root.is_some();

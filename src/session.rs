@@ -4,9 +4,13 @@ mod check_kind;
 pub mod holder;
 mod migrate;
 mod prediction;
+pub mod seal;
 pub mod store;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 pub use check_kind::CheckKind;
 pub use prediction::{Evidence, Outcome, Prediction, Says};
@@ -66,6 +70,12 @@ pub struct Session {
     /// What the pre-flight of step 2 foretold, and what came of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub predictions: Vec<Prediction>,
+    /// The seals of the plans, by step: see [`seal`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seals: BTreeMap<Step, String>,
+    /// The steps whose plan was made on another machine: they are shown, and not run here.
+    #[serde(skip)]
+    pub foreign_plans: BTreeSet<Step>,
 }
 
 impl Session {
@@ -86,6 +96,8 @@ impl Session {
             reboot: None,
             verdict: None,
             predictions: Vec::new(),
+            seals: BTreeMap::new(),
+            foreign_plans: BTreeSet::new(),
         }
     }
 
@@ -118,6 +130,7 @@ impl Session {
     /// Replaces the actions of one step by newly planned ones. The step is open again, and with it the verdict; the variables stay
     /// done, for they follow from the answers and not from what is done to the host.
     pub fn replan(&mut self, step: Step, actions: Vec<Action>) {
+        self.foreign_plans.remove(&step);
         self.plan.actions.retain(|action| action.step != step);
         self.plan.actions.extend(actions);
         self.plan.actions.sort_by_key(|action| action.step);
@@ -141,6 +154,11 @@ impl Session {
         }
         self.done.retain(|done| !steps.contains(done) && *done != Step::Verify);
         self.verdict = None;
+    }
+
+    /// Tells whether a step has a plan that may be run here.
+    pub fn has_plan(&self, step: Step) -> bool {
+        self.plan.of(step).next().is_some() && !self.foreign_plans.contains(&step)
     }
 
     /// Tells whether a record is about another machine than the session's own: step 3 may have been done on the Ansible host.
@@ -211,6 +229,12 @@ pub struct Record {
     /// What is needed to take it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undo>,
+    /// Its seal: see [`seal`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<String>,
+    /// This machine's gpunode has not written it, or somebody has changed it since: it is shown, and neither run nor taken back.
+    #[serde(skip)]
+    pub is_foreign: bool,
 }
 
 /// How far an action came.

@@ -44,9 +44,8 @@ impl StepDriver<'_> {
     /// Returns the actions of a step as they would be done now. Of a plan that was begun they are its own: after a reboot the facts no
     /// longer show what had to go.
     pub fn planned(&self, step: Step) -> Result<Vec<Action>, Expected> {
-        let begun: Vec<Action> = self.session.plan.of(step).cloned().collect();
-        if !begun.is_empty() {
-            return Ok(begun);
+        if self.session.has_plan(step) {
+            return Ok(self.session.plan.of(step).cloned().collect());
         }
         steps::plan_step(self.host, &self.session.facts, &self.answers(), step, self.store.path())
     }
@@ -54,7 +53,7 @@ impl StepDriver<'_> {
     /// As [`Self::planned`], and takes them into the session.
     pub fn plan(&mut self, step: Step) -> Result<Vec<Action>, Expected> {
         let actions = self.planned(step)?;
-        if self.session.plan.of(step).next().is_none() {
+        if !self.session.has_plan(step) {
             self.session.replan(step, actions.clone());
         }
         Ok(actions)

@@ -1,11 +1,14 @@
 //! Workspace: the machine, the language and the session that a command line asks for.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     answers::Answers,
     cli::Global,
-    error::Expected,
+    error::{Expected, reason},
     host::{
         Host,
         replay::{self, Scenario, Speed},
@@ -14,6 +17,7 @@ use crate::{
     plan::action::reboot::BOOT_ID,
     session::{
         Session,
+        seal::{self, Seal},
         store::{self, Store},
     },
 };
@@ -78,12 +82,12 @@ impl Workspace {
 
     /// As [`Self::session`], but the session may have been carried here from another machine: the Ansible host may do step 3 of it.
     pub fn any_session(&self, new: bool) -> Result<(Store, Session), Expected> {
-        let store = Store::open(&self.session_path)?;
+        let store = Store::open(&self.session_path)?.sealed(self.seal()?);
         if new {
             store.retire()?;
         }
         let session = match store.load()? {
-            Some(session) => self.same_world(session)?,
+            Some(session) => self.verified(self.same_world(session)?, store.seal()),
             None => self.new_session(),
         };
         Ok((store, session))
@@ -108,7 +112,10 @@ impl Workspace {
 
     /// Reads the session without locking it, if there is one. It may have been carried here.
     pub fn peek(&self) -> Result<Option<Session>, Expected> {
-        store::load(&self.session_path)?.map(|session| self.same_world(session)).transpose()
+        let Some(session) = store::load(&self.session_path)? else { return Ok(None) };
+        let session = self.same_world(session)?;
+        let seal = self.seal().unwrap_or_default();
+        Ok(Some(self.verified(session, seal.as_ref())))
     }
 
     /// Returns what the person of a simulated story has decided before.
@@ -124,6 +131,26 @@ impl Workspace {
             return Err(self.foreign(&session));
         }
         Ok(session)
+    }
+
+    /// Returns this user's key on this machine. A simulated machine needs none: nothing that it does is real.
+    fn seal(&self) -> Result<Option<Seal>, Expected> {
+        if self.host.simulation.is_some() {
+            return Ok(None);
+        }
+        let place = default_session(Path::new("session.yaml"));
+        let folder = place.parent().unwrap_or(Path::new("/"));
+        let failed =
+            |error: io::Error| Expected::new(msg::error::session::key(folder.display(), reason(&error)), msg::error::session::key::hint());
+        Seal::open(folder, &self.host.identity()).map(Some).map_err(failed)
+    }
+
+    /// Marks what this machine's gpunode has not written.
+    fn verified(&self, mut session: Session, seal: Option<&Seal>) -> Session {
+        if self.host.simulation.is_none() {
+            seal::verify(seal, &mut session, &self.host.identity());
+        }
+        session
     }
 
     fn foreign(&self, session: &Session) -> Expected {

@@ -19,7 +19,7 @@ pub fn drift(host: &Host, session: &Session) -> Vec<Change> {
     let newest = |id: &str, place: usize| session.journal.iter().rposition(|record| record.action.id == id) == Some(place);
     let mut found = Vec::new();
     for (place, record) in session.journal.iter().enumerate() {
-        if record.status != Status::Done || session.is_elsewhere(record, &here) || !newest(&record.action.id, place) {
+        if record.is_foreign || record.status != Status::Done || session.is_elsewhere(record, &here) || !newest(&record.action.id, place) {
             continue;
         }
         let way_back = record.undo.as_ref().and_then(|undo| record.action.kind.way_back(host, undo).ok());

@@ -36,6 +36,12 @@ pub struct Runner<'a> {
 impl Runner<'_> {
     /// Runs what is still to be done of `step`. The error is about the session file: nothing is done that cannot be journalled.
     pub fn run(&mut self, step: Step, emit: &mut dyn FnMut(Event)) -> Result<Outcome, Expected> {
+        if self.session.foreign_plans.contains(&step) {
+            return Err(Expected::new(
+                msg::error::session::foreign_plan(step.number()),
+                msg::error::session::foreign_plan::hint(step.number()),
+            ));
+        }
         let actions: Vec<Action> = self.session.plan.of(step).filter(|action| !action.skipped).cloned().collect();
         let total = actions.len();
         for (index, action) in actions.into_iter().enumerate() {
@@ -103,14 +109,15 @@ impl Runner<'_> {
         let here = self.host.identity();
         let is_done = known.as_ref().is_some_and(|record| record.status.is_done());
         match known {
-            Some(record) if record.status == Status::Intent => return self.recover(action, record, emit),
+            // What another machine began, or somebody wrote, is not gone on with.
+            Some(record) if !record.is_foreign && record.status == Status::Intent => return self.recover(action, record, emit),
             // What the Ansible host has done cannot be looked at from here.
             Some(record) if is_done && self.session.is_elsewhere(&record, &here) => return Ok(record),
-            Some(record) if is_done && action.kind.properties().witness == Witness::Journal => return Ok(record),
+            Some(record) if is_done && !record.is_foreign && action.kind.properties().witness == Witness::Journal => return Ok(record),
             known => {
                 if let Some(proof) = action.kind.check(self.host) {
                     // What we did ourselves keeps its own record, and with it the way back.
-                    let done_before = known.filter(|_| is_done);
+                    let done_before = known.filter(|record| is_done && !record.is_foreign);
                     return done_before.map_or_else(|| self.add(action, Status::AlreadyDone, proof, None), Ok);
                 }
             }
@@ -257,6 +264,8 @@ impl Runner<'_> {
             evidence: Vec::new(),
             hits: Vec::new(),
             undo: None,
+            seal: None,
+            is_foreign: false,
         }
     }
 

@@ -46,6 +46,9 @@ fn is_candidate(record: &Record) -> bool {
 
 /// Returns what will come of a record, a sentence.
 pub fn prospect(session: &Session, record: &Record, lang: Lang) -> String {
+    if record.is_foreign {
+        return msg::undo::not_made_here().text(lang);
+    }
     let place = session.journal.iter().position(|other| std::ptr::eq(other, record));
     let driver_is_gone = place.is_some_and(|place| lacks_driver(session, place));
     if driver_is_gone { msg::undo::unit_without_driver().text(lang) } else { record.action.undo_text(lang) }
@@ -106,6 +109,9 @@ impl Walk<'_> {
         if self.session.is_elsewhere(&record, &self.host.identity()) {
             let name = record.done_on.as_ref().map_or(&self.session.hostname, |place| &place.hostname);
             return Ok(UndoResult::Kept(format!("it was done on {name}; run `gpunode undo` there, with this session")));
+        }
+        if record.is_foreign {
+            return Ok(UndoResult::Kept(msg::undo::not_made_here().text(Lang::En)));
         }
         let was = if record.status == Status::Undoing { Status::Done } else { record.status };
         let kept = |text: String| Ok(UndoResult::Kept(text));

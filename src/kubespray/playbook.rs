@@ -2,12 +2,17 @@
 
 mod progress;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
 
 pub use progress::{Failure, Progress, Recap, count_tasks};
 
 use super::{Preview, values};
-use crate::{answers::Answers, host::Command, secret::Secret, version::Version};
+use crate::{answers::Answers, host::Command, input::NodeName, secret::Secret, version::Version};
 
 /// Reading all roles of a checkout takes ansible a while, on a slow disk more than a minute.
 const LIST_TASKS_DEADLINE: Duration = Duration::from_mins(5);
@@ -23,31 +28,79 @@ const ENVIRONMENT: [(&str, &str); 4] =
 /// - `scale.yml --limit` adds the node, with label and taint. It never deploys the GPU role.
 ///
 /// A machine of the control plane is not added by `scale.yml`: there `cluster.yml` does everything.
-pub fn joining(preview: &Preview, answers: &Answers) -> Vec<Command> {
+pub fn joining(preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
     if preview.layout.is_control_plane {
         return vec![playbook(preview, answers, "cluster.yml")];
     }
-    let node = values::node(preview, answers);
-    let mut commands = Vec::new();
-    commands.extend(preview.layout.facts_playbook.as_ref().map(|facts| playbook(preview, answers, facts)));
-    commands.extend(node.map(|node| playbook(preview, answers, "scale.yml").option("--limit", node)));
-    commands
+    let facts = preview.layout.facts_playbook.as_ref().map(|facts| playbook(preview, answers, facts));
+    let limited = |node: NodeName| PlaybookRun { limit: Some(node.to_string()), ..playbook(preview, answers, "scale.yml") };
+    facts.into_iter().chain(values::node(preview, answers).map(limited)).collect()
 }
 
 /// Returns the command that deploys the GPU role: without a limit, for its tasks run on the first control plane. Nothing where the whole
 /// `cluster.yml` runs anyway.
-pub fn gpu_role(preview: &Preview, answers: &Answers) -> Option<Command> {
-    (!preview.layout.is_control_plane).then(|| playbook(preview, answers, "cluster.yml").words(["--tags", "nvidia_gpu"]))
+pub fn gpu_role(preview: &Preview, answers: &Answers) -> Option<PlaybookRun> {
+    let role = || PlaybookRun { tags: Some("nvidia_gpu".to_owned()), ..playbook(preview, answers, "cluster.yml") };
+    (!preview.layout.is_control_plane).then(role)
 }
 
-fn playbook(preview: &Preview, answers: &Answers, name: &str) -> Command {
+fn playbook(preview: &Preview, answers: &Answers, name: &str) -> PlaybookRun {
     let inventory = preview.inventory.as_deref().or(answers.inventory.as_deref()).unwrap_or(Path::new("inventory/mycluster/inventory.ini"));
     let below = preview.checkout.as_deref().and_then(|checkout| inventory.strip_prefix(checkout).ok()).unwrap_or(inventory);
-    let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
-    let mut command = Command::new(program.display().to_string(), ["-i"]).operands([&below.display().to_string(), name]).words(["-b"]);
-    command.env = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    command.cwd.clone_from(&preview.checkout);
-    command.detached()
+    PlaybookRun {
+        program: preview.layout.ansible_playbook.clone().unwrap_or_else(|| PROGRAM.into()),
+        checkout: preview.checkout.clone(),
+        inventory: below.to_owned(),
+        playbook: name.to_owned(),
+        limit: None,
+        tags: None,
+    }
+}
+
+/// The program's name.
+pub const PROGRAM: &str = "ansible-playbook";
+
+/// One run of a playbook.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PlaybookRun {
+    /// `ansible-playbook`, or its path in the checkout's own environment.
+    pub program: PathBuf,
+    /// The folder to run in.
+    pub checkout: Option<PathBuf>,
+    /// The inventory, from the root or below the checkout.
+    pub inventory: PathBuf,
+    /// The playbook below the checkout.
+    pub playbook: String,
+    /// The host that it is limited to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    /// The tag whose tasks it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<String>,
+}
+
+impl PlaybookRun {
+    /// Returns the command.
+    pub fn command(&self) -> Command {
+        let operands = [&self.inventory.display().to_string(), self.playbook.as_str()];
+        let mut command = Command::new(self.program.display().to_string(), ["-i"]).operands(operands).words(["-b"]);
+        if let Some(limit) = &self.limit {
+            command = command.option("--limit", limit);
+        }
+        if let Some(tags) = &self.tags {
+            command = command.words(["--tags"]).operand(tags);
+        }
+        command.env = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        command.cwd.clone_from(&self.checkout);
+        command.detached()
+    }
+}
+
+/// Prints the command as a person would type it.
+impl std::fmt::Display for PlaybookRun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.command().fmt(f)
+    }
 }
 
 /// Returns the command with the password for `sudo`: Ansible reads it from its standard input, so that it is in no argument, no

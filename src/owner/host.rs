@@ -14,9 +14,12 @@ use crate::{
         workload::{Done, Link, Role, Rule, StackSpec, Workload},
     },
     facts::{DriverFacts, Facts, LedgerEntry, Origin, packages},
-    host::Command,
     i18n::{Message, msg},
-    kubespray::{GpuRole, Preview, edit::Change, playbook},
+    kubespray::{
+        GpuRole, Preview,
+        edit::Change,
+        playbook::{self, PlaybookRun},
+    },
     plan::{Action, Changed, Step},
     preflight::{Request, conflicting_driver},
     session::Prediction,
@@ -85,7 +88,7 @@ impl Owner for Host {
         vec![Change::new("nvidia_accelerator_enabled", false)]
     }
 
-    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command> {
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
         playbook::joining(preview, answers)
     }
 

@@ -15,9 +15,12 @@ use crate::{
     },
     cluster::{kubespray, workload::StackSpec},
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
-    host::Command,
     i18n::{Message, msg},
-    kubespray::{GpuRole, Preview, edit::Change, playbook},
+    kubespray::{
+        GpuRole, Preview,
+        edit::Change,
+        playbook::{self, PlaybookRun},
+    },
     plan::{Action, Changed, Step},
     preflight::Request,
     session::Prediction,
@@ -87,7 +90,7 @@ impl Owner for InstallerPod {
         values::all(preview, answers)
     }
 
-    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command> {
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
         playbook::joining(preview, answers).into_iter().chain(playbook::gpu_role(preview, answers)).collect()
     }
 

@@ -15,9 +15,12 @@ use crate::{
         workload::{Done, FollowedLog, Link, Role, Rule, StackSpec, Workload},
     },
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
-    host::Command,
     i18n::{Message, msg},
-    kubespray::{GpuRole, Preview, edit::Change, playbook},
+    kubespray::{
+        GpuRole, Preview,
+        edit::Change,
+        playbook::{self, PlaybookRun},
+    },
     plan::{Action, Changed, Step},
     preflight::{Request, conflicting_driver},
     session::Prediction,
@@ -88,7 +91,7 @@ impl Owner for Operator {
         vec![Change::new("nvidia_accelerator_enabled", false)]
     }
 
-    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<Command> {
+    fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
         playbook::joining(preview, answers)
     }
 

@@ -3,12 +3,16 @@
 use std::path::Path;
 
 use super::{Action, Step, action::edit_file::EditFile, action::kind::sha256, action::run_playbook::RunPlaybook};
-use crate::{answers::Answers, host::Command, kubespray::edit::FileEdit, version::Version};
+use crate::{
+    answers::Answers,
+    kubespray::{edit::FileEdit, playbook::PlaybookRun},
+    version::Version,
+};
 
 /// Plans step 3. Without `ansible-playbook` here, or when the user wants only to see them, the playbooks are blocked and shown.
 pub fn variables_step(
     edits: &[FileEdit],
-    playbooks: Vec<Command>,
+    playbooks: Vec<PlaybookRun>,
     answers: &Answers,
     ansible: Option<&Version>,
     has_ansible: bool,
@@ -20,9 +24,9 @@ pub fn variables_step(
         action.diff = Some(edit.diff());
         action
     });
-    let playbooks = playbooks.into_iter().enumerate().map(|(index, command)| {
-        let playbook = command.args.iter().find(|arg| is_playbook(arg)).cloned().unwrap_or_default();
-        let kind = RunPlaybook { command, ansible_core: ansible.cloned() };
+    let playbooks = playbooks.into_iter().enumerate().map(|(index, run)| {
+        let playbook = run.playbook.clone();
+        let kind = RunPlaybook { run, ansible_core: ansible.cloned() };
         let id = format!("run-playbook:{}:{playbook}", index + 1);
         let mut action = Action::new(Step::Variables, &id, kind, &[("playbook", playbook)]);
         // Without Ansible here the commands are shown for the Ansible host; the edits need not wait for it.
@@ -39,7 +43,7 @@ pub fn variables_step(
 
 /// Plans step 3 for a machine without the inventory: the values go into a file to carry to the Ansible host, and the commands that read
 /// it there are shown.
-pub fn carried_variables(file: &Path, text: &str, playbooks: Vec<Command>, answers: &Answers) -> Vec<Action> {
+pub fn carried_variables(file: &Path, text: &str, playbooks: Vec<PlaybookRun>, answers: &Answers) -> Vec<Action> {
     let edit = FileEdit { path: file.to_owned(), before: String::new(), after: text.to_owned() };
     let kind = EditFile { path: edit.path.clone(), before_sha256: sha256(b""), after: edit.after.clone() };
     let args = [("file", file.display().to_string())];
@@ -47,9 +51,4 @@ pub fn carried_variables(file: &Path, text: &str, playbooks: Vec<Command>, answe
     let write = Action { diff: Some(edit.diff()), ..write };
     let shown = variables_step(&[], playbooks, answers, None, false);
     std::iter::once(write).chain(shown).collect()
-}
-
-fn is_playbook(arg: &str) -> bool {
-    let name = arg.rsplit('/').next().unwrap_or(arg);
-    matches!(name, "facts.yml" | "scale.yml" | "cluster.yml")
 }

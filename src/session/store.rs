@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{SCHEMA_VERSION, Session, holder::Holder, migrate::migrate};
+use super::{SCHEMA_VERSION, Session, holder::Holder, migrate::migrate, seal::Seal};
 use crate::{
     bounded,
     error::{Expected, reason},
@@ -23,6 +23,8 @@ const END: &str = "...\n";
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
+    /// What the session is signed with; nothing on a simulated machine.
+    seal: Option<Seal>,
     /// Held for as long as this value lives; the kernel lets go of it when the process dies, however it dies.
     _lock: File,
 }
@@ -49,7 +51,18 @@ impl Store {
         // Who holds it is a courtesy to a second wizard; the lock itself does not depend on the text.
         let text = serde_yaml::to_string(&Holder::me()).unwrap_or_default();
         let _ = lock.set_len(0).and_then(|()| lock.write_all(text.as_bytes()));
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), seal: None, _lock: lock })
+    }
+
+    /// Signs with this from now on.
+    #[must_use]
+    pub fn sealed(self, seal: Option<Seal>) -> Self {
+        Self { seal, ..self }
+    }
+
+    /// Returns what the session is signed with.
+    pub fn seal(&self) -> Option<&Seal> {
+        self.seal.as_ref()
     }
 
     /// Reads the session, if there is one. Of a file that an older gpunode wrote a copy is kept: the next save is in the new schema.
@@ -68,6 +81,9 @@ impl Store {
     /// Writes the session; afterwards it survives a power cut.
     pub fn save(&self, session: &mut Session, now: jiff::Timestamp) -> Result<(), Expected> {
         session.updated = now;
+        if let Some(seal) = &self.seal {
+            seal.sign(session);
+        }
         let text = serde_yaml::to_string(session).map_err(|error| Expected::new(msg::error::session::yaml(error), msg::error::bug()))?;
         private::write(&self.path, (text + END).as_bytes())
             .map_err(|error| Expected::new(msg::error::write(self.path.display(), reason(&error)), msg::error::session::write::hint()))

@@ -11,7 +11,8 @@ use std::{
 use crate::support::program::{Place, tool};
 use gpunode::{
     engine::{Event, Outcome, Runner},
-    host::{Cancel, Command, Host},
+    host::{Cancel, Host},
+    kubespray::playbook::PlaybookRun,
     plan::{Action, ActionSpec, Step, action::run_playbook::RunPlaybook},
     secret::Secret,
     session::{Session, Status, store::Store},
@@ -41,29 +42,31 @@ impl Site {
     }
 
     /// Plans one playbook as step 3.
-    fn plan(&mut self, inventory: &str, tasks: &str, more: &[&'static str]) {
+    fn plan(&mut self, inventory: &str, tasks: &str, with_sudo: bool) {
         self.write("hosts.ini", inventory);
         self.write("play.yml", &format!("- name: ours\n  hosts: all\n  gather_facts: false\n  tasks:\n{tasks}"));
-        let program = tool("ansible-playbook").display().to_string();
-        let args = ["-i", "hosts.ini", "play.yml"].into_iter().chain(more.iter().copied());
-        let command = Command::new(program, args)
-            .env("LC_ALL", "C.UTF-8")
-            .env("ANSIBLE_FORCE_COLOR", "0")
-            // We are root already, and sudo to the same user would be passed over.
-            .env("ANSIBLE_BECOME_ALLOW_SAME_USER", "1")
-            .cwd(self.folder.path())
-            .detached();
+        // We are root already, and sudo to the same user would be passed over.
+        let config = if with_sudo { "[privilege_escalation]\nbecome_allow_same_user = true\n" } else { "" };
+        self.write("ansible.cfg", config);
+        let run = PlaybookRun {
+            program: tool("ansible-playbook"),
+            checkout: Some(self.folder.path().to_owned()),
+            inventory: "hosts.ini".into(),
+            playbook: "play.yml".to_owned(),
+            limit: None,
+            tags: None,
+        };
         let action = Action {
             id: "run-playbook:1:play.yml".to_owned(),
             step: Step::Variables,
-            kind: ActionSpec::RunPlaybook(RunPlaybook { command: command.clone(), ansible_core: "2.18.0".parse().ok() }),
+            kind: ActionSpec::RunPlaybook(RunPlaybook { run: run.clone(), ansible_core: "2.18.0".parse().ok() }),
             why: "run-playbook".to_owned(),
             args: Vec::new(),
             optional: false,
             may_fail: false,
             skipped: false,
             blocked: None,
-            commands: vec![command],
+            commands: vec![run.command()],
             diff: None,
             needs_root: false,
             needs_reboot: false,
@@ -90,7 +93,7 @@ const LOCAL: &str = "node1 ansible_connection=local ansible_python_interpreter={
 fn a_good_run_tells_its_progress_and_keeps_the_recap() {
     let mut site = Site::new();
     let tasks = "  - name: one\n    ping:\n  - name: two\n    command: 'true'\n  - name: three\n    ping:\n    when: false\n";
-    site.plan(LOCAL, tasks, &[]);
+    site.plan(LOCAL, tasks, false);
     let (outcome, events) = site.run(&Cancel::default(), None);
     assert_eq!(outcome, Outcome::Done, "{}", site.evidence());
     let progress: Vec<_> = events
@@ -108,7 +111,7 @@ fn a_good_run_tells_its_progress_and_keeps_the_recap() {
 fn a_failed_task_is_named_with_its_host_and_message() {
     let mut site = Site::new();
     let tasks = "  - name: stumble\n    fail:\n      msg: the image is not there\n    ignore_errors: true\n  - name: check the image\n    fail:\n      msg: no such image\n    when: inventory_hostname == 'node2'\n";
-    site.plan(&format!("{LOCAL}node2 ansible_connection=local\n"), tasks, &[]);
+    site.plan(&format!("{LOCAL}node2 ansible_connection=local\n"), tasks, false);
     let (outcome, _) = site.run(&Cancel::default(), None);
     assert!(matches!(outcome, Outcome::Failed { .. }));
     let evidence = site.evidence();
@@ -122,7 +125,7 @@ fn an_unreachable_host_is_named() {
     let mut site = Site::new();
     let ssh = site.write("ssh.sh", "#!/bin/sh\necho 'ssh: connect to host far port 22: Connection refused' >&2\nexit 255\n");
     fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
-    site.plan(&format!("far ansible_ssh_executable={}\n", ssh.display()), "  - name: reach it\n    raw: 'true'\n", &[]);
+    site.plan(&format!("far ansible_ssh_executable={}\n", ssh.display()), "  - name: reach it\n    raw: 'true'\n", false);
     let (outcome, _) = site.run(&Cancel::default(), None);
     assert!(matches!(outcome, Outcome::Failed { .. }));
     let evidence = site.evidence();
@@ -137,7 +140,7 @@ fn an_unreachable_host_is_named() {
 #[test]
 fn what_ansible_itself_refuses_is_said_in_its_words() {
     let mut site = Site::new();
-    site.plan(LOCAL, "  - nosuchmodule:\n", &[]);
+    site.plan(LOCAL, "  - nosuchmodule:\n", false);
     let (outcome, _) = site.run(&Cancel::default(), None);
     assert!(matches!(outcome, Outcome::Failed { .. }));
     assert!(site.evidence().contains("couldn't resolve module/action 'nosuchmodule'"), "{}", site.evidence());
@@ -157,7 +160,7 @@ fn a_hanging_task_is_stopped_with_all_that_it_started() {
     let marker = site.folder.path().join("hangs-here");
     let script = site.write("hang.sh", &format!("#!/bin/sh\ntouch {}\nsleep 600\n", marker.display()));
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    site.plan(LOCAL, &format!("  - name: hang\n    command: {}\n", script.display()), &[]);
+    site.plan(LOCAL, &format!("  - name: hang\n    command: {}\n", script.display()), false);
     let cancel = Cancel::default();
     let stopper = {
         let (cancel, marker) = (cancel.clone(), marker.clone());
@@ -218,7 +221,7 @@ fn sudos_password_is_asked_for_when_it_is_needed_and_left_nowhere() {
         let inventory = format!("{} ansible_become_exe={}\n", LOCAL.trim(), sudo.display());
         // What every process shows of itself while the password is in use.
         let tasks = "  - name: as root\n    shell: cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' > seen.txt; true\n    args: {chdir: '{{ playbook_dir }}'}\n";
-        site.plan(&inventory, tasks, &["-b"]);
+        site.plan(&inventory, tasks, true);
         for action in &mut site.session.plan.actions {
             let ActionSpec::RunPlaybook(run) = &mut action.kind else { panic!() };
             run.ansible_core = core.parse().ok();

@@ -1,5 +1,7 @@
 //! Run one of Kubespray's playbooks, with progress by task.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -7,11 +9,12 @@ use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, Witness},
     undo::{Undo, WayBack},
+    valid,
 };
 use crate::{
     facts::Origin,
-    host::{Command, Host},
-    kubespray::playbook,
+    host::Host,
+    kubespray::playbook::{self, PlaybookRun},
     plan::action::kind::{ActionEvent, Progress},
     version::Version,
 };
@@ -19,8 +22,9 @@ use crate::{
 /// Runs a playbook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunPlaybook {
-    /// The whole command.
-    pub command: Command,
+    /// Which one, and how; empty in old sessions.
+    #[serde(default)]
+    pub run: PlaybookRun,
     /// The version of the Ansible that it starts, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ansible_core: Option<Version>,
@@ -40,11 +44,20 @@ impl ActionKind for RunPlaybook {
     }
 
     fn preview(&self) -> Preview {
-        Preview::of([self.command.clone()])
+        Preview::of([self.run.command()])
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        Ok(())
+        let PlaybookRun { program, checkout, inventory, playbook, limit, tags } = &self.run;
+        let is_ansible = program.file_name().is_some_and(|name| name == playbook::PROGRAM);
+        valid::demand(is_ansible, "the path of ansible-playbook", &program.display().to_string())?;
+        valid::path_if_any(checkout.as_deref())?;
+        valid::path(&Path::new("/").join(inventory))?;
+        valid::demand(!inventory.to_string_lossy().starts_with('-'), "an inventory", &inventory.display().to_string())?;
+        valid::word("a playbook", playbook, "-_./")?;
+        valid::path(&Path::new("/").join(playbook))?;
+        limit.as_deref().map_or(Ok(()), |host| valid::word("a host of the inventory", host, "-_."))?;
+        tags.as_deref().map_or(Ok(()), |tags| valid::word("a tag", tags, "-_"))
     }
 
     /// Ansible itself finds out what is done already; only a finished run proves anything.
@@ -57,12 +70,12 @@ impl ActionKind for RunPlaybook {
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let listing = context.host.commands.capture(&playbook::list_tasks_command(&self.command));
+        let listing = context.host.commands.capture(&playbook::list_tasks_command(&self.run.command()));
         let total = listing.ok().filter(|output| output.exit.is_success()).map(|output| playbook::count_tasks(&output.stdout));
         let mut progress = playbook::Progress::new(total);
         let command = match context.secret {
-            Some(secret) => playbook::with_password(&self.command, secret, self.ansible_core.as_ref()),
-            None => self.command.clone(),
+            Some(secret) => playbook::with_password(&self.run.command(), secret, self.ansible_core.as_ref()),
+            None => self.run.command(),
         };
         let result = context.run_watching(&command, &mut |line, emit| {
             let before = progress.tasks;
@@ -94,7 +107,7 @@ impl ActionKind for RunPlaybook {
             let why = explain(&progress).unwrap_or_else(|| format!("the playbook failed on {}", row.host));
             return Verdict::Failed(Failure::new(why));
         }
-        let command = format!("`{}` ended with exit status 0", self.command);
+        let command = format!("`{}` ended with exit status 0", self.run);
         Verdict::Proven(std::iter::once(command).chain(progress.recap.iter().map(ToString::to_string)).collect())
     }
 

@@ -251,6 +251,8 @@ pub fn done(action: Action) -> Record {
         evidence: Vec::new(),
         hits: Vec::new(),
         undo: None,
+        seal: None,
+        is_foreign: false,
     }
 }
 
