@@ -185,6 +185,9 @@ pub struct DriversArgs {
     /// The wanted CUDA version
     #[arg(long, value_name = "X.Y")]
     pub cuda: Option<crate::version::Version>,
+    /// For this owner of the driver instead of the recommended one
+    #[arg(long, value_enum)]
+    pub owner: Option<crate::answers::DriverOwner>,
     /// Show what does not fit too, with the reason
     #[arg(long)]
     pub all: bool,

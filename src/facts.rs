@@ -29,6 +29,7 @@ mod unknown;
 use std::collections::BTreeMap;
 
 pub use changes::{Change, changes};
+pub use ledger::INSTALLER_POD_FOLDER;
 pub use left_files::left_files;
 pub use pci::PciDevice;
 pub use probe::{driver_ledger, probe, probe_all, probe_with};

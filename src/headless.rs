@@ -110,5 +110,7 @@ fn answers_or_session(workspace: &Workspace, file: Option<&Path>) -> Result<Answ
         return read_answers(file);
     }
     let answers = workspace.peek()?.and_then(|session| session.answers);
-    Ok(answers.or_else(|| workspace.story_answers()).unwrap_or_else(crate::steps::first_answers))
+    Ok(answers
+        .or_else(|| workspace.story_answers())
+        .unwrap_or_else(|| crate::steps::first_answers(&workspace.host, &crate::facts::probe(&workspace.host))))
 }

@@ -11,10 +11,12 @@ mod disposition;
 mod host;
 mod installer_pod;
 mod operator;
+mod recommend;
 #[cfg(test)]
 mod tests;
 
 pub use disposition::Disposition;
+pub use recommend::{Fit, Node, Works, best, fits, report};
 
 use crate::{
     answers::{Answers, DriverOwner},
@@ -23,7 +25,7 @@ use crate::{
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
     i18n::Message,
     kubespray::{GpuRole, Preview, edit::Change, playbook::PlaybookRun, values},
-    plan::{self, Action, Changed, Clearing, Places, Plan, Step},
+    plan::{self, Action, Changed, Clearing, Handover, Places, Plan, Step},
     preflight,
     session::Prediction,
 };
@@ -44,6 +46,12 @@ pub trait Owner: Sync {
 
     /// Step 2: returns what becomes of a thing on this host. Ledger pane, plan and pre-flight all ask this one.
     fn disposition(&self, driver: &DriverFacts, entry: &LedgerEntry) -> Disposition;
+
+    /// Step 2: returns what tells on the host that this owner's pod has brought a driver.
+    fn trace(&self) -> Option<Origin>;
+
+    /// Step 2: returns what takes this owner's driver off the node when another owner is wanted, its pods first.
+    fn leave(&self, facts: &Facts, answers: &Answers) -> Vec<Action>;
 
     /// Step 2: tells whether the driver of the answers is the one that will be on the node; otherwise it is there already, or somebody
     /// else decides.
@@ -70,6 +78,9 @@ pub trait Owner: Sync {
     /// Step 3: returns the playbook commands that bring these values to the node, in order.
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun>;
 
+    /// Step 4: returns what waits until it has brought the driver to the node; nothing where that is there before, or nobody knows when.
+    fn watch(&self, answers: &Answers, node: &str) -> Option<Action>;
+
     /// Step 4: returns what is watched in the cluster: its workloads, the links of its chain, the log that is followed with its phases.
     fn stack(&self) -> &'static StackSpec;
 
@@ -84,6 +95,11 @@ pub fn of(owner: DriverOwner) -> &'static dyn Owner {
         DriverOwner::Host => &host::Host,
         DriverOwner::Operator => &operator::Operator,
     }
+}
+
+/// Returns the name that this machine most likely has in the cluster, for what is planned before the inventory is looked at.
+fn node_name(facts: &Facts, answers: &Answers) -> String {
+    answers.node.as_deref().unwrap_or(&facts.host.hostname).to_owned()
 }
 
 /// Returns what of the driver on this host must go for an owner.
@@ -103,10 +119,21 @@ pub fn clearing(owner: &dyn Owner, driver: &DriverFacts) -> Clearing {
     Clearing { goes: all(Disposition::MustGo), stops: all(Disposition::MustStop), left, unloads }
 }
 
+/// Returns what takes other owners off this node: those of whom something is here.
+fn leaving(owner: &dyn Owner, facts: &Facts, answers: &Answers, is_loaded: bool) -> Vec<Action> {
+    let others = DriverOwner::ALL.into_iter().filter(|other| *other != owner.id()).map(of);
+    let here = others.filter(|other| other.trace().is_some_and(|origin| disposition::has(&facts.driver, origin)));
+    let leave = here.flat_map(|other| other.leave(facts, answers));
+    // The modules that its pod has loaded are in the kernel until the next boot.
+    leave.map(|action| Action { needs_reboot: is_loaded, ..action }).collect()
+}
+
 /// Plans step 2 for the owner of the answers.
 pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<Action> {
     let owner = of(answers.driver_owner);
-    plan::driver_step(facts, answers, places, &clearing(owner, &facts.driver), owner.install(facts, answers))
+    let clearing = clearing(owner, &facts.driver);
+    let leave = leaving(owner, facts, answers, clearing.unloads);
+    plan::driver_step(facts, answers, places, Handover { leave, clearing, install: owner.install(facts, answers) })
 }
 
 /// Returns the changes to the inventory for the owner of the answers, with the values that a person has chosen.

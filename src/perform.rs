@@ -17,7 +17,7 @@ use std::{
 
 use self::look_on::LookOn;
 use crate::{
-    answers::Answers,
+    answers::{Answers, DriverOwner},
     cli::Global,
     error::{Expected, reason},
     exit_code::ExitCode,
@@ -174,7 +174,9 @@ impl Perform {
         if !matches!(driver.settle_reboot(), Ok(true)) {
             let _ = driver.save();
         }
-        Answer::Probed { facts: Box::new(facts), changes }
+        let owners =
+            steps::owners(&self.workspace.host, &facts, &session.answers.clone().unwrap_or_else(|| Answers::new(DriverOwner::default())));
+        Answer::Probed { facts: Box::new(facts), changes, owners }
     }
 
     /// Takes the machine's pulse until the order is cancelled. A simulated machine changes only by what we do to it.
@@ -291,7 +293,7 @@ impl Perform {
         let failed = |error: std::io::Error| Expected::new(msg::error::report(reason(&error)), msg::error::report::hint());
         let path = self.store.folder().map_err(failed)?.join("report.md");
         let session = self.session();
-        let answers = session.answers.clone().unwrap_or_else(steps::first_answers);
+        let answers = steps::answers_of(&self.workspace.host, &session);
         let preview = steps::preview(&self.workspace.host, &session.facts, &answers).ok();
         let text = Report::new(&session, preview.as_ref(), self.workspace.lang).markdown(self.workspace.lang);
         private::write(&path, crate::text::printable_lines(&text).as_bytes()).map_err(failed)?;

@@ -98,7 +98,7 @@ impl Plain<'_> {
             self.session.finish(step);
             self.step_driver().save()?;
         }
-        let answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        let answers = steps::answers_of(&self.workspace.host, &self.session);
         let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers).ok();
         self.ask.say(&format!("\n{}", Report::new(&self.session, preview.as_ref(), self.lang).text(self.lang)));
         Ok(())
@@ -136,9 +136,12 @@ impl Plain<'_> {
     }
 
     fn ask_driver(&self) -> Result<Answers, Stop> {
+        let mut answers = steps::answers_of(&self.workspace.host, &self.session);
+        let fits = steps::owners(&self.workspace.host, &self.session.facts, &answers);
+        self.ask.say(&owner::report(&fits, self.lang));
         let names = DriverOwner::ALL.map(|owner| owner::of(owner).choice().text(self.lang));
-        let chosen = self.ask.choose(&msg::plain::owner().text(self.lang), &names, 0)?;
-        let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        let start = DriverOwner::ALL.iter().position(|owner| *owner == answers.driver_owner).unwrap_or_default();
+        let chosen = self.ask.choose(&msg::plain::owner().text(self.lang), &names, start)?;
         answers.driver_owner = DriverOwner::ALL.get(chosen).copied().unwrap_or_default();
         let host = &self.workspace.host;
         let table = steps::driver_table(host, &self.session.facts, &answers, None)?;
@@ -160,7 +163,7 @@ impl Plain<'_> {
     }
 
     fn variables(&mut self) -> Result<(), Stop> {
-        let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+        let mut answers = steps::answers_of(&self.workspace.host, &self.session);
         if let Err(error) = steps::preview(&self.workspace.host, &self.session.facts, &answers) {
             self.ask.say(&error.text(self.lang));
             answers.kubespray = self.ask_path(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
@@ -185,7 +188,7 @@ impl Plain<'_> {
 
     fn verify(&mut self) -> Result<(), Stop> {
         if self.session.plan.of(Step::Verify).next().is_none() {
-            let mut answers = self.session.answers.clone().unwrap_or_else(steps::first_answers);
+            let mut answers = steps::answers_of(&self.workspace.host, &self.session);
             if let Some(stack) = self.ask_cluster(&mut answers)? {
                 self.ask_taint(&stack, &mut answers)?;
             }

@@ -19,10 +19,10 @@ pub use action::{
     properties::{Preview, Reversal, RootReason, Witness},
     spec::ActionSpec,
 };
-pub use driver_step::{Clearing, Places, driver_step, rival};
+pub use driver_step::{Clearing, Handover, Places, driver_step, rival};
 pub use invalidate::{Changed, invalidated};
 pub use variables_step::{carried_variables, variables_step};
-pub use verify_step::{VerifyPlan, verify_step};
+pub use verify_step::{VerifyPlan, verify_step, watch_installer};
 
 use crate::{
     host::Command,

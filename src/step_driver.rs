@@ -33,7 +33,7 @@ pub struct StepDriver<'a> {
 impl StepDriver<'_> {
     /// Returns the answers, or those that a session begins with.
     pub fn answers(&self) -> Answers {
-        self.session.answers.clone().unwrap_or_else(steps::first_answers)
+        steps::answers_of(self.host, self.session)
     }
 
     /// Writes the session.

@@ -27,7 +27,7 @@ use crate::{
     i18n::{Lang, msg},
     input::{InputError, NodeName},
     kubespray::{
-        self, Edited, Preview, PreviewRequest,
+        self, Edited, GpuRole, Preview, PreviewRequest,
         edit::{self, FileEdit},
         values,
     },
@@ -46,12 +46,20 @@ const BLIP_PAUSES: [Duration; 4] = [Duration::from_secs(1), Duration::from_secs(
 
 /// Step 2: the drivers and toolkits that fit this machine's cards, or the cards that are expected.
 pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: Option<&Version>) -> Result<DriverTable, Expected> {
-    let cards = match &answers.gpus {
-        Some(ids) => ids.iter().map(|id| gpus::lookup(id).map(|model| Card::from(&model))).collect::<Result<Vec<_>, _>>()?,
-        None => facts.gpus.iter().map(Card::from).collect(),
-    };
-    let today = host.clock.now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
-    Ok(choice::driver_table(&cards, wanted_cuda, &HostLimits::new(&facts.host, owner::of(answers.driver_owner).source(), today)))
+    let cards = cards(facts, answers)?;
+    Ok(choice::driver_table(&cards, wanted_cuda, &HostLimits::new(&facts.host, owner::of(answers.driver_owner).source(), today(host))))
+}
+
+/// Returns this machine's cards, or the cards that are expected.
+fn cards(facts: &Facts, answers: &Answers) -> Result<Vec<Card>, Expected> {
+    match &answers.gpus {
+        Some(ids) => ids.iter().map(|id| gpus::lookup(id).map(|model| Card::from(&model))).collect(),
+        None => Ok(facts.gpus.iter().map(Card::from).collect()),
+    }
+}
+
+fn today(host: &Host) -> jiff::civil::Date {
+    host.clock.now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date()
 }
 
 /// Checks answers against what exists: an unknown driver or toolkit is an error before anything happens.
@@ -144,12 +152,14 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, sess
 
 /// Gathers what the plan of step 4 rests on.
 fn verify_plan(host: &Host, facts: &Facts, answers: &Answers) -> VerifyPlan {
-    let installs = owner::of(answers.driver_owner).brings_chosen_driver();
+    let owner = owner::of(answers.driver_owner);
+    let node = node_name(host, facts, answers);
     VerifyPlan {
-        node: node_name(host, facts, answers),
+        watch: owner.watch(answers, &node),
+        node,
         cuda: driver_cuda(answers),
         expected: testpod::Expected {
-            driver: answers.driver_version.clone().filter(|_| installs),
+            driver: answers.driver_version.clone().filter(|_| owner.brings_chosen_driver()),
             gpus: facts.gpus.iter().map(|gpu| gpu.pci_address.clone()).collect(),
         },
         import: answers.test_image_file.as_deref().map(|file| import_image(host, facts, file)),
@@ -330,9 +340,24 @@ fn driver_cuda(answers: &Answers) -> Option<Version> {
     branch.cuda.as_ref()?.parse().ok()
 }
 
-/// Returns the answers a new session begins with.
-pub fn first_answers() -> Answers {
-    Answers::new(DriverOwner::default())
+/// Judges who may own the driver on this machine.
+pub fn owners(host: &Host, facts: &Facts, answers: &Answers) -> Vec<owner::Fit> {
+    let cards = cards(facts, answers).unwrap_or_default();
+    // What the role would do is asked whoever is chosen.
+    let request = PreviewRequest { gpu_role: GpuRole::Installs, ..preview_request(facts, answers) };
+    let preview = kubespray::preview(&*host.files, &request).ok();
+    owner::fits(&owner::Node { facts, cards: &cards, preview: preview.as_ref(), today: today(host) })
+}
+
+/// Returns the answers that a new session begins with: the recommended owner, and nothing else decided.
+pub fn first_answers(host: &Host, facts: &Facts) -> Answers {
+    let answers = Answers::new(DriverOwner::default());
+    Answers { driver_owner: owner::best(&owners(host, facts, &answers)), ..answers }
+}
+
+/// Returns the answers of a session, or those that a new one begins with.
+pub fn answers_of(host: &Host, session: &Session) -> Answers {
+    session.answers.clone().unwrap_or_else(|| first_answers(host, &session.facts))
 }
 
 /// Returns what has changed since the session was left, as `now` shows: on the machine, and of what this program did to it. A session

@@ -22,7 +22,8 @@ const MODULE_FOLDERS: [&str; 7] = ["extra", "updates", "weak-updates", "misc", "
 const MODULE_DEPTH: usize = 5;
 
 const UNINSTALLERS: [&str; 2] = ["/usr/bin/nvidia-uninstall", "/usr/local/bin/nvidia-uninstall"];
-const POD_FOLDER: &str = "/home/kubernetes/bin/nvidia";
+/// Where Kubespray's installer pod puts the driver. Source: the role's template nvidia-driver-install-daemonset.yml.
+pub const INSTALLER_POD_FOLDER: &str = "/home/kubernetes/bin/nvidia";
 const OPERATOR_FOLDER: &str = "/run/nvidia/driver";
 
 /// Returns the ledger entries that come from files, in the order of [`Origin`].
@@ -161,12 +162,12 @@ fn collect_modules(reader: &Reader<'_>, folder: &Path, depth: usize, found: &mut
 }
 
 fn probe_installer_pod(reader: &mut Reader<'_>) -> Option<LedgerEntry> {
-    let cache = Path::new(POD_FOLDER).join(".cache");
+    let cache = Path::new(INSTALLER_POD_FOLDER).join(".cache");
     if let Some(text) = reader.text_if_there("driver.ledger.installer-pod", &cache) {
         return Some(entry(Origin::InstallerPod, parse_pod_cache(&text).unwrap_or_else(|| NO_VERSION.to_owned()), cache));
     }
-    let left_over = ["drivers", "lib64", "bin"].iter().any(|name| reader.host.files.exists(Path::new(POD_FOLDER).join(name)));
-    left_over.then(|| entry(Origin::InstallerPod, NO_VERSION, POD_FOLDER))
+    let left_over = ["drivers", "lib64", "bin"].iter().any(|name| reader.host.files.exists(Path::new(INSTALLER_POD_FOLDER).join(name)));
+    left_over.then(|| entry(Origin::InstallerPod, NO_VERSION, INSTALLER_POD_FOLDER))
 }
 
 /// Returns the driver that the installer pod has cached (`CACHE_NVIDIA_DRIVER_VERSION=450.51.06`).

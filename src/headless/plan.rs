@@ -10,7 +10,7 @@ use crate::{
     exit_code::ExitCode,
     facts,
     i18n::{Lang, Message, msg},
-    kubespray, plan,
+    kubespray, owner, plan,
     plan::{Action, Step},
     preflight, steps,
     workspace::Workspace,
@@ -23,6 +23,7 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
     let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
     steps::check(&wanted, &table)?;
     let answers = steps::complete(&wanted, &table);
+    let fits = steps::owners(&workspace.host, &facts, &answers);
     let mut actions = Vec::new();
     let mut missing = None;
     for step in Step::ALL {
@@ -42,6 +43,8 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
     let variables = steps::planned_preview(&workspace.host, &facts, &answers).ok();
     if json {
         print_json(&json!({
+            "owner": answers.driver_owner,
+            "owners": fits,
             "actions": planned().map(|(action, state)| describe(action, *state)).collect::<Vec<_>>(),
             "preflight": predictions.iter().map(preflight::describe).collect::<Vec<_>>(),
             "variables": variables.map(|preview| json!({"capability": preview.capability, "findings": preview.findings})),
@@ -50,6 +53,7 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
         let lang = workspace.lang;
         let text: String = planned().map(|(action, state)| paragraph(lang, action, *state)).collect();
         let root = roots_part(lang, &actions);
+        print(&(owner::report(&fits, lang) + "\n"))?;
         let findings = variables.map(|preview| kubespray::report_planned(&preview, lang)).unwrap_or_default();
         print(&format!("{text}{root}{findings}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
     }

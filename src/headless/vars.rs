@@ -5,14 +5,14 @@ use crate::{
     cli::VarsArgs,
     error::Expected,
     exit_code::ExitCode,
-    kubespray::{self, PreviewRequest},
-    owner, steps,
+    kubespray::{self, GpuRole, PreviewRequest},
+    owner,
     workspace::Workspace,
 };
 
 /// Prints the preview. Exit: 0 fine, 1 findings, 2 unreadable.
 pub fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Expected> {
-    let wanted = workspace.peek().ok().flatten().and_then(|session| session.answers).unwrap_or_else(steps::first_answers);
+    let answers = workspace.peek().ok().flatten().and_then(|session| session.answers);
     let request = PreviewRequest {
         checkout: args.kubespray.clone().map(Into::into),
         inventory: args.inventory.clone().map(Into::into),
@@ -20,7 +20,7 @@ pub fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Expected>
         hostname: workspace.host.name(),
         control_plane_os: args.control_plane_os.clone(),
         release: None,
-        gpu_role: owner::of(wanted.driver_owner).gpu_role(),
+        gpu_role: answers.map_or(GpuRole::Installs, |answers| owner::of(answers.driver_owner).gpu_role()),
     };
     let preview = kubespray::preview(&*workspace.host.files, &request)?;
     if args.json {

@@ -67,6 +67,15 @@ impl Owner for Host {
         Vec::new()
     }
 
+    /// No pod brings it: packages and runfiles are in the ledger by themselves, and go one by one.
+    fn trace(&self) -> Option<Origin> {
+        None
+    }
+
+    fn leave(&self, _facts: &Facts, _answers: &Answers) -> Vec<Action> {
+        Vec::new()
+    }
+
     fn brings_chosen_driver(&self) -> bool {
         false
     }
@@ -90,6 +99,10 @@ impl Owner for Host {
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
         playbook::joining(preview, answers)
+    }
+
+    fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {
+        None
     }
 
     fn stack(&self) -> &'static StackSpec {

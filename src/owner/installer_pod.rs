@@ -6,6 +6,7 @@ mod values;
 use super::{
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
+    node_name,
 };
 use crate::{
     answers::{Answers, DriverOwner},
@@ -21,7 +22,7 @@ use crate::{
         edit::Change,
         playbook::{self, PlaybookRun},
     },
-    plan::{Action, Changed, Step},
+    plan::{self, Action, Changed, Step, action::mark_node::NodeMark, remedy},
     preflight::Request,
     session::Prediction,
 };
@@ -67,6 +68,15 @@ impl Owner for InstallerPod {
         Vec::new()
     }
 
+    fn trace(&self) -> Option<Origin> {
+        Some(Origin::InstallerPod)
+    }
+
+    fn leave(&self, facts: &Facts, answers: &Answers) -> Vec<Action> {
+        let unlabel = remedy::mark_node(answers.kubeconfig.clone().map(Into::into), &node_name(facts, answers), NodeMark::NoGpuLabel);
+        vec![unlabel, remedy::remove_pod_driver()]
+    }
+
     fn brings_chosen_driver(&self) -> bool {
         true
     }
@@ -92,6 +102,10 @@ impl Owner for InstallerPod {
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
         playbook::joining(preview, answers).into_iter().chain(playbook::gpu_role(preview, answers)).collect()
+    }
+
+    fn watch(&self, answers: &Answers, node: &str) -> Option<Action> {
+        Some(plan::watch_installer(answers.kubeconfig.clone().map(Into::into), node))
     }
 
     fn stack(&self) -> &'static StackSpec {

@@ -3,6 +3,7 @@
 use super::{
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
+    node_name,
 };
 use crate::{
     answers::{Answers, DriverOwner},
@@ -21,7 +22,7 @@ use crate::{
         edit::Change,
         playbook::{self, PlaybookRun},
     },
-    plan::{Action, Changed, Step},
+    plan::{Action, Changed, Step, action::mark_node::NodeMark, remedy},
     preflight::{Request, conflicting_driver},
     session::Prediction,
 };
@@ -70,6 +71,15 @@ impl Owner for Operator {
         Vec::new()
     }
 
+    fn trace(&self) -> Option<Origin> {
+        Some(Origin::Operator)
+    }
+
+    /// From this node only: other nodes may have no other owner. The driver pod unloads its modules when it ends, if nobody holds them.
+    fn leave(&self, facts: &Facts, answers: &Answers) -> Vec<Action> {
+        vec![remedy::mark_node(answers.kubeconfig.clone().map(Into::into), &node_name(facts, answers), NodeMark::NoOperands)]
+    }
+
     fn brings_chosen_driver(&self) -> bool {
         false
     }
@@ -93,6 +103,10 @@ impl Owner for Operator {
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
         playbook::joining(preview, answers)
+    }
+
+    fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {
+        None
     }
 
     fn stack(&self) -> &'static StackSpec {

@@ -22,6 +22,7 @@ pub mod reboot;
 pub mod remove_dkms;
 pub mod remove_left_files;
 pub mod remove_packages;
+pub mod remove_pod_driver;
 pub mod remove_runfile_driver;
 pub mod remove_taint;
 pub mod remove_toolkit;

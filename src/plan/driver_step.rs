@@ -41,9 +41,23 @@ pub struct Clearing {
     pub unloads: bool,
 }
 
-/// Plans step 2: away with what must go, then what the owner puts on the host, then CUDA.
-pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>, clearing: &Clearing, install: Vec<Action>) -> Vec<Action> {
-    let mut actions = removal::drivers(facts, answers, clearing);
+/// From what brings the driver today to the owner that is wanted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Handover {
+    /// What takes the pods of other owners off this node, and what they have left on it.
+    pub leave: Vec<Action>,
+    /// What of the driver on the host must go.
+    pub clearing: Clearing,
+    /// What the owner puts on the host.
+    pub install: Vec<Action>,
+}
+
+/// Plans step 2: nobody may bring another driver any more, away with what is there, then what the owner puts on the host, then CUDA. In
+/// this order there are never two drivers.
+pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>, handover: Handover) -> Vec<Action> {
+    let Handover { leave, clearing, install } = handover;
+    let mut actions = leave;
+    actions.extend(removal::drivers(facts, answers, &clearing));
     actions.extend(blacklist(facts));
     let driver_goes =
         actions.iter().any(|action| action.id == removal::DRIVER_PACKAGES && !answers.leaves_out(&action.id, action.optional));
@@ -57,7 +71,7 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>, clearin
         settle(action, facts, answers);
     }
     // The reboot comes last and once, and only for what is really going to be done.
-    if actions.iter().any(|action| action.needs_reboot && !action.skipped) || is_left_over(clearing) {
+    if actions.iter().any(|action| action.needs_reboot && !action.skipped) || is_left_over(&clearing) {
         let unloads = actions.iter().any(|action| action.has_effect(|effect| *effect == Effect::EmptiesKernel) && !action.skipped);
         let others = actions.iter().any(|action| action.has_effect(|effect| *effect == Effect::BansConflictingDriver) && !action.skipped);
         let mut last = vec![greeting(facts, places.session), reboot(facts, unloads && !others)];

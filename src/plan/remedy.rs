@@ -7,6 +7,7 @@ use super::{
     Action, Step,
     action::delete_pod::DeletePod,
     action::mark_node::{MarkNode, NodeMark},
+    action::remove_pod_driver::RemovePodDriver,
     action::remove_taint::RemoveTaint,
 };
 use crate::{
@@ -164,8 +165,17 @@ pub fn mark_node(kubeconfig: Option<PathBuf>, node: &str, mark: NodeMark) -> Act
         NodeMark::GpuLabel => "label-node",
         NodeMark::GpuTaint => "taint-node",
         NodeMark::Schedulable => "uncordon-node",
+        NodeMark::NoGpuLabel => "unlabel-node",
+        NodeMark::NoOperands => "take-operator-off",
     };
-    Action::new(Step::Verify, id, MarkNode { kubeconfig, node: node.to_owned(), mark }, &[("node", node.to_owned())])
+    // Another owner's pods leave before its driver does.
+    let step = if matches!(mark, NodeMark::NoGpuLabel | NodeMark::NoOperands) { Step::Driver } else { Step::Verify };
+    Action::new(step, id, MarkNode { kubeconfig, node: node.to_owned(), mark }, &[("node", node.to_owned())])
+}
+
+/// Plans the removal of what the installer pod has put on the host.
+pub fn remove_pod_driver() -> Action {
+    Action::new(Step::Driver, "remove-pod-driver", RemovePodDriver {}, &[])
 }
 
 /// Plans the removal of the GPU taint.

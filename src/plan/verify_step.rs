@@ -7,7 +7,7 @@ use super::{
     remedy,
 };
 use crate::{
-    answers::{Answers, DriverOwner},
+    answers::Answers,
     cluster::testpod::{Expected, Task},
     version::Version,
 };
@@ -21,6 +21,8 @@ pub struct VerifyPlan {
     pub cuda: Option<Version>,
     /// What the test pod should show.
     pub expected: Expected,
+    /// What waits until the owner has brought the driver.
+    pub watch: Option<Action>,
     /// The image archive to import, or why it cannot be: `blocked.<name>` of the locale files.
     pub import: Option<Result<ImportImage, String>>,
 }
@@ -30,11 +32,7 @@ pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
     let (kubeconfig, node) = (answers.kubeconfig.clone().map(PathBuf::from), on.node.clone());
     let args = [("node", node.clone())];
     let action = |id: &str, kind: ActionSpec| Action::new(Step::Verify, id, kind, &args);
-    let mut actions = Vec::new();
-    if answers.driver_owner == DriverOwner::InstallerPod {
-        let kind = WatchInstaller { kubeconfig: kubeconfig.clone(), node: node.clone() };
-        actions.push(action("watch-installer", kind.into()));
-    }
+    let mut actions: Vec<Action> = on.watch.iter().cloned().collect();
     let mut images = RunTestPod::images(answers.test_image.as_ref(), on.cuda.as_ref());
     if let (Some(import), Some(file)) = (&on.import, &answers.test_image_file) {
         actions.push(import_action(import, file));
@@ -61,6 +59,12 @@ pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
         action.skipped = answers.leave_out.contains(&action.id);
     }
     actions
+}
+
+/// Plans that Kubespray's installer pod is waited for.
+pub fn watch_installer(kubeconfig: Option<PathBuf>, node: &str) -> Action {
+    let kind = WatchInstaller { kubeconfig, node: node.to_owned() };
+    Action::new(Step::Verify, "watch-installer", kind, &[("node", node.to_owned())])
 }
 
 fn import_action(import: &Result<ImportImage, String>, file: &std::path::Path) -> Action {

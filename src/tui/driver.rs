@@ -12,7 +12,7 @@ use crate::{
     answers::DriverOwner,
     catalog::DriverRow,
     i18n::msg,
-    owner,
+    owner::{self, Fit, Works},
     text::{bytes, width},
     wizard::{
         Slot,
@@ -57,16 +57,22 @@ fn owner(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     for owner in DriverOwner::ALL {
         let chosen = ui.app.answers.driver_owner == owner;
         let name = ui.text(owner::of(owner).title());
-        let what = ui.text(owner::of(owner).summary());
+        let fit = ui.app.driver.owners.iter().find(|fit| fit.owner == owner && (fit.recommended || fit.works != Works::Yes));
+        let what = fit.map_or_else(|| ui.text(owner::of(owner).summary()), |fit| reason(ui, fit));
         let style = if chosen && focus { ui.theme.selected() } else { Style::new() };
         lines.push(Line::from(vec![
             ui.mark(chosen && focus, focus),
             Span::styled(if chosen { "● " } else { "○ " }, if chosen { ui.theme.accent() } else { ui.theme.dim() }),
             Span::styled(crate::text::fit(&name, 16, "…"), style),
-            Span::styled(format!("  {}", crate::text::cut_middle(&what, usize::from(cells).saturating_sub(24), "…")), ui.theme.dim()),
+            Span::styled(format!("  {}", crate::text::fit(&what, usize::from(cells).saturating_sub(24), "…")), ui.theme.dim()),
         ]));
     }
     lines
+}
+
+/// How an owner fits this node, and why; the word stands before it, for a mark alone is not read aloud.
+fn reason(ui: &Ui, fit: &Fit) -> String {
+    format!("{}: {}", ui.text(fit.word()), ui.text(fit.reason.clone()))
 }
 
 fn toolkit(ui: &Ui, cells: u16) -> Vec<Line<'static>> {

@@ -27,7 +27,10 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
         _ => app.finished(slot),
     }
     match (slot, answer) {
-        (Slot::Probe, Answer::Probed { facts, changes }) => probed(app, *facts, changes),
+        (Slot::Probe, Answer::Probed { facts, changes, owners }) => {
+            app.driver.propose(owners, &app.session, &mut app.answers);
+            probed(app, *facts, changes);
+        }
         (Slot::Pulse, Answer::MachineChanged) if !app.waits_for(Slot::Probe) => drop(app.order(Effect::Probe)),
         (Slot::Packages, Answer::PackagesAsked(facts)) => detect::take_offer(app, &facts),
         (Slot::Table, Answer::Table(Ok(table))) => app.driver.take(table, &mut app.answers),

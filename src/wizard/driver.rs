@@ -12,7 +12,8 @@ use crate::{
     catalog::{CudaRow, DriverRow, DriverTable},
     finding::Severity,
     i18n::{Lang, Message, msg},
-    session::Prediction,
+    owner::{self, Fit},
+    session::{Prediction, Session},
     version::Version,
 };
 
@@ -78,6 +79,8 @@ fn searched(row: &DriverRow) -> String {
 pub struct DriverStep {
     /// The question with the cursor.
     pub part: Part,
+    /// How each owner fits this node; empty until the machine was looked at.
+    pub owners: Vec<Fit>,
     /// The table that was last loaded.
     pub table: Option<DriverTable>,
     /// Why there is none.
@@ -106,6 +109,14 @@ impl DriverStep {
     /// Takes up what was chosen before.
     pub(super) fn resume(answers: &Answers) -> Self {
         Self { driver_chosen: answers.driver_version.is_some(), cuda_chosen: answers.cuda_version.is_some(), ..Self::default() }
+    }
+
+    /// Takes up how the owners fit. Until answers are kept, the recommended one is chosen.
+    pub(super) fn propose(&mut self, owners: Vec<Fit>, session: &Session, answers: &mut Answers) {
+        if session.answers.is_none() && owners.iter().any(|fit| fit.recommended) {
+            answers.driver_owner = owner::best(&owners);
+        }
+        self.owners = owners;
     }
 
     /// Returns the drivers in view, in their order.

@@ -12,6 +12,7 @@ use crate::{
     exit_code::ExitCode,
     facts::Facts,
     kubespray::Preview,
+    owner::Fit,
     plan::{Action, Plan, Step},
     secret::Secret,
     session::{Prediction, Session, holder::Holder},
@@ -139,6 +140,8 @@ pub enum Answer {
         facts: Box<Facts>,
         /// What has changed; empty in a new session.
         changes: Vec<String>,
+        /// Who may own the driver here; the recommended one is taken until somebody has chosen.
+        owners: Vec<Fit>,
     },
     /// The machine is no longer as it was.
     MachineChanged,

@@ -73,7 +73,7 @@ impl Desk {
 
     fn probed(&mut self) -> &mut Self {
         let facts = Box::new(sample::facts());
-        self.say(|effect| matches!(effect, Effect::Probe), Answer::Probed { facts, changes: Vec::new() })
+        self.say(|effect| matches!(effect, Effect::Probe), Answer::Probed { facts, changes: Vec::new(), owners: Vec::new() })
     }
 
     fn choice(&mut self) -> &mut Self {
@@ -409,8 +409,8 @@ fn any_key() -> impl Strategy<Value = Key> {
 fn any_answer() -> impl Strategy<Value = Answer> {
     let session = || Box::new(sample::session());
     prop::sample::select(vec![
-        Answer::Probed { facts: Box::new(sample::facts()), changes: vec!["The kernel is another.".to_owned()] },
-        Answer::Probed { facts: Box::default(), changes: Vec::new() },
+        Answer::Probed { facts: Box::new(sample::facts()), changes: vec!["The kernel is another.".to_owned()], owners: Vec::new() },
+        Answer::Probed { facts: Box::default(), changes: Vec::new(), owners: Vec::new() },
         Answer::Table(Ok(sample::table())),
         Answer::Table(Ok(gpunode::catalog::DriverTable { drivers: Vec::new(), cuda: Vec::new() })),
         Answer::Preview(Ok(Box::new(sample::preview()))),

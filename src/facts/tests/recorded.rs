@@ -2,16 +2,16 @@
 
 use super::{machine::Machine, *};
 use crate::{
+    answers::{Answers, DriverOwner},
     headless::record,
     host::replay::{
         self, Speed,
         scenario::{Recording, Scenario},
     },
-    steps,
 };
 
 fn recorded(machine: &Machine) -> Recording {
-    let recording = record(&Host::local(machine.root()), &steps::first_answers());
+    let recording = record(&Host::local(machine.root()), &Answers::new(DriverOwner::default()));
     // As a file, and back.
     Recording::parse("machine.yaml", serde_yaml::to_string(&recording).unwrap().as_bytes()).unwrap()
 }

@@ -27,7 +27,14 @@ pub enum NodeMark {
     GpuTaint,
     /// That new pods may come.
     Schedulable,
+    /// No label, so that Kubespray's DaemonSets take their pods off this node.
+    NoGpuLabel,
+    /// The label with which GPU Operator takes its pods off this node. Source: NVIDIA/gpu-operator, controllers/state_manager.go.
+    NoOperands,
 }
+
+/// The label that GPU Operator looks at before it puts anything on a node.
+const OPERANDS: &str = "nvidia.com/gpu.deploy.operands";
 
 /// Marks a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +54,8 @@ impl MarkNode {
             NodeMark::GpuLabel => (&["label", "node"], &["nvidia.com/gpu=true", "--overwrite"]),
             NodeMark::GpuTaint => (&["taint", "node"], &["nvidia.com/gpu=:NoSchedule", "--overwrite"]),
             NodeMark::Schedulable => (&["uncordon"], &[]),
+            NodeMark::NoGpuLabel => (&["label", "node"], &["nvidia.com/gpu-"]),
+            NodeMark::NoOperands => (&["label", "node"], &["nvidia.com/gpu.deploy.operands=false", "--overwrite"]),
         };
         kubectl.command(order).operand_of::<NodeName>(&self.node).words(change.iter().copied())
     }
@@ -55,12 +64,13 @@ impl MarkNode {
     fn back(&self, kubectl: &Kubectl, old: Option<&str>) -> Command {
         let on_node = |order: &[&'static str]| kubectl.command(order).operand_of::<NodeName>(&self.node);
         match self.mark {
-            NodeMark::GpuLabel => {
+            NodeMark::GpuLabel | NodeMark::NoGpuLabel => {
                 let old = old.map_or_else(|| format!("{GPU}-"), |value| format!("{GPU}={value}"));
                 on_node(&["label", "node"]).operand(old).words(["--overwrite"])
             }
             NodeMark::GpuTaint => on_node(&["taint", "node"]).operand(format!("{GPU}:NoSchedule-")),
             NodeMark::Schedulable => on_node(&["cordon"]),
+            NodeMark::NoOperands => on_node(&["label", "node"]).operand(format!("{OPERANDS}-")),
         }
     }
 
@@ -69,6 +79,8 @@ impl MarkNode {
             NodeMark::GpuLabel => node.gpu_label.is_some(),
             NodeMark::GpuTaint => node.taints.iter().any(|taint| taint.key == GPU && taint.effect == "NoSchedule"),
             NodeMark::Schedulable => !node.unschedulable,
+            NodeMark::NoGpuLabel => node.gpu_label.is_none(),
+            NodeMark::NoOperands => node.labels.get(OPERANDS).is_some_and(|value| value == "false"),
         }
     }
 }
@@ -105,7 +117,8 @@ impl ActionKind for MarkNode {
     fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
         let kubectl = find(context.host, self.kubeconfig.as_deref())?;
         let before = look(context.host, &kubectl, &self.node).map_err(refused)?;
-        Ok(if self.mark == NodeMark::GpuLabel { Undo::Label(before.gpu_label) } else { Undo::Parameters }.into())
+        Ok(if matches!(self.mark, NodeMark::GpuLabel | NodeMark::NoGpuLabel) { Undo::Label(before.gpu_label) } else { Undo::Parameters }
+            .into())
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {

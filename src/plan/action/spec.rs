@@ -41,6 +41,8 @@ kinds! {
     RemoveRunfileDriver(remove_runfile_driver::RemoveRunfileDriver),
     /// Remove packages of NVIDIA's.
     RemovePackages(remove_packages::RemovePackages),
+    /// Remove what the installer pod has put on the host.
+    RemovePodDriver(remove_pod_driver::RemovePodDriver),
     /// Remove files of a driver that nobody accounts for.
     RemoveLeftFiles(remove_left_files::RemoveLeftFiles),
     /// Remove a dkms tree that was left behind.

@@ -48,7 +48,7 @@ fn board(cards: usize) -> Facts {
 
 fn probed(desk: &mut Desk, facts: Facts, changes: &[&str]) {
     let changes = changes.iter().map(|change| (*change).to_owned()).collect();
-    desk.say(|effect| matches!(effect, Effect::Probe), Answer::Probed { facts: Box::new(facts), changes });
+    desk.say(|effect| matches!(effect, Effect::Probe), Answer::Probed { facts: Box::new(facts), changes, owners: Vec::new() });
     desk.say(|effect| matches!(effect, Effect::AskPackages), Answer::PackagesAsked(Box::new(sample::facts())));
 }
 

@@ -1,0 +1,361 @@
+//! Which owner fits a node, and why: the table `assets/catalog/owners.yaml` held against the facts.
+
+use std::sync::OnceLock;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+
+use super::{
+    Owner,
+    disposition::{has, is_on_host},
+    of,
+};
+use crate::{
+    answers::DriverOwner,
+    catalog::{
+        choice::{self, Card, HostLimits},
+        drivers,
+    },
+    facts::{Facts, HostFacts, Origin},
+    host::NvmlAnswer,
+    i18n::{Lang, Message, msg},
+    kubespray::{Preview, Verdict, release::Release},
+    version::Version,
+};
+
+const OWNERS: &str = include_str!("../../assets/catalog/owners.yaml");
+
+/// Whether an owner works on a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Works {
+    /// It does.
+    Yes,
+    /// It may, with what the reason says.
+    Partly,
+    /// It does not.
+    No,
+}
+
+/// How an owner fits a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fit {
+    /// The owner.
+    pub owner: DriverOwner,
+    /// Whether it works.
+    pub works: Works,
+    /// Why.
+    pub reason: Message,
+    /// It is the one to take.
+    pub recommended: bool,
+}
+
+/// What the choice of an owner rests on.
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'a> {
+    /// What is on the machine.
+    pub facts: &'a Facts,
+    /// The cards that are there, or are expected.
+    pub cards: &'a [Card],
+    /// The variables as the installer pod needs them, where a checkout or an inventory is known.
+    pub preview: Option<&'a Preview>,
+    /// The day, for the ends of support.
+    pub today: Date,
+}
+
+/// A row of the table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    owner: DriverOwner,
+    #[serde(default)]
+    os: Vec<String>,
+    since: Option<u32>,
+    until: Option<u32>,
+    runtime: Option<String>,
+    beside: Option<bool>,
+    works: Works,
+    reason: String,
+}
+
+fn rows() -> &'static [Row] {
+    static ALL: OnceLock<Vec<Row>> = OnceLock::new();
+    ALL.get_or_init(|| serde_yaml::from_str(OWNERS).unwrap_or_default())
+}
+
+/// Judges every owner, in the order in which they are offered; at most one is recommended.
+///
+/// What brings the driver today stays, if it works. A driver of the host that NVIDIA no longer supports gives way to the installer pod
+/// where that works: so it was on the seed's machine. Else the first that works, and the host before the operator: it needs the least.
+pub fn fits(node: &Node<'_>) -> Vec<Fit> {
+    let mut fits: Vec<Fit> = DriverOwner::ALL.into_iter().map(|owner| fit(node, owner)).collect();
+    let works = |owner: DriverOwner, least: Works| fits.iter().any(|fit| fit.owner == owner && fit.works as u8 <= least as u8);
+    let (pod, host, operator) = (DriverOwner::InstallerPod, DriverOwner::Host, DriverOwner::Operator);
+    let driver = &node.facts.driver;
+    let in_pod = |origin| !is_on_host(driver) && has(driver, origin);
+    let is_kept = kept_driver(node.facts).is_some_and(|version| !drivers::has_ended(version.branch(), node.today));
+    let wanted = [
+        (operator, in_pod(Origin::Operator) && works(operator, Works::Partly)),
+        (pod, in_pod(Origin::InstallerPod) && works(pod, Works::Partly)),
+        (host, is_kept && works(host, Works::Partly)),
+        (pod, works(pod, Works::Yes)),
+        (host, works(host, Works::Yes)),
+        (operator, works(operator, Works::Yes)),
+        (host, works(host, Works::Partly)),
+        (operator, works(operator, Works::Partly)),
+        (pod, works(pod, Works::Partly)),
+    ];
+    if let Some((best, _)) = wanted.into_iter().find(|(_, is_it)| *is_it) {
+        fits.iter_mut().for_each(|fit| fit.recommended = fit.owner == best);
+    }
+    fits
+}
+
+/// Returns the recommended owner; where none works, the first, whose reason then says why not.
+pub fn best(fits: &[Fit]) -> DriverOwner {
+    fits.iter().find(|fit| fit.recommended).map_or_else(DriverOwner::default, |fit| fit.owner)
+}
+
+fn fit(node: &Node<'_>, id: DriverOwner) -> Fit {
+    let (works, reason) = cards_misfit(node, of(id))
+        .map(|reason| (Works::No, reason))
+        .or_else(|| in_place(node, id))
+        .or_else(|| role_verdict(node, id))
+        .unwrap_or_else(|| by_table(node, id));
+    Fit { owner: id, works, reason, recommended: false }
+}
+
+/// Returns why no driver that the owner can have serves the cards.
+fn cards_misfit(node: &Node<'_>, owner: &dyn Owner) -> Option<Message> {
+    if node.cards.is_empty() {
+        return None;
+    }
+    let table = choice::driver_table(node.cards, None, &HostLimits::new(&node.facts.host, owner.source(), node.today));
+    if table.drivers.iter().any(|row| row.fits) {
+        return None;
+    }
+    let names: Vec<&str> = node.cards.iter().map(|card| card.name.as_str()).collect();
+    let is_mixed = names.iter().any(|name| *name != names[0]);
+    let newest = table.drivers.first().and_then(|row| row.reason.as_ref());
+    match newest {
+        Some(reason) if !is_mixed || reason.id() == "pod-x86-only" || reason.id() == "open-required" => Some(reason.0.clone()),
+        _ => Some(msg::owner::reason::no_common_driver(names.join(", "))),
+    }
+}
+
+/// The owner's own driver is on the node already.
+fn in_place(node: &Node<'_>, owner: DriverOwner) -> Option<(Works, Message)> {
+    let driver = &node.facts.driver;
+    let origin = of(owner).trace()?;
+    let is_here = has(driver, origin) && !is_on_host(driver) && driver.loaded_version.is_some();
+    is_here.then(|| (Works::Yes, msg::owner::reason::is_here(driver.loaded_version.as_deref().unwrap_or_default())))
+}
+
+/// What the user's own checkout says of its GPU role beats the table: it knows the control plane's system and an image of one's own.
+fn role_verdict(node: &Node<'_>, owner: DriverOwner) -> Option<(Works, Message)> {
+    let preview = node.preview.filter(|preview| owner == DriverOwner::InstallerPod && preview.checkout.is_some())?;
+    let release = preview.release.clone().unwrap_or_default();
+    match preview.capability.verdict {
+        Verdict::Works => Some((Works::Yes, msg::owner::reason::role_has_installer())),
+        Verdict::NoOp => Some((Works::No, msg::owner::reason::role_does_nothing(release))),
+        Verdict::Broken | Verdict::Unknown | Verdict::Unused => None,
+    }
+}
+
+fn by_table(node: &Node<'_>, owner: DriverOwner) -> (Works, Message) {
+    let host = &node.facts.host;
+    let release = node.preview.and_then(|preview| preview.release.as_deref());
+    let kept = kept_driver(node.facts);
+    let Some(row) = rows().iter().find(|row| row.owner == owner && row.holds(node, release, kept.is_some())) else {
+        return (Works::Partly, msg::owner::reason::unknown_system(&host.os_name));
+    };
+    let version = kept.map(|version| version.to_string()).unwrap_or_default();
+    let args = [("os", host.os_name.as_str()), ("release", release.unwrap_or("v2.26")), ("driver", &version)];
+    let args = args.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    (row.works, Message::named(format!("owner.reason.{}", row.reason), &args))
+}
+
+impl Row {
+    fn holds(&self, node: &Node<'_>, release: Option<&str>, beside: bool) -> bool {
+        let number = release.and_then(Release::parse);
+        // An unknown release is taken for an old one where the system is one of those days.
+        let since = self.since.is_none_or(|since| number.as_ref().is_some_and(|release| release.at_least(since)));
+        let until =
+            self.until.is_none_or(|until| number.as_ref().is_none_or(|release| !release.at_least(until + 1)) && self.dates(&number));
+        let runtime = node.facts.host.container_runtime.as_deref();
+        since
+            && until
+            && (self.os.is_empty() || self.os.iter().any(|os| is_system(&node.facts.host, os)))
+            && self.runtime.as_deref().is_none_or(|wanted| runtime.is_some_and(|runtime| runtime.starts_with(wanted)))
+            && self.beside.is_none_or(|wanted| wanted == beside)
+    }
+
+    /// Tells whether the row says something where the release is not known: only if the system tells the time.
+    fn dates(&self, release: &Option<Release>) -> bool {
+        release.is_some() || !self.os.is_empty()
+    }
+}
+
+/// Tells whether the machine runs a system, as `ubuntu-24.04`, `rhel-9` or `debian`.
+fn is_system(host: &HostFacts, system: &str) -> bool {
+    let (id, version) =
+        system.rsplit_once('-').filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit())).unwrap_or((system, ""));
+    let there = host.os_version.as_str();
+    host.os_id == id && (version.is_empty() || there == version || there.strip_prefix(version).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// Returns the version of a driver of the host that works: installed, loaded, and of one version with its library.
+fn kept_driver(facts: &Facts) -> Option<Version> {
+    let driver = &facts.driver;
+    let is_broken = matches!(driver.nvml, Some(NvmlAnswer::Mismatch | NvmlAnswer::NoDriver | NvmlAnswer::NoLibrary(_)));
+    let loaded = driver.loaded_version.as_deref().filter(|_| is_on_host(driver) && !is_broken)?;
+    loaded.parse().ok()
+}
+
+impl Fit {
+    /// Returns how it fits, in a word or two.
+    pub fn word(&self) -> Message {
+        match self.works {
+            _ if self.recommended => msg::owner::recommended(),
+            Works::Yes => msg::owner::works::yes(),
+            Works::Partly => msg::owner::works::partly(),
+            Works::No => msg::owner::works::no(),
+        }
+    }
+}
+
+/// JSON carries the English reason.
+impl Serialize for Fit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Fit", 4)?;
+        out.serialize_field("owner", &self.owner)?;
+        out.serialize_field("works", &self.works)?;
+        out.serialize_field("reason", &self.reason.text(Lang::En))?;
+        out.serialize_field("recommended", &self.recommended)?;
+        out.end()
+    }
+}
+
+/// Writes the owners for a person: a line and a reason each.
+pub fn report(fits: &[Fit], lang: Lang) -> String {
+    let paragraph = |fit: &Fit| {
+        let mark = if fit.recommended { "*" } else { " " };
+        format!("  {mark} {}: {}\n      {}\n", fit.owner.name(), fit.word().text(lang), fit.reason.text(lang))
+    };
+    std::iter::once(msg::owner::heading().text(lang) + "\n").chain(fits.iter().map(paragraph)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        catalog::gpus,
+        facts::LedgerEntry,
+        kubespray::{self, PreviewRequest},
+    };
+
+    const V100: &str = "10de:1db6";
+    const H100: &str = "10de:2331";
+    const B200: &str = "10de:2901";
+
+    /// A machine with a system, cards and things in its ledger; a loaded driver where one is named.
+    fn machine(os: &str, loaded: Option<&str>, ledger: &[(Origin, &str)]) -> Facts {
+        let (id, version) = os.split_once('-').unwrap();
+        let mut facts = Facts::default();
+        (facts.host.os_id, facts.host.os_version, facts.host.os_name) = (id.to_owned(), version.to_owned(), os.to_owned());
+        facts.host.architecture = "x86_64".to_owned();
+        facts.driver.loaded_version = loaded.map(str::to_owned);
+        facts.driver.ledger = ledger.iter().map(|(origin, what)| LedgerEntry::new(*origin, *what, "/somewhere")).collect();
+        facts
+    }
+
+    /// The fits on a machine, with what the built-in data of a Kubespray release says.
+    fn judged(facts: &Facts, cards: &[&str], release: Option<&str>) -> Vec<Fit> {
+        let cards: Vec<Card> = cards.iter().map(|id| Card::from(&gpus::lookup(id).unwrap())).collect();
+        let host = crate::host::Host::local(std::path::Path::new("/nowhere"));
+        let request = PreviewRequest { release: release.map(str::to_owned), ..PreviewRequest::default() };
+        let preview = kubespray::preview(&*host.files, &request).unwrap();
+        let preview = release.map(|_| &preview);
+        fits(&Node { facts, cards: &cards, preview, today: "2026-11-27".parse().unwrap() })
+    }
+
+    fn words(fits: &[Fit]) -> (Option<&'static str>, [Works; 3]) {
+        let best = fits.iter().find(|fit| fit.recommended).map(|fit| fit.owner.name());
+        (best, [fits[0].works, fits[1].works, fits[2].works])
+    }
+
+    #[test]
+    fn the_table_is_read_and_every_reason_has_its_text() {
+        assert!(serde_yaml::from_str::<Vec<Row>>(OWNERS).unwrap().len() > 10);
+        for row in rows() {
+            assert!(Lang::En.has(&format!("owner.reason.{}", row.reason)), "{}", row.reason);
+        }
+        for owner in DriverOwner::ALL {
+            let last = rows().iter().rfind(|row| row.owner == owner).unwrap();
+            let is_open = last.os.is_empty() && last.beside.is_none() && last.runtime.is_none() && last.until.is_none();
+            assert!(is_open && last.since.is_none(), "{owner:?} has no last word");
+        }
+    }
+
+    #[test]
+    fn each_release_system_and_card_has_its_owner() {
+        use Works::{No, Partly, Yes};
+        for (os, cards, release, expected) in [
+            ("centos-7", V100, Some("v2.14.2"), (Some("installer-pod"), [Yes, Partly, No])),
+            ("centos-7", V100, None, (Some("installer-pod"), [Yes, Partly, No])),
+            ("ubuntu-18.04", V100, Some("v2.22.2"), (Some("installer-pod"), [Yes, Partly, No])),
+            ("centos-7", V100, Some("v2.26.0"), (Some("host"), [No, Partly, No])),
+            ("ubuntu-24.04", H100, Some("v2.31.0"), (Some("host"), [No, Yes, Yes])),
+            ("ubuntu-22.04", H100, Some("v2.25.1"), (Some("host"), [No, Yes, Yes])),
+            ("ubuntu-22.04", H100, Some("v2.22.2"), (Some("host"), [No, Yes, No])),
+            ("ubuntu-24.04", H100, None, (Some("host"), [No, Yes, Yes])),
+            ("debian-12", H100, Some("v2.31.0"), (Some("host"), [No, Yes, No])),
+            ("rocky-9.4", H100, Some("v2.31.0"), (Some("host"), [No, Yes, Yes])),
+            ("rhel-10.0", B200, Some("v2.31.0"), (Some("host"), [No, Yes, Yes])),
+            ("ubuntu-26.04", H100, Some("v2.31.0"), (Some("host"), [No, Partly, Partly])),
+            ("arch-rolling", H100, Some("v2.31.0"), (Some("host"), [No, Partly, No])),
+            // The role's runfile asks for no open module.
+            ("centos-7", B200, Some("v2.14.2"), (Some("host"), [No, Partly, No])),
+        ] {
+            assert_eq!(words(&judged(&machine(os, None, &[]), &[cards], release)), expected, "{os} {cards} {release:?}");
+        }
+    }
+
+    #[test]
+    fn cards_that_no_driver_serves_together_have_no_owner_and_are_named() {
+        let fits = judged(&machine("ubuntu-24.04", None, &[]), &[V100, B200], Some("v2.31.0"));
+        assert_eq!(words(&fits), (None, [Works::No; 3]));
+        assert_eq!(fits[1].reason.key(), "owner.reason.no-common-driver");
+        assert!(fits[1].reason.text(Lang::En).contains("V100"), "{:?}", fits[1].reason);
+    }
+
+    #[test]
+    fn a_driver_that_works_is_kept_and_an_ended_one_gives_way_where_the_pod_works() {
+        let deb = [(Origin::LoadedModule, "nvidia 580.95.05"), (Origin::Deb, "nvidia-driver-580 580.95.05-0ubuntu1")];
+        let kept = machine("ubuntu-24.04", Some("580.95.05"), &deb);
+        let fits = judged(&kept, &[H100], Some("v2.31.0"));
+        assert_eq!((words(&fits).0, fits[1].reason.key()), (Some("host"), "owner.reason.driver-is-kept"));
+        assert_eq!(fits[2].reason.key(), "owner.reason.beside-host-driver");
+        // Debian has no driver image, and the operator works beside the driver.
+        assert_eq!(words(&judged(&machine("debian-12", Some("580.95.05"), &deb), &[H100], Some("v2.31.0"))).1[2], Works::Yes);
+        // So on the seed's system too, with a driver that NVIDIA still supports.
+        assert_eq!(
+            words(&judged(&machine("centos-7", Some("580.95.05"), &[(Origin::Runfile, "580.95.05")]), &[V100], Some("v2.14.2"))).0,
+            Some("host")
+        );
+        let seed = machine("centos-7", Some("418.87.00"), &[(Origin::Runfile, "418.87.00")]);
+        assert_eq!(words(&judged(&seed, &[V100], Some("v2.14.2"))).0, Some("installer-pod"));
+        // Its library is of another version: it works for nobody.
+        let mut broken = kept;
+        broken.driver.nvml = Some(NvmlAnswer::Mismatch);
+        assert_eq!(judged(&broken, &[H100], Some("v2.31.0"))[1].reason.key(), "owner.reason.has-packages");
+    }
+
+    #[test]
+    fn what_brings_the_driver_today_goes_on() {
+        let operator = machine("ubuntu-22.04", Some("580.95.05"), &[(Origin::Operator, "580.95.05")]);
+        assert_eq!(words(&judged(&operator, &[H100], Some("v2.31.0"))).0, Some("operator"));
+        let pod = machine("ubuntu-18.04", Some("450.51.06"), &[(Origin::InstallerPod, "450.51.06")]);
+        assert_eq!(words(&judged(&pod, &[V100], Some("v2.14.2"))).0, Some("installer-pod"));
+    }
+}
