@@ -285,16 +285,6 @@ impl App {
         message.text(self.settings.lang)
     }
 
-    /// Returns the wizard's text `wizard.<key>`.
-    pub fn t(&self, key: &str) -> String {
-        self.tr(key, &[])
-    }
-
-    /// Returns the wizard's text `wizard.<key>` with arguments.
-    pub fn tr(&self, key: &str, args: &[(&str, &str)]) -> String {
-        self.settings.lang.text(&format!("wizard.{key}"), args)
-    }
-
     /// Returns the step that the screen belongs to.
     pub fn step(&self) -> Step {
         match self.screen {
