@@ -122,6 +122,7 @@ impl Plain<'_> {
         self.go_on(msg::plain::next(), true)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "made for the call")]
     fn go_on(&self, question: Message, default: bool) -> Result<(), Stop> {
         if self.ask.confirm(&question.text(self.lang), default)? { Ok(()) } else { Err(Stop::Quit) }
     }
