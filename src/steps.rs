@@ -305,6 +305,18 @@ pub fn judge(
     Ok((report, stack))
 }
 
+/// Returns the owner whose driver workload is in the cluster, by what its room says of it; nothing if there is none, or nobody can tell.
+pub fn owner_at_work(host: &Host, kubectl: &Kubectl, node: &str) -> Option<DriverOwner> {
+    DriverOwner::ALL.into_iter().find(|owner| {
+        let spec = owner::of(*owner).stack();
+        let shows = |workload| {
+            let stack = stack::probe(host, kubectl, node, spec).ok()?;
+            stack.part_of(workload).map(|part| part.set.is_some() || part.pod.is_some())
+        };
+        spec.followed().and_then(shows).unwrap_or(false)
+    })
+}
+
 /// Asks again, with pauses that grow, while the API server is away for a moment.
 fn patiently<T>(host: &Host, ask: impl Fn() -> Result<T, ClusterError>) -> Result<T, ClusterError> {
     let mut pauses = BLIP_PAUSES.iter();
