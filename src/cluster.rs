@@ -5,6 +5,7 @@
 //! [`verify`] judges the links, [`testpod`] proves them with `nvidia-smi` in a pod. What goes wrong with the cluster itself is a [`ClusterError`]: a state to show and to wait in,
 //! never an exit.
 
+mod certificate;
 pub mod check;
 mod error;
 pub mod kubectl;

@@ -40,10 +40,11 @@ impl Finding {
         Self { id: text.id().to_owned(), severity, evidence: evidence.into(), args: text.plain_args() }
     }
 
-    /// Makes a finding; `args` are the values of its texts.
-    pub fn new(id: &str, severity: Severity, evidence: impl Into<String>, args: &[(&str, &str)]) -> Self {
-        let args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { id: id.to_owned(), severity, evidence: evidence.into(), args }
+    /// Adds a value that programs want, and the texts do not name.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.args.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        self
     }
 
     /// Returns what was found, as a sentence.

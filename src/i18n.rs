@@ -15,7 +15,6 @@ pub use message::{Arg, Message};
 
 include!(concat!(env!("OUT_DIR"), "/texts.rs"));
 
-#[allow(dead_code, reason = "the callers are being converted")]
 #[allow(clippy::doc_markdown, clippy::too_many_arguments, reason = "the texts are for users, and stand as they are")]
 pub(crate) mod msg {
     //! One constructor a text, made by `build.rs`.

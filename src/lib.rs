@@ -38,11 +38,14 @@
 //! Dependencies point downwards: tui, plain, headless, perform → wizard, `step_driver` → engine, steps → owner → plan, diagnosis → kubespray, cluster, catalog,
 //! facts → host, version, text, secret, i18n.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_macros, clippy::disallowed_methods))]
+
 pub mod answers;
 pub mod bounded;
 pub mod catalog;
 pub mod cli;
 pub mod cluster;
+pub mod console;
 pub mod diagnosis;
 pub mod engine;
 pub mod error;
@@ -71,4 +74,5 @@ pub mod text;
 pub mod tui;
 pub mod version;
 pub mod wizard;
+pub mod worker;
 pub mod workspace;

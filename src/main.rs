@@ -1,10 +1,13 @@
 //! The program: parses the command line, chooses a face, and turns its end into an exit code.
 
+#![warn(clippy::disallowed_macros, clippy::disallowed_methods)]
+
 use std::process::ExitCode;
 
 use clap::Parser;
 use gpunode::{
     cli::{Cli, usage_error},
+    console::complain,
     error::Expected,
     exit_code, headless,
     host::nvml::child,
@@ -19,7 +22,7 @@ fn main() -> ExitCode {
         return code;
     }
     if let Err(error) = color_eyre::config::HookBuilder::default().install() {
-        eprintln!("gpunode: cannot set up error reports: {error}");
+        complain(&format!("gpunode: cannot set up error reports: {error}"));
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -51,7 +54,7 @@ fn face(cli: &Cli) -> Result<exit_code::ExitCode, Expected> {
 
 /// One line of what happened, one line of what to do.
 fn report(error: &Expected, lang: Lang) -> ExitCode {
-    eprintln!("gpunode: {}", printable(&error.text(lang)));
-    eprintln!("  help: {}", printable(&error.hint(lang)));
+    complain(&format!("gpunode: {}", printable(&error.text(lang))));
+    complain(&format!("  help: {}", printable(&error.hint(lang))));
     error.exit_code().into()
 }

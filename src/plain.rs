@@ -119,10 +119,10 @@ impl Plain<'_> {
 
     fn detect(&mut self) -> Result<(), Stop> {
         self.ask.say(&facts::report(&self.session.facts, self.lang));
-        self.go_on(msg::plain::next(), true)
+        self.go_on(&msg::plain::next(), true)
     }
 
-    fn go_on(&self, question: Message, default: bool) -> Result<(), Stop> {
+    fn go_on(&self, question: &Message, default: bool) -> Result<(), Stop> {
         if self.ask.confirm(&question.text(self.lang), default)? { Ok(()) } else { Err(Stop::Quit) }
     }
 
@@ -243,7 +243,7 @@ impl Plain<'_> {
             self.ask.say(&format!("\n{}\n{}", msg::preflight::title().text(lang), crate::preflight::report(&predictions, lang)));
         }
         // What changes the machine is never one careless Enter away.
-        self.go_on(msg::plain::run(), false)?;
+        self.go_on(&msg::plain::run(), false)?;
         self.execute(step)
     }
 

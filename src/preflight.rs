@@ -21,6 +21,7 @@ use crate::{
     i18n::{Arg, Lang, Message, msg},
     plan::{Action, ActionSpec, Effect, Entries, action::install_toolkit::InstallToolkit},
     session::Prediction,
+    worker,
 };
 
 /// What the checks look at.
@@ -61,11 +62,11 @@ impl Request<'_> {
 /// same time. Takes some seconds at most.
 pub fn check(request: Request<'_>, own: Vec<Prediction>) -> Vec<Prediction> {
     thread::scope(|scope| {
-        let asked = scope.spawn(move || network::checks(request));
+        let asked = worker::beside(scope, move || network::checks(request));
         let mut predictions = own;
         predictions.extend(machine::checks(request));
         predictions.extend(toolkit::checks(request));
-        predictions.extend(asked.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload)));
+        predictions.extend(asked.join());
         predictions
     })
 }

@@ -60,7 +60,7 @@ pub struct Done<'a> {
     /// The commands that ran.
     pub commands: Vec<String>,
     /// The change of a file.
-    pub diff: Option<&'a str>,
+    pub diff: Option<String>,
     /// What proves it, or what went wrong.
     pub evidence: &'a [String],
     /// How it is taken back.
@@ -213,7 +213,7 @@ impl<'a> Done<'a> {
             started: record.started,
             ended: record.ended,
             commands: record.action.commands.iter().map(ToString::to_string).collect(),
-            diff: record.action.diff.as_deref(),
+            diff: record.action.diff.as_deref().map(redact::diff),
             evidence: &record.evidence,
             undo: record.action.undo_text(lang),
         }
@@ -224,7 +224,7 @@ impl<'a> Done<'a> {
         let mut out = form.item(&format!("[{status}] {} · {}", self.title, self.started.strftime("%Y-%m-%d %H:%M UTC")));
         self.commands.iter().for_each(|command| out += &form.detail(&format!("$ {command}")));
         self.evidence.iter().for_each(|line| out += &form.detail(line));
-        out += &self.diff.map(|diff| form.code(diff)).unwrap_or_default();
+        out += &self.diff.as_ref().map(|diff| form.code(diff)).unwrap_or_default();
         if self.status == Status::Done {
             out += &form.detail(&msg::report::undo(&self.undo).text(lang));
         }

@@ -13,6 +13,7 @@ use crate::{
     exit_code::ExitCode,
     host::Cancel,
     i18n::msg,
+    worker,
 };
 
 /// Sets `cancel` at the first SIGINT or SIGTERM; the next one ends the program. SIGHUP (a cut line, a logout) ends the program at once
@@ -22,7 +23,7 @@ pub fn cancel_on_signal(cancel: &Cancel) -> Result<(), Expected> {
     let wanted = [SIGINT, SIGTERM].into_iter().chain((!is_ignored(SIGHUP)).then_some(SIGHUP));
     let mut signals = Signals::new(wanted).map_err(|error| Expected::new(msg::error::signals(reason(&error)), msg::error::bug()))?;
     let cancel = cancel.clone();
-    std::thread::spawn(move || {
+    let watched = worker::spawn(move || {
         for signal in signals.forever() {
             if signal == SIGHUP || cancel.is_cancelled() {
                 std::process::exit(ExitCode::Quit as i32);
@@ -30,7 +31,7 @@ pub fn cancel_on_signal(cancel: &Cancel) -> Result<(), Expected> {
             cancel.cancel();
         }
     });
-    Ok(())
+    watched.map(|_| ()).map_err(|error| Expected::new(msg::error::signals(reason(&error)), msg::error::bug()))
 }
 
 /// Tells whether this process was started with a signal ignored: its bit in `SigIgn` of `/proc/self/status`, proc(5).

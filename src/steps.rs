@@ -41,6 +41,8 @@ use crate::{
     version::Version,
 };
 
+/// The variable that names the installer pod's driver.
+const INVENTORY_DRIVER: &str = "nvidia_driver_version";
 /// How long to wait before the cluster is asked again that did not answer: about as long as an API server takes to start anew.
 const BLIP_PAUSES: [Duration; 4] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
@@ -152,18 +154,35 @@ pub fn plan_step(host: &Host, facts: &Facts, answers: &Answers, step: Step, sess
 
 /// Gathers what the plan of step 4 rests on.
 fn verify_plan(host: &Host, facts: &Facts, answers: &Answers) -> VerifyPlan {
-    let owner = owner::of(answers.driver_owner);
+    let wanted = wanted_driver(host, facts, answers);
     let node = node_name(host, facts, answers);
     VerifyPlan {
-        watch: owner.watch(answers, &node),
+        watch: owner::of(answers.driver_owner).watch(answers, &node),
         node,
         cuda: driver_cuda(answers),
         expected: testpod::Expected {
-            driver: answers.driver_version.clone().filter(|_| owner.brings_chosen_driver()),
+            driver: wanted.as_ref().map(|(version, _)| version.clone()),
+            driver_source: wanted.map(|(_, source)| source.to_owned()).unwrap_or_default(),
             gpus: facts.gpus.iter().map(|gpu| gpu.pci_address.clone()).collect(),
         },
         import: answers.test_image_file.as_deref().map(|file| import_image(host, facts, file)),
     }
+}
+
+/// Returns the driver that somebody has said, and where: the user's own choice, else what the inventory says. One that is only recommended
+/// was chosen by nobody.
+fn wanted_driver(host: &Host, facts: &Facts, answers: &Answers) -> Option<(Version, &'static str)> {
+    if !owner::of(answers.driver_owner).brings_chosen_driver() {
+        return None;
+    }
+    let table = driver_table(host, facts, answers, answers.cuda()).ok();
+    let recommended = table.as_ref().and_then(|table| table.drivers.iter().find(|row| row.recommended)).map(|row| &row.version);
+    if let Some(chosen) = answers.driver_version.as_ref().filter(|version| Some(*version) != recommended) {
+        return Some((chosen.clone(), "driver_version"));
+    }
+    let preview = preview(host, facts, answers).ok()?;
+    let value = preview.variable(INVENTORY_DRIVER)?.value.as_ref()?.as_str()?.parse().ok()?;
+    Some((value, INVENTORY_DRIVER))
 }
 
 /// Finds out which image an archive holds and how this machine's runtime imports it; the error is why it cannot.
@@ -284,6 +303,18 @@ pub fn judge(
     let logs = verify::logs(host, kubectl, &stack);
     let report = judge_stack(host, &stack, &logs, owner, session.and_then(tested).as_ref());
     Ok((report, stack))
+}
+
+/// Returns the owner whose driver workload is in the cluster, by what its room says of it; nothing if there is none, or nobody can tell.
+pub fn owner_at_work(host: &Host, kubectl: &Kubectl, node: &str) -> Option<DriverOwner> {
+    DriverOwner::ALL.into_iter().find(|owner| {
+        let spec = owner::of(*owner).stack();
+        let shows = |workload| {
+            let stack = stack::probe(host, kubectl, node, spec).ok()?;
+            stack.part_of(workload).map(|part| part.set.is_some() || part.pod.is_some())
+        };
+        spec.followed().and_then(shows).unwrap_or(false)
+    })
 }
 
 /// Asks again, with pauses that grow, while the API server is away for a moment.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use super::{ClusterError, workload::StackSpec};
-use crate::{finding::Finding, i18n::Lang};
+use crate::{
+    finding::Finding,
+    i18n::{Lang, Message, msg},
+};
 
 /// One link of a chain. Texts: `check.<id>`, `.about` and, where no finding knows better, `.remedy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -81,6 +84,72 @@ impl CheckId {
             Self::Validator => "validator",
             Self::Capacity => "capacity",
             Self::TestPod => "test-pod",
+        }
+    }
+
+    /// Returns what is checked.
+    pub fn title(self) -> Message {
+        use msg::check;
+        match self {
+            Self::Api => check::api(),
+            Self::NodeReady => check::node_ready(),
+            Self::NodeLabel => check::node_label(),
+            Self::Daemonsets => check::daemonsets(),
+            Self::Installer => check::installer(),
+            Self::Plugin => check::plugin(),
+            Self::NoInstaller => check::no_installer(),
+            Self::HostDriver => check::host_driver(),
+            Self::DevicePlugin => check::device_plugin(),
+            Self::GpuPresent => check::gpu_present(),
+            Self::DriverPod => check::driver_pod(),
+            Self::Toolkit => check::toolkit(),
+            Self::Validator => check::validator(),
+            Self::Capacity => check::capacity(),
+            Self::TestPod => check::test_pod(),
+        }
+    }
+
+    /// Returns what that is, for somebody who sees it for the first time.
+    pub fn about(self) -> Message {
+        use msg::check;
+        match self {
+            Self::Api => check::api::about(),
+            Self::NodeReady => check::node_ready::about(),
+            Self::NodeLabel => check::node_label::about(),
+            Self::Daemonsets => check::daemonsets::about(),
+            Self::Installer => check::installer::about(),
+            Self::Plugin => check::plugin::about(),
+            Self::NoInstaller => check::no_installer::about(),
+            Self::HostDriver => check::host_driver::about(),
+            Self::DevicePlugin => check::device_plugin::about(),
+            Self::GpuPresent => check::gpu_present::about(),
+            Self::DriverPod => check::driver_pod::about(),
+            Self::Toolkit => check::toolkit::about(),
+            Self::Validator => check::validator::about(),
+            Self::Capacity => check::capacity::about(),
+            Self::TestPod => check::test_pod::about(),
+        }
+    }
+
+    /// Returns what to do where no finding knows better.
+    pub fn remedy(self) -> Message {
+        use msg::check;
+        match self {
+            Self::Api => check::api::remedy(),
+            Self::NodeReady => check::node_ready::remedy(),
+            Self::NodeLabel => check::node_label::remedy(),
+            Self::Daemonsets => check::daemonsets::remedy(),
+            Self::Installer => check::installer::remedy(),
+            Self::Plugin => check::plugin::remedy(),
+            Self::NoInstaller => check::no_installer::remedy(),
+            Self::HostDriver => check::host_driver::remedy(),
+            Self::DevicePlugin => check::device_plugin::remedy(),
+            Self::GpuPresent => check::gpu_present::remedy(),
+            Self::DriverPod => check::driver_pod::remedy(),
+            Self::Toolkit => check::toolkit::remedy(),
+            Self::Validator => check::validator::remedy(),
+            Self::Capacity => check::capacity::remedy(),
+            Self::TestPod => check::test_pod::remedy(),
         }
     }
 }
@@ -168,7 +237,7 @@ impl Check {
 
     /// Returns the name of the check.
     pub fn title(&self, lang: Lang) -> String {
-        lang.text(&format!("check.{}", self.id.name()), &[])
+        self.id.title().text(lang)
     }
 
     /// Returns why it did not pass, as a sentence, where that is known.
@@ -188,7 +257,7 @@ impl Check {
             (_, Some(known), _, _) => Some(known.remedy(lang)),
             (_, _, Some(finding), _) => Some(finding.remedy(lang)),
             (_, _, _, Some(error)) => Some(error.remedy(lang)),
-            (_, None, None, None) => Some(lang.text(&format!("check.{}.remedy", self.id.name()), &[])),
+            (_, None, None, None) => Some(self.id.remedy().text(lang)),
         }
     }
 }

@@ -200,7 +200,13 @@ const PHRASES: [(&[&str], Make); 15] = [
     (&["unknown flag: ", "unknown shorthand flag", "unknown command "], ClusterError::KubectlTooOld),
     (&["x509: ", "certificate signed by unknown authority"], ClusterError::CertificateUntrusted),
     (
-        &["HTTP response to HTTPS client", "HTTP request to an HTTPS server", "first record does not look like a TLS handshake", "tls: "],
+        &[
+            "HTTP response to HTTPS client",
+            "HTTP request to an HTTPS server",
+            "first record does not look like a TLS handshake",
+            "tls: ",
+            "rejected our request for an unknown reason",
+        ],
         ClusterError::TlsTrouble,
     ),
     (&["(Unauthorized)", "must be logged in", "asked for the client to provide credentials"], ClusterError::Unauthorized),

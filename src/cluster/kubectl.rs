@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{ClusterError, objects::List, watch::Source};
+use super::{ClusterError, certificate, objects::List, watch::Source};
 use crate::host::{Cancel, Command, CommandError, Exit, Host, Stream};
 
 /// When a query is given up from outside: kubectl allows the API server 10 seconds for one answer, asks more than once (discovery first), and may hang before it asks at all.
@@ -18,17 +18,19 @@ const MOST: usize = 64 << 20;
 const WORDS: usize = 8 << 10;
 /// The kubeconfig of a control plane. Source: kubeadm.
 const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
+/// The kubeconfig of every node's kubelet. Source: kubeadm.
+const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 
 /// kubectl with the kubeconfig that it is to use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kubectl {
-    /// The kubeconfig; absent where `$KUBECONFIG` names one, which kubectl reads itself (it may be a list of files).
+    /// The kubeconfig, or several between colons as in `$KUBECONFIG`; absent where that variable names one, which kubectl reads itself.
     pub kubeconfig: Option<PathBuf>,
 }
 
 impl Kubectl {
     /// Finds kubectl and the kubeconfig: the given one, else what `$KUBECONFIG` says, else `/etc/kubernetes/admin.conf` when it can be
-    /// read, else `~/.kube/config`.
+    /// read, else `~/.kube/config`, else the kubelet's own, with which root of a worker may read this node and its pods.
     pub fn find(host: &Host, kubeconfig: Option<&Path>) -> Result<Self, ClusterError> {
         if host.commands.locate("kubectl").is_none() {
             return Err(ClusterError::NoKubectl);
@@ -42,7 +44,8 @@ impl Kubectl {
         };
         let readable = |path: &Path| host.files.read_at(path, 0, 1).is_ok();
         if let Some(given) = kubeconfig {
-            return if readable(given) { Ok(Self { kubeconfig: Some(given.to_owned()) }) } else { Err(missing(&[given])) };
+            let found = readable(given) || files(given).is_some_and(|files| files.iter().any(|file| readable(file)));
+            return if found { Ok(Self { kubeconfig: Some(given.to_owned()) }) } else { Err(missing(&[given])) };
         }
         // The environment is this process's, so it says nothing about a simulated machine.
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty() && host.simulation.is_none());
@@ -50,7 +53,7 @@ impl Kubectl {
             return Ok(Self { kubeconfig: None });
         }
         let home = variable("HOME").unwrap_or_else(|| "/root".to_owned());
-        let places = [PathBuf::from(ADMIN_CONF), Path::new(&home).join(".kube/config")];
+        let places = [PathBuf::from(ADMIN_CONF), Path::new(&home).join(".kube/config"), PathBuf::from(KUBELET_CONF)];
         let found = places.iter().find(|path| readable(path));
         found.map(|path| Self { kubeconfig: Some(path.clone()) }).ok_or_else(|| missing(&places.each_ref().map(PathBuf::as_path)))
     }
@@ -68,6 +71,8 @@ impl Kubectl {
     fn with_timeout(&self, timeout: &'static str, words: &[&'static str]) -> Command {
         let command = Command::new("kubectl", []);
         let command = match &self.kubeconfig {
+            // The option takes one file only.
+            Some(path) if files(path).is_some() => command.env("KUBECONFIG", path.display().to_string()),
             Some(path) => command.words(["--kubeconfig"]).operand(path.display()),
             None => command,
         };
@@ -81,9 +86,35 @@ impl Kubectl {
 
     /// Asks for objects.
     pub fn list<T: DeserializeOwned>(&self, host: &Host, source: &Source) -> Result<List<T>, ClusterError> {
-        let body = body(host, &self.raw(&source.list()), &Cancel::default())?;
+        let body = body(host, &self.raw(&source.list()), &Cancel::default()).map_err(|error| self.explained(host, error))?;
         serde_json::from_slice(&body).map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))
     }
+}
+
+impl Kubectl {
+    /// Says what kubectl and the API server do not: that the client certificate is out of date, that the context names no cluster.
+    fn explained(&self, host: &Host, error: ClusterError) -> ClusterError {
+        let Some(kubeconfig) = &self.kubeconfig else { return error };
+        match error {
+            ClusterError::Unauthorized(words) => match certificate::expiry(host, kubeconfig).filter(|end| *end < host.clock.now()) {
+                Some(end) => {
+                    ClusterError::CertificateExpired(format!("{}: client-certificate, notAfter {end}. {words}", kubeconfig.display()))
+                }
+                None => ClusterError::Unauthorized(words),
+            },
+            // kubectl falls back to localhost where the file's context leads to no cluster.
+            ClusterError::NoKubeconfig(words) if words.contains(":8080") => {
+                ClusterError::BadKubeconfig(format!("{}: current-context, cluster: - ({words})", kubeconfig.display()))
+            }
+            other => other,
+        }
+    }
+}
+
+/// Takes a list of kubeconfigs apart, as `$KUBECONFIG` holds one; nothing if it is one file.
+fn files(list: &Path) -> Option<Vec<PathBuf>> {
+    let text = list.to_str().filter(|text| text.contains(':'))?;
+    Some(text.split(':').filter(|file| !file.is_empty()).map(PathBuf::from).collect())
 }
 
 /// Runs a request and returns the body of its answer, which is one line of any length.
@@ -134,6 +165,23 @@ mod tests {
     fn a_picture_of_a_machine_has_no_kubectl() {
         let host = Host::local(Path::new("/nonexistent"));
         assert_eq!(Kubectl::find(&host, None), Err(ClusterError::NoKubectl));
+    }
+
+    #[test]
+    fn several_kubeconfigs_are_handed_over_as_a_list() {
+        let root = tempfile::tempdir().unwrap();
+        let file = |name: &str| root.path().join(name);
+        std::fs::write(file("a"), "x").unwrap();
+        let host = Host::local(Path::new("/"));
+        let list = PathBuf::from(format!("{}:{}", file("a").display(), file("gone").display()));
+        if host.commands.locate("kubectl").is_some() {
+            assert!(Kubectl::find(&host, Some(&list)).is_ok());
+            let none = PathBuf::from(format!("{}:{}", file("b").display(), file("c").display()));
+            assert_eq!(Kubectl::find(&host, Some(&none)).unwrap_err().id(), "no-kubeconfig");
+        }
+        let command = Kubectl { kubeconfig: Some(list.clone()) }.raw("/version");
+        assert_eq!(command.env["KUBECONFIG"], list.display().to_string());
+        assert!(!command.args.contains(&"--kubeconfig".to_owned()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{
     GPU,
     check::CheckId,
     phases,
-    workload::{Done, FollowedLog, Link, Role, Rule, StackSpec, Workload},
+    workload::{Done, FollowedLog, Link, Missing, Role, Rule, StackSpec, Workload},
 };
 
 /// Kubespray's installer. Source: Kubespray's role `nvidia_gpu`, template nvidia-driver-install-daemonset.yml, all releases.
@@ -14,7 +14,7 @@ pub const INSTALLER: Workload = Workload {
     labels: &[("name", "nvidia-driver-installer")],
     containers: &["nvidia-driver-installer"],
     done: Done::Ended,
-    missing: "daemonsets-missing",
+    missing: Missing::GpuRole,
 };
 
 /// Kubespray's device plugin, which is Google's. Source: the same role, template k8s-device-plugin-nvidia-daemonset.yml.
@@ -24,7 +24,7 @@ const PLUGIN: Workload = Workload {
     labels: &[("k8s-app", "nvidia-gpu-device-plugin")],
     containers: &["nvidia-gpu-device-plugin"],
     done: Done::Ready,
-    missing: "daemonsets-missing",
+    missing: Missing::GpuRole,
 };
 
 /// What is watched in step 4.

@@ -109,7 +109,7 @@ pub fn watching<R>(
 
 /// Lets time pass, unless it is over before.
 fn rest(stop: &Cancel, time: Duration) {
-    let until = Instant::now() + time;
+    let until = crate::host::clock::later(time);
     while !stop.is_cancelled() && Instant::now() < until {
         thread::sleep(BLINK.min(until.saturating_duration_since(Instant::now())));
     }
@@ -139,7 +139,7 @@ impl Live<'_> {
 
     /// Waits until something is different from what it was at `number`, at most for `patience`. Tells whether it is.
     pub fn wait(&self, number: u64, patience: Duration, cancel: &Cancel) -> bool {
-        let until = Instant::now() + patience;
+        let until = crate::host::clock::later(patience);
         let mut state = self.state();
         while state.number == number && !cancel.is_cancelled() {
             let left = until.saturating_duration_since(Instant::now());

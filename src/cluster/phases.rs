@@ -70,7 +70,17 @@ impl Phase {
 
     /// Returns the name of the step.
     pub fn text(self, lang: crate::i18n::Lang) -> String {
-        lang.text(&format!("phase.{}", self.id()), &[])
+        use crate::i18n::msg::phase;
+        let title = match self {
+            Self::CachedVersion => phase::cached_version(),
+            Self::KernelSources => phase::kernel_sources(),
+            Self::Configure => phase::configure(),
+            Self::Download => phase::download(),
+            Self::Run => phase::run(),
+            Self::Verify => phase::verify(),
+            Self::LdCache => phase::ld_cache(),
+        };
+        title.text(lang)
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     finding::{Finding, Severity},
     host::{Cancel, Command, Host},
+    i18n::msg,
     version::Version,
 };
 
@@ -60,9 +61,12 @@ const SAMPLE_PASSED: &str = "Test PASSED";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Expected {
-    /// The driver.
+    /// The driver; absent where nobody has said which.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub driver: Option<Version>,
+    /// What says so: the key of the answers, or the inventory's variable.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub driver_source: String,
     /// PCI addresses of the machine's cards; empty if they are not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gpus: Vec<String>,
@@ -119,15 +123,13 @@ impl TestPodResult {
     /// Says what the table shows that step 1 and 2 do not: another driver, or a card that is not this machine's.
     pub fn differs(&self, expected: &Expected) -> Option<Finding> {
         let smi = self.smi.as_ref()?;
-        let finding = |id: &str, seen: &str, wanted: &str| {
-            Some(Finding::new(id, Severity::Error, self.evidence(), &[("seen", seen), ("wanted", wanted), ("pod", &self.pod)]))
-        };
+        let finding = |text| Some(Finding::of(text, Severity::Error, self.evidence()).with("pod", &self.pod));
         if let Some(driver) = expected.driver.as_ref().filter(|driver| **driver != smi.driver_version) {
-            return finding("test-driver-differs", smi.driver_version.as_str(), driver.as_str());
+            return finding(msg::finding::test_driver_differs(smi.driver_version.as_str(), expected.driver_source.as_str(), driver));
         }
         let known = |bus: &str| expected.gpus.iter().any(|address| smi::same_address(address, bus));
         let stranger = smi.gpus.iter().find(|gpu| !expected.gpus.is_empty() && !known(&gpu.bus_id))?;
-        finding("test-gpu-differs", &stranger.bus_id, &expected.gpus.join(", "))
+        finding(msg::finding::test_gpu_differs(&stranger.bus_id, expected.gpus.join(", ")))
     }
 
     /// Returns the scheduler's, the kubelet's or the runtime's words about a pod that did not come to run.
@@ -153,21 +155,20 @@ impl TestPodResult {
 
     /// Says why it did not pass.
     pub fn why(&self, stack: &GpuStack) -> Option<Finding> {
-        let finding = |id: &str, detail: &str| {
-            Some(Finding::new(id, Severity::Error, self.evidence(), &[("pod", &self.pod), ("image", &self.image), ("detail", detail)]))
-        };
+        use msg::finding as text;
+        let finding = |text| Some(Finding::of(text, Severity::Error, self.evidence()).with("pod", &self.pod).with("image", &self.image));
         match &self.outcome {
             Outcome::Passed | Outcome::Cancelled => None,
-            Outcome::NoTable => finding("test-pod-no-table", ""),
-            Outcome::Failed(code) => finding("test-pod-failed", &code.to_string()),
-            Outcome::NotStarted(words) => finding("test-pod-not-started", words),
-            Outcome::NodeDead(words) => finding("test-node-dead", words),
+            Outcome::NoTable => finding(text::test_pod_no_table()),
+            Outcome::Failed(code) => finding(text::test_pod_failed(code)),
+            Outcome::NotStarted(words) => finding(text::test_pod_not_started(words)),
+            Outcome::NodeDead(words) => finding(text::test_node_dead(words)),
             Outcome::Pending(words) => {
                 let constraints = TestPod::new(stack, &self.image, self.task, jiff::Timestamp::UNIX_EPOCH).constraints();
                 Some(scheduling::pending(&self.pod, &constraints, words, &self.node, stack.node.as_ref()))
             }
-            Outcome::ImageUnavailable(words) => finding("test-image-unavailable", words),
-            Outcome::TimedOut(status) => finding("test-pod-timed-out", status),
+            Outcome::ImageUnavailable(words) => finding(text::test_image_unavailable(words)),
+            Outcome::TimedOut(status) => finding(text::test_pod_timed_out(status)),
         }
     }
 }
@@ -403,7 +404,11 @@ mod tests {
             events: Vec::new(),
             smi: smi::parse(log),
         };
-        let expected = |driver: &str, gpu: &str| Expected { driver: driver.parse().ok(), gpus: vec![gpu.to_owned()] };
+        let expected = |driver: &str, gpu: &str| Expected {
+            driver: driver.parse().ok(),
+            driver_source: "driver_version".to_owned(),
+            gpus: vec![gpu.to_owned()],
+        };
         let id = |expected: &Expected| result.differs(expected).map(|finding| finding.id);
         assert_eq!(id(&expected("450.51.06", "0000:18:00.0")), None);
         assert_eq!(id(&Expected::default()), None);

@@ -149,8 +149,8 @@ fn node_ready(id: CheckId, stack: &GpuStack, node: &NodeView) -> Check {
 pub fn silence(stack: &GpuStack) -> Option<Finding> {
     let node = stack.node.as_ref().filter(|node| node.ready.is_none())?;
     let since = node.ready_since.as_deref().unwrap_or("?");
-    let args = [("node", stack.node_name.as_str()), ("since", since), ("words", &printable(&node.ready_message))];
-    Some(Finding::new("kubelet-silent", Severity::Error, "kubectl get node", &args))
+    let text = msg::finding::kubelet_silent(&stack.node_name, since, printable(&node.ready_message));
+    Some(Finding::of(text, Severity::Error, "kubectl get node"))
 }
 
 /// What a silent kubelet said last is no verdict.
@@ -278,9 +278,8 @@ fn test_pod(id: CheckId, stack: &GpuStack, tested: Option<&Tested>) -> Check {
         return Check { known: tested.known.clone(), ..Check::new(id, State::Fail, &tested.evidence) };
     }
     let Some(since) = outdated_since(stack, tested) else { return Check::new(id, State::Pass, &tested.evidence) };
-    let args = [("at", tested.at.strftime("%Y-%m-%d %H:%M UTC").to_string()), ("since", since.strftime("%Y-%m-%d %H:%M UTC").to_string())];
-    let args = args.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let finding = Finding::new("test-pod-outdated", Severity::Info, &tested.evidence, &args);
+    let time = |at: jiff::Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    let finding = Finding::of(msg::finding::test_pod_outdated(time(tested.at), time(since)), Severity::Info, &tested.evidence);
     Check::new(id, State::Unknown, &tested.evidence).because(Some(finding))
 }
 

@@ -3,6 +3,7 @@
 //! Nothing in this folder knows who the owner is: its room hands a [`StackSpec`] down.
 
 use super::check::CheckId;
+use crate::i18n::{Message, msg};
 
 /// What a workload does for the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +27,28 @@ pub enum Done {
     Ready,
 }
 
+/// Who has not brought a DaemonSet that is not in the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Kubespray's GPU role.
+    GpuRole,
+    /// Whoever installs NVIDIA's device plugin.
+    DevicePlugin,
+    /// NVIDIA's GPU Operator.
+    Operator,
+}
+
+impl Missing {
+    /// Returns the texts of the finding that says so of a DaemonSet.
+    pub fn text(self, set: &str) -> Message {
+        match self {
+            Self::GpuRole => msg::finding::daemonsets_missing(set),
+            Self::DevicePlugin => msg::finding::device_plugin_missing(set),
+            Self::Operator => msg::finding::operator_missing(set),
+        }
+    }
+}
+
 /// A DaemonSet whose pod does something for the GPU of a node.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Workload {
@@ -39,8 +62,8 @@ pub struct Workload {
     pub containers: &'static [&'static str],
     /// When that container is done.
     pub done: Done,
-    /// Id of the finding that says what to do where the cluster has no such DaemonSet.
-    pub missing: &'static str,
+    /// What to say where the cluster has no such DaemonSet.
+    pub missing: Missing,
 }
 
 /// One link of a chain: a check, and what it is held against.

@@ -1,12 +1,12 @@
 //! Asks everything at once: the slow questions (NVML, the rpm database, `gcc`) each have a thread.
 
-use std::{panic, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use super::{
     DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, findings, headers, holders, kernel, ledger, left_files, nvml, os, packages, pci,
     reader::Reader,
 };
-use crate::{catalog::gpus, host::Host};
+use crate::{catalog::gpus, host::Host, worker::beside};
 
 /// How long NVML may take. Without persistence mode the driver wakes each card first, about a second or two a card.
 const NVML_DEADLINE: Duration = Duration::from_secs(20);
@@ -50,25 +50,25 @@ impl From<gpus::GpuModel> for Gpu {
 /// module) are filled in.
 pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> Option<Gpu> + Sync)) -> Facts {
     let mut facts = thread::scope(|scope| {
-        let nvml = scope.spawn(|| with_reader(host, |reader| nvml::probe(reader, NVML_DEADLINE)));
-        let around = scope.spawn(|| with_reader(host, os::probe));
-        let packages = scope.spawn(|| with_reader(host, packages::probe));
+        let nvml = beside(scope, || with_reader(host, |reader| nvml::probe(reader, NVML_DEADLINE)));
+        let around = beside(scope, || with_reader(host, os::probe));
+        let packages = beside(scope, || with_reader(host, packages::probe));
         let mut reader = Reader::new(host);
         let mut driver = probe_loaded(&mut reader);
         let bus = pci::probe(&mut reader, identify);
         let can_be_held = !driver.modules.is_empty() || driver.loaded_version.is_some() || host.files.exists("/dev/nvidiactl");
         let devices = can_be_held.then(|| pci::other_devices(&reader, &bus.gpus));
-        let holders = scope.spawn(move || with_reader(host, |reader| holders::probe(reader, devices.as_ref())));
+        let holders = beside(scope, move || with_reader(host, |reader| holders::probe(reader, devices.as_ref())));
         let release = host.files.read_value("/proc/sys/kernel/osrelease").unwrap_or_default();
         driver.ledger.extend(ledger::probe_files(&mut reader, &release));
         driver.vgpu_guest = ledger::probe_vgpu_guest(&reader);
         driver.unsigned_modules = ledger::probe_unsigned(&reader, &driver.ledger);
 
         let mut facts = Facts { gpus: bus.gpus, nvswitches: bus.nvswitches, unknown: reader.unknown, ..Facts::default() };
-        let answer = facts.take(joined(nvml));
-        facts.host = facts.take(joined(around));
-        driver.ledger.extend(facts.take(joined(packages)));
-        let (held, daemons) = facts.take(joined(holders));
+        let answer = facts.take(nvml.join());
+        facts.host = facts.take(around.join());
+        driver.ledger.extend(facts.take(packages.join()));
+        let (held, daemons) = facts.take(holders.join());
         driver.ledger.extend(daemons);
         driver.ledger.sort_by(|a, b| (a.origin, &a.what, &a.r#where).cmp(&(b.origin, &b.what, &b.r#where)));
         driver.ledger.dedup();
@@ -118,9 +118,4 @@ impl Facts {
         self.unknown.extend(unknown);
         fact
     }
-}
-
-/// A probe that panics is a bug: it goes on in the caller, who reports it.
-fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
 }

@@ -53,6 +53,7 @@ pub struct Reached {
 
 /// Finds kubectl and the node's name; a failure says what to do.
 pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<Reached, Expected> {
+    let is_said = answers.is_some() || workspace.peek()?.is_some_and(|session| session.answers.is_some());
     let mut answers = answers_or_session(workspace, answers)?;
     answers.kubeconfig = cluster.kubeconfig.clone().or(answers.kubeconfig);
     answers.node = cluster.node.clone().or(answers.node);
@@ -62,7 +63,9 @@ pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &Clu
         Some(node) => node.into(),
         None => steps::node_name(&workspace.host, &facts::probe(&workspace.host), &answers),
     };
-    Ok(Reached { kubectl, node, owner: answers.driver_owner })
+    // Where nobody has said who brings the driver, the cluster shows who does.
+    let at_work = (!is_said).then(|| steps::owner_at_work(&workspace.host, &kubectl, &node)).flatten();
+    Ok(Reached { kubectl, node, owner: at_work.unwrap_or(answers.driver_owner) })
 }
 
 /// Prints what is heard as lines.

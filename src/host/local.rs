@@ -15,7 +15,7 @@ pub use commands::LocalCommands;
 pub use files::LocalFiles;
 
 use super::{
-    Cancel, Clock, Command, CommandError, Commands, Exit, Line,
+    Cancel, Clock, Command, CommandError, Commands, Exit, Line, clock,
     command::{Job, Liveness, Note},
 };
 
@@ -25,12 +25,12 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::now()
+        clock::now()
     }
 
     fn sleep(&self, duration: Duration, cancel: &Cancel) -> bool {
         const STEP: Duration = Duration::from_millis(50);
-        let end = Instant::now() + duration;
+        let end = clock::later(duration);
         while !cancel.is_cancelled() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {

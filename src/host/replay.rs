@@ -24,7 +24,7 @@ pub struct Speed(pub f64);
 impl Speed {
     /// Returns how long `duration` takes at this speed.
     pub fn scale(self, duration: Duration) -> Duration {
-        if self.0 <= 0.0 { Duration::ZERO } else { duration.div_f64(self.0.max(0.001)) }
+        if self.0 <= 0.0 { Duration::ZERO } else { super::clock::seconds(duration.as_secs_f64() / self.0.max(0.001)) }
     }
 }
 

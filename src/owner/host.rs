@@ -7,6 +7,7 @@ use super::{
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::{Files, Source},
+    cluster::workload::Missing,
     cluster::{
         check::CheckId,
         kubespray::INSTALLER,
@@ -132,7 +133,7 @@ const DEVICE_PLUGIN: Workload = Workload {
     ],
     containers: &["nvidia-device-plugin-ctr", "nvidia-device-plugin", "nvidia-gpu-device-plugin"],
     done: Done::Ready,
-    missing: "device-plugin-missing",
+    missing: Missing::DevicePlugin,
 };
 
 /// What is watched in step 4.

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     answers::{Answers, DriverOwner},
     catalog::choice::{Files, Source},
+    cluster::workload::Missing,
     cluster::{
         check::CheckId,
         kubespray::INSTALLER,
@@ -130,7 +131,7 @@ const fn operand(
     labels: &'static [(&'static str, &'static str)],
     containers: &'static [&'static str],
 ) -> Workload {
-    Workload { role, name, labels, containers, done: Done::Ready, missing: "operator-missing" }
+    Workload { role, name, labels, containers, done: Done::Ready, missing: Missing::Operator }
 }
 
 /// What is watched in step 4.

@@ -106,7 +106,9 @@ pub fn fits(node: &Node<'_>) -> Vec<Fit> {
         (pod, works(pod, Works::Partly)),
     ];
     if let Some((best, _)) = wanted.into_iter().find(|(_, is_it)| *is_it) {
-        fits.iter_mut().for_each(|fit| fit.recommended = fit.owner == best);
+        for fit in &mut fits {
+            fit.recommended = fit.owner == best;
+        }
     }
     fits
 }
@@ -178,21 +180,17 @@ fn by_table(node: &Node<'_>, owner: DriverOwner) -> (Works, Message) {
 impl Row {
     fn holds(&self, node: &Node<'_>, release: Option<&str>, beside: bool) -> bool {
         let number = release.and_then(Release::parse);
-        // An unknown release is taken for an old one where the system is one of those days.
+        // An unknown release is taken for an old one where the system is one of those days, and only there.
         let since = self.since.is_none_or(|since| number.as_ref().is_some_and(|release| release.at_least(since)));
-        let until =
-            self.until.is_none_or(|until| number.as_ref().is_none_or(|release| !release.at_least(until + 1)) && self.dates(&number));
+        let until = self.until.is_none_or(|until| {
+            number.as_ref().is_none_or(|release| !release.at_least(until + 1)) && (number.is_some() || !self.os.is_empty())
+        });
         let runtime = node.facts.host.container_runtime.as_deref();
         since
             && until
             && (self.os.is_empty() || self.os.iter().any(|os| is_system(&node.facts.host, os)))
             && self.runtime.as_deref().is_none_or(|wanted| runtime.is_some_and(|runtime| runtime.starts_with(wanted)))
             && self.beside.is_none_or(|wanted| wanted == beside)
-    }
-
-    /// Tells whether the row says something where the release is not known: only if the system tells the time.
-    fn dates(&self, release: &Option<Release>) -> bool {
-        release.is_some() || !self.os.is_empty()
     }
 }
 

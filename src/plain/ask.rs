@@ -7,6 +7,7 @@ use inquire::{Confirm, InquireError, Select, Text};
 
 use super::Stop;
 use crate::{
+    console,
     error::Expected,
     i18n::{Lang, msg},
     text::printable_lines,
@@ -34,7 +35,8 @@ impl Asker {
 
     /// Prints text, nothing of which a terminal could take for a command.
     pub fn say(self, text: &str) {
-        println!("{}", self.shown(text));
+        // Who has stopped reading is noticed by the next question; work that was asked for goes on.
+        let _ = console::say(&self.shown(text));
     }
 
     fn shown(self, text: &str) -> String {
@@ -53,7 +55,7 @@ impl Asker {
         }
         self.say(question);
         for (index, option) in options.iter().enumerate() {
-            println!("  {}) {option}", index + 1);
+            self.say(&format!("  {}) {option}", index + 1));
         }
         loop {
             let line = self.line(&msg::plain::number(count, (start + 1).to_string()).text(self.lang))?;

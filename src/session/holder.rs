@@ -32,7 +32,7 @@ impl Holder {
             pid: std::process::id(),
             user: printable(&user),
             terminal: terminal.map(|name| printable(&name.to_string_lossy())),
-            since: jiff::Timestamp::now(),
+            since: crate::host::clock::now(),
         }
     }
 

@@ -8,7 +8,6 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -27,6 +26,7 @@ use crate::{
     error::Expected,
     exit_code::ExitCode,
     wizard::{self, Answer, App, Effect, EffectId, Msg, Order, Signal},
+    worker,
 };
 
 /// Time between two pictures at least.
@@ -100,8 +100,8 @@ pub fn run(mut app: App, performer: Arc<dyn Performer>) -> Result<ExitCode, RunE
     listen_to_signals(sender.clone())?;
     let mut screen = Screen::take()?;
     app.size = crossterm::terminal::size()?;
-    read_keys(typed, sender.clone());
-    let saver = save_in_order(Arc::clone(&performer));
+    read_keys(typed, sender.clone())?;
+    let saver = save_in_order(Arc::clone(&performer))?;
     let mut ui = Ui { app, performer, sender, saver, saves: 0, exit: None };
     let orders = wizard::start(&mut ui.app);
     ui.carry_out(orders);
@@ -202,13 +202,13 @@ impl Ui {
             self.saves += usize::from(self.saver.send((effect, reply)).is_ok());
         } else {
             let performer = Arc::clone(&self.performer);
-            thread::spawn(move || work(performer.as_ref(), effect, &reply));
+            worker::spawn_or_do(move || work(performer.as_ref(), effect, &reply));
         }
     }
 
     /// Gives saves that are under way a moment to end.
     fn wait_for_saves(&mut self, queue: &Receiver<Incoming>) {
-        let until = Instant::now() + LAST_SAVE;
+        let until = crate::host::clock::later(LAST_SAVE);
         while self.saves > 0 && Instant::now() < until {
             match queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Incoming::Msg(Msg::Answer(_, Answer::Saved(_) | Answer::SaveFailed(_)))) => self.saves -= 1,
@@ -228,15 +228,15 @@ fn work(performer: &dyn Performer, effect: Effect, reply: &Reply) {
     }
 }
 
-fn save_in_order(performer: Arc<dyn Performer>) -> Sender<(Effect, Reply)> {
+fn save_in_order(performer: Arc<dyn Performer>) -> io::Result<Sender<(Effect, Reply)>> {
     let (sender, saves) = channel::<(Effect, Reply)>();
-    thread::spawn(move || saves.into_iter().for_each(|(effect, reply)| work(performer.as_ref(), effect, &reply)));
-    sender
+    worker::spawn(move || saves.into_iter().for_each(|(effect, reply)| work(performer.as_ref(), effect, &reply)))?;
+    Ok(sender)
 }
 
 /// Reads what is typed. A full queue needs no word that there is a key: the UI thread is awake.
-fn read_keys(typed: Sender<Incoming>, queue: SyncSender<Incoming>) {
-    thread::spawn(move || {
+fn read_keys(typed: Sender<Incoming>, queue: SyncSender<Incoming>) -> io::Result<()> {
+    let reader = worker::spawn(move || {
         while let Ok(event) = event::read() {
             let inputs = match event {
                 Event::Key(key) => translate(key).into_iter().map(Incoming::from).collect(),
@@ -252,11 +252,12 @@ fn read_keys(typed: Sender<Incoming>, queue: SyncSender<Incoming>) {
         // The terminal is gone.
         let _ = queue.send(Incoming::Msg(Msg::Shutdown(Signal::HangUp)));
     });
+    reader.map(|_| ())
 }
 
 fn listen_to_signals(queue: SyncSender<Incoming>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT])?;
-    thread::spawn(move || {
+    let listener = worker::spawn(move || {
         for signal in signals.forever() {
             let input = match signal {
                 SIGTERM => Incoming::Msg(Msg::Shutdown(Signal::Terminate)),
@@ -270,5 +271,5 @@ fn listen_to_signals(queue: SyncSender<Incoming>) -> io::Result<()> {
             }
         }
     });
-    Ok(())
+    listener.map(|_| ())
 }

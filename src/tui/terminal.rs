@@ -15,11 +15,11 @@ use crossterm::{
 };
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
-use crate::{error::Expected, exit_code::ExitCode, i18n::msg};
+use crate::{console::Unfailing, error::Expected, exit_code::ExitCode, i18n::msg};
 
 /// The terminal while the wizard has it; dropping gives it back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<Unfailing<Stdout>>>,
 }
 
 impl Screen {
@@ -33,7 +33,7 @@ impl Screen {
     }
 
     /// Returns what to draw on.
-    pub fn terminal(&mut self) -> &mut Terminal<CrosstermBackend<Stdout>> {
+    pub fn terminal(&mut self) -> &mut Terminal<CrosstermBackend<Unfailing<Stdout>>> {
         &mut self.terminal
     }
 
@@ -67,10 +67,10 @@ pub fn demand() -> Result<(), Expected> {
     Err(Expected::new(msg::wizard::no_terminal(), msg::wizard::no_terminal::hint()).code(ExitCode::Usage))
 }
 
-fn fresh() -> io::Result<Terminal<CrosstermBackend<Stdout>>> {
+fn fresh() -> io::Result<Terminal<CrosstermBackend<Unfailing<Stdout>>>> {
     let (width, height) = size()?;
     let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));
-    Terminal::with_options(CrosstermBackend::new(io::stdout()), TerminalOptions { viewport })
+    Terminal::with_options(CrosstermBackend::new(Unfailing(io::stdout())), TerminalOptions { viewport })
 }
 
 fn enter() -> io::Result<()> {

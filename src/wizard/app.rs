@@ -241,7 +241,6 @@ impl App {
             Step::Driver if session.plan.of(Step::Driver).next().is_some() => Screen::Plan,
             Step::Driver => Screen::Choice,
             Step::Variables => Screen::Variables,
-            Step::Verify if session.done.contains(&Step::Verify) => Screen::Summary,
             Step::Verify => Screen::Verify,
         };
         Self {
@@ -284,16 +283,6 @@ impl App {
     #[expect(clippy::needless_pass_by_value, reason = "a message is made where it is told")]
     pub fn text(&self, message: Message) -> String {
         message.text(self.settings.lang)
-    }
-
-    /// Returns the wizard's text `wizard.<key>`.
-    pub fn t(&self, key: &str) -> String {
-        self.tr(key, &[])
-    }
-
-    /// Returns the wizard's text `wizard.<key>` with arguments.
-    pub fn tr(&self, key: &str, args: &[(&str, &str)]) -> String {
-        self.settings.lang.text(&format!("wizard.{key}"), args)
     }
 
     /// Returns the step that the screen belongs to.

@@ -50,7 +50,7 @@ impl ChainRow {
                 State::Fail => ChainState::Fail,
                 State::Unknown => ChainState::Unknown,
             },
-            about: lang.text(&format!("check.{}.about", check.id.name()), &[]),
+            about: check.id.about().text(lang),
             remedy: check.remedy(lang).unwrap_or_default(),
             detail: check.cause(lang).unwrap_or_else(|| check.evidence.clone()),
         };

@@ -98,6 +98,10 @@ pub(super) fn take_lines(app: &mut App, batch: &TailBatch) {
 pub(super) fn take_chain(app: &mut App, rows: Vec<ChainRow>, offers: Vec<Offer>, failures: Vec<Diagnosis>) {
     app.verify.take_chain(rows);
     app.verify.offers = offers;
+    // What an earlier look has proved is over when it no longer shows.
+    if app.session.done.contains(&Step::Verify) && !all_pass(&app.verify) {
+        app.mark(Step::Verify, false);
+    }
     // What the cluster no longer shows is over; it may come again.
     let still = |signature: &str| failures.iter().any(|failure| failure.signature == signature);
     let over = app.verify.diagnosis.take_if(|old| !old.from_log && !still(&old.signature));

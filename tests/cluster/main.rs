@@ -3,6 +3,7 @@
 
 mod chain;
 mod faults;
+mod in_vain;
 mod program;
 mod recorded;
 mod tail;

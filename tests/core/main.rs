@@ -8,6 +8,7 @@ mod cli;
 mod forgotten;
 mod fuzz_corpus;
 mod headless;
+mod injection;
 mod session;
 mod story;
 

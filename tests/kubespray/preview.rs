@@ -399,7 +399,7 @@ fn a_role_that_is_on_beside_another_owner_is_an_error_with_its_place() {
 
 // Commands.
 
-fn commands(runs: Vec<playbook::PlaybookRun>) -> Vec<gpunode::host::Command> {
+fn commands(runs: &[playbook::PlaybookRun]) -> Vec<gpunode::host::Command> {
     runs.iter().map(playbook::PlaybookRun::command).collect()
 }
 
@@ -411,7 +411,7 @@ fn no_other_owner_deploys_the_gpu_role() {
             "[kube_control_plane]\ncp1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_control_plane\nkube_node\n",
         );
         for owner in [DriverOwner::Host, DriverOwner::Operator] {
-            let commands = commands(owner::of(owner).playbooks(&look_for(owner, &checkout, "centos-7"), &Answers::new(owner)));
+            let commands = commands(&owner::of(owner).playbooks(&look_for(owner, &checkout, "centos-7"), &Answers::new(owner)));
             assert!(commands.iter().all(|command| !command.args.iter().any(|arg| arg == "nvidia_gpu")), "{release}: {commands:?}");
         }
     }
@@ -435,7 +435,7 @@ fn commands_fit_the_release() {
         ("v2.31.0", Some("playbooks/facts.yml")),
     ] {
         let checkout = Checkout::with_inventory(release, &inventory(release < "v2.16"));
-        let commands = commands(owner::of(DriverOwner::InstallerPod).playbooks(&look(&checkout, "centos-7"), &seed_answers()));
+        let commands = commands(&owner::of(DriverOwner::InstallerPod).playbooks(&look(&checkout, "centos-7"), &seed_answers()));
         let mut argv: Vec<Vec<String>> = commands.iter().map(gpunode::host::Command::argv).collect();
         let start = ["ansible-playbook", "-i", "inventory/mycluster/inventory.ini"];
         assert!(argv.iter().all(|argv| argv[..3] == start));
@@ -451,7 +451,7 @@ fn commands_fit_the_release() {
 
 #[test]
 fn a_control_plane_machine_runs_the_whole_playbook() {
-    let commands = commands(owner::of(DriverOwner::InstallerPod).playbooks(&look(&one_node("v2.14.2"), "centos-7"), &seed_answers()));
+    let commands = commands(&owner::of(DriverOwner::InstallerPod).playbooks(&look(&one_node("v2.14.2"), "centos-7"), &seed_answers()));
     assert_eq!(commands.len(), 1);
     assert_eq!(commands[0].args[2..], ["cluster.yml", "-b"]);
 }

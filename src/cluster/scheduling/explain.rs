@@ -10,6 +10,7 @@ use crate::{
         view::{DaemonSetView, NodeView},
     },
     finding::{Finding, Severity},
+    i18n::msg,
 };
 
 /// Ids of the findings of this module.
@@ -35,7 +36,7 @@ pub const IDS: [&str; 16] = [
 /// Says that the cluster has no node of this name; nothing if it has, or if nobody can tell.
 pub fn no_node(stack: &GpuStack) -> Option<Finding> {
     let absent = stack.node.is_none() && stack.refusal(Asked::Node).is_none();
-    absent.then(|| Finding::new("node-not-in-cluster", Severity::Error, "kubectl get node", &[("node", &stack.node_name)]))
+    absent.then(|| Finding::of(msg::finding::node_not_in_cluster(&stack.node_name), Severity::Error, "kubectl get node"))
 }
 
 /// Says why a workload is not at work on this node; nothing if its pod is there and was put on the node, or if nobody can tell.
@@ -46,9 +47,7 @@ pub fn why(stack: &GpuStack, part: &Part) -> Option<Finding> {
     let node_name = stack.node_name.as_str();
     let Some(pod) = &part.pod else { return no_pod(stack, part) };
     match &pod.refused {
-        Some(words) if pod.phase == "Failed" => {
-            Some(Finding::new("pod-refused", Severity::Error, &pod.name, &[("pod", &pod.name), ("words", words)]))
-        }
+        Some(words) if pod.phase == "Failed" => Some(Finding::of(msg::finding::pod_refused(&pod.name, words), Severity::Error, &pod.name)),
         Some(words) => Some(pending(&pod.name, &pod.constraints, words, node_name, stack.node.as_ref())),
         None => None,
     }
@@ -67,20 +66,19 @@ fn no_pod(stack: &GpuStack, part: &Part) -> Option<Finding> {
     }
     let (name, node) = (part.name(), stack.node_name.as_str());
     let Some(set) = &part.set else {
-        let missing = part.workload.missing;
-        return Some(Finding::new(missing, Severity::Error, "kubectl get daemonsets -A", &[("set", name)]));
+        return Some(Finding::of(part.workload.missing.text(name), Severity::Error, "kubectl get daemonsets -A"));
     };
     let evidence = format!("{name}: DESIRED {}", set.desired);
     if !set.observed {
-        return Some(Finding::new("controller-idle", Severity::Error, evidence, &[("set", name), ("node", node)]));
+        return Some(Finding::of(msg::finding::controller_idle(node, name), Severity::Error, evidence));
     }
     if let Some(words) = not_admitted(stack, set) {
-        return Some(Finding::new("pod-not-admitted", Severity::Error, evidence, &[("set", name), ("words", &words)]));
+        return Some(Finding::of(msg::finding::pod_not_admitted(name, &words), Severity::Error, evidence));
     }
     let reasons = stack.node.as_ref().map(|view| set.constraints.clone().of_daemonset().unfit(node, view)).unwrap_or_default();
     match reasons.first() {
         Some(reason) => Some(explain(name, reason, node, stack.node.as_ref(), &evidence)),
-        None => Some(Finding::new("pod-not-created-yet", Severity::Info, evidence, &[("set", name), ("node", node)])),
+        None => Some(Finding::of(msg::finding::pod_not_created_yet(node, name), Severity::Info, evidence)),
     }
 }
 
@@ -95,28 +93,26 @@ pub fn pending(pod: &str, constraints: &SchedulingConstraints, words: &str, node
     let worked_out = node.and_then(|node| constraints.unmet_by(node_name, node).into_iter().next());
     match worked_out.or_else(|| said(words)) {
         Some(reason) => explain(pod, &reason, node_name, node, words),
-        None => Finding::new("pod-unschedulable", Severity::Error, words, &[("pod", pod), ("words", words)]),
+        None => Finding::of(msg::finding::pod_unschedulable(pod, words), Severity::Error, words),
     }
 }
 
 fn explain(pod: &str, reason: &UnschedulableReason, node_name: &str, node: Option<&NodeView>, evidence: &str) -> Finding {
-    let finding = |id: &str, args: &[(&str, &str)]| {
-        let args = [&[("pod", pod), ("node", node_name)], args].concat();
-        Finding::new(id, Severity::Error, evidence, &args)
-    };
-    match reason {
-        UnschedulableReason::Unschedulable => finding("node-cordoned", &[]),
-        UnschedulableReason::Label(wanted) if wanted == GPU => finding("gpu-label-missing", &[]),
-        UnschedulableReason::Label(wanted) => finding("label-missing", &[("label", wanted)]),
-        UnschedulableReason::Taint(taint) => finding("taint-not-tolerated", &[("taint", &written(taint))]),
+    use msg::finding as text;
+    let text = match reason {
+        UnschedulableReason::Unschedulable => text::node_cordoned(node_name, pod),
+        UnschedulableReason::Label(wanted) if wanted == GPU => text::gpu_label_missing(node_name, pod),
+        UnschedulableReason::Label(wanted) => text::label_missing(wanted, node_name, pod),
+        UnschedulableReason::Taint(taint) => text::taint_not_tolerated(node_name, pod, written(taint)),
         UnschedulableReason::Insufficient { resource, .. } if resource == GPU => match node {
             Some(node) if node.allocatable.is_some_and(|count| count > 0) && !node.gpu_pods.is_empty() => {
-                finding("gpu-in-use", &[("pods", &node.gpu_pods.join(", "))])
+                text::gpu_in_use(node_name, pod, node.gpu_pods.join(", "))
             }
-            _ => finding("gpu-insufficient", &[]),
+            _ => text::gpu_insufficient(node_name, pod),
         },
-        UnschedulableReason::Insufficient { resource, .. } => finding("resources-insufficient", &[("resource", resource)]),
-    }
+        UnschedulableReason::Insufficient { resource, .. } => text::resources_insufficient(pod, resource),
+    };
+    Finding::of(text, Severity::Error, evidence).with("node", node_name)
 }
 
 /// Reads the first reason off the scheduler's words.

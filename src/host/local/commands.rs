@@ -4,7 +4,6 @@
 use std::{
     collections::HashMap,
     ffi::OsString,
-    fs,
     io::{self, PipeReader, Read},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -21,11 +20,13 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{jobs, programs};
 use crate::{
+    bounded,
     host::{
         Cancel, Command, CommandError, Commands, Exit, Line, Stream,
         command::{Job, Liveness, Note},
     },
     secret::Secret,
+    worker,
 };
 
 /// How often a running command is looked at.
@@ -62,13 +63,14 @@ impl Commands for LocalCommands {
         let (stdout, stdout_writer) = io::pipe().map_err(failed)?;
         let (stderr, stderr_writer) = io::pipe().map_err(failed)?;
         let expression = expression(command)?.stdout_file(stdout_writer).stderr_file(stderr_writer);
-        let handle = expression.start().map_err(failed)?;
-        drop(expression);
         let (sender, receiver) = sync_channel(8);
         let errors = sender.clone();
         let meter = command.meter;
-        thread::spawn(move || read_lines(stdout, Stream::Stdout, meter, &sender));
-        thread::spawn(move || read_lines(stderr, Stream::Stderr, meter, &errors));
+        // First the readers: where the system gives no more threads, nothing is begun.
+        worker::spawn(move || read_lines(stdout, Stream::Stdout, meter, &sender)).map_err(failed)?;
+        worker::spawn(move || read_lines(stderr, Stream::Stderr, meter, &errors)).map_err(failed)?;
+        let handle = expression.start().map_err(failed)?;
+        drop(expression);
         Ok(wait(&handle, command.deadline, cancel, &receiver, on_line))
     }
 
@@ -273,7 +275,8 @@ pub(super) fn session_of(pid: u32) -> Option<u32> {
 
 /// Returns a field of `/proc/PID/stat` by its number in proc(5), from the third, the state, on: the name before it may hold anything.
 fn stat_field(pid: u32, number: usize) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = bounded::read(Path::new(&format!("/proc/{pid}/stat")), bounded::MOST).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
     (fields.first() != Some(&"Z")).then(|| fields.get(number - 3)?.parse().ok()).flatten()
 }

@@ -63,7 +63,7 @@ pub(super) fn start(command: &Command, log: &Path, note: &mut dyn FnMut(&Job) ->
 fn held(command: &Command) -> Result<duct::Expression, CommandError> {
     let missing = |name: &str| CommandError::NotFound(name.to_owned());
     let shell = programs::tool("sh").ok_or_else(|| missing("sh"))?;
-    let namespace = command.own_tmp.as_deref().and_then(own_mounts);
+    let namespace = command.own_tmp.as_deref().filter(|_| !names_tmp(command)).and_then(own_mounts);
     let mut argv = Vec::new();
     if let (Some(unshare), Some(tmp)) = (namespace, &command.own_tmp) {
         argv.push(unshare.into_os_string());
@@ -73,6 +73,12 @@ fn held(command: &Command) -> Result<duct::Expression, CommandError> {
         argv.extend([shell.into_os_string(), "-c".into(), HOLD.into(), "gpunode-job".into()]);
     }
     commands::expression_with(command, argv)
+}
+
+/// Tells whether a command names something below `/tmp`: a folder laid over it would hide that from the command.
+fn names_tmp(command: &Command) -> bool {
+    let is_there = |text: &str| text.rsplit('=').next().is_some_and(|path| path.starts_with("/tmp/"));
+    command.argv().iter().any(|text| is_there(text)) || command.env.iter().any(|(_, value)| is_there(value))
 }
 
 /// Returns the program that makes a mount namespace, where this user may make one and there is a folder to lay over.

@@ -27,7 +27,7 @@ const REAP: Duration = Duration::from_millis(200);
 /// passed over, since a driver from a pod has its library elsewhere than what an old host driver left behind. `program` is this
 /// program's file. Returns `None` when no library could be loaded.
 pub fn ask(program: &Path, libraries: &[PathBuf], deadline: Duration) -> Option<NvmlAnswer> {
-    let end = Instant::now() + deadline;
+    let end = crate::host::clock::later(deadline);
     let mut failure = None;
     for library in libraries {
         match ask_one(program, library, end.saturating_duration_since(Instant::now())) {

@@ -4,14 +4,13 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use super::{Machine, Speed, machine::Job as JobState, scenario::Rule};
 use crate::{
     bounded,
     host::{
-        Cancel, Clock, Command, CommandError, Commands, Exit, Line, Stream,
+        Cancel, Clock, Command, CommandError, Commands, Exit, Line, Stream, clock,
         command::{Job, Liveness, Note},
         local::SystemClock,
     },
@@ -134,7 +133,7 @@ impl ReplayCommands {
 
     /// Waits; `false` when cancelled.
     fn pause(&self, seconds: f64, cancel: &Cancel) -> bool {
-        seconds <= 0.0 || SystemClock.sleep(self.speed.scale(Duration::from_secs_f64(seconds)), cancel)
+        seconds <= 0.0 || SystemClock.sleep(self.speed.scale(clock::seconds(seconds)), cancel)
     }
 
     fn end(&self, rule: &Rule, job: Option<u32>) -> Exit {

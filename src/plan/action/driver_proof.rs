@@ -101,7 +101,7 @@ fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, Strin
 
 /// Returns the line in which the installer's log tells of a driver step of this run. What stood there before is of an earlier run, if
 /// the log still begins with it; a run may also begin the log anew.
-fn driver_step(host: &Host, before: &BTreeMap<String, String>) -> Option<String> {
+pub(super) fn driver_step(host: &Host, before: &BTreeMap<String, String>) -> Option<String> {
     let log = host.files.read(Path::new(INSTALLER_LOG)).ok()?;
     let old = before.get(LOG_KEY).and_then(|print| print.split_once(' ')).and_then(|(len, hash)| Some((len.parse::<usize>().ok()?, hash)));
     let new_from = old.filter(|(len, hash)| log.len() >= *len && sha256(&log[..*len]) == *hash).map_or(0, |(len, _)| len);

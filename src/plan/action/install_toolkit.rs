@@ -204,7 +204,9 @@ impl ActionKind for InstallToolkit {
     }
 
     fn judge(&self, host: &Host, traces: &Traces<'_>) -> Verdict {
-        if let Some(line) = traces.signature(DRIVER_STEP) {
+        // Its own log says so, or what it printed.
+        let step = driver_proof::driver_step(host, traces.before);
+        if let Some(line) = step.or_else(|| traces.signature(DRIVER_STEP)) {
             return Verdict::Failed(Failure::new(format!("the runfile ran its driver's installer: {line}")));
         }
         let touched = driver_proof::changes(host, traces.before);

@@ -29,7 +29,7 @@ pub enum NodeMark {
     Schedulable,
     /// No label, so that Kubespray's DaemonSets take their pods off this node.
     NoGpuLabel,
-    /// The label with which GPU Operator takes its pods off this node. Source: NVIDIA/gpu-operator, controllers/state_manager.go.
+    /// The label with which GPU Operator takes its pods off this node. Source: `controllers/state_manager.go` of NVIDIA/gpu-operator.
     NoOperands,
 }
 

@@ -2,7 +2,7 @@
 
 use gpunode::{
     facts::{CatalogMatch, Facts, Gpu, GpuNvml, KernelModule, Module, Unknown},
-    finding::{Finding, Severity},
+    finding::Severity,
     host::NvmlAnswer,
     wizard::{Answer, Dialog, Effect, Key, detect::Part},
 };
@@ -78,7 +78,7 @@ fn every_finding_can_be_read_to_its_end() {
     let mut facts = board(2);
     facts.findings = ["driver-loaded", "two-origins", "no-fabric-manager", "count-mismatch", "secure-boot-on", "facts-not-known"]
         .iter()
-        .map(|id| Finding::new(id, Severity::Warning, format!("{} is the evidence of {id}", "/a/long/path".repeat(9)), &[]))
+        .map(|id| sample::finding(id, Severity::Warning, format!("{} is the evidence of {id}", "/a/long/path".repeat(9))))
         .collect();
     let count = facts.findings.len();
     let mut desk = desk(facts);

@@ -255,3 +255,8 @@ pub fn done(action: Action) -> Record {
         is_foreign: false,
     }
 }
+
+/// A finding as a session would carry it.
+pub fn finding(id: &str, severity: gpunode::finding::Severity, evidence: String) -> gpunode::finding::Finding {
+    gpunode::finding::Finding { id: id.to_owned(), severity, evidence, args: std::collections::BTreeMap::new() }
+}
