@@ -57,10 +57,10 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
         let lang = workspace.lang;
         let text: String = planned().map(|(action, state)| paragraph(lang, action, *state)).collect();
         let root = roots_part(lang, &actions);
-        print(&(owner::report(&fits, lang) + "\n"))?;
         let findings = variables.map(|preview| kubespray::report_planned(&preview, lang)).unwrap_or_default();
         let first = cards.map(|finding| format!("✗ {}\n    {}\n\n", finding.message(lang), finding.remedy(lang))).unwrap_or_default();
-        print(&format!("{first}{text}{root}{findings}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
+        print(&format!("{first}{}\n", owner::report(&fits, lang)))?;
+        print(&format!("{text}{root}{findings}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
     }
     match missing {
         // What can be planned was shown; what is missing is said with it.
