@@ -18,6 +18,7 @@ pub mod release;
 mod report;
 pub mod rules;
 mod site;
+pub mod spec;
 mod template;
 pub mod values;
 pub mod variables;

@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::{
     Capability, GpuRole, Verdict,
     site::Site,
+    spec::DOWNLOAD_URL,
     template::{as_bool, as_text, is_truthy},
-    variables::{DOWNLOAD_URL, View},
+    variables::View,
 };
 use crate::{
     i18n::{Lang, Message, msg},

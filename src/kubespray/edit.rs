@@ -12,7 +12,12 @@ use serde_json::{Map, Value};
 
 pub use member::add as add_member;
 
-use super::{Level, Preview, inventory::Member, rules, yaml11};
+use super::{
+    Level, Preview,
+    inventory::Member,
+    spec::{Scope, VariableSpec},
+    yaml11,
+};
 use crate::{
     error::{Expected, reason},
     host::Files,
@@ -114,13 +119,14 @@ pub fn vars_file(path: PathBuf, changes: Vec<Change>, notes: &str) -> FileEdit {
 /// The file that a change belongs into: where the variable is defined now, or else the cluster's own file.
 fn target(preview: &Preview, change: &Change) -> Result<PathBuf, Expected> {
     let name = &change.variable;
-    let is_docker = name == "docker_storage_options";
+    let scope = VariableSpec::of(name).map(|spec| spec.scope);
+    let is_docker = scope == Some(Scope::Docker);
     if is_docker && preview.container_manager != "docker" {
         return Err(Expected::new(msg::error::edit::docker(&preview.container_manager), msg::error::edit::docker::hint()));
     }
     let winner = preview.variable(name).and_then(|variable| variable.winner.as_ref());
     // Labels, taints and the name of one node are not for the whole cluster.
-    let of_node = rules::is_of_node(name);
+    let of_node = scope == Some(Scope::OneNode);
     if of_node && !winner.is_some_and(|winner| matches!(winner.level, Level::HostVars | Level::PlaybookHostVars | Level::InventoryHostVars))
     {
         return preview.layout.node_vars.clone().ok_or_else(no_inventory);

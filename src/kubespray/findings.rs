@@ -11,8 +11,9 @@ use super::{
     other_roles,
     release::Mechanism,
     site::Site,
+    spec::{DOWNLOAD_URL, VariableSpec},
     template::{as_bool, as_text, is_template_within, is_truthy},
-    variables::{self, DOWNLOAD_URL, ROLE_VARIABLES, View},
+    variables::View,
 };
 use crate::i18n::msg;
 use crate::{
@@ -138,7 +139,7 @@ fn folders(site: &Site) -> Vec<Finding> {
 
 /// Values that only Ansible can work out: nothing is concluded from their text.
 fn templated(view: &View<'_>) -> Vec<Finding> {
-    let names = variables::names().filter(|name| view.is_templated(name));
+    let names = VariableSpec::all().map(|spec| spec.name).filter(|name| view.is_templated(name));
     let own = names.filter_map(|name| view.own(name));
     own.map(|definition| {
         let text = as_text(&definition.value);
@@ -246,7 +247,7 @@ fn invented(view: &View<'_>) -> Vec<Finding> {
     let mut seen = std::collections::BTreeSet::new();
     let is_invented = |definition: &&Definition| {
         let name = definition.name.as_str();
-        name.starts_with("nvidia_") && name != DOWNLOAD_URL && !ROLE_VARIABLES.contains(&name)
+        name.starts_with("nvidia_") && VariableSpec::of(name).is_none()
     };
     let unknown = view.all_own().filter(is_invented).filter(|definition| seen.insert((&definition.file, definition.line)));
     unknown.map(unknown_variable).collect()

@@ -36,7 +36,7 @@ pub fn reader_of(variable: &str) -> Option<&'static Role> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubespray::variables;
+    use crate::kubespray::spec::VariableSpec;
 
     #[test]
     fn a_role_is_told_by_its_variables() {
@@ -46,6 +46,6 @@ mod tests {
         for invented in ["nvidia_driver_install", "nvidia_gpu_device_plugin_enabled", "nvidia_gpu_device_plugin_mig_strategy"] {
             assert_eq!(reader_of(invented), None, "{invented}");
         }
-        assert!(variables::names().all(|name| reader_of(name).is_none()));
+        assert!(VariableSpec::all().all(|spec| reader_of(spec.name).is_none()));
     }
 }

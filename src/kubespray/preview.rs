@@ -3,8 +3,9 @@
 use super::{
     Layout, Preview, Variable, capability, findings,
     site::{PreviewRequest, Site},
+    spec::VariableSpec,
     template,
-    variables::{self, View},
+    variables::View,
 };
 use crate::{error::Expected, host::Files};
 
@@ -13,7 +14,7 @@ use crate::{error::Expected, host::Files};
 pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, Expected> {
     let site = Site::read(files, request)?;
     let view = View::new(files, &site);
-    let variables: Vec<Variable> = variables::names().map(|name| view.variable(name)).collect();
+    let variables: Vec<Variable> = VariableSpec::all().map(|spec| view.variable(spec.name)).collect();
     let container_manager =
         view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| template::as_text(&value));
     let capability = capability::judge(&site, &view, request.gpu_role);

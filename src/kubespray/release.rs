@@ -5,7 +5,7 @@ use std::{cmp::Ordering, collections::BTreeMap, fmt, sync::OnceLock};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::yaml11;
+use super::{spec::VariableSpec, yaml11};
 use crate::version::Version;
 
 /// A release of Kubespray, such as `v2.14.2`. Compared by its numbers; the patch is 0 where nobody said it.
@@ -184,14 +184,6 @@ impl Release {
     }
 }
 
-/// Variables that v2.9 brought.
-const SINCE_2_9: [&str; 4] = [
-    "nvidia_driver_install_centos_container",
-    "nvidia_driver_install_ubuntu_container",
-    "nvidia_gpu_device_plugin_container",
-    "nvidia_gpu_device_plugin_memory",
-];
-
 /// Returns the GPU role's defaults as the program knows them, for a release of these traits.
 pub fn role_defaults(traits: &Traits) -> Map<String, Value> {
     // The device plugin was on k8s.gcr.io before the installer came there.
@@ -201,7 +193,11 @@ pub fn role_defaults(traits: &Traits) -> Map<String, Value> {
         other => other.clone(),
     };
     // Before v2.9 the images stood in the role's vars files.
-    let is_there = |name: &str| Release::parse(&traits.since).is_none_or(|since| since.at_least(9)) || !SINCE_2_9.contains(&name);
+    let release = Release::parse(&traits.since);
+    let is_there = |name: &str| {
+        let spec = VariableSpec::of(name);
+        spec.zip(release.as_ref()).is_none_or(|(spec, release)| spec.is_in(release))
+    };
     let defaults = role().iter().filter(|(name, _)| is_there(name));
     defaults.map(|(name, value)| (name.clone(), fill(value))).collect()
 }

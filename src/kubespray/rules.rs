@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::variables::{DOWNLOAD_URL, ROLE_VARIABLES};
+use super::spec::{Shape, VariableSpec};
 use crate::i18n::{Message, msg};
 
 /// Why a text is not a value of this variable.
@@ -69,12 +69,11 @@ pub fn parse(variable: &str, text: &str) -> Result<Value, Wrong> {
     let text = text.trim();
     let items =
         || text.trim_matches(['[', ']']).split([',', ' ']).map(|item| item.trim_matches(['"', '\''])).filter(|item| !item.is_empty());
-    let value = match variable {
-        "nvidia_accelerator_enabled" | "nvidia_driver_install_supported" => Value::Bool(boolean(text).ok_or(Wrong::Bool)?),
-        "nvidia_driver_install_container" if boolean(text) == Some(true) => return Err(Wrong::ImageTrue),
-        "nvidia_driver_install_container" if boolean(text) == Some(false) => Value::Bool(false),
-        "nvidia_gpu_nodes" | "node_taints" => items().map(Value::from).collect(),
-        "node_labels" => labels(items())?,
+    let value = match shape_of(variable)? {
+        Shape::Bool => Value::Bool(boolean(text).ok_or(Wrong::Bool)?),
+        Shape::ImageOrFalse => boolean(text).map_or_else(|| Value::from(text), Value::Bool),
+        Shape::Names | Shape::Taints => items().map(Value::from).collect(),
+        Shape::Labels => labels(items())?,
         _ => Value::from(text),
     };
     check(variable, &value)?;
@@ -91,32 +90,32 @@ pub fn check(variable: &str, value: &Value) -> Result<(), Wrong> {
         if items.iter().all(is_item) { Ok(()) } else { Err(wrong) }
     };
     let patterns = patterns();
-    match variable {
-        "nvidia_accelerator_enabled" | "nvidia_driver_install_supported" => value.as_bool().map(|_| ()).ok_or(Wrong::Bool),
-        "nvidia_driver_version" => fits(&patterns.version, Wrong::Version),
-        "nvidia_gpu_tesla_base_url" | "nvidia_gpu_gtx_base_url" => fits(&patterns.base_url, Wrong::BaseUrl),
-        DOWNLOAD_URL => fits(&patterns.url, Wrong::Url),
-        "nvidia_gpu_flavor" => fits(&patterns.flavor, Wrong::Flavor),
-        "nvidia_driver_install_container" if value == &Value::Bool(false) => Ok(()),
-        "nvidia_driver_install_container" if value == &Value::Bool(true) => Err(Wrong::ImageTrue),
-        "nvidia_driver_install_container"
-        | "nvidia_driver_install_centos_container"
-        | "nvidia_driver_install_ubuntu_container"
-        | "nvidia_gpu_device_plugin_container" => fits(&patterns.image, Wrong::Image),
-        "nvidia_gpu_nodes" => all(&patterns.name, Wrong::Names),
-        "nvidia_gpu_device_plugin_memory" => fits(&patterns.quantity, Wrong::Quantity),
-        "container_manager" => fits(&patterns.manager, Wrong::Manager),
-        "kube_override_hostname" => fits(&patterns.name, Wrong::Names),
-        "node_labels" => {
+    match shape_of(variable)? {
+        Shape::Bool => value.as_bool().map(|_| ()).ok_or(Wrong::Bool),
+        Shape::Version => fits(&patterns.version, Wrong::Version),
+        Shape::BaseUrl => fits(&patterns.base_url, Wrong::BaseUrl),
+        Shape::Url => fits(&patterns.url, Wrong::Url),
+        Shape::Flavor => fits(&patterns.flavor, Wrong::Flavor),
+        Shape::ImageOrFalse if value == &Value::Bool(false) => Ok(()),
+        Shape::ImageOrFalse if value == &Value::Bool(true) => Err(Wrong::ImageTrue),
+        Shape::Image | Shape::ImageOrFalse => fits(&patterns.image, Wrong::Image),
+        Shape::Name => fits(&patterns.name, Wrong::Names),
+        Shape::Names => all(&patterns.name, Wrong::Names),
+        Shape::Quantity => fits(&patterns.quantity, Wrong::Quantity),
+        Shape::Manager => fits(&patterns.manager, Wrong::Manager),
+        Shape::Labels => {
             let is_label = |(key, value): (&String, &Value)| {
                 patterns.key.is_match(key) && value.as_str().is_some_and(|text| patterns.label.is_match(text))
             };
             if value.as_object().is_some_and(|map| map.iter().all(is_label)) { Ok(()) } else { Err(Wrong::Labels) }
         }
-        "node_taints" => all(&patterns.taint, Wrong::Taints),
-        "nvidia_url_end" | "docker_storage_options" => text().map(|_| ()).ok_or(Wrong::Empty),
-        _ => Err(Wrong::Unknown),
+        Shape::Taints => all(&patterns.taint, Wrong::Taints),
+        Shape::Text => text().map(|_| ()).ok_or(Wrong::Empty),
     }
+}
+
+fn shape_of(variable: &str) -> Result<Shape, Wrong> {
+    VariableSpec::of(variable).map(|spec| spec.shape).ok_or(Wrong::Unknown)
 }
 
 /// Returns a value as it is typed: what [`parse`] reads back as the same.
@@ -128,16 +127,6 @@ pub fn typed(value: &Value) -> String {
         Value::Object(map) => map.iter().map(|(key, value)| format!("{key}={}", typed(value))).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
-}
-
-/// Tells whether this program writes the variable: it is the role's, or one of those that it needs beside them.
-pub fn is_writable(variable: &str) -> bool {
-    ROLE_VARIABLES.contains(&variable) || check(variable, &Value::Null) != Err(Wrong::Unknown)
-}
-
-/// Tells whether the variable is about one node alone.
-pub fn is_of_node(variable: &str) -> bool {
-    matches!(variable, "node_labels" | "node_taints" | "kube_override_hostname")
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -245,6 +234,5 @@ mod tests {
             assert_eq!(parse(variable, text), Err(wrong), "{variable} {text}");
         }
         assert_eq!(check("nvidia_driver_version", &json!(450.8)), Err(Wrong::Version));
-        assert!(super::super::variables::names().all(is_writable));
     }
 }

@@ -14,45 +14,15 @@ use super::{
     inventory::{Definition, Problem, VarsFile, VarsFolder},
     release,
     site::{Os, Site},
+    spec::{DOWNLOAD_URL, VariableSpec},
     template::{self, Values},
 };
 use crate::host::Files;
 
-/// The variables of the GPU role, in the order of its `defaults/main.yml`.
-pub const ROLE_VARIABLES: [&str; 13] = [
-    "nvidia_accelerator_enabled",
-    "nvidia_driver_version",
-    "nvidia_gpu_tesla_base_url",
-    "nvidia_gpu_gtx_base_url",
-    "nvidia_gpu_flavor",
-    "nvidia_url_end",
-    "nvidia_driver_install_container",
-    "nvidia_driver_install_centos_container",
-    "nvidia_driver_install_ubuntu_container",
-    "nvidia_driver_install_supported",
-    "nvidia_gpu_device_plugin_container",
-    "nvidia_gpu_nodes",
-    "nvidia_gpu_device_plugin_memory",
-];
-
-/// Set by the role itself for the flavors it knows.
-pub const DOWNLOAD_URL: &str = "nvidia_driver_download_url_default";
-
-/// Read by tasks that run on the node itself; all others only count where the GPU role runs, on the control plane.
-const NODE_VARIABLES: [&str; 7] = [
-    "nvidia_accelerator_enabled",
-    "nvidia_gpu_nodes",
-    "container_manager",
-    "docker_storage_options",
-    "node_labels",
-    "node_taints",
-    "kube_override_hostname",
-];
-
-/// Returns the names of all variables of the preview, in its order.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    let others = [DOWNLOAD_URL, "container_manager", "docker_storage_options", "node_labels", "node_taints", "kube_override_hostname"];
-    ROLE_VARIABLES.into_iter().chain(others)
+/// Tells whether a variable is read by tasks that run on the node itself; all others only count where the GPU role runs, on the control
+/// plane.
+fn is_read_on_node(name: &str) -> bool {
+    VariableSpec::of(name).is_some_and(|spec| spec.scope.is_read_on_node())
 }
 
 /// All definitions that reach the role, for the two hosts that matter: this node, and the first control plane, where the role runs.
@@ -133,7 +103,7 @@ impl<'s> View<'s> {
 
     /// Tells whether a variable's value is a template that only Ansible can fill in, where it is read: nobody knows what it is.
     pub fn is_templated(&self, name: &str) -> bool {
-        let value = if NODE_VARIABLES.contains(&name) { self.node_value(name) } else { self.role_value(name) };
+        let value = if is_read_on_node(name) { self.node_value(name) } else { self.role_value(name) };
         value.is_some_and(|value| template::is_template_within(&value))
     }
 
@@ -171,12 +141,12 @@ impl<'s> View<'s> {
     }
 
     fn subject(&self, name: &str) -> &[Definition] {
-        if NODE_VARIABLES.contains(&name) { &self.node } else { &self.control_plane }
+        if is_read_on_node(name) { &self.node } else { &self.control_plane }
     }
 
     /// Returns one variable with its provenance.
     pub fn variable(&self, name: &str) -> Variable {
-        let is_node = NODE_VARIABLES.contains(&name);
+        let is_node = is_read_on_node(name);
         let values = if is_node { &self.node_values } else { &self.control_plane_values };
         let named = |definitions: &[Definition]| -> Vec<Definition> {
             definitions.iter().filter(|definition| definition.name == name).cloned().collect()
@@ -229,7 +199,7 @@ impl<'s> View<'s> {
         let unread = self.site.unread.iter().flat_map(VarsFolder::files).flat_map(|file| file.vars.iter().map(move |var| (file, var)));
         let unread = unread.filter(|(_, (known, ..))| known == name);
         found.extend(unread.map(|(file, (_, line, _))| ignore(&file.path, *line, IgnoredWhy::NotBesidePlays)));
-        let elsewhere = if NODE_VARIABLES.contains(&name) { &[] } else { self.node.as_slice() };
+        let elsewhere = if is_read_on_node(name) { &[] } else { self.node.as_slice() };
         let missed = elsewhere.iter().filter(|definition| definition.name == name && !own.contains(definition));
         found.extend(missed.map(|definition| ignore(&definition.file, definition.line, IgnoredWhy::OtherHost)));
         found

@@ -63,7 +63,7 @@ fn changed(body: &str, shows_items: &mut bool) -> String {
         return body.to_owned();
     }
     let name = text.split_once(':').map_or("", |(name, _)| name.trim_matches(['"', '\'', ' ']));
-    *shows_items = crate::kubespray::rules::is_writable(name);
+    *shows_items = crate::kubespray::spec::VariableSpec::of(name).is_some();
     match body.split_once(':') {
         Some(_) if *shows_items => body.to_owned(),
         Some((name, "")) => format!("{name}:"),

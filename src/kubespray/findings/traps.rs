@@ -14,8 +14,9 @@ use crate::{
         machine::is_same_name,
         release::{self, Mechanism, Release},
         site::Site,
+        spec::VariableSpec,
         template::{as_bool, as_text, is_truthy},
-        variables::{self, View},
+        variables::View,
     },
 };
 
@@ -92,7 +93,7 @@ fn twice(site: &Site) -> Vec<Finding> {
     for file in site.folders.iter().flat_map(VarsFolder::files) {
         for (index, (name, line, _)) in file.vars.iter().enumerate() {
             let first = file.vars[..index].iter().rev().find(|(known, ..)| known == name);
-            if let Some((_, before, _)) = first.filter(|_| variables::names().any(|known| known == name)) {
+            if let Some((_, before, _)) = first.filter(|_| VariableSpec::of(name).is_some()) {
                 let evidence = format!("{}:{line}", file.path.display());
                 found.push(Finding::of(msg::finding::duplicate_key(before, name), Severity::Warning, evidence));
             }
@@ -104,7 +105,7 @@ fn twice(site: &Site) -> Vec<Finding> {
 /// Single values encrypted with Ansible Vault: they are named, not opened.
 fn encrypted(view: &View<'_>) -> Vec<Finding> {
     let is_vault = |value: &Value| value.get("__ansible_vault").is_some();
-    let names = variables::names().filter_map(|name| view.own(name)).filter(|definition| is_vault(&definition.value));
+    let names = VariableSpec::all().filter_map(|spec| view.own(spec.name)).filter(|definition| is_vault(&definition.value));
     names.map(|definition| Finding::of(msg::finding::vaulted_value(&definition.name), Severity::Info, place(definition))).collect()
 }
 
@@ -164,9 +165,8 @@ fn limit(site: &Site, view: &View<'_>) -> Vec<Finding> {
 
 /// Variables that a release before v2.9 does not have: its images stand in the role's vars files.
 fn not_in_release(site: &Site, view: &View<'_>) -> Vec<Finding> {
-    let Some(release) = site.release.as_ref().filter(|release| !release.at_least(9)) else { return Vec::new() };
-    let known = release::role_defaults(site.traits);
-    let missing = variables::ROLE_VARIABLES.into_iter().filter(|name| !known.contains_key(*name)).filter_map(|name| view.own(name));
+    let Some(release) = site.release.as_ref() else { return Vec::new() };
+    let missing = VariableSpec::all().filter(|spec| !spec.is_in(release)).filter_map(|spec| view.own(spec.name));
     let args = release.to_string();
     missing
         .map(|definition| Finding::of(msg::finding::not_in_release(&definition.name, &args), Severity::Warning, place(definition)))
