@@ -4,8 +4,8 @@
 //! [`over_stack`] looks through what the cluster says. The signatures are data: `assets/signatures.yaml`, with their texts in the locale
 //! files.
 //!
-//! A line goes this way: what stands before its message is taken off ([`prefix`]), it is joined with the lines before it ([`window`]),
-//! the words that it holds ([`needles`]) say which patterns of the [`table`] may match, and what a match names is looked up ([`refine`]).
+//! A line goes this way: what stands before its message is taken off (`prefix`), it is joined with the lines before it (`window`),
+//! the words that it holds (`needles`) say which patterns of the `table` may match, and what a match names is looked up (`refine`).
 
 mod hit;
 mod needles;

@@ -65,6 +65,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Tells whether there is no card here, and nobody has said which one will come.
+    pub fn lacks_card(&self) -> bool {
+        self.gpus.is_empty() && self.expected_gpus.is_empty()
+    }
+
     /// Tells whether this machine has a GPU that a node can offer: `None` when nothing can tell, because neither the PCI bus nor NVML
     /// could be read. A card whose last driver branch is older than what the device plugin takes does not count.
     pub fn usable_gpu(&self) -> Option<bool> {

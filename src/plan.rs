@@ -15,9 +15,9 @@ mod verify_step;
 use serde::{Deserialize, Serialize};
 
 pub use action::{
+    ActionSpec,
     effect::{Effect, Entries},
     properties::{Preview, Reversal, RootReason, Witness},
-    spec::ActionSpec,
 };
 pub use driver_step::{Clearing, Handover, Places, driver_step, rival};
 pub use invalidate::{Changed, invalidated};

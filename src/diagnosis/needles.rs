@@ -5,8 +5,8 @@ use aho_corasick::{AhoCorasick, Span, packed};
 /// Which needles a text holds, a bit each.
 pub(super) type Set = u128;
 
-/// How many needles are looked for at once: with more of them in its eight buckets the vector search stops at too many places.
-const AT_ONCE: usize = 24;
+/// How many needles are looked for at once: measured, the fewest passes that the vector search does not slow down for.
+const AT_ONCE: usize = 48;
 
 /// The needles, ready to be looked for.
 pub(super) struct Needles {

@@ -7,7 +7,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use super::{Diagnosis, Event, Hit, Report, table::table, window};
 
 /// How much is read at once.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 128 << 10;
 /// A longer line is cut: the rest of it is passed over.
 const LINE: usize = 64 << 10;
 /// How many hits are kept. A log that shows more different failures than that has told enough.

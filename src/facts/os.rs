@@ -117,9 +117,16 @@ pub fn parse_os_release(text: &str) -> Release {
     Release {
         id: field("ID"),
         version: field("VERSION_ID"),
-        name: fields.get("PRETTY_NAME").cloned().unwrap_or_else(|| field("NAME")),
+        name: name_of(&fields),
         like: field("ID_LIKE").split_whitespace().map(str::to_owned).collect(),
     }
+}
+
+/// A name for people: the distribution's own, or what can be made of its id and version.
+fn name_of(fields: &BTreeMap<&str, String>) -> String {
+    let field = |key: &str| fields.get(key).map(String::as_str).unwrap_or_default();
+    let given = ["PRETTY_NAME", "NAME"].into_iter().map(field).find(|name| !name.is_empty());
+    given.map_or_else(|| format!("{} {}", field("ID"), field("VERSION_ID")).trim().to_owned(), str::to_owned)
 }
 
 fn unquote(value: &str) -> String {

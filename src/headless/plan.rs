@@ -19,7 +19,8 @@ use crate::{
 /// Prints the plan of all steps.
 pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<ExitCode, Expected> {
     let wanted = answers_or_session(workspace, answers)?;
-    let facts = facts::probe_all(&workspace.host);
+    let mut facts = facts::probe_all(&workspace.host);
+    facts.expect(wanted.gpus.as_deref().unwrap_or_default());
     let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
     steps::check(&wanted, &table)?;
     let answers = steps::complete(&wanted, &table);
@@ -39,6 +40,8 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
     let open: Vec<Action> =
         actions.iter().zip(&states).filter(|(_, state)| **state != State::Done).map(|(action, _)| action.clone()).collect();
     let predictions = steps::preflight(&workspace.host, &facts, &answers, &open, None)?;
+    // What there is to plan for comes first: without a card all of this is for one that will be fitted.
+    let cards = facts.lacks_card().then(|| facts.findings.first().cloned()).flatten();
     let planned = || actions.iter().zip(&states);
     let variables = steps::planned_preview(&workspace.host, &facts, &answers).ok();
     if json {
@@ -47,14 +50,16 @@ pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<
             "owners": fits,
             "actions": planned().map(|(action, state)| describe(action, *state)).collect::<Vec<_>>(),
             "preflight": predictions.iter().map(preflight::describe).collect::<Vec<_>>(),
+            "findings": cards.iter().collect::<Vec<_>>(),
             "variables": variables.map(|preview| json!({"capability": preview.capability, "findings": preview.findings})),
         }))?;
     } else {
         let lang = workspace.lang;
         let text: String = planned().map(|(action, state)| paragraph(lang, action, *state)).collect();
         let root = roots_part(lang, &actions);
-        print(&(owner::report(&fits, lang) + "\n"))?;
         let findings = variables.map(|preview| kubespray::report_planned(&preview, lang)).unwrap_or_default();
+        let first = cards.map(|finding| format!("✗ {}\n    {}\n\n", finding.message(lang), finding.remedy(lang))).unwrap_or_default();
+        print(&format!("{first}{}\n", owner::report(&fits, lang)))?;
         print(&format!("{text}{root}{findings}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
     }
     match missing {

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::IsTerminal,
     path::{Path, PathBuf},
 };
 
@@ -31,13 +32,25 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Writes the recording.
+/// Writes the recording; what is there already is replaced only when somebody says so.
 pub fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expected> {
+    if file.symlink_metadata().is_ok() && !may_replace(workspace, file)? {
+        return Ok(ExitCode::Quit);
+    }
     let recording = record(&workspace.host, &answers_or_session(workspace, None)?);
     let text = serde_yaml::to_string(&recording).map_err(|error| Expected::new(msg::error::recording(error), msg::error::bug()))?;
     private::write(file, text.as_bytes())
         .map_err(|error| Expected::new(msg::error::write(file.display(), reason(&error)), msg::error::write::other()))?;
     print(&msg::record::written(recording.files.len().to_string(), file.display().to_string()).text(workspace.lang))
+}
+
+/// Asks whether a file may be replaced; where nobody is there to answer, it may not.
+fn may_replace(workspace: &Workspace, file: &Path) -> Result<bool, Expected> {
+    if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        return Err(Expected::new(msg::error::record::exists(file.display()), msg::error::record::exists::hint()));
+    }
+    let question = msg::record::replace(file.display().to_string()).text(workspace.lang);
+    Ok(inquire::Confirm::new(&question).with_default(false).prompt().unwrap_or(false))
 }
 
 /// Looks at a machine and returns what it answered.

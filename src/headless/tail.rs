@@ -13,7 +13,7 @@ use crate::{
     facts,
     host::Cancel,
     i18n::{Lang, msg},
-    installer_log::{self, End, Heard},
+    installer_log::{self, Cause, End, Heard},
     owner, steps,
     workspace::Workspace,
 };
@@ -100,7 +100,11 @@ impl Lines {
         let lang = self.lang;
         self.text.clear();
         let code = match end {
-            End::InVain(cause) => return Err(Expected::new(cause.message(lang), cause.remedy(lang)).code(ExitCode::Negative)),
+            End::InVain(cause) => {
+                // A known failure is a failure; what keeps the pod from being there leaves nothing to follow.
+                let code = if matches!(cause, Cause::Known(_)) { ExitCode::Negative } else { ExitCode::Usage };
+                return Err(Expected::new(cause.message(lang), cause.remedy(lang)).code(code));
+            }
             // What could not be followed is an error, and told as one.
             End::Tail(Outcome::Refused(error)) => return Err(Expected::new(error.message(lang), error.remedy(lang))),
             End::Tail(unreadable @ Outcome::Unreadable { .. }) => {

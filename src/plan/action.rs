@@ -1,8 +1,11 @@
 //! The kinds of actions: one file each, which says what it changes, whether that is done, how it is done, proved and taken back.
 //!
 //! [`kind`] is what each of them answers and what the engine lends it, [`properties`] and [`effect`] what everybody may ask of it,
-//! [`spec`] the one list of them, [`undo`] what is journalled for the way back, [`valid`] what a parameter out of a session's file may be;
+//! [`ActionSpec`] the one list of them, [`undo`] what is journalled for the way back, [`valid`] what a parameter out of a session's file may be;
 //! [`checksum`] and [`driver_proof`] serve several of them.
+
+#[macro_use]
+mod spec;
 
 pub mod blacklist_nouveau;
 pub mod checksum;
@@ -28,10 +31,58 @@ pub mod remove_taint;
 pub mod remove_toolkit;
 pub mod run_playbook;
 pub mod set_paths;
-pub mod spec;
 pub mod stop_unit;
 pub mod test_pod;
 pub mod undo;
 pub mod unload_modules;
 pub mod valid;
 pub mod watch_installer;
+
+kinds! {
+    /// Stop a unit that holds the GPU.
+    StopUnit(stop_unit::StopUnit),
+    /// Remove a driver that a runfile installed.
+    RemoveRunfileDriver(remove_runfile_driver::RemoveRunfileDriver),
+    /// Remove packages of NVIDIA's.
+    RemovePackages(remove_packages::RemovePackages),
+    /// Remove what the installer pod has put on the host.
+    RemovePodDriver(remove_pod_driver::RemovePodDriver),
+    /// Remove files of a driver that nobody accounts for.
+    RemoveLeftFiles(remove_left_files::RemoveLeftFiles),
+    /// Remove a dkms tree that was left behind.
+    RemoveDkms(remove_dkms::RemoveDkms),
+    /// Unload the driver's modules.
+    UnloadModules(unload_modules::UnloadModules),
+    /// Remove an old CUDA toolkit.
+    RemoveToolkit(remove_toolkit::RemoveToolkit),
+    /// Keep nouveau and nova from loading.
+    BlacklistNouveau(blacklist_nouveau::BlacklistNouveau),
+    /// Install prerequisites.
+    InstallPackages(install_packages::InstallPackages),
+    /// Download the CUDA runfile.
+    FetchRunfile(fetch_runfile::FetchRunfile),
+    /// Install the CUDA toolkit without the driver.
+    InstallToolkit(install_toolkit::InstallToolkit),
+    /// Put the toolkit on everybody's path.
+    SetPaths(set_paths::SetPaths),
+    /// Say at the next login how to go on.
+    Greeting(greeting::Greeting),
+    /// Reboot.
+    Reboot(reboot::Reboot),
+    /// Change a file of the inventory.
+    EditFile(edit_file::EditFile),
+    /// Run a playbook.
+    RunPlaybook(run_playbook::RunPlaybook),
+    /// Wait for the installer pod.
+    WatchInstaller(watch_installer::WatchInstaller),
+    /// Run the test pod.
+    TestPod(test_pod::RunTestPod),
+    /// Remove the GPU taint.
+    RemoveTaint(remove_taint::RemoveTaint),
+    /// Put a mark on the node.
+    MarkNode(mark_node::MarkNode),
+    /// Delete a pod, which is made anew.
+    DeletePod(delete_pod::DeletePod),
+    /// Bring an image onto the node from a file.
+    ImportImage(import_image::ImportImage),
+}

@@ -385,6 +385,30 @@ fn looking_at_a_simulated_machine_writes_nothing() {
 }
 
 #[test]
+fn a_plan_without_a_card_says_so_first() {
+    let place = Place::new();
+    place.write("root/etc/os-release", "ID=ubuntu\nVERSION_ID=\"24.04\"\n");
+    place.write("root/sys/bus/pci/devices/.keep", "");
+    let root = place.path("root");
+    let plan = |answers: &str| {
+        let answers = place.write("a.yaml", answers);
+        place.run(["--root", root.to_str().unwrap(), "plan", "--answers", answers.to_str().unwrap()]).stdout
+    };
+    assert!(plan("driver_owner: installer-pod\n").starts_with("✗ There is no NVIDIA GPU on the PCI bus."));
+    assert!(!plan("driver_owner: installer-pod\ngpus: [\"10de:1db6\"]\n").contains("no NVIDIA GPU"), "one that will come was named");
+}
+
+#[test]
+fn a_recording_replaces_no_file_unasked() {
+    let place = Place::new();
+    let file = place.write("mine.yaml", "precious\n");
+    place.run(["--demo", "record", file.to_str().unwrap()]).demand_error(2, &["mine.yaml", "left as it is", "another file"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "precious\n");
+    std::os::unix::fs::symlink("nowhere", place.path("link.yaml")).unwrap();
+    place.run(["--demo", "record", place.path("link.yaml").to_str().unwrap()]).demand_error(2, &["link.yaml"]);
+}
+
+#[test]
 fn a_tail_without_an_installer_does_not_wait_for_ever() {
     let place = Place::new();
     place.run(["--demo", "--speed", "0", "tail"]).demand_error(2, &["DaemonSet"]);
