@@ -3,6 +3,8 @@
 mod cluster;
 mod look_on;
 mod node;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,
@@ -117,7 +119,8 @@ impl Performer for Perform {
             Effect::FollowNode { answers } => return self.follow_node(&answers, reply),
             Effect::Remedy { action } => self.remedy(*action, reply),
             Effect::SaveLog { path, text } => self.save_log(path, &text),
-            Effect::RunTestPod { answers } => self.test_pod(&answers, reply),
+            Effect::PlanTestPod { answers } => Answer::TestPlanned(self.plan_test(&answers)),
+            Effect::RunTestPod { actions } => self.test_pod(actions, reply),
             Effect::Verify { answers } => self.verify(&answers),
             Effect::SaveSession(draft) => self.save(*draft),
             Effect::WriteReport => Answer::ReportWritten(self.write_report().map_err(|error| error.line(self.workspace.lang))),

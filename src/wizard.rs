@@ -23,6 +23,7 @@ pub mod plan;
 pub mod row;
 pub mod run;
 mod summary;
+mod test_pod;
 mod update;
 pub mod variables;
 pub mod verify;

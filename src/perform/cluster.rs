@@ -36,14 +36,16 @@ impl Perform {
         }
     }
 
-    /// Runs the test pod through the engine, so that it stands in the journal like everything else that was done.
-    pub(super) fn test_pod(&self, answers: &Answers, reply: &Reply) -> Answer {
+    /// Plans the test pod and what it needs. The installer is watched on the screen, and the taint is asked about at the end.
+    pub(super) fn plan_test(&self, answers: &Answers) -> Result<Vec<Action>, String> {
         let planned = steps::plan_step(&self.workspace.host, &self.facts(), answers, Step::Verify, self.store.path());
-        let actions: Vec<Action> = match planned {
-            // The installer is watched on the screen, and the taint is asked about at the end.
-            Ok(actions) => actions.into_iter().filter(|action| !matches!(action.name(), "watch-installer" | "remove-taint")).collect(),
-            Err(error) => return Answer::TestOutput(Err(error.line(self.workspace.lang))),
-        };
+        let mut actions = planned.map_err(|error| error.line(self.workspace.lang))?;
+        actions.retain(|action| !matches!(action.name(), "watch-installer" | "remove-taint"));
+        Ok(actions)
+    }
+
+    /// Runs the test pod through the engine, so that it stands in the journal like everything else that was done.
+    pub(super) fn test_pod(&self, actions: Vec<Action>, reply: &Reply) -> Answer {
         Answer::TestOutput(self.run_here(actions, reply).map(|(session, lines)| {
             session.record("test-pod").filter(|record| !record.evidence.is_empty()).map_or(lines, |record| record.evidence.clone())
         }))

@@ -3,7 +3,7 @@
 use super::{
     App, Dialog, Screen, Slot, detect,
     message::{Answer, Effect},
-    plan, run, verify, watch,
+    plan, run, test_pod, verify, watch,
 };
 use crate::{
     facts::Facts,
@@ -54,7 +54,8 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
         (Slot::Node, Answer::ChainRows { rows, offers, failures }) => verify::take_chain(app, rows, offers, failures),
         (Slot::Remedy, Answer::Remedied(result)) => verify::remedied(app, result),
         (Slot::SaveLog, Answer::LogSaved(result)) => verify::log_saved(app, result),
-        (Slot::TestPod, Answer::TestOutput(output)) => app.verify.test = Some(output),
+        (Slot::TestPlan, Answer::TestPlanned(made)) => test_pod::planned(app, made),
+        (Slot::TestPod, Answer::TestOutput(output)) => test_pod::ended(app, output),
         (Slot::Verify, Answer::Verified { rows, ok }) => verify::verified(app, rows, ok),
         (Slot::Save, Answer::Saved(at)) => app.saved = Some(Ok(at)),
         (Slot::Save, Answer::SaveFailed(error)) => app.saved = Some(Err(error)),
@@ -128,7 +129,8 @@ fn failed(app: &mut App, slot: Slot, error: String) {
         Slot::Preflight => plan::foretold(app, Err(error)),
         Slot::Run => run::broke(app, error),
         Slot::Node => app.verify.chain_error = Some(error),
-        Slot::TestPod => app.verify.test = Some(Err(error)),
+        Slot::TestPlan => test_pod::refused(app, error),
+        Slot::TestPod => test_pod::ended(app, Err(error)),
         Slot::Save => app.saved = Some(Err(error)),
         Slot::Report => app.report = Some(Err(error)),
         Slot::Reboot | Slot::Verify | Slot::Watch | Slot::Remedy | Slot::SaveLog => app.say(Severity::Error, error),

@@ -131,6 +131,8 @@ pub enum Dialog {
     Diagnosis,
     /// Something that may be done: its place among the offers.
     Offer(usize),
+    /// The test pod, before it runs: its plan.
+    TestPod(Vec<Action>),
     /// A line of text is asked for.
     Ask(Ask),
 }
@@ -162,6 +164,7 @@ pub enum Slot {
     Node,
     Remedy,
     SaveLog,
+    TestPlan,
     TestPod,
     Verify,
     Save,
@@ -319,7 +322,7 @@ impl App {
         if let Some(dialog) = &self.dialog {
             return match dialog {
                 Dialog::Confirm if confirm::for_good(self) + confirm::in_the_way(self) > 0 => Context::ConfirmForGood,
-                Dialog::Confirm => Context::Confirm,
+                Dialog::Confirm | Dialog::TestPod(_) => Context::Confirm,
                 Dialog::AskCancel => Context::AskCancel,
                 Dialog::AskReboot => Context::AskReboot,
                 Dialog::AskQuit => Context::AskQuit,
@@ -495,6 +498,7 @@ fn slot(effect: &Effect) -> Option<Slot> {
         Effect::FollowNode { .. } => Slot::Node,
         Effect::Remedy { .. } => Slot::Remedy,
         Effect::SaveLog { .. } => Slot::SaveLog,
+        Effect::PlanTestPod { .. } => Slot::TestPlan,
         Effect::RunTestPod { .. } => Slot::TestPod,
         Effect::Verify { .. } => Slot::Verify,
         Effect::SaveSession(_) => Slot::Save,

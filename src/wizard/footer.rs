@@ -73,7 +73,7 @@ fn label(app: &App, label: Label) -> Option<Message> {
         }),
         Label::Check => Some(verify::enter_label(app)),
         Label::Pause => Some(if log.follows() { key::pause() } else { key::resume() }),
-        Label::Offers => (!app.verify.offers.is_empty()).then(key::offers),
+        Label::Offers => app.verify.first_offer().map(|_| key::offers()),
         Label::NextHit => (!log.query().is_empty()).then(key::next_hit),
         Label::NextFinding => (log.mark_count() > 0).then(key::next_finding),
         Label::SaveLog => (!log.is_empty()).then(key::save_log),

@@ -96,10 +96,15 @@ pub enum Effect {
         /// The lines.
         text: String,
     },
-    /// Run the test pod -> [`Answer::TestOutput`].
-    RunTestPod {
+    /// Plan the test pod, so that it can be shown -> [`Answer::TestPlanned`].
+    PlanTestPod {
         /// With image and kubeconfig.
         answers: Box<Answers>,
+    },
+    /// Run the test pod -> [`Answer::TestOutput`].
+    RunTestPod {
+        /// The plan that was shown and confirmed.
+        actions: Vec<Action>,
     },
     /// Check everything, once and for the report -> [`Answer::Verified`].
     Verify {
@@ -191,6 +196,8 @@ pub enum Answer {
     LogSaved(Result<PathBuf, String>),
     /// A known failure was recognised.
     Diagnosed(Diagnosis),
+    /// The plan of the test, or why there is none.
+    TestPlanned(Result<Vec<Action>, String>),
     /// The test pod ended: what it printed, or why it did not run.
     TestOutput(Result<Vec<String>, String>),
     /// All checks, and whether every one passed.

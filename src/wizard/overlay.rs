@@ -8,7 +8,7 @@ use super::{
     chain::RemedyAction,
     confirm, help,
     row::{Row, Tone},
-    run, variables, wrap,
+    run, test_pod, variables, wrap,
 };
 use crate::i18n::{Message, msg};
 
@@ -40,6 +40,7 @@ pub fn document(app: &App) -> Option<Document> {
     Some(match dialog {
         Dialog::Help => text(msg::wizard::help::title(), help::rows(app, cells)),
         Dialog::Confirm => text(msg::wizard::confirm::title(), confirm_rows(app, cells)),
+        Dialog::TestPod(actions) => text(msg::wizard::test::title(), test_pod::rows(app, actions, cells)),
         Dialog::Preflight => text(msg::wizard::preflight::title(), confirm::check_rows(app, cells)),
         Dialog::Diff => text(msg::wizard::diff::title(), diff_rows(app, cells)),
         Dialog::Why => text(msg::wizard::why::title(), super::why::rows(app, cells)),

@@ -7,7 +7,7 @@ use super::{
     keymap::{self, Intent},
     message::{Effect, Msg, Order},
     navigate::{enter, narrowed, widen},
-    overlay, plan, run, variables, verify, watch,
+    overlay, plan, run, test_pod, variables, verify, watch,
 };
 use crate::{exit_code::ExitCode, i18n::msg};
 
@@ -115,7 +115,7 @@ fn still_stands(app: &App, dialog: &Dialog) -> bool {
     match dialog {
         Dialog::AskCancel => app.waits_for(Slot::Run),
         Dialog::Diagnosis => app.verify.diagnosis.is_some(),
-        Dialog::Offer(index) => *index < app.verify.offers.len(),
+        Dialog::Offer(index) => app.verify.is_offered(*index),
         _ => true,
     }
 }
@@ -140,6 +140,7 @@ fn in_front(app: &mut App, intent: Intent) {
             Some(Dialog::AskQuit) => leave(app),
             Some(Dialog::Diagnosis) => verify::remedy(app),
             Some(Dialog::Offer(index)) => verify::take_offer(app, index),
+            Some(Dialog::TestPod(actions)) => test_pod::run(app, actions),
             _ => {}
         },
         _ => {}

@@ -7,13 +7,13 @@ use super::{
     keymap::Intent,
     log::LogBuffer,
     message::Effect,
-    navigate, plan,
+    navigate, plan, test_pod,
 };
 use crate::{
     cluster::check::CheckId,
     finding::Severity,
     i18n::{Message, msg},
-    plan::{Step, remedy::RemedyId},
+    plan::{Action, Step, remedy::RemedyId},
 };
 
 /// What the right side shows.
@@ -57,6 +57,8 @@ pub struct Verify {
     pub asked: bool,
     /// What the test pod printed, or why it did not run.
     pub test: Option<Result<Vec<String>, String>>,
+    /// The plan of the test that was confirmed since this program began.
+    pub confirmed: Option<Vec<Action>>,
     /// The first line in view of what the test pod printed.
     pub test_top: usize,
     /// The last verdict, one row a check.
@@ -75,6 +77,22 @@ impl Verify {
         self.selected = place.unwrap_or(self.selected.min(rows.len().saturating_sub(1)));
         self.chain = rows;
         self.chain_error = None;
+    }
+
+    /// Tells whether this offer is put now: the taint stays out of the question until a pod has used the GPU here.
+    pub(super) fn is_offered(&self, index: usize) -> bool {
+        self.offers.get(index).is_some_and(|offer| offer.id != RemedyId::RemoveTaint || self.test_passed())
+    }
+
+    /// Returns the first offer that is put now.
+    pub(super) fn first_offer(&self) -> Option<usize> {
+        (0..self.offers.len()).find(|index| self.is_offered(*index))
+    }
+
+    /// Tells whether the test pod passes in the last judgement, and no later test has failed.
+    fn test_passed(&self) -> bool {
+        let judged = self.chain.iter().any(|row| row.id == CheckId::TestPod && row.state == ChainState::Pass);
+        judged && !matches!(self.test, Some(Err(_)))
     }
 
     /// Returns how many links are as they should be.
@@ -109,7 +127,7 @@ pub(super) fn take_chain(app: &mut App, rows: Vec<ChainRow>, offers: Vec<Offer>,
         app.verify.told.retain(|signature| *signature != over.signature);
         app.dialog.take_if(|dialog| *dialog == Dialog::Diagnosis);
     }
-    if matches!(app.dialog, Some(Dialog::Offer(index)) if index >= app.verify.offers.len()) {
+    if matches!(app.dialog, Some(Dialog::Offer(index)) if !app.verify.is_offered(index)) {
         app.dialog = None;
     }
     for failure in failures {
@@ -184,7 +202,8 @@ fn last_step(app: &mut App) {
 
 /// Returns the offer that stands before the summary, unless it was put already.
 fn last_question(app: &App) -> Option<usize> {
-    app.verify.offers.iter().position(|offer| offer.id.is_last_step()).filter(|_| !app.verify.asked)
+    let last = |(index, offer): (usize, &Offer)| (offer.id.is_last_step() && app.verify.is_offered(index)).then_some(index);
+    app.verify.offers.iter().enumerate().find_map(last).filter(|_| !app.verify.asked)
 }
 
 /// Does what is offered.
@@ -200,9 +219,10 @@ pub(super) fn take_offer(app: &mut App, index: usize) {
 
 /// An offer was declined: the next one, or on to the end.
 pub(super) fn decline(app: &mut App, index: usize) {
-    let more = app.verify.offers.iter().enumerate().skip(index + 1).find(|(_, offer)| !app.verify.asked || offer.id.is_last_step());
+    let mut others = app.verify.offers.iter().enumerate().skip(index + 1).filter(|(other, _)| app.verify.is_offered(*other));
+    let more = others.find(|(_, offer)| !app.verify.asked || offer.id.is_last_step()).map(|(next, _)| next);
     match more {
-        Some((next, _)) => app.open(Dialog::Offer(next)),
+        Some(next) => app.open(Dialog::Offer(next)),
         None if app.session.done.contains(&Step::Verify) && app.verify.asked && app.screen == Screen::Verify => {
             navigate::enter(app, Screen::Summary);
         }
@@ -309,16 +329,15 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             let folder = app.settings.session_path.parent().unwrap_or(std::path::Path::new("/")).join("installer.log");
             ask::open(app, Subject::LogFile, &folder.display().to_string());
         }
-        Intent::Offers if !app.verify.offers.is_empty() => app.open(Dialog::Offer(0)),
-        Intent::Offers => {
-            let text = app.text(msg::wizard::notice::no_offer());
-            app.say(Severity::Info, text);
-        }
+        Intent::Offers => match app.verify.first_offer() {
+            Some(index) => app.open(Dialog::Offer(index)),
+            None => app.say(Severity::Info, app.text(msg::wizard::notice::no_offer())),
+        },
         Intent::Pause => app.verify.log.toggle_pause(),
-        Intent::TestPod if !app.waits_for(Slot::TestPod) => run_test_pod(app),
+        Intent::TestPod => test_pod::ask(app),
         Intent::Accept if app.verify.diagnosis.is_some() => app.open(Dialog::Diagnosis),
         // The next thing to do when all else is well: a verdict without a pod that used the GPU would be half a verdict.
-        Intent::Accept if only_the_test_is_missing(&app.verify) && !app.waits_for(Slot::TestPod) => run_test_pod(app),
+        Intent::Accept if only_the_test_is_missing(&app.verify) && !app.waits_for(Slot::TestPod) => test_pod::ask(app),
         Intent::Accept if !app.waits_for(Slot::Verify) => {
             app.order(Effect::Verify { answers: Box::new(app.answers.clone()) });
         }
@@ -345,13 +364,6 @@ fn next_finding(app: &mut App) {
         let text = app.text(msg::wizard::notice::no_finding());
         app.say(Severity::Info, text);
     }
-}
-
-fn run_test_pod(app: &mut App) {
-    app.verify.part = Part::TestPod;
-    app.verify.test = None;
-    app.verify.test_top = 0;
-    app.order(Effect::RunTestPod { answers: Box::new(app.answers.clone()) });
 }
 
 /// Tells whether every link passes but the test pod, which has not run yet.

@@ -56,7 +56,9 @@ fn the_whole_story_by_keys() {
     variables(&mut screen);
     screen.wait("Updating host's ld cache... DONE.");
     screen.wait("7 of 8");
-    // Enter runs the test pod, because that alone is missing.
+    // Enter leads to the test pod, because that alone is missing; it is shown before it runs.
+    screen.keys(ENTER);
+    screen.wait("Run the test pod?");
     screen.keys(ENTER);
     screen.wait("NVIDIA-SMI 450.51.06");
     screen.wait("8 of 8");

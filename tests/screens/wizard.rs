@@ -6,6 +6,7 @@ mod detect;
 mod keys;
 mod plan;
 mod sample;
+mod test_pod;
 mod variables;
 
 use gpunode::{
@@ -131,6 +132,19 @@ impl Desk {
         self
     }
 
+    /// The test pod's plan is in front.
+    fn announced(&mut self) -> &mut Self {
+        self.verify().keys(&[Key::Char('t')]).test_planned()
+    }
+
+    fn test_planned(&mut self) -> &mut Self {
+        self.say(|effect| matches!(effect, Effect::PlanTestPod { .. }), Answer::TestPlanned(Ok(sample::test_plan())))
+    }
+
+    fn testing(&mut self) -> &mut Self {
+        self.announced().keys(&[Key::Enter])
+    }
+
     fn summary(&mut self) -> &mut Self {
         self.verify().keys(&[Key::Enter]);
         let rows = sample::chain(true, self.app.settings.lang);
@@ -184,7 +198,7 @@ const WIDE: (u16, u16) = (160, 50);
 type Way = fn(&mut Desk) -> &mut Desk;
 
 fn every_pane(name: &str, make: impl Fn() -> Desk) {
-    let panes: [(&str, Way); 17] = [
+    let panes: [(&str, Way); 18] = [
         ("1-loading", |desk| desk),
         ("1-detect", Desk::probed),
         ("2a-choice", Desk::choice),
@@ -202,8 +216,9 @@ fn every_pane(name: &str, make: impl Fn() -> Desk) {
             let lang = desk.app.settings.lang;
             desk.verify().say(is_tail, Answer::Diagnosed(sample::diagnosis(lang)))
         }),
+        ("4-test-plan", Desk::announced),
         ("4-test-pod", |desk| {
-            desk.verify().keys(&[Key::Char('t')]);
+            desk.testing();
             desk.say(|effect| matches!(effect, Effect::RunTestPod { .. }), Answer::TestOutput(Ok(sample::nvidia_smi())))
         }),
         ("4-summary", Desk::summary),
@@ -435,6 +450,8 @@ fn any_answer() -> impl Strategy<Value = Answer> {
         Answer::Remedied(Err("refused".to_owned())),
         Answer::LogSaved(Ok("/var/lib/gpunode/installer.log".into())),
         Answer::Diagnosed(sample::diagnosis(Lang::En)),
+        Answer::TestPlanned(Ok(sample::test_plan())),
+        Answer::TestPlanned(Err("no facts".to_owned())),
         Answer::TestOutput(Ok(sample::nvidia_smi())),
         Answer::Verified { rows: sample::chain(true, Lang::En), ok: true },
         Answer::SaveFailed("disk full".to_owned()),

@@ -13,12 +13,12 @@ use super::{
 };
 use crate::{
     cluster::{
-        GpuStack, kubespray, stack,
+        GpuStack, Kubectl, kubespray, stack,
         testpod::{self, Expected, Outcome, Task, TestPod, TestPodResult},
     },
     diagnosis,
     finding::Finding,
-    host::Host,
+    host::{Command, Host},
     i18n::Lang,
     input::ImageName,
     plan::action::kind::ActionEvent,
@@ -46,6 +46,21 @@ impl RunTestPod {
     /// Returns the images to try: the user's, or those that fit a driver which supports up to `cuda`.
     pub fn images(wanted: Option<&ImageName>, cuda: Option<&Version>) -> Vec<String> {
         wanted.map_or_else(|| testpod::candidates(cuda), |image| vec![image.to_string()])
+    }
+
+    /// Returns the pod's manifest and the commands of one try, as far as they are known before the node is looked at: `TIME` in the name
+    /// stands for the start, and the node's own taints are not among the tolerations yet.
+    pub fn announced(&self) -> (String, Vec<Command>) {
+        let pod = TestPod {
+            name: "gpunode-test-TIME".to_owned(),
+            node: self.node.clone(),
+            image: self.images.first().cloned().unwrap_or_default(),
+            task: self.task,
+            taints: Vec::new(),
+            as_root: false,
+        };
+        let kubectl = Kubectl { kubeconfig: self.kubeconfig.clone() };
+        (serde_yaml::to_string(&pod.manifest()).unwrap_or_default(), testpod::commands(&kubectl, &pod))
     }
 
     /// Proves with what the pod has shown, or says why it does not.

@@ -99,7 +99,7 @@ fn the_time_of_the_save_is_never_told_without_its_word() {
 #[test]
 fn a_cut_line_of_the_test_pod_says_that_it_is_cut() {
     let mut desk = Desk::english(SMALL);
-    desk.verify().keys(&[Key::Char('t')]);
+    desk.testing();
     let output = vec!["pod/gpunode-test: ".repeat(8), "-".repeat(79)];
     desk.say(|effect| matches!(effect, Effect::RunTestPod { .. }), Answer::TestOutput(Ok(output)));
     let screen = desk.screen();

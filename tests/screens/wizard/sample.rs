@@ -130,6 +130,11 @@ pub fn plan(step: Step) -> Plan {
     Plan { actions: steps::plan_step(host, facts, answers, step, session).expect("a plan") }
 }
 
+/// The plan of the test pod alone.
+pub fn test_plan() -> Vec<gpunode::plan::Action> {
+    plan(Step::Verify).actions.into_iter().filter(|action| action.name() == "test-pod").collect()
+}
+
 /// What the pre-flight says of the plan of step 2.
 pub fn checks() -> Vec<Prediction> {
     let Machine { host, facts, answers } = machine();
