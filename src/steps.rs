@@ -202,8 +202,8 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
         let commands = owner::of(answers.driver_owner).playbooks(&preview, answers);
         let lines: String = commands.iter().map(|command| format!("\n  {command}")).collect();
         let head = msg::vars::carry(lines, &preview.layout.cluster_group).text(Lang::En);
-        let text = edit::vars_file(&owner::values(&preview, answers), &head);
-        return Ok(plan::carried_variables(&folder.join("gpu-vars.yml"), &text, commands, answers));
+        let file = edit::vars_file(folder.join("gpu-vars.yml"), owner::values(&preview, answers), &head);
+        return Ok(plan::carried_variables(&file, commands, answers));
     }
     let answers = joining(facts, answers, &preview)?;
     let edits = propose(host, facts, &answers, &preview)?;

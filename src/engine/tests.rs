@@ -155,7 +155,10 @@ fn action(id: &str, kind: impl Into<ActionSpec>) -> Action {
 }
 
 fn edit(path: &str, before: &str, after: &str) -> Action {
-    action(&format!("edit-file:{path}"), EditFile { path: path.into(), before_sha256: sha256(before.as_bytes()), after: after.to_owned() })
+    action(
+        &format!("edit-file:{path}"),
+        EditFile { path: path.into(), before_sha256: sha256(before.as_bytes()), after: after.to_owned(), changes: Vec::new() },
+    )
 }
 
 fn removal() -> Action {
@@ -300,7 +303,7 @@ fn hostile_parameters_run_nothing_and_take_nothing_back() {
         let kinds: [ActionSpec; 4] = [
             StopUnit { unit: value.to_owned() }.into(),
             RemoveRunfileDriver { uninstaller: value.into(), version: "1".to_owned() }.into(),
-            EditFile { path: value.into(), before_sha256: sha256(b""), after: "x".to_owned() }.into(),
+            EditFile { path: value.into(), before_sha256: sha256(b""), after: "x".to_owned(), changes: Vec::new() }.into(),
             crate::plan::action::mark_node::MarkNode {
                 kubeconfig: None,
                 node: value.to_owned(),

@@ -7,6 +7,7 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use member::add as add_member;
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// A variable and the value it shall have.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The variable.
     pub variable: String,
@@ -43,6 +44,8 @@ pub struct FileEdit {
     pub before: String,
     /// Its text afterwards.
     pub after: String,
+    /// The variables that get another value by it.
+    pub changes: Vec<Change>,
 }
 
 impl FileEdit {
@@ -65,7 +68,11 @@ pub fn propose(files: &dyn Files, preview: &Preview, changes: &[Change], members
     }
     for change in changes.iter().filter(|change| !becomes(preview, change)) {
         let edit = edits.of(target(preview, change)?)?;
-        edit.after = set(&edit.after, change).map_err(|why| by_hand(&edit.path, change, why))?;
+        let after = set(&edit.after, change).map_err(|why| by_hand(&edit.path, change, why))?;
+        if after != edit.after {
+            edit.after = after;
+            edit.changes.push(change.clone());
+        }
     }
     edits.list.retain(|edit| edit.before != edit.after);
     Ok(edits.list)
@@ -89,18 +96,19 @@ impl Edits<'_> {
             index
         } else {
             let text = read(self.files, &path)?;
-            self.list.push(FileEdit { path, before: text.clone(), after: text });
+            self.list.push(FileEdit { path, before: text.clone(), after: text, changes: Vec::new() });
             self.list.len() - 1
         };
         Ok(&mut self.list[index])
     }
 }
 
-/// Returns a file of variables with these values, for where there is no inventory to edit; `notes` stand above them as comments.
-pub fn vars_file(changes: &[Change], notes: &str) -> String {
+/// Returns a new file of variables with these values, for where there is no inventory to edit; `notes` stand above them as comments.
+pub fn vars_file(path: PathBuf, changes: Vec<Change>, notes: &str) -> FileEdit {
     let lines: Vec<String> = changes.iter().map(|change| write::block(&change.variable, &change.value, "", "\n")).collect();
     let notes: String = notes.lines().map(|line| format!("# {line}\n")).collect();
-    format!("---\n{notes}{}\n", lines.join("\n"))
+    let after = format!("---\n{notes}{}\n", lines.join("\n"));
+    FileEdit { path, before: String::new(), after, changes }
 }
 
 /// The file that a change belongs into: where the variable is defined now, or else the cluster's own file.

@@ -113,7 +113,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("a")).unwrap();
         std::fs::write(root.path().join("a/old.yml"), "x: 1\n").unwrap();
-        let edit = |path: &str, after: &str| FileEdit { path: path.into(), before: String::new(), after: after.to_owned() };
+        let edit =
+            |path: &str, after: &str| FileEdit { path: path.into(), before: String::new(), after: after.to_owned(), changes: Vec::new() };
         let edits = [edit("/a/old.yml", "x: 2\n"), edit("/b/c/new.yml", "y: 1\n")];
         let files = LocalFiles::new(root.path());
         let edited = Edited::new(&files, &edits);

@@ -1,8 +1,6 @@
 //! The plan of step 3: the edits of the inventory, then the playbooks.
 
-use std::path::Path;
-
-use super::{Action, Step, action::edit_file::EditFile, action::kind::sha256, action::run_playbook::RunPlaybook};
+use super::{Action, Step, action::edit_file::EditFile, action::run_playbook::RunPlaybook};
 use crate::{
     answers::Answers,
     kubespray::{edit::FileEdit, playbook::PlaybookRun},
@@ -19,8 +17,7 @@ pub fn variables_step(
 ) -> Vec<Action> {
     let edits = edits.iter().map(|edit| {
         let file = edit.path.display().to_string();
-        let kind = EditFile { path: edit.path.clone(), before_sha256: sha256(edit.before.as_bytes()), after: edit.after.clone() };
-        let mut action = Action::new(Step::Variables, &format!("edit-file:{file}"), kind, &[("file", file)]);
+        let mut action = Action::new(Step::Variables, &format!("edit-file:{file}"), EditFile::from(edit), &[("file", file)]);
         action.diff = Some(edit.diff());
         action
     });
@@ -43,11 +40,9 @@ pub fn variables_step(
 
 /// Plans step 3 for a machine without the inventory: the values go into a file to carry to the Ansible host, and the commands that read
 /// it there are shown.
-pub fn carried_variables(file: &Path, text: &str, playbooks: Vec<PlaybookRun>, answers: &Answers) -> Vec<Action> {
-    let edit = FileEdit { path: file.to_owned(), before: String::new(), after: text.to_owned() };
-    let kind = EditFile { path: edit.path.clone(), before_sha256: sha256(b""), after: edit.after.clone() };
-    let args = [("file", file.display().to_string())];
-    let write = Action::new(Step::Variables, "write-vars-file", kind, &args);
+pub fn carried_variables(edit: &FileEdit, playbooks: Vec<PlaybookRun>, answers: &Answers) -> Vec<Action> {
+    let args = [("file", edit.path.display().to_string())];
+    let write = Action::new(Step::Variables, "write-vars-file", EditFile::from(edit), &args);
     let write = Action { diff: Some(edit.diff()), ..write };
     let shown = variables_step(&[], playbooks, answers, None, false);
     std::iter::once(write).chain(shown).collect()

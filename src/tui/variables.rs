@@ -134,7 +134,7 @@ fn table(ui: &Ui, frame: &mut Frame, area: Rect, preview: &Preview) {
 fn row(ui: &Ui, variable: &Variable, state: &State, selected: bool, cells: u16) -> Line<'static> {
     use msg::wizard::variables::state as word;
     let (value, word, style) = match state {
-        State::Changes(new) => (format!("→ {new}"), word::changes(), ui.theme.good()),
+        State::Changes(new) => (format!("→ {}", value_text(Some(new))), word::changes(), ui.theme.good()),
         State::Kept => (value_text(variable.value.as_ref()), word::kept(), ui.theme.accent()),
         State::Role => (value_text(variable.value.as_ref()), word::role(), ui.theme.dim()),
         State::Set => (value_text(variable.value.as_ref()), word::set(), Style::new()),
@@ -175,7 +175,11 @@ fn details(ui: &Ui, preview: &Preview, cells: u16, full: bool) -> Vec<Line<'stat
     };
     row(msg::wizard::variables::now(), value_text(variable.value.as_ref()), Style::new());
     if let State::Changes(new) = state(ui.app, variable, &proposals) {
-        row(msg::wizard::variables::new(), format!("{new}   {}", ui.text(msg::wizard::variables::keep_hint())), ui.theme.good());
+        row(
+            msg::wizard::variables::new(),
+            format!("{}   {}", value_text(Some(&new)), ui.text(msg::wizard::variables::keep_hint())),
+            ui.theme.good(),
+        );
     }
     match &variable.winner {
         Some(winner) => row(

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use serde_json::Value;
+
 use super::{
     App, Dialog, Screen, Slot,
     ask::{self, Source, Subject},
@@ -16,7 +18,7 @@ use crate::{
     i18n::msg,
     input::InputError,
     kubespray::{Capability, Level, Preview, Variable, rules},
-    plan::{Action, Step},
+    plan::{Action, ActionSpec, Step},
 };
 
 /// Where the user is in step 3.
@@ -50,7 +52,7 @@ pub enum State {
     /// The role sets it itself, whatever the inventory says.
     Role,
     /// The plan changes it to this.
-    Changes(String),
+    Changes(Value),
     /// The plan would change it; a person has said to leave it.
     Kept,
 }
@@ -68,45 +70,22 @@ impl Variables {
     }
 }
 
-/// Returns the new values that the diffs of the plan write, by variable.
-pub fn proposals<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::<String, String>::new();
-    for diff in actions.into_iter().filter(|action| !action.skipped).filter_map(|action| action.diff.as_deref()) {
-        let mut list_of: Option<String> = None;
-        for line in diff.lines().filter(|line| !line.starts_with("+++")) {
-            let Some(added) = line.strip_prefix('+') else { continue };
-            match (added.split_once(':'), added.trim_start().strip_prefix("- "), &list_of) {
-                (_, Some(item), Some(name)) => {
-                    let item = unquoted(item.trim());
-                    let value = found.entry(name.clone()).or_default();
-                    *value = if value.is_empty() { format!("[{item}]") } else { format!("{}, {item}]", value.trim_end_matches(']')) };
-                }
-                (Some((name, value)), None, _) if is_name(name) => {
-                    found.insert(name.to_owned(), unquoted(value.trim()).to_owned());
-                    list_of = Some(name.to_owned());
-                }
-                _ => list_of = None,
-            }
-        }
-    }
-    found
-}
-
-fn unquoted(text: &str) -> &str {
-    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+/// Returns the new values that the edits of the plan write, by variable.
+pub fn proposals<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<&'a str, &'a Value> {
+    let edits = actions.into_iter().filter(|action| !action.skipped).filter_map(|action| match &action.kind {
+        ActionSpec::EditFile(edit) => Some(edit),
+        _ => None,
+    });
+    edits.flat_map(|edit| &edit.changes).map(|change| (change.variable.as_str(), &change.value)).collect()
 }
 
 /// Returns what happens to a variable.
-pub fn state(app: &App, variable: &Variable, proposals: &BTreeMap<String, String>) -> State {
-    if app.answers.variables.get(&variable.name).is_some_and(serde_json::Value::is_null) {
+pub fn state(app: &App, variable: &Variable, proposals: &BTreeMap<&str, &Value>) -> State {
+    if app.answers.variables.get(&variable.name).is_some_and(Value::is_null) {
         return State::Kept;
     }
-    match (proposals.get(&variable.name), &variable.winner) {
-        (Some(value), _) => State::Changes(value.clone()),
+    match (proposals.get(variable.name.as_str()), &variable.winner) {
+        (Some(value), _) => State::Changes((*value).clone()),
         (None, Some(place)) if place.level == Level::RoleDefaults => State::Default,
         (None, Some(place)) if matches!(place.level, Level::IncludeVars | Level::SetFact) => State::Role,
         (None, Some(_)) => State::Set,
@@ -117,11 +96,11 @@ pub fn state(app: &App, variable: &Variable, proposals: &BTreeMap<String, String
 }
 
 /// Returns a value on one line; `-` when there is none.
-pub fn value_text(value: Option<&serde_json::Value>) -> String {
-    let item = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+pub fn value_text(value: Option<&Value>) -> String {
+    let item = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match value {
         None => "-".to_owned(),
-        Some(serde_json::Value::Array(items)) => format!("[{}]", items.iter().map(item).collect::<Vec<_>>().join(", ")),
+        Some(Value::Array(items)) => format!("[{}]", items.iter().map(item).collect::<Vec<_>>().join(", ")),
         Some(value) => crate::text::printable(&item(value)),
     }
 }
@@ -241,8 +220,8 @@ fn ask_value(app: &mut App) {
     let Some(variable) = selected(app) else { return };
     let name = variable.name.clone();
     let chosen = app.answers.variables.get(&name).filter(|value| !value.is_null()).or(variable.value.as_ref());
-    let now = proposals(app.actions(Step::Variables)).remove(&name).map(|text| text.trim_matches(['[', ']']).to_owned());
-    let now = now.unwrap_or_else(|| chosen.map(rules::typed).unwrap_or_default());
+    let planned = proposals(app.actions(Step::Variables)).remove(name.as_str());
+    let now = planned.or(chosen).map(rules::typed).unwrap_or_default();
     ask::open(app, Subject::Value { variable: name }, &now);
 }
 
@@ -261,10 +240,10 @@ pub(super) fn take_value(app: &mut App, variable: &str, text: &str) -> Result<()
 /// Leaves a variable as it is where the plan would change it, or lets the plan change it again.
 fn leave_value(app: &mut App) {
     let Some(name) = selected(app).map(|variable| variable.name.clone()) else { return };
-    if app.answers.variables.get(&name).is_some_and(serde_json::Value::is_null) {
+    if app.answers.variables.get(&name).is_some_and(Value::is_null) {
         app.answers.variables.remove(&name);
-    } else if app.answers.variables.remove(&name).is_none() && proposals(app.actions(Step::Variables)).contains_key(&name) {
-        app.answers.variables.insert(name, serde_json::Value::Null);
+    } else if app.answers.variables.remove(&name).is_none() && proposals(app.actions(Step::Variables)).contains_key(name.as_str()) {
+        app.answers.variables.insert(name, Value::Null);
     }
     values_changed(app);
 }
@@ -323,29 +302,37 @@ pub(super) fn toggle_file(app: &mut App) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::json;
+
     use super::*;
+    use crate::{
+        kubespray::edit::{Change, FileEdit},
+        plan::action::edit_file::EditFile,
+    };
+
+    fn edit(file: &str, changes: Vec<Change>) -> Action {
+        let edit = FileEdit { path: PathBuf::from(file), before: String::new(), after: "# any text: true\n".to_owned(), changes };
+        Action::new(Step::Variables, &format!("edit-file:{file}"), EditFile::from(&edit), &[])
+    }
 
     #[test]
-    fn a_diff_tells_the_new_values() {
-        let diff = "--- a\n+++ b\n@@ -1 +1,4 @@\n-nvidia_accelerator_enabled: false\n+nvidia_accelerator_enabled: true\n+nvidia_gpu_nodes:\n+  - node1\n+  - node2\n # x\n";
-        let action = Action {
-            id: "edit-file:x".to_owned(),
-            step: Step::Variables,
-            kind: crate::plan::ActionSpec::Reboot(crate::plan::action::reboot::Reboot { boot_id: String::new(), unless_unloaded: false }),
-            why: String::new(),
-            args: Vec::new(),
-            skipped: false,
-            optional: false,
-            may_fail: false,
-            blocked: None,
-            commands: Vec::new(),
-            diff: Some(diff.to_owned()),
-            needs_root: false,
-            needs_reboot: false,
-            undo: String::new(),
-        };
-        let found = proposals([&action]);
-        assert_eq!(found["nvidia_accelerator_enabled"], "true");
-        assert_eq!(found["nvidia_gpu_nodes"], "[node1, node2]");
+    fn an_edit_tells_the_new_values_whatever_its_text_looks_like() {
+        let labels = json!({"nvidia.com/gpu": "true"});
+        let changes = vec![Change::new("nvidia_gpu_nodes", vec!["node1", "node2"]), Change::new("node_labels", labels.clone())];
+        let mut refused = edit("/b.yml", vec![Change::new("container_manager", "docker")]);
+        refused.skipped = true;
+        let actions = [edit("/a.yml", changes), refused];
+        let found = proposals(&actions);
+        assert_eq!(found, BTreeMap::from([("nvidia_gpu_nodes", &json!(["node1", "node2"])), ("node_labels", &labels)]));
+    }
+
+    #[test]
+    fn an_edit_of_an_older_session_is_read_and_written_as_it_was() {
+        let old = json!({"path": "/a.yml", "before_sha256": "00", "after": "x: 1\n"});
+        let read: EditFile = serde_json::from_value(old.clone()).unwrap();
+        assert!(read.changes.is_empty());
+        assert_eq!(serde_json::to_value(&read).unwrap(), old, "the seal of its record stays good");
     }
 }

@@ -10,7 +10,11 @@ use super::{
     undo::{Undo, WayBack},
     valid,
 };
-use crate::{host::Host, i18n::msg};
+use crate::{
+    host::Host,
+    i18n::msg,
+    kubespray::edit::{Change, FileEdit},
+};
 
 /// Replaces the file's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +25,20 @@ pub struct EditFile {
     pub before_sha256: String,
     /// The new text.
     pub after: String,
+    /// The variables that get another value by it, and those values. Older sessions do not have it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+}
+
+impl From<&FileEdit> for EditFile {
+    fn from(edit: &FileEdit) -> Self {
+        Self {
+            path: edit.path.clone(),
+            before_sha256: sha256(edit.before.as_bytes()),
+            after: edit.after.clone(),
+            changes: edit.changes.clone(),
+        }
+    }
 }
 
 impl ActionKind for EditFile {
