@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bounded,
     error::Expected,
+    i18n::msg,
     input::{AbsolutePath, FilePath, ImageName, InventoryPath, NodeName, PciId, PlainPath, Sha256, WebAddress},
     version::Version,
 };
@@ -211,15 +212,15 @@ impl Answers {
 
     /// Reads an answers file; the error names the file, the line, the key and what is allowed.
     pub fn parse(text: &str, file: &str) -> Result<Self, Expected> {
-        let hint = "correct that line; the README lists all keys under \"Without a screen\"";
-        bounded::check_yaml(text).map_err(|why| Expected::new(format!("{file}: {why}"), hint))?;
+        let hint = msg::error::answers::hint;
+        bounded::check_yaml(text).map_err(|why| Expected::new(msg::error::answers::wrong(file, why), hint()))?;
         serde_yaml::from_str(text).map_err(|error| {
             let why = crate::text::printable(&error.to_string());
             if let Some((key, line)) = wrong_key(text) {
-                return Expected::new(format!("{file}:{line}: `{key}`: {why}"), hint);
+                return Expected::new(msg::error::answers::wrong_key(key, format!("{file}:{line}"), why), hint());
             }
             let place = error.location().map_or_else(|| file.to_owned(), |at| format!("{file}:{}", at.line()));
-            Expected::new(format!("{place}: {why}"), hint)
+            Expected::new(msg::error::answers::wrong(place, why), hint())
         })
     }
 

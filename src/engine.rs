@@ -14,6 +14,7 @@ pub use crate::plan::action::kind::Progress;
 use crate::{
     diagnosis::Hit,
     host::Exit,
+    i18n::Message,
     plan::{Action, action::kind::ActionEvent},
     session::Status,
 };
@@ -46,6 +47,8 @@ pub enum Event {
         status: Status,
         /// What proves it, or what went wrong.
         evidence: Vec<String>,
+        /// What went wrong, for a reader of any language: told instead of the evidence, which has it in English.
+        failure: Option<Message>,
     },
 }
 

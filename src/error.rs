@@ -45,6 +45,11 @@ impl Expected {
         self.what.text(lang).into_owned()
     }
 
+    /// Returns what happened, as a message.
+    pub fn message(&self) -> Message {
+        msg::failure::own_words(self.what.clone())
+    }
+
     /// Returns what to do.
     pub fn hint(&self, lang: Lang) -> String {
         self.hint.text(lang).into_owned()

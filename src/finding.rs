@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
-use crate::i18n::{Lang, Message};
+use crate::i18n::{Lang, Message, msg};
 
 /// How much a finding matters. The order is the order of display: worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,8 +57,18 @@ impl Finding {
         self.text(lang, "remedy")
     }
 
+    /// Returns what is the matter and what to do about it.
+    pub fn explained(&self) -> Message {
+        msg::failure::explained(self.told("remedy"), self.told("message"))
+    }
+
+    /// Returns one part of what is told of it.
+    pub fn told(&self, part: &str) -> Message {
+        Message::named(format!("finding.{}.{part}", self.id), &self.args)
+    }
+
     fn text(&self, lang: Lang, part: &str) -> String {
-        Message::named(format!("finding.{}.{part}", self.id), &self.args).text(lang)
+        self.told(part).text(lang)
     }
 }
 

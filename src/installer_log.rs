@@ -17,7 +17,7 @@ use crate::{
     diagnosis::{self, Diagnosis, Event, Hit, SignatureId},
     finding::{Finding, Severity},
     host::{Cancel, Host},
-    i18n::Lang,
+    i18n::{Lang, Message, msg},
 };
 
 /// How long what only a person can mend may stand before waiting is in vain: the cluster's own parts need a moment to see a change.
@@ -75,6 +75,15 @@ impl Cause {
             Self::Finding(finding) => finding.message(lang),
             Self::Known(hit) => hit.cause(lang),
         }
+    }
+
+    /// Returns both, as the end of a watch says it.
+    pub fn explained(&self) -> Message {
+        let (what, remedy) = match self {
+            Self::Finding(finding) => (finding.told("message"), finding.told("remedy")),
+            Self::Known(hit) => (hit.told("cause"), hit.told("remedy")),
+        };
+        msg::failure::installer(remedy, what)
     }
 
     /// Tells whether it is a known failure with one of these names.

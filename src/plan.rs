@@ -187,7 +187,12 @@ impl Action {
 
     /// Returns how it is taken back, a sentence.
     pub fn undo_text(&self, lang: Lang) -> String {
-        self.text(lang, &format!("undo.{}", self.undo))
+        self.undo_message().text(lang)
+    }
+
+    /// The same, without a language.
+    pub fn undo_message(&self) -> Message {
+        Message::named(format!("undo.{}", self.undo), &self.args.iter().cloned().collect())
     }
 
     /// Returns why it cannot be done, a sentence.

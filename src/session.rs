@@ -232,6 +232,9 @@ pub struct Record {
     /// Its seal: see [`seal`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<String>,
+    /// What went wrong in this run, for a reader of any language; the file has it in English, as evidence.
+    #[serde(skip)]
+    pub failure: Option<Message>,
     /// This machine's gpunode has not written it, or somebody has changed it since: it is shown, and neither run nor taken back.
     #[serde(skip)]
     pub is_foreign: bool,

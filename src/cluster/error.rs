@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     host::{CommandError, Exit},
-    i18n::Lang,
+    i18n::{Lang, Message, msg},
 };
 
 /// Why the cluster gave no usable answer. The value is kubectl's own words (or the path), safe for a terminal.
@@ -129,12 +129,23 @@ impl ClusterError {
 
     /// Returns what is the matter, as a sentence.
     pub fn message(&self, lang: Lang) -> String {
-        lang.text(&format!("cluster.{}.message", self.id()), &[("detail", self.detail())])
+        self.told("message").text(lang)
     }
 
     /// Returns what to do about it.
     pub fn remedy(&self, lang: Lang) -> String {
-        lang.text(&format!("cluster.{}.remedy", self.id()), &[("detail", self.detail())])
+        self.told("remedy").text(lang)
+    }
+
+    /// Returns what is the matter and what to do about it.
+    pub fn explained(&self) -> Message {
+        msg::failure::explained(self.told("remedy"), self.told("message"))
+    }
+
+    /// Returns one part of what is told of it.
+    pub fn told(&self, part: &str) -> Message {
+        let detail = [("detail".to_owned(), self.detail().to_owned())];
+        Message::named(format!("cluster.{}.{part}", self.id()), &detail.into())
     }
 
     /// Recognises the state from what kubectl wrote to its standard error and how it ended.

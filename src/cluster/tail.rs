@@ -21,7 +21,7 @@ pub use file::file;
 pub use follow::{follow, follow_live};
 
 use super::{ClusterError, phases::Step};
-use crate::i18n::{Lang, msg};
+use crate::i18n::{Lang, Message, msg};
 
 /// How to follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,16 +188,21 @@ pub enum Outcome {
 
 impl Outcome {
     /// Returns how it ended, as a sentence.
-    pub fn text(&self, lang: Lang) -> String {
+    pub fn message(&self) -> Message {
         match self {
-            Self::Succeeded => msg::tail::succeeded().text(lang),
-            Self::Failed { exit_code } => msg::tail::failed(exit_code).text(lang),
-            Self::EndOfFile => msg::tail::end_of_file().text(lang),
-            Self::Unreadable { reason } => msg::tail::unreadable(reason).text(lang),
-            Self::Refused(state) => state.message(lang),
-            Self::NoLog => msg::tail::no_log().text(lang),
-            Self::Cancelled => msg::tail::cancelled().text(lang),
+            Self::Succeeded => msg::tail::succeeded(),
+            Self::Failed { exit_code } => msg::tail::failed(exit_code),
+            Self::EndOfFile => msg::tail::end_of_file(),
+            Self::Unreadable { reason } => msg::tail::unreadable(reason),
+            Self::Refused(state) => state.told("message"),
+            Self::NoLog => msg::tail::no_log(),
+            Self::Cancelled => msg::tail::cancelled(),
         }
+    }
+
+    /// The same, in a language.
+    pub fn text(&self, lang: Lang) -> String {
+        self.message().text(lang)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use super::table::{Remedy, table};
-use crate::i18n::Lang;
+use crate::i18n::{Lang, Message, msg};
 
 /// The stable name of a signature. One that this version does not know comes from a session of another version, and is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,9 +81,18 @@ impl Hit {
         table().signature(&self.signature).is_none_or(|signature| signature.fallback.is_empty() || !signature.patterns.is_empty())
     }
 
+    /// Returns the cause and what to do about it.
+    pub fn explained(&self) -> Message {
+        msg::failure::explained(self.told("remedy"), self.told("cause"))
+    }
+
+    /// Returns one part of what is told of it.
+    pub fn told(&self, part: &str) -> Message {
+        Message::named(format!("signature.{}.{part}", self.signature), &self.args)
+    }
+
     fn text(&self, lang: Lang, part: &str) -> String {
-        let args: Vec<_> = self.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        lang.text(&format!("signature.{}.{part}", self.signature), &args)
+        self.told(part).text(lang)
     }
 }
 

@@ -10,10 +10,10 @@ use crate::{
         Cancel, Exit, Host,
         command::{Job, Liveness},
     },
-    i18n::msg,
+    i18n::{Lang, Message, msg},
     plan::{
         Action, Step, Witness,
-        action::kind::{ActionContext, ActionEvent, Failure, Traces, Verdict, file_failure},
+        action::kind::{ActionContext, ActionEvent, Failure, Traces, Verdict, ended, file_failure},
     },
     secret::Secret,
     session::{PendingReboot, Place, Record, Session, Status, store::Store},
@@ -46,7 +46,7 @@ impl Runner<'_> {
         let total = actions.len();
         for (index, action) in actions.into_iter().enumerate() {
             if let Some(name) = &action.blocked {
-                emit(Event::Line(action.blocked_text(crate::i18n::Lang::En).unwrap_or_else(|| name.clone())));
+                emit(Event::Line(action.blocked_text(Lang::En).unwrap_or_else(|| name.clone())));
                 return Ok(Outcome::Failed { id: action.id, exit: None });
             }
             if action.is_reboot() {
@@ -61,7 +61,8 @@ impl Runner<'_> {
                 self.session.compare(&record);
                 self.save()?;
             }
-            emit(Event::Ended { id: action.id.clone(), status: record.status, evidence: record.evidence.clone() });
+            let (status, evidence, failure) = (record.status, record.evidence.clone(), record.failure.clone());
+            emit(Event::Ended { id: action.id.clone(), status, evidence, failure });
             match record.status {
                 Status::Cancelled => return Ok(Outcome::Cancelled),
                 Status::Failed if action.may_fail => {}
@@ -103,7 +104,7 @@ impl Runner<'_> {
     /// Does one action, or finds that nothing is left to do.
     fn one(&mut self, action: &Action, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
         if let Err(failure) = action.kind.validate() {
-            return self.add(action, Status::Failed, vec![failure.message], None);
+            return self.fail(action, failure);
         }
         let known = self.session.record(&action.id).cloned();
         let here = self.host.identity();
@@ -130,7 +131,7 @@ impl Runner<'_> {
         let log = self.log_path(action)?;
         let prepared = match action.kind.prepare(&self.context(log.clone(), emit, &mut |_| Ok(()))?) {
             Ok(prepared) => prepared,
-            Err(failure) => return self.add(action, Status::Failed, vec![failure.message], None),
+            Err(failure) => return self.fail(action, failure),
         };
         // One write: an intent without its undo and its before would be half a truth after a power cut.
         let intent = self.record(action, Status::Intent, Some(log));
@@ -148,10 +149,10 @@ impl Runner<'_> {
         if exit.is_none_or(|exit| exit == Exit::Unseen) {
             self.demand_ended(&record)?;
         }
-        let failed = |message: String| Verdict::Failed(Failure { message, exit });
+        let failed = |message: Message| Verdict::Failed(Failure { message, exit });
         let verdict = match exit {
-            Some(Exit::Cancelled) => failed("stopped".to_owned()),
-            Some(exit) if !exit.is_success() && exit != Exit::Unseen => failed(format!("its command ended with {exit}")),
+            Some(Exit::Cancelled) => failed(msg::failure::stopped()),
+            Some(exit) if !exit.is_success() && exit != Exit::Unseen => failed(msg::failure::its_command(ended(exit))),
             // Nobody saw an end, or not that of all there was to do: the machine tells, or what was printed.
             exit => self.judge(&record, None, exit == Some(Exit::Code(0))),
         };
@@ -216,12 +217,14 @@ impl Runner<'_> {
                 record.status = Status::Done;
                 record.exit = None;
                 record.evidence = proof;
+                record.failure = None;
             }
             Err(failure) => {
                 let stopped = failure.exit == Some(Exit::Cancelled) || self.cancel.is_cancelled();
                 record.status = if stopped { Status::Cancelled } else { Status::Failed };
                 record.exit = failure.exit;
-                record.evidence = vec![failure.message];
+                record.evidence = vec![failure.message.text(Lang::En)];
+                record.failure = Some(failure.message);
             }
         }
         self.update(&record)?;
@@ -232,19 +235,31 @@ impl Runner<'_> {
     /// what it works in is not taken away from it.
     fn tidied(&self, record: &Record, verdict: Verdict) -> Result<Vec<String>, Failure> {
         let clear = |folder: PathBuf| {
-            self.demand_ended(record).map_err(|error| Failure::new(error.to_string()))?;
-            self.host.files.remove_all(&folder).map_err(|error| file_failure("remove", &folder, &error))
+            self.demand_ended(record).map_err(|error| Failure::new(error.message()))?;
+            self.host.files.remove_all(&folder).map_err(|error| file_failure(msg::failure::cannot_remove, &folder, &error))
         };
         let removed = record.action.kind.properties().scratch.map_or(Ok(()), clear);
         match verdict {
             Verdict::Proven(proof) => removed.map(|()| proof),
             Verdict::Failed(failure) => Err(failure),
-            Verdict::Unfinished => Err(Failure::new("the wanted state did not come about")),
+            Verdict::Unfinished => Err(Failure::new(msg::failure::not_reached())),
         }
     }
 
+    /// Journals an action that failed before anything was done.
+    fn fail(&mut self, action: &Action, failure: Failure) -> Result<Record, Expected> {
+        let evidence = vec![failure.message.text(Lang::En)];
+        let record = self.record(action, Status::Failed, None);
+        self.push(Record { evidence, failure: Some(failure.message), ..record })
+    }
+
     fn add(&mut self, action: &Action, status: Status, evidence: Vec<String>, log: Option<PathBuf>) -> Result<Record, Expected> {
-        let record = Record { ended: Some(self.host.clock.now()), evidence, ..self.record(action, status, log) };
+        let record = self.record(action, status, log);
+        self.push(Record { evidence, ..record })
+    }
+
+    fn push(&mut self, record: Record) -> Result<Record, Expected> {
+        let record = Record { ended: Some(self.host.clock.now()), ..record };
         self.session.journal.push(record.clone());
         self.save()?;
         Ok(record)
@@ -265,6 +280,7 @@ impl Runner<'_> {
             hits: Vec::new(),
             undo: None,
             seal: None,
+            failure: None,
             is_foreign: false,
         }
     }
@@ -317,7 +333,7 @@ impl JobJournal<'_> {
         if let Some(record) = self.session.journal.last_mut() {
             record.job = Some(job.clone());
         }
-        self.store.save(&mut self.session, self.now).map_err(|error| Failure::new(error.to_string()))
+        self.store.save(&mut self.session, self.now).map_err(|error| Failure::new(error.message()))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
         Cancel, Command, CommandError, Commands, Exit, Host, Line,
         command::{Job, Liveness, Note, Stream},
     },
+    i18n::Lang,
     plan::{
         Action, ActionSpec, Step,
         action::{
@@ -196,6 +197,8 @@ fn a_command_that_ends_well_and_changes_nothing_is_a_failure() {
     world.write("/usr/bin/nvidia-uninstall", "");
     assert!(matches!(world.run(), Outcome::Failed { .. }));
     assert_eq!(world.session.journal[0].evidence, ["the wanted state did not come about"]);
+    let told = world.session.journal[0].failure.as_ref().map(|failure| failure.text(Lang::Ko));
+    assert_eq!(told.as_deref(), Some("원하는 상태가 되지 않았습니다"));
 }
 
 #[test]
@@ -272,7 +275,7 @@ fn the_walk_back_goes_from_the_newest_to_the_oldest_and_leaves_what_others_chang
     world.write("/etc/a", "somebody's");
     let results = world.undo();
     assert_eq!(results.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["edit-file:/etc/c", "edit-file:/etc/b", "edit-file:/etc/a"]);
-    assert!(matches!(&results[2].1, UndoResult::Kept(why) if why.contains("changed since")), "{results:?}");
+    assert!(matches!(&results[2].1, UndoResult::Kept(why) if why.text(Lang::En).contains("changed since")), "{results:?}");
     assert_eq!(fs::read_to_string(world.path("/etc/b")).unwrap(), "old b");
     assert!(!world.path("/etc/c").exists());
     assert_eq!(fs::read_to_string(world.path("/etc/a")).unwrap(), "somebody's");
@@ -285,7 +288,7 @@ fn a_backup_that_is_not_what_was_saved_is_not_put_back() {
     assert_eq!(world.run(), Outcome::Done);
     let backup = world.store.folder().unwrap().join(format!("backup-{}", sha256(b"old b")));
     crate::private::write(&backup, b"evil").unwrap();
-    assert!(matches!(&world.undo()[0].1, UndoResult::Kept(why) if why.contains("not what was saved")));
+    assert!(matches!(&world.undo()[0].1, UndoResult::Kept(why) if why.text(Lang::En).contains("not what was saved")));
     assert_eq!(fs::read_to_string(world.path("/etc/b")).unwrap(), "b");
 }
 

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::Event;
 use crate::{
-    error::Expected,
+    error::{Expected, reason},
     facts,
     host::{self, Cancel, Command, Exit, Host, Line, command::Job},
-    i18n::{Lang, msg},
+    i18n::{Lang, Message, msg},
     plan::{
         Action, Effect,
         action::{
-            kind::sha256,
+            kind::{ended, sha256},
             undo::{Reinstall, SavedFile, Undo, WayBack},
         },
     },
@@ -26,9 +26,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UndoResult {
     /// It is taken back.
-    Undone(String),
+    Undone(Message),
     /// It was left alone, and why.
-    Kept(String),
+    Kept(Message),
     /// The user stopped the walk here; this record and all older ones stay, and the next walk goes on with them.
     Stopped,
 }
@@ -105,26 +105,26 @@ impl Walk<'_> {
     /// Takes one record back, with its intent on disk before and its result after.
     fn one(&mut self, place: usize) -> Result<UndoResult, Expected> {
         let record = self.session.journal[place].clone();
-        let Some(undo) = &record.undo else { return Ok(UndoResult::Kept(String::new())) };
+        let Some(undo) = &record.undo else { return Ok(UndoResult::Kept(msg::failure::undo::no_way_back())) };
         if self.session.is_elsewhere(&record, &self.host.identity()) {
             let name = record.done_on.as_ref().map_or(&self.session.hostname, |place| &place.hostname);
-            return Ok(UndoResult::Kept(format!("it was done on {name}; run `gpunode undo` there, with this session")));
+            return Ok(UndoResult::Kept(msg::failure::undo::elsewhere(name)));
         }
         if record.is_foreign {
-            return Ok(UndoResult::Kept(msg::undo::not_made_here().text(Lang::En)));
+            return Ok(UndoResult::Kept(msg::undo::not_made_here()));
         }
         let was = if record.status == Status::Undoing { Status::Done } else { record.status };
-        let kept = |text: String| Ok(UndoResult::Kept(text));
+        let kept = |text: Message| Ok(UndoResult::Kept(text));
         if lacks_driver(self.session, place) {
-            return kept(msg::undo::unit_without_driver().text(Lang::En));
+            return kept(msg::undo::unit_without_driver());
         }
         if *undo == Undo::Nothing && record.action.kind.properties().reversal.comes_back() {
-            return kept("an older gpunode did this, and its journal holds no way back: take it back by hand".to_owned());
+            return kept(msg::failure::undo::no_way_back());
         }
         let way_back = record.action.kind.validate().and_then(|()| record.action.kind.way_back(self.host, undo));
         let result = match way_back {
             Err(failure) => return kept(failure.message),
-            Ok(WayBack::Nothing) => return kept(record.action.undo_text(Lang::En)),
+            Ok(WayBack::Nothing) => return kept(record.action.undo_message()),
             Ok(WayBack::Restore(files)) => self.restore(place, &files)?,
             Ok(WayBack::Run { command, gone }) => self.run(place, &record, &command, gone.as_ref())?,
             Ok(WayBack::Reinstall(back)) => self.reinstall(place, &record, &back)?,
@@ -145,7 +145,7 @@ impl Walk<'_> {
     fn restore(&mut self, place: usize, files: &[SavedFile]) -> Result<UndoResult, Expected> {
         let folder = match self.store.folder() {
             Ok(folder) => folder,
-            Err(error) => return Ok(UndoResult::Kept(format!("cannot open the folder of the backups: {error}"))),
+            Err(error) => return Ok(UndoResult::Kept(msg::failure::undo::no_backups(reason(&error)))),
         };
         let ours = match standing(self.host, files) {
             Ok(ours) => ours,
@@ -168,13 +168,13 @@ impl Walk<'_> {
         if record.status == Status::Intent
             && let Some(pid) = record.log.as_ref().and_then(|log| commands.find(log)).map(|job| job.pid)
         {
-            return Ok(UndoResult::Kept(format!("its command still runs (pid {pid}); start gpunode to follow it, or stop it")));
+            return Ok(UndoResult::Kept(msg::failure::undo::still_runs(pid)));
         }
         let what = gone.map_or_else(|| format!("`{command}`"), |path| path.display().to_string());
         let is_gone = |host: &Host| gone.is_some_and(|path| !host.files.exists(path));
         let log = match self.store.folder() {
             Ok(folder) => folder.join(format!("{:03}-undo-{}.log", place + 1, record.action.name())),
-            Err(error) => return Ok(UndoResult::Kept(format!("cannot make the folder for logs: {error}"))),
+            Err(error) => return Ok(UndoResult::Kept(msg::failure::undo::no_logs(reason(&error)))),
         };
         // A walk that was killed may have started it: it is followed to its end before anything else.
         let begun = (record.status == Status::Undoing).then(|| record.job.clone().or_else(|| commands.find(&log))).flatten();
@@ -182,7 +182,7 @@ impl Walk<'_> {
             return Ok(UndoResult::Stopped);
         }
         if is_gone(self.host) {
-            return Ok(UndoResult::Undone(format!("{what} is gone")));
+            return Ok(UndoResult::Undone(msg::failure::undo::gone(what)));
         }
         let exit = match self.start(place, command, &log)? {
             Ok(exit) => exit,
@@ -190,9 +190,9 @@ impl Walk<'_> {
         };
         Ok(match exit {
             Exit::Cancelled => UndoResult::Stopped,
-            _ if is_gone(self.host) => UndoResult::Undone(format!("{what} is gone")),
-            exit if gone.is_none() && exit.is_success() => UndoResult::Undone(format!("{what} ended with exit status 0")),
-            exit => UndoResult::Kept(format!("`{command}` ended with {exit}; {what} is as it was")),
+            _ if is_gone(self.host) => UndoResult::Undone(msg::failure::undo::gone(what)),
+            exit if gone.is_none() && exit.is_success() => UndoResult::Undone(msg::failure::undo::ended_well(what)),
+            exit => UndoResult::Kept(msg::failure::undo::as_it_was(command, ended(exit), what)),
         })
     }
 
@@ -205,24 +205,24 @@ impl Walk<'_> {
             (self.emit)(Event::Line(format!("$ {command}")));
             let failure = match self.host.commands.capture(command) {
                 Ok(output) if output.exit.is_success() => continue,
-                Ok(output) => format!("`{command}` ended with {}: {}", output.exit, output.stderr.trim()),
-                Err(error) => error.to_string(),
+                Ok(output) => msg::failure::undo::command_said(command, ended(output.exit), output.stderr.trim()),
+                Err(error) => msg::failure::own_words(error),
             };
-            return Ok(UndoResult::Kept(format!("the packages are back, but not their marks: {failure}")));
+            return Ok(UndoResult::Kept(msg::failure::undo::marks(failure)));
         }
         let folder = match self.store.folder() {
             Ok(folder) => folder,
-            Err(error) => return Ok(UndoResult::Kept(format!("cannot open the folder of the backups: {error}"))),
+            Err(error) => return Ok(UndoResult::Kept(msg::failure::undo::no_backups(reason(&error)))),
         };
         for file in &back.configuration {
             if let Err(error) = put_back(self.host, &folder, file) {
-                return Ok(UndoResult::Kept(format!("the packages are back, but not all of their configuration: {error}")));
+                return Ok(UndoResult::Kept(msg::failure::undo::configuration(error)));
             }
         }
         Ok(UndoResult::Undone(done))
     }
 
-    fn start(&mut self, place: usize, command: &Command, log: &Path) -> Result<Result<Exit, String>, Expected> {
+    fn start(&mut self, place: usize, command: &Command, log: &Path) -> Result<Result<Exit, Message>, Expected> {
         let commands = self.host.commands.clone();
         self.mark(place, Status::Undoing, None)?;
         (self.emit)(Event::Line(format!("$ {command}")));
@@ -231,13 +231,13 @@ impl Walk<'_> {
                 let mut note = |job: &Job| self.mark(place, Status::Undoing, Some(job.clone())).map_err(|error| error.to_string());
                 match commands.start(command, log, &mut note) {
                     Ok(job) => job,
-                    Err(error) => return Ok(Err(error.to_string())),
+                    Err(error) => return Ok(Err(msg::failure::own_words(error))),
                 }
             }
             host::Kind::Query => {
                 let emit = &mut *self.emit;
                 let mut show = |line: Line| emit(Event::Line(crate::text::printable_bytes(&line.bytes)));
-                return Ok(commands.run(command, self.cancel, &mut show).map_err(|error| error.to_string()));
+                return Ok(commands.run(command, self.cancel, &mut show).map_err(msg::failure::own_words));
             }
         };
         Ok(Ok(self.follow(&job)))
@@ -251,19 +251,19 @@ impl Walk<'_> {
 
 /// Returns the files that still are as we left them; those that are as before need nothing. The error names a file that is neither:
 /// one that somebody else changed keeps the others too.
-fn standing<'f>(host: &Host, files: &'f [SavedFile]) -> Result<Vec<&'f SavedFile>, String> {
+fn standing<'f>(host: &Host, files: &'f [SavedFile]) -> Result<Vec<&'f SavedFile>, Message> {
     let mut ours = Vec::new();
     for file in files {
         let found = match host.files.read(&file.path) {
             Ok(bytes) => Some(sha256(&bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(format!("cannot read {}: {error}", file.path.display())),
+            Err(error) => return Err(msg::failure::cannot_read(file.path.display(), reason(&error))),
         };
         let ours_now = (!file.is_removed).then_some(file.written_sha256.as_str());
         if found.as_deref() == ours_now {
             ours.push(file);
         } else if found != file.before_sha256 {
-            return Err(format!("{} was changed since; compare it with the backup by hand", file.path.display()));
+            return Err(msg::failure::undo::changed(file.path.display()));
         }
     }
     Ok(ours)
@@ -273,26 +273,26 @@ fn restore_all(host: &Host, folder: &Path, ours: &[&SavedFile], all: &[SavedFile
     match ours.iter().try_for_each(|file| restore(host, folder, file)) {
         Ok(()) => {
             let names: Vec<_> = all.iter().map(|file| file.path.display().to_string()).collect();
-            UndoResult::Undone(format!("{} restored", names.join(", ")))
+            UndoResult::Undone(msg::failure::undo::restored(names.join(", ")))
         }
         Err(error) => UndoResult::Kept(error),
     }
 }
 
 /// Gives a file the bytes that it had, unless it has them already.
-fn put_back(host: &Host, folder: &Path, file: &SavedFile) -> Result<(), String> {
+fn put_back(host: &Host, folder: &Path, file: &SavedFile) -> Result<(), Message> {
     let now = host.files.read(&file.path).ok().map(|bytes| sha256(&bytes));
     if now == file.before_sha256 { Ok(()) } else { restore(host, folder, file) }
 }
 
-fn restore(host: &Host, folder: &Path, file: &SavedFile) -> Result<(), String> {
+fn restore(host: &Host, folder: &Path, file: &SavedFile) -> Result<(), Message> {
     let path = file.path.display();
     let Some(backup) = file.backup(folder) else {
-        return host.files.remove(&file.path).map_err(|error| format!("cannot remove {path}: {error}"));
+        return host.files.remove(&file.path).map_err(|error| msg::failure::cannot_remove(path, reason(&error)));
     };
-    let bytes = private::read(&backup).map_err(|error| format!("cannot read the backup {}: {error}", backup.display()))?;
+    let bytes = private::read(&backup).map_err(|error| msg::failure::undo::unreadable_backup(backup.display(), reason(&error)))?;
     if file.before_sha256.as_ref() != Some(&sha256(&bytes)) {
-        return Err(format!("the backup {} is not what was saved", backup.display()));
+        return Err(msg::failure::undo::bad_backup(backup.display()));
     }
-    host.files.write(&file.path, &bytes, 0o644).map_err(|error| format!("cannot write {path}: {error}"))
+    host.files.write(&file.path, &bytes, 0o644).map_err(|error| msg::failure::cannot_write(path, reason(&error)))
 }

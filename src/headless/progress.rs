@@ -69,16 +69,17 @@ impl Progress {
     /// A record was walked back, or not.
     pub fn undo(self, action: &Action, result: &UndoResult) {
         let (word, text) = match result {
-            UndoResult::Undone(what) => ("undone", what.as_str()),
-            UndoResult::Kept(why) => ("kept", why.as_str()),
-            UndoResult::Stopped => ("stopped", ""),
+            UndoResult::Undone(what) => ("undone", Some(what)),
+            UndoResult::Kept(why) => ("kept", Some(why)),
+            UndoResult::Stopped => ("stopped", None),
         };
         if self.json {
             print_object(&json!({
-                "event": "undo", "id": action.id, "title": action.title(Lang::En), "result": word, "text": text,
+                "event": "undo", "id": action.id, "title": action.title(Lang::En), "result": word,
+                "text": text.map(|text| text.text(Lang::En)).unwrap_or_default(),
             }));
         } else {
-            let text = if text.is_empty() { String::new() } else { format!("\n   | {text}") };
+            let text = text.map(|text| format!("\n   | {}", text.text(self.lang))).unwrap_or_default();
             print_text(&format!("-- {word}: {} ({}){text}", action.title(self.lang), action.id));
         }
     }
@@ -169,7 +170,7 @@ fn object_of(event: &Event) -> Value {
         Event::Progress(progress) => json!({
             "event": "progress", "done": progress.done, "total": progress.total, "unit": progress.unit, "rate": progress.rate,
         }),
-        Event::Ended { id, status, evidence } => json!({"event": "ended", "id": id, "status": status.name(), "evidence": evidence}),
+        Event::Ended { id, status, evidence, .. } => json!({"event": "ended", "id": id, "status": status.name(), "evidence": evidence}),
     }
 }
 
@@ -181,7 +182,9 @@ pub fn line_of(event: &Event, lang: Lang) -> Option<String> {
         Event::Hit(hit) => format!("   ! {}\n     {}", hit.cause(lang), hit.remedy(lang)),
         Event::Progress(_) => return None,
         Event::PasswordNeeded => format!("   {}", msg::apply::password_needed().text(lang)),
-        Event::Ended { id, status, evidence } => {
+        Event::Ended { id, status, evidence, failure } => {
+            let failure = failure.as_ref().map(|failure| vec![failure.text(lang)]);
+            let evidence = failure.as_ref().unwrap_or(evidence);
             let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
             format!("-- {}: {id}{evidence}", status.name())
         }
@@ -195,7 +198,7 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_of_json() {
-        let ended = Event::Ended { id: "x".to_owned(), status: Status::Done, evidence: vec!["a\nb".to_owned()] };
+        let ended = Event::Ended { id: "x".to_owned(), status: Status::Done, evidence: vec!["a\nb".to_owned()], failure: None };
         let text = object_of(&ended).to_string();
         assert_eq!(text, r#"{"event":"ended","id":"x","status":"done","evidence":["a\nb"]}"#);
     }

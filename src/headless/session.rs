@@ -109,7 +109,8 @@ pub fn journal(session: &Session, lang: Lang) -> String {
         let place = record.done_on.as_ref().map(|place| format!(" @{}", crate::text::printable(&place.hostname))).unwrap_or_default();
         // What proved it then is not so any more once it was taken back.
         let proof = record.evidence.first().filter(|_| record.status != crate::session::Status::Undone);
-        let evidence = proof.map(|line| format!("\n      {line}")).unwrap_or_default();
+        let failure = record.failure.as_ref().map(|failure| failure.text(lang));
+        let evidence = failure.as_ref().or(proof).map(|line| format!("\n      {line}")).unwrap_or_default();
         format!("  [{status}{place}] {}{evidence}\n", record.action.title(lang))
     };
     session.journal.iter().map(line).collect()

@@ -95,11 +95,11 @@ impl Run {
             }
             Event::Progress(progress) => self.progress = Some(progress),
             Event::PasswordNeeded => self.needs_password = true,
-            Event::Ended { id, status, evidence } => {
+            Event::Ended { id, status, evidence, failure } => {
                 self.progress = None;
                 if let Some(row) = self.rows.iter_mut().find(|row| row.action.id == id) {
                     row.state = RowState::Ended(status);
-                    row.evidence = evidence;
+                    row.evidence = failure.map_or(evidence, |failure| vec![failure.text(lang)]);
                 }
             }
         }

@@ -102,7 +102,7 @@ impl Desk {
             let id = action.id.clone();
             self.event(Event::Started { index, total, action: Box::new(action) }).event(Event::Line(format!("{id}: working")));
             if index < 3 {
-                self.event(Event::Ended { id, status: Status::Done, evidence: vec!["proven".to_owned()] });
+                self.event(Event::Ended { id, status: Status::Done, evidence: vec!["proven".to_owned()], failure: None });
             }
         }
         self.event(Event::Progress(Progress { done: 700 << 20, total: Some(3000 << 20), unit: "bytes", rate: Some(24 << 20) }))
@@ -273,6 +273,7 @@ fn failures_are_screens_too() {
         id: "fetch-runfile".to_owned(),
         status: Status::Failed,
         evidence: vec!["curl: (6) Could not resolve host".to_owned()],
+        failure: None,
     });
     desk.ended(Outcome::Failed { id: "fetch-runfile".to_owned(), exit: Some(gpunode::host::Exit::Code(6)) });
     shot("80x24-2c-failed", &desk);

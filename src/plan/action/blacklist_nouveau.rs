@@ -12,8 +12,8 @@ use super::{
     undo::{Undo, WayBack},
     valid,
 };
-use crate::catalog::distros;
 use crate::host::{Command, Host};
+use crate::{catalog::distros, i18n::msg};
 
 const FILE: &str = "/etc/modprobe.d/gpunode-no-nouveau.conf";
 const TEXT: &str = "# Written by gpunode: NVIDIA's driver and these cannot share a card.\n\
@@ -59,7 +59,7 @@ impl ActionKind for BlacklistNouveau {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        valid::demand(self.command().is_some(), "a family of distributions", &self.family)
+        valid::demand(self.command().is_some(), msg::failure::wanted::family(), &self.family)
     }
 
     /// The file alone proves nothing about the initramfs.
@@ -76,7 +76,7 @@ impl ActionKind for BlacklistNouveau {
             .host
             .files
             .write(Path::new(FILE), TEXT.as_bytes(), 0o644)
-            .map_err(|error| file_failure("write", Path::new(FILE), &error))?;
+            .map_err(|error| file_failure(msg::failure::cannot_write, Path::new(FILE), &error))?;
         self.command().map_or(Ok(()), |command| context.run(&command))
     }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::kind::{Failure, file_failure};
-use crate::host::Host;
 pub use crate::host::files::Checksum;
+use crate::{host::Host, i18n::msg};
 
 impl Checksum {
     /// Returns the wanted value.
@@ -18,10 +18,8 @@ impl Checksum {
     pub fn check(&self, host: &Host, file: &Path) -> Result<String, Failure> {
         match host.files.has_digest(file, self) {
             Ok(true) => Ok(format!("{} has the expected checksum {}", file.display(), self.value())),
-            Ok(false) => {
-                Err(Failure::new(format!("{} is not the file with checksum {}: its checksum is another", file.display(), self.value())))
-            }
-            Err(error) => Err(file_failure("read", file, &error)),
+            Ok(false) => Err(Failure::new(msg::failure::checksum(file.display(), self.value()))),
+            Err(error) => Err(file_failure(msg::failure::cannot_read, file, &error)),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     cluster::{Kubectl, objects::Pod, watch::Source},
     host::{Command, Host},
+    i18n::msg,
 };
 
 /// How long a deleted pod may take to go: its containers get 30 seconds to end.
@@ -89,10 +90,10 @@ impl ActionKind for DeletePod {
                 _ => {}
             }
             if !context.host.clock.sleep(Duration::from_secs(1), context.cancel) {
-                return Err(Failure::new("stopped"));
+                return Err(Failure::new(msg::failure::stopped()));
             }
         }
-        Err(Failure::new(format!("pod {} is still there after {PATIENCE} seconds", self.name)))
+        Err(Failure::new(msg::failure::pod_still_there(&self.name, PATIENCE)))
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     host::Host,
+    i18n::msg,
     kubespray::edit::{Change, FileEdit},
 };
 
@@ -74,15 +75,16 @@ impl ActionKind for EditFile {
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         let found = match context.host.files.read(&self.path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            other => other.map_err(|error| file_failure("read", &self.path, &error))?,
+            other => other.map_err(|error| file_failure(msg::failure::cannot_read, &self.path, &error))?,
         };
         if sha256(&found) != self.before_sha256 {
-            let path = self.path.display();
-            return Err(Failure::new(format!(
-                "{path} was changed by somebody else since the preview; nothing was written, look at it again"
-            )));
+            return Err(Failure::new(msg::failure::changed_since_preview(self.path.display())));
         }
-        context.host.files.write(&self.path, self.after.as_bytes(), 0o644).map_err(|error| file_failure("write", &self.path, &error))
+        context
+            .host
+            .files
+            .write(&self.path, self.after.as_bytes(), 0o644)
+            .map_err(|error| file_failure(msg::failure::cannot_write, &self.path, &error))
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     host::{Command, Exit, Host},
-    i18n::msg,
+    i18n::{Lang, Message, msg},
     input::WebAddress,
     plan::action::kind::{ActionEvent, Progress},
     text::bytes,
@@ -113,12 +113,12 @@ impl FetchRunfile {
     /// Removes what cannot be the wanted file, and makes an empty one that only its owner can read.
     fn prepare(&self, host: &Host) -> Result<(), Failure> {
         if self.size.is_some_and(|size| self.arrived(host) > size) {
-            host.files.remove(&self.file).map_err(|error| file_failure("remove", &self.file, &error))?;
+            host.files.remove(&self.file).map_err(|error| file_failure(msg::failure::cannot_remove, &self.file, &error))?;
         }
         if host.files.exists(&self.file) {
             return Ok(());
         }
-        host.files.write(&self.file, b"", 0o600).map_err(|error| file_failure("write", &self.file, &error))
+        host.files.write(&self.file, b"", 0o600).map_err(|error| file_failure(msg::failure::cannot_write, &self.file, &error))
     }
 
     fn fetch_once(&self, work: &mut ActionContext<'_>) -> Result<(), Trouble> {
@@ -135,7 +135,7 @@ impl FetchRunfile {
         });
         let Err(failure) = result else { return Ok(()) };
         if failure.exit == Some(Exit::Signal(OVER_LIMIT)) || failure.exit == Some(Exit::Code(63)) {
-            let message = format!("the server sends more than the {} bytes of this file", self.most());
+            let message = msg::failure::server::too_much(self.most());
             // What came is not the wanted file; one that cannot be removed is refused by its checksum.
             let _ = host.files.remove(&self.file);
             return Err(Trouble::Fatal(Failure { message, ..failure }));
@@ -158,18 +158,21 @@ impl FetchRunfile {
         let arrived = self.arrived(host);
         // A file that cannot be removed is refused by its checksum again.
         let _ = host.files.remove(&self.file);
-        let size = self.size.filter(|size| *size != arrived).map(|size| format!(" ({arrived} bytes came, {size} were expected)"));
-        Failure::new(format!("{}{}; it was deleted", failure.message, size.unwrap_or_default()))
+        let why = failure.message.clone();
+        Failure::new(match self.size.filter(|size| *size != arrived) {
+            Some(size) => msg::failure::thrown_away_size(arrived, size, why),
+            None => msg::failure::thrown_away(why),
+        })
     }
 
     /// Says what failed and what became of the part that has arrived.
     fn given_up(&self, work: &mut ActionContext<'_>, failure: &Failure) -> Failure {
-        let kept = match self.arrived(work.host) {
-            0 => String::new(),
-            bytes => format!("; {bytes} bytes have arrived and are kept: the next try goes on from there"),
+        let why = failure.message.clone();
+        let message = match self.arrived(work.host) {
+            0 => msg::failure::download(&self.url, why),
+            bytes => msg::failure::download_kept(bytes, &self.url, why),
         };
-        let message = format!("cannot download {}: {}{kept}", self.url, failure.message);
-        work.tell(message.clone());
+        work.tell(message.text(Lang::En));
         Failure { message, exit: failure.exit }
     }
 }
@@ -195,7 +198,7 @@ impl ActionKind for FetchRunfile {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path(&self.file)?;
-        valid::demand(is_address(&self.url), "an address of the web", &self.url)
+        valid::demand(is_address(&self.url), msg::failure::wanted::address(), &self.url)
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
@@ -226,15 +229,15 @@ impl ActionKind for FetchRunfile {
                     if idle >= TRIES {
                         return Err(self.given_up(context, &failure));
                     }
-                    (context.emit)(ActionEvent::Line(failure.message));
+                    (context.emit)(ActionEvent::Line(failure.message.text(Lang::En)));
                     if !host.clock.sleep(PAUSE * (idle + 1), context.cancel) {
-                        return Err(Failure { message: "stopped".to_owned(), exit: Some(Exit::Cancelled) });
+                        return Err(Failure { message: msg::failure::stopped(), exit: Some(Exit::Cancelled) });
                     }
                 }
                 Err(Trouble::NoResume(_)) if resumes => {
                     resumes = false;
                     (context.emit)(ActionEvent::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
-                    host.files.remove(&self.file).map_err(|error| file_failure("remove", &self.file, &error))?;
+                    host.files.remove(&self.file).map_err(|error| file_failure(msg::failure::cannot_remove, &self.file, &error))?;
                     self.prepare(host)?;
                 }
                 Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => return Err(self.given_up(context, &failure)),
@@ -267,17 +270,17 @@ fn is_address(url: &str) -> bool {
 }
 
 /// Says what curl's exit status means; curl's own line, where it has nothing better. Source: curl's manual page, "Exit codes".
-fn in_words(code: i32, said: &str) -> Option<String> {
-    let own = (!said.is_empty()).then(|| said.to_owned());
+fn in_words(code: i32, said: &str) -> Option<Message> {
+    let own = (!said.is_empty()).then(|| msg::failure::own_words(said));
     Some(match code {
-        5 => "the proxy's name cannot be resolved".to_owned(),
-        6 => "the server's name cannot be resolved".to_owned(),
-        7 => "no connection to the server".to_owned(),
-        18 => "the connection broke in the middle of the file".to_owned(),
-        22 => format!("the server answers {}", said.rsplit_once("error: ")?.1),
-        23 => "the file cannot be written; the disk may be full".to_owned(),
-        28 => "the server does not answer, or has fallen silent".to_owned(),
-        35 | 60 => format!("the server's certificate is not trusted here, or TLS failed ({said})"),
+        5 => msg::failure::server::proxy_name(),
+        6 => msg::failure::server::name(),
+        7 => msg::failure::server::no_connection(),
+        18 => msg::failure::server::broke(),
+        22 => msg::failure::server::answers(said.rsplit_once("error: ")?.1),
+        23 => msg::failure::server::disk(),
+        28 => msg::failure::server::silent(),
+        35 | 60 => msg::failure::server::tls(said),
         _ => return own,
     })
 }

@@ -10,7 +10,7 @@ use super::{
     undo::{Undo, WayBack},
     valid,
 };
-use crate::host::Host;
+use crate::{host::Host, i18n::msg};
 
 /// Every login shell reads the files of this folder.
 const FILE: &str = "/etc/profile.d/zz-gpunode-greeting.sh";
@@ -68,7 +68,7 @@ impl ActionKind for Greeting {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        valid::word("a boot id", &self.boot_id, "-")?;
+        valid::word(msg::failure::wanted::boot_id(), &self.boot_id, "-")?;
         valid::path(&self.session)
     }
 
@@ -85,7 +85,7 @@ impl ActionKind for Greeting {
             .host
             .files
             .write(Path::new(FILE), self.text().as_bytes(), 0o644)
-            .map_err(|error| file_failure("write", Path::new(FILE), &error))
+            .map_err(|error| file_failure(msg::failure::cannot_write, Path::new(FILE), &error))
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {

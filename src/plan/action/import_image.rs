@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     host::{Command, Host},
+    i18n::msg,
     input::ImageName,
 };
 
@@ -99,7 +100,7 @@ impl ActionKind for ImportImage {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path(&self.file)?;
-        valid::word("an image", &self.image, "-_./:@")
+        valid::word(msg::failure::wanted::image(), &self.image, "-_./:@")
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

@@ -9,8 +9,8 @@ use super::{
     undo::{Undo, WayBack},
     valid,
 };
-use crate::catalog::distros;
 use crate::host::{Command, Host};
+use crate::{catalog::distros, i18n::msg};
 
 /// Installs packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,8 +50,8 @@ impl ActionKind for InstallPackages {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        valid::demand(self.command().is_some(), "a family of distributions", &self.family)?;
-        self.packages.iter().try_for_each(|name| valid::word("a package", name, "-_.+~:^"))
+        valid::demand(self.command().is_some(), msg::failure::wanted::family(), &self.family)?;
+        self.packages.iter().try_for_each(|name| valid::word(msg::failure::wanted::package(), name, "-_.+~:^"))
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

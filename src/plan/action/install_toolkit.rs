@@ -16,6 +16,7 @@ use super::{
     valid,
 };
 use crate::{
+    error::reason,
     host::{Command, Exit, FileKind, Host},
     i18n::msg,
     version::Version,
@@ -95,9 +96,11 @@ impl InstallToolkit {
         let is_link = work.host.files.read_link(&folder).is_ok();
         let trusted = work.host.files.demand_trusted(&folder);
         if is_link || trusted.is_err() {
-            let why = trusted.map_or_else(|error| format!(" ({error})"), |()| String::new());
             let folder = folder.display();
-            return Err(Failure::new(format!("{folder} is a link or belongs to another user{why}: the runfile is not unpacked there")));
+            return Err(Failure::new(match trusted {
+                Ok(()) => msg::failure::unpack_folder(folder),
+                Err(error) => msg::failure::unpack_folder_why(folder, reason(&error)),
+            }));
         }
         work.run(&Command::new("mkdir", ["--parents", "--mode=700"]).operand(self.own_tmp().display()))
     }
@@ -109,7 +112,10 @@ impl InstallToolkit {
         let file = self.start_file();
         if self.is_given {
             (work.emit)(ActionEvent::Line(format!("{} -> {}", self.runfile.display(), file.display())));
-            work.host.files.copy_private(&self.runfile, &file).map_err(|error| file_failure("copy", &self.runfile, &error))?;
+            work.host
+                .files
+                .copy_private(&self.runfile, &file)
+                .map_err(|error| file_failure(msg::failure::cannot_copy, &self.runfile, &error))?;
         }
         self.checksum.check(work.host, &file).map(|_| ())
     }
@@ -129,10 +135,7 @@ pub fn uninstaller(version: &Version, prefix: &Path) -> PathBuf {
 
 /// What runs as this user must not be changeable by others between check and start.
 fn demand_trusted(host: &Host, path: &Path) -> Result<(), Failure> {
-    host.files.demand_trusted(path).map_err(|error| {
-        let path = path.display();
-        Failure::new(format!("{path} can be changed by another user, so it does not run ({error}): `chown root`, `chmod go-w` that place"))
-    })
+    host.files.demand_trusted(path).map_err(|error| file_failure(msg::failure::not_trusted, path, &error))
 }
 
 /// The session's folder was made by this process's user.
@@ -151,7 +154,7 @@ fn clear_foreign_log(work: &mut ActionContext<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     (work.emit)(ActionEvent::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
-    work.host.files.remove(log).map_err(|error| file_failure("remove", log, &error))
+    work.host.files.remove(log).map_err(|error| file_failure(msg::failure::cannot_remove, log, &error))
 }
 
 impl ActionKind for InstallToolkit {
@@ -207,14 +210,12 @@ impl ActionKind for InstallToolkit {
         // Its own log says so, or what it printed.
         let step = driver_proof::driver_step(host, traces.before);
         if let Some(line) = step.or_else(|| traces.signature(DRIVER_STEP)) {
-            return Verdict::Failed(Failure::new(format!("the runfile ran its driver's installer: {line}")));
+            return Verdict::Failed(Failure::new(msg::failure::driver_step(line)));
         }
         let touched = driver_proof::changes(host, traces.before);
         if !touched.is_empty() {
             let changes = touched.join("; ");
-            return Verdict::Failed(Failure::new(format!(
-                "the runfile touched the driver: {changes}. `gpunode undo` removes the toolkit; a new plan of step 2 removes a driver that came with it"
-            )));
+            return Verdict::Failed(Failure::new(msg::failure::driver_touched(changes)));
         }
         let Some(mut proof) = self.check(host) else { return Verdict::Unfinished };
         proof.push(format!("driver not touched: {} driver files, modules and packages are as before", driver_proof::count(traces.before)));

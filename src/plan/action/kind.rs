@@ -5,6 +5,7 @@ mod running;
 
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
@@ -19,7 +20,9 @@ use super::{
 };
 use crate::{
     diagnosis::{self, Hit},
+    error::reason,
     host::{Cancel, Command, Exit, Host, command::Job},
+    i18n::{Arg, Message, msg},
     private,
     secret::Secret,
     text,
@@ -130,20 +133,25 @@ pub type Watch<'w> = dyn FnMut(&str, &mut dyn FnMut(ActionEvent)) + 'w;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// A sentence for the journal and the screen.
-    pub message: String,
+    pub message: Message,
     /// How its command ended, if it was a command.
     pub exit: Option<Exit>,
 }
 
 impl Failure {
     /// Makes a failure from a sentence.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: None }
+    pub fn new(message: Message) -> Self {
+        Self { message, exit: None }
+    }
+
+    /// Makes a failure of what another program or the operating system said, in its own words.
+    pub fn own_words(words: impl Display) -> Self {
+        Self::new(msg::failure::own_words(words))
     }
 
     /// Makes the failure of a command.
     pub fn command(command: &Command, exit: Exit) -> Self {
-        Self { message: format!("`{command}` ended with {exit}"), exit: Some(exit) }
+        Self { message: msg::failure::command(command, ended(exit)), exit: Some(exit) }
     }
 }
 
@@ -181,12 +189,11 @@ impl ActionContext<'_> {
             Ok(bytes) => {
                 let sum = sha256(&bytes);
                 let backup = undo::backup(&self.folder, &sum);
-                private::write(&backup, &bytes)
-                    .map_err(|error| Failure::new(format!("cannot keep a backup in {}: {error}", backup.display())))?;
+                private::write(&backup, &bytes).map_err(|error| file_failure(msg::failure::no_backup, &backup, &error))?;
                 Some(sum)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Failure::new(format!("cannot read {}: {error}", path.display()))),
+            Err(error) => return Err(file_failure(msg::failure::cannot_read, path, &error)),
         };
         Ok(SavedFile { path: path.to_owned(), before_sha256, written_sha256: sha256(written), is_removed: false })
     }
@@ -207,7 +214,18 @@ pub fn sha256(bytes: &[u8]) -> String {
     })
 }
 
-/// Returns the failure of a file operation.
-pub fn file_failure(verb: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format!("cannot {verb} {}: {error}", path.display()))
+/// Returns how a command ended, as part of a sentence.
+pub fn ended(exit: Exit) -> Message {
+    match exit {
+        Exit::Code(code) => msg::failure::exit::code(code),
+        Exit::Signal(signal) => msg::failure::exit::signal(signal),
+        Exit::TimedOut => msg::failure::exit::timed_out(),
+        Exit::Cancelled => msg::failure::exit::stopped(),
+        Exit::Unseen => msg::failure::exit::unseen(),
+    }
+}
+
+/// Returns the failure of a file operation, which `tell` makes of the path and the reason.
+pub fn file_failure(tell: impl FnOnce(String, Arg) -> Message, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(tell(path.display().to_string(), reason(error)))
 }

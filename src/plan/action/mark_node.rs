@@ -13,7 +13,7 @@ use super::{
 use crate::{
     cluster::{ClusterError, GPU, Kubectl, objects::Node, view::NodeView, watch::Source},
     host::{Command, Host},
-    i18n::Lang,
+    i18n::msg,
     input::NodeName,
 };
 
@@ -132,7 +132,7 @@ impl ActionKind for MarkNode {
 
     fn way_back(&self, host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
         let old = if let Undo::Label(value) = undo { value.as_deref() } else { None };
-        old.map_or(Ok(()), |value| valid::word("a value of a label", value, "-_."))?;
+        old.map_or(Ok(()), |value| valid::word(msg::failure::wanted::label(), value, "-_."))?;
         let kubectl = find(host, self.kubeconfig.as_deref())?;
         Ok(WayBack::Run { command: self.back(&kubectl, old), gone: None })
     }
@@ -160,5 +160,5 @@ pub(super) fn look(host: &Host, kubectl: &Kubectl, node: &str) -> Result<NodeVie
 /// Makes the failure of an action from what the cluster says.
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn refused(state: ClusterError) -> Failure {
-    Failure::new(format!("{} {}", state.message(Lang::En), state.remedy(Lang::En)))
+    Failure::new(state.explained())
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     facts::Origin,
     host::{Command, Host},
+    i18n::msg,
 };
 
 /// Where dkms keeps its trees.
@@ -60,10 +61,10 @@ impl ActionKind for RemoveDkms {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        valid::word("a module", &self.module, "-_.+")?;
-        valid::word("a version", &self.version, "-_.+~")?;
+        valid::word(msg::failure::wanted::module(), &self.module, "-_.+")?;
+        valid::word(msg::failure::wanted::version(), &self.version, "-_.+~")?;
         let own = Path::new(TREES).join(&self.module).join(&self.version);
-        valid::demand(self.tree == own, "the tree of that module", &self.tree.display().to_string())
+        valid::demand(self.tree == own, msg::failure::wanted::tree(), &self.tree.display().to_string())
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
@@ -79,7 +80,7 @@ impl ActionKind for RemoveDkms {
             context.run(&self.command())?;
         }
         // Without dkms nothing builds from the tree any more; what is left of it would only mislead the next look.
-        context.host.files.remove_all(&self.tree).map_err(|error| file_failure("remove", &self.tree, &error))?;
+        context.host.files.remove_all(&self.tree).map_err(|error| file_failure(msg::failure::cannot_remove, &self.tree, &error))?;
         sweep(context)
     }
 

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     facts::{self, Origin},
     host::{Command, Host},
+    i18n::msg,
 };
 
 /// Removes files.
@@ -52,7 +53,7 @@ impl ActionKind for RemoveLeftFiles {
 
     fn validate(&self) -> Result<(), Failure> {
         self.files.iter().try_for_each(|path| valid::path(path))?;
-        kernels(&self.files).iter().try_for_each(|kernel| valid::word("a kernel's release", kernel, "-_.+~"))
+        kernels(&self.files).iter().try_for_each(|kernel| valid::word(msg::failure::wanted::kernel(), kernel, "-_.+~"))
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
@@ -98,13 +99,13 @@ pub(super) fn judge(host: &Host, proof: Option<Vec<String>>) -> Verdict {
     let Some(proof) = proof else { return Verdict::Unfinished };
     match facts::left_files(host) {
         left if left.is_empty() => Verdict::Proven(proof),
-        left => Verdict::Failed(Failure::new(format!("files of the driver are left: {}", names(&left)))),
+        left => Verdict::Failed(Failure::new(msg::failure::files_left(names(&left)))),
     }
 }
 
 fn remove(context: &mut ActionContext<'_>, files: &[PathBuf]) -> Result<(), Failure> {
     for path in files {
-        context.host.files.remove(path).map_err(|error| file_failure("remove", path, &error))?;
+        context.host.files.remove(path).map_err(|error| file_failure(msg::failure::cannot_remove, path, &error))?;
     }
     for command in follow_up(files) {
         if context.host.commands.locate(&command.program).is_some() {

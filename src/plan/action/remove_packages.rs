@@ -18,6 +18,7 @@ use crate::{
     catalog::distros::{self, Family},
     facts::{Origin, packages},
     host::{Command, Host},
+    i18n::msg,
     input::PackageName,
     session::CheckKind,
 };
@@ -96,7 +97,7 @@ impl RemovePackages {
 
     /// Returns this removal with all that the package manager says goes with it.
     fn complete(&self, host: &Host) -> Result<Self, Failure> {
-        let also = self.rehearse(host).map_err(|why| Failure::new(format!("nothing was removed: {why}")))?;
+        let also = self.rehearse(host).map_err(|why| Failure::new(msg::failure::nothing_removed(why.told())))?;
         let packages = self.packages.iter().cloned().chain(also.into_iter().map(|along| along.name)).collect();
         Ok(Self { packages, ..self.clone() })
     }
@@ -128,8 +129,8 @@ impl ActionKind for RemovePackages {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        valid::demand(self.family().is_some(), "a family of distributions", &self.family)?;
-        self.packages.iter().try_for_each(|name| valid::word("a package", name, "-_.+~:^"))
+        valid::demand(self.family().is_some(), msg::failure::wanted::family(), &self.family)?;
+        self.packages.iter().try_for_each(|name| valid::word(msg::failure::wanted::package(), name, "-_.+~:^"))
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

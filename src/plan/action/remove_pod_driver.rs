@@ -13,6 +13,7 @@ use super::{
 use crate::{
     facts::{INSTALLER_POD_FOLDER, Origin},
     host::{Command, Host},
+    i18n::msg,
 };
 
 /// Removes the pod's folder. Its modules stay in the kernel until the next boot, and nothing loads them then.
@@ -52,7 +53,7 @@ impl ActionKind for RemovePodDriver {
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         let folder = Path::new(INSTALLER_POD_FOLDER);
-        context.host.files.remove_all(folder).map_err(|error| file_failure("remove", folder, &error))
+        context.host.files.remove_all(folder).map_err(|error| file_failure(msg::failure::cannot_remove, folder, &error))
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     facts::Origin,
     host::{Command, Host},
+    i18n::msg,
 };
 
 /// Where the uninstaller logs, anew with every run.
@@ -78,12 +79,7 @@ impl ActionKind for RemoveRunfileDriver {
         let ended = context.run(&self.command());
         let log = context.host.files.read_text(UNINSTALL_LOG).unwrap_or_default();
         if context.host.files.exists(&self.uninstaller) && log.contains(NO_RECORD) {
-            return Err(Failure::new(format!(
-                "{} knows of no driver, because the record of the installation ({RECORD}) is gone: run the runfile of driver {} once \
-                 more, which writes it anew, then remove the driver again",
-                self.uninstaller.display(),
-                self.version
-            )));
+            return Err(Failure::new(msg::failure::no_driver_record(RECORD, self.uninstaller.display(), &self.version)));
         }
         ended?;
         let altered = log.lines().filter(|line| line.contains(ALTERED)).count();

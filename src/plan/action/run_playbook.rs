@@ -14,6 +14,7 @@ use super::{
 use crate::{
     facts::Origin,
     host::Host,
+    i18n::{Message, msg},
     kubespray::playbook::{self, PlaybookRun},
     plan::action::kind::{ActionEvent, Progress},
     version::Version,
@@ -50,14 +51,14 @@ impl ActionKind for RunPlaybook {
     fn validate(&self) -> Result<(), Failure> {
         let PlaybookRun { program, checkout, inventory, playbook, limit, tags } = &self.run;
         let is_ansible = program.file_name().is_some_and(|name| name == playbook::PROGRAM);
-        valid::demand(is_ansible, "the path of ansible-playbook", &program.display().to_string())?;
+        valid::demand(is_ansible, msg::failure::wanted::ansible(), &program.display().to_string())?;
         valid::path_if_any(checkout.as_deref())?;
         valid::path(&Path::new("/").join(inventory))?;
-        valid::demand(!inventory.to_string_lossy().starts_with('-'), "an inventory", &inventory.display().to_string())?;
-        valid::word("a playbook", playbook, "-_./")?;
+        valid::demand(!inventory.to_string_lossy().starts_with('-'), msg::failure::wanted::inventory(), &inventory.display().to_string())?;
+        valid::word(msg::failure::wanted::playbook(), playbook, "-_./")?;
         valid::path(&Path::new("/").join(playbook))?;
-        limit.as_deref().map_or(Ok(()), |host| valid::word("a host of the inventory", host, "-_."))?;
-        tags.as_deref().map_or(Ok(()), |tags| valid::word("a tag", tags, "-_"))
+        limit.as_deref().map_or(Ok(()), |host| valid::word(msg::failure::wanted::host(), host, "-_."))?;
+        tags.as_deref().map_or(Ok(()), |tags| valid::word(msg::failure::wanted::tag(), tags, "-_"))
     }
 
     /// Ansible itself finds out what is done already; only a finished run proves anything.
@@ -104,7 +105,7 @@ impl ActionKind for RunPlaybook {
             return Verdict::Unfinished;
         }
         if let Some(row) = progress.recap.iter().find(|row| !row.is_good()) {
-            let why = explain(&progress).unwrap_or_else(|| format!("the playbook failed on {}", row.host));
+            let why = explain(&progress).unwrap_or_else(|| msg::failure::playbook(&row.host));
             return Verdict::Failed(Failure::new(why));
         }
         let command = format!("`{}` ended with exit status 0", self.run);
@@ -117,17 +118,16 @@ impl ActionKind for RunPlaybook {
 }
 
 /// What failed, on which host, and how the others did; Ansible's own complaint where no task was reached.
-fn explain(progress: &playbook::Progress) -> Option<String> {
+fn explain(progress: &playbook::Progress) -> Option<Message> {
     const SHOWN: usize = 3;
-    let failure = |failure: &playbook::Failure| format!("task \"{}\" failed on {}: {}", failure.task, failure.host, failure.message);
-    let mut lines: Vec<String> = progress.failures.iter().take(SHOWN).map(failure).collect();
+    let failure = |failure: &playbook::Failure| msg::failure::task(&failure.host, &failure.task, &failure.message);
+    let mut lines: Vec<Message> = progress.failures.iter().take(SHOWN).map(failure).collect();
     if progress.failures.len() > SHOWN {
-        lines.push(format!("and {} more", progress.failures.len() - SHOWN));
+        lines.push(msg::failure::more_tasks(progress.failures.len() - SHOWN));
     }
     if lines.is_empty() {
-        lines.extend(progress.errors.first().cloned());
+        lines.extend(progress.errors.first().map(msg::failure::own_words));
     }
-    let recap = progress.recap.iter().filter(|row| !row.is_good()).take(SHOWN).map(ToString::to_string);
-    let lines: Vec<String> = lines.into_iter().chain(recap).collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
+    let recap = progress.recap.iter().filter(|row| !row.is_good()).take(SHOWN).map(msg::failure::own_words);
+    lines.into_iter().chain(recap).reduce(msg::failure::lines)
 }

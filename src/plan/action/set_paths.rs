@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, ended, file_failure},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
     undo::{Undo, WayBack},
     valid,
 };
-use crate::host::{Command, Host};
+use crate::{
+    host::{Command, Host},
+    i18n::msg,
+};
 
 const PROFILE: &str = "/etc/profile.d/gpunode-cuda.sh";
 const LOADER: &str = "/etc/ld.so.conf.d/gpunode-cuda.conf";
@@ -69,7 +72,7 @@ impl ActionKind for SetPaths {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path(&self.prefix)?;
-        valid::word("a plain path", &self.prefix.display().to_string()[1..], "/-_.+")
+        valid::word(msg::failure::wanted::plain_path(), &self.prefix.display().to_string()[1..], "/-_.+")
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
@@ -84,7 +87,11 @@ impl ActionKind for SetPaths {
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         for (path, text) in self.files() {
-            context.host.files.write(path, text.as_bytes(), 0o644).map_err(|error| file_failure("write", path, &error))?;
+            context
+                .host
+                .files
+                .write(path, text.as_bytes(), 0o644)
+                .map_err(|error| file_failure(msg::failure::cannot_write, path, &error))?;
         }
         context.run(&Self::command())
     }
@@ -107,10 +114,10 @@ impl ActionKind for SetPaths {
 
 fn login_shell_finds_nvcc(host: &Host) -> Result<String, Failure> {
     let login = Command::new("sh", ["-l", "-c", "nvcc --version"]);
-    let output = host.commands.capture(&login).map_err(|error| Failure::new(error.to_string()))?;
+    let output = host.commands.capture(&login).map_err(Failure::own_words)?;
     let release = output.stdout.lines().find(|line| line.contains("release")).ok_or_else(|| {
         let said = output.stderr.lines().next().unwrap_or_default();
-        Failure::new(format!("a login shell does not find nvcc (`{login}`: {}, {said}); does /etc/profile read {PROFILE}?", output.exit))
+        Failure::new(msg::failure::no_nvcc(&login, ended(output.exit), PROFILE, said))
     })?;
     Ok(format!("a login shell finds nvcc: {}", release.trim()))
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     host::{Command, Host},
+    i18n::msg,
     input::UnitName,
 };
 
@@ -46,7 +47,7 @@ impl ActionKind for StopUnit {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        valid::word("a unit", &self.unit, ":-_.\\@")
+        valid::word(msg::failure::wanted::unit(), &self.unit, ":-_.\\@")
     }
 
     /// `is-active` answers with a status other than 0 for every state in which the unit does not run.

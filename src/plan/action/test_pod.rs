@@ -16,10 +16,9 @@ use crate::{
         GpuStack, Kubectl, kubespray, stack,
         testpod::{self, Expected, Outcome, Task, TestPod, TestPodResult},
     },
-    diagnosis,
-    finding::Finding,
+    diagnosis::{self, Hit},
     host::{Command, Host},
-    i18n::Lang,
+    i18n::msg,
     input::ImageName,
     plan::action::kind::ActionEvent,
     version::Version,
@@ -65,10 +64,9 @@ impl RunTestPod {
 
     /// Proves with what the pod has shown, or says why it does not.
     fn conclude(&self, result: &TestPodResult, stack: &GpuStack, work: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let told = |finding: Finding| format!("{} {}", finding.message(Lang::En), finding.remedy(Lang::En));
         if result.outcome == Outcome::Passed {
             if let Some(finding) = result.differs(&self.expected) {
-                return Err(Failure::new(told(finding)));
+                return Err(Failure::new(finding.explained()));
             }
             work.notes.push(result.evidence());
             work.notes.extend(result.log.lines().map(str::to_owned));
@@ -76,10 +74,14 @@ impl RunTestPod {
         }
         result.events.iter().for_each(|event| (work.emit)(ActionEvent::Line(event.clone())));
         let known = diagnosis::over_test(result);
-        let cause = known.as_ref().map(|hit| format!("{} {}", hit.cause(Lang::En), hit.remedy(Lang::En)));
+        let cause = known.as_ref().map(Hit::explained);
         tell(known.map(diagnosis::Event::Hit), &mut work.hits, work.emit);
-        let why = cause.or_else(|| result.why(stack).map(told));
-        Err(Failure::new(format!("{} {}", result.evidence(), why.unwrap_or_default()).trim_end().to_owned()))
+        let seen = msg::failure::own_words(result.evidence().trim_end());
+        let why = cause.or_else(|| result.why(stack).map(|finding| finding.explained()));
+        Err(Failure::new(match why {
+            Some(why) => msg::failure::explained(why, seen),
+            None => seen,
+        }))
     }
 }
 
@@ -102,7 +104,7 @@ impl ActionKind for RunTestPod {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path_if_any(self.kubeconfig.as_deref())?;
-        self.images.iter().try_for_each(|image| valid::word("an image", image, "-_./:@"))?;
+        self.images.iter().try_for_each(|image| valid::word(msg::failure::wanted::image(), image, "-_./:@"))?;
         valid::object_name(&self.node)
     }
 
@@ -123,7 +125,7 @@ impl ActionKind for RunTestPod {
         }
         // Which workloads are looked for does not matter: the node does, and what holds its cards.
         let stack = stack::probe(context.host, &kubectl, &self.node, &kubespray::STACK).map_err(refused)?;
-        let (first, others) = self.images.split_first().ok_or_else(|| Failure::new("there is no image for the test pod"))?;
+        let (first, others) = self.images.split_first().ok_or_else(|| Failure::new(msg::failure::no_image()))?;
         let pod = TestPod::new(&stack, first, self.task, context.host.clock.now());
         for command in testpod::commands(&kubectl, &pod) {
             (context.emit)(ActionEvent::Line(format!("$ {command}")));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{kind::Failure, valid};
-use crate::host::Command;
+use crate::{host::Command, i18n::msg};
 
 /// What was found before an action, and is needed to take it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,10 +112,10 @@ pub enum WayBack {
 impl Undo {
     /// Returns the way back by files, if they are files that this action writes.
     pub fn restore(&self, own: &[&Path]) -> Result<WayBack, Failure> {
-        let Self::Files(files) = self else { return Err(Failure::new("the journal does not hold what the file was before")) };
+        let Self::Files(files) = self else { return Err(Failure::new(msg::failure::no_saved_file())) };
         for file in files {
             if !own.contains(&file.path.as_path()) {
-                return Err(Failure::new(format!("{} is not a file of this action", file.path.display())));
+                return Err(Failure::new(msg::failure::not_its_file(file.path.display())));
             }
             file.validate()?;
         }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     facts::{Module, modules},
     host::{Command, Host},
+    i18n::msg,
 };
 
 /// Where the kernel lists what is loaded.
@@ -74,7 +75,7 @@ impl ActionKind for UnloadModules {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        self.modules.iter().try_for_each(|name| valid::demand(modules::is_driver(name), "a module of the driver", name))
+        self.modules.iter().try_for_each(|name| valid::demand(modules::is_driver(name), msg::failure::wanted::driver_module(), name))
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

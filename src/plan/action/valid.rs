@@ -4,6 +4,7 @@
 use std::path::{Component, Path};
 
 use super::kind::Failure;
+use crate::i18n::{Message, msg};
 
 /// Longest name of a Kubernetes object. Source: RFC 1123, Kubernetes' "Object Names and IDs".
 const NAME_LENGTH: usize = 253;
@@ -12,7 +13,7 @@ const NAME_LENGTH: usize = 253;
 pub fn path(path: &Path) -> Result<(), Failure> {
     let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     let is_printable = path.to_str().is_some_and(|text| !text.chars().any(char::is_control));
-    demand(path.is_absolute() && plain && is_printable, "a path from the root", &path.display().to_string())
+    demand(path.is_absolute() && plain && is_printable, msg::failure::wanted::path(), &path.display().to_string())
 }
 
 /// As [`path`], if there is one.
@@ -27,11 +28,11 @@ pub fn object_name(name: &str) -> Result<(), Failure> {
         let ends = [label.bytes().next(), label.bytes().last()].iter().all(|end| end.is_some_and(inner));
         ends && label.bytes().all(|byte| inner(byte) || byte == b'-')
     };
-    demand(name.len() <= NAME_LENGTH && name.split('.').all(is_label), "a name of Kubernetes", name)
+    demand(name.len() <= NAME_LENGTH && name.split('.').all(is_label), msg::failure::wanted::name(), name)
 }
 
 /// A word of a program's language that is no option: it begins with a letter or a digit, and has only these and `marks`.
-pub fn word(what: &str, text: &str, marks: &str) -> Result<(), Failure> {
+pub fn word(what: Message, text: &str, marks: &str) -> Result<(), Failure> {
     let fits =
         text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c));
     demand(fits && text.len() <= 512, what, text)
@@ -39,10 +40,10 @@ pub fn word(what: &str, text: &str, marks: &str) -> Result<(), Failure> {
 
 /// 64 hexadecimal digits.
 pub fn sha256(text: &str) -> Result<(), Failure> {
-    demand(text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()), "a SHA-256", text)
+    demand(text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()), msg::failure::wanted::sha256(), text)
 }
 
 /// Refuses what does not fit.
-pub fn demand(fits: bool, what: &str, text: &str) -> Result<(), Failure> {
-    if fits { Ok(()) } else { Err(Failure::new(format!("the session holds {:?} where {what} belongs", crate::text::printable(text)))) }
+pub fn demand(fits: bool, what: Message, text: &str) -> Result<(), Failure> {
+    if fits { Ok(()) } else { Err(Failure::new(msg::failure::parameter(format!("{:?}", crate::text::printable(text)), what))) }
 }

@@ -63,7 +63,7 @@ impl ActionKind for WatchInstaller {
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let kubectl = Kubectl::find(context.host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.message(Lang::En)))?;
+        let kubectl = Kubectl::find(context.host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.told("message")))?;
         let mut cause = None;
         let (emit, hits) = (&mut *context.emit, &mut context.hits);
         let node = (self.node.as_str(), &kubespray::STACK);
@@ -94,11 +94,10 @@ impl ActionKind for WatchInstaller {
             }
             ControlFlow::Continue(())
         });
-        let words = |cause: &Cause| format!("{} — {}", cause.message(Lang::En), cause.remedy(Lang::En));
         match end {
             End::Tail(Outcome::Succeeded) => Ok(()),
-            End::Tail(outcome) => Err(Failure::new(cause.as_ref().map_or_else(|| outcome.text(Lang::En), words))),
-            End::InVain(cause) => Err(Failure::new(words(&cause))),
+            End::Tail(outcome) => Err(Failure::new(cause.as_ref().map_or_else(|| outcome.message(), Cause::explained))),
+            End::InVain(cause) => Err(Failure::new(cause.explained())),
         }
     }
 

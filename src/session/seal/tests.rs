@@ -25,6 +25,7 @@ fn signed(seal: &Seal) -> Session {
         before: [("a".to_owned(), "b: [c]\n\t\u{feff} ".to_owned())].into(),
         evidence: vec!["it's\n\"done\"".to_owned()],
         hits: Vec::new(),
+        failure: None,
         undo: Some(Undo::Files(Vec::new())),
         seal: None,
         is_foreign: false,

@@ -255,6 +255,7 @@ pub fn done(action: Action) -> Record {
         before: BTreeMap::new(),
         evidence: Vec::new(),
         hits: Vec::new(),
+        failure: None,
         undo: None,
         seal: None,
         is_foreign: false,

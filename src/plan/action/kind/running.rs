@@ -13,6 +13,7 @@ use super::{ActionContext, Failure, Watch};
 use crate::{
     diagnosis::{Diagnosis, Event, Hit},
     host::{Command, Exit, Files, Kind as CommandKind, Line, command::Job},
+    i18n::Lang,
     plan::action::kind::ActionEvent,
     text,
 };
@@ -61,8 +62,8 @@ impl ActionContext<'_> {
 
     fn start(&mut self, command: &Command) -> Result<Job, Failure> {
         (self.emit)(ActionEvent::Line(format!("$ {command}")));
-        let mut note = |job: &Job| (self.journal_job)(job).map_err(|failure| failure.message);
-        self.host.commands.start(command, &self.log, &mut note).map_err(|error| Failure::new(error.to_string()))
+        let mut note = |job: &Job| (self.journal_job)(job).map_err(|failure| failure.message.text(Lang::En));
+        self.host.commands.start(command, &self.log, &mut note).map_err(Failure::own_words)
     }
 
     fn query(&mut self, command: &Command, watch: &mut Watch<'_>) -> Result<Exit, Failure> {
@@ -80,7 +81,7 @@ impl ActionContext<'_> {
                 emit(ActionEvent::Line(line));
             }
         });
-        exit.map_err(|error| Failure::new(error.to_string()))
+        exit.map_err(Failure::own_words)
     }
 
     /// The job is waited for on a thread of its own, so that the logs are looked at while it prints nothing.

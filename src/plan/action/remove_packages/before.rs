@@ -6,6 +6,7 @@ use crate::{
     catalog::distros::Family,
     facts::packages::{self, Package},
     host::{Command, Host},
+    i18n::msg,
     input::PackageName,
     plan::action::{
         kind::{ActionContext, Failure},
@@ -37,8 +38,8 @@ pub fn record(removal: &RemovePackages, context: &ActionContext<'_>) -> Result<R
 pub fn way_back(family: &Family, before: &RemovedPackages) -> Result<Reinstall, Failure> {
     let RemovedPackages { packages, configuration } = before;
     for package in packages {
-        valid::word("a package", &package.name, "-_.+~:^")?;
-        valid::word("a version", &package.version, "-_.+~:^")?;
+        valid::word(msg::failure::wanted::package(), &package.name, "-_.+~:^")?;
+        valid::word(msg::failure::wanted::version(), &package.version, "-_.+~:^")?;
     }
     configuration.iter().try_for_each(SavedFile::validate)?;
     let pinned = packages.iter().map(|package| family.pin.replace("{name}", &package.name).replace("{version}", &package.version));
@@ -71,7 +72,7 @@ fn configuration_files(host: &Host, going: &[Package]) -> Result<Vec<String>, Fa
     let of_rpm: Vec<String> = going.iter().filter(|package| package.is_of_rpm).map(|package| package.id.clone()).collect();
     if !of_rpm.is_empty() {
         let query = Command::new("rpm", ["--query", "--configfiles"]).operands(of_rpm);
-        let output = host.commands.capture(&query).map_err(|error| Failure::new(error.to_string()))?;
+        let output = host.commands.capture(&query).map_err(Failure::own_words)?;
         found.extend(output.stdout.lines().filter(|line| line.starts_with('/')).map(str::to_owned));
     }
     found.sort();

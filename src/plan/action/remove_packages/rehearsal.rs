@@ -4,6 +4,7 @@ use super::{GoesAlong, RemovePackages, in_a_line};
 use crate::{
     facts::packages::{Role, role_of_name},
     host::{CommandError, Host},
+    i18n::{Arg, msg},
 };
 
 /// Why a removal was not rehearsed to a good end.
@@ -21,6 +22,17 @@ pub enum Unrehearsed {
     /// It would install something in their place, as another driver that meets the same dependency.
     #[error("{} would be installed in their place", .0.join(", "))]
     Installs(Vec<String>),
+}
+
+impl Unrehearsed {
+    /// Returns why, as part of a sentence.
+    pub fn told(&self) -> Arg {
+        match self {
+            Self::Others(others) => msg::preflight::seen::packages_of_others(in_a_line(others)).into(),
+            Self::Installs(names) => msg::preflight::seen::packages_installed(names.join(", ")).into(),
+            Self::NotRun(_) | Self::Failed(_) => self.to_string().into(),
+        }
+    }
 }
 
 /// What a package manager would do.
