@@ -51,6 +51,8 @@ const SOURCES: &[Source] = &[
             // Names the driver that fits a card, and needs none.
             ("nvidia-detect*", Other),
             ("libxnvctrl*", Helper),
+            // Libraries for older drivers below /usr/local/cuda-X.Y/compat: they take nobody's place (seen on a machine with an H200).
+            ("cuda-compat*", Other),
         ],
     },
     source("nvidia-open-gpu-kernel-modules*", Driver),
