@@ -179,8 +179,7 @@ fn two_hosts_never_edit_one_inventory_at_a_time() {
     assert_eq!(shared.variables(), before);
     // Ansible does not read the lock, where the inventory is the folder either.
     let hosts = |path: &Path| {
-        let output =
-            Command::new(&ansible_inventory).arg("-i").arg(path).args(["--list"]).env("LC_ALL", "C.UTF-8").output().unwrap();
+        let output = Command::new(&ansible_inventory).arg("-i").arg(path).args(["--list"]).env("LC_ALL", "C.UTF-8").output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         (output.status.code(), String::from_utf8(output.stdout).unwrap(), errors.contains("gpunode.lock"))
     };
