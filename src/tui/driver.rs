@@ -11,7 +11,7 @@ use ratatui::{
 
 use super::widgets::{Column, Ui, columns, draw, first_row, is_wide, left, right, split_columns, split_rows};
 use crate::{
-    catalog::DriverRow,
+    choice::DriverRow,
     i18n::msg,
     text::{bytes, width},
     wizard::{
