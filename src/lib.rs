@@ -63,6 +63,7 @@ pub mod owner;
 pub mod perform;
 pub mod plain;
 pub mod plan;
+pub mod prediction;
 pub mod preflight;
 pub mod private;
 pub mod report;

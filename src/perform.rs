@@ -27,10 +27,11 @@ use crate::{
     host::Cancel,
     i18n::msg,
     plan::{Action, Plan, Step},
+    prediction::Prediction,
     private,
     report::Report,
     secret::Secret,
-    session::{self, Prediction, Session, store::Store},
+    session::{self, Session, store::Store},
     step_driver::{self, StepDriver},
     steps,
     tui::{self, Performer, Reply, RunError},
@@ -113,7 +114,7 @@ impl Performer for Perform {
             Effect::LoadTable { answers } => Answer::Table(self.table(&answers)),
             Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
             Effect::MakePlan { step, answers } => Answer::Planned(self.plan(step, &answers)),
-            Effect::Preflight { actions, answers } => Answer::Foretold(self.preflight(&actions, &answers)),
+            Effect::Preflight { actions, answers } => Answer::Checked(self.preflight(&actions, &answers)),
             Effect::RunStep { step, actions, answers, secret } => self.run_step(step, actions, *answers, secret, reply),
             Effect::Reboot => self.reboot(),
             Effect::FollowNode { answers } => return self.follow_node(&answers, reply),
@@ -231,7 +232,7 @@ impl Perform {
         let session = self.session().clone();
         let checks = steps::preflight(&self.workspace.host, &session.facts, answers, actions, Some(&session));
         let checks = checks.map_err(|error| error.line(self.workspace.lang))?;
-        self.session().foretell(checks.clone());
+        self.session().keep_predictions(checks.clone());
         Ok(checks)
     }
 

@@ -20,7 +20,7 @@ use crate::{
     host::Host,
     i18n::{Arg, Lang, Message, msg},
     plan::{Action, ActionSpec, Effect, Entries, action::install_toolkit::InstallToolkit},
-    session::Prediction,
+    prediction::Prediction,
     worker,
 };
 

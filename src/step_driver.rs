@@ -15,8 +15,9 @@ use crate::{
     host::{Cancel, Host},
     i18n::{Lang, msg},
     plan::{Action, Step, action::reboot::Reboot},
+    prediction::Prediction,
     secret::Secret,
-    session::{Prediction, Session, store::Store},
+    session::{Session, store::Store},
     steps,
 };
 
@@ -64,7 +65,7 @@ impl StepDriver<'_> {
         let actions: Vec<Action> = self.session.plan.of(Step::Driver).cloned().collect();
         steps::demand_root(&actions, lang)?;
         let predictions = steps::preflight(self.host, &self.session.facts, &self.answers(), &actions, Some(self.session))?;
-        self.session.foretell(predictions.clone());
+        self.session.keep_predictions(predictions.clone());
         self.save()?;
         Ok(predictions)
     }

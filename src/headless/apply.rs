@@ -13,8 +13,9 @@ use crate::{
     i18n::msg,
     owner, plan,
     plan::{Step, action::reboot::Reboot},
+    prediction::Forecast,
     preflight,
-    session::{Says, Session, Status, store::Store},
+    session::{Session, Status, store::Store},
     step_driver::{self, StepDriver},
     steps,
     workspace::Workspace,
@@ -159,7 +160,7 @@ impl Apply<'_> {
     fn preflight(&mut self) -> Result<(), Expected> {
         let lang = self.progress.lang_of_values();
         let predictions = self.step_driver().preflight(lang)?;
-        predictions.iter().filter(|prediction| prediction.says != Says::Ok).for_each(|prediction| self.progress.prediction(prediction));
+        predictions.iter().filter(|prediction| prediction.says != Forecast::Ok).for_each(|prediction| self.progress.prediction(prediction));
         let answers = self.step_driver().answers();
         let in_the_way: Vec<String> = preflight::in_the_way(&predictions, &answers).map(|prediction| prediction.id.clone()).collect();
         if in_the_way.is_empty() {

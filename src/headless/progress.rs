@@ -15,8 +15,8 @@ use crate::{
     facts::Change,
     i18n::{Lang, Message, msg},
     plan::{Action, Step},
+    prediction::Prediction,
     preflight,
-    session::Prediction,
     text::{printable_json, printable_lines},
 };
 

@@ -11,7 +11,7 @@ use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_row
 use crate::{
     i18n::msg,
     plan::Action,
-    session::Says,
+    prediction::Forecast,
     text::{cut_middle, width},
     wizard::{
         Slot,
@@ -184,7 +184,7 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
     if app.driver.checks_error.is_some() {
         return vec![Line::default(), line("!", ui.theme.warning(), &ui.text(msg::wizard::preflight::failed()))];
     }
-    let (fail, unknown, ok) = (count(Says::WillFail), count(Says::Unknown), count(Says::Ok).to_string());
+    let (fail, unknown, ok) = (count(Forecast::WillFail), count(Forecast::Unknown), count(Forecast::Ok).to_string());
     if fail + unknown == 0 {
         return vec![Line::default(), line("✓", ui.theme.good(), &app.text(msg::wizard::preflight::fine(&ok)))];
     }
@@ -193,10 +193,11 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
         _ => ("✗", ui.theme.error(), msg::wizard::preflight::counts(fail, ok, unknown)),
     };
     let mut lines = vec![Line::default(), line(glyph, style, &app.text(told))];
-    let worst =
-        [Says::WillFail, Says::Unknown].into_iter().flat_map(|says| app.driver.checks.iter().filter(move |check| check.says == says));
+    let worst = [Forecast::WillFail, Forecast::Unknown]
+        .into_iter()
+        .flat_map(|says| app.driver.checks.iter().filter(move |check| check.says == says));
     lines.extend(worst.take(most).map(|check| {
-        let (glyph, style) = if check.says == Says::WillFail { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
+        let (glyph, style) = if check.says == Forecast::WillFail { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
         let text = format!("{}: {}", check.title(app.settings.lang), check.evidence_text(app.settings.lang));
         let text = crate::wizard::cut_end(&text, usize::from(cells).saturating_sub(8));
         Line::from(vec![Span::styled(format!("     {glyph} "), style), Span::styled(text, ui.theme.dim())])

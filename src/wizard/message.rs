@@ -14,8 +14,9 @@ use crate::{
     kubespray::Preview,
     owner::Fit,
     plan::{Action, Plan, Step},
+    prediction::Prediction,
     secret::Secret,
-    session::{Prediction, Session, holder::Holder},
+    session::{Session, holder::Holder},
 };
 
 /// Names one order for as long as the program runs.
@@ -57,7 +58,7 @@ pub enum Effect {
         /// The answers so far.
         answers: Box<Answers>,
     },
-    /// Run the pre-flight over the plan of step 2 -> [`Answer::Foretold`].
+    /// Run the pre-flight over the plan of step 2 -> [`Answer::Checked`].
     Preflight {
         /// The plan.
         actions: Vec<Action>,
@@ -159,7 +160,7 @@ pub enum Answer {
     /// The plan of the step that was asked for, or why there is none.
     Planned(Result<Plan, String>),
     /// What the pre-flight says, or why it says nothing.
-    Foretold(Result<Vec<Prediction>, String>),
+    Checked(Result<Vec<Prediction>, String>),
     /// Something happened in a run.
     Engine(Event),
     /// A run ended.

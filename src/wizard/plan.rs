@@ -5,7 +5,7 @@ use crate::{
     finding::Severity,
     i18n::msg,
     plan::{Action, Step},
-    session::{Prediction, Says},
+    prediction::{Forecast, Prediction},
 };
 
 /// How an action of the plan stands.
@@ -135,13 +135,13 @@ fn leave_out_changed(app: &mut App) {
 }
 
 /// Orders the pre-flight of the plan that has just been made.
-pub(super) fn foretell(app: &mut App) {
+pub(super) fn preflight(app: &mut App) {
     let actions: Vec<Action> = app.actions(Step::Driver).into_iter().cloned().collect();
     app.order(Effect::Preflight { actions, answers: Box::new(app.answers.clone()) });
 }
 
 /// Takes in what the pre-flight says.
-pub(super) fn foretold(app: &mut App, checks: Result<Vec<Prediction>, String>) {
+pub(super) fn checked(app: &mut App, checks: Result<Vec<Prediction>, String>) {
     (app.driver.checks, app.driver.checks_error) = match checks {
         Ok(checks) => (checks, None),
         Err(error) => (Vec::new(), Some(error)),
@@ -152,7 +152,7 @@ pub(super) fn foretold(app: &mut App, checks: Result<Vec<Prediction>, String>) {
 }
 
 /// Returns how many checks say this.
-pub fn count_checks(app: &App, says: Says) -> usize {
+pub fn count_checks(app: &App, says: Forecast) -> usize {
     app.driver.checks.iter().filter(|check| check.says == says).count()
 }
 

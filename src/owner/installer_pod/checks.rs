@@ -6,11 +6,12 @@ use crate::{
     i18n::msg,
     owner::clearing,
     plan::Effect,
-    preflight::{Request, conflicting_driver},
-    session::{
-        CheckKind, Prediction,
-        Says::{Ok, Unknown, WillFail},
+    prediction::{
+        CheckKind,
+        Forecast::{Ok, Unknown, WillFail},
+        Prediction,
     },
+    preflight::{Request, conflicting_driver},
 };
 
 /// The action of step 4 that shows whether the installer pod came to its end.
