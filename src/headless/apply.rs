@@ -1,10 +1,11 @@
 //! `gpunode apply`: does it, with progress as lines.
 
-use super::{password::run_with_password, progress::Progress, read_answers};
+use super::{progress::Progress, read_answers};
 use crate::{
     answers::{Answers, Reboot as RebootAnswer},
     cli::ApplyArgs,
     cluster::check::Verdict,
+    console,
     engine::{Event, Outcome},
     error::Expected,
     exit_code::ExitCode,
@@ -130,11 +131,9 @@ impl Apply<'_> {
             began |= matches!(event, Event::Started { .. });
             progress.event(event);
         };
-        let outcome = if progress.json {
-            self.step_driver().run(step, &cancel, None, &mut |event| show(&event))
-        } else {
-            run_with_password(&mut self.step_driver(), step, &cancel, progress.lang, &mut show)
-        };
+        // A program that reads JSON cannot be asked.
+        let mut ask = || if progress.json { None } else { console::password(&msg::apply::password().text(progress.lang)) };
+        let outcome = self.step_driver().run_asking(step, &cancel, &mut ask, &mut show);
         self.began |= began;
         let outcome = outcome?;
         match outcome {

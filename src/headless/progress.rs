@@ -13,7 +13,7 @@ use crate::{
     error::Expected,
     exit_code::ExitCode,
     facts::Change,
-    i18n::{Lang, Message, msg},
+    i18n::{Lang, Message},
     plan::{Action, Step},
     prediction::Prediction,
     preflight,
@@ -61,7 +61,7 @@ impl Progress {
     pub fn event(self, event: &Event) {
         if self.json {
             print_object(&object_of(event));
-        } else if let Some(line) = line_of(event, self.lang) {
+        } else if let Some(line) = event.line(self.lang) {
             print_text(&line);
         }
     }
@@ -172,23 +172,6 @@ fn object_of(event: &Event) -> Value {
         }),
         Event::Ended { id, status, evidence, .. } => json!({"event": "ended", "id": id, "status": status.name(), "evidence": evidence}),
     }
-}
-
-/// Returns what a line-by-line face says of an event. A progress meter is for eyes on a screen; lines stay greppable.
-pub fn line_of(event: &Event, lang: Lang) -> Option<String> {
-    Some(match event {
-        Event::Started { index, total, action } => format!("-- {}/{total} {}", index + 1, action.title(lang)),
-        Event::Line(line) => format!("   {line}"),
-        Event::Hit(hit) => format!("   ! {}\n     {}", hit.cause(lang), hit.remedy(lang)),
-        Event::Progress(_) => return None,
-        Event::PasswordNeeded => format!("   {}", msg::apply::password_needed().text(lang)),
-        Event::Ended { id, status, evidence, failure } => {
-            let failure = failure.as_ref().map(|failure| vec![failure.text(lang)]);
-            let evidence = failure.as_ref().unwrap_or(evidence);
-            let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
-            format!("-- {}: {id}{evidence}", status.name())
-        }
-    })
 }
 
 #[cfg(test)]
