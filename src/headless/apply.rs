@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Applies the answers. Exit: 0 done, 1 failed, 3 reboot needed.
-pub fn run(workspace: &Workspace, new: bool, args: &ApplyArgs) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, new: bool, args: &ApplyArgs) -> Result<ExitCode, Expected> {
     let wanted = read_answers(&args.answers)?;
     if !args.yes {
         return Err(Expected::new(msg::error::apply::no_yes(), msg::error::apply::no_yes::hint()));

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Writes the recording; what is there already is replaced only when somebody says so.
-pub fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expected> {
     if file.symlink_metadata().is_ok() && !may_replace(workspace, file)? {
         return Ok(ExitCode::Quit);
     }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Prints the preview. Exit: 0 fine, 1 findings, 2 unreadable.
-pub fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Expected> {
     let answers = workspace.peek().ok().flatten().and_then(|session| session.answers);
     let request = PreviewRequest {
         checkout: args.kubespray.clone().map(Into::into),

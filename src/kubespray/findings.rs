@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Returns everything that was found, worst first.
-pub fn all(site: &Site, view: &View<'_>, container_manager: &str, wanted: GpuRole) -> Vec<Finding> {
+pub(super) fn all(site: &Site, view: &View<'_>, container_manager: &str, wanted: GpuRole) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(refused(site, view));
     found.extend(names(site));

@@ -10,7 +10,7 @@ use super::{
 use crate::host::Files;
 
 /// Returns the lines to add, each with its file; nothing when the machine is a node already, or when there is no inventory.
-pub fn members(files: &dyn Files, site: &Site) -> Vec<(PathBuf, Member)> {
+pub(super) fn members(files: &dyn Files, site: &Site) -> Vec<(PathBuf, Member)> {
     // Who does not know the hosts does not add one.
     let Some(path) = site.inventory_path.as_ref().filter(|_| site.inventory.is_known()) else { return Vec::new() };
     let group = &site.groups.node;

@@ -23,7 +23,7 @@ use crate::{
 const DRIVERS: [Column; 6] = [left(11), left(10), right(5), left(15), left(13), right(9)];
 
 /// Draws the choice.
-pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let mut lines = owner(ui, area.width);
     lines.push(Line::default());
     lines.extend(toolkit(ui, area.width));

@@ -25,7 +25,7 @@ use crate::{
 const DETAILS: usize = 5;
 
 /// Draws the plan of step 2.
-pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let rows = rows(ui.app);
     let title = || ui.rule(&ui.text(msg::wizard::plan::title()), area.width, true);
     if let Some(error) = &ui.app.driver.plan_error {

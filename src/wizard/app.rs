@@ -30,9 +30,9 @@ use crate::{
 };
 
 /// Columns below which nothing but "make it larger" is shown.
-pub const MIN_COLUMNS: u16 = 80;
+pub(super) const MIN_COLUMNS: u16 = 80;
 /// Rows below which nothing but "make it larger" is shown.
-pub const MIN_ROWS: u16 = 24;
+pub(super) const MIN_ROWS: u16 = 24;
 
 /// How colours are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -150,7 +150,7 @@ pub struct Notice {
 
 /// What an order is for. Of each there is at most one under way; a newer one takes its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "as the effects of the same names")]
+#[expect(missing_docs, reason = "as the effects of the same names")]
 pub enum Slot {
     Probe,
     Pulse,

@@ -259,7 +259,7 @@ pub enum Signal {
 
 /// A key as every console can send it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are what stands on the keys")]
+#[expect(missing_docs, reason = "the names are what stands on the keys")]
 pub enum Key {
     Char(char),
     Enter,

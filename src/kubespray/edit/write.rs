@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Writes a value on one line.
-pub fn inline(value: &Value) -> String {
+pub(super) fn inline(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
         Value::Object(map) => {
@@ -24,7 +24,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Writes `name: value`, a list or mapping with one line an item, without the last line end.
-pub fn block(name: &str, value: &Value, indent: &str, newline: &str) -> String {
+pub(super) fn block(name: &str, value: &Value, indent: &str, newline: &str) -> String {
     let lines = match value {
         Value::Array(items) if !items.is_empty() => self::items(items, &format!("{indent}  ")),
         Value::Object(map) if !map.is_empty() => {
@@ -36,6 +36,6 @@ pub fn block(name: &str, value: &Value, indent: &str, newline: &str) -> String {
 }
 
 /// Writes the items of a list, one a line.
-pub fn items(items: &[Value], indent: &str) -> Vec<String> {
+pub(super) fn items(items: &[Value], indent: &str) -> Vec<String> {
     items.iter().map(|item| format!("{indent}- {}", inline(item))).collect()
 }

@@ -21,12 +21,12 @@ use crate::{
 };
 
 /// Returns the traps of the GPU role, in no order.
-pub fn of_role(site: &Site, view: &View<'_>) -> Vec<Finding> {
+pub(super) fn of_role(site: &Site, view: &View<'_>) -> Vec<Finding> {
     [taints(site, view), images(view), edited_role(site, view), not_in_release(site, view)].into_iter().flatten().collect()
 }
 
 /// Returns the traps that wait whoever brings the driver, in no order.
-pub fn of_any_owner(site: &Site, view: &View<'_>) -> Vec<Finding> {
+pub(super) fn of_any_owner(site: &Site, view: &View<'_>) -> Vec<Finding> {
     [names(site, view), twice(site), encrypted(view), settings(site), groups(site), limit(site, view)].into_iter().flatten().collect()
 }
 

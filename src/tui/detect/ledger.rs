@@ -25,7 +25,7 @@ use crate::{
 const LISTED: usize = 6;
 
 /// Returns the section of the ledger.
-pub fn section(ui: &Ui, cells: u16) -> Section {
+pub(super) fn section(ui: &Ui, cells: u16) -> Section {
     let app = ui.app;
     let focus = app.detect.part == Part::Ledger;
     let title = format!("{} · {}", ui.text(msg::wizard::detect::ledger()), loaded(ui));
@@ -78,7 +78,7 @@ fn row(ui: &Ui, group: &Group, here: bool, cells: u16) -> Line<'static> {
 }
 
 /// Returns what becomes of the group under the chosen owner and why, then each entry whole.
-pub fn details(ui: &Ui, group: &Group, cells: u16) -> Vec<Line<'static>> {
+pub(super) fn details(ui: &Ui, group: &Group, cells: u16) -> Vec<Line<'static>> {
     let mut texts = vec![ui.text(why(group, ui.app.answers.driver_owner))];
     if group.entries.len() > 1 || width(&group.entries[0].r#where) > 20 {
         texts.extend(group.entries.iter().take(LISTED).map(|entry| format!("{}  {}", entry.what, entry.r#where)));
