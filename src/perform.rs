@@ -109,7 +109,7 @@ impl Performer for Perform {
     fn perform(&self, effect: Effect, reply: &Reply) {
         let answer = match effect {
             Effect::Probe => self.probe(),
-            Effect::Pulse => return self.feel_pulse(reply),
+            Effect::Fingerprint => return self.watch_fingerprint(reply),
             Effect::AskPackages => self.ask_packages(),
             Effect::LoadTable { answers } => Answer::Table(self.table(&answers)),
             Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
@@ -183,16 +183,16 @@ impl Perform {
         Answer::Probed { facts: Box::new(facts), changes, owners }
     }
 
-    /// Takes the machine's pulse until the order is cancelled. A simulated machine changes only by what we do to it.
-    fn feel_pulse(&self, reply: &Reply) {
+    /// Takes the machine's fingerprint until the order is cancelled. A simulated machine changes only by what we do to it.
+    fn watch_fingerprint(&self, reply: &Reply) {
         let host = &self.workspace.host;
         if host.simulation.is_some() {
             return;
         }
         let cancel = self.begin(reply);
-        let mut before = facts::pulse(host);
+        let mut before = facts::fingerprint(host);
         while host.clock.sleep(PULSE_EVERY, &cancel) {
-            let now = facts::pulse(host);
+            let now = facts::fingerprint(host);
             if now != before && !reply.send(Answer::MachineChanged) {
                 break;
             }

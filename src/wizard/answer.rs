@@ -31,7 +31,7 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
             app.driver.propose(owners, &app.session, &mut app.answers);
             probed(app, *facts, changes);
         }
-        (Slot::Pulse, Answer::MachineChanged) if !app.waits_for(Slot::Probe) => drop(app.order(Effect::Probe)),
+        (Slot::Fingerprint, Answer::MachineChanged) if !app.waits_for(Slot::Probe) => drop(app.order(Effect::Probe)),
         (Slot::Packages, Answer::PackagesAsked(facts)) => detect::take_offer(app, &facts),
         (Slot::Table, Answer::Table(Ok(table))) => app.driver.take(table, &mut app.answers),
         (Slot::Table, Answer::Table(Err(error))) => app.driver.error = Some(error),
@@ -121,7 +121,7 @@ fn failed(app: &mut App, slot: Slot, error: String) {
             app.detect.asked = false;
         }
         // What the package manager offers stays unknown, as the facts say already; a machine that is not watched is looked at by hand.
-        Slot::Packages | Slot::Pulse => {}
+        Slot::Packages | Slot::Fingerprint => {}
         Slot::Table => app.driver.error = Some(error),
         Slot::Preview => app.variables.error = Some(error),
         Slot::Plan if app.step() == Step::Variables => app.variables.plan_error = Some(error),

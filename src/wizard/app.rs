@@ -153,7 +153,7 @@ pub struct Notice {
 #[expect(missing_docs, reason = "as the effects of the same names")]
 pub enum Slot {
     Probe,
-    Pulse,
+    Fingerprint,
     Packages,
     Table,
     Preview,
@@ -364,7 +364,7 @@ impl App {
 
     /// Tells whether anything on the screen moves with time: a spinner, or the next look at the cluster.
     pub fn wants_ticks(&self) -> bool {
-        self.screen == Screen::Verify || self.live.keys().any(|slot| !matches!(slot, Slot::Save | Slot::Pulse))
+        self.screen == Screen::Verify || self.live.keys().any(|slot| !matches!(slot, Slot::Save | Slot::Fingerprint))
     }
 
     /// Returns the actions of a step as last planned, with what was left out.
@@ -487,7 +487,7 @@ impl App {
 fn slot(effect: &Effect) -> Option<Slot> {
     Some(match effect {
         Effect::Probe => Slot::Probe,
-        Effect::Pulse => Slot::Pulse,
+        Effect::Fingerprint => Slot::Fingerprint,
         Effect::AskPackages => Slot::Packages,
         Effect::LoadTable { .. } => Slot::Table,
         Effect::LoadPreview { .. } => Slot::Preview,

@@ -38,7 +38,7 @@ pub enum Effect {
     /// Probe the machine, keep the facts in the session -> [`Answer::Probed`].
     Probe,
     /// Watch the machine -> [`Answer::MachineChanged`] each time it has changed, until it is cancelled.
-    Pulse,
+    Fingerprint,
     /// Ask the package manager for what the machine lacks -> [`Answer::PackagesAsked`].
     AskPackages,
     /// Work out the driver table -> [`Answer::Table`].
