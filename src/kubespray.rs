@@ -17,7 +17,7 @@ mod preview;
 pub mod release;
 mod report;
 pub mod rules;
-mod site;
+mod context;
 pub mod spec;
 mod template;
 mod truth;
@@ -33,7 +33,7 @@ pub use edited::Edited;
 pub use layout::Layout;
 pub use preview::preview;
 pub use report::{report, report_planned};
-pub use site::PreviewRequest;
+pub use context::PreviewRequest;
 pub use template::is_template_within;
 pub use truth::as_text;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Capability, GpuRole, Verdict,
-    site::Site,
+    context::KubesprayContext,
     spec::DOWNLOAD_URL,
     truth::{as_bool, as_text, is_truthy},
     variables::View,
@@ -22,9 +22,9 @@ use crate::{
 const STRICT_CORE: (u32, u32) = (2, 19);
 
 /// Judges one combination of release, system and settings for an owner that wants the role, or wants it to stay off.
-pub fn judge(site: &Site, view: &View<'_>, wanted: GpuRole) -> Capability {
+pub fn judge(context: &KubesprayContext, view: &View<'_>, wanted: GpuRole) -> Capability {
     let (verdict, text) = match wanted {
-        GpuRole::Installs => decide(site, view),
+        GpuRole::Installs => decide(context, view),
         GpuRole::StaysOff if view.is_templated("nvidia_accelerator_enabled") => (Verdict::Unknown, msg::capability::templated()),
         GpuRole::StaysOff if is_on(view) => (Verdict::Broken, msg::capability::second_owner()),
         GpuRole::StaysOff => (Verdict::Unused, msg::capability::stays_off()),
@@ -44,12 +44,12 @@ const DECISIVE: [&str; 5] = [
     "nvidia_driver_install_supported",
 ];
 
-fn decide(site: &Site, view: &View<'_>) -> (Verdict, Message) {
+fn decide(context: &KubesprayContext, view: &View<'_>) -> (Verdict, Message) {
     use msg::capability as text;
-    let release = || site.release.as_ref().map(ToString::to_string).unwrap_or_default();
-    let os = || site.control_plane_os.as_ref().map(ToString::to_string).unwrap_or_default();
+    let release = || context.release.as_ref().map(ToString::to_string).unwrap_or_default();
+    let os = || context.control_plane_os.as_ref().map(ToString::to_string).unwrap_or_default();
     let value = |name: &str| view.role_value(name).map(|value| as_text(&value)).unwrap_or_default();
-    let core = || site.ansible_core().map(ToString::to_string).unwrap_or_default();
+    let core = || context.ansible_core().map(ToString::to_string).unwrap_or_default();
     if DECISIVE.iter().any(|name| view.is_templated(name)) {
         return (Verdict::Unknown, text::templated());
     }
@@ -60,10 +60,10 @@ fn decide(site: &Site, view: &View<'_>) -> (Verdict, Message) {
     if is_switch_missing(view) {
         return (Verdict::Broken, text::switch_missing());
     }
-    if site.control_plane_os.is_none() {
+    if context.control_plane_os.is_none() {
         return (Verdict::Unknown, text::os_unknown());
     }
-    if site.release.is_none() && site.checkout.is_none() {
+    if context.release.is_none() && context.checkout.is_none() {
         return (Verdict::Unknown, text::release_unknown());
     }
     let image = view.role_value("nvidia_driver_install_container").unwrap_or(Value::Null);
@@ -80,7 +80,7 @@ fn decide(site: &Site, view: &View<'_>) -> (Verdict, Message) {
             (Verdict::NoOp, text::image_true_not_applied(value("nvidia_driver_install_container"), os()))
         }
         (_, false) => (Verdict::NoOp, text::image_not_applied(value("nvidia_driver_install_container"))),
-        (_, true) if site.ansible_core().is_some_and(is_strict) => (Verdict::Broken, text::strict_core(core())),
+        (_, true) if context.ansible_core().is_some_and(is_strict) => (Verdict::Broken, text::strict_core(core())),
         (_, true) => (Verdict::Works, works),
     }
 }

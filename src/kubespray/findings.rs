@@ -10,7 +10,7 @@ use super::{
     inventory::{Definition, Problem, Unread, UnreadKind, VarsFile, Vault},
     other_roles,
     release::Mechanism,
-    site::Site,
+    context::KubesprayContext,
     spec::{DOWNLOAD_URL, VariableSpec},
     template::is_template_within,
     truth::{as_bool, as_text, is_truthy},
@@ -23,26 +23,26 @@ use crate::{
 };
 
 /// Returns everything that was found, worst first.
-pub(super) fn all(site: &Site, view: &View<'_>, container_manager: &str, wanted: GpuRole) -> Vec<Finding> {
+pub(super) fn all(context: &KubesprayContext, view: &View<'_>, container_manager: &str, wanted: GpuRole) -> Vec<Finding> {
     let mut found = Vec::new();
-    found.extend(refused(site, view));
-    found.extend(names(site));
-    found.extend(folders(site));
+    found.extend(refused(context, view));
+    found.extend(names(context));
+    found.extend(folders(context));
     found.extend(templated(view));
     match wanted {
         GpuRole::Installs => {
-            found.extend(switches(site, view));
-            found.extend(gpu_nodes(site, view));
+            found.extend(switches(context, view));
+            found.extend(gpu_nodes(context, view));
             found.extend(role_values(view));
-            found.extend(role_in_release(site));
-            found.extend(traps::of_role(site, view));
+            found.extend(role_in_release(context));
+            found.extend(traps::of_role(context, view));
         }
-        GpuRole::StaysOff => found.extend(switched_on(site, view)),
+        GpuRole::StaysOff => found.extend(switched_on(context, view)),
     }
     found.extend(docker_only(view, container_manager));
     found.extend(invented(view));
-    found.extend(release(site, view));
-    found.extend(traps::of_any_owner(site, view));
+    found.extend(release(context, view));
+    found.extend(traps::of_any_owner(context, view));
     found.sort_by_key(|finding| finding.severity);
     found
 }
@@ -64,16 +64,16 @@ impl VarsFile {
 }
 
 /// Lines and files that Ansible refuses, and files that are encrypted.
-fn refused(site: &Site, view: &View<'_>) -> Vec<Finding> {
+fn refused(context: &KubesprayContext, view: &View<'_>) -> Vec<Finding> {
     let finding = |text: fn(String) -> Message, problem: &Problem| {
         let place = format!("{}:{}", problem.file.display(), problem.line);
         Finding::of(text(crate::text::printable(&problem.what)), Severity::Error, place)
     };
-    let mut found: Vec<Finding> = site.inventory.unread.iter().map(not_read).collect();
-    found.extend(site.inventory.problems.iter().map(|problem| finding(msg::finding::inventory_refused, problem)));
-    let strays = site.inventory.strays.iter().map(|stray| stray.file.display().to_string());
+    let mut found: Vec<Finding> = context.inventory.unread.iter().map(not_read).collect();
+    found.extend(context.inventory.problems.iter().map(|problem| finding(msg::finding::inventory_refused, problem)));
+    let strays = context.inventory.strays.iter().map(|stray| stray.file.display().to_string());
     found.extend(strays.map(|file| Finding::of(msg::finding::inventory_stray_file(&file), Severity::Warning, &file)));
-    let files = || site.folders.iter().flat_map(super::inventory::VarsFolder::files);
+    let files = || context.folders.iter().flat_map(super::inventory::VarsFolder::files);
     let problems = files().filter_map(VarsFile::problem).chain(view.problems.iter().cloned());
     found.extend(problems.map(|problem| finding(msg::finding::vars_file_refused, &problem)));
     let vaulted = files().filter(|file| file.vault == Vault::Encrypted);
@@ -95,24 +95,24 @@ fn not_read(unread: &Unread) -> Finding {
 }
 
 /// The three names of this machine, and its place in the cluster. Of an inventory that is not known whole nothing is said to be missing.
-fn names(site: &Site) -> Vec<Finding> {
-    let Some(path) = site.inventory_path.as_ref().filter(|_| site.inventory.is_known()) else { return Vec::new() };
+fn names(context: &KubesprayContext) -> Vec<Finding> {
+    let Some(path) = context.inventory_path.as_ref().filter(|_| context.inventory.is_known()) else { return Vec::new() };
     let evidence = path.display().to_string();
-    let groups = &site.groups;
+    let groups = &context.groups;
     let mut found = Vec::new();
-    match &site.inventory_host {
-        None => found.push(Finding::of(msg::finding::node_not_in_inventory(&groups.node, &site.subject), Severity::Warning, &evidence)),
-        Some(host) if !site.inventory.is_in(host, &groups.node) => {
+    match &context.inventory_host {
+        None => found.push(Finding::of(msg::finding::node_not_in_inventory(&groups.node, &context.subject), Severity::Warning, &evidence)),
+        Some(host) if !context.inventory.is_in(host, &groups.node) => {
             found.push(Finding::of(msg::finding::not_a_kube_node(&groups.node, host), Severity::Error, &evidence));
         }
         Some(_) => {}
     }
-    if site.first_control_plane.is_none() {
+    if context.first_control_plane.is_none() {
         found.push(Finding::of(msg::finding::no_control_plane(&groups.control_plane), Severity::Warning, &evidence));
     }
-    let has_cluster = ["k8s_cluster", "k8s-cluster"].iter().any(|name| site.declared_groups.contains(*name));
-    if !has_cluster && site.release.is_some() {
-        found.push(if site.traits.implicit_cluster {
+    let has_cluster = ["k8s_cluster", "k8s-cluster"].iter().any(|name| context.declared_groups.contains(*name));
+    if !has_cluster && context.release.is_some() {
+        found.push(if context.traits.implicit_cluster {
             Finding::of(msg::finding::implicit_cluster_group(), Severity::Info, evidence)
         } else {
             Finding::of(msg::finding::no_cluster_group(&groups.cluster), Severity::Error, evidence)
@@ -122,12 +122,12 @@ fn names(site: &Site) -> Vec<Finding> {
 }
 
 /// Folders that no group answers to, and files that a folder hides.
-fn folders(site: &Site) -> Vec<Finding> {
+fn folders(context: &KubesprayContext) -> Vec<Finding> {
     let mut found = Vec::new();
-    let is_known = site.inventory.is_known();
-    for folder in &site.folders {
-        for name in folder.group_names().filter(|name| is_known && !site.inventory.has_group(name)) {
-            if let Some(group) = site.similar_group(name) {
+    let is_known = context.inventory.is_known();
+    for folder in &context.folders {
+        for name in folder.group_names().filter(|name| is_known && !context.inventory.has_group(name)) {
+            if let Some(group) = context.similar_group(name) {
                 let path = folder.base().join("group_vars").join(name).display().to_string();
                 found.push(Finding::of(msg::finding::wrong_folder_name(name, group), Severity::Error, path));
             }
@@ -150,15 +150,15 @@ fn templated(view: &View<'_>) -> Vec<Finding> {
 }
 
 /// Tells whether the switches are known: what is not defined in what was read may be defined in a group that nobody here knows.
-fn is_told(site: &Site, view: &View<'_>) -> bool {
-    let is_read = site.inventory.is_known() || site.inventory_path.is_none();
+fn is_told(context: &KubesprayContext, view: &View<'_>) -> bool {
+    let is_read = context.inventory.is_known() || context.inventory_path.is_none();
     is_read && !view.is_templated("nvidia_accelerator_enabled") && !view.is_templated("nvidia_gpu_nodes")
 }
 
 /// `nvidia_accelerator_enabled` and `nvidia_gpu_nodes` belong together.
-fn switches(site: &Site, view: &View<'_>) -> Vec<Finding> {
+fn switches(context: &KubesprayContext, view: &View<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    if !is_told(site, view) {
+    if !is_told(context, view) {
         return found;
     }
     let enabled = view.node_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value));
@@ -170,7 +170,7 @@ fn switches(site: &Site, view: &View<'_>) -> Vec<Finding> {
     } else if enabled && !has_nodes {
         found.push(Finding::of(msg::finding::switch_without_gpu_nodes(), Severity::Warning, evidence(view, "nvidia_accelerator_enabled")));
     }
-    if let Some(first) = &site.first_control_plane
+    if let Some(first) = &context.first_control_plane
         && enabled
         && !view.role_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value))
     {
@@ -181,9 +181,9 @@ fn switches(site: &Site, view: &View<'_>) -> Vec<Finding> {
 }
 
 /// The role is on, or its names break the play that sets labels, although somebody else brings the driver.
-fn switched_on(site: &Site, view: &View<'_>) -> Vec<Finding> {
+fn switched_on(context: &KubesprayContext, view: &View<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    if is_told(site, view) && is_switch_missing(view) {
+    if is_told(context, view) && is_switch_missing(view) {
         found.push(Finding::of(msg::finding::gpu_nodes_without_switch(), Severity::Error, evidence(view, "nvidia_gpu_nodes")));
     }
     if is_on(view) && !view.is_templated("nvidia_accelerator_enabled") {
@@ -193,7 +193,7 @@ fn switched_on(site: &Site, view: &View<'_>) -> Vec<Finding> {
 }
 
 /// The names in `nvidia_gpu_nodes`.
-fn gpu_nodes(site: &Site, view: &View<'_>) -> Vec<Finding> {
+fn gpu_nodes(context: &KubesprayContext, view: &View<'_>) -> Vec<Finding> {
     let nodes = view.node_value("nvidia_gpu_nodes").filter(is_truthy).filter(|nodes| !is_template_within(nodes));
     let Some(nodes) = nodes else { return Vec::new() };
     let evidence = evidence(view, "nvidia_gpu_nodes");
@@ -203,12 +203,12 @@ fn gpu_nodes(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let names: Vec<String> = names.iter().map(as_text).collect();
     let mut found = Vec::new();
     for name in &names {
-        let is_future = site.inventory_host.is_none() && *name == site.subject;
-        if site.inventory_path.is_some() && site.inventory.is_known() && (is_future || !site.inventory.has_host(name)) {
+        let is_future = context.inventory_host.is_none() && *name == context.subject;
+        if context.inventory_path.is_some() && context.inventory.is_known() && (is_future || !context.inventory.has_host(name)) {
             found.push(Finding::of(msg::finding::gpu_node_not_in_inventory(name), Severity::Error, &evidence));
         }
     }
-    if let Some(host) = site.inventory_host.as_ref().filter(|host| !names.contains(host)) {
+    if let Some(host) = context.inventory_host.as_ref().filter(|host| !names.contains(host)) {
         found.push(Finding::of(msg::finding::not_among_gpu_nodes(host), Severity::Warning, evidence));
     }
     found
@@ -266,26 +266,26 @@ fn unknown_variable(definition: &Definition) -> Finding {
 }
 
 /// The release has no way of putting the label on, without which no pod of the role comes to a node.
-fn role_in_release(site: &Site) -> Option<Finding> {
-    let text = site.release.as_ref().filter(|_| site.traits.label == Mechanism::None)?.to_string();
+fn role_in_release(context: &KubesprayContext) -> Option<Finding> {
+    let text = context.release.as_ref().filter(|_| context.traits.label == Mechanism::None)?.to_string();
     Some(Finding::of(msg::finding::release_without_labels(&text), Severity::Error, &text))
 }
 
 /// What the release itself gets wrong, or needs.
-fn release(site: &Site, view: &View<'_>) -> Vec<Finding> {
+fn release(context: &KubesprayContext, view: &View<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    let Some(release) = &site.release else {
-        let evidence = site.checkout.as_ref().map(|checkout| checkout.path.display().to_string()).unwrap_or_default();
+    let Some(release) = &context.release else {
+        let evidence = context.checkout.as_ref().map(|checkout| checkout.path.display().to_string()).unwrap_or_default();
         return vec![Finding::of(msg::finding::release_unknown(), Severity::Warning, evidence)];
     };
     let text = release.to_string();
     let name = view.own("kube_override_hostname").filter(|name| name.value == Value::String(String::new()));
-    if site.traits.taint == Mechanism::Kubectl
+    if context.traits.taint == Mechanism::Kubectl
         && let Some(name) = name
     {
         found.push(Finding::of(msg::finding::empty_node_name(), Severity::Error, place(name)));
     }
-    if let (Some(bounds), Some(core)) = (&site.demanded, site.ansible_core())
+    if let (Some(bounds), Some(core)) = (&context.demanded, context.ansible_core())
         && !bounds.holds(core)
     {
         let what = msg::finding::ansible_core_unfit(&bounds.below, core.as_str(), &bounds.min, &text);

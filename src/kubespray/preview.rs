@@ -2,7 +2,7 @@
 
 use super::{
     Layout, Preview, Variable, capability, findings,
-    site::{PreviewRequest, Site},
+    context::{PreviewRequest, KubesprayContext},
     spec::VariableSpec,
     truth,
     variables::View,
@@ -12,24 +12,24 @@ use crate::{error::Expected, host::Files};
 /// Reads checkout and inventory and returns what the GPU role will see. Without a checkout or inventory the release's built-in data
 /// is shown. An error means that what was asked for is not there or not readable at all.
 pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, Expected> {
-    let site = Site::read(files, request)?;
-    let view = View::new(files, &site);
+    let context = KubesprayContext::read(files, request)?;
+    let view = View::new(files, &context);
     let variables: Vec<Variable> = VariableSpec::all().map(|spec| view.variable(spec.name)).collect();
     let container_manager =
-        view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| truth::as_text(&value));
-    let capability = capability::judge(&site, &view, request.gpu_role);
-    let findings = findings::all(&site, &view, &container_manager, request.gpu_role);
+        view.node_value("container_manager").map_or_else(|| context.traits.container_manager.clone(), |value| truth::as_text(&value));
+    let capability = capability::judge(&context, &view, request.gpu_role);
+    let findings = findings::all(&context, &view, &container_manager, request.gpu_role);
     Ok(Preview {
-        release: site.release.as_ref().map(ToString::to_string),
-        checkout: site.checkout.as_ref().map(|checkout| checkout.path.clone()),
-        inventory: site.inventory_path.clone(),
-        node: site.inventory_host.as_ref().map(|host| view.node_name(host)),
-        inventory_host: site.inventory_host.clone(),
-        first_control_plane: site.first_control_plane.clone(),
+        release: context.release.as_ref().map(ToString::to_string),
+        checkout: context.checkout.as_ref().map(|checkout| checkout.path.clone()),
+        inventory: context.inventory_path.clone(),
+        node: context.inventory_host.as_ref().map(|host| view.node_name(host)),
+        inventory_host: context.inventory_host.clone(),
+        first_control_plane: context.first_control_plane.clone(),
         container_manager,
         variables,
         capability,
         findings,
-        layout: Layout::new(files, &site),
+        layout: Layout::new(files, &context),
     })
 }
