@@ -26,7 +26,7 @@ fn is_read_on_node(name: &str) -> bool {
 }
 
 /// All definitions that reach the role, for the two hosts that matter: this node, and the first control plane, where the role runs.
-pub struct View<'s> {
+pub struct ResolvedVariables<'s> {
     context: &'s KubesprayContext,
     defaults: Vec<Definition>,
     node: Vec<Definition>,
@@ -39,7 +39,7 @@ pub struct View<'s> {
     pub problems: Vec<Problem>,
 }
 
-impl<'s> View<'s> {
+impl<'s> ResolvedVariables<'s> {
     /// Collects the definitions.
     pub fn new(files: &dyn Files, context: &'s KubesprayContext) -> Self {
         let (defaults, mut problems) = role_defaults(files, context);
@@ -49,7 +49,7 @@ impl<'s> View<'s> {
             None => node.clone(),
         };
         let included = context.control_plane_os.as_ref().map(|os| included(files, context, os, &mut problems)).unwrap_or_default();
-        let mut view = Self {
+        let mut variables = Self {
             context,
             defaults,
             node,
@@ -60,13 +60,13 @@ impl<'s> View<'s> {
             control_plane_values: Values::new(HashMap::new(), &context.inventory, ""),
             problems,
         };
-        view.node_values = view.values(&view.node, &context.subject);
-        view.control_plane_values = view.values(&view.control_plane, context.first_control_plane.as_deref().unwrap_or(&context.subject));
-        view.fact = view.download_fact(files);
-        if let Some(fact) = view.fact.clone() {
-            view.control_plane_values.set(fact.name, fact.value);
+        variables.node_values = variables.values(&variables.node, &context.subject);
+        variables.control_plane_values = variables.values(&variables.control_plane, context.first_control_plane.as_deref().unwrap_or(&context.subject));
+        variables.fact = variables.download_fact(files);
+        if let Some(fact) = variables.fact.clone() {
+            variables.control_plane_values.set(fact.name, fact.value);
         }
-        view
+        variables
     }
 
     fn values(&self, inventory: &[Definition], host: &str) -> Values<'s> {
