@@ -16,7 +16,7 @@ use crate::{
     wizard::{
         Slot,
         driver::chosen_toolkit,
-        plan::{Next, Row, Standing, count_checks, leaves_two_drivers, next, rows, undo},
+        plan::{Next, Row, ActionStatus, count_checks, leaves_two_drivers, next, rows, undo},
         wrap,
     },
 };
@@ -65,10 +65,10 @@ pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
 /// The heading counts every action once.
 fn heading(ui: &Ui, rows: &[Row], below: usize) -> String {
     use msg::wizard::plan::count as name;
-    let count = |wanted: &[Standing]| rows.iter().filter(|row| wanted.contains(&row.standing)).count();
-    let ahead = count(&[Standing::Ahead, Standing::Blocked]);
-    let done = count(&[Standing::Done]);
-    let (left_out, offered) = (count(&[Standing::LeftOut]), count(&[Standing::Offered]));
+    let count = |wanted: &[ActionStatus]| rows.iter().filter(|row| wanted.contains(&row.status)).count();
+    let ahead = count(&[ActionStatus::Ahead, ActionStatus::Blocked]);
+    let done = count(&[ActionStatus::Done]);
+    let (left_out, offered) = (count(&[ActionStatus::LeftOut]), count(&[ActionStatus::Offered]));
     let title = if ahead == 0 && done > 0 { msg::wizard::plan::title_done() } else { msg::wizard::plan::title() };
     let counts = [
         (ahead, name::ahead(ahead)),
@@ -91,26 +91,26 @@ fn list(ui: &Ui, rows: &[Row], cells: u16, room: usize) -> Vec<Line<'static>> {
 }
 
 fn line(ui: &Ui, row: &Row, selected: bool, cells: u16) -> Line<'static> {
-    let (mark, style) = match row.standing {
-        Standing::Done => ("[✓] ", ui.theme.good()),
-        Standing::LeftOut | Standing::Offered => ("[ ] ", ui.theme.dim()),
-        Standing::Blocked => ("[✗] ", ui.theme.error()),
-        Standing::Ahead => ("[•] ", ui.theme.accent()),
+    let (mark, style) = match row.status {
+        ActionStatus::Done => ("[✓] ", ui.theme.good()),
+        ActionStatus::LeftOut | ActionStatus::Offered => ("[ ] ", ui.theme.dim()),
+        ActionStatus::Blocked => ("[✗] ", ui.theme.error()),
+        ActionStatus::Ahead => ("[•] ", ui.theme.accent()),
     };
     let is_reboot = row.action.is_reboot();
-    let (word, word_style) = match row.standing {
-        Standing::Done => (Some(msg::wizard::plan::done()), ui.theme.dim()),
-        Standing::Offered => (Some(msg::wizard::plan::offered()), ui.theme.dim()),
-        Standing::LeftOut => (Some(msg::wizard::run::left_out()), ui.theme.dim()),
-        Standing::Ahead if is_reboot && ui.app.session.reboot.is_some() => (Some(msg::wizard::plan::pending()), ui.theme.warning()),
-        Standing::Ahead if row.action.needs_reboot && !is_reboot => (Some(msg::wizard::plan::reboot()), ui.theme.warning()),
-        Standing::Ahead | Standing::Blocked => (None, ui.theme.dim()),
+    let (word, word_style) = match row.status {
+        ActionStatus::Done => (Some(msg::wizard::plan::done()), ui.theme.dim()),
+        ActionStatus::Offered => (Some(msg::wizard::plan::offered()), ui.theme.dim()),
+        ActionStatus::LeftOut => (Some(msg::wizard::run::left_out()), ui.theme.dim()),
+        ActionStatus::Ahead if is_reboot && ui.app.session.reboot.is_some() => (Some(msg::wizard::plan::pending()), ui.theme.warning()),
+        ActionStatus::Ahead if row.action.needs_reboot && !is_reboot => (Some(msg::wizard::plan::reboot()), ui.theme.warning()),
+        ActionStatus::Ahead | ActionStatus::Blocked => (None, ui.theme.dim()),
     };
     let word = word.map(|word| format!("  {}", ui.text(word))).unwrap_or_default();
     let text = cut_middle(&row.action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(8 + width(&word)), CUT);
-    let text_style = match (selected, row.standing) {
+    let text_style = match (selected, row.status) {
         (true, _) => ui.theme.selected(),
-        (false, Standing::LeftOut | Standing::Offered) => ui.theme.dim(),
+        (false, ActionStatus::LeftOut | ActionStatus::Offered) => ui.theme.dim(),
         (false, _) => Style::new(),
     };
     Line::from(vec![ui.mark(selected, true), Span::styled(mark, style), Span::styled(text, text_style), Span::styled(word, word_style)])
