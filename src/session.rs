@@ -1,6 +1,6 @@
 //! Session: facts, answers, plan and the journal of what happened, in one file.
 
-pub mod holder;
+pub mod lock_owner;
 mod migrate;
 pub mod seal;
 pub mod store;

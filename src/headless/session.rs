@@ -11,7 +11,7 @@ use crate::{
     host::Cancel,
     i18n::{Lang, msg},
     plan::Step,
-    session::{Record, Session, holder::Holder, store},
+    session::{Record, Session, lock_owner::LockOwner, store},
     steps,
     workspace::Workspace,
 };
@@ -47,7 +47,7 @@ enum StepState {
 
 struct Status {
     session: Session,
-    holder: Option<Holder>,
+    holder: Option<LockOwner>,
     changes: Vec<Change>,
     /// Whether a reboot that was asked for has happened; absent when none was.
     rebooted: Option<bool>,

@@ -26,7 +26,7 @@ use crate::{
     owner,
     plan::{Action, Plan, Step},
     secret::Secret,
-    session::{Session, holder::Holder},
+    session::{Session, lock_owner::LockOwner},
 };
 
 /// Columns below which nothing but "make it larger" is shown.
@@ -278,7 +278,7 @@ impl App {
     }
 
     /// Makes the state of one who looks on while `holder` has the session.
-    pub fn looking_on(session: Session, settings: Settings, holder: Holder) -> Self {
+    pub fn looking_on(session: Session, settings: Settings, holder: LockOwner) -> Self {
         Self { screen: Screen::Watch, watch: Some(Watch::new(holder)), ..Self::new(session, settings, (MIN_COLUMNS, MIN_ROWS)) }
     }
 

@@ -16,7 +16,7 @@ use crate::{
     plan::{Action, Plan, Step},
     prediction::Prediction,
     secret::Secret,
-    session::{Session, holder::Holder},
+    session::{Session, lock_owner::LockOwner},
 };
 
 /// Names one order for as long as the program runs.
@@ -213,7 +213,7 @@ pub enum Answer {
         /// As it is on disk now.
         session: Box<Session>,
         /// Who holds it; nobody once it was let go.
-        holder: Option<Holder>,
+        holder: Option<LockOwner>,
         /// The file name of the newest log.
         source: Option<String>,
         /// What that log has gained, safe for a terminal.
