@@ -161,11 +161,11 @@ impl Apply<'_> {
         let predictions = self.step_driver().preflight(lang)?;
         predictions.iter().filter(|prediction| prediction.says != Forecast::Ok).for_each(|prediction| self.progress.prediction(prediction));
         let answers = self.step_driver().answers();
-        let in_the_way: Vec<String> = preflight::in_the_way(&predictions, &answers).map(|prediction| prediction.id.clone()).collect();
-        if in_the_way.is_empty() {
+        let blocking: Vec<String> = preflight::blocking(&predictions, &answers).map(|prediction| prediction.id.clone()).collect();
+        if blocking.is_empty() {
             return Ok(());
         }
-        let ids = in_the_way.join(", ");
+        let ids = blocking.join(", ");
         let (what, hint) = (msg::error::apply::will_fail(&ids), msg::error::apply::will_fail::hint(&ids));
         Err(Expected::new(what, hint).code(ExitCode::Negative))
     }

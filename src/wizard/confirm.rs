@@ -24,8 +24,8 @@ pub(super) fn for_good(app: &App) -> usize {
 }
 
 /// How many checks say that the actions to confirm will fail; `apply` would not begin.
-pub(super) fn in_the_way(app: &App) -> usize {
-    if app.step() == Step::Driver { preflight::in_the_way(&app.driver.checks, &app.answers).count() } else { 0 }
+pub(super) fn blocking(app: &App) -> usize {
+    if app.step() == Step::Driver { preflight::blocking(&app.driver.checks, &app.answers).count() } else { 0 }
 }
 
 /// Returns what the actions will do, line by line, at most `cells` wide.

@@ -216,12 +216,12 @@ fn remove_toolkit(entry: &LedgerEntry, packages: &[&LedgerEntry], answers: &Answ
     if is_wanted || from_packages {
         return None;
     }
-    let in_the_way = new_prefix.as_deref() == Some(prefix);
+    let blocking = new_prefix.as_deref() == Some(prefix);
     let kind = RemoveToolkit { uninstaller: uninstaller(&there, prefix) };
     let args = [("version", there.to_string()), ("prefix", entry.r#where.clone())];
     let mut action = Action::new(Step::Driver, &format!("remove-toolkit:{}", entry.r#where), kind, &args);
-    if in_the_way {
+    if blocking {
         "remove-toolkit-in-the-way".clone_into(&mut action.why);
     }
-    Some(Action { optional: !in_the_way, ..action })
+    Some(Action { optional: !blocking, ..action })
 }
