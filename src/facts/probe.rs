@@ -70,7 +70,7 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
         driver.ledger.extend(facts.take(packages.join()));
         let (held, daemons) = facts.take(holders.join());
         driver.ledger.extend(daemons);
-        driver.ledger.sort_by(|a, b| (a.origin, &a.what, &a.r#where).cmp(&(b.origin, &b.what, &b.r#where)));
+        driver.ledger.sort_by(|a, b| (a.origin, &a.name, &a.source).cmp(&(b.origin, &b.name, &b.source)));
         driver.ledger.dedup();
         driver.holders = held;
         let (left, unknown) = with_reader(host, |reader| left_files::probe(reader, &driver.ledger));

@@ -167,7 +167,7 @@ impl Kept {
         let hidden = asked.denied.iter().filter_map(|path| process(path)).map(str::to_owned);
         Self {
             processes: holders
-                .chain(units.filter_map(|entry| Some(process(Path::new(&entry.r#where))?.to_owned())))
+                .chain(units.filter_map(|entry| Some(process(Path::new(&entry.source))?.to_owned())))
                 .chain(hidden)
                 .collect(),
         }
