@@ -10,7 +10,7 @@ use crate::{
     plan::{
         ActionSpec, Effect,
         action::remove_packages::{RemovePackages, Unrehearsed, check_id, in_a_line},
-        rival,
+        conflicting_module,
     },
     prediction::{
         CheckKind, Evidence,
@@ -29,7 +29,7 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 
 /// Looks for the kernel's own driver on the card; `action` is the one that would fail with it.
 pub fn conflicting_driver(request: Request<'_>, action: &str) -> Prediction {
-    let (says, seen) = match rival(request.facts) {
+    let (says, seen) = match conflicting_module(request.facts) {
         None => (Ok, msg::preflight::seen::no_rival()),
         Some(name) if request.will(|effect| *effect == Effect::BansConflictingDriver) => (Ok, msg::preflight::seen::rival_goes(name)),
         Some(name) => (WillFail, msg::preflight::seen::rival(name)),
