@@ -6,6 +6,7 @@
 mod changes;
 pub mod excerpt;
 mod findings;
+mod fingerprint;
 pub mod headers;
 mod holders;
 mod kernel;
@@ -18,7 +19,6 @@ pub mod packages;
 pub mod parse;
 mod pci;
 mod probe;
-mod fingerprint;
 mod reader;
 mod report;
 mod runtime;
@@ -29,11 +29,11 @@ mod unknown;
 use std::collections::BTreeMap;
 
 pub use changes::{Change, changes};
+pub use fingerprint::{Fingerprint, fingerprint};
 pub use ledger::INSTALLER_POD_FOLDER;
 pub use left_files::left_files;
 pub use pci::{PciDevice, has_card};
 pub use probe::{driver_ledger, probe, probe_all, probe_with};
-pub use fingerprint::{Fingerprint, fingerprint};
 pub use report::report;
 use serde::{Deserialize, Serialize};
 pub use unknown::Unknown;

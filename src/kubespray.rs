@@ -4,6 +4,7 @@ pub mod ansible;
 pub mod capability;
 pub mod checkout;
 pub mod config;
+mod context;
 pub mod edit;
 mod edited;
 mod findings;
@@ -17,7 +18,6 @@ mod preview;
 pub mod release;
 mod report;
 pub mod rules;
-mod context;
 pub mod spec;
 mod template;
 mod truth;
@@ -29,11 +29,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use context::PreviewRequest;
 pub use edited::Edited;
 pub use layout::Layout;
 pub use preview::preview;
 pub use report::{report, report_planned};
-pub use context::PreviewRequest;
 pub use template::is_template_within;
 pub use truth::as_text;
 

@@ -166,10 +166,7 @@ impl Kept {
         let units = facts.driver.ledger.iter().filter(|entry| entry.origin == Origin::Unit);
         let hidden = asked.denied.iter().filter_map(|path| process(path)).map(str::to_owned);
         Self {
-            processes: holders
-                .chain(units.filter_map(|entry| Some(process(Path::new(&entry.source))?.to_owned())))
-                .chain(hidden)
-                .collect(),
+            processes: holders.chain(units.filter_map(|entry| Some(process(Path::new(&entry.source))?.to_owned()))).chain(hidden).collect(),
         }
     }
 

@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::{
     GpuRole,
     capability::{is_boolean, is_on, is_switch_missing},
+    context::KubesprayContext,
     inventory::{Definition, Problem, Unread, UnreadKind, VarsFile, Vault},
     other_roles,
     release::Mechanism,
-    context::KubesprayContext,
     spec::{DOWNLOAD_URL, VariableSpec},
     template::is_template_within,
     truth::{as_bool, as_text, is_truthy},
@@ -166,9 +166,17 @@ fn switches(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Ve
     if is_switch_missing(variables) {
         found.push(Finding::of(msg::finding::gpu_nodes_without_switch(), Severity::Error, evidence(variables, "nvidia_gpu_nodes")));
     } else if has_nodes && !enabled {
-        found.push(Finding::of(msg::finding::gpu_nodes_switched_off(), Severity::Warning, evidence(variables, "nvidia_accelerator_enabled")));
+        found.push(Finding::of(
+            msg::finding::gpu_nodes_switched_off(),
+            Severity::Warning,
+            evidence(variables, "nvidia_accelerator_enabled"),
+        ));
     } else if enabled && !has_nodes {
-        found.push(Finding::of(msg::finding::switch_without_gpu_nodes(), Severity::Warning, evidence(variables, "nvidia_accelerator_enabled")));
+        found.push(Finding::of(
+            msg::finding::switch_without_gpu_nodes(),
+            Severity::Warning,
+            evidence(variables, "nvidia_accelerator_enabled"),
+        ));
     }
     if let Some(first) = &context.first_control_plane
         && enabled
@@ -222,7 +230,9 @@ fn role_values(variables: &ResolvedVariables<'_>) -> Vec<Finding> {
     if !matches!(flavor.to_lowercase().as_str(), "tesla" | "gtx") && !own_url && !variables.is_templated("nvidia_gpu_flavor") {
         found.push(Finding::of(msg::finding::unknown_flavor(&flavor), Severity::Error, evidence(variables, "nvidia_gpu_flavor")));
     }
-    if let Some(image) = variables.own("nvidia_driver_install_container").filter(|image| is_boolean(&image.value) && is_truthy(&image.value)) {
+    if let Some(image) =
+        variables.own("nvidia_driver_install_container").filter(|image| is_boolean(&image.value) && is_truthy(&image.value))
+    {
         // On a system that the role knows, its vars file wins and the value does no harm.
         let severity = if variables.is_os_supported() { Severity::Info } else { Severity::Error };
         found.push(Finding::of(msg::finding::image_true(), severity, place(image)));
@@ -238,8 +248,9 @@ fn role_values(variables: &ResolvedVariables<'_>) -> Vec<Finding> {
 }
 
 fn docker_only(variables: &ResolvedVariables<'_>, container_manager: &str) -> Option<Finding> {
-    let options =
-        variables.own("docker_storage_options").filter(|_| container_manager != "docker" && !variables.is_templated("container_manager"))?;
+    let options = variables
+        .own("docker_storage_options")
+        .filter(|_| container_manager != "docker" && !variables.is_templated("container_manager"))?;
     Some(Finding::of(msg::finding::docker_only_setting(container_manager), Severity::Warning, place(options)))
 }
 

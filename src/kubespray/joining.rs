@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{
+    context::KubesprayContext,
     inventory::{Ignored, Inventory, Member, sources},
     machine,
-    context::KubesprayContext,
 };
 use crate::host::Files;
 

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{
+    context::KubesprayContext,
     inventory::Member,
     joining,
     release::{Release, Traits},
-    context::KubesprayContext,
 };
 use crate::{host::Files, version::Version};
 

@@ -83,7 +83,8 @@ pub fn parse(variable: &str, text: &str) -> Result<Value, ValueError> {
 /// Tells whether a value can be written for a variable.
 pub fn check(variable: &str, value: &Value) -> Result<(), ValueError> {
     let text = || value.as_str().filter(|text| !text.is_empty());
-    let fits = |pattern: &Regex, wrong: ValueError| text().filter(|text| is_template(text) || pattern.is_match(text)).map(|_| ()).ok_or(wrong);
+    let fits =
+        |pattern: &Regex, wrong: ValueError| text().filter(|text| is_template(text) || pattern.is_match(text)).map(|_| ()).ok_or(wrong);
     let all = |pattern: &Regex, wrong: ValueError| {
         let items = value.as_array().ok_or(wrong)?;
         let is_item = |item: &Value| item.as_str().is_some_and(|item| pattern.is_match(item));

@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::{
     Ignored, IgnoredWhy, Level, Place, Shadowed, Variable,
     checkout::GPU_ROLE,
+    context::{KubesprayContext, Os},
     inventory::{Definition, Problem, VarsFile, VarsFolder},
     release,
-    context::{Os, KubesprayContext},
     spec::{DOWNLOAD_URL, VariableSpec},
     template::{self, Values},
 };
@@ -61,7 +61,8 @@ impl<'s> ResolvedVariables<'s> {
             problems,
         };
         variables.node_values = variables.values(&variables.node, &context.subject);
-        variables.control_plane_values = variables.values(&variables.control_plane, context.first_control_plane.as_deref().unwrap_or(&context.subject));
+        variables.control_plane_values =
+            variables.values(&variables.control_plane, context.first_control_plane.as_deref().unwrap_or(&context.subject));
         variables.fact = variables.download_fact(files);
         if let Some(fact) = variables.fact.clone() {
             variables.control_plane_values.set(fact.name, fact.value);

@@ -16,7 +16,7 @@ use crate::{
     wizard::{
         Slot,
         driver::chosen_toolkit,
-        plan::{Next, Row, ActionStatus, count_checks, leaves_two_drivers, next, rows, undo},
+        plan::{ActionStatus, Next, Row, count_checks, leaves_two_drivers, next, rows, undo},
         wrap,
     },
 };

@@ -10,10 +10,10 @@ use crate::{
     kubespray::{
         Level,
         checkout::GPU_ROLE,
+        context::KubesprayContext,
         inventory::VarsFolder,
         machine::is_same_name,
         release::{self, Mechanism, Release},
-        context::KubesprayContext,
         spec::VariableSpec,
         truth::{as_bool, as_text, is_truthy},
         variables::ResolvedVariables,
@@ -22,12 +22,18 @@ use crate::{
 
 /// Returns the traps of the GPU role, in no order.
 pub(super) fn of_role(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<Finding> {
-    [taints(context, variables), images(variables), edited_role(context, variables), not_in_release(context, variables)].into_iter().flatten().collect()
+    [taints(context, variables), images(variables), edited_role(context, variables), not_in_release(context, variables)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Returns the traps that wait whoever brings the driver, in no order.
 pub(super) fn of_any_owner(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<Finding> {
-    [names(context, variables), twice(context), encrypted(variables), settings(context), groups(context), limit(context, variables)].into_iter().flatten().collect()
+    [names(context, variables), twice(context), encrypted(variables), settings(context), groups(context), limit(context, variables)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn is_on(variables: &ResolvedVariables<'_>) -> bool {
