@@ -4,7 +4,7 @@ use super::{
     Layout, Preview, Variable, capability, findings,
     site::{PreviewRequest, Site},
     spec::VariableSpec,
-    template,
+    truth,
     variables::View,
 };
 use crate::{error::Expected, host::Files};
@@ -15,8 +15,8 @@ pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, E
     let site = Site::read(files, request)?;
     let view = View::new(files, &site);
     let container_manager =
-        view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| template::as_text(&value));
-    let is_known = |spec: &VariableSpec| site.release.as_ref().is_none_or(|release| spec.is_in(release)) || view.own(spec.name).is_some();
+        view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| truth::as_text(&value));
+    let is_known = |spec: &VariableSpec| site.release.as_ref().is_none_or(|release| release.has(spec)) || view.own(spec.name).is_some();
     let is_shown = |spec: &&VariableSpec| spec.is_for(&container_manager) && is_known(spec);
     let variables: Vec<Variable> = VariableSpec::all().filter(is_shown).map(|spec| view.variable(spec.name)).collect();
     let capability = capability::judge(&site, &view, request.gpu_role);

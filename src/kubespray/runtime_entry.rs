@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Preview, is_template_within, release::Release, template::as_bool};
+use super::{Preview, is_template_within, release::Release, truth::as_bool};
 use crate::version::Version;
 
 /// The variable.

@@ -1,7 +1,5 @@
 //! The variables that matter for a GPU node: the one table of what is known about each of them.
 
-use super::release::Release;
-
 /// What is known about one variable.
 #[derive(Debug, PartialEq, Eq)]
 pub struct VariableSpec {
@@ -118,11 +116,6 @@ impl VariableSpec {
     pub fn is_for(&self, container_manager: &str) -> bool {
         self.scope != Scope::Containerd || container_manager == "containerd"
     }
-
-    /// Tells whether a release has the variable.
-    pub fn is_in(&self, release: &Release) -> bool {
-        self.since.is_none_or(|minor| release.at_least(minor))
-    }
 }
 
 impl Scope {
@@ -140,7 +133,7 @@ impl Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubespray::release;
+    use crate::kubespray::release::{self, Release};
 
     #[test]
     fn the_variables_of_the_role_are_those_of_its_defaults() {
@@ -155,7 +148,7 @@ mod tests {
     fn the_images_are_variables_since_2_9() {
         let missing_in = |release: &str| {
             let release = Release::parse(release).unwrap();
-            VariableSpec::all().filter(|spec| !spec.is_in(&release)).count()
+            VariableSpec::all().filter(|spec| !release.has(spec)).count()
         };
         assert_eq!((missing_in("v2.8.5"), missing_in("v2.9.0"), missing_in("v2.31.0")), (10, 6, 0));
     }

@@ -11,7 +11,7 @@ use crate::{
         layout::{GPU_GROUP, is_in_gpu_group},
         runtime_entry::{self, Fault, Fit},
         site::Site,
-        template::{as_bool, as_text},
+        truth::{as_bool, as_text},
         variables::View,
     },
 };
