@@ -1,5 +1,6 @@
 //! Session: facts, answers, plan and the journal of what happened, in one file.
 
+pub mod lock;
 pub mod lock_owner;
 mod migrate;
 pub mod seal;

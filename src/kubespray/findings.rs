@@ -1,5 +1,6 @@
 //! What a person should know about the inventory before Kubespray runs: each trap with its place and its remedy.
 
+mod runtime;
 mod traps;
 
 use serde_json::Value;
@@ -38,6 +39,12 @@ pub(super) fn all(context: &KubesprayContext, variables: &ResolvedVariables<'_>,
             found.extend(traps::of_role(context, variables));
         }
         GpuRole::StaysOff => found.extend(switched_on(context, variables)),
+    }
+    if container_manager == "containerd" {
+        found.extend(runtime::of_containerd(context, variables));
+        if wanted == GpuRole::StaysOff {
+            found.extend(runtime::of_host(context, variables));
+        }
     }
     found.extend(docker_only(variables, container_manager));
     found.extend(invented(variables));

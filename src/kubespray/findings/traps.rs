@@ -14,7 +14,7 @@ use crate::{
         inventory::VarsFolder,
         machine::is_same_name,
         release::{self, Mechanism, Release},
-        spec::VariableSpec,
+        spec::{Scope, VariableSpec},
         truth::{as_bool, as_text, is_truthy},
         variables::ResolvedVariables,
     },
@@ -172,7 +172,8 @@ fn limit(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<F
 /// Variables that a release before v2.9 does not have: its images stand in the role's vars files.
 fn not_in_release(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<Finding> {
     let Some(release) = context.release.as_ref() else { return Vec::new() };
-    let missing = VariableSpec::all().filter(|spec| !release.has(spec)).filter_map(|spec| variables.own(spec.name));
+    let of_role = VariableSpec::all().filter(|spec| spec.scope == Scope::ControlPlane);
+    let missing = of_role.filter(|spec| !release.has(spec)).filter_map(|spec| variables.own(spec.name));
     let args = release.to_string();
     missing
         .map(|definition| Finding::of(msg::finding::not_in_release(&definition.name, &args), Severity::Warning, place(definition)))

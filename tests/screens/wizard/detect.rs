@@ -162,9 +162,9 @@ fn who_asks_is_told_even_if_nothing_has_changed() {
 #[test]
 fn the_machine_is_watched_only_while_it_is_looked_at() {
     let mut desk = desk(board(1));
-    let pulse = desk.newest(|effect| matches!(effect, Effect::Fingerprint)).expect("a watch");
+    let watch = desk.newest(|effect| matches!(effect, Effect::Fingerprint)).expect("a watch");
     desk.keys(&[Key::Enter]);
-    assert!(desk.open.iter().any(|order| order.effect == Effect::Cancel(pulse)));
+    assert!(desk.open.iter().any(|order| order.effect == Effect::Cancel(watch)));
     desk.say(|effect| matches!(effect, Effect::Fingerprint), Answer::MachineChanged);
     assert!(!matches!(desk.last(), Effect::Probe), "a late word of it changes nothing");
 }
