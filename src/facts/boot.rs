@@ -8,7 +8,11 @@ use std::{
 use object::{Object, ObjectSection, ReadCache};
 use serde::{Deserialize, Serialize};
 
-use super::{LedgerEntry, ModuleKind, Origin, Unknown, ledger::kernel_of, reader::Reader};
+use super::{
+    LedgerEntry, ModuleKind, Origin, Unknown,
+    ledger::kernel_of,
+    reader::{Reader, has_end},
+};
 use crate::{
     host::{Command, Files, Host},
     i18n::msg,
@@ -58,7 +62,8 @@ pub(super) fn probe_kernels(reader: &mut Reader<'_>, ledger: &[LedgerEntry]) -> 
 }
 
 fn is_installed(reader: &Reader<'_>, release: &str) -> bool {
-    let places = [format!("{BOOT}/vmlinuz-{release}"), format!("{MODULES}/{release}/vmlinuz"), format!("{MODULES}/{release}/modules.builtin")];
+    let places =
+        [format!("{BOOT}/vmlinuz-{release}"), format!("{MODULES}/{release}/vmlinuz"), format!("{MODULES}/{release}/modules.builtin")];
     places.iter().any(|path| reader.host.files.exists(path))
 }
 
@@ -77,8 +82,8 @@ fn kernel(reader: &Reader<'_>, ledger: &[LedgerEntry], release: &str) -> Install
 /// Returns the version that dkms has built for a kernel: it keeps a folder a kernel.
 fn dkms_version(reader: &Reader<'_>, ledger: &[LedgerEntry], release: &str) -> Option<String> {
     let trees = ledger.iter().filter(|entry| entry.origin == Origin::Dkms);
-    let built = trees.filter(|entry| reader.host.files.exists(Path::new(&entry.r#where).join(release)));
-    let version = built.filter_map(|entry| entry.what.rsplit(' ').next()).next()?;
+    let mut built = trees.filter(|entry| reader.host.files.exists(Path::new(&entry.r#where).join(release)));
+    let version = built.find_map(|entry| entry.what.rsplit(' ').next())?;
     version.parse::<Version>().is_ok().then(|| version.to_owned())
 }
 
@@ -193,7 +198,7 @@ pub(super) fn probe_next(reader: &mut Reader<'_>, kernels: &[InstalledKernel]) -
 fn grub_default(reader: &mut Reader<'_>) -> Option<String> {
     const MORE: &str = "/etc/default/grub.d";
     let mut text = reader.text_if_there(NEXT, GRUB)?;
-    for name in reader.list_if_there(NEXT, MORE).iter().filter(|name| name.ends_with(".cfg")) {
+    for name in reader.list_if_there(NEXT, MORE).iter().filter(|name| has_end(name, "cfg")) {
         text += "\n";
         text += &reader.text_if_there(NEXT, Path::new(MORE).join(name)).unwrap_or_default();
     }
@@ -243,9 +248,13 @@ mod tests {
 
     #[test]
     fn reads_the_boot_loaders_settings() {
-        let environment = "# GRUB Environment Block\nsaved_entry=ffffffffffffffffffffffffffffffff-5.14.0-427.13.1.el9_4.x86_64\nboot_success=0\n####";
+        let environment =
+            "# GRUB Environment Block\nsaved_entry=ffffffffffffffffffffffffffffffff-5.14.0-427.13.1.el9_4.x86_64\nboot_success=0\n####";
         let saved = parse_grubenv(environment, "saved_entry").unwrap();
-        assert_eq!(named(&kernels(&["5.14.0-427.13.1.el9_4.x86_64", "5.14.0-427"]), &saved).as_deref(), Some("5.14.0-427.13.1.el9_4.x86_64"));
+        assert_eq!(
+            named(&kernels(&["5.14.0-427.13.1.el9_4.x86_64", "5.14.0-427"]), &saved).as_deref(),
+            Some("5.14.0-427.13.1.el9_4.x86_64")
+        );
         assert_eq!(parse_grubenv(environment, "next_entry"), None);
         assert_eq!(parse_grub_default("# x\nGRUB_DEFAULT=\"saved\"\n"), "saved");
         assert_eq!(parse_grub_default(""), "0");

@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, path::Path};
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use super::{Unknown, reader::Reader};
+use super::{
+    Unknown,
+    reader::{Reader, has_end},
+};
 use crate::{i18n::msg, text::printable, version::Version};
 
 const FACT: &str = "cdi";
@@ -34,7 +37,7 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> Vec<CdiSpec> {
     let mut found = Vec::new();
     for folder in FOLDERS {
         let names = reader.list_if_there(FACT, folder);
-        for name in names.iter().filter(|name| [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))) {
+        for name in names.iter().filter(|name| ["yaml", "yml", "json"].iter().any(|end| has_end(name, end))) {
             let path = Path::new(folder).join(name);
             let Some(text) = reader.text_if_there(FACT, &path) else { continue };
             let place = printable(&path.to_string_lossy());
@@ -59,13 +62,13 @@ pub fn parse(text: &str) -> Option<CdiSpec> {
     let listed = |list: &'static str| edits().filter_map(move |edit| edit.get(list)?.as_sequence()).flatten();
     let nodes = listed("deviceNodes").filter_map(|node| node.get("path")?.as_str());
     let cards: BTreeSet<&str> = nodes.filter(|path| is_card(path)).collect();
-    let mounts = listed("mounts").filter_map(|mount| mount.get("hostPath")?.as_str());
+    let mut mounts = listed("mounts").filter_map(|mount| mount.get("hostPath")?.as_str());
     Some(CdiSpec {
         path: String::new(),
         kind,
         devices: devices.iter().filter_map(|device| device.get("name")).map(name).collect(),
         cards: cards.into_iter().map(printable).collect(),
-        driver_version: mounts.filter_map(library_version).next(),
+        driver_version: mounts.find_map(library_version),
     })
 }
 

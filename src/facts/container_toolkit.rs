@@ -1,10 +1,11 @@
 //! NVIDIA Container Toolkit: its settings and who brought it. Its packages are among those of [`node_packages`](super::node_packages).
 
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::{Unknown, reader::Reader};
+use super::{Unknown, reader::Reader, toml_text};
 use crate::{host::Command, i18n::msg, text::printable, version::Version};
 
 const FACT: &str = "toolkit.config";
@@ -47,12 +48,8 @@ pub enum CliInfo {
 
 /// Returns what is known of the toolkit without starting it; nothing on a machine without.
 pub(super) fn probe(reader: &mut Reader<'_>) -> Option<ToolkitFacts> {
-    const PROGRAMS: [&str; 4] = [
-        "/usr/bin/nvidia-container-runtime",
-        "/usr/bin/nvidia-ctk",
-        "/usr/bin/nvidia-cdi-hook",
-        "/usr/bin/nvidia-container-cli",
-    ];
+    const PROGRAMS: [&str; 4] =
+        ["/usr/bin/nvidia-container-runtime", "/usr/bin/nvidia-ctk", "/usr/bin/nvidia-cdi-hook", "/usr/bin/nvidia-container-cli"];
     let programs: Vec<String> = PROGRAMS.iter().filter(|path| reader.host.files.exists(path)).map(|path| (*path).to_owned()).collect();
     let operator = reader.first_there(&[OPERATORS]).map(str::to_owned);
     let text = reader.text_if_there(FACT, CONFIG);
@@ -94,7 +91,7 @@ pub(super) fn ask(reader: &mut Reader<'_>, facts: &mut ToolkitFacts) {
 
 /// Reads the settings, tables joined by dots.
 pub fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let root: Table = text.parse().map_err(|error: toml::de::Error| printable(&error.message().replace('\n', " ")))?;
+    let root = toml_text::table(text)?;
     let mut settings = BTreeMap::new();
     flatten("", &root, &mut settings);
     Ok(settings)

@@ -14,7 +14,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::config::ContainerdConfig;
-use super::{Unknown, processes, reader::Reader};
+use super::{
+    Unknown, processes,
+    reader::{Reader, has_end},
+};
 use crate::{
     host::{Command, FileKind},
     i18n::msg,
@@ -170,7 +173,7 @@ fn drop_ins(reader: &mut Reader<'_>, root: Option<&ConfigFile>) -> Vec<ConfigFil
     let mut paths: BTreeMap<PathBuf, bool> = BTreeMap::new();
     for known in DROP_IN_FOLDERS {
         let names = reader.list_if_there(FACT, known);
-        paths.extend(names.iter().filter(|name| name.ends_with(".toml")).map(|name| (Path::new(known).join(name), false)));
+        paths.extend(names.iter().filter(|name| has_end(name, "toml")).map(|name| (Path::new(known).join(name), false)));
     }
     for import in imports {
         paths.extend(matching(reader, &folder.join(import)).into_iter().map(|path| (path, true)));
@@ -200,9 +203,10 @@ fn binaries(reader: &Reader<'_>, facts: &ContainerdFacts) -> BTreeMap<String, St
 
 fn startable(reader: &Reader<'_>, program: &str) -> Startable {
     const PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-    let places: Vec<PathBuf> = match program.starts_with('/') {
-        true => vec![PathBuf::from(program)],
-        false => PATH.iter().map(|folder| Path::new(folder).join(program)).collect(),
+    let places: Vec<PathBuf> = if program.starts_with('/') {
+        vec![PathBuf::from(program)]
+    } else {
+        PATH.iter().map(|folder| Path::new(folder).join(program)).collect()
     };
     let modes: Vec<u32> = places
         .iter()
@@ -210,10 +214,10 @@ fn startable(reader: &Reader<'_>, program: &str) -> Startable {
         .filter(|meta| meta.kind == FileKind::File)
         .map(|meta| meta.mode)
         .collect();
-    match modes.iter().any(|mode| mode & 0o111 != 0) {
-        true => Startable::Yes,
-        false if modes.is_empty() => Startable::Missing,
-        false => Startable::NotExecutable,
+    match () {
+        () if modes.iter().any(|mode| mode & 0o111 != 0) => Startable::Yes,
+        () if modes.is_empty() => Startable::Missing,
+        () => Startable::NotExecutable,
     }
 }
 

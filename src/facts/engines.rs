@@ -4,14 +4,16 @@
 use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::Value;
 
-use super::{Unknown, reader::Reader};
+use super::{Unknown, reader::Reader, toml_text};
 use crate::{host::Command, i18n::msg, text::printable};
 
 const CRIO_FACT: &str = "runtime.crio";
 const DOCKER_FACT: &str = "runtime.docker";
 
+/// Everything of CRI-O's.
+pub const CRIO_FOLDER: &str = "/etc/crio/";
 /// CRI-O's own file, which Kubespray writes.
 pub const CRIO_FILE: &str = "/etc/crio/crio.conf";
 /// Where CRI-O looks for drop-ins.
@@ -96,12 +98,7 @@ pub(super) fn probe_docker(reader: &mut Reader<'_>) -> Option<DockerFacts> {
     engine_file(reader, DOCKER_FACT, Path::new(DAEMON_JSON), parse_daemon_json).map(|settings| DockerFacts { settings })
 }
 
-fn engine_file(
-    reader: &mut Reader<'_>,
-    fact: &str,
-    path: &Path,
-    parse: fn(&str) -> Result<EngineFile, String>,
-) -> Option<EngineFile> {
+fn engine_file(reader: &mut Reader<'_>, fact: &str, path: &Path, parse: fn(&str) -> Result<EngineFile, String>) -> Option<EngineFile> {
     let text = reader.text_if_there(fact, path)?;
     let path = printable(&path.to_string_lossy());
     match parse(&text) {
@@ -115,7 +112,7 @@ fn engine_file(
 
 /// Reads `[crio.runtime] default_runtime` and `[crio.runtime.runtimes.NAME] runtime_path`. Source: crio.conf(5).
 pub fn parse_crio(text: &str) -> Result<EngineFile, String> {
-    let root: Table = text.parse().map_err(|error: toml::de::Error| printable(&error.message().replace('\n', " ")))?;
+    let root = toml_text::table(text)?;
     let runtime = root.get("crio").and_then(|crio| crio.get("runtime"));
     let runtimes = runtime.and_then(|runtime| runtime.get("runtimes")).and_then(Value::as_table).into_iter().flatten();
     let path = |entry: &Value| entry.get("runtime_path").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -139,6 +136,23 @@ pub fn parse_daemon_json(text: &str) -> Result<EngineFile, String> {
     })
 }
 
+/// Returns what a recording keeps of a file of CRI-O or docker: the runtimes and how layers are stored.
+pub(super) fn excerpt(path: &str, text: &str) -> String {
+    if path == DAEMON_JSON {
+        let json: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+        let keep = |key: &str| matches!(key, "runtimes" | "default-runtime" | "storage-driver");
+        let object = json.as_object().into_iter().flatten().filter(|(key, _)| keep(key));
+        let object: serde_json::Map<_, _> = object.map(|(key, value)| (key.clone(), value.clone())).collect();
+        return if json.is_null() { "{".to_owned() } else { format!("{}\n", serde_json::Value::Object(object)) };
+    }
+    let Ok(file) = parse_crio(text) else { return "= is no TOML\n".to_owned() };
+    let default = file.default_runtime.map(|name| format!("default_runtime = \"{name}\"\n")).unwrap_or_default();
+    let storage = super::runtime::parse_toml(text, "storage_driver").map(|driver| format!("storage_driver = \"{driver}\"\n"));
+    let entry = |(name, program): (&String, &String)| format!("[crio.runtime.runtimes.{name}]\nruntime_path = \"{program}\"\n");
+    let runtimes: String = file.runtimes.iter().map(entry).collect();
+    format!("[crio]\n{}[crio.runtime]\n{default}{runtimes}", storage.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -150,7 +164,10 @@ mod tests {
         let crio = "[crio]\n[crio.runtime]\ndefault_runtime = \"crun\"\n[crio.runtime.runtimes.nvidia]\n\
             runtime_path = \"/usr/bin/nvidia-container-runtime\"\nruntime_type = \"oci\"\n";
         let crio = parse_crio(crio).unwrap();
-        assert_eq!((crio.runtimes["nvidia"].as_str(), crio.default_runtime.as_deref()), ("/usr/bin/nvidia-container-runtime", Some("crun")));
+        assert_eq!(
+            (crio.runtimes["nvidia"].as_str(), crio.default_runtime.as_deref()),
+            ("/usr/bin/nvidia-container-runtime", Some("crun"))
+        );
         let docker = r#"{"runtimes": {"nvidia": {"path": "nvidia-container-runtime", "runtimeArgs": []}}, "default-runtime": "nvidia"}"#;
         let docker = parse_daemon_json(docker).unwrap();
         assert_eq!((docker.runtimes["nvidia"].as_str(), docker.default_runtime.as_deref()), ("nvidia-container-runtime", Some("nvidia")));

@@ -5,7 +5,8 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Facts, LedgerEntry, boot,
+    Facts, LedgerEntry,
+    boot::{self, InstalledKernel},
     cdi::{self, CdiSpec},
     container_toolkit::{self, ToolkitFacts},
     containerd::{self, ContainerdFacts},
@@ -13,6 +14,7 @@ use super::{
     findings,
     node_packages::{self, NodePackage},
     packages,
+    probe::with_reader,
     reader::Reader,
     sources::{self, PackageSource},
     units::{self, Unit},
@@ -80,36 +82,52 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> NodeFacts {
 /// Asks the programs of the machine what its files do not tell: containerd what holds, the toolkit what it sees, the package manager
 /// where packages came from, `modinfo` of compressed modules. Each is asked only where it is here, all side by side. Judges anew.
 pub fn examine(host: &Host, facts: &mut Facts) {
-    let Facts { node, driver, unknown, .. } = facts;
-    let learned = thread::scope(|scope| {
-        let NodeFacts { containerd, crio, toolkit, packages, upgrades, .. } = node;
-        let runtime = beside(scope, || {
-            let mut reader = Reader::new(host);
-            containerd.iter_mut().for_each(|facts| containerd::ask(&mut reader, facts));
-            crio.iter_mut().for_each(|facts| engines::ask_crio(&mut reader, facts));
-            reader.unknown
-        });
-        let toolkit = beside(scope, || {
-            let mut reader = Reader::new(host);
-            toolkit.iter_mut().for_each(|facts| container_toolkit::ask(&mut reader, facts));
-            boot::ask(&mut reader, &mut driver.kernels);
-            reader.unknown
-        });
-        let mut reader = Reader::new(host);
-        node_packages::ask_origins(&mut reader, packages);
-        upgrades.iter_mut().for_each(|facts| upgrades::ask(&mut reader, facts));
-        [runtime.join(), toolkit.join(), reader.unknown]
+    let (node, kernels) = (&facts.node, &facts.driver.kernels);
+    let (runtime, toolkit, packages) = thread::scope(|scope| {
+        let runtime = beside(scope, || with_reader(host, |reader| ask_runtimes(reader, node.clone())));
+        let toolkit = beside(scope, || with_reader(host, |reader| ask_toolkit(reader, node.toolkit.clone(), kernels.clone())));
+        let packages = with_reader(host, |reader| ask_packages(reader, node.clone()));
+        (runtime.join(), toolkit.join(), packages)
     });
-    for reasons in learned {
-        unknown.extend(reasons);
-    }
-    node.is_examined = true;
+    (facts.node.containerd, facts.node.crio) = facts.take(runtime);
+    (facts.node.toolkit, facts.driver.kernels) = facts.take(toolkit);
+    (facts.node.packages, facts.node.upgrades) = facts.take(packages);
+    facts.node.is_examined = true;
     facts.findings = findings::judge(facts);
 }
 
+fn ask_runtimes(reader: &mut Reader<'_>, mut node: NodeFacts) -> (Option<ContainerdFacts>, Option<CrioFacts>) {
+    if let Some(facts) = &mut node.containerd {
+        containerd::ask(reader, facts);
+    }
+    if let Some(facts) = &mut node.crio {
+        engines::ask_crio(reader, facts);
+    }
+    (node.containerd, node.crio)
+}
+
+type Kernels = Vec<InstalledKernel>;
+
+fn ask_toolkit(reader: &mut Reader<'_>, mut toolkit: Option<ToolkitFacts>, mut kernels: Kernels) -> (Option<ToolkitFacts>, Kernels) {
+    if let Some(facts) = &mut toolkit {
+        container_toolkit::ask(reader, facts);
+    }
+    boot::ask(reader, &mut kernels);
+    (toolkit, kernels)
+}
+
+fn ask_packages(reader: &mut Reader<'_>, mut node: NodeFacts) -> (Vec<NodePackage>, Option<AutomaticUpgrades>) {
+    node_packages::ask_origins(reader, &mut node.packages);
+    if let Some(facts) = &mut node.upgrades {
+        upgrades::ask(reader, facts);
+    }
+    (node.packages, node.upgrades)
+}
+
 impl Facts {
-    /// Takes over what [`examine`] learned at an earlier look at the same boot, so that a quick look loses nothing.
-    pub fn keep_examination(&mut self, before: &Self) {
+    /// Takes over what programs answered at an earlier look, as far as it still holds: a quick look loses nothing.
+    pub fn keep_asked(&mut self, before: &Self) {
+        self.keep_offer(before);
         if before.node.is_examined && !self.node.is_examined && self.host.boot_id == before.host.boot_id {
             self.take_over(before);
         }
@@ -131,6 +149,7 @@ impl Facts {
             let same = before.node.packages.iter().find(|one| (&one.name, &one.version) == (&package.name, &package.version));
             package.origin = same.and_then(|one| one.origin.clone());
         }
+        self.node.is_examined = true;
         self.findings = findings::judge(self);
     }
 }

@@ -1,7 +1,7 @@
 //! The packages that decide whether a node keeps its GPU: those of the driver, of the container toolkit and of container engines, each
 //! with its version, whether it is held, and (once somebody asked) the repository that it came from.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,8 @@ use super::{
     container_toolkit,
     packages::{Package, Role},
     reader::Reader,
+    sources::without_name,
+    toml_text,
 };
 use crate::{host::Command, text::printable};
 
@@ -102,8 +104,11 @@ impl Lock {
     }
 }
 
+/// Reads the names that a file locks.
+type ParseLocks = fn(&str) -> Vec<String>;
+
 /// Files of locks, each with how it is read. Source: dnf versionlock plugin (dnf 4 and 5), yum-plugin-versionlock, zypper(8) `addlock`.
-const LOCKS: [(&str, fn(&str) -> Vec<String>); 5] = [
+const LOCKS: [(&str, ParseLocks); 5] = [
     ("/etc/dnf/plugins/versionlock.list", parse_versionlock),
     ("/etc/yum/pluginconf.d/versionlock.list", parse_versionlock),
     ("/etc/dnf/versionlock.toml", parse_dnf5_lock),
@@ -134,7 +139,7 @@ pub fn parse_versionlock(text: &str) -> Vec<String> {
 
 /// Reads `[[packages]] name = "…"`. Source: dnf5, versionlock.toml(5).
 fn parse_dnf5_lock(text: &str) -> Vec<String> {
-    let root: toml::Table = text.parse().unwrap_or_default();
+    let root = toml_text::table(text).unwrap_or_default();
     let packages = root.get("packages").and_then(toml::Value::as_array).into_iter().flatten();
     packages.filter_map(|package| Some(package.get("name")?.as_str()?.to_owned())).collect()
 }
@@ -175,22 +180,16 @@ pub fn parse_policy(text: &str) -> BTreeMap<String, String> {
             // Another version of the table: `     580.65.06-0ubuntu1 500`.
             _ if depth == 5 => is_installed = false,
             source if is_installed && depth > 5 => {
-                if let Some(address) = source.split_whitespace().nth(1).filter(|address| address.contains("://") || address.starts_with("file:")) {
-                    found.entry(package.clone()).or_insert_with(|| printable(&without_password(address)));
+                if let Some(address) =
+                    source.split_whitespace().nth(1).filter(|address| address.contains("://") || address.starts_with("file:"))
+                {
+                    found.entry(package.clone()).or_insert_with(|| printable(&without_name(address)));
                 }
             }
             _ => {}
         }
     }
     found
-}
-
-/// An address of a company's mirror may carry a name and a password.
-fn without_password(address: &str) -> String {
-    match address.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {
-        Some((scheme, rest)) => format!("{scheme}://{rest}"),
-        None => address.to_owned(),
-    }
 }
 
 /// Reads `NAME`, a tab, and `RSA/SHA256, …, Key ID 9cd0a493d42d0685`.
@@ -203,9 +202,16 @@ pub fn parse_signatures(text: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(line).collect()
 }
 
-/// Tells whether a path is a list of locks that a recording keeps as it is.
-pub(super) fn is_lock(path: &Path) -> bool {
-    LOCKS.iter().any(|(file, _)| Path::new(file) == path)
+/// Returns what a recording keeps of `apt-cache policy`: the address of a mirror that is nobody's but the company's is none of ours.
+pub(super) fn policy_excerpt(text: &str) -> String {
+    const PUBLIC: [&str; 5] = [".nvidia.com", "nvidia.github.io", ".ubuntu.com", ".debian.org", "ppa.launchpadcontent.net"];
+    let word = |word: &str| match word.split_once("://") {
+        Some((scheme, rest)) if !PUBLIC.iter().any(|host| rest.split('/').next().is_some_and(|found| found.ends_with(host))) => {
+            format!("{scheme}://mirror.invalid/{}", rest.split_once('/').map_or("", |(_, path)| path))
+        }
+        _ => word.to_owned(),
+    };
+    text.lines().map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ") + "\n").collect()
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) fn find(reader: &Reader<'_>, name: &str) -> Option<Daemon> {
     let first = words.next().unwrap_or_default();
     let file = reader.host.files.read_link(Path::new(&format!("{PROC}/{pid}/exe"))).ok();
     // Replaced while it runs: the kernel says so behind the path.
-    let program = file.map(|path| printable(path.to_string_lossy().trim_end_matches(" (deleted)"))).unwrap_or(first);
+    let program = file.map_or(first, |path| printable(path.to_string_lossy().trim_end_matches(" (deleted)")));
     Some(Daemon { pid, program, arguments: words.collect(), started: started(reader, pid) })
 }
 

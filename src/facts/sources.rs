@@ -90,7 +90,8 @@ fn source(file: &str, address: &str) -> Option<PackageSource> {
     })
 }
 
-fn without_name(address: &str) -> String {
+/// An address may carry a name and a password.
+pub(super) fn without_name(address: &str) -> String {
     let plain = address.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1)));
     plain.map_or_else(|| address.to_owned(), |(scheme, rest)| format!("{scheme}://{rest}"))
 }
@@ -124,13 +125,27 @@ fn stanzas(text: &str) -> Vec<String> {
 fn sections(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for section in text.split("\n[").map(|section| section.trim_start_matches('[')) {
-        let value = |key: &str| section.lines().find_map(|line| line.split_once('=').filter(|(name, _)| name.trim() == key)).map(|(_, v)| v.trim());
+        let value =
+            |key: &str| section.lines().find_map(|line| line.split_once('=').filter(|(name, _)| name.trim() == key)).map(|(_, v)| v.trim());
         if value("enabled").is_some_and(|on| matches!(on, "0" | "no" | "false" | "False")) {
             continue;
         }
         found.extend(["baseurl", "mirrorlist", "metalink"].iter().find_map(|key| value(key)).map(str::to_owned));
     }
     found
+}
+
+/// Returns what a recording keeps of a file of repositories: those with NVIDIA's packages.
+pub(super) fn excerpt(path: &Path, text: &str) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let is_one = PLACES.iter().any(|(folder, ends)| path.parent() == Some(Path::new(folder)) && ends.iter().any(|end| name.ends_with(end)));
+    let ours = || addresses(name, text).into_iter().filter(|address| source("", address).is_some());
+    let written = |address: String| match name.rsplit('.').next() {
+        Some("sources") => format!("URIs: {address}\n\n"),
+        Some("repo") => format!("[recorded]\nbaseurl={address}\n"),
+        _ => format!("deb {address} /\n"),
+    };
+    is_one.then(|| ours().map(|address| written(without_name(&address))).collect())
 }
 
 #[cfg(test)]
@@ -141,7 +156,8 @@ mod tests {
 
     #[test]
     fn reads_each_form_and_leaves_out_what_is_off() {
-        let list = "deb [signed-by=/k.gpg] https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/ /\n# deb https://x /\n";
+        let list =
+            "deb [signed-by=/k.gpg] https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/ /\n# deb https://x /\n";
         let [address] = &addresses("cuda.list", list)[..] else { panic!("one") };
         let source = source("cuda.list", address).unwrap();
         assert_eq!((source.kind, source.distribution.as_deref()), (SourceKind::CudaNetwork, Some("ubuntu2404")));

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{LedgerEntry, Origin, reader::Reader};
 
 /// The units that matter, with the package that brings each. Source: owners.md 2.5 to 2.7.
-const UNITS: [&str; 6] = ["nvidia-persistenced", "nvidia-fabricmanager", "nvidia-cdi-refresh", "nvidia-dcgm", "nvidia-imex", "nvidia-gridd"];
+const UNITS: [&str; 6] =
+    ["nvidia-persistenced", "nvidia-fabricmanager", "nvidia-cdi-refresh", "nvidia-dcgm", "nvidia-imex", "nvidia-gridd"];
 /// Where unit files are, the administrator's first.
 const FOLDERS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 /// Targets that start a unit at boot when it is linked below them.
@@ -33,7 +34,8 @@ pub(super) fn probe(reader: &Reader<'_>) -> Vec<Unit> {
         let file = FOLDERS.iter().map(|folder| format!("{folder}/{name}.service")).find(|path| files.exists(path))?;
         // The unit may itself be started by a path or a timer of its name.
         let ends = ["service", "path", "timer"];
-        let linked = |folder: &str| WANTS.iter().any(|wants| ends.iter().any(|end| is_link(reader, &format!("{folder}/{wants}/{name}.{end}"))));
+        let linked =
+            |folder: &str| WANTS.iter().any(|wants| ends.iter().any(|end| is_link(reader, &format!("{folder}/{wants}/{name}.{end}"))));
         Some(Unit { name: (*name).to_owned(), file, is_enabled: FOLDERS.iter().any(|folder| linked(folder)), is_running: false })
     };
     UNITS.iter().filter_map(unit).collect()

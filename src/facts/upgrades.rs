@@ -35,12 +35,12 @@ pub struct AutomaticUpgrades {
 
 /// Returns what upgrades packages by itself, as far as files tell.
 pub(super) fn probe(reader: &mut Reader<'_>) -> Option<AutomaticUpgrades> {
+    const TIMERS: [&str; 3] = ["dnf-automatic", "dnf-automatic-install", "dnf5-automatic"];
     if reader.host.files.exists(UNATTENDED) {
         let program = "unattended-upgrades".to_owned();
         return Some(AutomaticUpgrades { program, source: UNATTENDED.to_owned(), ..AutomaticUpgrades::default() });
     }
     let settings = reader.text_if_there(FACT, DNF_AUTOMATIC)?;
-    const TIMERS: [&str; 3] = ["dnf-automatic", "dnf-automatic-install", "dnf5-automatic"];
     let folder = Path::new("/etc/systemd/system/timers.target.wants");
     let is_timed = TIMERS.iter().any(|name| reader.host.files.read_link(&folder.join(format!("{name}.timer"))).is_ok());
     let is_forced = reader.host.files.read_link(&folder.join("dnf-automatic-install.timer")).is_ok();
@@ -100,6 +100,12 @@ pub fn parse_apt_config(text: &str) -> AutomaticUpgrades {
         excluded: list(&["Package-Blacklist"]),
         source: String::new(),
     }
+}
+
+/// Returns what a recording keeps of `apt-config dump`: proxies may have passwords.
+pub(super) fn excerpt(text: &str) -> String {
+    let is_ours = |line: &&str| ["APT::Periodic", "Unattended-Upgrade"].iter().any(|start| line.starts_with(start));
+    text.lines().filter(is_ours).map(|line| format!("{line}\n")).collect()
 }
 
 impl AutomaticUpgrades {

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{text::printable, version::Version};
+use crate::{facts::toml_text, text::printable, version::Version};
 
 /// The tables that hold the CRI's runtimes, each with the versions of a file that knows it.
 const PLUGINS: [(&str, std::ops::RangeInclusive<u32>); 3] =
@@ -71,7 +71,7 @@ pub enum Switch {
 
 /// Returns what a configuration says; the error is the parser's, in one line.
 pub fn parse(text: &str) -> Result<ContainerdConfig, String> {
-    let root: Table = text.parse().map_err(|error: toml::de::Error| printable(&error.message().replace('\n', " ")))?;
+    let root = toml_text::table(text)?;
     let version = root.get("version").and_then(Value::as_integer).and_then(|version| u32::try_from(version).ok());
     let mut config = ContainerdConfig { version: version.unwrap_or(1), imports: texts(root.get("imports")), ..Default::default() };
     let plugins = root.get("plugins").and_then(Value::as_table);
@@ -138,6 +138,36 @@ fn switch(value: &Value) -> Switch {
 
 fn texts(value: Option<&Value>) -> Vec<String> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(printable).collect()
+}
+
+/// Returns what a recording keeps of a configuration: what [`parse`] reads, and the snapshotter. Registries have names and passwords.
+pub fn excerpt(text: &str) -> String {
+    let Ok(root) = toml_text::table(text) else { return "= is no TOML\n".to_owned() };
+    let mut kept = only(&root, &["version", "imports", "plugins", "snapshotter"]);
+    if let Some(Value::Table(plugins)) = kept.get_mut("plugins") {
+        for (_, plugin) in plugins.iter_mut() {
+            *plugin = Value::Table(plugin.as_table().map(plugin_excerpt).unwrap_or_default());
+        }
+        plugins.retain(|_, plugin| plugin.as_table().is_some_and(|plugin| !plugin.is_empty()));
+    }
+    kept.to_string()
+}
+
+fn plugin_excerpt(plugin: &Table) -> Table {
+    let mut kept = only(plugin, &["enable_cdi", "containerd", "snapshotter"]);
+    if let Some(Value::Table(containerd)) = kept.get_mut("containerd") {
+        *containerd = only(containerd, &["default_runtime_name", "runtimes", "snapshotter"]);
+        for (_, entry) in containerd.get_mut("runtimes").and_then(Value::as_table_mut).into_iter().flatten() {
+            *entry = Value::Table(
+                entry.as_table().map(|entry| only(entry, &["runtime_type", "base_runtime_spec", "options"])).unwrap_or_default(),
+            );
+        }
+    }
+    kept
+}
+
+fn only(table: &Table, keys: &[&str]) -> Table {
+    keys.iter().filter_map(|key| Some(((*key).to_owned(), table.get(*key)?.clone()))).collect()
 }
 
 /// The first containerd that reads options without a look at capitals.
