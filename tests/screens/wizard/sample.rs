@@ -99,6 +99,7 @@ fn machine() -> &'static Machine {
         }
         let facts = gpunode::facts::probe(&host);
         let story = host.simulation.as_ref().and_then(|simulation| simulation.answers.clone()).expect("the story's answers");
+        let story: Answers = serde_json::from_value(story).expect("answers");
         let table = steps::driver_table(&host, &facts, &story, story.cuda()).expect("a table");
         let answers = steps::complete(&story, &table);
         Machine { host, facts, answers }
