@@ -71,13 +71,18 @@ fn a_nodes_runtime_comes_back_without_its_registries() {
         .file("/proc/812/stat", stat)
         .file("/proc/stat", "cpu 1\nbtime 1764000000\n")
         .file("/etc/apt/sources.list.d/company.list", "deb https://apt.company.example/ubuntu noble main\n")
-        .file("/etc/apt/sources.list.d/cuda.list", "deb https://alice:secret@developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/ /\n")
+        .file(
+            "/etc/apt/sources.list.d/cuda.list",
+            "deb https://alice:secret@developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/ /\n",
+        )
         .file("/etc/nvidia-container-runtime/config.toml", "[nvidia-container-runtime]\nmode = \"auto\"\n")
         .file("/dev/nvidia0", "")
         .file("/dev/char/195:0", "")
         .file("/etc/default/grub", "GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX=\"secret\"\n")
         .file("/boot/vmlinuz-5.15.0-91-generic", "")
         .folder("/lib/modules/5.15.0-91-generic");
+    let program = machine.root().join("usr/bin/nvidia-container-runtime");
+    std::fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     assert_same(&machine);
     let live = probe(&Host::local(machine.root()));
     let containerd = live.node.containerd.as_ref().unwrap();
