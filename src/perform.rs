@@ -257,7 +257,7 @@ impl Perform {
     }
 
     fn reboot(&self) -> Answer {
-        step_driver::reboot(&self.workspace.host)
+        step_driver::reboot(&self.workspace.host, &self.store)
             .map_or_else(|error| Answer::Failed(error.line(self.workspace.lang)), |()| Answer::Rebooted)
     }
 

@@ -188,7 +188,8 @@ pub(super) fn probe_next(reader: &mut Reader<'_>, kernels: &[InstalledKernel]) -
         Some((entry, source)) => named(kernels, &entry).map(|release| (release, source)).or_else(|| first(reader.host, kernels, &entry)),
         None => first(reader.host, kernels, "0"),
     };
-    if next.is_none() && !kernels.is_empty() {
+    // A machine that is booted from outside has no say in it.
+    if next.is_none() && !kernels.is_empty() && reader.host.files.exists(BOOT) {
         reader.note(NEXT, Unknown::from(msg::unknown::boot_entry(BOOT)));
     }
     next.map(|(release, source)| NextKernel { release, source: source.to_owned() })

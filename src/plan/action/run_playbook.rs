@@ -8,6 +8,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -39,6 +40,7 @@ impl ActionKind for RunPlaybook {
             takes_away: false,
             witness: Witness::Journal,
             effects: vec![Effect::TakesCards, Effect::Adds(Entries::Of(Origin::InstallerPod))],
+            target: Target::Inventory(self.run.checkout.clone().unwrap_or_default().join(&self.run.inventory)),
             scratch: None,
             until_reboot_of: None,
         }
