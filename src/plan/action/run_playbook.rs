@@ -60,7 +60,7 @@ impl ActionKind for RunPlaybook {
         valid::word(msg::failure::wanted::playbook(), playbook, "-_./")?;
         valid::path(&Path::new("/").join(playbook))?;
         limit.as_deref().map_or(Ok(()), |host| valid::word(msg::failure::wanted::host(), host, "-_."))?;
-        tags.as_deref().map_or(Ok(()), |tags| valid::word(msg::failure::wanted::tag(), tags, "-_"))
+        tags.as_deref().map_or(Ok(()), |tags| valid::word(msg::failure::wanted::tag(), tags, "-_,"))
     }
 
     /// Ansible itself finds out what is done already; only a finished run proves anything.
