@@ -14,12 +14,13 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Prints the facts. Exit: 0 a usable GPU, 1 none, 2 could not tell.
-pub fn run(workspace: &Workspace, json: bool) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, json: bool) -> Result<ExitCode, Expected> {
     let mut facts = facts::probe(&workspace.host);
     // Without a card nothing is to be built here, and the answer can stay quick.
     if !facts.gpus.is_empty() {
         let answer = headers::ask(&workspace.host, &facts.host, PATIENCE);
         facts.take_offer(answer);
+        facts::examine(&workspace.host, &mut facts);
     }
     if json {
         print_json(&facts)?;
