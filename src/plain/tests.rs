@@ -87,6 +87,7 @@ fn what_is_no_answer_is_asked_again() {
     assert!(Asker::on(&script, Lang::En).confirm("sure?", false).unwrap());
     assert_eq!(script.written().matches("Type y or n").count(), 1, "{}", script.written());
     let script = Script::new(&["네", "아니요"]);
+    assert!(Asker::on(&script, Lang::Ko).confirm("sure?", false).unwrap());
     assert!(!Asker::on(&script, Lang::Ko).confirm("sure?", true).unwrap());
 }
 
