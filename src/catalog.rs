@@ -8,6 +8,7 @@ pub mod cuda;
 pub mod distros;
 pub mod drivers;
 pub mod gpus;
+pub mod host_driver;
 mod report;
 mod rows;
 

@@ -216,7 +216,7 @@ pub struct DriverFacts {
 }
 
 /// Kind of a loaded NVIDIA module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModuleKind {
     /// NVIDIA's open kernel module.
