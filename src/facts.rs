@@ -28,6 +28,7 @@ mod unknown;
 
 use std::collections::BTreeMap;
 
+pub use crate::catalog::ModuleKind;
 pub use changes::{Change, changes};
 pub use ledger::INSTALLER_POD_FOLDER;
 pub use left_files::left_files;
@@ -39,6 +40,7 @@ use serde::{Deserialize, Serialize};
 pub use unknown::Unknown;
 
 use crate::{
+    catalog::{CatalogMatch, KernelModule, distros::System},
     finding::Finding,
     host::{NvmlAnswer, Virtualization},
 };
@@ -137,30 +139,11 @@ impl Gpu {
     }
 }
 
-/// How sure the catalog is about a card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CatalogMatch {
-    /// Device and subsystem id are listed.
-    Exact,
-    /// The device id is listed.
-    Device,
-    /// Only the chip was worked out from the name in pci.ids, or nothing at all.
-    #[default]
-    Guess,
-}
-
-/// Which kind of NVIDIA kernel module a card takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KernelModule {
-    /// Before Turing: the open module does not know the card.
-    ProprietaryOnly,
-    /// Turing to Hopper.
-    #[default]
-    Either,
-    /// Blackwell and newer.
-    OpenRequired,
+impl HostFacts {
+    /// Returns what tells the family of its distribution.
+    pub fn system(&self) -> System<'_> {
+        System { id: &self.os_id, like: &self.os_like, version: &self.os_version, kernel: &self.kernel }
+    }
 }
 
 /// What NVML adds to a card.
@@ -213,16 +196,6 @@ pub struct DriverFacts {
     pub holders: Vec<Holder>,
     /// NVML's answer.
     pub nvml: Option<NvmlAnswer>,
-}
-
-/// Kind of a loaded NVIDIA module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModuleKind {
-    /// NVIDIA's open kernel module.
-    Open,
-    /// NVIDIA's closed kernel module.
-    Proprietary,
 }
 
 /// A loaded kernel module.

@@ -293,7 +293,7 @@ impl Plain<'_> {
     }
 }
 
-fn row_label(row: &crate::catalog::DriverRow) -> String {
+fn row_label(row: &crate::choice::DriverRow) -> String {
     let date = row.release_date.map(|date| date.to_string()).unwrap_or_default();
     let cuda = row.cuda_version.clone().unwrap_or_default();
     format!("{:<14} {date:<12} CUDA {cuda:<6} {}{}", row.version, row.branch, if row.recommended { "  *" } else { "" })

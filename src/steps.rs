@@ -7,11 +7,8 @@ use std::{
 
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
-    catalog::{
-        DriverTable,
-        choice::{self, Card, HostLimits},
-        cuda, gpus,
-    },
+    catalog::{cuda, gpus},
+    choice::{self, Card, DriverTable, HostLimits},
     cluster::{
         ClusterError, GpuStack, Kubectl,
         check::{KnownFailure, VerifyReport},

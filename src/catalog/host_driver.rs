@@ -6,11 +6,8 @@ use std::{collections::BTreeMap, sync::OnceLock};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{BranchKind, drivers};
-use crate::{
-    facts::{HostFacts, ModuleKind},
-    version::Version,
-};
+use super::{BranchKind, ModuleKind, distros::System, drivers};
+use crate::version::Version;
 
 const HOST_DRIVER: &str = include_str!("../../assets/catalog/host-driver.yaml");
 
@@ -225,19 +222,19 @@ pub struct Source {
 
 impl Source {
     /// Tells whether it has packages for a system.
-    pub fn is_for(&self, host: &HostFacts) -> bool {
-        self.systems.iter().any(|system| is_system(host, system))
+    pub fn is_for(&self, machine: System<'_>) -> bool {
+        self.systems.iter().any(|system| is_system(machine, system))
     }
 
     /// Returns the branches that it has on a system, oldest first.
-    pub fn branches(&self, host: &HostFacts) -> Vec<u32> {
-        let newest = |branch: &u32| self.since.get(branch).is_none_or(|since| is_system(host, since));
-        let only = |branch: &u32| self.only.get(branch).is_none_or(|only| is_system(host, only));
+    pub fn branches(&self, machine: System<'_>) -> Vec<u32> {
+        let newest = |branch: &u32| self.since.get(branch).is_none_or(|since| is_system(machine, since));
+        let only = |branch: &u32| self.only.get(branch).is_none_or(|only| is_system(machine, only));
         self.branches.iter().copied().filter(|branch| newest(branch) && only(branch)).collect()
     }
 
     /// Returns the packages of a branch with this kind of module, their places filled in; none where it has no such module.
-    pub fn packages(&self, branch: u32, module: ModuleKind, host: &HostFacts) -> Option<Vec<String>> {
+    pub fn packages(&self, branch: u32, module: ModuleKind, machine: System<'_>) -> Option<Vec<String>> {
         let row = self
             .recipes
             .iter()
@@ -247,7 +244,7 @@ impl Source {
             ModuleKind::Proprietary => row.proprietary.as_ref(),
         };
         let is_built = packaged_branch(branch).is_none_or(|row| row.modules.contains(&module));
-        let fill = |name: &String| name.replace("{branch}", &branch.to_string()).replace("{flavour}", &flavour(host));
+        let fill = |name: &String| name.replace("{branch}", &branch.to_string()).replace("{flavour}", &flavour(machine));
         names.filter(|_| is_built).map(|names| names.iter().map(fill).collect())
     }
 
@@ -344,8 +341,8 @@ fn catalog() -> Option<&'static Catalog> {
 }
 
 /// Returns all sources that have packages for a system, in the catalog's order.
-pub fn sources(host: &HostFacts) -> impl Iterator<Item = &'static Source> {
-    catalog().into_iter().flat_map(|catalog| &catalog.sources).filter(|source| source.is_for(host))
+pub fn sources(machine: System<'_>) -> impl Iterator<Item = &'static Source> {
+    catalog().into_iter().flat_map(|catalog| &catalog.sources).filter(move |source| source.is_for(machine))
 }
 
 /// Returns a branch as packages have it.
@@ -380,9 +377,9 @@ pub struct CudaRepository {
 }
 
 /// Returns the CUDA repository for a machine, below `mirror` where one is named.
-pub fn cuda_repository(host: &HostFacts, mirror: Option<&str>) -> Option<CudaRepository> {
-    let row = catalog()?.repositories.iter().find(|row| is_system(host, &row.system))?;
-    let architecture = match host.architecture.as_str() {
+pub fn cuda_repository(machine: System<'_>, architecture: &str, mirror: Option<&str>) -> Option<CudaRepository> {
+    let row = catalog()?.repositories.iter().find(|row| is_system(machine, &row.system))?;
+    let architecture = match architecture {
         "aarch64" => "sbsa",
         other => other,
     };
@@ -391,36 +388,30 @@ pub fn cuda_repository(host: &HostFacts, mirror: Option<&str>) -> Option<CudaRep
 }
 
 /// Tells whether a machine runs a system, as `ubuntu-24.04`, `rhel-9` or `debian`, or one whose packages are the same.
-fn is_system(host: &HostFacts, system: &str) -> bool {
+fn is_system(machine: System<'_>, system: &str) -> bool {
     let (id, version) =
         system.rsplit_once('-').filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit())).unwrap_or((system, ""));
-    let like = catalog().into_iter().flat_map(|catalog| &catalog.like).find(|like| like.system == host.os_id);
-    let own = like.map_or(host.os_id.as_str(), |like| like.r#as.as_str());
-    let there = host.os_version.as_str();
+    let like = catalog().into_iter().flat_map(|catalog| &catalog.like).find(|like| like.system == machine.id);
+    let own = like.map_or(machine.id, |like| like.r#as.as_str());
+    let there = machine.version;
     own == id && (version.is_empty() || there == version || there.strip_prefix(version).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// Returns the flavour of Ubuntu's running kernel, as its packages are named: `6.8.0-45-generic` is `generic`; the same with another
 /// kernel than the release began with is `generic-hwe-24.04`.
-pub fn flavour(host: &HostFacts) -> String {
-    let flavour = host.kernel.splitn(3, '-').nth(2).unwrap_or("generic");
-    let first = catalog().into_iter().flat_map(|catalog| &catalog.ubuntu_kernels).find(|row| host.os_version == row.release);
-    let is_first = first.is_none_or(|row| host.kernel.strip_prefix(&row.kernel).is_some_and(|rest| rest.starts_with('.')));
-    if flavour == "generic" && !is_first { format!("generic-hwe-{}", host.os_version) } else { flavour.to_owned() }
+pub fn flavour(machine: System<'_>) -> String {
+    let flavour = machine.kernel.splitn(3, '-').nth(2).unwrap_or("generic");
+    let first = catalog().into_iter().flat_map(|catalog| &catalog.ubuntu_kernels).find(|row| machine.version == row.release);
+    let is_first = first.is_none_or(|row| machine.kernel.strip_prefix(&row.kernel).is_some_and(|rest| rest.starts_with('.')));
+    if flavour == "generic" && !is_first { format!("generic-hwe-{}", machine.version) } else { flavour.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn host(id: &str, version: &str, kernel: &str) -> HostFacts {
-        HostFacts {
-            os_id: id.to_owned(),
-            os_version: version.to_owned(),
-            kernel: kernel.to_owned(),
-            architecture: "x86_64".to_owned(),
-            ..HostFacts::default()
-        }
+    fn host<'a>(id: &'a str, version: &'a str, kernel: &'a str) -> System<'a> {
+        System { id, like: &[], version, kernel }
     }
 
     #[test]
@@ -456,17 +447,17 @@ mod tests {
             ("22.04", "5.15.0-1073-azure-fde", "azure-fde"),
             ("24.04", "6.8.0-1013-nvidia", "nvidia"),
         ] {
-            assert_eq!(flavour(&host("ubuntu", version, kernel)), expected, "{kernel}");
+            assert_eq!(flavour(host("ubuntu", version, kernel)), expected, "{kernel}");
         }
     }
 
     #[test]
     fn names_in_nvidias_repository_lose_their_branch_from_590_on() {
         let host = host("ubuntu", "24.04", "6.8.0-45-generic");
-        let nvidia = sources(&host).find(|source| source.id == DriverSource::Nvidia).unwrap();
-        assert_eq!(nvidia.packages(580, ModuleKind::Open, &host).unwrap(), ["libnvidia-compute-580", "nvidia-dkms-580-open"]);
-        assert_eq!(nvidia.packages(595, ModuleKind::Proprietary, &host).unwrap(), ["libnvidia-compute", "nvidia-dkms"]);
-        assert_eq!(nvidia.packages(620, ModuleKind::Proprietary, &host), None);
+        let nvidia = sources(host).find(|source| source.id == DriverSource::Nvidia).unwrap();
+        assert_eq!(nvidia.packages(580, ModuleKind::Open, host).unwrap(), ["libnvidia-compute-580", "nvidia-dkms-580-open"]);
+        assert_eq!(nvidia.packages(595, ModuleKind::Proprietary, host).unwrap(), ["libnvidia-compute", "nvidia-dkms"]);
+        assert_eq!(nvidia.packages(620, ModuleKind::Proprietary, host), None);
         assert_eq!(nvidia.fabric_manager.as_ref().unwrap().packages(580), ["nvidia-fabricmanager-580", "libnvidia-nscq-580"]);
         assert_eq!(nvidia.fabric_manager.as_ref().unwrap().packages(595), ["nvidia-fabricmanager", "libnvidia-nscq"]);
         assert_eq!(nvidia.pin_package(595).as_deref(), Some("nvidia-driver-pinning-595"));
@@ -476,7 +467,7 @@ mod tests {
     fn each_system_has_its_sources_and_branches() {
         let offered = |id: &str, version: &str| {
             let host = host(id, version, "6.8.0-1-generic");
-            sources(&host).map(|source| (source.id.name(), source.branches(&host))).collect::<Vec<_>>()
+            sources(host).map(|source| (source.id.name(), source.branches(host))).collect::<Vec<_>>()
         };
         assert_eq!(offered("debian", "12")[0], ("debian", vec![535]));
         assert_eq!(offered("debian", "13")[0], ("debian", vec![550]));
@@ -490,10 +481,10 @@ mod tests {
 
     #[test]
     fn the_repository_of_a_machine_has_a_key_and_a_mirror_takes_its_place() {
-        let noble = cuda_repository(&host("ubuntu", "24.04", ""), None).unwrap();
+        let noble = cuda_repository(host("ubuntu", "24.04", ""), "x86_64", None).unwrap();
         assert_eq!(noble.address, "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64");
         assert_eq!(noble.key.fingerprint.as_deref(), Some("EB693B3035CD5710E231E123A4B469963BF863CC"));
-        let mirrored = cuda_repository(&host("rocky", "10.0", ""), Some("http://mirror.local/nvidia/")).unwrap();
+        let mirrored = cuda_repository(host("rocky", "10.0", ""), "x86_64", Some("http://mirror.local/nvidia/")).unwrap();
         assert_eq!(mirrored.address, "http://mirror.local/nvidia/rhel10/x86_64");
         assert_eq!(mirrored.key.fingerprint, None);
     }

@@ -12,7 +12,7 @@ use std::{
 use crate::support::shared;
 use gpunode::{
     answers::Answers,
-    catalog::{DriverTable, Reason},
+    choice::{DriverTable, Reason},
     cluster::{
         GpuStack,
         check::CheckId,
