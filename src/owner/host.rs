@@ -1,5 +1,7 @@
 //! A driver installed on the host.
 
+pub mod recipe;
+
 use super::{
     Disposition, Owner,
     disposition::{is_of_pod, of_any_owner},

@@ -1,6 +1,6 @@
 //! Remove NVIDIA packages, by the exact names that the package database gave, with what cannot stay without them.
 
-mod before;
+pub(super) mod before;
 mod rehearsal;
 
 pub use rehearsal::Unrehearsed;
