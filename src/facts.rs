@@ -32,7 +32,7 @@ pub use crate::catalog::ModuleKind;
 pub use changes::{Change, changes};
 pub use ledger::INSTALLER_POD_FOLDER;
 pub use left_files::left_files;
-pub use pci::PciDevice;
+pub use pci::{PciDevice, has_card};
 pub use probe::{driver_ledger, probe, probe_all, probe_with};
 pub use pulse::{Pulse, pulse};
 pub use report::report;

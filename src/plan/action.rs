@@ -20,6 +20,7 @@ pub mod edit_file;
 pub mod effect;
 pub mod enable_unit;
 pub mod enroll_key;
+pub mod failure;
 pub mod fetch_runfile;
 pub mod greeting;
 pub mod hold_packages;
