@@ -16,6 +16,7 @@ use crate::{
 /// The user's choices. Every key of an answers file is optional but `driver_owner`; an unknown key is an error that names its line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a documented key of the answers file")]
 pub struct Answers {
     /// Who puts the NVIDIA kernel driver on the node.
     pub driver_owner: DriverOwner,

@@ -81,7 +81,7 @@ impl StepDriver<'_> {
     fn look_again(&mut self) {
         if self.session.machine == self.host.identity() {
             let mut facts = facts::probe(self.host);
-            facts.keep_offer(&self.session.facts);
+            facts.keep_asked(&self.session.facts);
             self.session.facts = facts;
         }
     }

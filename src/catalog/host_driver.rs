@@ -71,6 +71,8 @@ pub enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PinKind {
+    /// By nothing before it is installed: the transaction is looked at, and held afterwards.
+    None,
     /// By preferences of apt.
     Preferences,
     /// By a package of NVIDIA's that brings such preferences.

@@ -86,7 +86,7 @@ pub fn undo_all(
     }
     if results.iter().any(|(_, result)| matches!(result, UndoResult::Undone(_))) && walk.session.machine == host.identity() {
         let mut facts = facts::probe(host);
-        facts.keep_offer(&walk.session.facts);
+        facts.keep_asked(&walk.session.facts);
         walk.session.facts = facts;
         store.save(walk.session, host.clock.now())?;
     }

@@ -43,7 +43,7 @@ pub struct Sha256(String);
 
 parsed!(Sha256, msg::input::sha256, |text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
 
-/// The fingerprint of an OpenPGP key: 40 hexadecimal digits. A short id is none: two keys can have the same.
+/// The fingerprint of an `OpenPGP` key: 40 hexadecimal digits. A short id is none: two keys can have the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint(String);

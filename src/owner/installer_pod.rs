@@ -3,7 +3,7 @@
 mod checks;
 mod values;
 
-use super::{
+use super::{host::offers::Offer, 
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
     node_name,
@@ -77,6 +77,10 @@ impl Owner for InstallerPod {
 
     fn brings_chosen_driver(&self) -> bool {
         true
+    }
+
+    fn offers(&self, _facts: &Facts, _answers: &Answers) -> Vec<Offer> {
+        Vec::new()
     }
 
     fn checks(&self, request: Request<'_>) -> Vec<Prediction> {

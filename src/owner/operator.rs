@@ -1,6 +1,6 @@
 //! NVIDIA GPU Operator: a driver in a pod of its own, or beside a driver that the host has.
 
-use super::{
+use super::{host::offers::Offer, 
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
     node_name,
@@ -82,6 +82,10 @@ impl Owner for Operator {
 
     fn brings_chosen_driver(&self) -> bool {
         false
+    }
+
+    fn offers(&self, _facts: &Facts, _answers: &Answers) -> Vec<Offer> {
+        Vec::new()
     }
 
     fn checks(&self, request: Request<'_>) -> Vec<Prediction> {

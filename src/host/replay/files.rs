@@ -70,6 +70,11 @@ fn normal(path: &Path) -> PathBuf {
     out
 }
 
+/// What lies in a folder of programs can be run.
+fn is_program(path: &Path) -> bool {
+    path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "bin" || folder == "sbin")
+}
+
 fn not_found() -> io::Error {
     io::ErrorKind::NotFound.into()
 }
@@ -99,10 +104,13 @@ impl Files for ReplayFiles {
 
     fn meta(&self, asked: &Path) -> io::Result<FileMeta> {
         let path = self.resolve(asked)?;
-        let meta = |kind, len, mode| FileMeta { kind, len, mode, uid: 0, modified: 0 };
+        let about = &self.0.scenario.about;
+        let modified = about.modified.get(&path).map_or(0, |time| time.as_nanosecond());
+        let meta = |kind, len, mode| FileMeta { kind, len, mode, uid: 0, modified };
         if let Some(bytes) = self.0.bytes(&path) {
-            let len = self.0.scenario.about.lengths.get(&path).copied().unwrap_or(bytes.len() as u64);
-            return Ok(meta(FileKind::File, len, 0o644));
+            let len = about.lengths.get(&path).copied().unwrap_or(bytes.len() as u64);
+            let mode = if is_program(&path) { 0o755 } else { 0o644 };
+            return Ok(meta(FileKind::File, len, mode));
         }
         if !self.children(&path).is_empty() || self.0.has_folder(&path) {
             return Ok(meta(FileKind::Folder, 0, 0o755));

@@ -138,7 +138,7 @@ fn demand_clean(facts: &Facts) -> Result<(), Refusal> {
 }
 
 /// The kind of module that all cards take. The open one where either will do: it is NVIDIA's default from Turing on.
-fn module_for(cards: &[Card]) -> Result<ModuleKind, Refusal> {
+pub(super) fn module_for(cards: &[Card]) -> Result<ModuleKind, Refusal> {
     let with = |wanted: KernelModule| cards.iter().find(|card| card.kernel_module == wanted);
     match (with(KernelModule::OpenRequired), with(KernelModule::ProprietaryOnly)) {
         (Some(open), Some(closed)) => Err(Refusal::new("mixed-cards", [("open", open.name.clone()), ("closed", closed.name.clone())])),
@@ -166,13 +166,19 @@ fn first_that_fits(facts: &Facts, answers: &Answers, cards: &[Card], module: Mod
     Err(first.unwrap_or_else(|| Refusal::new("no-package-source", [("os", facts.host.os_name.clone())])))
 }
 
-fn row_of(facts: &Facts, chosen: DriverSource) -> Option<&'static Source> {
+pub(super) fn row_of(facts: &Facts, chosen: DriverSource) -> Option<&'static Source> {
     let id = if chosen == DriverSource::LocalRepository { DriverSource::Nvidia } else { chosen };
     host_driver::sources(facts.host.system()).find(|source| source.id == id)
 }
 
 /// Makes the recipe for one source.
-fn of_source(facts: &Facts, answers: &Answers, cards: &[Card], module: ModuleKind, chosen: DriverSource) -> Result<Recipe, Refusal> {
+pub(super) fn of_source(
+    facts: &Facts,
+    answers: &Answers,
+    cards: &[Card],
+    module: ModuleKind,
+    chosen: DriverSource,
+) -> Result<Recipe, Refusal> {
     let system = facts.host.system();
     let Some(source) = row_of(facts, chosen) else {
         let there: Vec<_> = host_driver::sources(system).map(|source| source.id.name()).collect();
@@ -275,35 +281,6 @@ fn why_none(source: &Source, facts: &Facts, cards: &[Card], module: ModuleKind) 
         Some(branch) => no_module(source.id, branch, module),
         None => misfit(newest, cards, source).unwrap_or_else(|| no_module(source.id, newest, module)),
     }
-}
-
-/// A source of this system, with what it would bring or why it brings nothing.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Offer {
-    /// The source.
-    pub source: DriverSource,
-    /// The branches that it has.
-    pub branches: Vec<u32>,
-    /// What would be installed from it.
-    pub recipe: Result<Recipe, Refusal>,
-    /// It is the one that is taken.
-    pub is_chosen: bool,
-}
-
-/// Returns all sources of this system, in the order in which they are tried.
-pub fn offers(facts: &Facts, answers: &Answers) -> Vec<Offer> {
-    let cards = cards(facts, answers);
-    let module = module_for(&cards);
-    let taken = match course(facts, answers) {
-        Ok(Course::Install(recipe)) => Some(recipe.chosen),
-        _ => None,
-    };
-    let offer = |source: DriverSource| {
-        let row = row_of(facts, source)?;
-        let recipe = module.clone().and_then(|module| of_source(facts, answers, &cards, module, source));
-        Some(Offer { source, branches: row.branches(facts.host.system()), recipe, is_chosen: taken == Some(source) })
-    };
-    DriverSource::ALL.into_iter().filter_map(offer).collect()
 }
 
 #[cfg(test)]

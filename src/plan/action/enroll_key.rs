@@ -2,7 +2,7 @@
 //!
 //! The firmware asks a person at the console at the next boot, for some seconds, and wants a password: one for this once, made here and told
 //! to the user. It is worth nothing after that boot. Sources: mokutil(1) and its `get_password`, which reads it from the standard input;
-//! Debian wiki, SecureBoot; dkms(8) for the places of its keys.
+//! the Debian wiki on Secure Boot; dkms(8) for the places of its keys.
 
 use std::path::{Path, PathBuf};
 

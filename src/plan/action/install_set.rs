@@ -242,6 +242,6 @@ impl ActionKind for InstallSet {
         };
         let back = before::way_back(&family, &record.before)?;
         let changed = record.before.packages.iter().any(|package| !is_as_before(&package));
-        Ok(WayBack::Reinstall(Reinstall { remove, install: back.install.filter(|_| changed), ..back }))
+        Ok(WayBack::Reinstall(Box::new(Reinstall { remove, install: back.install.filter(|_| changed), ..back })))
     }
 }

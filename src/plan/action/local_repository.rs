@@ -136,6 +136,6 @@ impl ActionKind for LocalRepository {
         let key = keys.iter().find(|key| key.starts_with("nvidia-driver-") && key.ends_with("-keyring.gpg"));
         let marks = key.map(|key| Command::new("rm", ["--force", "--"]).operand(format!("{KEYRINGS}/{key}")));
         let remove = Some(remove.operand_of::<PackageName>(&name).deadline(None).detached());
-        Ok(WayBack::Reinstall(Reinstall { remove, install: None, marks: marks.into_iter().collect(), configuration: Vec::new() }))
+        Ok(WayBack::Reinstall(Box::new(Reinstall { remove, install: None, marks: marks.into_iter().collect(), configuration: Vec::new() })))
     }
 }

@@ -1,5 +1,5 @@
 //! Keep the driver on its branch, before it is installed: afterwards an upgrade of the system takes the next branch, and an old card is gone.
-//! Sources: apt_preferences(5); dnf's modularity and its versionlock plugin; NVIDIA's driver installation guide, "version locking".
+//! Sources: `apt_preferences(5)`; dnf's modularity and its versionlock plugin; NVIDIA's driver installation guide, "version locking".
 
 use std::path::Path;
 

@@ -161,7 +161,7 @@ impl ActionKind for RemovePackages {
 
     fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
         match (self.family(), undo) {
-            (Some(family), Undo::Packages(before)) => before::way_back(&family, before).map(WayBack::Reinstall),
+            (Some(family), Undo::Packages(before)) => before::way_back(&family, before).map(|back| WayBack::Reinstall(Box::new(back))),
             _ => Ok(WayBack::Nothing),
         }
     }

@@ -119,6 +119,7 @@ pub struct Reinstall {
 
 /// How an action is taken back.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made once an undo, and taken apart at once")]
 pub enum WayBack {
     /// By a command.
     Run {
@@ -128,7 +129,7 @@ pub enum WayBack {
         gone: Option<PathBuf>,
     },
     /// By installing packages again, as they were.
-    Reinstall(Reinstall),
+    Reinstall(Box<Reinstall>),
     /// By putting files back, and running what has to follow: what was made of them is made anew.
     Restore {
         /// The files.

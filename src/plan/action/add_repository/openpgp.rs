@@ -7,7 +7,7 @@ use sha1::{Digest, Sha1};
 /// Tag of a public key that is no subkey.
 const PUBLIC_KEY: u8 = 6;
 
-/// Returns the fingerprints of all primary keys in a file, armoured or not; nothing where it is no file of OpenPGP packets, or holds a
+/// Returns the fingerprints of all primary keys in a file, armoured or not; nothing where it is no file of `OpenPGP` packets, or holds a
 /// key of a version whose fingerprint is another kind.
 pub fn fingerprints(file: &[u8]) -> Option<Vec<String>> {
     let bytes = dearmoured(file)?;
@@ -45,7 +45,7 @@ fn packet(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         return None;
     }
     let is_new = head & 0x40 != 0;
-    let (tag, length, taken) = if is_new { new_length(head & 0x3f, rest)? } else { old_length(head, rest)? };
+    let (tag, length, taken) = if is_new { new_length(head & 0x3f, rest)? } else { old_length(*head, rest)? };
     let body = rest.get(taken..taken.checked_add(length)?)?;
     Some((tag, body, &rest[taken + length..]))
 }
@@ -61,7 +61,7 @@ fn new_length(tag: u8, rest: &[u8]) -> Option<(u8, usize, usize)> {
     }
 }
 
-fn old_length(head: &u8, rest: &[u8]) -> Option<(u8, usize, usize)> {
+fn old_length(head: u8, rest: &[u8]) -> Option<(u8, usize, usize)> {
     let count = match head & 3 {
         0 => 1,
         1 => 2,

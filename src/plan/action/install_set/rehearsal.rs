@@ -151,7 +151,7 @@ fn complaint(stdout: &str, stderr: &str) -> String {
     let lines = || stderr.lines().chain(stdout.lines()).map(str::trim).filter(|line| !line.is_empty());
     let is_error =
         |line: &&str| line.starts_with("E:") || line.starts_with("Error") || line.contains("type=\"error\"") || line.contains("No match");
-    let found = lines().find(is_error).or_else(|| lines().last()).unwrap_or_default();
+    let found = lines().find(is_error).or_else(|| lines().next_back()).unwrap_or_default();
     crate::text::printable(found)
 }
 
@@ -282,7 +282,7 @@ pub fn parse_zypper(text: &str) -> Vec<Change> {
     for tag in text.split('<').skip(1) {
         let tag = tag.split('>').next().unwrap_or_default();
         if let Some(name) = tag.strip_prefix("to-") {
-            order = name.trim_end_matches('/').to_owned();
+            name.trim_end_matches('/').clone_into(&mut order);
         } else if tag.starts_with("/to-") {
             order.clear();
         } else if tag.starts_with("solvable ") && attribute(tag, "type").is_none_or(|kind| kind == "package") {
