@@ -4,6 +4,7 @@ pub mod ansible;
 pub mod capability;
 pub mod checkout;
 pub mod config;
+mod context;
 pub mod edit;
 mod edited;
 mod findings;
@@ -17,7 +18,7 @@ mod preview;
 pub mod release;
 mod report;
 pub mod rules;
-mod site;
+pub mod runtime_entry;
 pub mod spec;
 mod template;
 mod truth;
@@ -29,11 +30,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use context::PreviewRequest;
 pub use edited::Edited;
 pub use layout::Layout;
 pub use preview::preview;
 pub use report::{report, report_planned};
-pub use site::PreviewRequest;
 pub use template::is_template_within;
 pub use truth::as_text;
 
@@ -87,6 +88,12 @@ pub struct Variable {
     /// Whether a person wrote a template, and the value is what it becomes.
     #[serde(skip)]
     pub is_filled_in: bool,
+    /// The value as a person wrote it for this node, templates and all; absent where nobody did.
+    #[serde(skip)]
+    pub written: Option<serde_json::Value>,
+    /// Every place where a person defines it for this node or for the control plane.
+    #[serde(skip)]
+    pub places: Vec<Place>,
     /// Where the value comes from; absent when no file here says it and the release's built-in data does.
     pub winner: Option<Place>,
     /// Definitions that lose, strongest first.

@@ -3,6 +3,7 @@
 mod install;
 pub mod offers;
 pub mod recipe;
+mod values;
 
 use self::offers::Offer;
 use super::{
@@ -26,8 +27,8 @@ use crate::{
         playbook::{self, PlaybookRun},
     },
     plan::{Action, Changed, Step},
+    prediction::Prediction,
     preflight::{Request, conflicting_driver},
-    session::Prediction,
 };
 
 /// The host's own driver.
@@ -100,13 +101,12 @@ impl Owner for Host {
         GpuRole::StaysOff
     }
 
-    /// Labels and taints that the node has are left; taking the node out of `nvidia_gpu_nodes` would not remove them either.
-    fn values(&self, _preview: &Preview, _answers: &Answers) -> Vec<Change> {
-        vec![Change::new("nvidia_accelerator_enabled", false)]
+    fn values(&self, preview: &Preview, answers: &Answers) -> Vec<Change> {
+        values::all(preview, answers)
     }
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
-        playbook::joining(preview, answers)
+        if preview.layout.has_joined { playbook::renewing(preview, answers) } else { playbook::joining(preview, answers) }
     }
 
     fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {

@@ -3,9 +3,10 @@
 mod checks;
 mod values;
 
-use super::{host::offers::Offer, 
+use super::{
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
+    host::offers::Offer,
     node_name,
 };
 use crate::{
@@ -21,8 +22,8 @@ use crate::{
         playbook::{self, PlaybookRun},
     },
     plan::{self, Action, Changed, Step, action::mark_node::NodeMark, remedy},
+    prediction::Prediction,
     preflight::Request,
-    session::Prediction,
 };
 
 /// Kubespray's installer pod.

@@ -1,8 +1,9 @@
 //! NVIDIA GPU Operator: a driver in a pod of its own, or beside a driver that the host has.
 
-use super::{host::offers::Offer, 
+use super::{
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
+    host::offers::Offer,
     node_name,
 };
 use crate::{
@@ -23,8 +24,8 @@ use crate::{
         playbook::{self, PlaybookRun},
     },
     plan::{Action, Changed, Step, action::mark_node::NodeMark, remedy},
+    prediction::Prediction,
     preflight::{Request, conflicting_driver},
-    session::Prediction,
 };
 
 /// NVIDIA GPU Operator.

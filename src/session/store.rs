@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{SCHEMA_VERSION, Session, holder::Holder, migrate::migrate, seal::Seal};
+use super::{SCHEMA_VERSION, Session, lock_owner::LockOwner, migrate::migrate, seal::Seal};
 use crate::{
     bounded,
     error::{Expected, reason},
@@ -25,6 +25,8 @@ pub struct Store {
     path: PathBuf,
     /// What the session is signed with; nothing on a simulated machine.
     seal: Option<Seal>,
+    /// Where this user's locks of things lie; nothing on a simulated machine.
+    locks: Option<PathBuf>,
     /// Held for as long as this value lives; the kernel lets go of it when the process dies, however it dies.
     _lock: File,
 }
@@ -49,15 +51,29 @@ impl Store {
             });
         }
         // Who holds it is a courtesy to a second wizard; the lock itself does not depend on the text.
-        let text = serde_yaml::to_string(&Holder::me()).unwrap_or_default();
+        let text = serde_yaml::to_string(&LockOwner::me()).unwrap_or_default();
         let _ = lock.set_len(0).and_then(|()| lock.write_all(text.as_bytes()));
-        Ok(Self { path: path.to_owned(), seal: None, _lock: lock })
+        Ok(Self { path: path.to_owned(), seal: None, locks: None, _lock: lock })
     }
 
     /// Signs with this from now on.
     #[must_use]
     pub fn sealed(self, seal: Option<Seal>) -> Self {
         Self { seal, ..self }
+    }
+
+    /// Locks what it changes by files in this folder from now on.
+    #[must_use]
+    pub fn locking_in(self, folder: Option<PathBuf>) -> Self {
+        Self { locks: folder, ..self }
+    }
+
+    /// Returns the folder for locks of things, made on first use; nothing where nobody else can be.
+    pub fn locks(&self) -> io::Result<Option<&Path>> {
+        let Some(folder) = &self.locks else { return Ok(None) };
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        private::demand_owner(folder)?;
+        Ok(Some(folder))
     }
 
     /// Returns what the session is signed with.
@@ -125,7 +141,7 @@ impl Store {
 }
 
 /// Returns who has a session open, without touching it; nobody if the lock is free.
-pub fn holder(path: &Path) -> Option<Holder> {
+pub fn holder(path: &Path) -> Option<LockOwner> {
     let mut lock = private::open_existing(&lock_path(path)).ok()?;
     match lock.try_lock_shared() {
         Err(TryLockError::WouldBlock) => read_holder(&mut lock),
@@ -192,13 +208,13 @@ fn held(path: &Path, lock: &mut File) -> Expected {
 }
 
 /// Reads who holds a lock that is held. In the first moment the holder has not written its name yet.
-fn read_holder(lock: &mut File) -> Option<Holder> {
+fn read_holder(lock: &mut File) -> Option<LockOwner> {
     const TRIES: usize = 40;
     let mut read = || {
         let mut text = String::new();
         lock.rewind().ok()?;
         lock.take(4096).read_to_string(&mut text).ok()?;
-        Holder::parse(&text)
+        LockOwner::parse(&text)
     };
     (0..TRIES).find_map(|number| {
         if number > 0 {

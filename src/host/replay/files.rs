@@ -8,16 +8,19 @@ use std::{
 };
 
 use super::Machine;
-use crate::host::{
-    FileKind, FileMeta, Files,
-    files::{Checksum, NotRecorded},
+use crate::{
+    host::{
+        FileKind, FileMeta, Files,
+        files::{Checksum, NotRecorded},
+    },
+    private::Locked,
 };
 
 /// Links followed in one path before it counts as a circle.
 const LINK_LIMIT: usize = 40;
 
 /// Reads the machine's layers; writes go to its state.
-pub struct ReplayFiles(pub Arc<Machine>);
+pub(super) struct ReplayFiles(pub Arc<Machine>);
 
 impl ReplayFiles {
     /// Follows the scenario's links.
@@ -154,6 +157,10 @@ impl Files for ReplayFiles {
     fn copy_private(&self, from: &Path, to: &Path) -> io::Result<()> {
         let bytes = self.read(from)?;
         self.write(to, &bytes, 0o600)
+    }
+
+    fn lock(&self, _path: &Path) -> io::Result<Option<Locked>> {
+        Ok(None)
     }
 
     /// Nobody else is on a simulated machine.

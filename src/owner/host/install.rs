@@ -28,7 +28,7 @@ use crate::{
             local_repository::LocalRepository,
             pin_driver::{Pin, PinDriver},
         },
-        rival,
+        conflicting_module,
     },
     version::Version,
 };
@@ -68,7 +68,7 @@ pub(super) fn plan(facts: &Facts, answers: &Answers) -> Vec<Action> {
     let manager = family.as_ref().and_then(|family| Manager::named(&family.package_manager));
     let (Some(family), Some(manager)) = (family, manager) else { return Vec::new() };
     // What a pod has loaded leaves with the reboot that its removal wants.
-    let loads = if facts.driver.loaded_version.is_some() { !is_of_pod(&facts.driver) } else { rival(facts).is_none() };
+    let loads = if facts.driver.loaded_version.is_some() { !is_of_pod(&facts.driver) } else { conflicting_module(facts).is_none() };
     let mut plan = Plan { facts, answers, family: family.name, manager, loads, actions: Vec::new() };
     match &course {
         Course::Install(recipe) => plan.install(recipe),
@@ -133,7 +133,7 @@ impl Plan<'_> {
 
     /// A rival that holds a card is banned by the plan of every owner; here also one that would take it at the next boot.
     fn blacklist(&mut self) {
-        if rival(self.facts).is_none() {
+        if conflicting_module(self.facts).is_none() {
             let kind = BlacklistNouveau { family: self.family.clone() };
             let action = Action::new(Step::Driver, "blacklist-nouveau", kind, &[("driver", "nouveau, nova".to_owned())]);
             self.add(Action { why: "blacklist-nouveau-before".to_owned(), ..action });

@@ -132,7 +132,7 @@ fn demand_clean(facts: &Facts) -> Result<(), Refusal> {
     }
     let runfile = facts.driver.ledger.iter().find(|entry| entry.origin == Origin::Runfile);
     runfile.map_or(Ok(()), |entry| {
-        let args = [("version", entry.what.clone()), ("uninstaller", entry.r#where.clone())];
+        let args = [("version", entry.name.clone()), ("uninstaller", entry.source.clone())];
         Err(Refusal::new("runfile-driver-here", args))
     })
 }

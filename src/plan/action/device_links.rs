@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
 };
 use crate::{
@@ -49,6 +50,7 @@ impl ActionKind for DeviceLinks {
             takes_away: false,
             witness: Witness::Machine,
             effects: Vec::new(),
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

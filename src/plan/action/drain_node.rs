@@ -10,6 +10,7 @@ use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     mark_node::{find, look, refused},
     properties::{Preview, Properties, Reversal, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -48,6 +49,7 @@ impl ActionKind for DrainNode {
             takes_away: true,
             witness: Witness::Journal,
             effects: vec![Effect::StopsDriverUser],
+            target: Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() },
             scratch: None,
             until_reboot_of: None,
         }

@@ -6,6 +6,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -71,6 +72,7 @@ impl ActionKind for EnableUnit {
             takes_away: false,
             witness: Witness::Machine,
             effects: vec![Effect::Adds(Entries::Of(Origin::Unit))],
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     kind::{ActionContext, ActionEvent, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
 };
 use crate::{
@@ -62,6 +63,7 @@ impl ActionKind for EnrollKey {
             takes_away: false,
             witness: Witness::Machine,
             effects: Vec::new(),
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

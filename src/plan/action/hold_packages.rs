@@ -13,6 +13,7 @@ use super::{
     install_set::rehearsal::parse_apt,
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Held, Undo, WayBack},
     valid,
 };
@@ -126,6 +127,7 @@ impl ActionKind for HoldPackages {
             takes_away: false,
             witness: Witness::Machine,
             effects: Vec::new(),
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

@@ -16,6 +16,7 @@ use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
     remove_packages::before,
+    target::Target,
     undo::{InstalledPackages, Reinstall, Undo, WayBack},
     valid,
 };
@@ -133,7 +134,7 @@ impl InstallSet {
         let ledger = crate::facts::driver_ledger(host);
         let has_module = |kernel: &str| {
             let folder = format!("/lib/modules/{kernel}/");
-            ledger.iter().any(|entry| entry.origin == Origin::ModuleFile && entry.r#where.starts_with(&folder))
+            ledger.iter().any(|entry| entry.origin == Origin::ModuleFile && entry.source.starts_with(&folder))
         };
         kernels(host)
             .into_iter()
@@ -173,6 +174,7 @@ impl ActionKind for InstallSet {
             takes_away: false,
             witness: Witness::Machine,
             effects,
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

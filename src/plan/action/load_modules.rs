@@ -10,6 +10,7 @@ use super::{
     effect::Effect,
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     unload_modules, valid,
 };
@@ -80,6 +81,7 @@ impl ActionKind for LoadModules {
             takes_away: false,
             witness: Witness::Machine,
             effects: vec![Effect::TakesCards],
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

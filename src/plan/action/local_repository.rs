@@ -11,6 +11,7 @@ use super::{
     checksum::Checksum,
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Reinstall, Undo, WayBack},
     valid,
 };
@@ -80,6 +81,7 @@ impl ActionKind for LocalRepository {
             takes_away: false,
             witness: Witness::Machine,
             effects: Vec::new(),
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -93,6 +94,7 @@ impl ActionKind for MarkNode {
             takes_away: false,
             witness: Witness::Machine,
             effects: Vec::new(),
+            target: Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() },
             scratch: None,
             until_reboot_of: None,
         }
@@ -158,7 +160,7 @@ pub(super) fn look(host: &Host, kubectl: &Kubectl, node: &str) -> Result<NodeVie
 }
 
 /// Makes the failure of an action from what the cluster says.
-#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn refused(state: ClusterError) -> Failure {
     Failure::new(state.explained())
 }

@@ -18,12 +18,12 @@ use crate::{
 const APT_STATES: &str = "/var/lib/apt/extended_states";
 
 /// Notes versions and marks, and keeps the configuration files in the session's folder.
-pub fn record(removal: &RemovePackages, context: &ActionContext<'_>) -> Result<RemovedPackages, Failure> {
+pub(crate) fn record(removal: &RemovePackages, context: &ActionContext<'_>) -> Result<RemovedPackages, Failure> {
     record_named(context, &|name| removal.packages.iter().any(|own| own == name))
 }
 
 /// Notes versions and marks of the packages that are there of those that `is_wanted`, and keeps their configuration files.
-pub fn record_named(context: &ActionContext<'_>, is_wanted: &dyn Fn(&str) -> bool) -> Result<RemovedPackages, Failure> {
+pub(crate) fn record_named(context: &ActionContext<'_>, is_wanted: &dyn Fn(&str) -> bool) -> Result<RemovedPackages, Failure> {
     let is_ours = |package: &Package| is_wanted(package.manager_name());
     let going: Vec<Package> = packages::installed(context.host).into_iter().filter(is_ours).collect();
     let configuration =
@@ -40,7 +40,7 @@ pub fn record_named(context: &ActionContext<'_>, is_wanted: &dyn Fn(&str) -> boo
 }
 
 /// Returns how the packages come back.
-pub fn way_back(family: &Family, before: &RemovedPackages) -> Result<Reinstall, Failure> {
+pub(crate) fn way_back(family: &Family, before: &RemovedPackages) -> Result<Reinstall, Failure> {
     let RemovedPackages { packages, configuration } = before;
     for package in packages {
         valid::word(msg::failure::wanted::package(), &package.name, "-_.+~:^")?;
