@@ -4,7 +4,8 @@
 use crate::support::world::World;
 
 const DRIVER: [&str; 4] = ["nvidia-open-kernel-dkms", "nvidia-smi", "libcuda1", "nvidia-modprobe"];
-const TOOLKIT: [&str; 4] = ["nvidia-container-toolkit", "nvidia-container-toolkit-base", "libnvidia-container-tools", "libnvidia-container1"];
+const TOOLKIT: [&str; 4] =
+    ["nvidia-container-toolkit", "nvidia-container-toolkit-base", "libnvidia-container-tools", "libnvidia-container1"];
 const PLAYED: &str = "driver_owner: host\ndriver_source: debian\ncuda_version: none\nreboot: never\nleave_out: [load-modules, \
     'enable-unit:nvidia-persistenced.service', 'enable-unit:nvidia-cdi-refresh.path', 'enable-unit:nvidia-cdi-refresh.service', device-links, \
     blacklist-nouveau, 'add-repository:gpunode-nvidia-container-toolkit']\ngpus: ['10de:2331']\n";
@@ -58,7 +59,10 @@ fn debians_driver_is_installed_held_and_taken_back_to_the_byte() {
     }
     let text = world.apply(PLAYED, 0);
     let there = world.installed();
-    assert!(DRIVER.iter().chain(&TOOLKIT).chain(&["nvidia-persistenced", "nvidia-kernel-support"]).all(|name| there.contains(*name)), "{text}");
+    assert!(
+        DRIVER.iter().chain(&TOOLKIT).chain(&["nvidia-persistenced", "nvidia-kernel-support"]).all(|name| there.contains(*name)),
+        "{text}"
+    );
     assert!(!there.contains("docker.io") && !there.contains("nvidia-driver"), "what is only recommended came along: {text}");
     let held = world.demand("apt-mark", &["showhold"]);
     assert!(DRIVER.iter().chain(&TOOLKIT).all(|name| held.lines().any(|line| line == *name)), "{held}");
@@ -97,7 +101,7 @@ fn a_name_that_brings_another_branch_is_refused_before_anything_is_installed() {
 fn an_installation_that_takes_something_away_or_brings_an_engine_is_refused() {
     let world = with_archive();
     world.install_deb("render-farm", "1.0", "");
-    world.offer_deb("libcuda1", "535.261.03-2", "Conflicts: render-farm\nProvides: libcuda1-abi\n");
+    world.offer_deb("nvidia-modprobe", "535.161.07-2", "Conflicts: render-farm\n");
     world.update();
     let answers = PLAYED.replace("leave_out: [", "leave_out: [install-prerequisites, ");
     let text = world.apply(&answers, 1);
@@ -122,25 +126,112 @@ fn a_card_that_the_archive_does_not_know_is_refused_with_the_way() {
     assert!(drivers.contains("debian: R535") && drivers.contains("nvidia: R570"), "{drivers}");
 }
 
+/// A key of its own, made by the real gpg.
+struct Signer {
+    home: tempfile::TempDir,
+}
+
+impl Signer {
+    fn new() -> Self {
+        let signer = Self { home: tempfile::tempdir().unwrap() };
+        signer.gpg(&["--passphrase", "", "--quick-generate-key", "gpunode tests <tests@invalid>", "rsa2048", "sign", "never"]);
+        signer
+    }
+
+    fn gpg(&self, args: &[&str]) -> String {
+        let mut gpg = std::process::Command::new("gpg");
+        let output = gpg
+            .arg("--homedir")
+            .arg(self.home.path())
+            .args(["--batch", "--yes", "--quiet", "--pinentry-mode", "loopback"])
+            .args(args)
+            .output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn fingerprint(&self) -> String {
+        let listing = self.gpg(&["--list-keys", "--with-colons"]);
+        let line = listing.lines().find(|line| line.starts_with("fpr:")).unwrap();
+        line.split(':').nth(9).unwrap().to_owned()
+    }
+
+    /// Makes a flat repository of the world's `/served` below `folder`, signed, with its key beside it.
+    fn publish(&self, world: &World, folder: &str) {
+        let packages = std::fs::read(world.path("repository/Packages")).unwrap();
+        let folder = format!("served/{folder}");
+        world.write(&format!("{folder}/Packages"), std::str::from_utf8(&packages).unwrap());
+        for name in std::fs::read_dir(world.path("repository")).unwrap().map(|entry| entry.unwrap().file_name()) {
+            std::fs::copy(world.path("repository").join(&name), world.path(&folder).join(&name)).unwrap();
+        }
+        let sum = gpunode::plan::action::kind::sha256(&packages);
+        let release = format!("Date: {}\nSHA256:\n {sum} {} Packages\n", "Fri, 27 Nov 2026 00:00:00 UTC", packages.len());
+        world.write(&format!("{folder}/Release"), &release);
+        let (release, signed) = (world.path(&format!("{folder}/Release")), world.path(&format!("{folder}/InRelease")));
+        self.gpg(&["--output", signed.to_str().unwrap(), "--clearsign", release.to_str().unwrap()]);
+        world.write(&format!("{folder}/3bf863cc.pub"), &self.gpg(&["--armor", "--export"]));
+    }
+}
+
+/// Python's own server of a folder; it ends with the value.
+struct Server {
+    child: std::process::Child,
+    port: u16,
+}
+
+impl Server {
+    fn of(folder: &std::path::Path) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut python = std::process::Command::new("python3");
+        python.args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string()]).current_dir(folder);
+        let child = python.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let begun = std::time::Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed().as_secs() < 20, "the server does not come up");
+            std::thread::yield_now();
+        }
+        Self { child, port }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn a_repository_is_added_with_its_own_key_and_no_other() {
     let world = with_archive();
-    let key = std::fs::read_to_string("tests/fixtures/keys/test.asc").unwrap();
-    let fingerprint = std::fs::read_to_string("tests/fixtures/keys/test.fingerprint").unwrap();
-    world.write("mirror/debian12/x86_64/3bf863cc.pub", &key);
-    // curl is real, and reads from a folder here.
-    world.program("/usr/local/bin/curl", "for last; do :; done\nwhile [ \"$1\" != --output ]; do shift; done\ncp \"/mirror/${last#http://mirror.local/}\" \"$2\"\n");
     world.offer_deb("libnvidia-compute-580", "580.95.05-1", "");
-    world.offer_deb("nvidia-dkms-580-open", "580.95.05-1", "");
-    world.update();
+    world.offer_deb("nvidia-dkms-580-open", "580.95.05-1", "Depends: libnvidia-compute-580\n");
+    let (own, other) = (Signer::new(), Signer::new());
+    own.publish(&world, "debian12/x86_64");
+    let server = Server::of(&world.path("served"));
     let answers = |key: &str| {
-        PLAYED.replace("driver_source: debian", "driver_source: nvidia\npackage_mirror: http://mirror.local").replace("gpus:", &format!("repository_key: {key}\ngpus:"))
+        let source = format!("driver_source: nvidia\npackage_mirror: http://127.0.0.1:{}\nrepository_key: {key}", server.port);
+        PLAYED.replace("driver_source: debian", &source)
     };
-    let text = world.apply(&answers("EB693B3035CD5710E231E123A4B469963BF863CC"), 1);
-    assert!(text.contains(fingerprint.trim()) && text.contains("nothing was written"), "{text}");
-    assert!(!world.path("usr/share/keyrings/gpunode-nvidia-cuda.asc").exists());
-    // The right key, and lists that nobody serves: the entry does not stay behind.
-    let text = world.apply(&answers(fingerprint.trim()), 1);
+    let (entry, key) = ("etc/apt/sources.list.d/gpunode-nvidia-cuda.sources", "usr/share/keyrings/gpunode-nvidia-cuda.asc");
+    // Another fingerprint than the key that is there: nothing is written.
+    let text = world.apply(&answers(&other.fingerprint()), 1);
+    assert!(text.contains(&own.fingerprint()) && text.contains("nothing was written"), "{text}");
+    assert!(!world.path(key).exists() && !world.path(entry).exists());
+    // The right key beside lists that another has signed: apt refuses them, and the entry does not stay behind.
+    other.publish(&world, "debian12/x86_64");
+    world.write("served/debian12/x86_64/3bf863cc.pub", &own.gpg(&["--armor", "--export"]));
+    let text = world.apply(&answers(&own.fingerprint()), 1);
     assert!(text.contains("apt-get update"), "{text}");
-    assert!(!world.path("etc/apt/sources.list.d/gpunode-nvidia-cuda.sources").exists(), "{text}");
+    assert!(!world.path(entry).exists(), "{text}");
+    // All as it should be: the driver comes from there, by a real signature.
+    own.publish(&world, "debian12/x86_64");
+    world.write("etc/apt/sources.list", "deb [trusted=yes] file:/repository ./\n");
+    let text = world.apply(&answers(&own.fingerprint()), 0);
+    assert!(world.installed().contains("nvidia-dkms-580-open"), "{text}");
+    assert!(world.path(key).exists() && world.path(entry).exists());
+    let undone = world.gpunode(&["undo", "--yes"], 0);
+    assert!(!world.path(key).exists() && !world.path(entry).exists(), "{undone}");
+    assert!(world.installed().is_empty(), "{undone}");
 }

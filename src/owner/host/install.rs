@@ -1,6 +1,6 @@
 //! The actions of step 2 for the host's driver, in their order: pods off the node, the kernel's own drivers off the cards, repository, what a
-//! module is built with, pin before the driver, the driver, its companions, the hold; then the container toolkit with its links and its
-//! description of the cards. What has to wait for a reboot is enabled for the next boot and not started.
+//! module is built with, pin before the driver, the driver, its companions; the container toolkit with its links and its description of
+//! the cards; then the hold of all that came. What has to wait for a reboot is enabled for the next boot and not started.
 
 use super::recipe::{self, Course, Recipe, Refusal};
 use crate::{
@@ -74,8 +74,8 @@ pub(super) fn plan(facts: &Facts, answers: &Answers) -> Vec<Action> {
         Course::Install(recipe) => plan.install(recipe),
         Course::Adopt(_) | Course::Nothing => {}
     }
-    plan.keep(&course);
     plan.container_toolkit();
+    plan.keep(&course);
     plan.actions
 }
 

@@ -152,7 +152,10 @@ fn complaint(stdout: &str, stderr: &str) -> String {
     let is_error =
         |line: &&str| line.starts_with("E:") || line.starts_with("Error") || line.contains("type=\"error\"") || line.contains("No match");
     let found = lines().find(is_error).or_else(|| lines().next_back()).unwrap_or_default();
-    crate::text::printable(found)
+    // apt says which package cannot have what it needs above its error.
+    let unmet = stdout.lines().map(str::trim).find(|line| line.contains(" : Depends:") || line.contains(" : Conflicts:"));
+    let both = unmet.map_or_else(|| found.to_owned(), |unmet| format!("{found} {unmet}"));
+    crate::text::printable(&both)
 }
 
 fn judge(set: &InstallSet, rehearsal: &Rehearsal) -> Result<(), Unsuitable> {
