@@ -8,10 +8,12 @@
 mod spec;
 
 pub mod add_repository;
+pub mod apply_manifest;
 pub mod blacklist_nouveau;
 pub mod cdi_spec;
 pub mod checksum;
 pub mod configure_toolkit;
+pub mod delete_daemonset;
 pub mod delete_pod;
 pub mod device_links;
 pub mod drain_node;
@@ -121,6 +123,10 @@ kinds! {
     MarkNode(mark_node::MarkNode),
     /// Delete a pod, which is made anew.
     DeletePod(delete_pod::DeletePod),
+    /// Put an object of ours into the cluster.
+    ApplyManifest(apply_manifest::ApplyManifest),
+    /// Delete a DaemonSet of Kubespray's GPU role.
+    DeleteDaemonset(delete_daemonset::DeleteDaemonset),
     /// Bring an image onto the node from a file.
     ImportImage(import_image::ImportImage),
 }
