@@ -20,7 +20,7 @@ use super::{
 use crate::{
     host::{Command, Host},
     i18n::msg,
-    input::{Fingerprint, WebAddress},
+    input::{Fingerprint, PackageName, WebAddress},
     private,
 };
 
@@ -204,7 +204,7 @@ impl ActionKind for AddRepository {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        valid::word(msg::failure::wanted::plain_path(), &self.name, "-")
+        valid::is::<PackageName>(&self.name)
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     host::{Command, Host},
     i18n::msg,
+    input::PlainPath,
 };
 
 const FILE: &str = "/etc/nvidia-container-runtime/config.toml";
@@ -64,7 +65,7 @@ impl ActionKind for ConfigureToolkit {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        self.runtimes.iter().try_for_each(|name| valid::word(msg::failure::wanted::plain_path(), name.trim_start_matches('/'), "/-_."))
+        self.runtimes.iter().try_for_each(|name| valid::is::<PlainPath>(&format!("/{}", name.trim_start_matches('/'))))
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

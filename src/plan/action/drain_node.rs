@@ -62,7 +62,7 @@ impl ActionKind for DrainNode {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path_if_any(self.kubeconfig.as_deref())?;
-        valid::object_name(&self.node)
+        valid::is::<NodeName>(&self.node)
     }
 
     /// That nobody may come does not prove that nobody is left.

@@ -13,7 +13,6 @@ use super::{
 use crate::{
     facts::Origin,
     host::{Command, Host},
-    i18n::msg,
     input::UnitName,
 };
 
@@ -83,7 +82,7 @@ impl ActionKind for EnableUnit {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        valid::word(msg::failure::wanted::unit(), &self.unit, ":-_.\\@")
+        valid::is::<UnitName>(&self.unit)
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

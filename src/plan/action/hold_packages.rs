@@ -143,7 +143,7 @@ impl ActionKind for HoldPackages {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        self.also.iter().try_for_each(|name| valid::word(msg::failure::wanted::package(), name, "-_.+~:^"))
+        self.also.iter().try_for_each(|name| valid::is::<PackageName>(name))
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
@@ -183,7 +183,7 @@ impl ActionKind for HoldPackages {
     /// Only what we held is let go.
     fn way_back(&self, host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
         let Undo::Held(Held { names, files }) = undo else { return Ok(WayBack::Nothing) };
-        names.iter().try_for_each(|name| valid::word(msg::failure::wanted::package(), name, "-_.+~:^"))?;
+        names.iter().try_for_each(|name| valid::is::<PackageName>(name))?;
         let held = self.held(host)?;
         let ours: Vec<String> = names.iter().filter(|name| held.contains(name)).cloned().collect();
         let then = (!ours.is_empty()).then(|| self.order(&ours, false)).into_iter().collect();

@@ -188,7 +188,7 @@ impl ActionKind for InstallSet {
     fn validate(&self) -> Result<(), Failure> {
         valid::demand(self.command().is_some(), msg::failure::wanted::family(), &self.family)?;
         self.version.iter().try_for_each(|version| valid::word(msg::failure::wanted::version(), version, "-_.+~:"))?;
-        self.packages.iter().try_for_each(|name| valid::word(msg::failure::wanted::package(), name, "-_.+~:^"))
+        self.packages.iter().try_for_each(|name| valid::is::<PackageName>(name))
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
@@ -232,7 +232,7 @@ impl ActionKind for InstallSet {
     fn way_back(&self, host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
         let (Some(family), Undo::Installed(record)) = (distros::named(&self.family), undo) else { return Ok(WayBack::Nothing) };
         for name in &record.added {
-            valid::word(msg::failure::wanted::package(), name, "-_.+~:^")?;
+            valid::is::<PackageName>(name)?;
         }
         let there = packages::installed(host);
         let is_there = |name: &&String| there.iter().any(|package| package.manager_name() == name.as_str() || package.name == **name);

@@ -19,7 +19,7 @@ use crate::{
     facts::packages,
     host::{Command, Host},
     i18n::msg,
-    input::PackageName,
+    input::{PackageName, Sha256},
 };
 
 /// What the package's name begins with, and where it puts its repository.
@@ -93,7 +93,7 @@ impl ActionKind for LocalRepository {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path(&self.file)?;
-        valid::sha256(&self.sha256)
+        valid::is::<Sha256>(&self.sha256)
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

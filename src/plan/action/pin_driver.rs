@@ -16,6 +16,7 @@ use crate::{
     facts::{LedgerEntry, Origin, packages},
     host::{Command, Host},
     i18n::msg,
+    input::PackageName,
     version::Version,
 };
 
@@ -163,7 +164,7 @@ impl ActionKind for PinDriver {
             Pin::Preferences { .. } | Pin::ModuleStream { .. } => &[],
         });
         let mut packages = packages;
-        packages.try_for_each(|name| valid::word(msg::failure::wanted::package(), name, "-_.+~:^"))?;
+        packages.try_for_each(|name| valid::is::<PackageName>(name))?;
         match &self.pin {
             Pin::Preferences { version } | Pin::Versionlock { version, .. } => {
                 valid::word(msg::failure::wanted::version(), version, "-_.+~:")

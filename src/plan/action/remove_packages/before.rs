@@ -43,7 +43,7 @@ pub(crate) fn record_named(context: &ActionContext<'_>, is_wanted: &dyn Fn(&str)
 pub(crate) fn way_back(family: &Family, before: &RemovedPackages) -> Result<Reinstall, Failure> {
     let RemovedPackages { packages, configuration } = before;
     for package in packages {
-        valid::word(msg::failure::wanted::package(), &package.name, "-_.+~:^")?;
+        valid::is::<PackageName>(&package.name)?;
         valid::word(msg::failure::wanted::version(), &package.version, "-_.+~:^")?;
     }
     configuration.iter().try_for_each(SavedFile::validate)?;
