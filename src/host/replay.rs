@@ -7,6 +7,7 @@
 mod commands;
 mod files;
 mod machine;
+mod packages;
 pub mod scenario;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

@@ -16,6 +16,9 @@ use crate::host::{
 /// Links followed in one path before it counts as a circle.
 const LINK_LIMIT: usize = 40;
 
+/// What lies in these can be run.
+const PROGRAM_FOLDERS: [&str; 5] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/bin", "/sbin"];
+
 /// Reads the machine's layers; writes go to its state.
 pub struct ReplayFiles(pub Arc<Machine>);
 
@@ -102,7 +105,8 @@ impl Files for ReplayFiles {
         let meta = |kind, len, mode| FileMeta { kind, len, mode, uid: 0, modified: 0 };
         if let Some(bytes) = self.0.bytes(&path) {
             let len = self.0.scenario.about.lengths.get(&path).copied().unwrap_or(bytes.len() as u64);
-            return Ok(meta(FileKind::File, len, 0o644));
+            let mode = if PROGRAM_FOLDERS.iter().any(|folder| path.starts_with(folder)) { 0o755 } else { 0o644 };
+            return Ok(meta(FileKind::File, len, mode));
         }
         if !self.children(&path).is_empty() || self.0.has_folder(&path) {
             return Ok(meta(FileKind::Folder, 0, 0o755));

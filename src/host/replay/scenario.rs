@@ -3,6 +3,7 @@
 //! ```text
 //! scenario.yaml    title and lesson in both languages, first flags, layers, NVML's answers, what a reboot does
 //! commands.yaml    rules: argv pattern, under which flags, output with delays, exit status, flags that change
+//! packages.yaml    the packages that apt knows; it may be missing
 //! rootfs/**        files as they are
 //! <layer>/**       files that are there only under some flags
 //! ```
@@ -17,6 +18,7 @@ use std::{
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
 
+use super::packages::{Package, Packages};
 use crate::{
     bounded,
     host::NvmlAnswer,
@@ -39,6 +41,8 @@ pub struct Scenario {
     pub rules: Vec<Rule>,
     /// Files by layer, `rootfs` among them, and by path on the machine.
     pub layers: BTreeMap<String, BTreeMap<PathBuf, Vec<u8>>>,
+    /// `packages.yaml`.
+    pub packages: Packages,
     /// Files that rules print, by their path in the scenario.
     pub outputs: BTreeMap<String, Vec<u8>>,
     /// Whether it was recorded: what it does not hold was not asked then. A story that somebody wrote is all there is.
@@ -155,12 +159,22 @@ pub struct Rule {
     /// All of these must hold.
     #[serde(default)]
     pub when: Vec<String>,
+    /// Each of these files, or of the files below such a folder, must have a line with this text; a line that `#` makes a comment is none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub found: BTreeMap<PathBuf, String>,
+    /// What it reads from its standard input must hold this text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
     /// What it prints.
     #[serde(default)]
     pub output: String,
-    /// A file of the scenario that it prints, after `output`.
+    /// A file of the scenario that it prints, after `output`. Where its name ends with `.in`, a line may begin with `?flag,!flag|` and is
+    /// printed, without that, only while these flags hold.
     #[serde(default)]
     pub output_file: Option<String>,
+    /// A file of the machine that it prints as it is then, after the other two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prints: Option<PathBuf>,
     /// What it prints to standard error.
     #[serde(default)]
     pub errors: String,
@@ -270,7 +284,7 @@ impl Scenario {
     pub fn recorded(name: &str, recording: Recording) -> Self {
         let rootfs = recording.files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
         let layers = BTreeMap::from([("rootfs".to_owned(), rootfs)]);
-        Self { name: name.to_owned(), about: recording.about, rules: recording.commands, layers, outputs: BTreeMap::new(), recorded: true }
+        Self { name: name.to_owned(), about: recording.about, rules: recording.commands, layers, recorded: true, ..Self::default() }
     }
 
     /// Makes a scenario from its files by relative path.
@@ -282,6 +296,8 @@ impl Scenario {
             None if about.base.is_some() => Vec::new(),
             None => return Err(missing("commands.yaml")),
         };
+        let packages: Vec<Package> = files.get(Path::new("packages.yaml")).map_or(Ok(Vec::new()), |bytes| parse("packages.yaml", bytes))?;
+        let packages = packages.into_iter().map(|package| (package.name.clone(), package)).collect();
         let folders: BTreeSet<String> = about.layers.iter().filter_map(|layer| layer.folder.clone()).chain(["rootfs".to_owned()]).collect();
         let mut layers: BTreeMap<String, BTreeMap<PathBuf, Vec<u8>>> = BTreeMap::new();
         let mut outputs = BTreeMap::new();
@@ -293,7 +309,7 @@ impl Scenario {
                 outputs.insert(path.display().to_string(), bytes);
             }
         }
-        let scenario = Self { name: name.to_owned(), about, rules, layers, outputs, recorded: false };
+        let scenario = Self { name: name.to_owned(), about, rules, layers, packages, outputs, recorded: false };
         match scenario.about.base.clone() {
             Some(base) => Ok(scenario.over(Self::built_in(&base)?)),
             None => Ok(scenario),
@@ -308,6 +324,9 @@ impl Scenario {
             for (path, bytes) in files {
                 ours.entry(path).or_insert(bytes);
             }
+        }
+        for (name, package) in base.packages {
+            self.packages.entry(name).or_insert(package);
         }
         for (path, bytes) in base.outputs {
             self.outputs.entry(path).or_insert(bytes);
@@ -352,6 +371,21 @@ fn collect_folder(folder: &Path, top: &Path, files: &mut BTreeMap<PathBuf, Vec<u
         }
     }
     Ok(())
+}
+
+/// Returns the lines of a file that a rule prints, of a `.in` file those that count under `flags`.
+pub fn lines_under(name: &str, text: &str, flags: &Flags) -> String {
+    if Path::new(name).extension().is_none_or(|end| end != "in") {
+        return text.to_owned();
+    }
+    let line = |line: &str| match line.strip_prefix('?').and_then(|rest| rest.split_once('|')) {
+        Some((conditions, rest)) => {
+            let conditions: Vec<String> = conditions.split(',').map(str::to_owned).collect();
+            holds(&conditions, flags).then(|| format!("{rest}\n"))
+        }
+        None => Some(format!("{line}\n")),
+    };
+    text.lines().filter_map(line).collect()
 }
 
 /// Tells whether all conditions hold: `name`, or `!name` for its absence.
@@ -437,6 +471,15 @@ mod tests {
         assert!(fits(&["ls", "-l", "/"], &Flags::new()));
         assert!(!fits(&["ls"], &Flags::from(["off".to_owned()])));
         assert!(!fits(&["cat"], &Flags::new()));
+    }
+
+    #[test]
+    fn a_line_of_a_conditional_file_counts_under_its_flags() {
+        let text = "{\n?cordoned,!gone|  \"unschedulable\": true\n?!cordoned|  \"ready\": true\n}";
+        let cordoned = Flags::from(["cordoned".to_owned()]);
+        assert_eq!(lines_under("node.json.in", text, &cordoned), "{\n  \"unschedulable\": true\n}\n");
+        assert_eq!(lines_under("node.json.in", text, &Flags::new()), "{\n  \"ready\": true\n}\n");
+        assert_eq!(lines_under("node.json", text, &cordoned), text);
     }
 
     #[test]
