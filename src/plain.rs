@@ -300,7 +300,7 @@ impl Plain<'_> {
         if !self.ask.confirm(&msg::plain::reboot().text(self.lang), false)? {
             return Err(Stop::Reboot);
         }
-        step_driver::reboot(&self.workspace.host)?;
+        step_driver::reboot(&self.workspace.host, &self.store)?;
         if self.workspace.host.simulation.is_none() {
             return Err(Stop::Reboot);
         }

@@ -100,7 +100,7 @@ impl Machine {
         let flags = self.state().flags.clone();
         let reads = |rule: &Rule| rule.input.as_ref().is_none_or(|text| input.is_some_and(|input| input.contains(text)));
         let fits = |rule: &Rule| rule.captures(argv, &flags).filter(|_| reads(rule) && self.finds(&rule.found));
-        let written = self.scenario.rules.iter().find_map(|rule| Some(rule.filled(&fits(rule)?)));
+        let written = self.scenario.rules.iter().find_map(|rule| Some(rule.filled(&fits(rule)?, input.unwrap_or_default())));
         written.or_else(|| self.with_apt(&flags, |apt| apt.answer(argv)).flatten())
     }
 

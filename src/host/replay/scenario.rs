@@ -76,6 +76,9 @@ pub struct About {
     /// Lengths of files that are too large to be here, by path.
     #[serde(default)]
     pub lengths: BTreeMap<PathBuf, u64>,
+    /// When files were last written, by path, where that counts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modified: BTreeMap<PathBuf, jiff::Timestamp>,
     /// Files whose content is not what it should be: they fail every check of their digest.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub damaged: BTreeSet<PathBuf>,
@@ -154,7 +157,7 @@ pub struct BootRule {
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Program and arguments: each as it is, `*` inside a word for any characters, `...` for any further arguments. What the first `*`
-    /// stands for replaces `{1}` in `output`, `write` and `remove`, and so on.
+    /// stands for replaces `{1}` in `output`, `write` and `remove`, and so on; `{stdin}` there is what the command reads.
     pub command: Vec<String>,
     /// All of these must hold.
     #[serde(default)]
@@ -416,9 +419,10 @@ impl Rule {
 
     /// Returns the rule with `{1}`, `{2}`, … replaced by what the first, second, … `*` stands for.
     #[must_use]
-    pub fn filled(&self, captures: &[String]) -> Self {
+    pub fn filled(&self, captures: &[String], stdin: &str) -> Self {
         let fill = |text: &str| {
-            captures.iter().enumerate().fold(text.to_owned(), |text, (index, found)| text.replace(&format!("{{{}}}", index + 1), found))
+            let text = text.replace("{stdin}", stdin);
+            captures.iter().enumerate().fold(text, |text, (index, found)| text.replace(&format!("{{{}}}", index + 1), found))
         };
         let path = |path: &Path| PathBuf::from(fill(&path.display().to_string()));
         Self {
@@ -486,7 +490,7 @@ mod tests {
     fn what_a_star_stands_for_comes_back() {
         let rule = Rule { command: vec!["sh".into(), "*-*.run".into()], output: "{2} of {1}".into(), ..Rule::default() };
         let found = rule.captures(&["sh".to_owned(), "cuda-11.0.run".to_owned()], &Flags::new()).unwrap();
-        assert_eq!(rule.filled(&found).output, "11.0 of cuda");
+        assert_eq!(rule.filled(&found, "").output, "11.0 of cuda");
     }
 
     #[test]
