@@ -10,7 +10,7 @@ use super::{
     Machine, Speed,
     machine::Job as JobState,
     packages,
-    scenario::{Rule, holds},
+    rule::{Rule, holds},
 };
 use crate::{
     bounded,

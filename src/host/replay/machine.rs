@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Scenario, ScenarioError,
     packages::{self, Apt, Package},
-    scenario::{Flags, Rule, holds, lines_under},
+    rule::{Flags, Rule, holds, lines_under},
 };
 use crate::{bounded, host::NvmlAnswer, private};
 

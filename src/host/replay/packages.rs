@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::scenario::{Flags, Rule};
+use super::rule::{Flags, Rule};
 
 /// Where dpkg keeps its database.
-pub const STATUS: &str = "/var/lib/dpkg/status";
+pub(super) const STATUS: &str = "/var/lib/dpkg/status";
 /// Where apt keeps which packages came for the sake of others.
-pub const STATES: &str = "/var/lib/apt/extended_states";
+pub(super) const STATES: &str = "/var/lib/apt/extended_states";
 /// The programs that are answered here.
-pub const PROGRAMS: [&str; 3] = ["apt-get", "apt-cache", "apt-mark"];
+pub(super) const PROGRAMS: [&str; 3] = ["apt-get", "apt-cache", "apt-mark"];
 /// Seconds between two lines of a transaction.
 const PACE: f64 = 0.05;
 
@@ -55,10 +55,10 @@ pub struct Package {
 }
 
 /// All packages by name.
-pub type Packages = BTreeMap<String, Package>;
+pub(super) type Packages = BTreeMap<String, Package>;
 
 /// The flag of an installed package.
-pub fn installed(name: &str) -> String {
+pub(super) fn installed(name: &str) -> String {
     format!("package:{name}")
 }
 
@@ -71,7 +71,7 @@ fn automatic(name: &str) -> String {
 }
 
 /// What apt sees: the packages that are offered now, and what is installed.
-pub struct Apt<'a> {
+pub(super) struct Apt<'a> {
     /// Every package that there is.
     pub all: &'a Packages,
     /// Tells whether one is offered.
@@ -89,7 +89,7 @@ impl<'a> Apt<'a> {
     }
 
     /// Answers a command, or nothing if it is none of apt's that is simulated.
-    pub fn answer(&self, argv: &[String]) -> Option<Rule> {
+    pub(super) fn answer(&self, argv: &[String]) -> Option<Rule> {
         let (program, words) = argv.split_first()?;
         let plain: Vec<&str> = operands(words);
         let (order, names) = plain.split_first()?;
@@ -244,7 +244,7 @@ impl<'a> Apt<'a> {
     }
 
     /// Returns dpkg's database.
-    pub fn status(&self) -> String {
+    pub(super) fn status(&self) -> String {
         let here = self.all.values().filter(|package| self.is_installed(&package.name));
         let paragraph = |package: &Package| {
             let wanted = if self.flags.contains(&held(&package.name)) { "hold" } else { "install" };
@@ -259,7 +259,7 @@ impl<'a> Apt<'a> {
     }
 
     /// Returns apt's list of what came for others.
-    pub fn states(&self) -> String {
+    pub(super) fn states(&self) -> String {
         let names = self.marked(automatic);
         names.lines().map(|name| format!("Package: {name}\nArchitecture: amd64\nAuto-Installed: 1\n\n")).collect()
     }
@@ -340,4 +340,67 @@ fn transcript(coming: &[&Package]) -> String {
 
 fn amount(kilobytes: u64) -> String {
     if kilobytes < 1000 { format!("{kilobytes} kB") } else { format!("{}.{} MB", kilobytes / 1000, kilobytes % 1000 / 100) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apt(flags: &[&str], line: &str) -> Rule {
+        let package = |name: &str, depends: &[&str], installed| Package {
+            name: name.to_owned(),
+            version: "1.0-1".to_owned(),
+            origin: "Ubuntu:24.04/noble-updates".to_owned(),
+            from: "http://archive.ubuntu.com/ubuntu noble-updates/main".to_owned(),
+            depends: depends.iter().map(|name| (*name).to_owned()).collect(),
+            installed,
+            ..Package::default()
+        };
+        let hidden = Package { when: vec!["repository".to_owned()], ..package("toolkit", &[], false) };
+        let list = [package("driver", &["library"], false), package("library", &[], false), package("broken", &["toolkit"], false), hidden];
+        let all: Packages = list.into_iter().map(|package| (package.name.clone(), package)).collect();
+        let flags: Flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let is_offered = |package: &Package| super::super::rule::holds(&package.when, &flags);
+        let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        Apt { all: &all, is_offered: &is_offered, flags: &flags }.answer(&argv).unwrap()
+    }
+
+    #[test]
+    fn what_is_needed_comes_first_and_goes_along() {
+        let rehearsed = apt(&[], "apt-get --simulate install --no-install-recommends driver");
+        assert!(
+            rehearsed.output.contains("Inst library (1.0-1 Ubuntu:24.04/noble-updates [amd64])\nInst driver ("),
+            "{}",
+            rehearsed.output
+        );
+        assert!(rehearsed.set.is_empty(), "a rehearsal changes nothing");
+        let done = apt(&[], "apt-get -o DPkg::Lock::Timeout=120 install -y driver");
+        assert_eq!(done.set, ["package:library", "package:driver", "auto:library"]);
+        assert!(done.output.ends_with("Setting up library (1.0-1) ...\nSetting up driver (1.0-1) ...\n"), "{}", done.output);
+        let here = ["package:driver", "package:library", "auto:library"];
+        assert!(apt(&here, "apt-get --simulate purge library").output.ends_with("Purg driver [1.0-1]\nPurg library [1.0-1]\n"));
+        assert!(apt(&here, "apt-get install -y driver").set.is_empty(), "it is there already");
+    }
+
+    #[test]
+    fn what_no_repository_has_is_refused_in_apts_words() {
+        let refused = apt(&[], "apt-get install -y toolkit");
+        assert_eq!((refused.exit, refused.errors.as_str()), (100, "E: Unable to locate package toolkit"));
+        assert!(apt(&[], "apt-get install -y broken").errors.contains("Depends: toolkit but it is not installable"));
+        assert_eq!(apt(&["repository"], "apt-get install -y toolkit").exit, 0);
+        assert!(apt(&["repository"], "apt-get install -y toolkit=2.0").errors.contains("Version '2.0'"));
+        assert_eq!(apt(&["repository"], "apt-get install -y toolkit=1.0-1").exit, 0);
+    }
+
+    #[test]
+    fn marks_are_kept_and_told() {
+        assert_eq!(apt(&["package:driver"], "apt-mark hold driver").set, ["hold:driver"]);
+        assert_eq!(apt(&["package:driver", "hold:driver"], "apt-mark showhold").output, "driver\n");
+        let policy = apt(&["package:driver"], "apt-cache policy driver").output;
+        assert!(
+            policy.contains("  Installed: 1.0-1\n") && policy.contains(" *** 1.0-1 500\n        500 http://archive.ubuntu.com"),
+            "{policy}"
+        );
+        assert!(apt(&[], "apt-cache policy driver").output.contains("Installed: (none)"));
+    }
 }
