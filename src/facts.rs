@@ -216,6 +216,9 @@ pub struct DriverFacts {
     /// Its libraries on the host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub libraries: Vec<DriverLibrary>,
+    /// A `nvidia-smi` in a folder where the GPU Operator looks for one to tell whether the host has a driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smi: Option<String>,
     /// Its device files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub device_nodes: Vec<String>,

@@ -26,6 +26,8 @@ pub struct ContainerdConfig {
     pub default_runtime: Option<String>,
     /// Whether devices by CDI are on; absent where nothing is written, and containerd's own default holds.
     pub enable_cdi: Option<bool>,
+    /// How many settings of the CRI it has besides the runtimes: a drop-in with many is a copy of the whole section.
+    pub other_settings: usize,
     /// The runtimes, by name.
     pub runtimes: Vec<RuntimeEntry>,
 }
@@ -87,6 +89,7 @@ impl ContainerdConfig {
     fn take(&mut self, plugin: &str, cri: &Table) {
         self.plugins.push(plugin.to_owned());
         self.enable_cdi = cri.get("enable_cdi").and_then(Value::as_bool).or(self.enable_cdi);
+        self.other_settings += cri.iter().filter(|(key, _)| *key != "containerd").count();
         let Some(containerd) = cri.get("containerd").and_then(Value::as_table) else { return };
         let default = containerd.get("default_runtime_name").and_then(Value::as_str).filter(|name| !name.is_empty());
         self.default_runtime = default.map(printable).or(self.default_runtime.take());
