@@ -44,6 +44,7 @@ use std::collections::BTreeMap;
 pub use boot::{InstalledKernel, NextKernel};
 pub use changes::{Change, changes};
 pub use devices::DriverLibrary;
+pub use findings::missing_device_files;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use ledger::INSTALLER_POD_FOLDER;
 pub use left_files::left_files;

@@ -13,6 +13,8 @@ mod runtime;
 #[cfg(test)]
 mod tests;
 
+pub use node::missing_device_files;
+
 use std::collections::BTreeSet;
 
 use super::{

@@ -148,16 +148,20 @@ pub fn excerpt(text: &str) -> String {
     let Ok(root) = toml_text::table(text) else { return "= is no TOML\n".to_owned() };
     let mut kept = only(&root, &["version", "imports", "plugins", "snapshotter"]);
     if let Some(Value::Table(plugins)) = kept.get_mut("plugins") {
-        for (_, plugin) in plugins.iter_mut() {
-            *plugin = Value::Table(plugin.as_table().map(plugin_excerpt).unwrap_or_default());
+        for (name, plugin) in plugins.iter_mut() {
+            let is_cri = PLUGINS.iter().any(|(plugin, _)| plugin == name);
+            *plugin = Value::Table(plugin.as_table().map(|plugin| plugin_excerpt(plugin, is_cri)).unwrap_or_default());
         }
         plugins.retain(|_, plugin| plugin.as_table().is_some_and(|plugin| !plugin.is_empty()));
     }
     kept.to_string()
 }
 
-fn plugin_excerpt(plugin: &Table) -> Table {
+fn plugin_excerpt(plugin: &Table, is_cri: bool) -> Table {
     let mut kept = only(plugin, &["enable_cdi", "containerd", "snapshotter"]);
+    // How many there are says whether a drop-in is a copy of the whole section; what they hold does not.
+    let others = plugin.iter().filter(|(key, _)| is_cri && !kept.contains_key(*key)).map(|(key, _)| key.clone()).collect::<Vec<_>>();
+    kept.extend(others.into_iter().map(|key| (key, Value::String("recorded".to_owned()))));
     if let Some(Value::Table(containerd)) = kept.get_mut("containerd") {
         *containerd = only(containerd, &["default_runtime_name", "runtimes", "snapshotter"]);
         for (_, entry) in containerd.get_mut("runtimes").and_then(Value::as_table_mut).into_iter().flatten() {

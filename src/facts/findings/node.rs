@@ -83,7 +83,7 @@ fn device_files(facts: &Facts) -> Option<Finding> {
 }
 
 /// Returns the device files that a driver with these cards has, and that are not there.
-pub(in crate::facts) fn missing_device_files(facts: &Facts) -> Vec<String> {
+pub fn missing_device_files(facts: &Facts) -> Vec<String> {
     let cards = facts.gpus.iter().filter(|gpu| gpu.kernel_driver.as_deref() == Some("nvidia")).count();
     let wanted = ["nvidiactl", "nvidia-uvm"].iter().map(|name| (*name).to_owned()).chain((0..cards).map(|card| format!("nvidia{card}")));
     wanted.map(|name| format!("/dev/{name}")).filter(|path| !facts.driver.device_nodes.contains(path)).collect()
