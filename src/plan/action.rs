@@ -7,8 +7,10 @@
 #[macro_use]
 mod spec;
 
+pub mod apply_manifest;
 pub mod blacklist_nouveau;
 pub mod checksum;
+pub mod delete_daemonset;
 pub mod delete_pod;
 pub mod driver_proof;
 pub mod edit_file;
@@ -85,6 +87,10 @@ kinds! {
     MarkNode(mark_node::MarkNode),
     /// Delete a pod, which is made anew.
     DeletePod(delete_pod::DeletePod),
+    /// Put an object of ours into the cluster.
+    ApplyManifest(apply_manifest::ApplyManifest),
+    /// Delete a DaemonSet of Kubespray's GPU role.
+    DeleteDaemonset(delete_daemonset::DeleteDaemonset),
     /// Bring an image onto the node from a file.
     ImportImage(import_image::ImportImage),
 }
