@@ -132,7 +132,7 @@ fn ask_fabric(reader: &mut Reader<'_>) -> Vec<String> {
 }
 
 /// Reads `State` and `Status` below each `Fabric`. Source: nvidia-smi -q of driver 580 on an H200 (recorded).
-pub fn parse_fabric(text: &str) -> Vec<String> {
+pub(super) fn parse_fabric(text: &str) -> Vec<String> {
     let value = |line: &str, key: &str| {
         let (name, value) = line.split_once(':')?;
         (name.trim() == key).then(|| printable(value.trim()))

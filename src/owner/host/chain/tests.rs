@@ -209,7 +209,7 @@ fn other_engines() {
     broken(CheckId::Runtime, State::Fail, "runtime-missing", |facts| crio(facts, vec![]));
     broken(CheckId::Runtime, State::Pass, "", |facts| crio(facts, vec![file("/etc/crio/crio.conf", program)]));
     broken(CheckId::RuntimeLasts, State::Temporary, "runtime-not-in-inventory", |facts| {
-        crio(facts, vec![file("/etc/crio/crio.conf", program)])
+        crio(facts, vec![file("/etc/crio/crio.conf", program)]);
     });
     broken(CheckId::RuntimeLasts, State::Pass, "", |facts| crio(facts, vec![file("/etc/crio/crio.conf.d/99-nvidia.toml", program)]));
 }
