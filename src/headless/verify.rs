@@ -20,11 +20,12 @@ use crate::{
 
 /// Prints the checks. Exit: 0 ok, 1 failed, 2 could not tell.
 pub fn run(workspace: &Workspace, json: bool, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
-    let Reached { kubectl, node, owner: owner_id } = find_cluster(workspace, answers, cluster)?;
-    let session = workspace.peek()?;
-    let report = match steps::judge(&workspace.host, &kubectl, &node, owner_id, session.as_ref()) {
-        Ok((report, _)) => report,
-        Err(state) => VerifyReport::unreachable(&state, owner::of(owner_id).stack()),
+    let Reached { kubectl, node, owner: owner_id, read } = find_cluster(workspace, answers, cluster)?;
+    let (host, session) = (&workspace.host, workspace.peek()?);
+    let spec = owner::of(owner_id).stack();
+    let report = match read.unwrap_or_else(|| steps::read(host, &kubectl, &node, spec.namespace)) {
+        Ok(objects) => steps::judge_objects(host, &kubectl, &node, owner_id, session.as_ref(), &objects).0,
+        Err(state) => VerifyReport::unreachable(&state, spec),
     };
     if json {
         print_json(&report)?;
