@@ -11,7 +11,7 @@ use crate::{
     error::{Expected, reason},
     host::{
         Host,
-        replay::{self, Scenario, Speed},
+        replay::{self, Scenario, ScenarioError, Speed},
     },
     i18n::{Lang, msg},
     plan::action::reboot::BOOT_ID,
@@ -39,7 +39,7 @@ impl Workspace {
     /// Opens what the options ask for. A simulated machine comes back in the state it was left in, unless a new session is wanted.
     pub fn open(global: &Global) -> Result<Self, Expected> {
         let lang = global.lang();
-        let refused = |error: replay::ScenarioError| Expected::new(error.message(), msg::error::scenario::hint());
+        let refused = |error: ScenarioError| Expected::new(error.message(), msg::error::scenario::hint());
         let scenario = match (&global.demo, &global.replay) {
             (Some(name), _) => Some(Scenario::built_in(name).map_err(refused)?),
             (None, Some(path)) => Some(Scenario::load(path).map_err(refused)?),
@@ -61,6 +61,7 @@ impl Workspace {
             // A new session means a new simulated machine too; a state that is not there is what we want.
             let _ = std::fs::remove_file(&state);
         }
+        story_of(&scenario).map_err(refused)?;
         let host = replay::host(scenario, Some(state), Speed(global.speed))
             .map_err(|error| Expected::new(error.message(), msg::error::scenario::state_hint()))?;
         Ok(Self { host, lang, session_path, title })
@@ -82,7 +83,8 @@ impl Workspace {
 
     /// As [`Self::session`], but the session may have been carried here from another machine: the Ansible host may do step 3 of it.
     pub fn any_session(&self, new: bool) -> Result<(Store, Session), Expected> {
-        let store = Store::open(&self.session_path)?.sealed(self.seal()?);
+        let locks = self.host.simulation.is_none().then(state_folder);
+        let store = Store::open(&self.session_path)?.sealed(self.seal()?).locking_in(locks);
         if new {
             store.retire()?;
         }
@@ -120,7 +122,8 @@ impl Workspace {
 
     /// Returns what the person of a simulated story has decided before.
     pub fn story_answers(&self) -> Option<Answers> {
-        self.host.simulation.as_ref().and_then(|simulation| simulation.answers.clone())
+        // That they can be read was seen when the scenario was opened.
+        serde_json::from_value(self.host.simulation.as_ref()?.answers.clone()?).ok()
     }
 
     /// Refuses a simulated machine's session on another machine, and the other way round: a story must never become a plan for root.
@@ -138,11 +141,10 @@ impl Workspace {
         if self.host.simulation.is_some() {
             return Ok(None);
         }
-        let place = default_session(Path::new("session.yaml"));
-        let folder = place.parent().unwrap_or(Path::new("/"));
+        let folder = state_folder();
         let failed =
             |error: io::Error| Expected::new(msg::error::session::key(folder.display(), reason(&error)), msg::error::session::key::hint());
-        Seal::open(folder, &self.host.identity()).map(Some).map_err(failed)
+        Seal::open(&folder, &self.host.identity()).map(Some).map_err(failed)
     }
 
     /// Marks what this machine's gpunode has not written.
@@ -159,6 +161,13 @@ impl Workspace {
     }
 }
 
+/// Reads what the person of a story has decided before.
+fn story_of(scenario: &Scenario) -> Result<Option<Answers>, ScenarioError> {
+    let file = || Path::new(&scenario.name).join("scenario.yaml").display().to_string();
+    let unreadable = |error| ScenarioError::Unreadable { file: file(), reason: format!("answers: {error}") };
+    scenario.about.answers.clone().map(serde_json::from_value).transpose().map_err(|error: serde_json::Error| unreadable(error))
+}
+
 /// Returns where the state of a simulated machine is kept.
 fn machine_state(session: &Path) -> PathBuf {
     session.with_extension("machine.yaml")
@@ -172,6 +181,11 @@ fn variable(name: &str) -> Option<PathBuf> {
 /// Returns where the session is: as the command line or `$GPUNODE_SESSION` says, else in its usual place.
 fn session_path(global: &Global, name: &Path) -> PathBuf {
     global.session.clone().or_else(|| variable("GPUNODE_SESSION")).unwrap_or_else(|| default_session(name))
+}
+
+/// Returns this user's own folder on this machine, wherever the session is.
+fn state_folder() -> PathBuf {
+    default_session(Path::new("session.yaml")).parent().unwrap_or(Path::new("/")).to_owned()
 }
 
 /// Returns the session's usual place: below `/var/lib` for root, else below `$XDG_STATE_HOME` or `~/.local/state`. A simulated

@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{CatalogMatch, Gpu, Unknown, reader::Reader};
-use crate::{host::Host, i18n::msg, text::printable};
+use super::{Gpu, Unknown, reader::Reader};
+use crate::{catalog::CatalogMatch, host::Host, i18n::msg, text::printable};
 
 /// The name under which an unreadable bus stands in `Facts::unknown`.
 pub(super) const FACT: &str = "gpus";
@@ -97,6 +97,11 @@ fn probe_nvidia_devices(reader: &mut Reader<'_>) -> Vec<PciDevice> {
     };
     names.sort_by_cached_key(|name| address_order(name));
     names.iter().filter_map(|name| probe_device(reader, name)).collect()
+}
+
+/// Tells whether a card of NVIDIA's is in this machine: the bus alone answers, at once.
+pub fn has_card(host: &Host) -> bool {
+    probe_nvidia_devices(&mut Reader::new(host)).iter().any(PciDevice::is_nvidia_gpu)
 }
 
 /// Returns each of NVIDIA's devices with the driver that it is bound to.

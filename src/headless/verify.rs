@@ -8,10 +8,7 @@ use super::{
 };
 use crate::{
     cli::ClusterArgs,
-    cluster::{
-        check::{Verdict, VerifyReport},
-        verify,
-    },
+    cluster::{check::Verdict, verify},
     error::Expected,
     exit_code::ExitCode,
     owner, steps,
@@ -25,7 +22,7 @@ pub fn run(workspace: &Workspace, json: bool, answers: Option<&Path>, cluster: &
     let spec = owner::of(owner_id).stack();
     let report = match read.unwrap_or_else(|| steps::read(host, &kubectl, &node, spec.namespace)) {
         Ok(objects) => steps::judge_objects(host, &kubectl, &node, owner_id, session.as_ref(), &objects).0,
-        Err(state) => VerifyReport::unreachable(&state, spec),
+        Err(state) => verify::unreachable(&state, spec),
     };
     if json {
         print_json(&report)?;

@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::spec::{Shape, VariableSpec};
+use super::{
+    spec::{Shape, VariableSpec},
+    yaml11,
+};
 use crate::i18n::{Message, msg};
 
 /// Why a text is not a value of this variable.
@@ -35,6 +38,8 @@ pub enum Wrong {
     Labels,
     /// No `key=value:Effect`.
     Taints,
+    /// No list of runtimes.
+    Runtimes,
     /// Nothing.
     Empty,
     /// Not a variable that this program writes.
@@ -58,6 +63,7 @@ impl Wrong {
             Self::Manager => text::manager(),
             Self::Labels => text::labels(),
             Self::Taints => text::taints(),
+            Self::Runtimes => text::runtimes(),
             Self::Empty => text::empty(),
             Self::Unknown => text::unknown(),
         }
@@ -74,6 +80,7 @@ pub fn parse(variable: &str, text: &str) -> Result<Value, Wrong> {
         Shape::ImageOrFalse => boolean(text).map_or_else(|| Value::from(text), Value::Bool),
         Shape::Names | Shape::Taints => items().map(Value::from).collect(),
         Shape::Labels => labels(items())?,
+        Shape::Runtimes => yaml11::parse(text).ok().flatten().map(|node| node.value()).ok_or(Wrong::Runtimes)?,
         _ => Value::from(text),
     };
     check(variable, &value)?;
@@ -110,6 +117,10 @@ pub fn check(variable: &str, value: &Value) -> Result<(), Wrong> {
             if value.as_object().is_some_and(|map| map.iter().all(is_label)) { Ok(()) } else { Err(Wrong::Labels) }
         }
         Shape::Taints => all(&patterns.taint, Wrong::Taints),
+        Shape::Runtimes => {
+            let is_runtime = |item: &Value| item["name"].as_str().is_some_and(|name| patterns.name.is_match(name));
+            if value.as_array().is_some_and(|items| items.iter().all(is_runtime)) { Ok(()) } else { Err(Wrong::Runtimes) }
+        }
         Shape::Text => text().map(|_| ()).ok_or(Wrong::Empty),
     }
 }
@@ -123,6 +134,7 @@ pub fn typed(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().any(Value::is_object) => value.to_string(),
         Value::Array(items) => items.iter().map(typed).collect::<Vec<_>>().join(", "),
         Value::Object(map) => map.iter().map(|(key, value)| format!("{key}={}", typed(value))).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
@@ -206,6 +218,7 @@ mod tests {
             ("node_taints", "nvidia.com/gpu=:NoSchedule", json!(["nvidia.com/gpu=:NoSchedule"])),
             ("nvidia_url_end", "{{ nvidia_driver_version }}/x.run", json!("{{ nvidia_driver_version }}/x.run")),
             ("nvidia_gpu_device_plugin_memory", "30Mi", json!("30Mi")),
+            ("containerd_additional_runtimes", "[{name: a, options: {x: 'true'}}]", json!([{"name": "a", "options": {"x": "true"}}])),
         ] {
             let read = parse(variable, text).unwrap_or_else(|wrong| panic!("{variable} {text}: {wrong:?}"));
             assert_eq!(read, value, "{variable} {text}");
@@ -229,6 +242,10 @@ mod tests {
             ("node_labels", "gpu", Wrong::Labels),
             ("container_manager", "podman", Wrong::Manager),
             ("nvidia_url_end", "", Wrong::Empty),
+            ("containerd_additional_runtimes", "nvidia", Wrong::Runtimes),
+            ("containerd_additional_runtimes", "[nvidia]", Wrong::Runtimes),
+            ("containerd_additional_runtimes", "[{name: \"a b\"}]", Wrong::Runtimes),
+            ("containerd_additional_runtimes", "[{name: a", Wrong::Runtimes),
             ("nvidia_gpu_device_plugin_enabled", "true", Wrong::Unknown),
         ] {
             assert_eq!(parse(variable, text), Err(wrong), "{variable} {text}");

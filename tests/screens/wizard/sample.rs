@@ -12,7 +12,7 @@ use std::{
 use crate::support::shared;
 use gpunode::{
     answers::Answers,
-    catalog::{DriverTable, Reason},
+    choice::{DriverTable, Reason},
     cluster::{
         GpuStack,
         check::CheckId,
@@ -99,6 +99,7 @@ fn machine() -> &'static Machine {
         }
         let facts = gpunode::facts::probe(&host);
         let story = host.simulation.as_ref().and_then(|simulation| simulation.answers.clone()).expect("the story's answers");
+        let story: Answers = serde_json::from_value(story).expect("answers");
         let table = steps::driver_table(&host, &facts, &story, story.cuda()).expect("a table");
         let answers = steps::complete(&story, &table);
         Machine { host, facts, answers }
@@ -107,6 +108,12 @@ fn machine() -> &'static Machine {
 
 pub fn facts() -> Facts {
     machine().facts.clone()
+}
+
+/// How each owner fits the machine.
+pub fn owners() -> Vec<gpunode::owner::Fit> {
+    let Machine { host, facts, answers } = machine();
+    steps::owners(host, facts, answers)
 }
 
 pub fn answers() -> Answers {
