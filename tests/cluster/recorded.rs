@@ -86,7 +86,7 @@ fn every_recorded_state_has_its_verdict_and_says_why() {
             assert!(!told.contains("The installer pod") && !told.contains("the installer's log"), "{moment}: {told}");
         }
         if owner == Operator {
-            assert!(text.contains("the operator's driver pod") && text.contains("driver.enabled=false"), "{text}");
+            assert!(text.contains("The pod that installs a driver") && text.contains("driver.enabled=false"), "{text}");
         }
     }
 }
