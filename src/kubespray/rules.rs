@@ -13,7 +13,7 @@ use crate::i18n::{Message, msg};
 
 /// Why a text is not a value of this variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrong {
+pub enum ValueError {
     /// Neither `true` nor `false`.
     Bool,
     /// No driver version.
@@ -46,7 +46,7 @@ pub enum Wrong {
     Unknown,
 }
 
-impl Wrong {
+impl ValueError {
     /// Returns what it must be like.
     pub fn message(self) -> Message {
         use msg::value_error as text;
@@ -71,16 +71,16 @@ impl Wrong {
 }
 
 /// Reads a value as a person types it: a list as names with commas between them, labels as `key=value` pairs.
-pub fn parse(variable: &str, text: &str) -> Result<Value, Wrong> {
+pub fn parse(variable: &str, text: &str) -> Result<Value, ValueError> {
     let text = text.trim();
     let items =
         || text.trim_matches(['[', ']']).split([',', ' ']).map(|item| item.trim_matches(['"', '\''])).filter(|item| !item.is_empty());
     let value = match shape_of(variable)? {
-        Shape::Bool => Value::Bool(boolean(text).ok_or(Wrong::Bool)?),
+        Shape::Bool => Value::Bool(boolean(text).ok_or(ValueError::Bool)?),
         Shape::ImageOrFalse => boolean(text).map_or_else(|| Value::from(text), Value::Bool),
         Shape::Names | Shape::Taints => items().map(Value::from).collect(),
         Shape::Labels => labels(items())?,
-        Shape::Runtimes => yaml11::parse(text).ok().flatten().map(|node| node.value()).ok_or(Wrong::Runtimes)?,
+        Shape::Runtimes => yaml11::parse(text).ok().flatten().map(|node| node.value()).ok_or(ValueError::Runtimes)?,
         _ => Value::from(text),
     };
     check(variable, &value)?;
@@ -88,45 +88,46 @@ pub fn parse(variable: &str, text: &str) -> Result<Value, Wrong> {
 }
 
 /// Tells whether a value can be written for a variable.
-pub fn check(variable: &str, value: &Value) -> Result<(), Wrong> {
+pub fn check(variable: &str, value: &Value) -> Result<(), ValueError> {
     let text = || value.as_str().filter(|text| !text.is_empty());
-    let fits = |pattern: &Regex, wrong: Wrong| text().filter(|text| is_template(text) || pattern.is_match(text)).map(|_| ()).ok_or(wrong);
-    let all = |pattern: &Regex, wrong: Wrong| {
+    let fits =
+        |pattern: &Regex, wrong: ValueError| text().filter(|text| is_template(text) || pattern.is_match(text)).map(|_| ()).ok_or(wrong);
+    let all = |pattern: &Regex, wrong: ValueError| {
         let items = value.as_array().ok_or(wrong)?;
         let is_item = |item: &Value| item.as_str().is_some_and(|item| pattern.is_match(item));
         if items.iter().all(is_item) { Ok(()) } else { Err(wrong) }
     };
     let patterns = patterns();
     match shape_of(variable)? {
-        Shape::Bool => value.as_bool().map(|_| ()).ok_or(Wrong::Bool),
-        Shape::Version => fits(&patterns.version, Wrong::Version),
-        Shape::BaseUrl => fits(&patterns.base_url, Wrong::BaseUrl),
-        Shape::Url => fits(&patterns.url, Wrong::Url),
-        Shape::Flavor => fits(&patterns.flavor, Wrong::Flavor),
+        Shape::Bool => value.as_bool().map(|_| ()).ok_or(ValueError::Bool),
+        Shape::Version => fits(&patterns.version, ValueError::Version),
+        Shape::BaseUrl => fits(&patterns.base_url, ValueError::BaseUrl),
+        Shape::Url => fits(&patterns.url, ValueError::Url),
+        Shape::Flavor => fits(&patterns.flavor, ValueError::Flavor),
         Shape::ImageOrFalse if value == &Value::Bool(false) => Ok(()),
-        Shape::ImageOrFalse if value == &Value::Bool(true) => Err(Wrong::ImageTrue),
-        Shape::Image | Shape::ImageOrFalse => fits(&patterns.image, Wrong::Image),
-        Shape::Name => fits(&patterns.name, Wrong::Names),
-        Shape::Names => all(&patterns.name, Wrong::Names),
-        Shape::Quantity => fits(&patterns.quantity, Wrong::Quantity),
-        Shape::Manager => fits(&patterns.manager, Wrong::Manager),
+        Shape::ImageOrFalse if value == &Value::Bool(true) => Err(ValueError::ImageTrue),
+        Shape::Image | Shape::ImageOrFalse => fits(&patterns.image, ValueError::Image),
+        Shape::Name => fits(&patterns.name, ValueError::Names),
+        Shape::Names => all(&patterns.name, ValueError::Names),
+        Shape::Quantity => fits(&patterns.quantity, ValueError::Quantity),
+        Shape::Manager => fits(&patterns.manager, ValueError::Manager),
         Shape::Labels => {
             let is_label = |(key, value): (&String, &Value)| {
                 patterns.key.is_match(key) && value.as_str().is_some_and(|text| patterns.label.is_match(text))
             };
-            if value.as_object().is_some_and(|map| map.iter().all(is_label)) { Ok(()) } else { Err(Wrong::Labels) }
+            if value.as_object().is_some_and(|map| map.iter().all(is_label)) { Ok(()) } else { Err(ValueError::Labels) }
         }
-        Shape::Taints => all(&patterns.taint, Wrong::Taints),
+        Shape::Taints => all(&patterns.taint, ValueError::Taints),
         Shape::Runtimes => {
             let is_runtime = |item: &Value| item["name"].as_str().is_some_and(|name| patterns.name.is_match(name));
-            if value.as_array().is_some_and(|items| items.iter().all(is_runtime)) { Ok(()) } else { Err(Wrong::Runtimes) }
+            if value.as_array().is_some_and(|items| items.iter().all(is_runtime)) { Ok(()) } else { Err(ValueError::Runtimes) }
         }
-        Shape::Text => text().map(|_| ()).ok_or(Wrong::Empty),
+        Shape::Text => text().map(|_| ()).ok_or(ValueError::Empty),
     }
 }
 
-fn shape_of(variable: &str) -> Result<Shape, Wrong> {
-    VariableSpec::of(variable).map(|spec| spec.shape).ok_or(Wrong::Unknown)
+fn shape_of(variable: &str) -> Result<Shape, ValueError> {
+    VariableSpec::of(variable).map(|spec| spec.shape).ok_or(ValueError::Unknown)
 }
 
 /// Returns a value as it is typed: what [`parse`] reads back as the same.
@@ -149,9 +150,9 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn labels<'t>(items: impl Iterator<Item = &'t str>) -> Result<Value, Wrong> {
+fn labels<'t>(items: impl Iterator<Item = &'t str>) -> Result<Value, ValueError> {
     let pair = |item: &str| item.split_once('=').map(|(key, value)| (key.to_owned(), Value::from(value)));
-    items.map(pair).collect::<Option<Map<_, _>>>().map(Value::Object).ok_or(Wrong::Labels)
+    items.map(pair).collect::<Option<Map<_, _>>>().map(Value::Object).ok_or(ValueError::Labels)
 }
 
 /// A person who writes a template knows what it becomes.
@@ -229,27 +230,27 @@ mod tests {
     #[test]
     fn refuses_what_the_role_cannot_use() {
         for (variable, text, wrong) in [
-            ("nvidia_accelerator_enabled", "maybe", Wrong::Bool),
-            ("nvidia_driver_version", "latest", Wrong::Version),
-            ("nvidia_driver_install_container", "true", Wrong::ImageTrue),
-            ("nvidia_driver_install_container", "My Image", Wrong::Image),
-            ("nvidia_driver_install_ubuntu_container", "True", Wrong::Image),
-            ("nvidia_gpu_flavor", "geforce", Wrong::Flavor),
-            ("nvidia_gpu_tesla_base_url", "https://mirror/tesla", Wrong::BaseUrl),
-            ("nvidia_driver_download_url_default", "mirror/x.run", Wrong::Url),
-            ("nvidia_gpu_nodes", "node 1;rm", Wrong::Names),
-            ("node_taints", "nvidia.com/gpu", Wrong::Taints),
-            ("node_labels", "gpu", Wrong::Labels),
-            ("container_manager", "podman", Wrong::Manager),
-            ("nvidia_url_end", "", Wrong::Empty),
-            ("containerd_additional_runtimes", "nvidia", Wrong::Runtimes),
-            ("containerd_additional_runtimes", "[nvidia]", Wrong::Runtimes),
-            ("containerd_additional_runtimes", "[{name: \"a b\"}]", Wrong::Runtimes),
-            ("containerd_additional_runtimes", "[{name: a", Wrong::Runtimes),
-            ("nvidia_gpu_device_plugin_enabled", "true", Wrong::Unknown),
+            ("nvidia_accelerator_enabled", "maybe", ValueError::Bool),
+            ("nvidia_driver_version", "latest", ValueError::Version),
+            ("nvidia_driver_install_container", "true", ValueError::ImageTrue),
+            ("nvidia_driver_install_container", "My Image", ValueError::Image),
+            ("nvidia_driver_install_ubuntu_container", "True", ValueError::Image),
+            ("nvidia_gpu_flavor", "geforce", ValueError::Flavor),
+            ("nvidia_gpu_tesla_base_url", "https://mirror/tesla", ValueError::BaseUrl),
+            ("nvidia_driver_download_url_default", "mirror/x.run", ValueError::Url),
+            ("nvidia_gpu_nodes", "node 1;rm", ValueError::Names),
+            ("node_taints", "nvidia.com/gpu", ValueError::Taints),
+            ("node_labels", "gpu", ValueError::Labels),
+            ("container_manager", "podman", ValueError::Manager),
+            ("nvidia_url_end", "", ValueError::Empty),
+            ("containerd_additional_runtimes", "nvidia", ValueError::Runtimes),
+            ("containerd_additional_runtimes", "[nvidia]", ValueError::Runtimes),
+            ("containerd_additional_runtimes", "[{name: \"a b\"}]", ValueError::Runtimes),
+            ("containerd_additional_runtimes", "[{name: a", ValueError::Runtimes),
+            ("nvidia_gpu_device_plugin_enabled", "true", ValueError::Unknown),
         ] {
             assert_eq!(parse(variable, text), Err(wrong), "{variable} {text}");
         }
-        assert_eq!(check("nvidia_driver_version", &json!(450.8)), Err(Wrong::Version));
+        assert_eq!(check("nvidia_driver_version", &json!(450.8)), Err(ValueError::Version));
     }
 }
