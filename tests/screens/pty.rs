@@ -90,9 +90,7 @@ fn another_driver_than_the_chosen_one_is_never_a_success() {
     // The table begins at the recommended row; newer drivers stand above it.
     screen.keys("\x1b[A");
     screen.wait("▸ 450.80.02");
-    screen.wait("NVIDIA-Linux-x86_64-450.80.02.run");
-    screen.keys(ENTER);
-    screen.wait("What will be done");
+    screen.keys_until(ENTER, "What will be done");
     run_and_reboot(&mut screen);
     variables(&mut screen);
     screen.wait("7 of 8");
