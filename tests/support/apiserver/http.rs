@@ -232,7 +232,8 @@ fn object(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, 
         ("GET", ["apis"]) => (200, apply::groups(state.http["apis-apps-only"].clone())),
         ("GET", ["apis", "node.k8s.io", "v1"]) => (200, apply::resources()),
         ("GET", ["apis", "node.k8s.io", "v1", "runtimeclasses"]) => {
-            list("RuntimeClassList", "node.k8s.io/v1", &chosen(&state, "runtimeclasses", request), &state)
+            let found = chosen(&state, "runtimeclasses", request);
+            list("RuntimeClassList", "node.k8s.io/v1", &found, &mut state, request)
         }
         (_, ["apis", "node.k8s.io", "v1", "runtimeclasses", name]) => apply::one(&mut state, request, "runtimeclasses", None, name),
         (_, ["apis", "apps", "v1", "namespaces", namespace, "daemonsets", name]) => {
