@@ -63,7 +63,7 @@ pub(super) fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluste
         .map_err(|state| Expected::new(state.message(workspace.lang), state.remedy(workspace.lang)))?;
     let node = match answers.node.clone() {
         Some(node) => node.into(),
-        None => steps::node_name(&workspace.host, &facts::probe(&workspace.host), &answers),
+        None => steps::Planner::new(&workspace.host, &facts::probe(&workspace.host), &answers).node_name(),
     };
     // Where nobody has said who brings the driver, the cluster shows who does.
     let read = (!is_said).then(|| steps::read(&workspace.host, &kubectl, &node, None));
