@@ -243,12 +243,12 @@ impl Plain<'_> {
     fn offer_taint(&mut self) -> Result<(), Stop> {
         let host = &self.workspace.host;
         let mut answers = steps::answers_of(host, &self.session);
-        let node = steps::node_name(host, &self.session.facts, &answers);
+        let planner = steps::Planner::new(host, &self.session.facts, &answers);
+        let (node, release) = (planner.node_name(), planner.preview().ok().and_then(|preview| preview.release.clone()));
         let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref());
         let stack = kubectl.and_then(|kubectl| stack::probe(host, &kubectl, &node, owner::of(answers.driver_owner).stack()));
         // What cannot be seen any more is not asked about.
         let Ok(stack) = stack else { return Ok(()) };
-        let release = steps::preview(host, &self.session.facts, &answers).ok().and_then(|preview| preview.release);
         let remedies = remedy::remedies(&stack, release.as_deref());
         let Some(taint) = remedies.iter().find(|remedy| remedy.id == RemedyId::RemoveTaint) else { return Ok(()) };
         self.ask.say(&[taint.message(self.lang), taint.next_run(self.lang), taint.durable(self.lang)].join("\n"));
