@@ -1,5 +1,6 @@
 //! The four steps as functions from host and answers to values. The wizard, the prompts and the headless commands all call these.
 
+mod config;
 mod objects;
 
 use std::{
@@ -218,6 +219,7 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
         preview.layout.ansible_core.as_ref(),
         has_ansible,
     );
+    config::show(host, &answers, &preview, folder, &mut actions);
     actions.extend(plan::objects_step(&objects, &answers));
     Ok(actions)
 }
