@@ -104,9 +104,12 @@ impl Play<'_> {
         };
         let tasks = json!([task("before", Map::new()), task("after", values)]);
         self.put(&role.join("tasks/main.yml"), tasks.to_string().as_bytes())?;
-        // The group that Kubespray's plays make where the inventory does not have it.
-        let group = json!({"ansible.builtin.group_by": {"key": preview.layout.cluster_group}});
-        let play = json!([{"hosts": preview.layout.subject, "gather_facts": false, "pre_tasks": [group], "roles": ["render"]}]);
+        let groups: Vec<Value> = if preview.layout.makes_cluster_group {
+            vec![json!({"ansible.builtin.group_by": {"key": preview.layout.cluster_group}})]
+        } else {
+            Vec::new()
+        };
+        let play = json!([{"hosts": preview.layout.subject, "gather_facts": false, "pre_tasks": groups, "roles": ["render"]}]);
         self.put(&self.folder.join("play.yml"), play.to_string().as_bytes())
     }
 
