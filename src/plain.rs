@@ -1,6 +1,8 @@
 //! The plain face: the same questions as the wizard, one after the other, for dumb terminals, serial lines and screen readers.
 
 mod ask;
+#[cfg(test)]
+mod tests;
 
 use self::ask::Asker;
 use crate::{
@@ -29,6 +31,7 @@ use crate::{
 };
 
 /// Why the questions ended early.
+#[derive(Debug, PartialEq)]
 enum Stop {
     /// The user left; the session is kept.
     Quit,
@@ -67,7 +70,7 @@ pub fn run(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected>
 struct Plain<'a> {
     workspace: &'a Workspace,
     lang: Lang,
-    ask: Asker,
+    ask: Asker<'a>,
     store: Store,
     session: Session,
 }
@@ -185,7 +188,7 @@ impl Plain<'_> {
             self.ask.say(&error.text(self.lang));
             answers.kubespray = self.ask_path(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
         }
-        let preview = steps::planned_preview(&self.workspace.host, &self.session.facts, &answers)?;
+        let preview = steps::Planner::new(&self.workspace.host, &self.session.facts, &answers).planned_preview()?;
         self.ask.say(&crate::kubespray::report(&preview, self.lang));
         self.session.answers = Some(answers);
         self.run_step(Step::Variables)
@@ -221,7 +224,7 @@ impl Plain<'_> {
     fn ask_cluster(&self, answers: &mut Answers) -> Result<Option<GpuStack>, Stop> {
         let host = &self.workspace.host;
         loop {
-            let node = steps::node_name(host, &self.session.facts, answers);
+            let node = steps::Planner::new(host, &self.session.facts, answers).node_name();
             let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref());
             let state = match kubectl.and_then(|kubectl| stack::probe(host, &kubectl, &node, owner::of(answers.driver_owner).stack())) {
                 Ok(stack) if stack.node.is_some() => return Ok(Some(stack)),

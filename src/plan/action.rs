@@ -30,7 +30,6 @@ pub mod remove_left_files;
 pub mod remove_packages;
 pub mod remove_pod_driver;
 pub mod remove_runfile_driver;
-pub mod remove_taint;
 pub mod remove_toolkit;
 pub mod run_playbook;
 pub mod set_paths;
@@ -81,9 +80,8 @@ kinds! {
     WatchInstaller(watch_installer::WatchInstaller),
     /// Run the test pod.
     TestPod(test_pod::RunTestPod),
-    /// Remove the GPU taint.
-    RemoveTaint(remove_taint::RemoveTaint),
-    /// Put a mark on the node.
+    /// Put a mark on the node, or take one off.
+    #[serde(alias = "remove-taint")]
     MarkNode(mark_node::MarkNode),
     /// Delete a pod, which is made anew.
     DeletePod(delete_pod::DeletePod),

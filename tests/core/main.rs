@@ -9,6 +9,8 @@ mod forgotten;
 mod fuzz_corpus;
 mod headless;
 mod injection;
+mod inputs;
+mod outputs;
 mod session;
 mod story;
 

@@ -8,7 +8,7 @@ use super::{
     failure::Failure,
     kind::{ActionContext, ActionKind, Prepared, Traces, Verdict},
     mark_node::{find, look, refused},
-    properties::{Preview, Properties, Reversal, Witness},
+    properties::{Preview, Properties, Reversal},
     target::Target,
     undo::{Undo, WayBack},
     valid,
@@ -22,6 +22,7 @@ use crate::{
     },
     host::Host,
     i18n::msg,
+    input::{ImageName, NodeName},
 };
 
 /// Applies one object.
@@ -51,16 +52,7 @@ impl ApplyManifest {
 
 impl ActionKind for ApplyManifest {
     fn properties(&self) -> Properties {
-        Properties {
-            root: None,
-            reversal: Reversal::Whole,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() },
-            scratch: None,
-            until_reboot_of: None,
-        }
+        Properties::in_cluster(Reversal::Whole, Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() })
     }
 
     fn preview(&self) -> Preview {
@@ -70,10 +62,10 @@ impl ActionKind for ApplyManifest {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path_if_any(self.kubeconfig.as_deref())?;
-        valid::object_name(&self.node)?;
+        valid::is::<NodeName>(&self.node)?;
         match &self.manifest {
             Manifest::RuntimeClass => Ok(()),
-            Manifest::DevicePlugin { image } => valid::word(msg::failure::wanted::image(), image, "-_./:@"),
+            Manifest::DevicePlugin { image } => valid::is::<ImageName>(image),
         }
     }
 

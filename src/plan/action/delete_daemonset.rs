@@ -8,7 +8,7 @@ use super::{
     failure::Failure,
     kind::{ActionContext, ActionKind, Prepared, Traces, Verdict},
     mark_node::{find, refused},
-    properties::{Preview, Properties, Reversal, Witness},
+    properties::{Preview, Properties, Reversal},
     target::Target,
     undo::{Undo, WayBack},
     valid,
@@ -17,6 +17,7 @@ use crate::{
     cluster::{ClusterError, Kubectl, kubespray, manifest, objects::DaemonSet, watch::Source},
     host::{Command, Host},
     i18n::msg,
+    input::NodeName,
 };
 
 /// Deletes one DaemonSet of kube-system.
@@ -46,16 +47,8 @@ impl DeleteDaemonset {
 
 impl ActionKind for DeleteDaemonset {
     fn properties(&self) -> Properties {
-        Properties {
-            root: None,
-            reversal: Reversal::Impossible,
-            takes_away: true,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() },
-            scratch: None,
-            until_reboot_of: None,
-        }
+        let target = Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() };
+        Properties { takes_away: true, ..Properties::in_cluster(Reversal::Impossible, target) }
     }
 
     fn preview(&self) -> Preview {
@@ -64,7 +57,7 @@ impl ActionKind for DeleteDaemonset {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path_if_any(self.kubeconfig.as_deref())?;
-        valid::object_name(&self.node)?;
+        valid::is::<NodeName>(&self.node)?;
         let is_roles = kubespray::STACK.workloads.iter().any(|workload| workload.name == self.name);
         valid::demand(is_roles, msg::failure::wanted::name(), &self.name)
     }

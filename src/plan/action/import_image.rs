@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     host::{Command, Host},
-    i18n::msg,
     input::ImageName,
 };
 
@@ -54,6 +53,25 @@ impl Runtime {
             Self::Docker => Command::new("docker", []),
         };
         command.words(words.iter().copied())
+    }
+}
+
+/// Why an archive cannot be imported. Texts: `blocked.<name>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotImportable {
+    /// The node's runtime cannot, or is not known.
+    Runtime,
+    /// The archive names no image.
+    Archive,
+}
+
+impl NotImportable {
+    /// Returns the name of its text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Runtime => "no-import-for-runtime",
+            Self::Archive => "image-archive-unreadable",
+        }
     }
 }
 
@@ -102,7 +120,7 @@ impl ActionKind for ImportImage {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path(&self.file)?;
-        valid::word(msg::failure::wanted::image(), &self.image, "-_./:@")
+        valid::is::<ImageName>(&self.image)
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
