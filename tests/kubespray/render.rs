@@ -93,8 +93,11 @@ fn rendered(path: &Path, inventory: &Path) -> Result<Rendered, NotRendered> {
     rendered
 }
 
-/// A containerd: the one that the test command unpacks, or that of PATH.
+/// A containerd: the one that `GPUNODE_CONTAINERD` names, the one that the test command unpacks, or that of PATH.
 fn containerd() -> PathBuf {
+    if let Some(named) = std::env::var_os("GPUNODE_CONTAINERD") {
+        return named.into();
+    }
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/containerd/usr/bin/containerd");
     if unpacked.is_file() { unpacked } else { tool("containerd") }
 }
