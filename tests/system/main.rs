@@ -4,12 +4,14 @@
 mod disturbed;
 mod download;
 mod forged;
+mod install;
 mod kill;
 mod kill_real;
 mod left_files;
 mod locks;
 mod nvml;
 mod packages;
+mod paths;
 mod rpm;
 mod runfile;
 mod unprivileged;
