@@ -1,5 +1,7 @@
 //! The four steps as functions from host and answers to values. The wizard, the prompts and the headless commands all call these.
 
+mod config;
+mod engine;
 mod objects;
 
 use std::{
@@ -244,6 +246,8 @@ impl<'a> Planner<'a> {
             preview.layout.ansible_core.as_ref(),
             has_ansible,
         );
+        config::show(host, &answers, preview, folder, &mut actions);
+        actions.extend(engine::plan(host, facts, &answers, preview));
         actions.extend(plan::objects_step(&objects, &answers));
         Ok(actions)
     }
