@@ -203,6 +203,9 @@ pub struct Source {
     /// dkms stands in EPEL there.
     #[serde(default)]
     pub needs_epel: bool,
+    /// Where a card takes either kind of module, the proprietary one is the better kept.
+    #[serde(default)]
+    pub proprietary_first: bool,
     /// Its modules are signed with a key that firmware does not know by itself.
     #[serde(default)]
     pub enrolls_key: bool,
