@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-const DRIVERS: [Column; 6] = [left(11), left(10), right(5), left(15), left(13), right(9)];
+const DRIVERS: [Column; 6] = [left(11), left(10), right(5), left(16), left(13), right(9)];
 
 /// Draws the choice.
 pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
