@@ -188,7 +188,7 @@ impl Plain<'_> {
             self.ask.say(&error.text(self.lang));
             answers.kubespray = self.ask_path(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
         }
-        let preview = steps::planned_preview(&self.workspace.host, &self.session.facts, &answers)?;
+        let preview = steps::Planner::new(&self.workspace.host, &self.session.facts, &answers).planned_preview()?;
         self.ask.say(&crate::kubespray::report(&preview, self.lang));
         self.session.answers = Some(answers);
         self.run_step(Step::Variables)
@@ -224,7 +224,7 @@ impl Plain<'_> {
     fn ask_cluster(&self, answers: &mut Answers) -> Result<Option<GpuStack>, Stop> {
         let host = &self.workspace.host;
         loop {
-            let node = steps::node_name(host, &self.session.facts, answers);
+            let node = steps::Planner::new(host, &self.session.facts, answers).node_name();
             let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref());
             let state = match kubectl.and_then(|kubectl| stack::probe(host, &kubectl, &node, owner::of(answers.driver_owner).stack())) {
                 Ok(stack) if stack.node.is_some() => return Ok(Some(stack)),

@@ -24,11 +24,11 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
     let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
     steps::check(&wanted, &table)?;
     let answers = steps::complete(&wanted, &table);
-    let fits = steps::owners(&workspace.host, &facts, &answers);
+    let planner = steps::Planner::new(&workspace.host, &facts, &answers);
     let mut actions = Vec::new();
     let mut missing = None;
     for step in Step::ALL {
-        match steps::plan_step(&workspace.host, &facts, &answers, step, &workspace.session_path) {
+        match planner.plan_step(step, &workspace.session_path) {
             Ok(planned) => actions.extend(planned),
             Err(error) => missing = Some((step, error)),
         }
@@ -39,15 +39,15 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
     let states: Vec<State> = actions.iter().map(|action| state(workspace, action)).collect();
     let open: Vec<Action> =
         actions.iter().zip(&states).filter(|(_, state)| **state != State::Done).map(|(action, _)| action.clone()).collect();
-    let predictions = steps::preflight(&workspace.host, &facts, &answers, &open, None)?;
+    let predictions = planner.preflight(&open, None)?;
     // What there is to plan for comes first: without a card all of this is for one that will be fitted.
     let cards = facts.lacks_card().then(|| facts.findings.first().cloned()).flatten();
     let planned = || actions.iter().zip(&states);
-    let variables = steps::planned_preview(&workspace.host, &facts, &answers).ok();
+    let variables = planner.planned_preview().ok();
     if json {
         print_json(&json!({
             "owner": answers.driver_owner,
-            "owners": fits,
+            "owners": planner.owners(),
             "actions": planned().map(|(action, state)| describe(action, *state)).collect::<Vec<_>>(),
             "preflight": predictions.iter().map(preflight::describe).collect::<Vec<_>>(),
             "findings": cards.iter().collect::<Vec<_>>(),
@@ -59,7 +59,7 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
         let root = roots_part(lang, &actions);
         let findings = variables.map(|preview| kubespray::report_planned(&preview, lang)).unwrap_or_default();
         let first = cards.map(|finding| format!("✗ {}\n    {}\n\n", finding.message(lang), finding.remedy(lang))).unwrap_or_default();
-        print(&format!("{first}{}\n", owner::report(&fits, lang)))?;
+        print(&format!("{first}{}\n", owner::report(planner.owners(), lang)))?;
         print(&format!("{text}{root}{findings}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
     }
     match missing {

@@ -167,12 +167,12 @@ fn go_through(answers: &Answers, from: &str, runs: bool) -> usize {
     session.facts = facts::probe(&host);
     session.answers = Some(answers.clone());
     for step in [Step::Driver, Step::Variables, Step::Verify] {
-        let Ok(actions) = steps::plan_step(&host, &session.facts, answers, step, store.path()) else { continue };
+        let Ok(actions) = steps::Planner::new(&host, &session.facts, answers).plan_step(step, store.path()) else { continue };
         for command in actions.iter().flat_map(|action| action.commands.iter()).filter(|command| command.demand_plain().is_ok()) {
             demand_harmless(command, from);
         }
         // What the pre-flight asks is asked; what it says is not what this is about.
-        let _ = steps::preflight(&host, &session.facts, answers, &actions, None);
+        let _ = steps::Planner::new(&host, &session.facts, answers).preflight(&actions, None);
         session.replan(step, actions);
     }
     let cancel = Cancel::default();
