@@ -114,8 +114,14 @@ fn hostile() -> Vec<String> {
 }
 
 /// The keys that hold texts, each with how a value stands in it.
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 20] = [
     "driver_version",
+    "driver_source",
+    "driver_branch",
+    "local_repository",
+    "local_repository_sha256",
+    "repository_key",
+    "package_mirror",
     "cuda_version",
     "cuda_runfile",
     "cuda_runfile_sha256",

@@ -4,6 +4,7 @@
 mod disturbed;
 mod download;
 mod forged;
+mod install;
 mod kill;
 mod kill_real;
 mod left_files;
