@@ -81,7 +81,10 @@ fn header(ui: &Ui, cells: u16) -> Line<'static> {
     let title = title.filter(|title| cells >= 120 && all + width(title) <= usize::from(cells)).unwrap_or_default();
     let right = title + &right;
     let room = usize::from(cells).saturating_sub(width(&right) + 14);
-    let machine = cut_middle(&parts.join(" · "), room, CUT);
+    // Where they have no room together, the system gives way first, then the kernel: a name that is cut is none.
+    let fewer = [parts.clone(), [parts.first(), parts.last()].into_iter().flatten().copied().collect()];
+    let machine = fewer.iter().map(|parts| parts.join(" · ")).find(|text| width(text) <= room);
+    let machine = machine.unwrap_or_else(|| cut_middle(parts.first().unwrap_or(&""), room, CUT));
     let fill = room.saturating_sub(width(&machine));
     Line::from(vec![
         Span::styled(" gpunode", ui.theme.strong()),
