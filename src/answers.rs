@@ -15,6 +15,7 @@ use crate::{
 /// The user's choices. Every key of an answers file is optional but `driver_owner`; an unknown key is an error that names its line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of a file that people write, with a meaning of its own")]
 pub struct Answers {
     /// Who puts the NVIDIA kernel driver on the node.
     pub driver_owner: DriverOwner,
@@ -54,6 +55,9 @@ pub struct Answers {
     /// Inventory host of this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeName>,
+    /// Whether this machine may be written into an inventory that does not have it: a name that nobody knows is more often misspelt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub add_node: bool,
     /// All GPU nodes of the cluster; `[node]` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_nodes: Option<Vec<NodeName>>,
@@ -195,6 +199,7 @@ impl Answers {
             kubespray: None,
             inventory: None,
             node: None,
+            add_node: false,
             gpu_nodes: None,
             variables: BTreeMap::new(),
             run_playbooks: true,

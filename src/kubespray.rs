@@ -29,6 +29,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use edited::Edited;
+pub use joining::Newcomer;
 pub use layout::Layout;
 pub use preview::preview;
 pub use report::{report, report_planned};

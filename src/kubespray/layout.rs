@@ -27,6 +27,8 @@ pub struct Layout {
     pub has_overlay2: Option<bool>,
     /// The host whose values are shown: this machine, or a node that would be added.
     pub subject: String,
+    /// The names of the inventory's hosts; absent where not all of them are known.
+    pub hosts: Option<Vec<String>>,
     /// What the inventory lacks for the machine to be a node, each with its file.
     pub members: Vec<(PathBuf, Member)>,
     /// The file that takes the variables of this node alone.
@@ -53,6 +55,7 @@ impl Layout {
             is_control_plane: site.inventory.is_in(host, &site.groups.control_plane),
             has_overlay2: if site.is_here { kernel_fits(files) } else { None },
             subject: site.subject.clone(),
+            hosts: joining::known_hosts(site),
             members: joining::members(files, site),
             node_vars: host_vars.map(|folder| in_group(files, &folder.join(&site.subject), "gpu")),
             ansible_playbook: site.ansible.as_ref().map(|ansible| ansible.program.clone()),

@@ -6,7 +6,15 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::spec::{Shape, VariableSpec};
-use crate::i18n::{Message, msg};
+use crate::{
+    catalog::drivers,
+    i18n::{Message, msg},
+    input::{AbsolutePath, ImageName, NodeName, WebAddress},
+    version::Version,
+};
+
+/// Longest value that is taken, in bytes.
+const LONGEST: usize = 4096;
 
 /// Why a text is not a value of this variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +23,8 @@ pub enum Wrong {
     Bool,
     /// No driver version.
     Version,
+    /// A version that no driver has.
+    NoDriver,
     /// No address of a folder: `https://…/`.
     BaseUrl,
     /// No address.
@@ -48,6 +58,7 @@ impl Wrong {
         match self {
             Self::Bool => text::bool(),
             Self::Version => text::version(),
+            Self::NoDriver => text::no_driver(),
             Self::BaseUrl => text::base_url(),
             Self::Url => text::url(),
             Self::Flavor => text::flavor(),
@@ -64,8 +75,8 @@ impl Wrong {
     }
 }
 
-/// Reads a value as a person types it: a list as names with commas between them, labels as `key=value` pairs.
-pub fn parse(variable: &str, text: &str) -> Result<Value, Wrong> {
+/// Reads a value as a person types it: a list as names with commas between them, labels as `key=value` pairs. `here` as for [`check`].
+pub fn parse(variable: &str, text: &str, here: &[Version]) -> Result<Value, Wrong> {
     let text = text.trim();
     let items =
         || text.trim_matches(['[', ']']).split([',', ' ']).map(|item| item.trim_matches(['"', '\''])).filter(|item| !item.is_empty());
@@ -76,42 +87,84 @@ pub fn parse(variable: &str, text: &str) -> Result<Value, Wrong> {
         Shape::Labels => labels(items())?,
         _ => Value::from(text),
     };
-    check(variable, &value)?;
+    check(variable, &value, here)?;
     Ok(value)
 }
 
-/// Tells whether a value can be written for a variable.
-pub fn check(variable: &str, value: &Value) -> Result<(), Wrong> {
-    let text = || value.as_str().filter(|text| !text.is_empty());
-    let fits = |pattern: &Regex, wrong: Wrong| text().filter(|text| is_template(text) || pattern.is_match(text)).map(|_| ()).ok_or(wrong);
-    let all = |pattern: &Regex, wrong: Wrong| {
-        let items = value.as_array().ok_or(wrong)?;
-        let is_item = |item: &Value| item.as_str().is_some_and(|item| pattern.is_match(item));
-        if items.iter().all(is_item) { Ok(()) } else { Err(wrong) }
-    };
-    let patterns = patterns();
-    match shape_of(variable)? {
-        Shape::Bool => value.as_bool().map(|_| ()).ok_or(Wrong::Bool),
-        Shape::Version => fits(&patterns.version, Wrong::Version),
-        Shape::BaseUrl => fits(&patterns.base_url, Wrong::BaseUrl),
-        Shape::Url => fits(&patterns.url, Wrong::Url),
-        Shape::Flavor => fits(&patterns.flavor, Wrong::Flavor),
-        Shape::ImageOrFalse if value == &Value::Bool(false) => Ok(()),
-        Shape::ImageOrFalse if value == &Value::Bool(true) => Err(Wrong::ImageTrue),
-        Shape::Image | Shape::ImageOrFalse => fits(&patterns.image, Wrong::Image),
-        Shape::Name => fits(&patterns.name, Wrong::Names),
-        Shape::Names => all(&patterns.name, Wrong::Names),
-        Shape::Quantity => fits(&patterns.quantity, Wrong::Quantity),
-        Shape::Manager => fits(&patterns.manager, Wrong::Manager),
-        Shape::Labels => {
-            let is_label = |(key, value): (&String, &Value)| {
-                patterns.key.is_match(key) && value.as_str().is_some_and(|text| patterns.label.is_match(text))
-            };
-            if value.as_object().is_some_and(|map| map.iter().all(is_label)) { Ok(()) } else { Err(Wrong::Labels) }
-        }
-        Shape::Taints => all(&patterns.taint, Wrong::Taints),
-        Shape::Text => text().map(|_| ()).ok_or(Wrong::Empty),
+/// Tells whether a value can be written for a variable. What the answers have a key of the same meaning for is read by that key's own type.
+/// `here` are the drivers of this machine: one of them exists, whatever the catalog knows.
+pub fn check(variable: &str, value: &Value, here: &[Version]) -> Result<(), Wrong> {
+    let shape = shape_of(variable)?;
+    match (shape, value) {
+        (Shape::Bool, Value::Bool(_)) | (Shape::ImageOrFalse, Value::Bool(false)) => Ok(()),
+        (Shape::ImageOrFalse, Value::Bool(true)) => Err(Wrong::ImageTrue),
+        (Shape::Names, Value::Array(items)) => all(items, is::<NodeName>, Wrong::Names),
+        (Shape::Taints, Value::Array(items)) => all(items, |text| patterns().taint.is_match(text), Wrong::Taints),
+        (Shape::Labels, Value::Object(map)) if map.iter().all(|(key, value)| is_label(key, value)) => Ok(()),
+        (Shape::Bool | Shape::Names | Shape::Taints | Shape::Labels, _) => Err(shape.wrong()),
+        (_, Value::String(text)) if !text.is_empty() && is_one_line(text) => check_text(shape, text, here),
+        _ => Err(shape.wrong()),
     }
+}
+
+/// As [`check`], for the shapes that are one text.
+fn check_text(shape: Shape, text: &str, here: &[Version]) -> Result<(), Wrong> {
+    let patterns = patterns();
+    let is_file = || text.strip_prefix("file://").is_some_and(is::<AbsolutePath>);
+    let fits = match shape {
+        _ if is_template(text) => true,
+        Shape::Version => {
+            let version: Version = text.parse().map_err(|_| Wrong::Version)?;
+            let is_driver = patterns.version.is_match(text);
+            return if !is_driver { Err(Wrong::Version) } else if drivers::exists(&version, here) { Ok(()) } else { Err(Wrong::NoDriver) };
+        }
+        Shape::BaseUrl => text.ends_with('/') && (is::<WebAddress>(text) || is_file()),
+        Shape::Url => is::<WebAddress>(text) || is_file(),
+        Shape::Image | Shape::ImageOrFalse => is::<ImageName>(text),
+        Shape::Name => is::<NodeName>(text),
+        Shape::Flavor => patterns.flavor.is_match(text),
+        Shape::Quantity => patterns.quantity.is_match(text),
+        Shape::Manager => patterns.manager.is_match(text),
+        Shape::Text => true,
+        Shape::Bool | Shape::Names | Shape::Taints | Shape::Labels => false,
+    };
+    if fits { Ok(()) } else { Err(shape.wrong()) }
+}
+
+impl Shape {
+    fn wrong(self) -> Wrong {
+        match self {
+            Self::Bool => Wrong::Bool,
+            Self::Version => Wrong::Version,
+            Self::BaseUrl => Wrong::BaseUrl,
+            Self::Url => Wrong::Url,
+            Self::Flavor => Wrong::Flavor,
+            Self::Image | Self::ImageOrFalse => Wrong::Image,
+            Self::Name | Self::Names => Wrong::Names,
+            Self::Quantity => Wrong::Quantity,
+            Self::Manager => Wrong::Manager,
+            Self::Labels => Wrong::Labels,
+            Self::Taints => Wrong::Taints,
+            Self::Text => Wrong::Empty,
+        }
+    }
+}
+
+fn is<T: std::str::FromStr>(text: &str) -> bool {
+    text.parse::<T>().is_ok()
+}
+
+/// A value is one line of a file, and shows all that is in it.
+fn is_one_line(text: &str) -> bool {
+    text.len() <= LONGEST && !text.chars().any(crate::text::is_unsafe)
+}
+
+fn all(items: &[Value], fits: impl Fn(&str) -> bool, wrong: Wrong) -> Result<(), Wrong> {
+    if items.iter().all(|item| item.as_str().is_some_and(&fits)) { Ok(()) } else { Err(wrong) }
+}
+
+fn is_label(key: &str, value: &Value) -> bool {
+    patterns().key.is_match(key) && value.as_str().is_some_and(|text| patterns().label.is_match(text))
 }
 
 fn shape_of(variable: &str) -> Result<Shape, Wrong> {
@@ -149,11 +202,7 @@ fn is_template(text: &str) -> bool {
 
 struct Patterns {
     version: Regex,
-    base_url: Regex,
-    url: Regex,
     flavor: Regex,
-    image: Regex,
-    name: Regex,
     quantity: Regex,
     manager: Regex,
     key: Regex,
@@ -161,7 +210,7 @@ struct Patterns {
     taint: Regex,
 }
 
-/// Sources: distribution/reference for images; Kubernetes' documentation of names, labels, taints and quantities.
+/// Source: Kubernetes' documentation of labels, taints and quantities.
 #[expect(clippy::unwrap_used, reason = "the patterns are constants, and a test compiles them")]
 fn patterns() -> &'static Patterns {
     static PATTERNS: OnceLock<Patterns> = OnceLock::new();
@@ -169,14 +218,7 @@ fn patterns() -> &'static Patterns {
     let label = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)?";
     PATTERNS.get_or_init(|| Patterns {
         version: Regex::new(r"^[0-9]{2,4}\.[0-9]{1,3}(?:\.[0-9]{1,3})?$").unwrap(),
-        base_url: Regex::new(r"^(?:https?|file)://[^\s]+/$").unwrap(),
-        url: Regex::new(r"^(?:https?|file)://[^\s]+$").unwrap(),
         flavor: Regex::new(r"^(?i:tesla|gtx)$").unwrap(),
-        image: Regex::new(
-            r"^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$",
-        )
-        .unwrap(),
-        name: Regex::new(r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$").unwrap(),
         quantity: Regex::new(r"^[0-9]+(?:\.[0-9]+)?(?:[KMGTPE]i|[kMGTPE])?$").unwrap(),
         manager: Regex::new(r"^(?:docker|containerd|crio)$").unwrap(),
         key: Regex::new(&format!("^{key}$")).unwrap(),
@@ -195,7 +237,7 @@ mod tests {
     fn reads_what_people_type() {
         for (variable, text, value) in [
             ("nvidia_accelerator_enabled", "yes", json!(true)),
-            ("nvidia_driver_version", "450.80", json!("450.80")),
+            ("nvidia_driver_version", "450.51", json!("450.51")),
             ("nvidia_driver_install_container", "my.reg:5000/a/img:1.2", json!("my.reg:5000/a/img:1.2")),
             ("nvidia_driver_install_container", "no", json!(false)),
             ("nvidia_gpu_nodes", "node1, gpu-2", json!(["node1", "gpu-2"])),
@@ -207,9 +249,9 @@ mod tests {
             ("nvidia_url_end", "{{ nvidia_driver_version }}/x.run", json!("{{ nvidia_driver_version }}/x.run")),
             ("nvidia_gpu_device_plugin_memory", "30Mi", json!("30Mi")),
         ] {
-            let read = parse(variable, text).unwrap_or_else(|wrong| panic!("{variable} {text}: {wrong:?}"));
+            let read = parse(variable, text, &[]).unwrap_or_else(|wrong| panic!("{variable} {text}: {wrong:?}"));
             assert_eq!(read, value, "{variable} {text}");
-            assert_eq!(parse(variable, &typed(&read)), Ok(read), "{variable} is typed as it is read");
+            assert_eq!(parse(variable, &typed(&read), &[]), Ok(read), "{variable} is typed as it is read");
         }
     }
 
@@ -218,6 +260,12 @@ mod tests {
         for (variable, text, wrong) in [
             ("nvidia_accelerator_enabled", "maybe", Wrong::Bool),
             ("nvidia_driver_version", "latest", Wrong::Version),
+            ("nvidia_driver_version", "999.99", Wrong::NoDriver),
+            ("nvidia_driver_version", "450.80", Wrong::NoDriver),
+            ("nvidia_gpu_nodes", "Node_1", Wrong::Names),
+            ("kube_override_hostname", "--all", Wrong::Names),
+            ("nvidia_gpu_tesla_base_url", "https://me:secret@mirror/", Wrong::BaseUrl),
+            ("nvidia_url_end", "a\u{202e}b", Wrong::Empty),
             ("nvidia_driver_install_container", "true", Wrong::ImageTrue),
             ("nvidia_driver_install_container", "My Image", Wrong::Image),
             ("nvidia_driver_install_ubuntu_container", "True", Wrong::Image),
@@ -231,8 +279,14 @@ mod tests {
             ("nvidia_url_end", "", Wrong::Empty),
             ("nvidia_gpu_device_plugin_enabled", "true", Wrong::Unknown),
         ] {
-            assert_eq!(parse(variable, text), Err(wrong), "{variable} {text}");
+            assert_eq!(parse(variable, text, &[]), Err(wrong), "{variable} {text}");
         }
-        assert_eq!(check("nvidia_driver_version", &json!(450.8)), Err(Wrong::Version));
+        assert_eq!(check("nvidia_driver_version", &json!(450.8), &[]), Err(Wrong::Version));
+    }
+    #[test]
+    fn a_driver_that_is_on_the_machine_exists_whatever_the_catalog_knows() {
+        let here = ["999.99".parse().unwrap()];
+        assert_eq!(parse("nvidia_driver_version", "999.99", &here), Ok(json!("999.99")));
+        assert_eq!(parse("nvidia_driver_version", "999.98", &here), Err(Wrong::NoDriver));
     }
 }

@@ -53,6 +53,8 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan, reopens: impl
         take_in,
         despite,
         remove_taint,
+        // What is asked before it is done changes nothing of what is done.
+        add_node: _,
         reboot: _,
     } = after;
     let toolkit = *cuda_version != before.cuda_version

@@ -321,7 +321,7 @@ impl App {
     pub fn context(&self) -> Context {
         if let Some(dialog) = &self.dialog {
             return match dialog {
-                Dialog::Confirm if confirm::for_good(self) + confirm::in_the_way(self) > 0 => Context::ConfirmForGood,
+                Dialog::Confirm if confirm::wants_letter(self) => Context::ConfirmForGood,
                 Dialog::Confirm | Dialog::TestPod(_) => Context::Confirm,
                 Dialog::AskCancel => Context::AskCancel,
                 Dialog::AskReboot => Context::AskReboot,

@@ -267,7 +267,7 @@ fn a_checkouts_own_environment_runs_its_playbooks_in_order() {
     symlink(&environment, place.path("kubespray-2.14.2/venv")).unwrap();
     let checkout = inventory.ancestors().nth(3).unwrap();
     let answers = format!(
-        "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\nkubespray: {}\ninventory: {}\nnode: node1\n",
+        "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\ngpus: [\"10de:1db6\"]\nkubespray: {}\ninventory: {}\nnode: node1\n",
         checkout.display(),
         inventory.display()
     );
