@@ -12,6 +12,7 @@ mod needles;
 mod prefix;
 mod refine;
 mod scan;
+mod signature_id;
 mod stack;
 mod table;
 #[cfg(test)]
@@ -21,9 +22,10 @@ mod xid;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub use hit::{Hit, Report, SignatureId};
+pub use hit::{Hit, Report};
 use refine::{Args, Refined};
 pub use scan::over_reader;
+pub use signature_id::SignatureId;
 pub use stack::{over_part, over_stack, over_test};
 use table::{Pattern, Role};
 pub use table::{Refine, Remedy, Signature, Source, Stage, Table, table};

@@ -39,6 +39,7 @@ use serde::{Deserialize, Serialize};
 pub use unknown::Unknown;
 
 use crate::{
+    catalog::{CatalogMatch, KernelModule, distros::System},
     finding::Finding,
     host::{NvmlAnswer, Virtualization},
     version::Version,
@@ -139,30 +140,11 @@ impl Gpu {
     }
 }
 
-/// How sure the catalog is about a card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CatalogMatch {
-    /// Device and subsystem id are listed.
-    Exact,
-    /// The device id is listed.
-    Device,
-    /// Only the chip was worked out from the name in pci.ids, or nothing at all.
-    #[default]
-    Guess,
-}
-
-/// Which kind of NVIDIA kernel module a card takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KernelModule {
-    /// Before Turing: the open module does not know the card.
-    ProprietaryOnly,
-    /// Turing to Hopper.
-    #[default]
-    Either,
-    /// Blackwell and newer.
-    OpenRequired,
+impl HostFacts {
+    /// Returns what tells the family of its distribution.
+    pub fn system(&self) -> System<'_> {
+        System { id: &self.os_id, like: &self.os_like, version: &self.os_version, kernel: &self.kernel }
+    }
 }
 
 /// What NVML adds to a card.

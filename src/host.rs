@@ -41,8 +41,8 @@ pub struct Simulation {
     pub scenario: String,
     /// Whether it is a recording: what it does not hold was not asked then.
     pub recorded: bool,
-    /// What the person of the story has decided before.
-    pub answers: Option<crate::answers::Answers>,
+    /// What the person of the story has decided before: an answers file, unread. The machine does not know what it means.
+    pub answers: Option<serde_json::Value>,
 }
 
 impl Host {

@@ -20,6 +20,7 @@ pub mod rules;
 mod site;
 pub mod spec;
 mod template;
+mod truth;
 pub mod values;
 pub mod variables;
 pub mod yaml11;
@@ -34,7 +35,8 @@ pub use layout::Layout;
 pub use preview::preview;
 pub use report::{report, report_planned};
 pub use site::PreviewRequest;
-pub use template::{as_text, is_template_within};
+pub use template::is_template_within;
+pub use truth::as_text;
 
 use crate::{
     finding::Finding,

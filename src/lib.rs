@@ -43,6 +43,7 @@
 pub mod answers;
 pub mod bounded;
 pub mod catalog;
+pub mod choice;
 pub mod cli;
 pub mod cluster;
 pub mod console;

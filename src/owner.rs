@@ -20,7 +20,7 @@ pub use recommend::{Fit, Node, Works, best, fits, report};
 
 use crate::{
     answers::{Answers, DriverOwner},
-    catalog::choice::Source,
+    choice::Source,
     cluster::workload::StackSpec,
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
     i18n::Message,

@@ -207,7 +207,7 @@ impl Perform {
         Answer::PackagesAsked(Box::new(session.facts.clone()))
     }
 
-    fn table(&self, answers: &Answers) -> Result<crate::catalog::DriverTable, String> {
+    fn table(&self, answers: &Answers) -> Result<crate::choice::DriverTable, String> {
         let table = steps::driver_table(&self.workspace.host, &self.facts(), answers, answers.cuda())
             .map_err(|error| error.line(self.workspace.lang))?;
         Ok(table.shown(true))

@@ -177,6 +177,8 @@ impl Plain<'_> {
         }
         self.ask.say(&crate::kubespray::report(&preview, self.lang));
         self.session.answers = Some(answers);
+        // What was said is kept, whether or not the plan is confirmed.
+        self.step_driver().save()?;
         self.run_step(Step::Variables)
     }
 
@@ -316,7 +318,7 @@ impl Plain<'_> {
     }
 }
 
-fn row_label(row: &crate::catalog::DriverRow) -> String {
+fn row_label(row: &crate::choice::DriverRow) -> String {
     let date = row.release_date.map(|date| date.to_string()).unwrap_or_default();
     let cuda = row.cuda_version.clone().unwrap_or_default();
     format!("{:<14} {date:<12} CUDA {cuda:<6} {}{}", row.version, row.branch, if row.recommended { "  *" } else { "" })

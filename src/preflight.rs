@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answers::Answers,
-    catalog::DriverTable,
+    choice::DriverTable,
     facts::Facts,
     host::Host,
     i18n::{Arg, Lang, Message, msg},

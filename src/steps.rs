@@ -7,11 +7,8 @@ use std::{
 
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
-    catalog::{
-        DriverTable,
-        choice::{self, Card, HostLimits},
-        cuda, gpus,
-    },
+    catalog::{cuda, gpus},
+    choice::{self, Card, DriverTable, HostLimits},
     cluster::{
         ClusterError, GpuStack, Kubectl,
         check::{KnownFailure, VerifyReport},
@@ -384,7 +381,7 @@ pub fn verdict(host: &Host, session: &Session, answers: &Answers) -> VerifyRepor
     let node = node_name(host, &session.facts, answers);
     let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
         .and_then(|kubectl| judge(host, &kubectl, &node, answers.driver_owner, Some(session)));
-    judged.map_or_else(|error| VerifyReport::unreachable(&error, owner::of(answers.driver_owner).stack()), |(report, _)| report)
+    judged.map_or_else(|error| verify::unreachable(&error, owner::of(answers.driver_owner).stack()), |(report, _)| report)
 }
 
 /// As [`judge`], for what is known already. Each failing part says which known failure it shows.

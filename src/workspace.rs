@@ -11,7 +11,7 @@ use crate::{
     error::{Expected, reason},
     host::{
         Host,
-        replay::{self, Scenario, Speed},
+        replay::{self, Scenario, ScenarioError, Speed},
     },
     i18n::{Lang, msg},
     plan::action::reboot::BOOT_ID,
@@ -39,7 +39,7 @@ impl Workspace {
     /// Opens what the options ask for. A simulated machine comes back in the state it was left in, unless a new session is wanted.
     pub fn open(global: &Global) -> Result<Self, Expected> {
         let lang = global.lang();
-        let refused = |error: replay::ScenarioError| Expected::new(error.message(), msg::error::scenario::hint());
+        let refused = |error: ScenarioError| Expected::new(error.message(), msg::error::scenario::hint());
         let scenario = match (&global.demo, &global.replay) {
             (Some(name), _) => Some(Scenario::built_in(name).map_err(refused)?),
             (None, Some(path)) => Some(Scenario::load(path).map_err(refused)?),
@@ -61,6 +61,7 @@ impl Workspace {
             // A new session means a new simulated machine too; a state that is not there is what we want.
             let _ = std::fs::remove_file(&state);
         }
+        story_of(&scenario).map_err(refused)?;
         let host = replay::host(scenario, Some(state), Speed(global.speed))
             .map_err(|error| Expected::new(error.message(), msg::error::scenario::state_hint()))?;
         Ok(Self { host, lang, session_path, title })
@@ -120,7 +121,8 @@ impl Workspace {
 
     /// Returns what the person of a simulated story has decided before.
     pub fn story_answers(&self) -> Option<Answers> {
-        self.host.simulation.as_ref().and_then(|simulation| simulation.answers.clone())
+        // That they can be read was seen when the scenario was opened.
+        serde_json::from_value(self.host.simulation.as_ref()?.answers.clone()?).ok()
     }
 
     /// Refuses a simulated machine's session on another machine, and the other way round: a story must never become a plan for root.
@@ -157,6 +159,13 @@ impl Workspace {
         let machine = crate::text::printable(&session.hostname);
         Expected::new(msg::error::session::foreign(self.session_path.display(), machine), msg::error::session::foreign::hint())
     }
+}
+
+/// Reads what the person of a story has decided before.
+fn story_of(scenario: &Scenario) -> Result<Option<Answers>, ScenarioError> {
+    let file = || Path::new(&scenario.name).join("scenario.yaml").display().to_string();
+    let unreadable = |error| ScenarioError::Unreadable { file: file(), reason: format!("answers: {error}") };
+    scenario.about.answers.clone().map(serde_json::from_value).transpose().map_err(|error: serde_json::Error| unreadable(error))
 }
 
 /// Returns where the state of a simulated machine is kept.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::OnceLock};
 
 use serde::Deserialize;
 
-use super::{Architecture, CudaRow, rows};
+use super::{Architecture, rows};
 use crate::version::Version;
 
 const CUDA: &str = include_str!("../../assets/catalog/cuda.yaml");
@@ -78,27 +78,6 @@ impl Toolkit {
     pub fn least_driver(&self) -> Option<&Version> {
         self.needs().into_iter().chain(&self.minor_compat_driver).min()
     }
-
-    /// Returns its row for an architecture, before any judgement; absent where it has no runfile.
-    pub(super) fn row(&self, architecture: Architecture) -> Option<CudaRow> {
-        let file = self.runfile(architecture)?;
-        Some(CudaRow {
-            version: self.version.clone(),
-            file: file.file.clone(),
-            url: file.url.clone(),
-            size_bytes: file.size,
-            sha256: file.sha256.clone(),
-            md5: file.md5.clone(),
-            min_driver: self.min_driver.clone(),
-            bundled_driver: self.bundled_driver.clone(),
-            default_prefix: self.prefix.clone(),
-            fits: true,
-            reason: None,
-            notes: Vec::new(),
-            wanted: false,
-            recommended: false,
-        })
-    }
 }
 
 /// Returns all toolkits, newest first.
@@ -116,9 +95,9 @@ pub fn newest(wanted: &Version) -> Option<&'static Toolkit> {
     toolkits().iter().find(|row| row.version == *wanted || (row.version.starts_with(wanted) && !row.prerelease))
 }
 
-/// Returns the runfile of exactly this toolkit for an architecture, without any judgement. Reads that one line of the catalog.
-pub fn runfile(version: &Version, architecture: Architecture) -> Option<CudaRow> {
-    rows::with::<Toolkit>(CUDA, "toolkits", &format!("{{version: \"{version}\",")).next()?.row(architecture)
+/// Returns exactly this toolkit. Reads that one line of the catalog.
+pub fn exactly(version: &Version) -> Option<Toolkit> {
+    rows::with(CUDA, "toolkits", &format!("{{version: \"{version}\",")).next()
 }
 
 /// What a runfile's name says.
@@ -167,14 +146,15 @@ mod tests {
 
     #[test]
     fn the_seeds_runfile_is_known() {
-        let row = runfile(&version("11.0.3"), Architecture::X86_64).unwrap();
+        let toolkit = exactly(&version("11.0.3")).unwrap();
+        let row = toolkit.runfile(Architecture::X86_64).unwrap();
         assert_eq!(row.file, "cuda_11.0.3_450.51.06_linux.run");
         assert_eq!(row.url, "https://developer.download.nvidia.com/compute/cuda/11.0.3/local_installers/cuda_11.0.3_450.51.06_linux.run");
-        assert_eq!((row.size_bytes, row.default_prefix.as_str()), (Some(3_112_522_594), "/usr/local/cuda-11.0"));
+        assert_eq!((row.size, toolkit.prefix.as_str()), (Some(3_112_522_594), "/usr/local/cuda-11.0"));
         assert!(row.sha256.is_some() && row.md5.is_some());
-        assert!(runfile(&version("11.0.3"), Architecture::Aarch64).unwrap().file.ends_with("_linux_sbsa.run"));
-        assert_eq!(runfile(&version("11.0.3"), Architecture::Other), None);
-        assert_eq!(runfile(&version("11.0"), Architecture::X86_64), None);
+        assert!(toolkit.runfile(Architecture::Aarch64).unwrap().file.ends_with("_linux_sbsa.run"));
+        assert_eq!(toolkit.runfile(Architecture::Other), None);
+        assert_eq!(exactly(&version("11.0")), None);
     }
 
     #[test]

@@ -4,8 +4,6 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::facts::HostFacts;
-
 const DISTROS: &str = include_str!("../../assets/catalog/distros.yaml");
 
 /// The ways of one host: names with its kernel filled in, commands as argument lists.
@@ -33,6 +31,19 @@ pub struct Family {
     pub compiler: Vec<String>,
     /// The command that rebuilds the initramfs.
     pub initramfs: Vec<String>,
+}
+
+/// What tells which family a system is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct System<'a> {
+    /// `ID` of os-release.
+    pub id: &'a str,
+    /// `ID_LIKE`, word by word.
+    pub like: &'a [String],
+    /// `VERSION_ID`.
+    pub version: &'a str,
+    /// The running kernel's release.
+    pub kernel: &'a str,
 }
 
 /// One family of the catalog.
@@ -66,32 +77,32 @@ fn any_major() -> u32 {
     u32::MAX
 }
 
-/// Returns the family of a host: the first that has its id, else the first that has one of its `ID_LIKE`, in their order.
-pub fn family(host: &HostFacts) -> Option<Family> {
-    let like = host.os_like.iter().map(String::as_str);
-    std::iter::once(host.os_id.as_str())
+/// Returns the family of a system: the first that has its id, else the first that has one of its `ID_LIKE`, in their order.
+pub fn family(system: System<'_>) -> Option<Family> {
+    let like = system.like.iter().map(String::as_str);
+    std::iter::once(system.id)
         .chain(like)
-        .find_map(|id| families().iter().find(|row| row.is_of(id, host)))
-        .map(|row| row.of(host))
+        .find_map(|id| families().iter().find(|row| row.is_of(id, system)))
+        .map(|row| row.of(system.kernel))
 }
 
 /// Returns the family with this name in the catalog, for its package manager's commands: the names that depend on a kernel are not filled.
 pub fn named(name: &str) -> Option<Family> {
-    families().iter().find(|row| row.name == name).map(|row| row.of(&HostFacts::default()))
+    families().iter().find(|row| row.name == name).map(|row| row.of(""))
 }
 
 impl FamilyRow {
-    fn is_of(&self, id: &str, host: &HostFacts) -> bool {
-        let major = host.os_version.split('.').next().and_then(|text| text.parse().ok());
+    fn is_of(&self, id: &str, system: System<'_>) -> bool {
+        let major = system.version.split('.').next().and_then(|text| text.parse().ok());
         let in_range = major.is_none_or(|major: u32| (self.major_min..=self.major_max).contains(&major));
-        let kernel_matches = self.kernel_contains.as_deref().is_none_or(|part| host.kernel.contains(part));
+        let kernel_matches = self.kernel_contains.as_deref().is_none_or(|part| system.kernel.contains(part));
         self.ids.iter().any(|own| own.eq_ignore_ascii_case(id)) && in_range && kernel_matches
     }
 
-    fn of(&self, host: &HostFacts) -> Family {
-        let release = host.kernel.rsplit_once('-').filter(|(_, flavour)| flavour.bytes().all(|byte| byte.is_ascii_alphabetic()));
-        let release = release.map_or(host.kernel.as_str(), |(release, _)| release);
-        let fill = |name: &String| name.replace("{kernel}", &host.kernel).replace("{kernel_release}", release);
+    fn of(&self, kernel: &str) -> Family {
+        let release = kernel.rsplit_once('-').filter(|(_, flavour)| flavour.bytes().all(|byte| byte.is_ascii_alphabetic()));
+        let release = release.map_or(kernel, |(release, _)| release);
+        let fill = |name: &String| name.replace("{kernel}", kernel).replace("{kernel_release}", release);
         Family {
             name: self.name.clone(),
             package_manager: self.package_manager.clone(),
@@ -117,18 +128,13 @@ fn families() -> &'static [FamilyRow] {
 mod tests {
     use super::*;
 
-    fn host(id: &str, like: &str, version: &str, kernel: &str) -> HostFacts {
-        HostFacts {
-            os_id: id.into(),
-            os_like: like.split_whitespace().map(str::to_owned).collect(),
-            os_version: version.into(),
-            kernel: kernel.into(),
-            ..HostFacts::default()
-        }
+    fn family_of(id: &str, like: &str, version: &str, kernel: &str) -> Option<Family> {
+        let like: Vec<String> = like.split_whitespace().map(str::to_owned).collect();
+        family(System { id, like: &like, version, kernel })
     }
 
     fn headers(id: &str, like: &str, version: &str, kernel: &str) -> (String, String) {
-        let family = family(&host(id, like, version, kernel)).unwrap();
+        let family = family_of(id, like, version, kernel).unwrap();
         (family.name, family.headers.join(" "))
     }
 
@@ -149,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_seeds_host_installs_what_the_seed_installs() {
-        let family = family(&host("centos", "rhel fedora", "7.8.2003", "3.10.0-1160.2.2.el7.x86_64")).unwrap();
+        let family = family_of("centos", "rhel fedora", "7.8.2003", "3.10.0-1160.2.2.el7.x86_64").unwrap();
         assert_eq!(family.headers, ["kernel-devel-3.10.0-1160.2.2.el7.x86_64", "kernel-headers-3.10.0-1160.2.2.el7.x86_64"]);
         assert_eq!(family.install, ["yum", "install", "-y"]);
         assert_eq!(family.initramfs, ["dracut", "--force"]);
@@ -172,7 +178,7 @@ mod tests {
     fn a_derivative_goes_by_what_it_is_like() {
         assert_eq!(headers("linuxmint", "ubuntu debian", "21.3", "5.15.0-91-generic").0, "debian");
         assert_eq!(headers("eurolinux", "rhel fedora centos", "9.2", "5.14.0").0, "rhel-9");
-        assert_eq!(family(&host("alpine", "", "3.20", "6.6")), None);
-        assert_eq!(family(&HostFacts::default()), None);
+        assert_eq!(family_of("alpine", "", "3.20", "6.6"), None);
+        assert_eq!(family(System::default()), None);
     }
 }

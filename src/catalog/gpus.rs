@@ -2,16 +2,10 @@
 
 use serde::Deserialize;
 
-use super::rows;
-use crate::{
-    error::Expected,
-    facts::{CatalogMatch, KernelModule},
-    i18n::msg,
-    text::printable,
-    version::Version,
-};
+use super::{CatalogMatch, KernelModule, rows};
+use crate::{error::Expected, i18n::msg, text::printable, version::Version};
 
-pub(super) const GPUS: &str = include_str!("../../assets/catalog/gpus.yaml");
+pub(crate) const GPUS: &str = include_str!("../../assets/catalog/gpus.yaml");
 
 /// What the catalog knows about a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,13 +58,13 @@ struct ArchitectureRow {
 
 /// One line of the list `compute_capabilities`: the toolkits (`major.minor`) that build for it.
 #[derive(Debug, Deserialize)]
-pub(super) struct CapabilityRow {
+pub(crate) struct CapabilityRow {
     pub cuda_first: Version,
     pub cuda_last: Option<Version>,
 }
 
 /// Returns the toolkits that can build for a compute capability; absent where the catalog has no row for it.
-pub(super) fn capability(cc: &str) -> Option<CapabilityRow> {
+pub(crate) fn capability(cc: &str) -> Option<CapabilityRow> {
     rows::with(GPUS, "compute_capabilities", &format!("cc: \"{cc}\"")).next()
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
-use super::{ClusterError, workload::StackSpec};
+use super::ClusterError;
 use crate::{
     finding::Finding,
     i18n::{Lang, Message, msg},
@@ -320,15 +320,6 @@ impl VerifyReport {
             Verdict::Ok
         };
         Self { verdict, checks }
-    }
-
-    /// Makes the report of a cluster that gave no answer.
-    pub fn unreachable(error: &ClusterError, spec: &StackSpec) -> Self {
-        let check = |id: CheckId| {
-            let evidence = if id == CheckId::Api { error.detail() } else { "" };
-            Check { cluster: Some(error.clone()), ..Check::new(id, State::Unknown, evidence) }
-        };
-        Self::over(spec.links.iter().map(|link| check(link.check)).collect())
     }
 
     /// Returns the check of this name.

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    GpuStack, Kubectl,
+    ClusterError, GpuStack, Kubectl,
     check::{Check, CheckId, KnownFailure, State, Verdict, VerifyReport},
     kubectl, scheduling,
     stack::{Asked, Part},
@@ -60,6 +60,15 @@ pub struct Tested {
     pub evidence: String,
     /// The known failure that it has shown.
     pub known: Option<KnownFailure>,
+}
+
+/// Makes the report of a cluster that gave no answer.
+pub fn unreachable(error: &ClusterError, spec: &StackSpec) -> VerifyReport {
+    let check = |id: CheckId| {
+        let evidence = if id == CheckId::Api { error.detail() } else { "" };
+        Check { cluster: Some(error.clone()), ..Check::new(id, State::Unknown, evidence) }
+    };
+    VerifyReport::over(spec.links.iter().map(|link| check(link.check)).collect())
 }
 
 /// What is read of the logs of a stack, by role.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::OnceLock};
 
 use regex::Regex;
 
-use super::{hit::SignatureId, table::Refine, xid};
+use super::{signature_id::SignatureId, table::Refine, xid};
 use crate::{
     catalog::gpus::{self, GpuModel},
     version::Version,

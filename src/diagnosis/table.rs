@@ -9,8 +9,8 @@ use regex::{Captures, Regex};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    hit::SignatureId,
     needles::{Needles, Set},
+    signature_id::SignatureId,
 };
 
 const TABLE: &str = include_str!("../../assets/signatures.yaml");

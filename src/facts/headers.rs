@@ -33,7 +33,7 @@ pub struct Answer {
 /// Asks for the headers of this host's kernel; blocks for `deadline` at most. Headers that are installed need no offer: then nobody is
 /// asked.
 pub fn ask(host: &Host, facts: &HostFacts, deadline: Duration) -> Answer {
-    let family = distros::family(facts);
+    let family = distros::family(facts.system());
     let packages = family.as_ref().map(|family| family.headers.clone()).unwrap_or_default();
     let mut offer = HeadersOffer { packages, ..HeadersOffer::default() };
     let mut reader = Reader::new(host);

@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{CatalogMatch, Gpu, Unknown, reader::Reader};
-use crate::{host::Host, i18n::msg, text::printable};
+use super::{Gpu, Unknown, reader::Reader};
+use crate::{catalog::CatalogMatch, host::Host, i18n::msg, text::printable};
 
 /// The name under which an unreadable bus stands in `Facts::unknown`.
 pub(super) const FACT: &str = "gpus";

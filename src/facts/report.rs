@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{CatalogMatch, Facts, Gpu, Holder, HostFacts, ModuleKind};
+use super::{Facts, Gpu, Holder, HostFacts, ModuleKind};
 use crate::{
+    catalog::CatalogMatch,
     finding::Severity,
     host::NvmlAnswer,
     i18n::{Lang, msg},

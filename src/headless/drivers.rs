@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{print, print_json};
 use crate::{
     answers::{Answers, DriverOwner},
-    catalog,
+    choice,
     cli::DriversArgs,
     error::Expected,
     exit_code::ExitCode,
@@ -39,7 +39,7 @@ pub fn run(workspace: &Workspace, args: &DriversArgs) -> Result<ExitCode, Expect
         if !fits.is_empty() {
             print(&(owner::report(&fits, workspace.lang) + "\n"))?;
         }
-        print(&catalog::report(&table, workspace.lang, args.all))?;
+        print(&choice::report(&table, workspace.lang, args.all))?;
     }
     Ok(if table.drivers.iter().any(|row| row.fits) { ExitCode::Ok } else { ExitCode::Negative })
 }

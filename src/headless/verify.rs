@@ -8,10 +8,7 @@ use super::{
 };
 use crate::{
     cli::ClusterArgs,
-    cluster::{
-        check::{Verdict, VerifyReport},
-        verify,
-    },
+    cluster::{check::Verdict, verify},
     error::Expected,
     exit_code::ExitCode,
     owner, steps,
@@ -24,7 +21,7 @@ pub fn run(workspace: &Workspace, json: bool, answers: Option<&Path>, cluster: &
     let session = workspace.peek()?;
     let report = match steps::judge(&workspace.host, &kubectl, &node, owner_id, session.as_ref()) {
         Ok((report, _)) => report,
-        Err(state) => VerifyReport::unreachable(&state, owner::of(owner_id).stack()),
+        Err(state) => verify::unreachable(&state, owner::of(owner_id).stack()),
     };
     if json {
         print_json(&report)?;

@@ -3,6 +3,7 @@
 mod commands;
 mod files;
 mod jobs;
+mod process;
 mod programs;
 
 use std::{

@@ -10,7 +10,7 @@ use super::{
     Capability, GpuRole, Verdict,
     site::Site,
     spec::DOWNLOAD_URL,
-    template::{as_bool, as_text, is_truthy},
+    truth::{as_bool, as_text, is_truthy},
     variables::View,
 };
 use crate::{

@@ -12,7 +12,8 @@ use super::{
     release::Mechanism,
     site::Site,
     spec::{DOWNLOAD_URL, VariableSpec},
-    template::{as_bool, as_text, is_template_within, is_truthy},
+    template::is_template_within,
+    truth::{as_bool, as_text, is_truthy},
     variables::View,
 };
 use crate::i18n::msg;

@@ -4,7 +4,7 @@ use super::{
     Layout, Preview, Variable, capability, findings,
     site::{PreviewRequest, Site},
     spec::VariableSpec,
-    template,
+    truth,
     variables::View,
 };
 use crate::{error::Expected, host::Files};
@@ -16,7 +16,7 @@ pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, E
     let view = View::new(files, &site);
     let variables: Vec<Variable> = VariableSpec::all().map(|spec| view.variable(spec.name)).collect();
     let container_manager =
-        view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| template::as_text(&value));
+        view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| truth::as_text(&value));
     let capability = capability::judge(&site, &view, request.gpu_role);
     let findings = findings::all(&site, &view, &container_manager, request.gpu_role);
     Ok(Preview {

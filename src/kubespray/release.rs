@@ -178,6 +178,11 @@ impl Release {
         self.at_least(16)
     }
 
+    /// Tells whether it has a variable.
+    pub fn has(&self, spec: &VariableSpec) -> bool {
+        spec.since.is_none_or(|minor| self.at_least(minor))
+    }
+
     /// Tells whether the cluster group may be missing in the inventory (v2.27 and later).
     pub fn has_implicit_cluster_group(&self) -> bool {
         self.traits().is_some_and(|traits| traits.implicit_cluster)
@@ -196,7 +201,7 @@ pub fn role_defaults(traits: &Traits) -> Map<String, Value> {
     let release = Release::parse(&traits.since);
     let is_there = |name: &str| {
         let spec = VariableSpec::of(name);
-        spec.zip(release.as_ref()).is_none_or(|(spec, release)| spec.is_in(release))
+        spec.zip(release.as_ref()).is_none_or(|(spec, release)| release.has(spec))
     };
     let defaults = role().iter().filter(|(name, _)| is_there(name));
     defaults.map(|(name, value)| (name.clone(), fill(value))).collect()

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, path::Path};
 
-use super::{Preview, Variable, template::as_text};
+use super::{Preview, Variable, truth::as_text};
 use crate::{
     finding::Severity,
     i18n::{Lang, msg},

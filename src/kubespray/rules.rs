@@ -116,7 +116,13 @@ fn check_text(shape: Shape, text: &str, here: &[Version]) -> Result<(), Wrong> {
         Shape::Version => {
             let version: Version = text.parse().map_err(|_| Wrong::Version)?;
             let is_driver = patterns.version.is_match(text);
-            return if !is_driver { Err(Wrong::Version) } else if drivers::exists(&version, here) { Ok(()) } else { Err(Wrong::NoDriver) };
+            return if !is_driver {
+                Err(Wrong::Version)
+            } else if drivers::exists(&version, here) {
+                Ok(())
+            } else {
+                Err(Wrong::NoDriver)
+            };
         }
         Shape::BaseUrl => text.ends_with('/') && (is::<WebAddress>(text) || is_file()),
         Shape::Url => is::<WebAddress>(text) || is_file(),

@@ -1,7 +1,5 @@
 //! The variables that matter for a GPU node: the one table of what is known about each of them.
 
-use super::release::Release;
-
 /// What is known about one variable.
 #[derive(Debug, PartialEq, Eq)]
 pub struct VariableSpec {
@@ -101,11 +99,6 @@ impl VariableSpec {
     pub fn of(name: &str) -> Option<&'static Self> {
         TABLE.iter().find(|spec| spec.name == name)
     }
-
-    /// Tells whether a release has the variable.
-    pub fn is_in(&self, release: &Release) -> bool {
-        self.since.is_none_or(|minor| release.at_least(minor))
-    }
 }
 
 impl Scope {
@@ -118,7 +111,7 @@ impl Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubespray::release;
+    use crate::kubespray::release::{self, Release};
 
     #[test]
     fn the_variables_of_the_role_are_those_of_its_defaults() {
@@ -133,7 +126,7 @@ mod tests {
     fn the_images_are_variables_since_2_9() {
         let missing_in = |release: &str| {
             let release = Release::parse(release).unwrap();
-            VariableSpec::all().filter(|spec| !spec.is_in(&release)).count()
+            VariableSpec::all().filter(|spec| !release.has(spec)).count()
         };
         assert_eq!((missing_in("v2.8.5"), missing_in("v2.9.0"), missing_in("v2.31.0")), (4, 0, 0));
     }

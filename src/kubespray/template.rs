@@ -9,7 +9,10 @@ use std::collections::{HashMap, HashSet};
 use minijinja::{Environment, UndefinedBehavior};
 use serde_json::Value;
 
-use super::inventory::Inventory;
+use super::{
+    inventory::Inventory,
+    truth::{as_bool, as_text},
+};
 
 /// Names that may lead to each other; more is a circle.
 const DEPTH_LIMIT: usize = 20;
@@ -159,39 +162,6 @@ pub fn is_template_within(value: &Value) -> bool {
         Value::Array(items) => items.iter().any(is_template_within),
         Value::Object(map) => map.values().any(is_template_within),
         other => is_template(other),
-    }
-}
-
-/// Returns the value as Jinja prints it into a text: Python's spelling.
-pub fn as_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Bool(true) => "True".to_owned(),
-        Value::Bool(false) => "False".to_owned(),
-        Value::Null => "None".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Returns the value as Ansible's filter `bool` sees it.
-pub fn as_bool(value: &Value) -> bool {
-    match value {
-        Value::Bool(is) => *is,
-        Value::String(text) => matches!(text.to_lowercase().as_str(), "yes" | "on" | "1" | "true" | "t" | "y"),
-        Value::Number(number) => number.as_f64() == Some(1.0),
-        _ => false,
-    }
-}
-
-/// Returns the value as a bare `when: name` sees it: Python's truth.
-pub fn is_truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(is) => *is,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(map) => !map.is_empty(),
     }
 }
 

@@ -29,7 +29,8 @@ pub fn proposed(own: Vec<Change>, answers: &Answers) -> Vec<Change> {
 pub fn check(answers: &Answers, here: &[Version]) -> Result<(), Expected> {
     for (name, value) in answers.variables.iter().filter(|(_, value)| !value.is_null()) {
         rules::check(name, value, here).map_err(|wrong| {
-            let (name, value) = (crate::text::printable(name), crate::text::cut_middle(&crate::text::printable(&value.to_string()), SHOWN, "…"));
+            let (name, value) =
+                (crate::text::printable(name), crate::text::cut_middle(&crate::text::printable(&value.to_string()), SHOWN, "…"));
             Expected::new(msg::error::value(name, value), wrong.message())
         })?;
     }

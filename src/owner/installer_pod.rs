@@ -10,10 +10,8 @@ use super::{
 };
 use crate::{
     answers::{Answers, DriverOwner},
-    catalog::{
-        Architecture,
-        choice::{Files, Source},
-    },
+    catalog::Architecture,
+    choice::{Files, Source},
     cluster::{kubespray, workload::StackSpec},
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
     i18n::{Message, msg},

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     answers::{Answers, DriverOwner},
-    catalog::choice::{Files, Source},
+    choice::{Files, Source},
     cluster::workload::Missing,
     cluster::{
         check::CheckId,

@@ -12,10 +12,8 @@ use super::{
 };
 use crate::{
     answers::DriverOwner,
-    catalog::{
-        choice::{self, Card, HostLimits},
-        drivers,
-    },
+    catalog::drivers,
+    choice::{self, Card, HostLimits},
     facts::{Facts, HostFacts, Origin},
     host::NvmlAnswer,
     i18n::{Lang, Message, msg},

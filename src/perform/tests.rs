@@ -12,7 +12,7 @@ fn seed() -> (Perform, tempfile::TempDir) {
     let host = replay::host(Scenario::built_in("seed").unwrap(), Some(folder.path().join("machine.yaml")), Speed(0.0)).unwrap();
     let workspace = Workspace { host, lang: Lang::En, session_path: folder.path().join("session.yaml"), title: None };
     let (store, mut session) = workspace.session(false).unwrap();
-    session.answers = workspace.host.simulation.as_ref().and_then(|simulation| simulation.answers.clone());
+    session.answers = workspace.host.simulation.as_ref().and_then(|simulation| serde_json::from_value(simulation.answers.clone()?).ok());
     session.facts = facts::probe_all(&workspace.host);
     let perform = Perform {
         workspace,

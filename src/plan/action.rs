@@ -13,6 +13,7 @@ pub mod delete_pod;
 pub mod driver_proof;
 pub mod edit_file;
 pub mod effect;
+pub mod failure;
 pub mod fetch_runfile;
 pub mod greeting;
 pub mod import_image;

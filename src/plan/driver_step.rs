@@ -103,7 +103,7 @@ fn is_left_over(clearing: &Clearing) -> bool {
 /// Nouveau or nova on a card keeps any NVIDIA driver off it.
 fn blacklist(facts: &Facts) -> Option<Action> {
     let name = rival(facts)?;
-    let family = distros::family(&facts.host).map(|family| family.name).unwrap_or_default();
+    let family = distros::family(facts.host.system()).map(|family| family.name).unwrap_or_default();
     let is_known = !family.is_empty();
     let mut action = Action::new(Step::Driver, "blacklist-nouveau", BlacklistNouveau { family }, &[("driver", name.to_owned())]);
     action.needs_reboot = true;

@@ -49,8 +49,7 @@ fn runfile(request: Request<'_>, fetch: &FetchRunfile) -> Prediction {
             (if surely { WillFail } else { Warning }, format!("{url}: {said}").into())
         }
     };
-    Prediction::new(CheckKind::RunfileAddress, says, seen)
-        .about("fetch-runfile", &["runfile-404", "runfile-unreachable", "runfile-tls"])
+    Prediction::new(CheckKind::RunfileAddress, says, seen).about("fetch-runfile", &["runfile-404", "runfile-unreachable", "runfile-tls"])
 }
 
 /// The length in the head of the last answer: redirects have their own.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Request, wrong_size};
 use crate::{
-    catalog::CudaRow,
+    choice::CudaRow,
     host::{Host, files::NotRecorded},
     i18n::{Arg, Message, msg},
     plan::{

@@ -10,7 +10,7 @@ use ratatui::{
 use super::widgets::{Column, Ui, columns, draw, first_row, is_wide, left, right, split_columns, split_rows};
 use crate::{
     answers::DriverOwner,
-    catalog::DriverRow,
+    choice::DriverRow,
     i18n::msg,
     owner::{self, Fit, Works},
     text::{bytes, width},

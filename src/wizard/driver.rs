@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
-    catalog::{CudaRow, DriverRow, DriverTable},
+    choice::{CudaRow, DriverRow, DriverTable},
     finding::Severity,
     i18n::{Lang, Message, msg},
     owner::{self, Fit},

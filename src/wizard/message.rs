@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::chain::{ChainRow, Diagnosis, Offer, Phase, TailBatch};
 use crate::{
     answers::Answers,
-    catalog::DriverTable,
+    choice::DriverTable,
     engine::{Event, Outcome},
     exit_code::ExitCode,
     facts::Facts,

@@ -1,7 +1,7 @@
 //! The test pod of step 4: its plan is shown before it runs; a plan that was confirmed is not asked about again.
 
 use super::{
-    App, Dialog, Screen, Slot, confirm,
+    App, Dialog, Screen, confirm,
     message::Effect,
     row::{Row, Tone},
     verify::Part,
@@ -12,13 +12,6 @@ use crate::{
     plan::{Action, ActionSpec, action::test_pod::RunTestPod},
     text::cut_middle,
 };
-
-/// Asks for the plan of the test, unless a test is under way.
-pub(super) fn ask(app: &mut App) {
-    if !app.waits_for(Slot::TestPod) && !app.waits_for(Slot::TestPlan) {
-        app.order(Effect::PlanTestPod { answers: Box::new(app.answers.clone()) });
-    }
-}
 
 /// The plan is there: it runs when this very plan was confirmed before, else it is shown. Who has gone elsewhere meanwhile asks again.
 pub(super) fn planned(app: &mut App, made: Result<Vec<Action>, String>) {

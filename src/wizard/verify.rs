@@ -7,7 +7,7 @@ use super::{
     keymap::Intent,
     log::LogBuffer,
     message::Effect,
-    navigate, plan, test_pod,
+    navigate, plan,
 };
 use crate::{
     cluster::check::CheckId,
@@ -334,10 +334,10 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             None => app.say(Severity::Info, app.text(msg::wizard::notice::no_offer())),
         },
         Intent::Pause => app.verify.log.toggle_pause(),
-        Intent::TestPod => test_pod::ask(app),
+        Intent::TestPod => plan_test(app),
         Intent::Accept if app.verify.diagnosis.is_some() => app.open(Dialog::Diagnosis),
         // The next thing to do when all else is well: a verdict without a pod that used the GPU would be half a verdict.
-        Intent::Accept if only_the_test_is_missing(&app.verify) && !app.waits_for(Slot::TestPod) => test_pod::ask(app),
+        Intent::Accept if only_the_test_is_missing(&app.verify) && !app.waits_for(Slot::TestPod) => plan_test(app),
         Intent::Accept if !app.waits_for(Slot::Verify) => {
             app.order(Effect::Verify { answers: Box::new(app.answers.clone()) });
         }
@@ -428,4 +428,11 @@ fn search(app: &mut App, intent: Intent) {
         _ => return app.verify.log.search(""),
     }
     app.verify.typing = Some(text);
+}
+
+/// Asks for the plan of the test, unless a test is under way.
+fn plan_test(app: &mut App) {
+    if !app.waits_for(Slot::TestPod) && !app.waits_for(Slot::TestPlan) {
+        app.order(Effect::PlanTestPod { answers: Box::new(app.answers.clone()) });
+    }
 }

@@ -6,11 +6,11 @@ use crate::support::shared;
 use gpunode::{
     answers::DriverOwner,
     catalog::{
-        Architecture, choice,
+        Architecture,
         cuda::{self, Runfile},
         drivers::{self, DriverFile},
     },
-    owner,
+    choice, owner,
 };
 use serde_yaml::Value;
 

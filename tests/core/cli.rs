@@ -395,7 +395,11 @@ fn a_plan_without_a_card_says_so_first() {
         place.run(["--root", root.to_str().unwrap(), "plan", "--answers", answers.to_str().unwrap()])
     };
     let without = plan("driver_owner: installer-pod\ncuda_version: \"11.0\"\n").demand(2);
-    assert!(without.stdout.starts_with("✗ There is no NVIDIA GPU on the PCI bus.") && !without.stdout.contains("[needed]"), "{}", without.stdout);
+    assert!(
+        without.stdout.starts_with("✗ There is no NVIDIA GPU on the PCI bus.") && !without.stdout.contains("[needed]"),
+        "{}",
+        without.stdout
+    );
     assert!(without.stderr.contains("nothing is planned") && without.stderr.contains("`gpus`"), "{}", without.stderr);
     let answers = place.write("a.yaml", "driver_owner: installer-pod\n");
     let apply = ["--root", root.to_str().unwrap(), "apply", "--yes", "--answers", answers.to_str().unwrap()];

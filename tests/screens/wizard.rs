@@ -428,7 +428,7 @@ fn any_answer() -> impl Strategy<Value = Answer> {
         Answer::Probed { facts: Box::new(sample::facts()), changes: vec!["The kernel is another.".to_owned()], owners: Vec::new() },
         Answer::Probed { facts: Box::default(), changes: Vec::new(), owners: Vec::new() },
         Answer::Table(Ok(sample::table())),
-        Answer::Table(Ok(gpunode::catalog::DriverTable { drivers: Vec::new(), cuda: Vec::new() })),
+        Answer::Table(Ok(gpunode::choice::DriverTable { drivers: Vec::new(), cuda: Vec::new() })),
         Answer::Preview(Ok(Box::new(sample::preview()))),
         Answer::Planned(Ok(sample::plan(Step::Driver))),
         Answer::Planned(Ok(sample::plan(Step::Variables))),

@@ -166,9 +166,9 @@ fn json_has_the_documented_fields_and_reads_back() {
 
 #[test]
 fn a_cluster_that_is_down_cannot_be_told() {
-    let unreachable = VerifyReport::unreachable(&ClusterError::ApiDown("refused".into()), owner::of(DriverOwner::InstallerPod).stack());
-    assert_eq!(unreachable.verdict, Verdict::Unknown);
-    assert!(report(&unreachable, Lang::En).contains("control plane is up"));
+    let down = unreachable(&ClusterError::ApiDown("refused".into()), owner::of(DriverOwner::InstallerPod).stack());
+    assert_eq!(down.verdict, Verdict::Unknown);
+    assert!(report(&down, Lang::En).contains("control plane is up"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
     Facts, Gpu, PCI_DEVICES,
 };
 use crate::{
-    facts::CatalogMatch,
+    catalog::CatalogMatch,
     finding::{
         Finding,
         Severity::{Error, Info, Warning},

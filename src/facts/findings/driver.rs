@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{DRIVER_VERSION, Facts, Gpu, LedgerEntry, PCI_DEVICES, brings_driver, driver_origins};
 use crate::{
-    catalog::{drivers as catalog_drivers, gpus},
-    facts::{KernelModule, ModuleKind, Origin, ledger::kernel_of, packages},
+    catalog::{KernelModule, drivers as catalog_drivers, gpus},
+    facts::{ModuleKind, Origin, ledger::kernel_of, packages},
     finding::{
         Finding,
         Severity::{Error, Info, Warning},

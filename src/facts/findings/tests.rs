@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    facts::{CatalogMatch, DriverFacts, GpuNvml, KernelModule, Module, ModuleKind, Unknown},
+    catalog::{CatalogMatch, KernelModule},
+    facts::{DriverFacts, GpuNvml, Module, ModuleKind, Unknown},
     host::{NvmlAnswer, NvmlGpu, Virtualization},
     i18n::msg,
 };

@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    ffi::OsString,
     io::{self, PipeReader, Read},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -18,9 +17,12 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{jobs, programs};
+use super::{
+    jobs,
+    process::{expression_with, failed, start_time},
+    programs,
+};
 use crate::{
-    bounded,
     host::{
         Cancel, Command, CommandError, Commands, Exit, Line, Stream,
         command::{Job, Liveness, Note},
@@ -135,10 +137,6 @@ impl LocalCommands {
     }
 }
 
-pub(super) fn failed(command: &Command, error: &io::Error) -> CommandError {
-    CommandError::Failed { program: command.program.clone(), reason: error.to_string() }
-}
-
 /// Makes the expression for a query, with what it reads.
 fn expression(command: &Command) -> Result<duct::Expression, CommandError> {
     let expression = expression_with(command, Vec::new())?;
@@ -147,32 +145,6 @@ fn expression(command: &Command) -> Result<duct::Expression, CommandError> {
         Some(text) => expression.stdin_bytes(text.as_bytes()),
         None => expression.stdin_null(),
     })
-}
-
-/// Makes the expression for a command, after looking the program up: `setsid` would only say "exit status 127". `by` are the words of a
-/// program that starts it.
-pub(super) fn expression_with(command: &Command, by: Vec<OsString>) -> Result<duct::Expression, CommandError> {
-    command.demand_plain()?;
-    let missing = |name: &str| CommandError::NotFound(name.to_owned());
-    let program = programs::locate(&command.program).map_err(|error| failed(command, &error))?;
-    let program = program.ok_or_else(|| missing(&command.program))?;
-    let setsid = programs::tool("setsid").ok_or_else(|| missing("setsid"))?;
-    let limit = command.file_limit.zip(programs::tool("prlimit"));
-    let limit = limit.map(|(bytes, prlimit)| [prlimit.into_os_string(), format!("--fsize={bytes}").into()]);
-    let argv =
-        by.into_iter().chain(limit.into_iter().flatten()).chain([program.into_os_string()]).chain(command.args.iter().map(Into::into));
-    let mut expression = duct::cmd(setsid, argv).unchecked().env("PATH", programs::path());
-    // Answers are parsed, so they must not be translated.
-    if !command.env.contains_key("LC_ALL") {
-        expression = expression.env("LC_ALL", "C");
-    }
-    for (name, value) in &command.env {
-        expression = expression.env(name, value);
-    }
-    if let Some(folder) = &command.cwd {
-        expression = expression.dir(folder);
-    }
-    Ok(expression)
 }
 
 /// Waits for a child, passing on its lines and keeping its deadline.
@@ -261,24 +233,6 @@ fn exit_of(status: ExitStatus) -> Exit {
         (None, Some(signal)) => Exit::Signal(signal),
         (None, None) => Exit::Unseen,
     }
-}
-
-/// Returns the kernel's start time of a process that is alive (a zombie is not).
-pub(super) fn start_time(pid: u32) -> Option<u64> {
-    stat_field(pid, 22)
-}
-
-/// Returns the session of a process that is alive.
-pub(super) fn session_of(pid: u32) -> Option<u32> {
-    stat_field(pid, 6).and_then(|session| session.try_into().ok())
-}
-
-/// Returns a field of `/proc/PID/stat` by its number in proc(5), from the third, the state, on: the name before it may hold anything.
-fn stat_field(pid: u32, number: usize) -> Option<u64> {
-    let stat = bounded::read(Path::new(&format!("/proc/{pid}/stat")), bounded::MOST).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-    (fields.first() != Some(&"Z")).then(|| fields.get(number - 3)?.parse().ok()).flatten()
 }
 
 fn read_lines(mut pipe: PipeReader, stream: Stream, meter: bool, sender: &SyncSender<Vec<Line>>) {

@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use super::{commands, programs};
+use super::{process, programs};
 use crate::{
     host::{Command, CommandError, command::Job, command::Liveness},
     private,
@@ -34,7 +34,7 @@ pub(super) struct Begun {
 
 /// Starts a job. `note` writes it down; when that fails, the job ends without having done anything.
 pub(super) fn start(command: &Command, log: &Path, note: &mut dyn FnMut(&Job) -> Result<(), String>) -> Result<Begun, CommandError> {
-    let failed = |error: io::Error| commands::failed(command, &error);
+    let failed = |error: io::Error| process::failed(command, &error);
     command.demand_plain()?;
     let file = private::append(log).map_err(failed)?;
     match file.try_lock() {
@@ -46,7 +46,7 @@ pub(super) fn start(command: &Command, log: &Path, note: &mut dyn FnMut(&Job) ->
     // In this order: the outermost is applied first, and an error must not reach the terminal that a wizard draws on.
     let handle = held(command)?.stdin_file(input).stderr_to_stdout().stdout_file(file).start().map_err(failed)?;
     let pid = handle.pids().first().copied().unwrap_or(0);
-    let job = Job { pid, started: commands::start_time(pid).unwrap_or(0), log: log.to_owned() };
+    let job = Job { pid, started: process::start_time(pid).unwrap_or(0), log: log.to_owned() };
     if let Err(reason) = note(&job) {
         drop(word);
         // It reads the end of its input and ends; how does not matter.
@@ -72,7 +72,7 @@ fn held(command: &Command) -> Result<duct::Expression, CommandError> {
     } else {
         argv.extend([shell.into_os_string(), "-c".into(), HOLD.into(), "gpunode-job".into()]);
     }
-    commands::expression_with(command, argv)
+    process::expression_with(command, argv)
 }
 
 /// Tells whether a command names something below `/tmp`: a folder laid over it would hide that from the command.
@@ -112,8 +112,8 @@ pub(super) fn find(log: &Path) -> Option<Job> {
     let pids = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let mut writers = pids.filter(|pid| fs::read_link(format!("/proc/{pid}/fd/1")).is_ok_and(|target| target == log));
     // The job is the leader of its session; its children write to the same log.
-    let pid = writers.find(|pid| commands::session_of(*pid) == Some(*pid))?;
-    Some(Job { pid, started: commands::start_time(pid)?, log })
+    let pid = writers.find(|pid| process::session_of(*pid) == Some(*pid))?;
+    Some(Job { pid, started: process::start_time(pid)?, log })
 }
 
 /// Reads what a log has gained, from `offset` on, at most `most` bytes.

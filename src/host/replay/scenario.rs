@@ -18,7 +18,6 @@ use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    answers::Answers,
     bounded,
     host::NvmlAnswer,
     i18n::{Message, msg},
@@ -53,9 +52,9 @@ pub struct About {
     /// The built-in scenario that this one is a variation of: what is not given here comes from there, and its rules come after ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// What the person of this story has decided before: an answers file.
+    /// What the person of this story has decided before: an answers file, read by whoever plans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answers: Option<Answers>,
+    pub answers: Option<serde_json::Value>,
     /// One line, by language code.
     pub title: BTreeMap<String, String>,
     /// What one learns from it, by language code.

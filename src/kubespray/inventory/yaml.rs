@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{Inventory, Problem, words};
 use crate::kubespray::{
-    template::is_truthy,
+    truth::is_truthy,
     yaml11::{self, Entry, Node, NodeKind},
 };
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::kind::{Failure, file_failure};
+use super::failure::{Failure, file_failure};
 pub use crate::host::files::Checksum;
 use crate::{host::Host, i18n::msg};
 

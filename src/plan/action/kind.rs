@@ -5,11 +5,11 @@ mod running;
 
 use std::{
     collections::BTreeMap,
-    fmt::Display,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
 
+pub use super::failure::{Failure, ended, file_failure};
 pub use event::{ActionEvent, Progress};
 pub(super) use running::tell;
 use sha2::{Digest, Sha256};
@@ -20,9 +20,8 @@ use super::{
 };
 use crate::{
     diagnosis::{self, Hit},
-    error::reason,
-    host::{Cancel, Command, Exit, Host, command::Job},
-    i18n::{Arg, Message, msg},
+    host::{Cancel, Host, command::Job},
+    i18n::msg,
     private,
     secret::Secret,
     text,
@@ -129,32 +128,6 @@ impl Verdict {
 /// Sees every line of a command's output and may tell the face something.
 pub type Watch<'w> = dyn FnMut(&str, &mut dyn FnMut(ActionEvent)) + 'w;
 
-/// Why an action failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// A sentence for the journal and the screen.
-    pub message: Message,
-    /// How its command ended, if it was a command.
-    pub exit: Option<Exit>,
-}
-
-impl Failure {
-    /// Makes a failure from a sentence.
-    pub fn new(message: Message) -> Self {
-        Self { message, exit: None }
-    }
-
-    /// Makes a failure of what another program or the operating system said, in its own words.
-    pub fn own_words(words: impl Display) -> Self {
-        Self::new(msg::failure::own_words(words))
-    }
-
-    /// Makes the failure of a command.
-    pub fn command(command: &Command, exit: Exit) -> Self {
-        Self { message: msg::failure::command(command, ended(exit)), exit: Some(exit) }
-    }
-}
-
 /// What the engine lends an action.
 pub struct ActionContext<'a> {
     /// The machine.
@@ -212,20 +185,4 @@ pub fn sha256(bytes: &[u8]) -> String {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
-}
-
-/// Returns how a command ended, as part of a sentence.
-pub fn ended(exit: Exit) -> Message {
-    match exit {
-        Exit::Code(code) => msg::failure::exit::code(code),
-        Exit::Signal(signal) => msg::failure::exit::signal(signal),
-        Exit::TimedOut => msg::failure::exit::timed_out(),
-        Exit::Cancelled => msg::failure::exit::stopped(),
-        Exit::Unseen => msg::failure::exit::unseen(),
-    }
-}
-
-/// Returns the failure of a file operation, which `tell` makes of the path and the reason.
-pub fn file_failure(tell: impl FnOnce(String, Arg) -> Message, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(tell(path.display().to_string(), reason(error)))
 }

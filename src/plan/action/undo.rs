@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{kind::Failure, valid};
+use super::{failure::Failure, valid};
 use crate::{host::Command, i18n::msg};
 
 /// What was found before an action, and is needed to take it back.

@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path};
 
-use super::kind::Failure;
+use super::failure::Failure;
 use crate::i18n::{Message, msg};
 
 /// Longest name of a Kubernetes object. Source: RFC 1123, Kubernetes' "Object Names and IDs".

@@ -124,7 +124,7 @@ fn remove_packages(id: &str, entries: &[&LedgerEntry], facts: &Facts, answers: &
     let packages: Vec<String> = names.into_iter().map(str::to_owned).collect();
     let along: Vec<_> = entries.iter().filter_map(|entry| goes_along(entry)).filter(|_| id == DRIVER_PACKAGES).collect();
     let others_too = answers.despite.contains(&check_id(id));
-    let family = distros::family(&facts.host).map(|family| family.name).unwrap_or_default();
+    let family = distros::family(facts.host.system()).map(|family| family.name).unwrap_or_default();
     let is_known = !family.is_empty();
     let own = packages.iter().filter(|name| along.iter().all(|other| other.name != **name)).cloned().collect::<Vec<_>>();
     let args = [("packages", own.join(", ")), ("count", own.len().to_string()), ("along", in_a_line(&along))];

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     answers::Answers,
-    catalog::{Architecture, CudaRow, cuda, distros},
+    catalog::{Architecture, distros},
+    choice::{self, CudaRow},
     facts::Facts,
     plan::{
         Action, Step,
@@ -25,7 +26,7 @@ pub(super) fn prerequisites(facts: &Facts) -> Option<Action> {
     if facts.host.gcc_version.is_some() {
         return None;
     }
-    let family = distros::family(&facts.host)?;
+    let family = distros::family(facts.host.system())?;
     let kind = InstallPackages { family: family.name, packages: family.compiler, program: "gcc".to_owned() };
     let args = [("packages", kind.packages.join(", "))];
     Some(Action::new(Step::Driver, "install-packages", kind, &args))
@@ -33,7 +34,7 @@ pub(super) fn prerequisites(facts: &Facts) -> Option<Action> {
 
 /// Downloads the runfile unless one was given, installs it, and sets the paths unless the prefix is one's own.
 pub(super) fn actions(facts: &Facts, answers: &Answers, version: &Version, downloads: &Path) -> Vec<Action> {
-    let row = cuda::runfile(version, Architecture::from_uname(&facts.host.architecture));
+    let row = choice::runfile(version, Architecture::from_uname(&facts.host.architecture));
     let checksum =
         answers.cuda_runfile_sha256.clone().map(|hex| Checksum::Sha256(hex.into())).or_else(|| published_checksum(row.as_ref()?));
     let name = row.as_ref().map_or_else(|| format!("cuda_{version}_linux.run"), |row| row.file.clone());

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use ratatui::text::Line;
 
 use crate::{
-    facts::{CatalogMatch, Gpu, GpuNvml, KernelModule},
+    catalog::{CatalogMatch, KernelModule},
+    facts::{Gpu, GpuNvml},
     host::{NvmlAnswer, Virtualization},
     i18n::msg,
     text::bytes,

@@ -1,7 +1,8 @@
 //! Step 1 on machines larger than the seed's, and while they change.
 
 use gpunode::{
-    facts::{CatalogMatch, Facts, Gpu, GpuNvml, KernelModule, Module, Unknown},
+    catalog::{CatalogMatch, KernelModule},
+    facts::{Facts, Gpu, GpuNvml, Module, Unknown},
     finding::Severity,
     host::NvmlAnswer,
     wizard::{Answer, Dialog, Effect, Key, detect::Part},

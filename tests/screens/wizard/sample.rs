@@ -12,7 +12,7 @@ use std::{
 use crate::support::shared;
 use gpunode::{
     answers::Answers,
-    catalog::{DriverTable, Reason},
+    choice::{DriverTable, Reason},
     cluster::{
         GpuStack,
         check::CheckId,
@@ -99,6 +99,7 @@ fn machine() -> &'static Machine {
         }
         let facts = gpunode::facts::probe(&host);
         let story = host.simulation.as_ref().and_then(|simulation| simulation.answers.clone()).expect("the story's answers");
+        let story: Answers = serde_json::from_value(story).expect("answers");
         let table = steps::driver_table(&host, &facts, &story, story.cuda()).expect("a table");
         let answers = steps::complete(&story, &table);
         Machine { host, facts, answers }
@@ -144,6 +145,16 @@ pub fn checks() -> Vec<Prediction> {
 pub fn preview() -> Preview {
     let Machine { host, facts, answers } = machine();
     steps::preview(host, facts, answers).expect("a preview")
+}
+
+/// Step 3 for a machine that the inventory does not know by this name.
+pub fn newcomer(name: &str) -> (Answers, Preview, Plan) {
+    let Machine { host, facts, answers } = machine();
+    let answers = Answers { node: Some(name.parse().expect("a name")), ..answers.clone() };
+    let session = Path::new("/var/lib/gpunode/session.yaml");
+    let preview = steps::planned_preview(host, facts, &answers).expect("a preview");
+    let actions = steps::plan_step(host, facts, &answers, Step::Variables, session).expect("a plan");
+    (answers, preview, Plan { actions })
 }
 
 /// The rows of step 4 while the installer is at work, or when all is well: two recorded moments of a cluster.

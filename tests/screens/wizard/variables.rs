@@ -59,6 +59,26 @@ fn space_puts_the_old_value_back_after_one_was_typed() {
 }
 
 #[test]
+fn a_name_that_the_inventory_does_not_know_wants_a_typed_y() {
+    let mut desk = Desk::english(SMALL);
+    desk.variables();
+    let (answers, preview, plan) = super::sample::newcomer("node9");
+    desk.app.answers = answers;
+    desk.app.variables.preview = Some(preview);
+    desk.app.session.plan.actions.retain(|action| action.step != Step::Variables);
+    desk.app.session.plan.actions.extend(plan.actions);
+    desk.keys(&[Key::Enter]);
+    let screen = desk.screen();
+    assert!(screen.contains("node9 is not in the inventory") && screen.contains("node1"), "{screen}");
+    desk.keys(&[Key::Enter]);
+    assert_eq!(desk.app.dialog, Some(Dialog::Confirm), "a careless Enter does nothing");
+    desk.keys(&[Key::Char('y')]);
+    let id = desk.newest(|effect| matches!(effect, Effect::RunStep { .. })).expect("a run");
+    let order = desk.open.iter().find(|order| order.id == id).expect("the order");
+    assert!(matches!(&order.effect, Effect::RunStep { answers, .. } if answers.add_node), "{:?}", order.effect);
+}
+
+#[test]
 fn a_refused_file_is_not_confirmed_and_can_be_accepted_again() {
     let mut desk = Desk::english(SMALL);
     desk.variables();

@@ -2,12 +2,8 @@
 
 use proptest::{prelude::*, sample::select};
 
-use super::{super::gpus, *};
-use crate::{
-    answers::DriverOwner,
-    catalog::{Reason, report},
-    i18n::Lang,
-};
+use super::*;
+use crate::{answers::DriverOwner, catalog::gpus, i18n::Lang};
 
 const V100: &str = "10de:1db6";
 const K80: &str = "10de:102d";
@@ -42,7 +38,7 @@ fn driver<'a>(table: &'a DriverTable, text: &str) -> &'a DriverRow {
     table.drivers.iter().find(|row| row.version.as_str() == text).unwrap()
 }
 
-fn cuda<'a>(rows: &'a [crate::catalog::CudaRow], text: &str) -> &'a crate::catalog::CudaRow {
+fn cuda<'a>(rows: &'a [CudaRow], text: &str) -> &'a CudaRow {
     rows.iter().find(|row| row.version.as_str() == text).unwrap()
 }
 

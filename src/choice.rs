@@ -4,7 +4,9 @@
 //! each; `recommend` picks one of the rows that fit; `toolkits` judges the CUDA runfiles.
 
 mod recommend;
+mod report;
 mod rules;
+mod table;
 #[cfg(test)]
 mod tests;
 mod toolkits;
@@ -12,14 +14,18 @@ mod toolkits;
 use jiff::civil::Date;
 
 use self::rules::Wanted;
-pub use self::toolkits::cuda_rows;
-use super::{
-    Architecture, DriverRow, DriverTable,
-    drivers::{self, Driver},
-    gpus::GpuModel,
+pub use self::{
+    report::report,
+    table::{CudaRow, DriverRow, DriverTable, Reason},
+    toolkits::{cuda_rows, runfile},
 };
 use crate::{
-    facts::{Gpu, HostFacts, KernelModule},
+    catalog::{
+        Architecture, BranchKind, KernelModule,
+        drivers::{self, Driver},
+        gpus::GpuModel,
+    },
+    facts::{Gpu, HostFacts},
     version::Version,
 };
 
@@ -157,7 +163,7 @@ fn row(driver: &Driver, host: &HostLimits) -> DriverRow {
         size_bytes: file.and_then(|file| file.size),
         url: file.map(|file| file.url.clone()),
         sha256: file.and_then(|file| file.sha256.clone()),
-        kind: branch.map_or(super::BranchKind::Legacy, |branch| branch.kind),
+        kind: branch.map_or(BranchKind::Legacy, |branch| branch.kind),
         end_of_life: branch.and_then(|branch| branch.eol),
         ended: drivers::has_ended(number, host.today),
         datacenter: driver.datacenter,

@@ -1,13 +1,14 @@
 //! Which CUDA toolkits fit the cards, the driver and the host.
 
-use super::{
-    super::{
-        CudaRow, Reason,
+use super::{Card, CudaRow, HostLimits, Reason, rules};
+use crate::{
+    catalog::{
+        Architecture,
         cuda::{self, Toolkit},
     },
-    Card, HostLimits, rules,
+    i18n::msg,
+    version::Version,
 };
-use crate::{i18n::msg, version::Version};
 
 /// Judges every toolkit that has a runfile for the host's architecture, newest first. Without a driver that rule is left out, and
 /// nothing is recommended: the toolkit follows the driver.
@@ -19,8 +20,34 @@ pub fn cuda_rows(cards: &[Card], driver: Option<&Version>, host: &HostLimits) ->
     rows
 }
 
+/// Returns the runfile of exactly this toolkit for an architecture, without any judgement.
+pub fn runfile(version: &Version, architecture: Architecture) -> Option<CudaRow> {
+    row(&cuda::exactly(version)?, architecture)
+}
+
+/// Returns a toolkit's row for an architecture, before any judgement; absent where it has no runfile.
+fn row(toolkit: &Toolkit, architecture: Architecture) -> Option<CudaRow> {
+    let file = toolkit.runfile(architecture)?;
+    Some(CudaRow {
+        version: toolkit.version.clone(),
+        file: file.file.clone(),
+        url: file.url.clone(),
+        size_bytes: file.size,
+        sha256: file.sha256.clone(),
+        md5: file.md5.clone(),
+        min_driver: toolkit.min_driver.clone(),
+        bundled_driver: toolkit.bundled_driver.clone(),
+        default_prefix: toolkit.prefix.clone(),
+        fits: true,
+        reason: None,
+        notes: Vec::new(),
+        wanted: false,
+        recommended: false,
+    })
+}
+
 fn judged(toolkit: &Toolkit, cards: &[Card], driver: Option<&Version>, host: &HostLimits) -> Option<CudaRow> {
-    let row = toolkit.row(host.architecture)?;
+    let row = row(toolkit, host.architecture)?;
     let reason = rules::toolkit_misfit(toolkit, cards)
         .or_else(|| driver.and_then(|driver| driver_misfit(toolkit, driver)))
         .or_else(|| glibc_misfit(toolkit, host))

@@ -1,15 +1,16 @@
 //! The rules by which a driver does not fit, each with the reason it gives.
 
-use super::{
-    super::{
-        Reason,
+use super::{Card, Files, HostLimits, Reason, Source};
+use crate::{
+    catalog::{
+        KernelModule,
         cuda::{self, Toolkit},
         drivers::Driver,
         gpus,
     },
-    Card, Files, HostLimits, Source,
+    i18n::msg,
+    version::Version,
 };
-use crate::{facts::KernelModule, i18n::msg, version::Version};
 
 /// First branch with an open kernel module. Source: NVIDIA/open-gpu-kernel-modules, tags from 515.43.04 on.
 const FIRST_OPEN_BRANCH: u32 = 515;

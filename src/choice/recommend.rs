@@ -1,12 +1,14 @@
 //! Which of the fitting drivers to take, and why.
 
-use super::super::{
-    DriverRow, Reason,
-    cuda::Toolkit,
-    drivers::{self, Driver},
+use super::{DriverRow, Reason, Source};
+use crate::{
+    catalog::{
+        cuda::{self, Toolkit},
+        drivers::{self, Driver},
+    },
+    i18n::msg,
+    version::Version,
 };
-use super::Source;
-use crate::{i18n::msg, version::Version};
 
 /// Returns the index of the row to take and the reason; nothing when no row fits.
 ///
@@ -41,7 +43,7 @@ fn paired(rows: &[DriverRow], toolkit: &Toolkit) -> Option<(usize, Reason)> {
 
 /// The seed names `11.0`, and means the toolkit that this is today.
 fn is_newest_of(toolkit: &Toolkit, cuda: &Version) -> bool {
-    super::super::cuda::newest(cuda).is_some_and(|newest| newest.version == toolkit.version)
+    cuda::newest(cuda).is_some_and(|newest| newest.version == toolkit.version)
 }
 
 /// The newest driver that fits: of a supported production branch, of a production branch, of any data-center release, of any.
