@@ -211,6 +211,9 @@ pub struct VarsArgs {
     /// The OS of the first control plane, as the role will see it
     #[arg(long, value_name = "ID-VERSION")]
     pub control_plane_os: Option<String>,
+    /// For this owner of the driver instead of the session's or the recommended one
+    #[arg(long, value_enum)]
+    pub owner: Option<crate::answers::DriverOwner>,
     /// Print the documented JSON
     #[arg(long)]
     pub json: bool,

@@ -3,7 +3,13 @@
 //! `probe_*` functions read, `parse_*` functions are pure. A probe never fails: a fact is known, absent, or unknown, and then
 //! [`Facts::unknown`] has the reason under the fact's name. The serialised form is the documented output of `gpunode detect --json`.
 
+mod boot;
+pub mod cdi;
 mod changes;
+pub mod container_toolkit;
+pub mod containerd;
+mod devices;
+pub mod engines;
 pub mod excerpt;
 mod findings;
 pub mod headers;
@@ -12,30 +18,41 @@ mod kernel;
 mod ledger;
 mod left_files;
 pub mod modules;
+mod node;
+pub mod node_packages;
 mod nvml;
 mod os;
 pub mod packages;
 pub mod parse;
 mod pci;
 mod probe;
+mod processes;
 mod pulse;
 mod reader;
 mod report;
 mod runtime;
+pub mod sources;
 #[cfg(test)]
 mod tests;
+mod toml_text;
+mod units;
 mod unknown;
+pub mod upgrades;
 
 use std::collections::BTreeMap;
 
+pub use boot::{InstalledKernel, NextKernel};
 pub use changes::{Change, changes};
+pub use devices::DriverLibrary;
 pub use ledger::INSTALLER_POD_FOLDER;
 pub use left_files::left_files;
-pub use pci::PciDevice;
+pub use node::{NodeFacts, examine};
+pub use pci::{PciDevice, has_card};
 pub use probe::{driver_ledger, probe, probe_all, probe_with};
 pub use pulse::{Pulse, pulse};
 pub use report::report;
 use serde::{Deserialize, Serialize};
+pub use units::Unit;
 pub use unknown::Unknown;
 
 use crate::{
@@ -60,6 +77,8 @@ pub struct Facts {
     pub driver: DriverFacts,
     /// The machine around the GPUs.
     pub host: HostFacts,
+    /// What stands between the driver and a pod.
+    pub node: NodeFacts,
     /// What a person should know, worst first.
     pub findings: Vec<Finding>,
     /// Facts that could not be learned: name (such as `host.gcc_version`) and reason.
@@ -193,6 +212,18 @@ pub struct DriverFacts {
     /// The sign of NVIDIA's guest driver for a part of a card (vGPU): a file of its licence service; absent elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vgpu_guest: Option<String>,
+    /// The kernels that are installed, with the driver's module of each, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kernels: Vec<InstalledKernel>,
+    /// Its libraries on the host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub libraries: Vec<DriverLibrary>,
+    /// Its device files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub device_nodes: Vec<String>,
+    /// The links `/dev/char/MAJOR:MINOR` of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub char_links: Vec<String>,
     /// Who holds the loaded module.
     pub holders: Vec<Holder>,
     /// NVML's answer.
@@ -338,6 +369,9 @@ pub struct HostFacts {
     pub kernel_headers: bool,
     /// What the package manager says of them; filled in by [`headers::ask`], which takes its time.
     pub headers_offer: HeadersOffer,
+    /// The kernel that boots next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_kernel: Option<NextKernel>,
     /// Whether Secure Boot is on; absent where the firmware does not say.
     pub secure_boot: Option<bool>,
     /// The kernel's random id of this boot.

@@ -17,6 +17,7 @@ mod preview;
 pub mod release;
 mod report;
 pub mod rules;
+pub mod runtime_entry;
 mod site;
 pub mod spec;
 mod template;
@@ -88,6 +89,12 @@ pub struct Variable {
     /// Whether a person wrote a template, and the value is what it becomes.
     #[serde(skip)]
     pub is_filled_in: bool,
+    /// The value as a person wrote it for this node, templates and all; absent where nobody did.
+    #[serde(skip)]
+    pub written: Option<serde_json::Value>,
+    /// Every place where a person defines it for this node or for the control plane.
+    #[serde(skip)]
+    pub places: Vec<Place>,
     /// Where the value comes from; absent when no file here says it and the release's built-in data does.
     pub winner: Option<Place>,
     /// Definitions that lose, strongest first.

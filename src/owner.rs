@@ -8,6 +8,7 @@
 //! No method has a default, so that a new owner does not compile before it has answered everything.
 
 mod disposition;
+mod forecast;
 mod host;
 mod installer_pod;
 mod operator;
@@ -16,6 +17,7 @@ mod recommend;
 mod tests;
 
 pub use disposition::Disposition;
+pub use forecast::forecast;
 pub use recommend::{Fit, Node, Works, best, fits, report};
 
 use crate::{

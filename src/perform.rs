@@ -165,7 +165,7 @@ impl Perform {
     fn probe(&self) -> Answer {
         let mut facts = facts::probe(&self.workspace.host);
         let mut session = self.session();
-        facts.keep_offer(&session.facts);
+        facts.keep_asked(&session.facts);
         facts.expect(session.answers.as_ref().and_then(|answers| answers.gpus.as_deref()).unwrap_or_default());
         // What else happened while nobody was here is told once.
         let again = self.looked.swap(true, Ordering::SeqCst);
@@ -201,9 +201,12 @@ impl Perform {
     }
 
     fn ask_packages(&self) -> Answer {
-        let answer = headers::ask(&self.workspace.host, &self.facts().host, headers::DEADLINE);
+        let mut asked = self.facts();
+        let answer = headers::ask(&self.workspace.host, &asked.host, headers::DEADLINE);
+        asked.take_offer(answer);
+        facts::examine(&self.workspace.host, &mut asked);
         let mut session = self.session();
-        session.facts.take_offer(answer);
+        session.facts.keep_asked(&asked);
         Answer::PackagesAsked(Box::new(session.facts.clone()))
     }
 
@@ -254,7 +257,7 @@ impl Perform {
     }
 
     fn reboot(&self) -> Answer {
-        step_driver::reboot(&self.workspace.host)
+        step_driver::reboot(&self.workspace.host, &self.store)
             .map_or_else(|error| Answer::Failed(error.line(self.workspace.lang)), |()| Answer::Rebooted)
     }
 

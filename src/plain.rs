@@ -141,10 +141,7 @@ impl Plain<'_> {
         steps::demand_card(&self.session.facts, &answers)?;
         let fits = steps::owners(&self.workspace.host, &self.session.facts, &answers);
         self.ask.say(&owner::report(&fits, self.lang));
-        let names = DriverOwner::ALL.map(|owner| owner::of(owner).choice().text(self.lang));
-        let start = DriverOwner::ALL.iter().position(|owner| *owner == answers.driver_owner).unwrap_or_default();
-        let chosen = self.ask.choose(&msg::plain::owner().text(self.lang), &names, start)?;
-        answers.driver_owner = DriverOwner::ALL.get(chosen).copied().unwrap_or_default();
+        answers.driver_owner = self.ask_owner(&fits, answers.driver_owner)?;
         let host = &self.workspace.host;
         let table = steps::driver_table(host, &self.session.facts, &answers, None)?;
         let mut toolkits: Vec<String> = table.cuda.iter().filter(|row| row.fits).map(|row| row.version.to_string()).collect();
@@ -162,6 +159,25 @@ impl Plain<'_> {
             answers.driver_version = rows.get(chosen).map(|row| row.version.clone());
         }
         Ok(steps::complete(&answers, &table))
+    }
+
+    /// Asks who owns the driver until it is one that works, or one that is wanted in spite of what stands against it.
+    fn ask_owner(&self, fits: &[owner::Fit], first: DriverOwner) -> Result<DriverOwner, Stop> {
+        let fit = |owner: DriverOwner| fits.iter().find(move |fit| fit.owner == owner);
+        let names = DriverOwner::ALL.map(|owner| {
+            let word = fit(owner).map(|fit| format!(" ({})", fit.word().text(self.lang))).unwrap_or_default();
+            owner::of(owner).choice().text(self.lang) + &word
+        });
+        let start = DriverOwner::ALL.iter().position(|owner| *owner == first).unwrap_or_default();
+        loop {
+            let chosen = self.ask.choose(&msg::plain::owner().text(self.lang), &names, start)?;
+            let owner = DriverOwner::ALL.get(chosen).copied().unwrap_or(first);
+            let Some(against) = fit(owner).filter(|fit| fit.works == owner::Works::No) else { return Ok(owner) };
+            self.ask.say(&format!("! {}", against.reason.text(self.lang)));
+            if self.ask.confirm(&msg::plain::owner_all_the_same().text(self.lang), false)? {
+                return Ok(owner);
+            }
+        }
     }
 
     fn variables(&mut self) -> Result<(), Stop> {
@@ -309,7 +325,7 @@ impl Plain<'_> {
         if !self.ask.confirm(&msg::plain::reboot().text(self.lang), false)? {
             return Err(Stop::Reboot);
         }
-        step_driver::reboot(&self.workspace.host)?;
+        step_driver::reboot(&self.workspace.host, &self.store)?;
         if self.workspace.host.simulation.is_none() {
             return Err(Stop::Reboot);
         }

@@ -4,7 +4,7 @@
 //! link, through a second hard link, or when it belongs to somebody who could not have written it honestly.
 
 use std::{
-    fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
@@ -46,6 +46,33 @@ pub fn create(path: &Path) -> io::Result<File> {
 /// Opens a file to be locked, made when it is not there.
 pub fn open_lock(path: &Path) -> io::Result<File> {
     open(OpenOptions::new().create(true).read(true).write(true).truncate(false), path)
+}
+
+/// What came of a try to lock a file.
+#[derive(Debug)]
+pub enum Locked {
+    /// It is locked now, for as long as this is open; the kernel lets go of it when the process dies, however it dies.
+    Ours(File),
+    /// Somebody else has it.
+    Theirs(File),
+}
+
+/// Locks a file, made when it is not there. Whoever has it may remove it, so a lock counts only while the file has its name.
+pub fn lock(path: &Path) -> io::Result<Locked> {
+    const TRIES: usize = 10;
+    for _ in 0..TRIES {
+        let file = open_lock(path)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(Locked::Theirs(file)),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => {}
+        }
+        let (open, named) = (file.metadata()?, fs::symlink_metadata(path));
+        if named.is_ok_and(|named| (named.dev(), named.ino()) == (open.dev(), open.ino())) {
+            return Ok(Locked::Ours(file));
+        }
+    }
+    Err(io::ErrorKind::ResourceBusy.into())
 }
 
 /// Opens a file that is there, for reading and locking.

@@ -2,6 +2,7 @@
 
 mod check_kind;
 pub mod holder;
+pub mod lock;
 mod migrate;
 mod prediction;
 pub mod seal;

@@ -14,9 +14,12 @@ use crate::{
     facts,
     host::{Cancel, Host},
     i18n::{Lang, msg},
-    plan::{Action, Step, action::reboot::Reboot},
+    plan::{
+        Action, Step,
+        action::{reboot::Reboot, target::Target},
+    },
     secret::Secret,
-    session::{Prediction, Session, store::Store},
+    session::{Prediction, Session, lock::Locks, store::Store},
     steps,
 };
 
@@ -84,7 +87,7 @@ impl StepDriver<'_> {
     fn look_again(&mut self) {
         if self.session.machine == self.host.identity() {
             let mut facts = facts::probe(self.host);
-            facts.keep_offer(&self.session.facts);
+            facts.keep_asked(&self.session.facts);
             self.session.facts = facts;
         }
     }
@@ -104,8 +107,9 @@ impl StepDriver<'_> {
     }
 }
 
-/// Boots the machine. On a real one this program ends soon after; the session goes on where it was.
-pub fn reboot(host: &Host) -> Result<(), Expected> {
+/// Boots the machine, unless another gpunode is changing it. On a real one this program ends soon after; the session goes on where it was.
+pub fn reboot(host: &Host, store: &Store) -> Result<(), Expected> {
+    let _lock = Locks::take(host, store, [Target::Machine])?;
     let command = Reboot::command();
     let output = host.commands.capture(&command).map_err(|error| Expected::new(error.message(), msg::error::reboot::hint()))?;
     if output.exit.is_success() {

@@ -324,9 +324,14 @@ pub fn preflight(
     let is_done = |action: &Action| session.is_some_and(|session| session.is_done(&action.id));
     let open: Vec<Action> = actions.iter().filter(|action| !action.skipped && !is_done(action)).cloned().collect();
     let owner = owner::of(answers.driver_owner);
-    let images = preview(host, facts, answers).map(|preview| owner.images(&preview)).unwrap_or_default();
+    let known = preview(host, facts, answers).ok();
+    let images = known.as_ref().map(|preview| owner.images(preview)).unwrap_or_default();
     let request = preflight::Request { host, facts, answers, table: &table, actions: &open, images: &images };
-    Ok(preflight::check(request, owner.checks(request)))
+    let knows_inventory = known.is_some_and(|preview| preview.inventory.is_some());
+    let fits = owners(host, facts, answers);
+    let mut own: Vec<Prediction> = owner::forecast(&fits, answers.driver_owner, knows_inventory).into_iter().collect();
+    own.extend(owner.checks(request));
+    Ok(preflight::check(request, own))
 }
 
 /// Returns this machine's name in the cluster.

@@ -83,7 +83,8 @@ impl Workspace {
 
     /// As [`Self::session`], but the session may have been carried here from another machine: the Ansible host may do step 3 of it.
     pub fn any_session(&self, new: bool) -> Result<(Store, Session), Expected> {
-        let store = Store::open(&self.session_path)?.sealed(self.seal()?);
+        let locks = self.host.simulation.is_none().then(state_folder);
+        let store = Store::open(&self.session_path)?.sealed(self.seal()?).locking_in(locks);
         if new {
             store.retire()?;
         }
@@ -140,11 +141,10 @@ impl Workspace {
         if self.host.simulation.is_some() {
             return Ok(None);
         }
-        let place = default_session(Path::new("session.yaml"));
-        let folder = place.parent().unwrap_or(Path::new("/"));
+        let folder = state_folder();
         let failed =
             |error: io::Error| Expected::new(msg::error::session::key(folder.display(), reason(&error)), msg::error::session::key::hint());
-        Seal::open(folder, &self.host.identity()).map(Some).map_err(failed)
+        Seal::open(&folder, &self.host.identity()).map(Some).map_err(failed)
     }
 
     /// Marks what this machine's gpunode has not written.
@@ -181,6 +181,11 @@ fn variable(name: &str) -> Option<PathBuf> {
 /// Returns where the session is: as the command line or `$GPUNODE_SESSION` says, else in its usual place.
 fn session_path(global: &Global, name: &Path) -> PathBuf {
     global.session.clone().or_else(|| variable("GPUNODE_SESSION")).unwrap_or_else(|| default_session(name))
+}
+
+/// Returns this user's own folder on this machine, wherever the session is.
+fn state_folder() -> PathBuf {
+    default_session(Path::new("session.yaml")).parent().unwrap_or(Path::new("/")).to_owned()
 }
 
 /// Returns the session's usual place: below `/var/lib` for root, else below `$XDG_STATE_HOME` or `~/.local/state`. A simulated

@@ -79,6 +79,13 @@ impl Kubectl {
         command.words([timeout]).words(words.iter().copied())
     }
 
+    /// Returns what tells this cluster from others as far as this machine knows: the server's address, else the kubeconfig.
+    pub fn cluster(&self, host: &Host) -> String {
+        let command = self.command(&["config", "view", "--minify", "--output=jsonpath={.clusters[0].cluster.server}"]);
+        let server = answer(host, &command).ok().filter(|server| !server.is_empty());
+        server.unwrap_or_else(|| self.kubeconfig.as_ref().map_or_else(String::new, |path| path.display().to_string()))
+    }
+
     /// Makes a request of the API itself: the same words from kubectl 1.18 to today, and no discovery before it.
     pub fn raw(&self, path: &str) -> Command {
         self.command(&["get", "--raw"]).operand(path)

@@ -16,7 +16,7 @@ use crate::{
         action::kind::{ActionContext, ActionEvent, Failure, Traces, Verdict, ended, file_failure},
     },
     secret::Secret,
-    session::{PendingReboot, Place, Record, Session, Status, store::Store},
+    session::{PendingReboot, Place, Record, Session, Status, lock::Locks, store::Store},
 };
 
 /// Runs the planned actions of one step on a machine, with every intent and result on disk.
@@ -44,6 +44,7 @@ impl Runner<'_> {
         }
         let actions: Vec<Action> = self.session.plan.of(step).filter(|action| !action.skipped).cloned().collect();
         let total = actions.len();
+        let mut locks = self.lock(&actions)?;
         for (index, action) in actions.into_iter().enumerate() {
             if let Some(name) = &action.blocked {
                 emit(Event::Line(action.blocked_text(Lang::En).unwrap_or_else(|| name.clone())));
@@ -56,7 +57,7 @@ impl Runner<'_> {
                 continue;
             }
             emit(Event::Started { index, total, action: Box::new(action.clone()) });
-            let record = self.one(&action, &mut |told| emit(told.into()))?;
+            let record = self.one(&action, &mut locks, &mut |told| emit(told.into()))?;
             if self.session.predictions.iter().any(|prediction| prediction.action.as_ref() == Some(&action.id)) {
                 self.session.compare(&record);
                 self.save()?;
@@ -73,6 +74,12 @@ impl Runner<'_> {
         self.session.finish(step);
         self.save()?;
         Ok(Outcome::Done)
+    }
+
+    /// Locks what actions change. Parameters that are none lead nowhere; they are told of when their turn comes.
+    fn lock(&self, actions: &[Action]) -> Result<Locks, Expected> {
+        let wanted = actions.iter().filter(|action| action.blocked.is_none() && action.kind.validate().is_ok());
+        Locks::take(self.host, self.store, wanted.map(|action| action.kind.properties().target))
     }
 
     /// Journals a planned reboot that has happened meanwhile; tells whether there was one.
@@ -102,7 +109,7 @@ impl Runner<'_> {
     }
 
     /// Does one action, or finds that nothing is left to do.
-    fn one(&mut self, action: &Action, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
+    fn one(&mut self, action: &Action, locks: &mut Locks, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
         if let Err(failure) = action.kind.validate() {
             return self.fail(action, failure);
         }
@@ -111,7 +118,7 @@ impl Runner<'_> {
         let is_done = known.as_ref().is_some_and(|record| record.status.is_done());
         match known {
             // What another machine began, or somebody wrote, is not gone on with.
-            Some(record) if !record.is_foreign && record.status == Status::Intent => return self.recover(action, record, emit),
+            Some(record) if !record.is_foreign && record.status == Status::Intent => return self.recover(action, record, locks, emit),
             // What the Ansible host has done cannot be looked at from here.
             Some(record) if is_done && self.session.is_elsewhere(&record, &here) => return Ok(record),
             Some(record) if is_done && !record.is_foreign && action.kind.properties().witness == Witness::Journal => return Ok(record),
@@ -123,11 +130,11 @@ impl Runner<'_> {
                 }
             }
         }
-        self.begin(action, emit)
+        self.begin(action, locks, emit)
     }
 
     /// Journals the intent with all that will be needed later, and does it.
-    fn begin(&mut self, action: &Action, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
+    fn begin(&mut self, action: &Action, locks: &mut Locks, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
         let log = self.log_path(action)?;
         let prepared = match action.kind.prepare(&self.context(log.clone(), emit, &mut |_| Ok(()))?) {
             Ok(prepared) => prepared,
@@ -138,11 +145,17 @@ impl Runner<'_> {
         let record = Record { undo: Some(prepared.undo), before: prepared.before, ..intent };
         self.session.journal.push(record.clone());
         self.save()?;
-        self.execute(action, record, emit)
+        self.execute(action, record, locks, emit)
     }
 
     /// An action caught in the middle: what still runs is followed, what is done is proven, what is neither is done again.
-    fn recover(&mut self, action: &Action, mut record: Record, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
+    fn recover(
+        &mut self,
+        action: &Action,
+        mut record: Record,
+        locks: &mut Locks,
+        emit: &mut dyn FnMut(ActionEvent),
+    ) -> Result<Record, Expected> {
         // What is done and judged is what was planned now; the record only says how far it came.
         record.action = action.clone();
         let exit = self.follow_job(&mut record, emit)?;
@@ -157,7 +170,7 @@ impl Runner<'_> {
             exit => self.judge(&record, None, exit == Some(Exit::Code(0))),
         };
         match verdict {
-            Verdict::Unfinished => self.execute(action, record, emit),
+            Verdict::Unfinished => self.execute(action, record, locks, emit),
             verdict => self.close(record, verdict),
         }
     }
@@ -193,11 +206,18 @@ impl Runner<'_> {
         Ok(Some(self.context(log, emit, &mut |_| Ok(()))?.follow(&job)))
     }
 
-    fn execute(&mut self, action: &Action, record: Record, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
+    fn execute(
+        &mut self,
+        action: &Action,
+        record: Record,
+        locks: &mut Locks,
+        emit: &mut dyn FnMut(ActionEvent),
+    ) -> Result<Record, Expected> {
         let mut journal = JobJournal { store: self.store, session: self.session.clone(), now: self.host.clock.now() };
         let mut job = None;
         let mut on_job = |started: &Job| {
             job = Some(started.clone());
+            locks.note(&started.log).map_err(Failure::own_words)?;
             journal.write(started)
         };
         let mut context = self.context(record.log.clone().unwrap_or_default(), emit, &mut on_job)?;

@@ -35,6 +35,8 @@ type During = Box<dyn FnMut(&str) + Send>;
 struct Table {
     ran: Mutex<Vec<String>>,
     ends: Mutex<BTreeMap<String, (Exit, String)>>,
+    /// What is known of every job; nothing means that it has ended.
+    alive: Mutex<Option<Liveness>>,
     /// Run while a command runs, with its line.
     during: Mutex<Option<During>>,
 }
@@ -73,7 +75,7 @@ impl Commands for Table {
     }
 
     fn liveness(&self, _log: &Path) -> Liveness {
-        Liveness::Ended
+        self.alive.lock().unwrap().clone().unwrap_or(Liveness::Ended)
     }
 
     fn find(&self, _log: &Path) -> Option<Job> {
@@ -296,6 +298,29 @@ fn a_backup_that_is_not_what_was_saved_is_not_put_back() {
 
 /// Values that would be something else to a program, a path or a file.
 const HOSTILE: [&str; 9] = ["", "--all", "-o=x", "a\nb", "../../etc/shadow", "a/../b", "a;b", "$(id)", "\u{0}"];
+
+#[test]
+fn while_a_job_is_not_known_to_have_ended_nothing_is_taken_back() {
+    let left = [Liveness::Running, Liveness::Unknown("no locks here".to_owned())];
+    for (status, alive) in
+        [Status::Intent, Status::Failed, Status::Undoing, Status::Done].into_iter().flat_map(|s| left.clone().map(|a| (s, a)))
+    {
+        let mut world = World::new(vec![action("x", StopUnit { unit: "nvidia-persistenced.service".to_owned() }), edit("/etc/a", "", "a")]);
+        world.run();
+        world.session.journal.iter_mut().for_each(|record| {
+            (record.status, record.log) = (status, Some("/some/log".into()));
+            record.undo.get_or_insert(Undo::Parameters);
+        });
+        let before = (world.table.ran.lock().unwrap().len(), fs::read(world.path("/etc/a")).ok());
+        *world.table.alive.lock().unwrap() = Some(alive.clone());
+        let results = world.undo();
+        assert!(
+            !results.is_empty() && results.iter().all(|(_, result)| matches!(result, UndoResult::Kept(_))),
+            "{status:?} {alive:?}: {results:?}"
+        );
+        assert_eq!((world.table.ran.lock().unwrap().len(), fs::read(world.path("/etc/a")).ok()), before, "{status:?} {alive:?}");
+    }
+}
 
 #[test]
 fn hostile_parameters_run_nothing_and_take_nothing_back() {

@@ -9,17 +9,21 @@ use super::Event;
 use crate::{
     error::{Expected, reason},
     facts,
-    host::{self, Cancel, Command, Exit, Host, Line, command::Job},
+    host::{
+        self, Cancel, Command, Exit, Host, Line,
+        command::{Job, Liveness},
+    },
     i18n::{Lang, Message, msg},
     plan::{
         Action, Effect,
         action::{
             kind::{ended, sha256},
+            target::Target,
             undo::{Reinstall, SavedFile, Undo, WayBack},
         },
     },
     private,
-    session::{Record, Session, Status, store::Store},
+    session::{Record, Session, Status, lock::Locks, store::Store},
 };
 
 /// What undoing one record did.
@@ -71,7 +75,11 @@ pub fn undo_all(
     emit: &mut dyn FnMut(Event),
 ) -> Result<Vec<(Action, UndoResult)>, Expected> {
     let mut results = Vec::new();
-    let mut walk = Walk { host, store, session, cancel, emit };
+    let is_ours = |record: &&Record| !record.is_foreign && !session.is_elsewhere(record, &host.identity());
+    let wanted = candidates(session).into_iter().filter(is_ours).filter(|record| record.action.kind.validate().is_ok());
+    let targets: Vec<Target> = wanted.map(|record| record.action.kind.properties().target).collect();
+    let locks = Locks::take(host, store, targets)?;
+    let mut walk = Walk { host, store, session, cancel, locks, emit };
     for place in (0..walk.session.journal.len()).rev() {
         if !is_candidate(&walk.session.journal[place]) {
             continue;
@@ -86,7 +94,7 @@ pub fn undo_all(
     }
     if results.iter().any(|(_, result)| matches!(result, UndoResult::Undone(_))) && walk.session.machine == host.identity() {
         let mut facts = facts::probe(host);
-        facts.keep_offer(&walk.session.facts);
+        facts.keep_asked(&walk.session.facts);
         walk.session.facts = facts;
         store.save(walk.session, host.clock.now())?;
     }
@@ -98,6 +106,7 @@ struct Walk<'a> {
     store: &'a Store,
     session: &'a mut Session,
     cancel: &'a Cancel,
+    locks: Locks,
     emit: &'a mut dyn FnMut(Event),
 }
 
@@ -112,6 +121,10 @@ impl Walk<'_> {
         }
         if record.is_foreign {
             return Ok(UndoResult::Kept(msg::undo::not_made_here()));
+        }
+        // While its job has its log locked, or nobody can tell, nothing is taken away from it and nothing begun beside it.
+        if let Some(alive) = record.log.as_ref().and_then(|log| self.alive(&record, log)) {
+            return Ok(UndoResult::Kept(alive));
         }
         let was = if record.status == Status::Undoing { Status::Done } else { record.status };
         let kept = |text: Message| Ok(UndoResult::Kept(text));
@@ -165,11 +178,6 @@ impl Walk<'_> {
     /// Runs the undo's command, or follows it where an earlier walk has started it.
     fn run(&mut self, place: usize, record: &Record, command: &Command, gone: Option<&PathBuf>) -> Result<UndoResult, Expected> {
         let commands = self.host.commands.clone();
-        if record.status == Status::Intent
-            && let Some(pid) = record.log.as_ref().and_then(|log| commands.find(log)).map(|job| job.pid)
-        {
-            return Ok(UndoResult::Kept(msg::failure::undo::still_runs(pid)));
-        }
         let what = gone.map_or_else(|| format!("`{command}`"), |path| path.display().to_string());
         let is_gone = |host: &Host| gone.is_some_and(|path| !host.files.exists(path));
         let log = match self.store.folder() {
@@ -222,13 +230,29 @@ impl Walk<'_> {
         Ok(UndoResult::Undone(done))
     }
 
+    /// Tells that a job with this log is not known to have ended.
+    fn alive(&self, record: &Record, log: &Path) -> Option<Message> {
+        let id = &record.action.id;
+        match self.host.commands.liveness(log) {
+            Liveness::Ended => None,
+            Liveness::Running => Some(msg::error::job::runs(id, log.display())),
+            Liveness::Unknown(why) => Some(msg::error::job::unknown(id, log.display(), why)),
+        }
+    }
+
     fn start(&mut self, place: usize, command: &Command, log: &Path) -> Result<Result<Exit, Message>, Expected> {
+        if let Some(alive) = self.alive(&self.session.journal[place], log) {
+            return Ok(Err(alive));
+        }
         let commands = self.host.commands.clone();
         self.mark(place, Status::Undoing, None)?;
         (self.emit)(Event::Line(format!("$ {command}")));
         let job = match command.kind {
             host::Kind::Detached => {
-                let mut note = |job: &Job| self.mark(place, Status::Undoing, Some(job.clone())).map_err(|error| error.to_string());
+                let mut note = |job: &Job| {
+                    self.locks.note(&job.log).map_err(|error| error.to_string())?;
+                    self.mark(place, Status::Undoing, Some(job.clone())).map_err(|error| error.to_string())
+                };
                 match commands.start(command, log, &mut note) {
                     Ok(job) => job,
                     Err(error) => return Ok(Err(msg::failure::own_words(error))),

@@ -5,7 +5,7 @@ use std::{path::Path, sync::LazyLock};
 
 use regex::{Captures, Regex};
 
-use super::{Facts, holders, kernel, packages, runtime};
+use super::{Facts, containerd, holders, kernel, node_packages, packages, runtime, sources, upgrades};
 
 /// Longest text that is kept.
 const LIMIT: usize = 64 << 10;
@@ -39,6 +39,10 @@ pub fn names(folder: &Path, names: Vec<String>) -> Vec<String> {
         }
         // What a process has open is told by the links that are kept.
         fds if fds.starts_with("/proc/") => Vec::new(),
+        "/dev" => only(&|name| name.starts_with("nvidia")),
+        "/dev/char" => only(&|name| name.split(':').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= 195)),
+        // The files that are kept come by themselves.
+        "/etc/apt/sources.list.d" | "/etc/zypp/repos.d" | "/boot" => Vec::new(),
         "/usr/local" => only(&|name| name.starts_with("cuda")),
         "/var/lib/dkms" => only(&|name| name.starts_with("nvidia")),
         _ => names,
@@ -48,7 +52,14 @@ pub fn names(folder: &Path, names: Vec<String>) -> Vec<String> {
 /// Returns what is kept of what a command printed.
 pub fn output(argv: &[String], printed: &str) -> String {
     let is_list = argv.first().is_some_and(|program| program == "rpm") && argv.iter().any(|arg| arg == "-qa");
-    let text = if is_list { packages::rpm_excerpt(printed) } else { printed.to_owned() };
+    let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let text = match words.as_slice() {
+        _ if is_list => packages::rpm_excerpt(printed),
+        ["apt-config", "dump"] => upgrades::excerpt(printed),
+        ["apt-cache", "policy", ..] => node_packages::policy_excerpt(printed),
+        [_, .., "config", "dump"] => containerd::config::excerpt(printed),
+        _ => printed.to_owned(),
+    };
     scrubbed(&text)
 }
 
@@ -67,7 +78,13 @@ fn excerpt(path: &Path, text: &str, facts: &Facts) -> Option<String> {
         whole if whole.starts_with("/proc/") && name == "maps" => {
             Some(lines(holders::parse_maps(text.as_bytes()).iter().map(|path| format!("0-0 r--p 0 00:00 0 {path}"))))
         }
-        whole if whole.starts_with("/etc/yum.repos.d/") => only(&|line| line.contains("mirrorlist.centos.org")),
+        "/proc/devices" => only(&|line| line.contains("nvidia") || line.starts_with("Block")),
+        "/proc/stat" => only(&|line| line.starts_with("btime ")),
+        "/etc/default/grub" => only(&|line| line.trim().starts_with("GRUB_DEFAULT=")),
+        whole if whole.starts_with("/etc/yum.repos.d/") => {
+            let moved = text.lines().filter(|line| line.contains("mirrorlist.centos.org"));
+            Some(lines(moved) + &sources::excerpt(path, text).unwrap_or_default())
+        }
         _ if name == "pci.ids" => {
             let is_ours =
                 |line: &str| facts.gpus.iter().any(|gpu| line.strip_prefix('\t').is_some_and(|rest| rest.starts_with(&gpu.device_id)));
@@ -75,7 +92,7 @@ fn excerpt(path: &Path, text: &str, facts: &Facts) -> Option<String> {
             let devices = nvidia.lines().skip(1).take_while(|line| line.is_empty() || line.starts_with(['\t', '#']));
             Some("10de  NVIDIA Corporation\n".to_owned() + &lines(devices.filter(|line| is_ours(line))))
         }
-        whole => runtime::settings_excerpt(whole, text),
+        whole => sources::excerpt(path, text).or_else(|| runtime::settings_excerpt(whole, text)),
     }
 }
 

@@ -63,6 +63,8 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> HostFacts {
         root: probe_root(reader),
         free_space: probe_free_space(reader),
         headers_offer: HeadersOffer::default(),
+        // With the kernels, of which the ledger tells.
+        next_kernel: None,
         kernel,
     }
 }

@@ -148,13 +148,20 @@ pub fn is_open_module(entry: &LedgerEntry) -> bool {
 
 /// Returns the NVIDIA packages of this machine, and what needs them.
 pub(super) fn probe(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
+    probe_installed(reader).0
+}
+
+/// As [`probe`], with all packages that are installed.
+pub(super) fn probe_installed(reader: &mut Reader<'_>) -> (Vec<LedgerEntry>, Vec<Package>) {
     let status = reader.text_if_there("driver.ledger.deb", DPKG_STATUS).unwrap_or_default();
+    let mut installed = parse_dpkg_status(&status);
     let of_dpkg = |package: &Package| LedgerEntry::new(Origin::Deb, format!("{} {}", package.id, package.version), DPKG_STATUS);
-    let mut found = entries(&parse_dpkg_status(&status), of_dpkg);
+    let mut found = entries(&installed, of_dpkg);
     if let Some((packages, database)) = rpm::probe(reader) {
         found.extend(entries(&packages, |package| LedgerEntry::new(Origin::Rpm, &package.id, database)));
+        installed.extend(packages);
     }
-    found
+    (found, installed)
 }
 
 fn entries(packages: &[Package], entry: impl Fn(&Package) -> LedgerEntry) -> Vec<LedgerEntry> {

@@ -99,6 +99,11 @@ fn probe_nvidia_devices(reader: &mut Reader<'_>) -> Vec<PciDevice> {
     names.iter().filter_map(|name| probe_device(reader, name)).collect()
 }
 
+/// Tells whether a card of NVIDIA's is in this machine: the bus alone answers, at once.
+pub fn has_card(host: &Host) -> bool {
+    probe_nvidia_devices(&mut Reader::new(host)).iter().any(PciDevice::is_nvidia_gpu)
+}
+
 /// Returns each of NVIDIA's devices with the driver that it is bound to.
 pub(super) fn bindings(host: &Host) -> Vec<String> {
     let devices = probe_nvidia_devices(&mut Reader::new(host));

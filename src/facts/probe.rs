@@ -3,8 +3,8 @@
 use std::{thread, time::Duration};
 
 use super::{
-    DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, findings, headers, holders, kernel, ledger, left_files, nvml, os, packages, pci,
-    reader::Reader,
+    DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, boot, devices, findings, headers, holders, kernel, ledger, left_files, node, nvml, os,
+    packages, pci, reader::Reader, units,
 };
 use crate::{catalog::gpus, host::Host, worker::beside};
 
@@ -21,6 +21,7 @@ pub fn probe_all(host: &Host) -> Facts {
     let mut facts = probe(host);
     let answer = headers::ask(host, &facts.host, headers::DEADLINE);
     facts.take_offer(answer);
+    node::examine(host, &mut facts);
     facts
 }
 
@@ -52,7 +53,8 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
     let mut facts = thread::scope(|scope| {
         let nvml = beside(scope, || with_reader(host, |reader| nvml::probe(reader, NVML_DEADLINE)));
         let around = beside(scope, || with_reader(host, os::probe));
-        let packages = beside(scope, || with_reader(host, packages::probe));
+        let packages = beside(scope, || with_reader(host, node::probe_packages));
+        let node = beside(scope, || with_reader(host, node::probe));
         let mut reader = Reader::new(host);
         let mut driver = probe_loaded(&mut reader);
         let bus = pci::probe(&mut reader, identify);
@@ -63,15 +65,27 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
         driver.ledger.extend(ledger::probe_files(&mut reader, &release));
         driver.vgpu_guest = ledger::probe_vgpu_guest(&reader);
         driver.unsigned_modules = ledger::probe_unsigned(&reader, &driver.ledger);
+        driver.kernels = boot::probe_kernels(&mut reader, &driver.ledger);
+        driver.device_nodes = devices::probe_nodes(&mut reader);
+        if !driver.device_nodes.is_empty() {
+            driver.char_links = devices::probe_char_links(&mut reader);
+        }
+        driver.libraries = devices::probe_libraries(&reader);
+        let next_kernel = boot::probe_next(&mut reader, &driver.kernels);
 
         let mut facts = Facts { gpus: bus.gpus, nvswitches: bus.nvswitches, unknown: reader.unknown, ..Facts::default() };
         let answer = facts.take(nvml.join());
         facts.host = facts.take(around.join());
-        driver.ledger.extend(facts.take(packages.join()));
+        facts.host.next_kernel = next_kernel;
+        facts.node = facts.take(node.join());
+        let (of_packages, node_packages) = facts.take(packages.join());
+        driver.ledger.extend(of_packages);
+        facts.node.packages = node_packages;
         let (held, daemons) = facts.take(holders.join());
         driver.ledger.extend(daemons);
         driver.ledger.sort_by(|a, b| (a.origin, &a.what, &a.r#where).cmp(&(b.origin, &b.what, &b.r#where)));
         driver.ledger.dedup();
+        units::note_running(&mut facts.node.units, &driver.ledger);
         driver.holders = held;
         let (left, unknown) = with_reader(host, |reader| left_files::probe(reader, &driver.ledger));
         driver.left_files = left;
@@ -104,9 +118,9 @@ pub fn driver_ledger(host: &Host) -> Vec<LedgerEntry> {
     found
 }
 
-type Learned<T> = (T, std::collections::BTreeMap<String, super::Unknown>);
+pub(super) type Learned<T> = (T, std::collections::BTreeMap<String, super::Unknown>);
 
-fn with_reader<T>(host: &Host, probe: impl FnOnce(&mut Reader<'_>) -> T) -> Learned<T> {
+pub(super) fn with_reader<T>(host: &Host, probe: impl FnOnce(&mut Reader<'_>) -> T) -> Learned<T> {
     let mut reader = Reader::new(host);
     let fact = probe(&mut reader);
     (fact, reader.unknown)
@@ -114,7 +128,7 @@ fn with_reader<T>(host: &Host, probe: impl FnOnce(&mut Reader<'_>) -> T) -> Lear
 
 impl Facts {
     /// Keeps what a probe could not learn and hands over what it did.
-    fn take<T>(&mut self, (fact, unknown): Learned<T>) -> T {
+    pub(super) fn take<T>(&mut self, (fact, unknown): Learned<T>) -> T {
         self.unknown.extend(unknown);
         fact
     }

@@ -5,6 +5,11 @@ use std::{collections::BTreeMap, io, path::Path};
 use super::Unknown;
 use crate::host::{Command, Host};
 
+/// Tells whether a file's name ends with `.end`.
+pub(super) fn has_end(name: &str, end: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == end)
+}
+
 /// One probe's view of the machine, with what it could not learn.
 pub(super) struct Reader<'a> {
     pub host: &'a Host,

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::reader::Reader;
+use super::{
+    containerd, engines,
+    reader::{Reader, has_end},
+};
 use crate::text::printable;
 
 /// Files that tell the kubelet which runtime to use: kubeadm's and Kubespray's.
@@ -116,13 +119,14 @@ pub(super) fn settings_excerpt(path: &str, text: &str) -> Option<String> {
         };
         return Some(socket.to_owned());
     }
+    if path.starts_with("/etc/containerd/") && has_end(path, "toml") {
+        return Some(containerd::config::excerpt(text));
+    }
+    if path.starts_with(engines::CRIO_FOLDER) || path == engines::DAEMON_JSON {
+        return Some(engines::excerpt(path, text));
+    }
     let storage = STORAGES.iter().find(|storage| storage.settings.contains(&path))?;
-    let line = |driver: String| match storage.runtime {
-        "docker" => format!("{{\"storage-driver\": \"{driver}\"}}\n"),
-        "containerd" => format!("snapshotter = \"{driver}\"\n"),
-        _ => format!("storage_driver = \"{driver}\"\n"),
-    };
-    Some((storage.parse)(text).map(line).unwrap_or_default())
+    Some((storage.parse)(text).map(|driver| format!("storage_driver = \"{driver}\"\n")).unwrap_or_default())
 }
 
 /// Returns the value of the first `key = "value"` of a TOML file that is not commented out; an empty one means the default.

@@ -187,7 +187,7 @@ impl Apply<'_> {
         self.progress.say(msg::apply::reboot());
         if self.step_driver().answers().reboot == RebootAnswer::Now {
             self.progress.event(&Event::Line(format!("$ {}", Reboot::command())));
-            step_driver::reboot(&self.workspace.host)?;
+            step_driver::reboot(&self.workspace.host, &self.store)?;
         }
         Ok(ExitCode::RebootNeeded)
     }

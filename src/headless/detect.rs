@@ -20,6 +20,7 @@ pub fn run(workspace: &Workspace, json: bool) -> Result<ExitCode, Expected> {
     if !facts.gpus.is_empty() {
         let answer = headers::ask(&workspace.host, &facts.host, PATIENCE);
         facts.take_offer(answer);
+        facts::examine(&workspace.host, &mut facts);
     }
     if json {
         print_json(&facts)?;

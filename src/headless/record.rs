@@ -144,6 +144,7 @@ fn about(asked: &Asked, facts: &Facts, kept: &Kept, links: BTreeMap<PathBuf, Pat
             ("ko".to_owned(), format!("기록된 컴퓨터: {os} {kernel}")),
         ]),
         free_space: asked.free_space.clone(),
+        modified: written(facts),
         links,
         folders,
         denied: kept(&asked.denied),
@@ -155,9 +156,17 @@ fn about(asked: &Asked, facts: &Facts, kept: &Kept, links: BTreeMap<PathBuf, Pat
     }
 }
 
+/// Returns when the runtime's files were written: against its start, that tells whether it has read them.
+fn written(facts: &Facts) -> BTreeMap<PathBuf, jiff::Timestamp> {
+    let files = facts.node.containerd.iter().flat_map(|containerd| containerd.root.iter().chain(&containerd.drop_ins));
+    files.filter_map(|file| Some((PathBuf::from(&file.path), file.modified?))).collect()
+}
+
 /// Which paths are kept. Of the processes, only those that have to do with the cards, or may have.
 struct Kept {
     processes: BTreeSet<String>,
+    /// Files of repositories with NVIDIA's packages; others are the company's own.
+    repositories: BTreeSet<String>,
 }
 
 impl Kept {
@@ -165,16 +174,22 @@ impl Kept {
         let holders = facts.driver.holders.iter().map(|holder| holder.pid.to_string());
         let units = facts.driver.ledger.iter().filter(|entry| entry.origin == Origin::Unit);
         let hidden = asked.denied.iter().filter_map(|path| process(path)).map(str::to_owned);
+        let runtime = facts.node.containerd.iter().filter_map(|facts| Some(facts.process.as_ref()?.pid.to_string()));
         Self {
             processes: holders
                 .chain(units.filter_map(|entry| Some(process(Path::new(&entry.r#where))?.to_owned())))
                 .chain(hidden)
+                .chain(runtime)
                 .collect(),
+            repositories: facts.node.sources.iter().map(|source| source.file.clone()).collect(),
         }
     }
 
     fn keeps(&self, path: &Path) -> bool {
-        process(path).is_none_or(|pid| self.processes.contains(pid)) && path != Path::new("/proc/self/status")
+        let of_repositories =
+            ["/etc/apt/sources.list.d", "/etc/zypp/repos.d"].iter().any(|folder| path.parent() == Some(Path::new(folder)));
+        let is_other = of_repositories && !self.repositories.contains(path.to_string_lossy().as_ref());
+        process(path).is_none_or(|pid| self.processes.contains(pid)) && path != Path::new("/proc/self/status") && !is_other
     }
 
     /// What a process has open is its own business, but for the cards.

@@ -7,6 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::private::Locked;
+
 /// Reads and changes files. Paths are absolute and as the machine itself sees them; an implementation puts them below its root.
 pub trait Files: Send + Sync {
     /// Reads a whole file. Files of more than 64 MiB are refused with [`io::ErrorKind::FileTooLarge`].
@@ -42,6 +44,10 @@ pub trait Files: Send + Sync {
 
     /// Copies a file to `to`, a new file that only this user can read: what was at `to` is removed first.
     fn copy_private(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Locks a file, made when it is not there, against every other gpunode that reaches it. Nobody else is on a simulated machine:
+    /// nothing is locked there.
+    fn lock(&self, path: &Path) -> io::Result<Option<Locked>>;
 
     /// Refuses what somebody else than root or this user could change: the file or folder itself, or any folder above it. A folder with
     /// the sticky bit (`/tmp`) is fine above, for in it nobody can move what is another's. The error names the place.

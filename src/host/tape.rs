@@ -13,6 +13,7 @@ use super::{
     command::{Job, Liveness, Note},
     files::Checksum,
 };
+use crate::private::Locked;
 
 /// What was asked, with the answers.
 #[derive(Debug, Clone, Default)]
@@ -143,6 +144,10 @@ impl Files for TapedFiles {
 
     fn copy_private(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.files.copy_private(from, to)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Locked>> {
+        self.files.lock(path)
     }
 
     fn demand_trusted(&self, path: &Path) -> io::Result<()> {

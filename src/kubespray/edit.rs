@@ -2,6 +2,7 @@
 //! as exactly that.
 
 mod member;
+mod revise;
 mod text;
 mod write;
 
@@ -13,8 +14,9 @@ use serde_json::{Map, Value};
 pub use member::add as add_member;
 
 use super::{
-    Level, Preview,
+    Level, Place, Preview,
     inventory::Member,
+    layout::GPU_GROUP,
     spec::{Scope, VariableSpec},
     yaml11,
 };
@@ -29,14 +31,24 @@ use crate::{
 pub struct Change {
     /// The variable.
     pub variable: String,
-    /// Its new value.
-    pub value: Value,
+    /// Its new value; none takes it out of every file that defines it.
+    pub value: Option<Value>,
 }
 
 impl Change {
     /// Makes a change.
     pub fn new(variable: &str, value: impl Into<Value>) -> Self {
-        Self { variable: variable.to_owned(), value: value.into() }
+        Self { variable: variable.to_owned(), value: Some(value.into()) }
+    }
+
+    /// Makes a change that takes the variable out.
+    pub fn take_out(variable: &str) -> Self {
+        Self { variable: variable.to_owned(), value: None }
+    }
+
+    /// Returns the line that a person would write, or the key whose lines are to go.
+    fn line(&self) -> String {
+        self.value.as_ref().map_or_else(|| format!("# {}:", self.variable), |value| write::block(&self.variable, value, "", "\n"))
     }
 }
 
@@ -72,11 +84,13 @@ pub fn propose(files: &dyn Files, preview: &Preview, changes: &[Change], members
         })?;
     }
     for change in changes.iter().filter(|change| !becomes(preview, change)) {
-        let edit = edits.of(target(preview, change)?)?;
-        let after = set(&edit.after, change).map_err(|why| by_hand(&edit.path, change, why))?;
-        if after != edit.after {
-            edit.after = after;
-            edit.changes.push(change.clone());
+        for path in targets(preview, change)? {
+            let edit = edits.of(path)?;
+            let after = set(&edit.after, change).map_err(|why| by_hand(&edit.path, change, why))?;
+            if after != edit.after {
+                edit.after = after;
+                edit.changes.push(change.clone());
+            }
         }
     }
     edits.list.retain(|edit| edit.before != edit.after);
@@ -86,7 +100,7 @@ pub fn propose(files: &dyn Files, preview: &Preview, changes: &[Change], members
 /// Tells whether a template of the inventory's becomes the wanted value already; it stays a template then.
 fn becomes(preview: &Preview, change: &Change) -> bool {
     let variable = preview.variable(&change.variable).filter(|variable| variable.is_filled_in);
-    variable.is_some_and(|variable| variable.value.as_ref() == Some(&change.value))
+    variable.is_some_and(|variable| change.value.is_some() && variable.value == change.value)
 }
 
 /// The files that are being changed, each read once.
@@ -110,10 +124,28 @@ impl Edits<'_> {
 
 /// Returns a new file of variables with these values, for where there is no inventory to edit; `notes` stand above them as comments.
 pub fn vars_file(path: PathBuf, changes: Vec<Change>, notes: &str) -> FileEdit {
-    let lines: Vec<String> = changes.iter().map(|change| write::block(&change.variable, &change.value, "", "\n")).collect();
+    let lines: Vec<String> = changes.iter().map(Change::line).collect();
     let notes: String = notes.lines().map(|line| format!("# {line}\n")).collect();
     let after = format!("---\n{notes}{}\n", lines.join("\n"));
     FileEdit { path, before: String::new(), after, changes }
+}
+
+/// The files that a change belongs into.
+fn targets(preview: &Preview, change: &Change) -> Result<Vec<PathBuf>, Expected> {
+    if change.value.is_some() {
+        return Ok(vec![target(preview, change)?]);
+    }
+    let places = preview.variable(&change.variable).map(|variable| variable.places.as_slice()).unwrap_or_default();
+    let mut files: Vec<PathBuf> = Vec::new();
+    for place in places {
+        if matches!(place.level, Level::InventoryGroupVars | Level::InventoryHostVars) {
+            return Err(by_hand(&place.file, change, msg::error::edit::in_inventory(place.line, &change.variable)));
+        }
+        if !files.contains(&place.file) {
+            files.push(place.file.clone());
+        }
+    }
+    Ok(files)
 }
 
 /// The file that a change belongs into: where the variable is defined now, or else the cluster's own file.
@@ -125,11 +157,8 @@ fn target(preview: &Preview, change: &Change) -> Result<PathBuf, Expected> {
         return Err(Expected::new(msg::error::edit::docker(&preview.container_manager), msg::error::edit::docker::hint()));
     }
     let winner = preview.variable(name).and_then(|variable| variable.winner.as_ref());
-    // Labels, taints and the name of one node are not for the whole cluster.
-    let of_node = scope == Some(Scope::OneNode);
-    if of_node && !winner.is_some_and(|winner| matches!(winner.level, Level::HostVars | Level::PlaybookHostVars | Level::InventoryHostVars))
-    {
-        return preview.layout.node_vars.clone().ok_or_else(no_inventory);
+    if let Some(of_node) = scope.filter(|scope| !scope.is_of_cluster()) {
+        return node_target(preview, change, of_node, winner);
     }
     match winner.map(|winner| (winner.level, winner)) {
         None | Some((Level::RoleDefaults, _)) => {
@@ -145,6 +174,26 @@ fn target(preview: &Preview, change: &Change) -> Result<PathBuf, Expected> {
         }
         Some((_, winner)) => Ok(winner.file.clone()),
     }
+}
+
+/// The file for what is not for the whole cluster: the node's own where it is there already, for it always wins; else that of the group of
+/// GPU nodes, where the node is in one; else the node's own.
+fn node_target(preview: &Preview, change: &Change, scope: Scope, winner: Option<&Place>) -> Result<PathBuf, Expected> {
+    let layout = &preview.layout;
+    let group = layout.gpu_vars.as_ref().filter(|_| scope != Scope::OneNode);
+    let of_group = |place: &&Place| group.is_some() && place.level == Level::GroupVars && is_of_group(&place.file, GPU_GROUP);
+    match winner {
+        Some(place) if place.level == Level::InventoryHostVars => {
+            Err(by_hand(&place.file, change, msg::error::edit::in_inventory(place.line, &change.variable)))
+        }
+        Some(place) if matches!(place.level, Level::HostVars | Level::PlaybookHostVars) || of_group(&place) => Ok(place.file.clone()),
+        _ => group.or(layout.node_vars.as_ref()).cloned().ok_or_else(no_inventory),
+    }
+}
+
+/// Tells whether a file of `group_vars` is for this group.
+fn is_of_group(file: &Path, group: &str) -> bool {
+    file.ancestors().any(|part| part.file_stem().is_some_and(|name| name == group))
 }
 
 fn no_inventory() -> Expected {
@@ -175,18 +224,23 @@ pub fn set(before: &str, change: &Change) -> Result<String, Arg> {
     let entries = yaml11::parse_vars(before).map_err(Arg::from)?;
     let mut wanted: Map<String, Value> = entries.iter().map(|entry| (entry.key.clone(), entry.value.value())).collect();
     let own: Vec<_> = entries.iter().filter(|entry| entry.key == change.variable).collect();
+    let Some(value) = &change.value else {
+        let after = if own.is_empty() { Some(before.to_owned()) } else { revise::commented_out(before, &own) };
+        wanted.remove(&change.variable);
+        return after.filter(|after| reads_back(before, after, &wanted)).ok_or_else(|| msg::error::edit::r#unsafe().into());
+    };
     let candidates = match own[..] {
-        [] => text::additions(before, &entries, &change.variable, &change.value),
-        [only] if only.value.value() == change.value => return Ok(before.to_owned()),
-        [only] => text::replacement(before, only, &change.value).into_iter().collect(),
+        [] => text::additions(before, &entries, &change.variable, value),
+        [only] if only.value.value() == *value => return Ok(before.to_owned()),
+        [only] => text::replacement(before, only, value).into_iter().collect(),
         _ => return Err(msg::error::edit::twice(&change.variable).into()),
     };
-    wanted.insert(change.variable.clone(), change.value.clone());
+    wanted.insert(change.variable.clone(), value.clone());
     let found = candidates.into_iter().find(|after| reads_back(before, after, &wanted));
     found.ok_or_else(|| msg::error::edit::r#unsafe().into())
 }
 
-/// The guard: the new text says what the old one said, with the change, and has lost no comment.
+/// The guard: the new text says what the old one said, with the change, and has every comment of it, in its order.
 fn reads_back(before: &str, after: &str, wanted: &Map<String, Value>) -> bool {
     let comments = |text: &str| text.lines().map(str::trim).filter(|line| line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
     let Ok(entries) = yaml11::parse_vars(after) else { return false };
@@ -196,10 +250,11 @@ fn reads_back(before: &str, after: &str, wanted: &Map<String, Value>) -> bool {
         let names: std::collections::BTreeSet<_> = entries.iter().map(|entry| &entry.key).collect();
         names.len() != entries.len()
     });
-    read == *wanted && (had_duplicates || count == wanted.len()) && comments(before) == comments(after)
+    let mut kept = comments(after).into_iter();
+    read == *wanted && (had_duplicates || count == wanted.len()) && comments(before).iter().all(|old| kept.any(|new| new == *old))
 }
 
 fn by_hand(path: &Path, change: &Change, why: impl Into<Arg>) -> Expected {
-    let line = write::block(&change.variable, &change.value, "", "\n");
+    let line = change.line();
     Expected::new(msg::error::edit::file(path.display(), why), msg::error::edit::by_hand(line))
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::edit::FileEdit;
-use crate::host::{FileKind, FileMeta, Files, files::Checksum};
+use crate::{
+    host::{FileKind, FileMeta, Files, files::Checksum},
+    private::Locked,
+};
 
 /// A machine's files with edits laid over them. Nothing can be written through it.
 pub struct Edited<'f> {
@@ -95,6 +98,10 @@ impl Files for Edited<'_> {
     }
 
     fn copy_private(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        read_only()
+    }
+
+    fn lock(&self, _path: &Path) -> io::Result<Option<Locked>> {
         read_only()
     }
 

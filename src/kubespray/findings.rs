@@ -1,5 +1,6 @@
 //! What a person should know about the inventory before Kubespray runs: each trap with its place and its remedy.
 
+mod runtime;
 mod traps;
 
 use serde_json::Value;
@@ -38,6 +39,12 @@ pub fn all(site: &Site, view: &View<'_>, container_manager: &str, wanted: GpuRol
             found.extend(traps::of_role(site, view));
         }
         GpuRole::StaysOff => found.extend(switched_on(site, view)),
+    }
+    if container_manager == "containerd" {
+        found.extend(runtime::of_containerd(site, view));
+        if wanted == GpuRole::StaysOff {
+            found.extend(runtime::of_host(site, view));
+        }
     }
     found.extend(docker_only(view, container_manager));
     found.extend(invented(view));

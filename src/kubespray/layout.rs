@@ -10,6 +10,13 @@ use super::{
 };
 use crate::{host::Files, version::Version};
 
+/// The group of GPU nodes, below the group of all nodes. At the top it would lose to the groups of nodes and of the cluster: Ansible lets the
+/// deeper group win, and of two at one depth the later in the alphabet.
+pub const GPU_GROUP: &str = "gpu_node";
+
+/// What kubeadm leaves on a node that has joined.
+const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
+
 /// The places that editing and running need. Not part of the JSON.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Layout {
@@ -33,6 +40,10 @@ pub struct Layout {
     pub members: Vec<(PathBuf, Member)>,
     /// The file that takes the variables of this node alone.
     pub node_vars: Option<PathBuf>,
+    /// The file that takes what all GPU nodes share; absent where the machine is in no group of GPU nodes below that of the nodes.
+    pub gpu_vars: Option<PathBuf>,
+    /// Whether this machine's kubelet has joined a cluster; of another machine nobody here knows.
+    pub has_joined: bool,
     /// The `ansible-playbook` to use; absent where none was found.
     pub ansible_playbook: Option<PathBuf>,
     /// The version of its ansible-core.
@@ -57,12 +68,26 @@ impl Layout {
             subject: site.subject.clone(),
             hosts: joining::known_hosts(site),
             members: joining::members(files, site),
+            gpu_vars: group_vars.filter(|_| is_in_gpu_group(site)).map(|folder| in_group(files, &folder.join(GPU_GROUP), "gpunode")),
+            has_joined: site.is_here && site.is_this_machine && files.exists(KUBELET_CONF),
             node_vars: host_vars.map(|folder| in_group(files, &folder.join(&site.subject), "gpu")),
             ansible_playbook: site.ansible.as_ref().map(|ansible| ansible.program.clone()),
             ansible_core: site.ansible_core().cloned(),
             release: site.release.clone(),
         }
     }
+}
+
+/// Tells whether this machine is in a group of GPU nodes that wins over the group of all nodes.
+pub fn is_in_gpu_group(site: &Site) -> bool {
+    let inventory = &site.inventory;
+    let mut below = vec![site.groups.node.as_str()];
+    let mut index = 0;
+    while let Some(name) = below.get(index).copied() {
+        below.extend(inventory.children_of(name).iter().map(String::as_str).filter(|child| !below.contains(child)).collect::<Vec<_>>());
+        index += 1;
+    }
+    below.contains(&GPU_GROUP) && inventory.is_in(&site.subject, GPU_GROUP)
 }
 
 fn kernel_fits(files: &dyn Files) -> Option<bool> {

@@ -37,6 +37,19 @@ pub fn joining(preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
     facts.into_iter().chain(values::node(preview, answers).map(limited)).collect()
 }
 
+/// Returns the commands that bring changed values to a node that has joined: the facts of all hosts, then only the parts that read these
+/// values. containerd is restarted where its configuration has changed; pods live on.
+/// Source: the tags of `playbooks/cluster.yml`, v2.18 to v2.31; that the labels need no other part is inferred from the roles.
+pub fn renewing(preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
+    const LABELS: &str = "node-label,node-taint";
+    let facts = preview.layout.facts_playbook.as_ref().map(|facts| playbook(preview, answers, facts));
+    let with_engine = preview.container_manager == "containerd";
+    let tags = if with_engine { format!("{CONTAINER_ENGINE},{LABELS}") } else { LABELS.to_owned() };
+    let limited =
+        |node: NodeName| PlaybookRun { limit: Some(node.to_string()), tags: Some(tags), ..playbook(preview, answers, "cluster.yml") };
+    facts.into_iter().chain(values::node(preview, answers).map(limited)).collect()
+}
+
 /// Returns the command that deploys the GPU role: without a limit, for its tasks run on the first control plane. Nothing where the whole
 /// `cluster.yml` runs anyway.
 pub fn gpu_role(preview: &Preview, answers: &Answers) -> Option<PlaybookRun> {
@@ -57,6 +70,9 @@ fn playbook(preview: &Preview, answers: &Answers, name: &str) -> PlaybookRun {
     }
 }
 
+/// The tag of the role that writes the container runtime's configuration.
+const CONTAINER_ENGINE: &str = "container-engine";
+
 /// The program's name.
 pub const PROGRAM: &str = "ansible-playbook";
 
@@ -74,12 +90,18 @@ pub struct PlaybookRun {
     /// The host that it is limited to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
-    /// The tag whose tasks it runs.
+    /// The tags whose tasks it runs, with commas between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<String>,
 }
 
 impl PlaybookRun {
+    /// Tells whether it writes the configuration of the container runtime.
+    pub fn configures_runtime(&self) -> bool {
+        let has_engine = |tags: &String| tags.split(',').any(|tag| tag == CONTAINER_ENGINE);
+        !self.playbook.ends_with("facts.yml") && self.tags.as_ref().is_none_or(has_engine)
+    }
+
     /// Returns the command.
     pub fn command(&self) -> Command {
         let operands = [&self.inventory.display().to_string(), self.playbook.as_str()];

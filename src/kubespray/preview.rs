@@ -14,9 +14,11 @@ use crate::{error::Expected, host::Files};
 pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, Expected> {
     let site = Site::read(files, request)?;
     let view = View::new(files, &site);
-    let variables: Vec<Variable> = VariableSpec::all().map(|spec| view.variable(spec.name)).collect();
     let container_manager =
         view.node_value("container_manager").map_or_else(|| site.traits.container_manager.clone(), |value| truth::as_text(&value));
+    let is_known = |spec: &VariableSpec| site.release.as_ref().is_none_or(|release| release.has(spec)) || view.own(spec.name).is_some();
+    let is_shown = |spec: &&VariableSpec| spec.is_for(&container_manager) && is_known(spec);
+    let variables: Vec<Variable> = VariableSpec::all().filter(is_shown).map(|spec| view.variable(spec.name)).collect();
     let capability = capability::judge(&site, &view, request.gpu_role);
     let findings = findings::all(&site, &view, &container_manager, request.gpu_role);
     Ok(Preview {

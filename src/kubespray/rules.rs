@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::spec::{Shape, VariableSpec};
+use super::{
+    spec::{Shape, VariableSpec},
+    yaml11,
+};
 use crate::{
     catalog::drivers,
     i18n::{Message, msg},
@@ -45,6 +48,8 @@ pub enum Wrong {
     Labels,
     /// No `key=value:Effect`.
     Taints,
+    /// No list of runtimes.
+    Runtimes,
     /// Nothing.
     Empty,
     /// Not a variable that this program writes.
@@ -69,6 +74,7 @@ impl Wrong {
             Self::Manager => text::manager(),
             Self::Labels => text::labels(),
             Self::Taints => text::taints(),
+            Self::Runtimes => text::runtimes(),
             Self::Empty => text::empty(),
             Self::Unknown => text::unknown(),
         }
@@ -85,6 +91,7 @@ pub fn parse(variable: &str, text: &str, here: &[Version]) -> Result<Value, Wron
         Shape::ImageOrFalse => boolean(text).map_or_else(|| Value::from(text), Value::Bool),
         Shape::Names | Shape::Taints => items().map(Value::from).collect(),
         Shape::Labels => labels(items())?,
+        Shape::Runtimes => yaml11::parse(text).ok().flatten().map(|node| node.value()).ok_or(Wrong::Runtimes)?,
         _ => Value::from(text),
     };
     check(variable, &value, here)?;
@@ -101,7 +108,8 @@ pub fn check(variable: &str, value: &Value, here: &[Version]) -> Result<(), Wron
         (Shape::Names, Value::Array(items)) => all(items, is::<NodeName>, Wrong::Names),
         (Shape::Taints, Value::Array(items)) => all(items, |text| patterns().taint.is_match(text), Wrong::Taints),
         (Shape::Labels, Value::Object(map)) if map.iter().all(|(key, value)| is_label(key, value)) => Ok(()),
-        (Shape::Bool | Shape::Names | Shape::Taints | Shape::Labels, _) => Err(shape.wrong()),
+        (Shape::Runtimes, Value::Array(items)) if items.iter().all(is_runtime) => Ok(()),
+        (Shape::Bool | Shape::Names | Shape::Taints | Shape::Labels | Shape::Runtimes, _) => Err(shape.wrong()),
         (_, Value::String(text)) if !text.is_empty() && is_one_line(text) => check_text(shape, text, here),
         _ => Err(shape.wrong()),
     }
@@ -132,7 +140,7 @@ fn check_text(shape: Shape, text: &str, here: &[Version]) -> Result<(), Wrong> {
         Shape::Quantity => patterns.quantity.is_match(text),
         Shape::Manager => patterns.manager.is_match(text),
         Shape::Text => true,
-        Shape::Bool | Shape::Names | Shape::Taints | Shape::Labels => false,
+        Shape::Bool | Shape::Names | Shape::Taints | Shape::Labels | Shape::Runtimes => false,
     };
     if fits { Ok(()) } else { Err(shape.wrong()) }
 }
@@ -151,6 +159,7 @@ impl Shape {
             Self::Manager => Wrong::Manager,
             Self::Labels => Wrong::Labels,
             Self::Taints => Wrong::Taints,
+            Self::Runtimes => Wrong::Runtimes,
             Self::Text => Wrong::Empty,
         }
     }
@@ -169,6 +178,10 @@ fn all(items: &[Value], fits: impl Fn(&str) -> bool, wrong: Wrong) -> Result<(),
     if items.iter().all(|item| item.as_str().is_some_and(&fits)) { Ok(()) } else { Err(wrong) }
 }
 
+fn is_runtime(item: &Value) -> bool {
+    item["name"].as_str().is_some_and(is::<NodeName>)
+}
+
 fn is_label(key: &str, value: &Value) -> bool {
     patterns().key.is_match(key) && value.as_str().is_some_and(|text| patterns().label.is_match(text))
 }
@@ -182,6 +195,7 @@ pub fn typed(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().any(Value::is_object) => value.to_string(),
         Value::Array(items) => items.iter().map(typed).collect::<Vec<_>>().join(", "),
         Value::Object(map) => map.iter().map(|(key, value)| format!("{key}={}", typed(value))).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
@@ -254,6 +268,7 @@ mod tests {
             ("node_taints", "nvidia.com/gpu=:NoSchedule", json!(["nvidia.com/gpu=:NoSchedule"])),
             ("nvidia_url_end", "{{ nvidia_driver_version }}/x.run", json!("{{ nvidia_driver_version }}/x.run")),
             ("nvidia_gpu_device_plugin_memory", "30Mi", json!("30Mi")),
+            ("containerd_additional_runtimes", "[{name: a, options: {x: 'true'}}]", json!([{"name": "a", "options": {"x": "true"}}])),
         ] {
             let read = parse(variable, text, &[]).unwrap_or_else(|wrong| panic!("{variable} {text}: {wrong:?}"));
             assert_eq!(read, value, "{variable} {text}");
@@ -283,12 +298,17 @@ mod tests {
             ("node_labels", "gpu", Wrong::Labels),
             ("container_manager", "podman", Wrong::Manager),
             ("nvidia_url_end", "", Wrong::Empty),
+            ("containerd_additional_runtimes", "nvidia", Wrong::Runtimes),
+            ("containerd_additional_runtimes", "[nvidia]", Wrong::Runtimes),
+            ("containerd_additional_runtimes", "[{name: \"a b\"}]", Wrong::Runtimes),
+            ("containerd_additional_runtimes", "[{name: a", Wrong::Runtimes),
             ("nvidia_gpu_device_plugin_enabled", "true", Wrong::Unknown),
         ] {
             assert_eq!(parse(variable, text, &[]), Err(wrong), "{variable} {text}");
         }
         assert_eq!(check("nvidia_driver_version", &json!(450.8), &[]), Err(Wrong::Version));
     }
+
     #[test]
     fn a_driver_that_is_on_the_machine_exists_whatever_the_catalog_knows() {
         let here = ["999.99".parse().unwrap()];

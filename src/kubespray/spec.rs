@@ -24,6 +24,10 @@ pub enum Scope {
     Docker,
     /// By tasks on the one node that it is about: the node's own file.
     OneNode,
+    /// By tasks on a GPU node: the file of the group of GPU nodes, or the node's own.
+    GpuNode,
+    /// As [`Self::GpuNode`], and only by those that install containerd.
+    Containerd,
 }
 
 /// What the values of a variable are like.
@@ -55,6 +59,8 @@ pub enum Shape {
     Labels,
     /// Taints of Kubernetes: a list.
     Taints,
+    /// Runtimes of containerd: a list of mappings.
+    Runtimes,
     /// Any text but none.
     Text,
 }
@@ -67,7 +73,7 @@ const fn spec(name: &'static str, scope: Scope, shape: Shape, since: Option<u32>
 }
 
 /// Those of the GPU role first, in the order of its `defaults/main.yml`; then what it needs beside them.
-static TABLE: [VariableSpec; 19] = [
+static TABLE: [VariableSpec; 25] = [
     spec("nvidia_accelerator_enabled", Scope::Nodes, Shape::Bool, None),
     spec("nvidia_driver_version", Scope::ControlPlane, Shape::Version, None),
     spec("nvidia_gpu_tesla_base_url", Scope::ControlPlane, Shape::BaseUrl, None),
@@ -84,9 +90,15 @@ static TABLE: [VariableSpec; 19] = [
     spec(DOWNLOAD_URL, Scope::ControlPlane, Shape::Url, None),
     spec("container_manager", Scope::Nodes, Shape::Manager, None),
     spec("docker_storage_options", Scope::Docker, Shape::Text, None),
-    spec("node_labels", Scope::OneNode, Shape::Labels, None),
-    spec("node_taints", Scope::OneNode, Shape::Taints, None),
+    spec("node_labels", Scope::GpuNode, Shape::Labels, None),
+    spec("node_taints", Scope::GpuNode, Shape::Taints, None),
     spec("kube_override_hostname", Scope::OneNode, Shape::Name, None),
+    spec("containerd_additional_runtimes", Scope::Containerd, Shape::Runtimes, Some(18)),
+    spec("containerd_default_runtime", Scope::Containerd, Shape::Text, Some(18)),
+    spec("containerd_use_systemd_cgroup", Scope::Containerd, Shape::Bool, Some(18)),
+    spec("containerd_version", Scope::Containerd, Shape::Text, Some(18)),
+    spec("enable_cdi", Scope::Containerd, Shape::Bool, Some(24)),
+    spec("ubuntu_kernel_unattended_upgrades_disabled", Scope::GpuNode, Shape::Bool, Some(25)),
 ];
 
 impl VariableSpec {
@@ -99,12 +111,22 @@ impl VariableSpec {
     pub fn of(name: &str) -> Option<&'static Self> {
         TABLE.iter().find(|spec| spec.name == name)
     }
+
+    /// Tells whether the variable means something under this container manager.
+    pub fn is_for(&self, container_manager: &str) -> bool {
+        self.scope != Scope::Containerd || container_manager == "containerd"
+    }
 }
 
 impl Scope {
     /// Tells whether the tasks that read it run on the node itself; else its value on the control plane counts.
     pub fn is_read_on_node(self) -> bool {
         self != Self::ControlPlane
+    }
+
+    /// Tells whether one value holds for the whole cluster.
+    pub fn is_of_cluster(self) -> bool {
+        matches!(self, Self::ControlPlane | Self::Nodes | Self::Docker)
     }
 }
 
@@ -128,6 +150,6 @@ mod tests {
             let release = Release::parse(release).unwrap();
             VariableSpec::all().filter(|spec| !release.has(spec)).count()
         };
-        assert_eq!((missing_in("v2.8.5"), missing_in("v2.9.0"), missing_in("v2.31.0")), (4, 0, 0));
+        assert_eq!((missing_in("v2.8.5"), missing_in("v2.9.0"), missing_in("v2.31.0")), (10, 6, 0));
     }
 }

@@ -18,7 +18,7 @@ pub fn proposed(own: Vec<Change>, answers: &Answers) -> Vec<Change> {
     for (name, value) in &answers.variables {
         changes.retain(|change| change.variable != *name);
         if !value.is_null() {
-            changes.push(Change { variable: name.clone(), value: value.clone() });
+            changes.push(Change::new(name, value.clone()));
         }
     }
     changes

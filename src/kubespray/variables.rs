@@ -171,11 +171,9 @@ impl<'s> View<'s> {
                 .as_ref()
                 .is_some_and(|winner| winner.level != Level::RoleDefaults && template::is_template_within(&winner.value)),
             value: winner.as_ref().map(|winner| template::resolve(&winner.value, values)),
-            winner: winner.filter(has_place).map(|winner| Place {
-                file: winner.file.to_path_buf(),
-                line: winner.line,
-                level: winner.level,
-            }),
+            written: self.own(name).map(|definition| definition.value.clone()),
+            places: self.all_own().filter(|definition| definition.name == name).map(place).collect(),
+            winner: winner.filter(has_place).map(|winner| place(&winner)),
             shadowed: stack.into_iter().rev().filter(has_place).map(shadow).collect(),
             ignored,
         }
@@ -216,6 +214,10 @@ impl Site {
 
 fn has_place(definition: &Definition) -> bool {
     !definition.file.as_os_str().is_empty()
+}
+
+fn place(definition: &Definition) -> Place {
+    Place { file: definition.file.to_path_buf(), line: definition.line, level: definition.level }
 }
 
 fn shadow(definition: Definition) -> Shadowed {

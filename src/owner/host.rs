@@ -1,5 +1,7 @@
 //! A driver installed on the host.
 
+mod values;
+
 use super::{
     Disposition, Owner,
     disposition::{is_of_pod, of_any_owner},
@@ -92,13 +94,12 @@ impl Owner for Host {
         GpuRole::StaysOff
     }
 
-    /// Labels and taints that the node has are left; taking the node out of `nvidia_gpu_nodes` would not remove them either.
-    fn values(&self, _preview: &Preview, _answers: &Answers) -> Vec<Change> {
-        vec![Change::new("nvidia_accelerator_enabled", false)]
+    fn values(&self, preview: &Preview, answers: &Answers) -> Vec<Change> {
+        values::all(preview, answers)
     }
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
-        playbook::joining(preview, answers)
+        if preview.layout.has_joined { playbook::renewing(preview, answers) } else { playbook::joining(preview, answers) }
     }
 
     fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {

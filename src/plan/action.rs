@@ -1,6 +1,6 @@
 //! The kinds of actions: one file each, which says what it changes, whether that is done, how it is done, proved and taken back.
 //!
-//! [`kind`] is what each of them answers and what the engine lends it, [`properties`] and [`effect`] what everybody may ask of it,
+//! [`kind`] is what each of them answers and what the engine lends it, [`properties`], [`effect`] and [`target`] what everybody may ask of it,
 //! [`ActionSpec`] the one list of them, [`undo`] what is journalled for the way back, [`valid`] what a parameter out of a session's file may be;
 //! [`checksum`] and [`driver_proof`] serve several of them.
 
@@ -33,6 +33,7 @@ pub mod remove_toolkit;
 pub mod run_playbook;
 pub mod set_paths;
 pub mod stop_unit;
+pub mod target;
 pub mod test_pod;
 pub mod undo;
 pub mod unload_modules;

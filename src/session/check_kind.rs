@@ -5,6 +5,8 @@ use crate::i18n::{Message, msg};
 /// A kind of check. Of one that looks at several things, each has an id of its own: `space:/var`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckKind {
+    /// The chosen owner of the driver and this node.
+    Owner,
     /// The chosen driver and the cards.
     DriverFits,
     /// A driver on the host, which the pod would find.
@@ -45,7 +47,8 @@ pub enum CheckKind {
 
 impl CheckKind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
+        Self::Owner,
         Self::DriverFits,
         Self::HostDriver,
         Self::Nouveau,
@@ -69,6 +72,7 @@ impl CheckKind {
     /// Returns the name, as it stands in JSON and under `despite` of the answers.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Owner => "owner",
             Self::DriverFits => "driver-fits",
             Self::HostDriver => "host-driver",
             Self::Nouveau => "nouveau",
@@ -105,6 +109,7 @@ impl CheckKind {
     pub fn title(self) -> Message {
         use msg::preflight as text;
         match self {
+            Self::Owner => text::owner::title(),
             Self::DriverFits => text::driver_fits::title(),
             Self::HostDriver => text::host_driver::title(),
             Self::Nouveau => text::nouveau::title(),
@@ -130,6 +135,7 @@ impl CheckKind {
     pub fn remedy(self) -> Message {
         use msg::preflight as text;
         match self {
+            Self::Owner => text::owner::remedy(),
             Self::DriverFits => text::driver_fits::remedy(),
             Self::HostDriver => text::host_driver::remedy(),
             Self::Nouveau => text::nouveau::remedy(),

@@ -38,8 +38,12 @@ impl Holder {
 
     /// Reads what a holder wrote. The text is a courtesy: what cannot be read is nobody's fault.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let holder: Self = serde_yaml::from_str(text).ok()?;
-        Some(Self { user: printable(&holder.user), terminal: holder.terminal.as_deref().map(printable), ..holder })
+        serde_yaml::from_str::<Self>(text).ok().map(Self::printable)
+    }
+
+    /// Makes what somebody else wrote fit for a terminal.
+    pub(super) fn printable(self) -> Self {
+        Self { user: printable(&self.user), terminal: self.terminal.as_deref().map(printable), ..self }
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Store {
     path: PathBuf,
     /// What the session is signed with; nothing on a simulated machine.
     seal: Option<Seal>,
+    /// Where this user's locks of things lie; nothing on a simulated machine.
+    locks: Option<PathBuf>,
     /// Held for as long as this value lives; the kernel lets go of it when the process dies, however it dies.
     _lock: File,
 }
@@ -51,13 +53,27 @@ impl Store {
         // Who holds it is a courtesy to a second wizard; the lock itself does not depend on the text.
         let text = serde_yaml::to_string(&Holder::me()).unwrap_or_default();
         let _ = lock.set_len(0).and_then(|()| lock.write_all(text.as_bytes()));
-        Ok(Self { path: path.to_owned(), seal: None, _lock: lock })
+        Ok(Self { path: path.to_owned(), seal: None, locks: None, _lock: lock })
     }
 
     /// Signs with this from now on.
     #[must_use]
     pub fn sealed(self, seal: Option<Seal>) -> Self {
         Self { seal, ..self }
+    }
+
+    /// Locks what it changes by files in this folder from now on.
+    #[must_use]
+    pub fn locking_in(self, folder: Option<PathBuf>) -> Self {
+        Self { locks: folder, ..self }
+    }
+
+    /// Returns the folder for locks of things, made on first use; nothing where nobody else can be.
+    pub fn locks(&self) -> io::Result<Option<&Path>> {
+        let Some(folder) = &self.locks else { return Ok(None) };
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        private::demand_owner(folder)?;
+        Ok(Some(folder))
     }
 
     /// Returns what the session is signed with.

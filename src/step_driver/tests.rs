@@ -65,7 +65,7 @@ fn a_run_looks_at_the_machine_again_and_a_boot_goes_on() {
     let mut world = World::seed();
     assert!(world.session.facts.driver.loaded_version.is_some());
     assert_eq!(world.through(Step::Driver), Outcome::RebootNeeded);
-    reboot(&world.host).unwrap();
+    reboot(&world.host, &world.store).unwrap();
     assert!(world.driver().settle_reboot().unwrap(), "the boot is journalled");
     assert!(!world.driver().settle_reboot().unwrap(), "and only once");
     assert_eq!(world.through(Step::Driver), Outcome::Done);

@@ -1,5 +1,7 @@
 //! Pane of step 2: who owns the driver, which toolkit, which driver.
 
+mod owners;
+
 use ratatui::{
     Frame,
     layout::Rect,
@@ -9,10 +11,8 @@ use ratatui::{
 
 use super::widgets::{Column, Ui, columns, draw, first_row, is_wide, left, right, split_columns, split_rows};
 use crate::{
-    answers::DriverOwner,
     choice::DriverRow,
     i18n::msg,
-    owner::{self, Fit, Works},
     text::{bytes, width},
     wizard::{
         Slot,
@@ -24,10 +24,12 @@ const DRIVERS: [Column; 6] = [left(11), left(10), right(5), left(15), left(13), 
 
 /// Draws the choice.
 pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
-    let mut lines = owner(ui, area.width);
-    lines.push(Line::default());
+    // The rules of the headings part the questions where there is no room for empty rows.
+    let gap = (area.height >= 30).then(Line::default);
+    let mut lines = owners::lines(ui, area.width);
+    lines.extend(gap.clone());
     lines.extend(toolkit(ui, area.width));
-    lines.push(Line::default());
+    lines.extend(gap);
     let (top, rest) = split_rows(area, lines.len());
     draw(frame, top, lines);
     let (table, side) = if is_wide(area) { split_columns(rest, 84) } else { (rest, Rect { width: 0, ..rest }) };
@@ -35,44 +37,32 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     if side.width > 0 {
         drivers(ui, frame, table);
         let mut lines = vec![ui.rule(&ui.text(msg::wizard::choice::details()), side.width, false)];
-        lines.extend(details);
+        lines.extend(details.concat());
         return draw(frame, side, lines);
     }
     // The table keeps four rows; what is known of the chosen one has the rest, the telling first.
     let most = usize::from(table.height).saturating_sub(7);
-    let (table, below) = split_rows(table, usize::from(table.height).saturating_sub(details.len().min(most) + 1));
+    let wanted = details.iter().map(Vec::len).sum::<usize>();
+    let (table, below) = split_rows(table, usize::from(table.height).saturating_sub(wanted.min(most) + 1));
     drivers(ui, frame, table);
-    let mut lines: Vec<_> = std::iter::once(Line::default()).chain(details).collect();
-    let room = usize::from(below.height);
-    if lines.len() > room {
-        lines.truncate(room.saturating_sub(1));
-        lines.push(ui.dim(format!("   … {}", ui.text(msg::wizard::plan::all_in_help()))));
-    }
-    draw(frame, below, lines);
+    let lines = std::iter::once(Line::default()).chain(whole(ui, details, usize::from(below.height).saturating_sub(1)));
+    draw(frame, below, lines.collect());
 }
 
-fn owner(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
-    let focus = ui.app.driver.part == Part::Owner;
-    let mut lines = vec![ui.rule(&ui.text(msg::wizard::choice::owner()), cells, focus)];
-    for owner in DriverOwner::ALL {
-        let chosen = ui.app.answers.driver_owner == owner;
-        let name = ui.text(owner::of(owner).title());
-        let fit = ui.app.driver.owners.iter().find(|fit| fit.owner == owner && (fit.recommended || fit.works != Works::Yes));
-        let what = fit.map_or_else(|| ui.text(owner::of(owner).summary()), |fit| reason(ui, fit));
-        let style = if chosen && focus { ui.theme.selected() } else { Style::new() };
-        lines.push(Line::from(vec![
-            ui.mark(chosen && focus, focus),
-            Span::styled(if chosen { "● " } else { "○ " }, if chosen { ui.theme.accent() } else { ui.theme.dim() }),
-            Span::styled(crate::text::fit(&name, 16, "…"), style),
-            Span::styled(format!("  {}", crate::text::fit(&what, usize::from(cells).saturating_sub(24), "…")), ui.theme.dim()),
-        ]));
+/// As many of the texts as have room in full: none is broken off in the middle. The last row then says that there is more.
+fn whole(ui: &Ui, texts: Vec<Vec<Line<'static>>>, room: usize) -> Vec<Line<'static>> {
+    if texts.iter().map(Vec::len).sum::<usize>() <= room {
+        return texts.concat();
     }
+    let mut lines = Vec::new();
+    for text in texts {
+        if lines.len() + text.len() >= room {
+            break;
+        }
+        lines.extend(text);
+    }
+    lines.push(ui.dim(format!("   … {}", ui.text(msg::wizard::plan::all_in_help()))));
     lines
-}
-
-/// How an owner fits this node, and why; the word stands before it, for a mark alone is not read aloud.
-fn reason(ui: &Ui, fit: &Fit) -> String {
-    format!("{}: {}", ui.text(fit.word()), ui.text(fit.reason.clone()))
 }
 
 fn toolkit(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
@@ -207,7 +197,8 @@ fn support(ui: &Ui, row: &DriverRow) -> String {
     }
 }
 
-fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
+/// What there is to say of the chosen driver, the telling first: the rows of each text.
+fn details(ui: &Ui, cells: u16) -> Vec<Vec<Line<'static>>> {
     let app = ui.app;
     let Some(row) = app.driver.chosen(&app.answers) else { return Vec::new() };
     let mut lines = Vec::new();
@@ -220,7 +211,7 @@ fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     };
     if let Some(reason) = &row.reason {
         let text = reason.text(app.settings.lang);
-        lines.extend(match (row.fits, row.recommended) {
+        lines.push(match (row.fits, row.recommended) {
             (false, _) => toned("✗", ui.theme.error(), &text),
             (true, true) => toned("★", ui.theme.accent(), &app.text(msg::wizard::choice::recommended(&text))),
             (true, false) => toned(" ", ui.theme.accent(), &text),
@@ -228,14 +219,14 @@ fn details(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     }
     // A star on what NVIDIA has given up wants a word; one reason has it already.
     if row.recommended && row.ended && row.reason.as_ref().is_none_or(|reason| reason.id() != "recommended-ended") {
-        lines.extend(toned("!", ui.theme.warning(), &ui.text(msg::wizard::choice::recommended_though_ended())));
+        lines.push(toned("!", ui.theme.warning(), &ui.text(msg::wizard::choice::recommended_though_ended())));
     }
     let toolkit = chosen_toolkit(app);
     for note in row.notes.iter().chain(toolkit.iter().flat_map(|cuda| &cuda.notes)) {
-        lines.extend(toned("!", ui.theme.warning(), &note.text(app.settings.lang)));
+        lines.push(toned("!", ui.theme.warning(), &note.text(app.settings.lang)));
     }
     let addresses = row.url.iter().chain(toolkit.map(|cuda| &cuda.file));
-    let address = |text: &String| ui.dim(format!("     {}", crate::text::cut_middle(text, room, "…")));
+    let address = |text: &String| vec![ui.dim(format!("     {}", crate::text::cut_middle(text, room, "…")))];
     lines.extend(addresses.map(address));
     lines
 }

@@ -135,6 +135,7 @@ fn row(ui: &Ui, variable: &Variable, state: &State, selected: bool, cells: u16) 
     use msg::wizard::variables::state as word;
     let (value, word, style) = match state {
         State::Changes(new) => (format!("→ {}", value_text(Some(new))), word::changes(), ui.theme.good()),
+        State::TakenOut => ("→ -".to_owned(), word::taken_out(), ui.theme.good()),
         State::Kept => (value_text(variable.value.as_ref()), word::kept(), ui.theme.accent()),
         State::Role => (value_text(variable.value.as_ref()), word::role(), ui.theme.dim()),
         State::Set => (value_text(variable.value.as_ref()), word::set(), Style::new()),
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn every_state_has_room_for_its_word() {
         for lang in [Lang::En, Lang::Ko] {
-            for word in [word::changes(), word::kept(), word::role(), word::set(), word::default(), word::unset()] {
+            for word in [word::changes(), word::taken_out(), word::kept(), word::role(), word::set(), word::default(), word::unset()] {
                 let text = word.text(lang);
                 assert!(width(&text) <= STATE, "{text}");
             }

@@ -68,10 +68,13 @@ impl Ui<'_> {
         Line::from(vec![self.mark(selected, focus), Span::styled(text.into(), style)])
     }
 
-    /// Returns the mark in front of a list row.
+    /// Returns the mark in front of a list row: the cursor, of which a screen has one, or what stays chosen while it is elsewhere.
     pub fn mark(&self, selected: bool, focus: bool) -> Span<'static> {
-        let style = if focus { self.theme.selected() } else { self.theme.dim() };
-        Span::styled(if selected { " ▸ " } else { "   " }, style)
+        match (selected, focus) {
+            (true, true) => Span::styled(" ▸ ", self.theme.selected()),
+            (true, false) => Span::styled(" ● ", self.theme.dim()),
+            (false, _) => Span::raw("   "),
+        }
     }
 
     /// Returns a quiet line.
@@ -201,5 +204,10 @@ pub fn split_columns(area: Rect, cells: u16) -> (Rect, Rect) {
 
 /// Tells whether there is room for details beside a table.
 pub fn is_wide(area: Rect) -> bool {
-    area.width >= 120
+    is_wide_enough(area.width)
+}
+
+/// As [`is_wide`], of a width.
+pub fn is_wide_enough(cells: u16) -> bool {
+    cells >= 120
 }

@@ -70,7 +70,8 @@ fn probed(app: &mut App, facts: Facts, changes: Vec<String>) {
     detect::take(app, facts);
     let host = &app.session.facts.host;
     let boot_id = host.boot_id.clone();
-    if host.lacks_headers() && host.headers_offer.offered.is_none() {
+    let is_unasked = host.lacks_headers() && host.headers_offer.offered.is_none();
+    if is_unasked || !app.session.facts.node.is_examined {
         app.order(Effect::AskPackages);
     }
     match &app.session.reboot {

@@ -58,7 +58,7 @@ pub(super) fn take(app: &mut App, facts: Facts) {
 /// what follows from it is taken.
 pub(super) fn take_offer(app: &mut App, facts: &Facts) {
     let selected = Selected::of(app);
-    app.session.facts.keep_offer(facts);
+    app.session.facts.keep_asked(facts);
     selected.find_again(app);
 }
 

@@ -9,6 +9,7 @@ use crate::{
         Message, msg,
         msg::wizard::{help, word},
     },
+    owner::{self, Fit},
     plan::Step,
 };
 
@@ -73,6 +74,7 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
         rows.push(Row::new(Tone::Text, ""));
     }
     rows.extend(selected_action(app, cells));
+    rows.extend(owners(app, cells));
     rows.extend(selected_driver(app, cells));
     rows.extend(keys(app, cells));
     rows.push(Row::new(Tone::Heading, app.text(help::commands())));
@@ -87,6 +89,19 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
     for (word, meaning) in words(app.step()) {
         rows.push(Row::new(Tone::Command, format!("  {}", app.text(word()))));
         rows.extend(Row::wrapped(Tone::Text, &format!("    {}", app.text(meaning())), cells));
+    }
+    rows
+}
+
+/// Every owner with its reason: beside a small table only the chosen one has room for it.
+fn owners(app: &App, cells: usize) -> Vec<Row> {
+    let lang = app.settings.lang;
+    let fits = app.driver.owners.iter().filter(|_| app.screen == Screen::Choice);
+    let told = |fit: &Fit| format!("  {} · {}: {}", owner::of(fit.owner).title().text(lang), fit.word().text(lang), fit.reason.text(lang));
+    let mut rows: Vec<Row> = fits.flat_map(|fit| Row::wrapped(Tone::Text, &told(fit), cells)).collect();
+    if !rows.is_empty() {
+        rows.insert(0, Row::new(Tone::Heading, app.text(msg::wizard::choice::owner())));
+        rows.push(Row::new(Tone::Text, ""));
     }
     rows
 }

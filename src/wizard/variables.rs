@@ -54,6 +54,8 @@ pub enum State {
     Role,
     /// The plan changes it to this.
     Changes(Value),
+    /// The plan takes it out.
+    TakenOut,
     /// The plan would change it; a person has said to leave it.
     Kept,
 }
@@ -72,21 +74,22 @@ impl Variables {
 }
 
 /// Returns the new values that the edits of the plan write, by variable.
-pub fn proposals<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<&'a str, &'a Value> {
+pub fn proposals<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<&'a str, Option<&'a Value>> {
     let edits = actions.into_iter().filter(|action| !action.skipped).filter_map(|action| match &action.kind {
         ActionSpec::EditFile(edit) => Some(edit),
         _ => None,
     });
-    edits.flat_map(|edit| &edit.changes).map(|change| (change.variable.as_str(), &change.value)).collect()
+    edits.flat_map(|edit| &edit.changes).map(|change| (change.variable.as_str(), change.value.as_ref())).collect()
 }
 
 /// Returns what happens to a variable.
-pub fn state(app: &App, variable: &Variable, proposals: &BTreeMap<&str, &Value>) -> State {
+pub fn state(app: &App, variable: &Variable, proposals: &BTreeMap<&str, Option<&Value>>) -> State {
     if app.answers.variables.get(&variable.name).is_some_and(Value::is_null) {
         return State::Kept;
     }
     match (proposals.get(variable.name.as_str()), &variable.winner) {
-        (Some(value), _) => State::Changes((*value).clone()),
+        (Some(Some(value)), _) => State::Changes((*value).clone()),
+        (Some(None), _) => State::TakenOut,
         (None, Some(place)) if place.level == Level::RoleDefaults => State::Default,
         (None, Some(place)) if matches!(place.level, Level::IncludeVars | Level::SetFact) => State::Role,
         (None, Some(_)) => State::Set,
@@ -221,7 +224,7 @@ fn ask_value(app: &mut App) {
     let Some(variable) = selected(app) else { return };
     let name = variable.name.clone();
     let chosen = app.answers.variables.get(&name).filter(|value| !value.is_null()).or(variable.value.as_ref());
-    let planned = proposals(app.actions(Step::Variables)).remove(name.as_str());
+    let planned = proposals(app.actions(Step::Variables)).remove(name.as_str()).flatten();
     let now = planned.or(chosen).map(rules::typed).unwrap_or_default();
     ask::open(app, Subject::Value { variable: name }, &now);
 }
@@ -334,7 +337,7 @@ mod tests {
         refused.skipped = true;
         let actions = [edit("/a.yml", changes), refused];
         let found = proposals(&actions);
-        assert_eq!(found, BTreeMap::from([("nvidia_gpu_nodes", &json!(["node1", "node2"])), ("node_labels", &labels)]));
+        assert_eq!(found, BTreeMap::from([("nvidia_gpu_nodes", Some(&json!(["node1", "node2"]))), ("node_labels", Some(&labels))]));
     }
 
     #[test]

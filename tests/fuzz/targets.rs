@@ -62,11 +62,14 @@ pub fn edit(bytes: &[u8]) {
         Change::new("nvidia_accelerator_enabled", true),
         Change::new("nvidia_driver_version", "450.51.06"),
         Change::new("nvidia_gpu_nodes", vec!["node1", "0000:18:00.0"]),
+        Change::new("runtimes", serde_json::json!([{"name": "kata"}, {"name": "nvidia", "options": {"BinaryName": "/a", "x": "true"}}])),
+        Change::take_out("nvidia_gpu_nodes"),
+        Change::take_out("runtimes"),
     ] {
         let Ok(after) = edit::set(&text, &change) else { continue };
         let read = yaml11::parse_vars(&after).expect("what was written can be read");
         let value = read.iter().rev().find(|entry| entry.key == change.variable).map(|entry| entry.value.value());
-        assert_eq!(value.as_ref(), Some(&change.value), "{after}");
+        assert_eq!(value, change.value, "{after}");
         for entry in before.iter().flatten().filter(|entry| entry.key != change.variable) {
             let kept = read.iter().find(|other| other.key == entry.key).map(|other| other.value.value());
             assert!(kept.is_some(), "{} was lost in {after}", entry.key);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod ansible;
+mod host_owner;
 mod inventory;
 mod inventory_oracle;
 mod playbooks;

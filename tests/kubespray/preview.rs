@@ -47,7 +47,8 @@ fn every_real_inventory_has_a_preview_in_both_languages() {
             };
             let preview = preview(&files(), &request).unwrap();
             assert_eq!(preview.release.as_deref(), Some(release), "{}", inventory.display());
-            assert_eq!(preview.variables.len(), 19);
+            let known = if preview.container_manager == "containerd" { 19..=25 } else { 19..=20 };
+            assert!(known.contains(&preview.variables.len()), "{release}: {}", preview.variables.len());
             for lang in [Lang::En, Lang::Ko] {
                 let text = report(&preview, lang);
                 for key in ["vars.", "finding.", "capability.", "level.", "ignored.", "verdict."] {
@@ -352,9 +353,9 @@ fn what_cannot_be_edited_comes_with_the_manual_edit() {
 #[test]
 fn another_owner_switches_the_role_off_and_names_no_image() {
     let preview = look(&one_node("v2.31.0"), "ubuntu-22.04");
-    for owner in [DriverOwner::Host, DriverOwner::Operator] {
-        assert_eq!(owner::values(&preview, &Answers::new(owner)), [edit::Change::new("nvidia_accelerator_enabled", false)]);
-    }
+    assert_eq!(owner::values(&preview, &Answers::new(DriverOwner::Operator)), [edit::Change::new("nvidia_accelerator_enabled", false)]);
+    let host = owner::values(&preview, &Answers::new(DriverOwner::Host));
+    assert!(host.iter().all(|change| !change.variable.starts_with("nvidia_")), "nobody has set any of the role's: {host:?}");
     let changes = owner::values(&preview, &seed_answers());
     assert!(changes.iter().all(|change| change.variable != "nvidia_driver_install_container"));
 }

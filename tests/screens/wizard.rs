@@ -74,7 +74,7 @@ impl Desk {
 
     fn probed(&mut self) -> &mut Self {
         let facts = Box::new(sample::facts());
-        self.say(|effect| matches!(effect, Effect::Probe), Answer::Probed { facts, changes: Vec::new(), owners: Vec::new() })
+        self.say(|effect| matches!(effect, Effect::Probe), Answer::Probed { facts, changes: Vec::new(), owners: sample::owners() })
     }
 
     fn choice(&mut self) -> &mut Self {

@@ -32,6 +32,25 @@ pub fn lay_out(release: &str, to: &Path) {
     }
 }
 
+/// Lays out a checkout with an inventory of one machine, and returns both.
+pub fn site(folder: &Path) -> (PathBuf, PathBuf) {
+    let checkout = folder.join("kubespray-2.14.2");
+    lay_out("v2.14.2", &checkout);
+    copy(&checkout.join("sample"), &checkout.join("inventory/mycluster"));
+    let inventory = checkout.join("inventory/mycluster/hosts.ini");
+    fs::copy(checkout.join("local/hosts.ini"), &inventory).unwrap();
+    (checkout, inventory)
+}
+
+/// Returns the answers that edit such an inventory; the paths are as the program sees them.
+pub fn answers_for(checkout: &Path, inventory: &Path) -> String {
+    format!(
+        "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\ngpus: [\"10de:1db6\"]\nkubespray: {}\ninventory: {}\nnode: node1\nrun_playbooks: false\n",
+        checkout.display(),
+        inventory.display(),
+    )
+}
+
 /// Returns the inventories of a release, by their path in what [`lay_out`] writes.
 pub fn inventories_of(release: &str) -> Vec<&'static str> {
     let generated = GENERATED.contains(&release).then_some("generated/hosts.yaml");

@@ -12,8 +12,7 @@ use std::{
 };
 
 use crate::support::{
-    folder,
-    kubespray::lay_out,
+    kubespray::{answers_for, site},
     program::{Place, tool},
     runfile,
     world::World,
@@ -141,17 +140,8 @@ fn a_runfile_that_is_at_work_when_its_starter_is_killed_is_found_and_followed() 
 
 /// A checkout with an inventory, and the command that edits it.
 fn checkout(place: &Place) -> (PathBuf, Command) {
-    let checkout = place.path("kubespray-2.14.2");
-    lay_out("v2.14.2", &checkout);
-    folder::copy(&checkout.join("sample"), &checkout.join("inventory/mycluster"));
-    let inventory = checkout.join("inventory/mycluster/hosts.ini");
-    fs::copy(checkout.join("local/hosts.ini"), &inventory).unwrap();
-    let text = format!(
-        "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\ngpus: [\"10de:1db6\"]\nkubespray: {}\ninventory: {}\nnode: node1\nrun_playbooks: false\n",
-        checkout.display(),
-        inventory.display(),
-    );
-    let answers = place.write("answers.yaml", &text);
+    let (checkout, inventory) = site(place.folder.path());
+    let answers = place.write("answers.yaml", &answers_for(&checkout, &inventory));
     (checkout, place.command(["apply", "--steps", "3", "--yes", "--answers", answers.to_str().unwrap()]))
 }
 

@@ -5,6 +5,7 @@ mod download;
 mod kill;
 mod kill_real;
 mod left_files;
+mod locks;
 mod nvml;
 mod packages;
 mod rpm;

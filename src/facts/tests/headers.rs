@@ -140,7 +140,7 @@ fn an_offer_outlives_a_second_look_at_the_same_kernel() {
     let host = machine(UBUNTU, "6.8.0-45-generic", &[APT], "[{command: [apt-cache, policy, ...]}]");
     let before = facts_of(&host);
     let mut now = probe(&host);
-    now.keep_offer(&before);
+    now.keep_asked(&before);
     assert_eq!(now, before);
     let mut other = Facts::default();
     other.host.kernel = "6.9.0".into();

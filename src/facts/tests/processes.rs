@@ -71,6 +71,10 @@ impl Files for WithProcesses {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    fn lock(&self, path: &Path) -> io::Result<Option<crate::private::Locked>> {
+        self.side(path).lock(path)
+    }
+
     fn demand_trusted(&self, path: &Path) -> io::Result<()> {
         self.side(path).demand_trusted(path)
     }

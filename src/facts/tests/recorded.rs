@@ -55,6 +55,47 @@ fn whole_machines_come_back() {
 }
 
 #[test]
+fn a_nodes_runtime_comes_back_without_its_registries() {
+    let config = "version = 2\nimports = [\"/etc/containerd/conf.d/*.toml\"]\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.nvidia]\n\
+        runtime_type = \"io.containerd.runc.v2\"\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.nvidia.options]\n\
+        BinaryName = \"/usr/bin/nvidia-container-runtime\"\nSystemdCgroup = true\n\
+        [plugins.\"io.containerd.grpc.v1.cri\".registry.configs.\"registry.company.example\".auth]\npassword = \"secret\"\n";
+    let stat = "812 (containerd) S 1 812 812 0 -1 4194560 9 0 0 0 5 3 0 0 20 0 12 0 4321 19 0\n";
+    let machine = Machine::h200()
+        .file("/usr/local/bin/containerd", "")
+        .file("/usr/bin/nvidia-container-runtime", "")
+        .file("/etc/containerd/config.toml", config)
+        .file("/etc/containerd/conf.d/99-nvidia.toml", "version = 2\n")
+        .file("/etc/containerd/cri-base.json", "{}")
+        .process(812, "containerd", "/usr/local/bin/containerd\0", "0::/system.slice/containerd.service\n")
+        .file("/proc/812/stat", stat)
+        .file("/proc/stat", "cpu 1\nbtime 1764000000\n")
+        .file("/etc/apt/sources.list.d/company.list", "deb https://apt.company.example/ubuntu noble main\n")
+        .file(
+            "/etc/apt/sources.list.d/cuda.list",
+            "deb https://alice:secret@developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/ /\n",
+        )
+        .file("/etc/nvidia-container-runtime/config.toml", "[nvidia-container-runtime]\nmode = \"auto\"\n")
+        .file("/dev/nvidia0", "")
+        .file("/dev/char/195:0", "")
+        .file("/etc/default/grub", "GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX=\"secret\"\n")
+        .file("/boot/vmlinuz-5.15.0-91-generic", "")
+        .folder("/lib/modules/5.15.0-91-generic");
+    let program = machine.root().join("usr/bin/nvidia-container-runtime");
+    std::fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    assert_same(&machine);
+    let live = probe(&Host::local(machine.root()));
+    let containerd = live.node.containerd.as_ref().unwrap();
+    assert_eq!(containerd.process.as_ref().map(|process| process.pid), Some(812));
+    assert_eq!((containerd.drop_ins.len(), live.node.sources.len(), live.driver.char_links.len()), (1, 1, 1));
+    assert_eq!(live.host.next_kernel.as_ref().map(|next| next.release.as_str()), Some("5.15.0-91-generic"));
+    let text = serde_yaml::to_string(&recorded(&machine)).unwrap();
+    for private in ["alice", "secret", "company"] {
+        assert!(!text.contains(private), "{private} is in:\n{text}");
+    }
+}
+
+#[test]
 fn what_only_some_machines_have_comes_back() {
     let status = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\nPackage: secret-tool\nStatus: install ok installed\n\n\
         Package: libnvidia-compute-535\nStatus: install ok installed\nArchitecture: i386\nMaintainer: alice\nVersion: 535.183.01-0ubuntu1\n";

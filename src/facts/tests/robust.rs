@@ -132,6 +132,10 @@ impl Files for Forbidden {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    fn lock(&self, path: &Path) -> io::Result<Option<crate::private::Locked>> {
+        self.inner.lock(path)
+    }
+
     fn demand_trusted(&self, path: &Path) -> io::Result<()> {
         self.inner.demand_trusted(path)
     }

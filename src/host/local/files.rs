@@ -163,6 +163,10 @@ impl Files for LocalFiles {
         copy.sync_all()
     }
 
+    fn lock(&self, path: &Path) -> io::Result<Option<private::Locked>> {
+        private::lock(&self.resolve_parent(path)?).map(Some)
+    }
+
     fn demand_trusted(&self, path: &Path) -> io::Result<()> {
         private::demand_trusted(&fs::canonicalize(self.resolve(path)?)?)
     }

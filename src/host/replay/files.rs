@@ -8,9 +8,12 @@ use std::{
 };
 
 use super::Machine;
-use crate::host::{
-    FileKind, FileMeta, Files,
-    files::{Checksum, NotRecorded},
+use crate::{
+    host::{
+        FileKind, FileMeta, Files,
+        files::{Checksum, NotRecorded},
+    },
+    private::Locked,
 };
 
 /// Links followed in one path before it counts as a circle.
@@ -70,6 +73,11 @@ fn normal(path: &Path) -> PathBuf {
     out
 }
 
+/// What lies in a folder of programs can be run.
+fn is_program(path: &Path) -> bool {
+    path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "bin" || folder == "sbin")
+}
+
 fn not_found() -> io::Error {
     io::ErrorKind::NotFound.into()
 }
@@ -99,10 +107,13 @@ impl Files for ReplayFiles {
 
     fn meta(&self, asked: &Path) -> io::Result<FileMeta> {
         let path = self.resolve(asked)?;
-        let meta = |kind, len, mode| FileMeta { kind, len, mode, uid: 0, modified: 0 };
+        let about = &self.0.scenario.about;
+        let modified = about.modified.get(&path).map_or(0, |time| time.as_nanosecond());
+        let meta = |kind, len, mode| FileMeta { kind, len, mode, uid: 0, modified };
         if let Some(bytes) = self.0.bytes(&path) {
-            let len = self.0.scenario.about.lengths.get(&path).copied().unwrap_or(bytes.len() as u64);
-            return Ok(meta(FileKind::File, len, 0o644));
+            let len = about.lengths.get(&path).copied().unwrap_or(bytes.len() as u64);
+            let mode = if is_program(&path) { 0o755 } else { 0o644 };
+            return Ok(meta(FileKind::File, len, mode));
         }
         if !self.children(&path).is_empty() || self.0.has_folder(&path) {
             return Ok(meta(FileKind::Folder, 0, 0o755));
@@ -146,6 +157,10 @@ impl Files for ReplayFiles {
     fn copy_private(&self, from: &Path, to: &Path) -> io::Result<()> {
         let bytes = self.read(from)?;
         self.write(to, &bytes, 0o600)
+    }
+
+    fn lock(&self, _path: &Path) -> io::Result<Option<Locked>> {
+        Ok(None)
     }
 
     /// Nobody else is on a simulated machine.

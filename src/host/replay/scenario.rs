@@ -72,6 +72,9 @@ pub struct About {
     /// Lengths of files that are too large to be here, by path.
     #[serde(default)]
     pub lengths: BTreeMap<PathBuf, u64>,
+    /// When files were last written, by path, where that counts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modified: BTreeMap<PathBuf, jiff::Timestamp>,
     /// Files whose content is not what it should be: they fail every check of their digest.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub damaged: BTreeSet<PathBuf>,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::write;
+use super::{revise, write};
 use crate::kubespray::yaml11::{Entry, Node, NodeKind};
 
 /// Returns the text with another value for an active key.
@@ -11,6 +11,14 @@ pub fn replacement(text: &str, entry: &Entry, value: &Value) -> Option<String> {
     let end = old.start + text[old.start..old.end].trim_end().len();
     let region = &text[old.start..end];
     let is_flow = region.starts_with(['[', '{']);
+    let is_same_kind = matches!((&old.kind, value), (NodeKind::List(_), Value::Array(items)) if !items.is_empty())
+        || matches!((&old.kind, value), (NodeKind::Map(_), Value::Object(map)) if !map.is_empty());
+    if is_same_kind
+        && !is_flow
+        && let Some(after) = revise::collection(text, old, value)
+    {
+        return Some(after);
+    }
     if let (NodeKind::List(nodes), Value::Array(items), false) = (&old.kind, value, is_flow)
         && !items.is_empty()
     {
@@ -32,27 +40,16 @@ pub fn replacement(text: &str, entry: &Entry, value: &Value) -> Option<String> {
     Some(format!("{}{inline}{}", &text[..old.start], &text[end..]))
 }
 
-/// Changes a list with one item a line. New items behind the old ones leave the old lines as they are, with their comments.
+/// Writes all items of a list anew, one a line.
 fn block_list(text: &str, end: usize, nodes: &[Node], items: &[Value]) -> Option<String> {
     // The parser starts a list that is not indented behind its first dash, so the line of the first item is looked at.
     let line_start = text[..nodes.first()?.start].rfind('\n').map_or(0, |at| at + 1);
     let indent_end = line_start + text[line_start..].find('-')?;
     let indent = &text[line_start..indent_end];
-    if !indent.trim().is_empty() {
+    if !indent.trim().is_empty() || text[line_start..end].contains('#') {
         return None;
     }
-    let newline = newline(text);
-    let known: Vec<Value> = nodes.iter().map(Node::value).collect();
-    if let Some(added) = items.strip_prefix(known.as_slice()) {
-        let line_end = text[end..].find('\n').map_or(text.len(), |at| end + at);
-        let line_end = text[..line_end].trim_end_matches('\r').len();
-        let lines = write::items(added, indent).join(newline);
-        return Some(format!("{}{newline}{lines}{}", &text[..line_end], &text[line_end..]));
-    }
-    if text[line_start..end].contains('#') {
-        return None;
-    }
-    let lines = write::items(items, indent).join(newline);
+    let lines = write::items(items, indent).join(newline(text));
     Some(format!("{}{}{}", &text[..line_start], lines, &text[end..]))
 }
 
@@ -107,7 +104,7 @@ fn is_continuation(line: &str) -> bool {
     (body.len() - item.len() >= 2 && !item.is_empty()) || item.starts_with("- ")
 }
 
-fn newline(text: &str) -> &'static str {
+pub(super) fn newline(text: &str) -> &'static str {
     if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
 
@@ -118,7 +115,7 @@ mod tests {
     use crate::kubespray::edit::{Change, set};
 
     fn edited(text: &str, name: &str, value: serde_json::Value) -> String {
-        let change = Change { variable: name.to_owned(), value };
+        let change = Change::new(name, value);
         let after = set(text, &change).unwrap_or_else(|why| panic!("{why:?}: {text:?}"));
         assert_eq!(set(&after, &change).unwrap(), after, "a second time changes nothing");
         after

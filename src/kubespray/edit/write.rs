@@ -1,6 +1,8 @@
 //! Values written as YAML that PyYAML reads back as they are: every text in double quotes.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use crate::kubespray::yaml11::plain;
 
 /// Writes a value on one line.
 pub fn inline(value: &Value) -> String {
@@ -35,7 +37,36 @@ pub fn block(name: &str, value: &Value, indent: &str, newline: &str) -> String {
     format!("{indent}{name}:{newline}{}", lines.join(newline))
 }
 
-/// Writes the items of a list, one a line.
+/// Writes the items of a list, one a line; of a mapping, one line a key.
 pub fn items(items: &[Value], indent: &str) -> Vec<String> {
-    items.iter().map(|item| format!("{indent}- {}", inline(item))).collect()
+    items.iter().flat_map(|item| self::item(item, indent)).collect()
+}
+
+fn item(item: &Value, indent: &str) -> Vec<String> {
+    let Value::Object(map) = item else { return vec![format!("{indent}- {}", inline(item))] };
+    let mut lines = members(map, &format!("{indent}  "));
+    match lines.first_mut() {
+        Some(first) => *first = format!("{indent}- {}", first.trim_start()),
+        None => lines.push(format!("{indent}- {{}}")),
+    }
+    lines
+}
+
+/// Writes the keys of a mapping, one a line, mappings within it below them.
+pub fn members(map: &Map<String, Value>, indent: &str) -> Vec<String> {
+    let member = |(key, value): (&String, &Value)| match value {
+        Value::Object(inner) if !inner.is_empty() => {
+            let mut lines = vec![format!("{indent}{}:", self::key(key))];
+            lines.extend(members(inner, &format!("{indent}  ")));
+            lines
+        }
+        value => vec![format!("{indent}{}: {}", self::key(key), inline(value))],
+    };
+    map.iter().flat_map(member).collect()
+}
+
+/// A key without quotes where nobody could take it for anything but a text.
+fn key(key: &str) -> String {
+    let is_word = key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if is_word && plain(key).is_string() { key.to_owned() } else { quoted(key) }
 }

@@ -14,7 +14,7 @@ use crate::{
         machine::is_same_name,
         release::{self, Mechanism, Release},
         site::Site,
-        spec::VariableSpec,
+        spec::{Scope, VariableSpec},
         truth::{as_bool, as_text, is_truthy},
         variables::View,
     },
@@ -166,7 +166,8 @@ fn limit(site: &Site, view: &View<'_>) -> Vec<Finding> {
 /// Variables that a release before v2.9 does not have: its images stand in the role's vars files.
 fn not_in_release(site: &Site, view: &View<'_>) -> Vec<Finding> {
     let Some(release) = site.release.as_ref() else { return Vec::new() };
-    let missing = VariableSpec::all().filter(|spec| !release.has(spec)).filter_map(|spec| view.own(spec.name));
+    let of_role = VariableSpec::all().filter(|spec| spec.scope == Scope::ControlPlane);
+    let missing = of_role.filter(|spec| !release.has(spec)).filter_map(|spec| view.own(spec.name));
     let args = release.to_string();
     missing
         .map(|definition| Finding::of(msg::finding::not_in_release(&definition.name, &args), Severity::Warning, place(definition)))

@@ -9,6 +9,7 @@ use super::{
     effect::Effect,
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -49,6 +50,7 @@ impl ActionKind for BlacklistNouveau {
             takes_away: false,
             witness: Witness::Journal,
             effects: vec![Effect::BansConflictingDriver],
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

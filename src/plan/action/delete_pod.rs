@@ -8,6 +8,7 @@ use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     mark_node::{find, refused},
     properties::{Preview, Properties, Reversal, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -54,6 +55,8 @@ impl ActionKind for DeletePod {
             takes_away: false,
             witness: Witness::Machine,
             effects: Vec::new(),
+            // It is named by its identity: deleted twice, it is deleted once.
+            target: Target::Nothing,
             scratch: None,
             until_reboot_of: None,
         }

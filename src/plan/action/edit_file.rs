@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure, sha256},
     properties::{Preview, Properties, Reversal, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -49,6 +50,7 @@ impl ActionKind for EditFile {
             takes_away: false,
             witness: Witness::Machine,
             effects: Vec::new(),
+            target: Target::Inventory(self.path.clone()),
             scratch: None,
             until_reboot_of: None,
         }

@@ -11,6 +11,7 @@ use super::{
     checksum::Checksum,
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
     properties::{Preview, Properties, Reversal, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -185,6 +186,7 @@ impl ActionKind for FetchRunfile {
             takes_away: false,
             witness: Witness::Machine,
             effects: Vec::new(),
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

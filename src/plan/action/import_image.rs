@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -89,6 +90,7 @@ impl ActionKind for ImportImage {
             takes_away: false,
             witness: Witness::Machine,
             effects: Vec::new(),
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

@@ -6,6 +6,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -40,6 +41,7 @@ impl ActionKind for InstallPackages {
             takes_away: false,
             witness: Witness::Machine,
             effects: vec![Effect::AddsHeaders, Effect::Adds(Entries::Packages(self.packages.clone()))],
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

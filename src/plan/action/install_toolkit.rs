@@ -12,6 +12,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionEvent, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -165,6 +166,7 @@ impl ActionKind for InstallToolkit {
             takes_away: false,
             witness: Witness::Machine,
             effects: vec![Effect::Adds(Entries::At(self.prefix.clone()))],
+            target: Target::Machine,
             scratch: Some(self.unpack_folder()),
             until_reboot_of: None,
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -93,6 +94,7 @@ impl ActionKind for MarkNode {
             takes_away: false,
             witness: Witness::Machine,
             effects: Vec::new(),
+            target: Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() },
             scratch: None,
             until_reboot_of: None,
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::effect::Effect;
+use super::{effect::Effect, target::Target};
 use crate::{
     host::Command,
     i18n::{Message, msg},
@@ -22,6 +22,8 @@ pub struct Properties {
     pub witness: Witness,
     /// What it changes on the machine; taken back, it brings about the opposite.
     pub effects: Vec<Effect>,
+    /// What it changes, and what no other gpunode may be changing meanwhile.
+    pub target: Target,
     /// A folder that only its execution needs. It is removed when that ends, however it ended.
     pub scratch: Option<PathBuf>,
     /// The boot in which it was planned, where the action is the reboot itself: a run stops here until the boot is another one, and only a

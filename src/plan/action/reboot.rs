@@ -6,6 +6,7 @@ use super::{
     effect::Effect,
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     unload_modules,
 };
@@ -39,6 +40,7 @@ impl ActionKind for Reboot {
             takes_away: true,
             witness: Witness::Machine,
             effects: vec![Effect::EmptiesKernel],
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: Some(self.boot_id.clone()),
         }

@@ -9,6 +9,7 @@ use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
     remove_left_files::{judge, sweep},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -51,6 +52,7 @@ impl ActionKind for RemoveDkms {
                 Effect::Removes(Entries::Of(Origin::Dkms)),
                 Effect::Removes(Entries::Of(Origin::ModuleFile)),
             ],
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

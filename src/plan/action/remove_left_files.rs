@@ -11,6 +11,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -42,6 +43,7 @@ impl ActionKind for RemoveLeftFiles {
             takes_away: true,
             witness: Witness::Machine,
             effects: vec![Effect::Removes(Entries::Of(Origin::ModuleFile)), Effect::RemovesDriver],
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

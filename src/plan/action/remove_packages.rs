@@ -11,6 +11,7 @@ use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
     remove_left_files::{judge, sweep},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -119,6 +120,7 @@ impl ActionKind for RemovePackages {
             takes_away: true,
             witness: Witness::Machine,
             effects: self.effects(),
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

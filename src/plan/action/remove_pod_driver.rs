@@ -8,6 +8,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
 };
 use crate::{
@@ -28,6 +29,7 @@ impl ActionKind for RemovePodDriver {
             takes_away: true,
             witness: Witness::Machine,
             effects: vec![Effect::RemovesDriver, Effect::Removes(Entries::Of(Origin::InstallerPod))],
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

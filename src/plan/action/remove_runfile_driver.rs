@@ -10,6 +10,7 @@ use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
     remove_left_files::{judge, sweep},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -53,6 +54,7 @@ impl ActionKind for RemoveRunfileDriver {
             takes_away: true,
             witness: Witness::Machine,
             effects: removed.into_iter().chain([Effect::RemovesDriver]).collect(),
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

@@ -8,6 +8,7 @@ use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     mark_node::{find, look},
     properties::{Preview, Properties, Reversal, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -45,6 +46,7 @@ impl ActionKind for RemoveTaint {
             takes_away: false,
             witness: Witness::Machine,
             effects: Vec::new(),
+            target: Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() },
             scratch: None,
             until_reboot_of: None,
         }

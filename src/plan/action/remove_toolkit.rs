@@ -8,6 +8,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -40,6 +41,7 @@ impl ActionKind for RemoveToolkit {
             takes_away: true,
             witness: Witness::Machine,
             effects: self.prefix().map(|prefix| Effect::Removes(Entries::At(prefix.to_owned()))).into_iter().collect(),
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

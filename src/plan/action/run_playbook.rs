@@ -8,6 +8,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -39,6 +40,7 @@ impl ActionKind for RunPlaybook {
             takes_away: false,
             witness: Witness::Journal,
             effects: vec![Effect::TakesCards, Effect::Adds(Entries::Of(Origin::InstallerPod))],
+            target: Target::Inventory(self.run.checkout.clone().unwrap_or_default().join(&self.run.inventory)),
             scratch: None,
             until_reboot_of: None,
         }
@@ -58,7 +60,7 @@ impl ActionKind for RunPlaybook {
         valid::word(msg::failure::wanted::playbook(), playbook, "-_./")?;
         valid::path(&Path::new("/").join(playbook))?;
         limit.as_deref().map_or(Ok(()), |host| valid::word(msg::failure::wanted::host(), host, "-_."))?;
-        tags.as_deref().map_or(Ok(()), |tags| valid::word(msg::failure::wanted::tag(), tags, "-_"))
+        tags.as_deref().map_or(Ok(()), |tags| valid::word(msg::failure::wanted::tag(), tags, "-_,"))
     }
 
     /// Ansible itself finds out what is done already; only a finished run proves anything.

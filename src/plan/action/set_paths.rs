@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, ended, file_failure},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -61,6 +62,7 @@ impl ActionKind for SetPaths {
             takes_away: false,
             witness: Witness::Machine,
             effects: Vec::new(),
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

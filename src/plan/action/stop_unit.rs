@@ -6,6 +6,7 @@ use super::{
     effect::Effect,
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -37,6 +38,7 @@ impl ActionKind for StopUnit {
             takes_away: true,
             witness: Witness::Machine,
             effects: vec![Effect::StopsDriverUser],
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

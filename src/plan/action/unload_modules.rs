@@ -8,6 +8,7 @@ use super::{
     effect::Effect,
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -65,6 +66,7 @@ impl ActionKind for UnloadModules {
             takes_away: true,
             witness: Witness::Machine,
             effects: vec![Effect::EmptiesKernel],
+            target: Target::Machine,
             scratch: None,
             until_reboot_of: None,
         }

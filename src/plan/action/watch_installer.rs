@@ -8,6 +8,7 @@ use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionEvent, ActionKind, Failure, Prepared, Traces, Verdict, tell},
     properties::{Preview, Properties, Reversal, Witness},
+    target::Target,
     undo::{Undo, WayBack},
     valid,
 };
@@ -37,6 +38,7 @@ impl ActionKind for WatchInstaller {
             takes_away: false,
             witness: Witness::Machine,
             effects: vec![Effect::TakesCards, Effect::Adds(Entries::Of(Origin::InstallerPod))],
+            target: Target::Nothing,
             scratch: None,
             until_reboot_of: None,
         }

@@ -81,6 +81,34 @@ fn what_has_no_room_below_the_drivers_says_so_and_is_in_the_help() {
     desk.probed().keys(&[Key::Enter]);
     desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Ok(table)));
     assert!(desk.screen().contains("… ? shows all of it"), "{}", desk.screen());
-    let help = desk.keys(&[Key::Char('?')]).screen();
+    // The owners with their reasons stand before it.
+    let help = desk.keys(&[Key::Char('?')]).screen() + &desk.keys(&[Key::PageDown]).screen();
     assert!(help.contains("Selected driver: 450.51.06") && help.contains("gcc 4.8.5 is older than nvcc takes"), "{help}");
+}
+
+/// The owner to take has a star and its reason; one that cannot work has a cross, and its reason as soon as the cursor is on it.
+#[test]
+fn owners_are_marked_and_say_why() {
+    let mut desk = Desk::english(SMALL);
+    let screen = desk.choice().screen();
+    assert!(screen.contains("▸ ● installer pod   ★ recommended"), "{screen}");
+    assert!(screen.contains("Kubespray's GPU role has an installer for this cluster."), "{screen}");
+    desk.keys(&[Key::End]);
+    let screen = desk.screen();
+    assert!(screen.contains("▸ ● GPU Operator    ! with limits"), "{screen}");
+    assert!(screen.replace("\n     ", " ").contains("older than the charts of GPU Operator that NVIDIA supports."), "{screen}");
+    let help = Desk::english(SMALL).choice().keys(&[Key::Char('?')]).screen();
+    assert!(help.contains("Who owns the driver?"), "{help}");
+}
+
+/// One cursor: where another part has it, the chosen driver keeps only a dot.
+#[test]
+fn a_screen_has_one_cursor() {
+    let mut desk = Desk::english(WIDE);
+    desk.choice();
+    for _ in 0..3 {
+        let screen = desk.screen();
+        assert_eq!(screen.lines().skip(2).collect::<String>().matches('▸').count(), 1, "{screen}");
+        desk.keys(&[Key::Tab]);
+    }
 }

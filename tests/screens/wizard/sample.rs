@@ -110,6 +110,12 @@ pub fn facts() -> Facts {
     machine().facts.clone()
 }
 
+/// How each owner fits the machine.
+pub fn owners() -> Vec<gpunode::owner::Fit> {
+    let Machine { host, facts, answers } = machine();
+    steps::owners(host, facts, answers)
+}
+
 pub fn answers() -> Answers {
     machine().answers.clone()
 }

@@ -1,0 +1,155 @@
+//! What stands between the driver and a pod on this machine: container runtime, container toolkit, CDI, services and packages.
+
+use std::thread;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Facts, LedgerEntry,
+    boot::{self, InstalledKernel},
+    cdi::{self, CdiSpec},
+    container_toolkit::{self, ToolkitFacts},
+    containerd::{self, ContainerdFacts},
+    engines::{self, CrioFacts, DockerFacts},
+    findings,
+    node_packages::{self, NodePackage},
+    packages,
+    probe::with_reader,
+    reader::Reader,
+    sources::{self, PackageSource},
+    units::{self, Unit},
+    upgrades::{self, AutomaticUpgrades},
+};
+use crate::{host::Host, worker::beside};
+
+/// What stands between the driver and a pod. What is not on the machine is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeFacts {
+    /// containerd.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub containerd: Option<ContainerdFacts>,
+    /// CRI-O.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crio: Option<CrioFacts>,
+    /// docker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docker: Option<DockerFacts>,
+    /// NVIDIA Container Toolkit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toolkit: Option<ToolkitFacts>,
+    /// CDI specifications of NVIDIA's devices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cdi: Vec<CdiSpec>,
+    /// The driver's services.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<Unit>,
+    /// The packages that matter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<NodePackage>,
+    /// The repositories that carry NVIDIA's packages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<PackageSource>,
+    /// What upgrades packages by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upgrades: Option<AutomaticUpgrades>,
+    /// Whether programs were asked, by [`examine`]; files alone do not tell what holds.
+    pub is_examined: bool,
+}
+
+/// Returns the driver's ledger of packages, and the packages that matter to the node.
+pub(super) fn probe_packages(reader: &mut Reader<'_>) -> (Vec<LedgerEntry>, Vec<NodePackage>) {
+    let locks = node_packages::probe_locks(reader);
+    let (ledger, installed) = packages::probe_installed(reader);
+    (ledger, node_packages::of(&installed, &locks))
+}
+
+/// Reads what files tell; the packages are put in by the caller, who reads them for the ledger too.
+pub(super) fn probe(reader: &mut Reader<'_>) -> NodeFacts {
+    NodeFacts {
+        containerd: containerd::probe(reader),
+        crio: engines::probe_crio(reader),
+        docker: engines::probe_docker(reader),
+        toolkit: container_toolkit::probe(reader),
+        cdi: cdi::probe(reader),
+        units: units::probe(reader),
+        sources: sources::probe(reader),
+        upgrades: upgrades::probe(reader),
+        ..NodeFacts::default()
+    }
+}
+
+/// Asks the programs of the machine what its files do not tell: containerd what holds, the toolkit what it sees, the package manager
+/// where packages came from, `modinfo` of compressed modules. Each is asked only where it is here, all side by side. Judges anew.
+pub fn examine(host: &Host, facts: &mut Facts) {
+    let (node, kernels) = (&facts.node, &facts.driver.kernels);
+    let (runtime, toolkit, packages) = thread::scope(|scope| {
+        let runtime = beside(scope, || with_reader(host, |reader| ask_runtimes(reader, node.clone())));
+        let toolkit = beside(scope, || with_reader(host, |reader| ask_toolkit(reader, node.toolkit.clone(), kernels.clone())));
+        let packages = with_reader(host, |reader| ask_packages(reader, node.clone()));
+        (runtime.join(), toolkit.join(), packages)
+    });
+    (facts.node.containerd, facts.node.crio) = facts.take(runtime);
+    (facts.node.toolkit, facts.driver.kernels) = facts.take(toolkit);
+    (facts.node.packages, facts.node.upgrades) = facts.take(packages);
+    facts.node.is_examined = true;
+    facts.findings = findings::judge(facts);
+}
+
+fn ask_runtimes(reader: &mut Reader<'_>, mut node: NodeFacts) -> (Option<ContainerdFacts>, Option<CrioFacts>) {
+    if let Some(facts) = &mut node.containerd {
+        containerd::ask(reader, facts);
+    }
+    if let Some(facts) = &mut node.crio {
+        engines::ask_crio(reader, facts);
+    }
+    (node.containerd, node.crio)
+}
+
+type Kernels = Vec<InstalledKernel>;
+
+fn ask_toolkit(reader: &mut Reader<'_>, mut toolkit: Option<ToolkitFacts>, mut kernels: Kernels) -> (Option<ToolkitFacts>, Kernels) {
+    if let Some(facts) = &mut toolkit {
+        container_toolkit::ask(reader, facts);
+    }
+    boot::ask(reader, &mut kernels);
+    (toolkit, kernels)
+}
+
+fn ask_packages(reader: &mut Reader<'_>, mut node: NodeFacts) -> (Vec<NodePackage>, Option<AutomaticUpgrades>) {
+    node_packages::ask_origins(reader, &mut node.packages);
+    if let Some(facts) = &mut node.upgrades {
+        upgrades::ask(reader, facts);
+    }
+    (node.packages, node.upgrades)
+}
+
+impl Facts {
+    /// Takes over what programs answered at an earlier look, as far as it still holds: a quick look loses nothing.
+    pub fn keep_asked(&mut self, before: &Self) {
+        self.keep_offer(before);
+        if before.node.is_examined && !self.node.is_examined && self.host.boot_id == before.host.boot_id {
+            self.take_over(before);
+        }
+    }
+
+    fn take_over(&mut self, before: &Self) {
+        if let (Some(now), Some(then)) = (&mut self.node.containerd, &before.node.containerd)
+            && (&now.root, &now.drop_ins, &now.process) == (&then.root, &then.drop_ins, &then.process)
+        {
+            *now = then.clone();
+        }
+        if let (Some(now), Some(then)) = (&mut self.node.toolkit, &before.node.toolkit) {
+            (now.version, now.info) = (then.version.clone(), then.info.clone());
+        }
+        if let (Some(now), Some(then)) = (&mut self.node.upgrades, &before.node.upgrades) {
+            *now = then.clone();
+        }
+        for package in &mut self.node.packages {
+            let same = before.node.packages.iter().find(|one| (&one.name, &one.version) == (&package.name, &package.version));
+            package.origin = same.and_then(|one| one.origin.clone());
+        }
+        self.node.is_examined = true;
+        self.findings = findings::judge(self);
+    }
+}
