@@ -235,6 +235,17 @@ impl Answers {
         named(&self.leave_out) || (optional && !named(&self.take_in))
     }
 
+    /// Returns the names of machines and things that the answers give: nodes, paths, images, servers. None of these types can hold a password.
+    pub fn names(&self) -> Vec<String> {
+        let paths = [&self.kubespray, &self.kubeconfig, &self.test_image_file].into_iter().flatten().map(ToString::to_string);
+        let plain = [&self.cuda_prefix, &self.cuda_tmpdir].into_iter().flatten().map(ToString::to_string);
+        let nodes = self.node.iter().chain(self.gpu_nodes.iter().flatten()).map(ToString::to_string);
+        let servers = [&self.cuda_mirror, &self.proxy].into_iter().flatten().map(|address| address.origin().to_owned());
+        let images = self.test_image.iter().map(ToString::to_string);
+        let files = self.cuda_runfile.iter().map(ToString::to_string).chain(self.inventory.iter().map(ToString::to_string));
+        paths.chain(plain).chain(nodes).chain(servers).chain(images).chain(files).collect()
+    }
+
     /// Returns the CUDA toolkit that the host gets, if any.
     pub fn cuda(&self) -> Option<&Version> {
         match &self.cuda_version {

@@ -28,6 +28,7 @@ pub use scan::over_reader;
 pub use signature_id::SignatureId;
 pub use stack::{over_part, over_stack, over_test};
 use table::{Pattern, Role};
+pub(crate) use table::TABLE as SIGNATURES;
 pub use table::{Refine, Remedy, Signature, Source, Stage, Table, table};
 use window::{LINES, Window};
 

@@ -27,7 +27,7 @@ use crate::{
     owner,
     plan::Step,
     preflight, private,
-    report::redact,
+    report::redact::Redactor,
     steps,
     workspace::Workspace,
 };
@@ -93,7 +93,7 @@ fn foresee(host: &Host, facts: &Facts, answers: &Answers) {
 }
 
 fn compile(asked: &Asked, facts: &Facts) -> Recording {
-    let kept = Kept::new(asked, facts);
+    let (kept, redactor) = (Kept::new(asked, facts), Redactor::new([]));
     let keep = |path: &&PathBuf| kept.keeps(path);
     let links: BTreeMap<_, _> =
         asked.links.iter().filter(|link| kept.keeps_link(link)).map(|(path, target)| (path.clone(), target.clone())).collect();
@@ -116,12 +116,12 @@ fn compile(asked: &Asked, facts: &Facts) -> Recording {
             FileKind::Other => put(path, excerpt::ONLY_THERE.to_owned()),
         }
     }
-    asked.pieces.iter().filter(|(path, _)| kept.keeps(path)).for_each(|(path, bytes)| put(path, redact::text(&excerpt::piece(bytes))));
+    asked.pieces.iter().filter(|(path, _)| kept.keeps(path)).for_each(|(path, bytes)| put(path, redactor.text(&excerpt::piece(bytes))));
     asked
         .files
         .iter()
         .filter(|(path, _)| kept.keeps(path))
-        .for_each(|(path, bytes)| put(path, redact::text(&excerpt::file(path, bytes, facts))));
+        .for_each(|(path, bytes)| put(path, redactor.text(&excerpt::file(path, bytes, facts))));
     // Names of machines and people have no place in a bug report.
     put(Path::new("/proc/sys/kernel/hostname"), "node1\n".to_owned());
     put(Path::new("/etc/machine-id"), "00000000000000000000000000000000\n".to_owned());
@@ -219,9 +219,10 @@ fn anonymous(answer: NvmlAnswer) -> NvmlAnswer {
 
 /// Returns a rule for each command that was asked.
 fn rules(asked: &Asked) -> Vec<Rule> {
-    let kept = |argv: &[String], text: &str| redact::text(&excerpt::output(argv, text));
+    let redactor = Redactor::new([]);
+    let kept = |argv: &[String], text: &str| redactor.text(&excerpt::output(argv, text));
     let rule = |(argv, ran): (&Vec<String>, &Ran)| Rule {
-        command: argv.iter().map(|word| redact::text(word)).collect(),
+        command: argv.iter().map(|word| redactor.text(word)).collect(),
         output: kept(argv, &ran.output),
         errors: kept(argv, &ran.errors),
         exit: ran.exit,

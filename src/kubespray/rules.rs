@@ -190,6 +190,14 @@ fn shape_of(variable: &str) -> Result<Shape, Wrong> {
     VariableSpec::of(variable).map(|spec| spec.shape).ok_or(Wrong::Unknown)
 }
 
+/// Tells whether a value has a form in which nothing else can stand: a switch, a version, a name, an image; no address, no free text, no
+/// template.
+pub fn is_plain(variable: &str, value: &Value) -> bool {
+    let is_free = matches!(shape_of(variable), Err(_) | Ok(Shape::Text | Shape::Url | Shape::BaseUrl | Shape::Runtimes));
+    let has_template = value.as_str().is_some_and(is_template);
+    !is_free && !has_template && matches!(check(variable, value, &[]), Ok(()) | Err(Wrong::NoDriver))
+}
+
 /// Returns a value as it is typed: what [`parse`] reads back as the same.
 pub fn typed(value: &Value) -> String {
     match value {

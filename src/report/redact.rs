@@ -1,36 +1,158 @@
-//! Redact: what must not stand in a report that people pass on. Values of words that name a secret, passwords in addresses, and tokens.
+//! Redact: what may stand in a report or a recording that people pass on.
+//!
+//! Nothing passes because it does not look like a secret; it passes because it is known ([`super::words`]). Before that, what has the form of
+//! a secret is hidden whole, so that not even its known words stay: a key in PEM, the user of an address, the value of an assignment.
 
-use std::{borrow::Cow, sync::OnceLock};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    sync::OnceLock,
+};
 
 use regex::Regex;
 use serde_json::Value;
 
-/// What stands in place of a secret.
+use super::words;
+use crate::kubespray::spec::VariableSpec;
+
+/// What stands in place of what is not shown.
 const HIDDEN: &str = "[hidden]";
-/// What a secret looks like; the group `keep` stays.
-const PATTERNS: [&str; 8] = [
-    // password=…, "token": "…", ansible_become_pass: …, --api-key …
-    r#"(?i)(?P<keep>[\w.-]*(?:passw(?:or)?d|_pass\b|secret|token|api[_-]?key|private[_-]?key|credential)[\w.-]*["']?\s*(?:[=:]\s*|\s+(?:is\s+)?)["']?)(?P<value>[^\s"',}\]]+)"#,
+/// What is hidden whole; the group `keep` stays.
+const PATTERNS: [&str; 7] = [
     // A key or certificate in PEM, from its first line on.
     r"(?s)(?P<keep>-----BEGIN )(?P<value>.*?)(?:-----END [A-Z ]*-----|$)",
-    // https://user@host and https://user:password@host
-    r"(?P<keep>[a-z][a-z0-9+.-]*://)(?P<value>[^\s/@:]+)@",
-    // sshpass -p …, and what else is called a passphrase, a key or authentication.
-    r"(?i)(?P<keep>\bsshpass\s+-p\s*)(?P<value>\S+)",
+    // https://user@host and https://user:password@host, up to the last `@`: a password may hold one.
+    r"(?P<keep>[A-Za-z][A-Za-z0-9+.-]*://)(?P<value>[^\s/]+)@",
+    // What follows the `?` or `#` of an address.
+    r"(?P<keep>[a-z][a-z0-9+.-]*://[^\s?#]*[?#])(?P<value>\S+)",
+    // password=…, "token": "…", --api-key …
+    r#"(?i)(?P<keep>[\w.-]*(?:passw(?:or)?d|_pass\b|secret|token|api[_-]?key|private[_-]?key|credential)[\w.-]*["']?\s*(?:[=:]\s*|\s+(?:is\s+)?)["']?)(?P<value>[^\s"',}\]]+)"#,
     r#"(?i)(?P<keep>[\w.-]*(?:passphrase|_key|key[_-]?data|\bauth)["']?\s*[=:]\s*["']?)(?P<value>[^\s"',}\]]+)"#,
-    // https://user:password@host
-    r"(?P<keep>[a-z][a-z0-9+.-]*://[^\s/:@]+:)(?P<value>[^\s/@]+)@",
+    r"(?i)(?P<keep>\bsshpass\s+-p\s*)(?P<value>\S+)",
     // Authorization: Bearer …
-    r"(?i)(?P<keep>\b(?:bearer|basic)\s+)(?P<value>[A-Za-z0-9+/=._-]{12,})",
-    // A Kubernetes service account's token.
-    r"(?P<keep>)(?P<value>\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)",
+    r"(?i)(?P<keep>\b(?:bearer|basic)\s+)(?P<value>\S{6,})",
 ];
 
-/// Returns `text` without secrets.
-pub fn text(text: &str) -> String {
-    patterns().iter().fold(text.to_owned(), |text, pattern| match pattern.replace_all(&text, replacement(pattern)) {
-        Cow::Borrowed(_) => text,
-        Cow::Owned(redacted) => redacted,
+/// Takes out of texts what is not known.
+#[derive(Debug, Clone)]
+pub struct Redactor {
+    names: HashSet<String>,
+}
+
+impl Redactor {
+    /// Makes one; of `shown`, such as the answers' names and paths, every piece passes.
+    pub fn new<'t>(shown: impl IntoIterator<Item = &'t str>) -> Self {
+        let pieces = shown.into_iter().flat_map(|text| text.split(|c| !in_chunk(c))).map(trimmed);
+        Self { names: pieces.filter(|piece| !piece.is_empty()).chain(["hidden"]).map(str::to_owned).collect() }
+    }
+
+    /// Returns `text` with what is not known hidden.
+    pub fn text(&self, text: &str) -> String {
+        let text = patterns().iter().fold(Cow::Borrowed(text), |text, pattern| match pattern.replace_all(&text, replacement(pattern)) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(redacted) => Cow::Owned(redacted),
+        });
+        let mut out = Out::default();
+        let mut is_value = false;
+        let mut rest = &*text;
+        while let Some(first) = rest.chars().next() {
+            let end = rest.find(|c| in_chunk(c) != in_chunk(first)).unwrap_or(rest.len());
+            let (run, behind) = rest.split_at(end);
+            if in_chunk(first) {
+                alphabets(run).for_each(|part| self.chunk(part, is_value, behind, &mut out));
+                is_value = run.ends_with(':') && run.contains('_');
+            } else {
+                out.between(run);
+                is_value = run.ends_with('=') || (is_value && run.trim_matches(['"', '\'', ' ']).is_empty());
+            }
+            rest = behind;
+        }
+        out.text
+    }
+
+    /// Writes a chunk down, or that it is hidden. `is_value`: it stands behind `=`, or behind a name with a colon; no word passes there.
+    fn chunk(&self, chunk: &str, is_value: bool, behind: &str, out: &mut Out) {
+        let inner = trimmed(chunk);
+        let is_size = || inner.bytes().all(|byte| byte.is_ascii_digit()) && inner.len() <= 12 && behind.starts_with(" bytes");
+        let is_plain = || matches!(inner, "true" | "false" | "yes" | "no" | "none" | "null") || inner.starts_with(|c: char| c.is_ascii_digit());
+        let passes = words::passes(inner, &self.names) && (!is_value || self.names.contains(inner) || is_plain());
+        if inner.is_empty() || passes || is_size() {
+            return out.shown(chunk);
+        }
+        match words::version_of(inner).filter(|version| inner[version.len()..].starts_with(['-', '+', '.', '_', '~'])) {
+            Some(version) => {
+                out.shown(&inner[..=version.len()]);
+                out.hidden();
+            }
+            None => out.hidden(),
+        }
+    }
+
+    /// As [`Self::text`], for every text of a value, and for the names of variables among its keys.
+    pub fn value(&self, value: &mut Value) {
+        match value {
+            Value::String(string) => *string = self.text(string),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::Object(fields) => {
+                if let Some(Value::Object(variables)) = fields.get_mut("variables") {
+                    variables.retain(|name, _| VariableSpec::of(name).is_some());
+                }
+                fields.iter_mut().for_each(|(_, field)| self.value(field));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What was let through; hidden pieces with nothing readable between them are one.
+#[derive(Default)]
+struct Out {
+    text: String,
+    /// Where the last hidden piece ends, if nothing but punctuation has come since.
+    hidden_at: Option<usize>,
+}
+
+impl Out {
+    fn shown(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.hidden_at = None;
+    }
+
+    fn between(&mut self, text: &str) {
+        self.text.push_str(text);
+        if text.contains(char::is_whitespace) {
+            self.hidden_at = None;
+        }
+    }
+
+    fn hidden(&mut self) {
+        match self.hidden_at {
+            Some(end) => self.text.truncate(end),
+            None => self.text.push_str(HIDDEN),
+        }
+        self.hidden_at = Some(self.text.len());
+    }
+}
+
+/// Tells whether a character belongs to a chunk: what names, versions and numbers are written with.
+fn in_chunk(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | '~' | ':' | '@' | '%' | '^')
+}
+
+/// A sentence's punctuation is none of the chunk's.
+fn trimmed(chunk: &str) -> &str {
+    chunk.trim_matches(['-', '_', '.', '+', '~', ':', '@', '%', '^'])
+}
+
+/// Splits a run where one alphabet ends and another begins: a particle of Korean stands right behind a name.
+pub(super) fn alphabets(run: &str) -> impl Iterator<Item = &str> {
+    let mut rest = run;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let end = rest.find(|c: char| c.is_ascii() != first.is_ascii()).unwrap_or(rest.len());
+        let (part, behind) = rest.split_at(end);
+        rest = behind;
+        Some(part)
     })
 }
 
@@ -72,26 +194,6 @@ fn changed(body: &str, shows_items: &mut bool) -> String {
     }
 }
 
-/// Takes the secrets out of every text of a value; a field whose name says that it is one is hidden whole.
-pub fn value(value: &mut Value) {
-    match value {
-        Value::String(string) => *string = text(string),
-        Value::Array(items) => items.iter_mut().for_each(self::value),
-        Value::Object(fields) => fields.iter_mut().for_each(|(name, field)| {
-            let probe = format!("{name}=x");
-            if field.is_string() && text(&probe) != probe {
-                *field = HIDDEN.into();
-            } else if let (true, Some(words)) = (name == "command", field.as_str()) {
-                // The words of a program of somebody else may hold anything; its name is what matters.
-                *field = words.split_whitespace().next().unwrap_or_default().into();
-            } else {
-                self::value(field);
-            }
-        }),
-        _ => {}
-    }
-}
-
 fn replacement(pattern: &Regex) -> String {
     // The address keeps its `@`, which is part of the match.
     let end = if pattern.as_str().ends_with('@') { "@" } else { "" };
@@ -107,6 +209,10 @@ fn patterns() -> &'static [Regex] {
 mod tests {
     use super::*;
 
+    fn text(text: &str) -> String {
+        Redactor::new([]).text(text)
+    }
+
     #[test]
     fn every_pattern_compiles() {
         assert_eq!(patterns().len(), PATTERNS.len());
@@ -118,7 +224,7 @@ mod tests {
             ("ansible_become_pass: hunter2", "ansible_become_pass: [hidden]"),
             ("+registry_password: \"s3cret\"", "+registry_password: \"[hidden]\""),
             ("-e vault_token=abc.def", "-e vault_token=[hidden]"),
-            ("https://me:pw@mirror.local/x.run", "https://me:[hidden]@mirror.local/x.run"),
+            ("https://me:pw@mirror.local/x.run", "https://[hidden]@mirror.local/x.run"),
             ("Authorization: Bearer abcdefghijklmnop", "Authorization: Bearer [hidden]"),
             ("docker login --password hunter2 x", "docker login --password [hidden] x"),
             ("eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJl.c2lnbmF0dXJl", "[hidden]"),
@@ -138,7 +244,7 @@ mod tests {
     #[test]
     fn fields_that_name_a_secret_are_hidden() {
         let mut json = serde_json::json!({"a": {"bind_password": "x", "list": ["token=y"]}, "n": 1});
-        value(&mut json);
+        Redactor::new([]).value(&mut json);
         assert_eq!(json, serde_json::json!({"a": {"bind_password": HIDDEN, "list": [format!("token={HIDDEN}")]}, "n": 1}));
     }
 
