@@ -1,6 +1,8 @@
 //! Standard output and standard error, which may be closed, full, or a pipe that nobody reads any more: writing never panics.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+
+use crate::secret::Secret;
 
 /// Writes a line to standard output.
 pub fn say(line: &str) -> io::Result<()> {
@@ -12,6 +14,15 @@ pub fn say(line: &str) -> io::Result<()> {
 /// Writes a line to standard error. Where that fails too there is nobody left to tell; the exit status tells the rest.
 pub fn complain(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Asks for the password of `sudo` at the terminal, without echo; nothing where nobody is there, or nothing is typed.
+pub fn password(question: &str) -> Option<Secret> {
+    if !io::stdin().is_terminal() {
+        return None;
+    }
+    let prompt = inquire::Password::new(question).without_confirmation().with_display_mode(inquire::PasswordDisplayMode::Hidden);
+    prompt.prompt().ok().filter(|text| !text.is_empty()).map(|text| Secret::new(format!("{text}\n")))
 }
 
 /// A writer that takes everything: whether the terminal is still there is told by its keys, not by what is drawn on it.

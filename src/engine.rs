@@ -14,7 +14,7 @@ pub use crate::plan::action::kind::Progress;
 use crate::{
     diagnosis::Hit,
     host::Exit,
-    i18n::Message,
+    i18n::{Lang, Message, msg},
     plan::{Action, action::kind::ActionEvent},
     session::Status,
 };
@@ -50,6 +50,25 @@ pub enum Event {
         /// What went wrong, for a reader of any language: told instead of the evidence, which has it in English.
         failure: Option<Message>,
     },
+}
+
+impl Event {
+    /// Returns what a line-by-line face says of it. A progress meter is for eyes on a screen; lines stay greppable.
+    pub fn line(&self, lang: Lang) -> Option<String> {
+        Some(match self {
+            Self::Started { index, total, action } => format!("-- {}/{total} {}", index + 1, action.title(lang)),
+            Self::Line(line) => format!("   {line}"),
+            Self::Hit(hit) => format!("   ! {}\n     {}", hit.cause(lang), hit.remedy(lang)),
+            Self::Progress(_) => return None,
+            Self::PasswordNeeded => format!("   {}", msg::apply::password_needed().text(lang)),
+            Self::Ended { id, status, evidence, failure } => {
+                let failure = failure.as_ref().map(|failure| vec![failure.text(lang)]);
+                let evidence = failure.as_ref().unwrap_or(evidence);
+                let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
+                format!("-- {}: {id}{evidence}", status.name())
+            }
+        })
+    }
 }
 
 impl From<ActionEvent> for Event {

@@ -12,6 +12,7 @@ mod devices;
 pub mod engines;
 pub mod excerpt;
 mod findings;
+mod fingerprint;
 pub mod headers;
 mod holders;
 mod kernel;
@@ -27,7 +28,6 @@ pub mod parse;
 mod pci;
 mod probe;
 mod processes;
-mod pulse;
 mod reader;
 mod report;
 mod runtime;
@@ -44,12 +44,12 @@ use std::collections::BTreeMap;
 pub use boot::{InstalledKernel, NextKernel};
 pub use changes::{Change, changes};
 pub use devices::DriverLibrary;
+pub use fingerprint::{Fingerprint, fingerprint};
 pub use ledger::INSTALLER_POD_FOLDER;
 pub use left_files::left_files;
 pub use node::{NodeFacts, examine};
 pub use pci::{PciDevice, has_card};
 pub use probe::{driver_ledger, probe, probe_all, probe_with};
-pub use pulse::{Pulse, pulse};
 pub use report::report;
 use serde::{Deserialize, Serialize};
 pub use units::Unit;
@@ -258,9 +258,11 @@ pub struct LedgerEntry {
     /// How it came here.
     pub origin: Origin,
     /// What it is: a module with version, a package with version, a unit.
-    pub what: String,
+    #[serde(rename = "what")]
+    pub name: String,
     /// Where it was seen: a path or a database.
-    pub r#where: String,
+    #[serde(rename = "where")]
+    pub source: String,
     /// Of a package, what it brings; absent for what is no package, and in records of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<packages::Role>,
@@ -271,13 +273,13 @@ pub struct LedgerEntry {
 
 impl LedgerEntry {
     /// Makes an entry of which only origin, name and place are known.
-    pub fn new(origin: Origin, what: impl Into<String>, place: impl Into<String>) -> Self {
-        Self { origin, what: what.into(), r#where: place.into(), role: None, needs: Vec::new() }
+    pub fn new(origin: Origin, name: impl Into<String>, source: impl Into<String>) -> Self {
+        Self { origin, name: name.into(), source: source.into(), role: None, needs: Vec::new() }
     }
 
     /// Tells whether both are the same thing in the same place, whatever was learned of it.
     pub fn is_same(&self, other: &Self) -> bool {
-        (self.origin, &self.what, &self.r#where) == (other.origin, &other.what, &other.r#where)
+        (self.origin, &self.name, &self.source) == (other.origin, &other.name, &other.source)
     }
 }
 

@@ -4,7 +4,6 @@ mod apply;
 mod detect;
 mod diagnose;
 mod drivers;
-mod password;
 mod plan;
 mod progress;
 mod record;
@@ -15,8 +14,6 @@ mod tail;
 mod vars;
 mod verify;
 
-pub use password::run_with_password;
-pub use progress::line_of;
 pub use record::record;
 
 use std::{

@@ -4,6 +4,7 @@ pub mod ansible;
 pub mod capability;
 pub mod checkout;
 pub mod config;
+mod context;
 pub mod edit;
 mod edited;
 mod findings;
@@ -18,7 +19,6 @@ pub mod release;
 mod report;
 pub mod rules;
 pub mod runtime_entry;
-mod site;
 pub mod spec;
 mod template;
 mod truth;
@@ -30,12 +30,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use context::PreviewRequest;
 pub use edited::Edited;
 pub use joining::Newcomer;
 pub use layout::Layout;
 pub use preview::preview;
 pub use report::{report, report_planned};
-pub use site::PreviewRequest;
 pub use template::is_template_within;
 pub use truth::as_text;
 

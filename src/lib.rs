@@ -38,7 +38,7 @@
 //! Dependencies point downwards: tui, plain, headless, perform → wizard, `step_driver` → engine, steps → owner → plan, diagnosis → kubespray, cluster, catalog,
 //! facts → host, version, text, secret, i18n.
 
-#![cfg_attr(not(test), warn(clippy::disallowed_macros, clippy::disallowed_methods))]
+#![cfg_attr(not(test), warn(clippy::disallowed_macros, clippy::disallowed_methods, unreachable_pub))]
 
 pub mod answers;
 pub mod bounded;
@@ -63,6 +63,7 @@ pub mod owner;
 pub mod perform;
 pub mod plain;
 pub mod plan;
+pub mod prediction;
 pub mod preflight;
 pub mod private;
 pub mod report;

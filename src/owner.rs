@@ -28,8 +28,8 @@ use crate::{
     i18n::Message,
     kubespray::{GpuRole, Preview, edit::Change, playbook::PlaybookRun, values},
     plan::{self, Action, Changed, Clearing, Handover, Places, Plan, Step},
+    prediction::Prediction,
     preflight,
-    session::Prediction,
 };
 
 /// One way of bringing the driver to a node, with everything that follows from it.

@@ -27,10 +27,11 @@ use crate::{
     host::Cancel,
     i18n::msg,
     plan::{Action, Plan, Step},
+    prediction::Prediction,
     private,
     report::Report,
     secret::Secret,
-    session::{self, Prediction, Session, store::Store},
+    session::{self, Session, store::Store},
     step_driver::{self, StepDriver},
     steps,
     tui::{self, Performer, Reply, RunError},
@@ -108,12 +109,12 @@ impl Performer for Perform {
     fn perform(&self, effect: Effect, reply: &Reply) {
         let answer = match effect {
             Effect::Probe => self.probe(),
-            Effect::Pulse => return self.feel_pulse(reply),
+            Effect::Fingerprint => return self.watch_fingerprint(reply),
             Effect::AskPackages => self.ask_packages(),
             Effect::LoadTable { answers } => Answer::Table(self.table(&answers)),
             Effect::LoadPreview { answers } => Answer::Preview(self.preview(&answers)),
             Effect::MakePlan { step, answers } => Answer::Planned(self.plan(step, &answers)),
-            Effect::Preflight { actions, answers } => Answer::Foretold(self.preflight(&actions, &answers)),
+            Effect::Preflight { actions, answers } => Answer::Checked(self.preflight(&actions, &answers)),
             Effect::RunStep { step, actions, answers, secret } => self.run_step(step, actions, *answers, secret, reply),
             Effect::Reboot => self.reboot(),
             Effect::FollowNode { answers } => return self.follow_node(&answers, reply),
@@ -182,16 +183,16 @@ impl Perform {
         Answer::Probed { facts: Box::new(facts), changes, owners }
     }
 
-    /// Takes the machine's pulse until the order is cancelled. A simulated machine changes only by what we do to it.
-    fn feel_pulse(&self, reply: &Reply) {
+    /// Takes the machine's fingerprint until the order is cancelled. A simulated machine changes only by what we do to it.
+    fn watch_fingerprint(&self, reply: &Reply) {
         let host = &self.workspace.host;
         if host.simulation.is_some() {
             return;
         }
         let cancel = self.begin(reply);
-        let mut before = facts::pulse(host);
+        let mut before = facts::fingerprint(host);
         while host.clock.sleep(PULSE_EVERY, &cancel) {
-            let now = facts::pulse(host);
+            let now = facts::fingerprint(host);
             if now != before && !reply.send(Answer::MachineChanged) {
                 break;
             }
@@ -234,7 +235,7 @@ impl Perform {
         let session = self.session().clone();
         let checks = steps::preflight(&self.workspace.host, &session.facts, answers, actions, Some(&session));
         let checks = checks.map_err(|error| error.line(self.workspace.lang))?;
-        self.session().foretell(checks.clone());
+        self.session().keep_predictions(checks.clone());
         Ok(checks)
     }
 

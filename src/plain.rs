@@ -7,6 +7,7 @@ use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
     cli::Global,
     cluster::{ClusterError, GpuStack, Kubectl, check::Verdict, stack, verify},
+    console,
     engine::Outcome,
     error::Expected,
     exit_code::ExitCode,
@@ -293,8 +294,9 @@ impl Plain<'_> {
         let cancel = Cancel::default();
         crate::signals::cancel_on_signal(&cancel)?;
         let (lang, ask) = (self.lang, self.ask);
-        let outcome = crate::headless::run_with_password(&mut self.step_driver(), step, &cancel, lang, &mut |event| {
-            if let Some(line) = crate::headless::line_of(event, lang) {
+        let mut password = || console::password(&msg::apply::password().text(lang));
+        let outcome = self.step_driver().run_asking(step, &cancel, &mut password, &mut |event| {
+            if let Some(line) = event.line(lang) {
                 ask.say(&line);
             }
         })?;

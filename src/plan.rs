@@ -19,7 +19,7 @@ pub use action::{
     effect::{Effect, Entries},
     properties::{Preview, Reversal, RootReason, Witness},
 };
-pub use driver_step::{Clearing, Handover, Places, driver_step, rival};
+pub use driver_step::{Clearing, Handover, Places, conflicting_module, driver_step};
 pub use invalidate::{Changed, invalidated};
 pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::{VerifyPlan, verify_step, watch_installer};

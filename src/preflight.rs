@@ -20,7 +20,7 @@ use crate::{
     host::Host,
     i18n::{Arg, Lang, Message, msg},
     plan::{Action, ActionSpec, Effect, Entries, action::install_toolkit::InstallToolkit},
-    session::Prediction,
+    prediction::Prediction,
     worker,
 };
 
@@ -77,7 +77,7 @@ fn wrong_size(place: impl Into<Arg>, there: u64, size: u64) -> Message {
 }
 
 /// Returns what keeps `apply` from beginning.
-pub fn in_the_way<'a>(predictions: &'a [Prediction], answers: &'a Answers) -> impl Iterator<Item = &'a Prediction> {
+pub fn blocking<'a>(predictions: &'a [Prediction], answers: &'a Answers) -> impl Iterator<Item = &'a Prediction> {
     predictions.iter().filter(|prediction| prediction.stops() && !answers.despite.contains(&prediction.id))
 }
 

@@ -14,7 +14,8 @@ use crate::{
     facts::Facts,
     i18n::{Lang, msg},
     kubespray::{Preview, Variable, rules},
-    session::{Prediction, Record, Session, Status},
+    prediction::Prediction,
+    session::{Record, Session, Status},
 };
 use form::{Form, Markdown, Plain};
 use redact::Redactor;

@@ -1,10 +1,8 @@
 //! Session: facts, answers, plan and the journal of what happened, in one file.
 
-mod check_kind;
-pub mod holder;
 pub mod lock;
+pub mod lock_owner;
 mod migrate;
-mod prediction;
 pub mod seal;
 pub mod store;
 
@@ -13,18 +11,17 @@ use std::{
     path::PathBuf,
 };
 
-pub use check_kind::CheckKind;
-pub use prediction::{Evidence, Outcome, Prediction, Says};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     answers::Answers,
     cluster::check::VerifyReport,
-    diagnosis::Hit,
+    diagnosis::{Hit, SignatureId},
     facts::Facts,
     host::{Exit, command::Job},
     i18n::{Lang, Message, msg},
     plan::{Action, Plan, Step, action::undo::Undo},
+    prediction::{Outcome, Prediction},
 };
 
 /// The session file's schema version: 2 since a record may name another machine and an undo is journalled like an action, 3 since the
@@ -103,14 +100,21 @@ impl Session {
     }
 
     /// Keeps new predictions; of the old ones, those whose outcome is known stay.
-    pub fn foretell(&mut self, predictions: Vec<Prediction>) {
+    pub fn keep_predictions(&mut self, predictions: Vec<Prediction>) {
         self.predictions.retain(|old| old.outcome.is_some() && predictions.iter().all(|new| new.id != old.id));
         self.predictions.extend(predictions);
     }
 
     /// Compares the predictions with how an action ended.
     pub(crate) fn compare(&mut self, record: &Record) {
-        self.predictions.iter_mut().for_each(|prediction| prediction.compare(record));
+        let status = record.status;
+        let ended = match status {
+            Status::Failed => Some(Outcome::Failed),
+            _ => status.is_done().then_some(Outcome::Fine),
+        };
+        let shown: Vec<&SignatureId> = record.hits.iter().map(|hit| &hit.signature).collect();
+        let about = |prediction: &&mut Prediction| prediction.action.as_ref() == Some(&record.action.id);
+        self.predictions.iter_mut().filter(about).for_each(|prediction| prediction.compare(ended, &shown));
     }
 
     /// Returns the newest record of an action.

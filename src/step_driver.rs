@@ -18,8 +18,9 @@ use crate::{
         Action, Step,
         action::{reboot::Reboot, target::Target},
     },
+    prediction::Prediction,
     secret::Secret,
-    session::{Prediction, Session, lock::Locks, store::Store},
+    session::{Session, lock::Locks, store::Store},
     steps,
 };
 
@@ -67,20 +68,49 @@ impl StepDriver<'_> {
         let actions: Vec<Action> = self.session.plan.of(Step::Driver).cloned().collect();
         steps::demand_root(&actions, lang)?;
         let predictions = steps::preflight(self.host, &self.session.facts, &self.answers(), &actions, Some(self.session))?;
-        self.session.foretell(predictions.clone());
+        self.session.keep_predictions(predictions.clone());
         self.save()?;
         Ok(predictions)
     }
 
-    /// Does what is left of a step and looks at the machine again: what comes next, and the report, are about the machine as it is then.
+    /// Does what is left of a step; where anything was begun, looks at the machine again: what comes next, and the report, are about the machine as it is then.
     pub fn run(&mut self, step: Step, cancel: &Cancel, secret: Option<Secret>, emit: &mut dyn FnMut(Event)) -> Result<Outcome, Expected> {
         if step == Step::Variables {
             steps::demand_known_node(self.host, &self.session.facts, &self.answers())?;
         }
-        let outcome = Runner { host: self.host, store: self.store, session: self.session, cancel, secret }.run(step, emit);
-        self.look_again();
+        let mut began = false;
+        let mut tell = |event: Event| {
+            began |= matches!(event, Event::Started { .. });
+            emit(event);
+        };
+        let outcome = Runner { host: self.host, store: self.store, session: self.session, cancel, secret }.run(step, &mut tell);
+        if began {
+            self.look_again();
+        }
         self.save()?;
         outcome
+    }
+
+    /// As [`Self::run`]; where `sudo` on a host wants a password, `ask` is asked for it, and the rest goes on. It is handed to Ansible
+    /// through a pipe and kept nowhere.
+    pub fn run_asking(
+        &mut self,
+        step: Step,
+        cancel: &Cancel,
+        ask: &mut dyn FnMut() -> Option<Secret>,
+        tell: &mut dyn FnMut(&Event),
+    ) -> Result<Outcome, Expected> {
+        let mut secret = None;
+        loop {
+            let mut needed = false;
+            let outcome = self.run(step, cancel, secret.take(), &mut |event| {
+                needed |= event == Event::PasswordNeeded;
+                tell(&event);
+            })?;
+            let wants = needed && matches!(outcome, Outcome::Failed { .. });
+            let Some(typed) = wants.then(&mut *ask).flatten() else { return Ok(outcome) };
+            secret = Some(typed);
+        }
     }
 
     /// Of a session that was carried here the facts stay the node's.

@@ -33,8 +33,9 @@ use crate::{
         self, Action, Step, VerifyPlan,
         action::import_image::{ImportImage, Runtime},
     },
+    prediction::Prediction,
     preflight,
-    session::{Prediction, Session},
+    session::Session,
     version::Version,
 };
 

@@ -165,7 +165,7 @@ fn take_cells(chars: impl Iterator<Item = char>, cells: usize) -> String {
 
 /// Returns bytes as people read them.
 pub fn bytes(bytes: u64) -> String {
-    #[allow(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
     let value = bytes as f64;
     match bytes {
         0..1024 => format!("{bytes} B"),

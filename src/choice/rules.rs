@@ -26,16 +26,16 @@ pub(super) enum Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    pub fn new(wanted: Option<&'a Version>) -> Self {
+    pub(super) fn new(wanted: Option<&'a Version>) -> Self {
         wanted.map_or(Self::Nothing, |version| cuda::newest(version).map_or(Self::Unknown(version), Self::Toolkit))
     }
 
-    pub fn toolkit(&self) -> Option<&'static Toolkit> {
+    pub(super) fn toolkit(&self) -> Option<&'static Toolkit> {
         if let Self::Toolkit(toolkit) = self { Some(toolkit) } else { None }
     }
 
     /// Returns why the toolkit rules out every driver: nobody knows it, or it does not build for a card.
-    pub fn misfit(&self, cards: &[Card]) -> Option<Reason> {
+    pub(super) fn misfit(&self, cards: &[Card]) -> Option<Reason> {
         match self {
             Self::Nothing => None,
             Self::Unknown(version) => Some(Reason(msg::reason::cuda_unknown(version))),
@@ -44,14 +44,14 @@ impl<'a> Wanted<'a> {
     }
 
     /// Returns why a driver is too old for the toolkit.
-    pub fn driver_misfit(&self, driver: &Driver) -> Option<Reason> {
+    pub(super) fn driver_misfit(&self, driver: &Driver) -> Option<Reason> {
         let toolkit = self.toolkit()?;
         let needed = toolkit.least_driver().filter(|needed| driver.version < **needed)?;
         Some(Reason(msg::reason::older_than_cuda_needs(&toolkit.version, needed)))
     }
 
     /// Returns what a driver that fits cannot do for the toolkit.
-    pub fn driver_limits(&self, driver: &Driver) -> Option<Reason> {
+    pub(super) fn driver_limits(&self, driver: &Driver) -> Option<Reason> {
         self.toolkit().and_then(|toolkit| limits(toolkit, &driver.version))
     }
 }

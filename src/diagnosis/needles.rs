@@ -17,24 +17,24 @@ pub(super) struct Needles {
 }
 
 impl Needles {
-    pub fn new(words: &[String]) -> Self {
+    pub(super) fn new(words: &[String]) -> Self {
         let packed: Option<Vec<_>> = words.chunks(AT_ONCE).map(packed::Searcher::new).collect();
         Self { packed: packed.unwrap_or_default(), every: AhoCorasick::new(words).ok() }
     }
 
     /// Looks for needles in a text, from its start to its end.
-    pub fn finder<'n, 't>(&'n self, text: &'t [u8]) -> Finder<'n, 't> {
+    pub(super) fn finder<'n, 't>(&'n self, text: &'t [u8]) -> Finder<'n, 't> {
         Finder { needles: self, text, next: vec![Next::At(0); self.packed.len().max(1)] }
     }
 
     /// Tells whether a line may hold one. A colour may stand in the middle of a word, so that it is seen only when it is gone.
-    pub fn may_hold(&self, line: &str) -> bool {
+    pub(super) fn may_hold(&self, line: &str) -> bool {
         let line = line.as_bytes();
         memchr::memchr(0x1b, line).is_some() || (0..self.packed.len().max(1)).any(|part| self.find(part, line, 0).is_some())
     }
 
     /// Returns the needles of a text.
-    pub fn of(&self, text: &str) -> Set {
+    pub(super) fn of(&self, text: &str) -> Set {
         let bits = |every: &AhoCorasick| every.find_overlapping_iter(text).fold(0, |set, found| set | 1 << found.pattern().as_u32());
         self.every.as_ref().map_or(Set::MAX, bits)
     }
@@ -66,7 +66,7 @@ enum Next {
 
 impl Finder<'_, '_> {
     /// Returns where the first needle from `from` on begins; `from` never goes back.
-    pub fn next(&mut self, from: usize) -> Option<usize> {
+    pub(super) fn next(&mut self, from: usize) -> Option<usize> {
         for (part, next) in self.next.iter_mut().enumerate() {
             if matches!(*next, Next::At(at) if at < from || at == 0) {
                 *next = self.needles.find(part, self.text, from).map_or(Next::End, Next::At);

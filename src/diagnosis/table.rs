@@ -172,7 +172,7 @@ impl Pattern {
     }
 
     /// Returns the regular expression; a test demands that each compiles.
-    pub fn regex(&self) -> Option<&Regex> {
+    pub(super) fn regex(&self) -> Option<&Regex> {
         self.regex.get_or_init(|| Regex::new(&self.text).ok()).as_ref()
     }
 
@@ -183,7 +183,7 @@ impl Pattern {
     }
 
     /// Returns the values of the named groups that took part in a match.
-    pub fn values(&self, captures: &Captures<'_>) -> BTreeMap<String, String> {
+    pub(super) fn values(&self, captures: &Captures<'_>) -> BTreeMap<String, String> {
         let names = self.regex().into_iter().flat_map(|regex| regex.capture_names().flatten());
         names.filter_map(|name| Some((name.to_owned(), captures.name(name)?.as_str().trim().to_owned()))).collect()
     }

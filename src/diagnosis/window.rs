@@ -51,7 +51,7 @@ pub(super) struct Matched<'w> {
 
 impl Window {
     /// Adds a line; the oldest one makes room.
-    pub fn push(&mut self, number: u64, line: &str, needles: &Needles) {
+    pub(super) fn push(&mut self, number: u64, line: &str, needles: &Needles) {
         let bare = prefix::strip(line);
         let before = std::mem::take(&mut self.newest);
         append(&mut self.newest, &bare.text[..bare.text.floor_char_boundary(LINE_BYTES)]);
@@ -77,22 +77,22 @@ impl Window {
     }
 
     /// Returns the needles of all lines.
-    pub fn needles(&self) -> Set {
+    pub(super) fn needles(&self) -> Set {
         self.lines.iter().fold(0, |set, line| set | line.needles)
     }
 
     /// Returns the newest line.
-    pub fn newest(&self) -> &str {
+    pub(super) fn newest(&self) -> &str {
         &self.newest
     }
 
     /// Tells whether the kernel says the newest line.
-    pub fn is_kernel(&self) -> bool {
+    pub(super) fn is_kernel(&self) -> bool {
         self.kernel
     }
 
     /// Returns a match that ends in the newest line: of the joined lines, else of that line alone.
-    pub fn find(&self, regex: &Regex) -> Option<Matched<'_>> {
+    pub(super) fn find(&self, regex: &Regex) -> Option<Matched<'_>> {
         let new_from = self.lines.back()?.start;
         let joined = regex.find_iter(&self.text).find(|found| found.end() > new_from);
         if let Some(captures) = joined.and_then(|found| regex.captures_at(&self.text, found.start())) {
@@ -103,7 +103,7 @@ impl Window {
     }
 
     /// Returns a match in the newest line alone.
-    pub fn find_in_newest(&self, regex: &Regex) -> Option<Matched<'_>> {
+    pub(super) fn find_in_newest(&self, regex: &Regex) -> Option<Matched<'_>> {
         Some(Matched { captures: regex.captures(&self.newest)?, number: self.lines.back()?.number, line: &self.newest })
     }
 
@@ -115,7 +115,7 @@ impl Window {
     }
 
     /// Returns up to `count` lines before the one with this number.
-    pub fn before(&self, number: u64, count: usize) -> Vec<String> {
+    pub(super) fn before(&self, number: u64, count: usize) -> Vec<String> {
         let at = self.lines.iter().position(|line| line.number >= number).unwrap_or(self.lines.len());
         let end = |index: usize| self.lines.get(index + 1).map_or(self.text.len(), |line| line.start);
         let line = |index: usize| self.text[self.lines[index].start..end(index)].trim().to_owned();
@@ -123,7 +123,7 @@ impl Window {
     }
 
     /// Forgets all lines: their words are told, and shall not be told again.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.text.clear();
         self.lines.clear();
         self.newest.clear();

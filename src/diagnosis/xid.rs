@@ -46,7 +46,7 @@ pub(super) enum Class {
 
 impl Class {
     /// Returns the signature that tells it.
-    pub fn signature(self) -> &'static str {
+    pub(super) fn signature(self) -> &'static str {
         match self {
             Self::Application => "xid-application",
             Self::Memory => "xid-memory",

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The name under which an unknown default kernel stands in `Facts::unknown`.
-pub const NEXT: &str = "host.next_kernel";
+pub(super) const NEXT: &str = "host.next_kernel";
 const KERNELS: &str = "driver.kernels";
 /// Where the kernels have their modules, a folder each.
 const MODULES: &str = "/lib/modules";
@@ -69,11 +69,11 @@ fn is_installed(reader: &Reader<'_>, release: &str) -> bool {
 
 fn kernel(reader: &Reader<'_>, ledger: &[LedgerEntry], release: &str) -> InstalledKernel {
     let is_main = |entry: &&LedgerEntry| {
-        let stem = entry.what.split(".ko").next().unwrap_or_default().replace('_', "-");
+        let stem = entry.name.split(".ko").next().unwrap_or_default().replace('_', "-");
         let is_part = ["-uvm", "-modeset", "-drm", "-peermem", "-fs", "-vgpu-vfio"].iter().any(|part| stem.ends_with(part));
-        entry.origin == Origin::ModuleFile && !is_part && kernel_of(&entry.r#where) == Some(release)
+        entry.origin == Origin::ModuleFile && !is_part && kernel_of(&entry.source) == Some(release)
     };
-    let module = ledger.iter().find(is_main).map(|entry| entry.r#where.clone());
+    let module = ledger.iter().find(is_main).map(|entry| entry.source.clone());
     let info = module.as_deref().map(|path| module_info(reader, path)).unwrap_or_default();
     let version = info.version.or_else(|| module.as_ref().and_then(|_| dkms_version(reader, ledger, release)));
     InstalledKernel { release: printable(release), module, version, kind: info.kind }
@@ -82,8 +82,8 @@ fn kernel(reader: &Reader<'_>, ledger: &[LedgerEntry], release: &str) -> Install
 /// Returns the version that dkms has built for a kernel: it keeps a folder a kernel.
 fn dkms_version(reader: &Reader<'_>, ledger: &[LedgerEntry], release: &str) -> Option<String> {
     let trees = ledger.iter().filter(|entry| entry.origin == Origin::Dkms);
-    let mut built = trees.filter(|entry| reader.host.files.exists(Path::new(&entry.r#where).join(release)));
-    let version = built.find_map(|entry| entry.what.rsplit(' ').next())?;
+    let mut built = trees.filter(|entry| reader.host.files.exists(Path::new(&entry.source).join(release)));
+    let version = built.find_map(|entry| entry.name.rsplit(' ').next())?;
     version.parse::<Version>().is_ok().then(|| version.to_owned())
 }
 
@@ -221,13 +221,13 @@ fn first(host: &Host, kernels: &[InstalledKernel], entry: &str) -> Option<(Strin
 }
 
 /// Returns the value of a variable in GRUB's environment block. Source: GRUB manual, "The GRUB environment block".
-pub fn parse_grubenv(text: &str, key: &str) -> Option<String> {
+pub(super) fn parse_grubenv(text: &str, key: &str) -> Option<String> {
     let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
     (!value.is_empty()).then(|| printable(value))
 }
 
 /// Returns `GRUB_DEFAULT` of `/etc/default/grub`, `0` where it is not set. Source: GRUB manual, "Simple configuration handling".
-pub fn parse_grub_default(text: &str) -> String {
+pub(super) fn parse_grub_default(text: &str) -> String {
     let value = text.lines().rev().find_map(|line| line.trim().strip_prefix("GRUB_DEFAULT="));
     value.map(|value| printable(value.trim_matches(['"', '\'']))).filter(|value| !value.is_empty()).unwrap_or_else(|| "0".to_owned())
 }

@@ -126,7 +126,7 @@ fn ledger(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
         let known = |entry: &&LedgerEntry| !other.unknown.contains_key(&format!("driver.ledger.{}", entry.origin.name()));
         let gone =
             from.driver.ledger.iter().filter(lasts).filter(known).filter(|entry| !other.driver.ledger.iter().any(|one| one.is_same(entry)));
-        found.extend(gone.map(|entry| text(entry.origin.name().to_owned(), entry.what.clone(), entry.r#where.clone()).into()));
+        found.extend(gone.map(|entry| text(entry.origin.name().to_owned(), entry.name.clone(), entry.source.clone()).into()));
     };
     missing(msg::change::ledger_added, now, before);
     missing(msg::change::ledger_removed, before, now);

@@ -41,7 +41,7 @@ pub(super) fn probe_char_links(reader: &mut Reader<'_>) -> Vec<String> {
 }
 
 /// Returns the major numbers that NVIDIA's modules have registered: that of `nvidia-uvm` is another after each boot. Source: proc(5).
-pub fn parse_majors(devices: &str) -> BTreeSet<u32> {
+pub(super) fn parse_majors(devices: &str) -> BTreeSet<u32> {
     let line = |line: &str| {
         let (number, name) = line.trim().split_once(' ')?;
         name.trim().starts_with("nvidia").then(|| number.parse().ok())?

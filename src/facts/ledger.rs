@@ -145,9 +145,9 @@ pub(super) fn probe_unsigned(reader: &Reader<'_>, ledger: &[LedgerEntry]) -> Vec
         Some(reader.host.files.read_at(path, offset, SIGNATURE.len()).ok()? != SIGNATURE)
     };
     let is_plain =
-        |entry: &&LedgerEntry| entry.origin == Origin::ModuleFile && Path::new(&entry.r#where).extension() == Some(OsStr::new("ko"));
+        |entry: &&LedgerEntry| entry.origin == Origin::ModuleFile && Path::new(&entry.source).extension() == Some(OsStr::new("ko"));
     let files = ledger.iter().filter(is_plain);
-    files.filter(|entry| is_unsigned(Path::new(&entry.r#where)) == Some(true)).map(|entry| entry.r#where.clone()).collect()
+    files.filter(|entry| is_unsigned(Path::new(&entry.source)) == Some(true)).map(|entry| entry.source.clone()).collect()
 }
 
 fn collect_modules(reader: &Reader<'_>, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {

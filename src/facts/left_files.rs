@@ -46,7 +46,7 @@ pub(super) fn probe(reader: &mut Reader<'_>, ledger: &[LedgerEntry]) -> Vec<Stri
         return Vec::new();
     }
     let has_pod = ledger.iter().any(|entry| entry.origin == Origin::InstallerPod);
-    let modules = ledger.iter().filter(|entry| entry.origin == Origin::ModuleFile).map(|entry| entry.r#where.clone());
+    let modules = ledger.iter().filter(|entry| entry.origin == Origin::ModuleFile).map(|entry| entry.source.clone());
     let modules = modules.filter(|path| !(has_pod && is_of_pod(path)));
     let mut found: Vec<String> = modules.chain(libraries(reader)).chain(settings(reader)).collect();
     found.sort();

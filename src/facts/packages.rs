@@ -74,8 +74,8 @@ pub(super) fn has_rpm(host: &Host) -> bool {
 /// Returns the package's name of a ledger entry, as the package manager takes it; `None` if the entry is not a package.
 pub fn package_name(entry: &LedgerEntry) -> Option<&str> {
     match entry.origin {
-        Origin::Deb => entry.what.split(' ').next(),
-        Origin::Rpm => Some(entry.what.rsplitn(3, '-').nth(2).unwrap_or(&entry.what)),
+        Origin::Deb => entry.name.split(' ').next(),
+        Origin::Rpm => Some(entry.name.rsplitn(3, '-').nth(2).unwrap_or(&entry.name)),
         _ => None,
     }
 }
@@ -113,8 +113,8 @@ const VERSIONED_APART: [&str; 10] = [
 /// Returns the version of a package: what its name or its version begins with, up to the release (`535.183.01` of `535.183.01-0ubuntu1`).
 pub fn version(entry: &LedgerEntry) -> Option<Version> {
     let text = match entry.origin {
-        Origin::Deb => entry.what.split(' ').nth(1)?,
-        Origin::Rpm => entry.what.rsplit('-').nth(1)?,
+        Origin::Deb => entry.name.split(' ').nth(1)?,
+        Origin::Rpm => entry.name.rsplit('-').nth(1)?,
         _ => return None,
     };
     let text = text.rsplit(':').next().unwrap_or(text);
@@ -125,8 +125,8 @@ pub fn version(entry: &LedgerEntry) -> Option<Version> {
 /// Returns the driver's version that a ledger entry would bring; `None` for what is no driver or does not tell.
 pub fn driver_version(entry: &LedgerEntry) -> Option<Version> {
     let version = match entry.origin {
-        Origin::Runfile | Origin::InstallerPod | Origin::Operator => entry.what.parse().ok()?,
-        Origin::Dkms => entry.what.rsplit(' ').next()?.parse().ok()?,
+        Origin::Runfile | Origin::InstallerPod | Origin::Operator => entry.name.parse().ok()?,
+        Origin::Dkms => entry.name.rsplit(' ').next()?.parse().ok()?,
         Origin::Deb | Origin::Rpm => version(entry).filter(|_| is_driver_package(entry) && tells_driver_version(entry))?,
         _ => return None,
     };

@@ -83,7 +83,7 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
         facts.node.packages = node_packages;
         let (held, daemons) = facts.take(holders.join());
         driver.ledger.extend(daemons);
-        driver.ledger.sort_by(|a, b| (a.origin, &a.what, &a.r#where).cmp(&(b.origin, &b.what, &b.r#where)));
+        driver.ledger.sort_by(|a, b| (a.origin, &a.name, &a.source).cmp(&(b.origin, &b.name, &b.source)));
         driver.ledger.dedup();
         units::note_running(&mut facts.node.units, &driver.ledger);
         driver.holders = held;

@@ -52,12 +52,12 @@ fn started(reader: &Reader<'_>, pid: u32) -> Option<Timestamp> {
 }
 
 /// Reads `starttime`, field 22 of `pid (name) state …`, in ticks since boot; the name may hold anything.
-pub fn parse_start(stat: &str) -> Option<i64> {
+pub(super) fn parse_start(stat: &str) -> Option<i64> {
     stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }
 
 /// Reads the time of the boot, in seconds since 1970.
-pub fn parse_boot(stat: &str) -> Option<i64> {
+pub(super) fn parse_boot(stat: &str) -> Option<i64> {
     stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
 }
 

@@ -17,35 +17,35 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(host: &'a Host) -> Self {
+    pub(super) fn new(host: &'a Host) -> Self {
         Self { host, unknown: BTreeMap::new() }
     }
 
     /// Notes why `fact` is not known; the first reason stays.
-    pub fn note(&mut self, fact: &str, reason: Unknown) {
+    pub(super) fn note(&mut self, fact: &str, reason: Unknown) {
         self.unknown.entry(fact.to_owned()).or_insert(reason);
     }
 
     /// Reads a file that every machine has: without it the fact is unknown.
-    pub fn text(&mut self, fact: &str, path: impl AsRef<Path>) -> Option<String> {
+    pub(super) fn text(&mut self, fact: &str, path: impl AsRef<Path>) -> Option<String> {
         let result = self.host.files.read_text(&path);
         self.known(fact, path.as_ref(), result)
     }
 
     /// Reads a file that some machines have: without it the fact is absent, unreadable it is unknown.
-    pub fn text_if_there(&mut self, fact: &str, path: impl AsRef<Path>) -> Option<String> {
+    pub(super) fn text_if_there(&mut self, fact: &str, path: impl AsRef<Path>) -> Option<String> {
         let result = self.host.files.read_text(&path);
         self.known_if_there(fact, path.as_ref(), result)
     }
 
     /// Lists a folder that some machines have.
-    pub fn list_if_there(&mut self, fact: &str, path: impl AsRef<Path>) -> Vec<String> {
+    pub(super) fn list_if_there(&mut self, fact: &str, path: impl AsRef<Path>) -> Vec<String> {
         let result = self.host.files.list(path.as_ref());
         self.known_if_there(fact, path.as_ref(), result).unwrap_or_default()
     }
 
     /// Runs a query and returns what it printed; without success the fact is unknown.
-    pub fn command(&mut self, fact: &str, command: &Command) -> Option<String> {
+    pub(super) fn command(&mut self, fact: &str, command: &Command) -> Option<String> {
         match self.host.commands.capture(command) {
             Ok(output) if output.exit.is_success() => Some(output.stdout),
             Ok(output) => {
@@ -60,7 +60,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns the first of `paths` that is there.
-    pub fn first_there(&self, paths: &[&'static str]) -> Option<&'static str> {
+    pub(super) fn first_there(&self, paths: &[&'static str]) -> Option<&'static str> {
         paths.iter().find(|path| self.host.files.exists(path)).copied()
     }
 

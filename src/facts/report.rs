@@ -98,7 +98,7 @@ fn driver_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
         (msg::detect::module().text(lang), msg::detect::module_users(&module.name, &users).text(lang))
     }));
     let entries = driver.ledger.iter().filter(|entry| entry.origin != super::Origin::LoadedModule);
-    rows.extend(entries.map(|entry| (entry.origin.name().to_owned(), format!("{}  {}", entry.what, entry.r#where))));
+    rows.extend(entries.map(|entry| (entry.origin.name().to_owned(), format!("{}  {}", entry.name, entry.source))));
     rows.extend(driver.holders.iter().map(|holder| (msg::detect::holder().text(lang), holder_text(holder))));
     rows
 }

@@ -50,6 +50,6 @@ fn is_link(reader: &Reader<'_>, path: &str) -> bool {
 /// Notes which of the units run, by the processes of the ledger.
 pub(super) fn note_running(units: &mut [Unit], ledger: &[LedgerEntry]) {
     for unit in units {
-        unit.is_running = ledger.iter().any(|entry| entry.origin == Origin::Unit && entry.what == unit.name);
+        unit.is_running = ledger.iter().any(|entry| entry.origin == Origin::Unit && entry.name == unit.name);
     }
 }

@@ -1,10 +1,11 @@
 //! `gpunode apply`: does it, with progress as lines.
 
-use super::{password::run_with_password, progress::Progress, read_answers};
+use super::{progress::Progress, read_answers};
 use crate::{
     answers::{Answers, Reboot as RebootAnswer},
     cli::ApplyArgs,
     cluster::check::Verdict,
+    console,
     engine::{Event, Outcome},
     error::Expected,
     exit_code::ExitCode,
@@ -13,15 +14,16 @@ use crate::{
     i18n::msg,
     owner, plan,
     plan::{Step, action::reboot::Reboot},
+    prediction::Forecast,
     preflight,
-    session::{Says, Session, Status, store::Store},
+    session::{Session, Status, store::Store},
     step_driver::{self, StepDriver},
     steps,
     workspace::Workspace,
 };
 
 /// Applies the answers. Exit: 0 done, 1 failed, 3 reboot needed.
-pub fn run(workspace: &Workspace, new: bool, args: &ApplyArgs) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, new: bool, args: &ApplyArgs) -> Result<ExitCode, Expected> {
     let wanted = read_answers(&args.answers)?;
     if !args.yes {
         return Err(Expected::new(msg::error::apply::no_yes(), msg::error::apply::no_yes::hint()));
@@ -134,11 +136,9 @@ impl Apply<'_> {
             began |= matches!(event, Event::Started { .. });
             progress.event(event);
         };
-        let outcome = if progress.json {
-            self.step_driver().run(step, &cancel, None, &mut |event| show(&event))
-        } else {
-            run_with_password(&mut self.step_driver(), step, &cancel, progress.lang, &mut show)
-        };
+        // A program that reads JSON cannot be asked.
+        let mut ask = || if progress.json { None } else { console::password(&msg::apply::password().text(progress.lang)) };
+        let outcome = self.step_driver().run_asking(step, &cancel, &mut ask, &mut show);
         self.began |= began;
         let outcome = outcome?;
         match outcome {
@@ -164,13 +164,13 @@ impl Apply<'_> {
     fn preflight(&mut self) -> Result<(), Expected> {
         let lang = self.progress.lang_of_values();
         let predictions = self.step_driver().preflight(lang)?;
-        predictions.iter().filter(|prediction| prediction.says != Says::Ok).for_each(|prediction| self.progress.prediction(prediction));
+        predictions.iter().filter(|prediction| prediction.says != Forecast::Ok).for_each(|prediction| self.progress.prediction(prediction));
         let answers = self.step_driver().answers();
-        let in_the_way: Vec<String> = preflight::in_the_way(&predictions, &answers).map(|prediction| prediction.id.clone()).collect();
-        if in_the_way.is_empty() {
+        let blocking: Vec<String> = preflight::blocking(&predictions, &answers).map(|prediction| prediction.id.clone()).collect();
+        if blocking.is_empty() {
             return Ok(());
         }
-        let ids = in_the_way.join(", ");
+        let ids = blocking.join(", ");
         let (what, hint) = (msg::error::apply::will_fail(&ids), msg::error::apply::will_fail::hint(&ids));
         Err(Expected::new(what, hint).code(ExitCode::Negative))
     }

@@ -14,7 +14,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Prints the facts. Exit: 0 a usable GPU, 1 none, 2 could not tell.
-pub fn run(workspace: &Workspace, json: bool) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, json: bool) -> Result<ExitCode, Expected> {
     let mut facts = facts::probe(&workspace.host);
     // Without a card nothing is to be built here, and the answer can stay quick.
     if !facts.gpus.is_empty() {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Prints the hits. Exit: 0 nothing known, 1 hits.
-pub fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<ExitCode, Expected> {
     let name = file.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
     let failed = |error: &io::Error| Expected::new(msg::error::log::unreadable(&name, reason(error)), msg::error::log::unreadable::hint());
     let mut reader: Box<dyn Read> = match file {

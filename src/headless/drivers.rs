@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Prints the table. Exit: 0 something fits, 1 nothing does, 2 there is no such CUDA version.
-pub fn run(workspace: &Workspace, args: &DriversArgs) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, args: &DriversArgs) -> Result<ExitCode, Expected> {
     let facts = facts::probe(&workspace.host);
     let mut answers = Answers::new(DriverOwner::default());
     answers.gpus = Some(args.gpu.clone()).filter(|gpus| !gpus.is_empty());

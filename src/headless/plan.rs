@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Prints the plan of all steps.
-pub fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> Result<ExitCode, Expected> {
     let wanted = answers_or_session(workspace, answers)?;
     let mut facts = facts::probe_all(&workspace.host);
     facts.expect(wanted.gpus.as_deref().unwrap_or_default());

@@ -13,16 +13,16 @@ use crate::{
     error::Expected,
     exit_code::ExitCode,
     facts::Change,
-    i18n::{Lang, Message, msg},
+    i18n::{Lang, Message},
     plan::{Action, Step},
+    prediction::Prediction,
     preflight,
-    session::Prediction,
     text::{printable_json, printable_lines},
 };
 
 /// Prints what happens.
 #[derive(Debug, Clone, Copy)]
-pub struct Progress {
+pub(super) struct Progress {
     /// One JSON object a line instead of text.
     pub json: bool,
     /// The language of the text.
@@ -31,12 +31,12 @@ pub struct Progress {
 
 impl Progress {
     /// Returns the language of what is put into sentences: JSON is English.
-    pub fn lang_of_values(self) -> Lang {
+    pub(super) fn lang_of_values(self) -> Lang {
         if self.json { Lang::En } else { self.lang }
     }
 
     /// A step begins.
-    pub fn step(self, step: Step) {
+    pub(super) fn step(self, step: Step) {
         if self.json {
             print_object(&json!({"event": "step", "step": step.number(), "title": step.title().text(Lang::En)}));
         } else {
@@ -45,7 +45,7 @@ impl Progress {
     }
 
     /// A check of the pre-flight that is not simply fine.
-    pub fn prediction(self, prediction: &Prediction) {
+    pub(super) fn prediction(self, prediction: &Prediction) {
         if self.json {
             let mut object = preflight::describe(prediction);
             if let Value::Object(fields) = &mut object {
@@ -58,16 +58,16 @@ impl Progress {
     }
 
     /// Something happened in a run.
-    pub fn event(self, event: &Event) {
+    pub(super) fn event(self, event: &Event) {
         if self.json {
             print_object(&object_of(event));
-        } else if let Some(line) = line_of(event, self.lang) {
+        } else if let Some(line) = event.line(self.lang) {
             print_text(&line);
         }
     }
 
     /// A record was walked back, or not.
-    pub fn undo(self, action: &Action, result: &UndoResult) {
+    pub(super) fn undo(self, action: &Action, result: &UndoResult) {
         let (word, text) = match result {
             UndoResult::Undone(what) => ("undone", Some(what)),
             UndoResult::Kept(why) => ("kept", Some(why)),
@@ -85,7 +85,7 @@ impl Progress {
     }
 
     /// Something is not as it was when the session was left.
-    pub fn changed(self, change: &Change) {
+    pub(super) fn changed(self, change: &Change) {
         if self.json {
             print_object(&json!({"event": "changed", "id": change.id, "text": change.text(Lang::En)}));
         } else {
@@ -94,7 +94,7 @@ impl Progress {
     }
 
     /// The chain was judged.
-    pub fn verdict(self, report: &VerifyReport) {
+    pub(super) fn verdict(self, report: &VerifyReport) {
         if self.json {
             let mut object = serde_json::to_value(report).unwrap_or_default();
             if let Value::Object(fields) = &mut object {
@@ -107,13 +107,13 @@ impl Progress {
     }
 
     /// A sentence. As JSON it is an event of the last part of its key.
-    pub fn say(self, message: Message) {
+    pub(super) fn say(self, message: Message) {
         self.say_of(message, &[]);
     }
 
     /// The same, with fields that only a program needs.
     #[expect(clippy::needless_pass_by_value, reason = "a message is made where it is told")]
-    pub fn say_of(self, message: Message, fields: &[(&str, &str)]) {
+    pub(super) fn say_of(self, message: Message, fields: &[(&str, &str)]) {
         if self.json {
             let event = message.key().rsplit('.').next().unwrap_or_default();
             let mut object = serde_json::Map::from_iter([("event".to_owned(), event.into())]);
@@ -126,7 +126,7 @@ impl Progress {
     }
 
     /// It cannot go on: as JSON the error and the end; for people, the error follows on standard error.
-    pub fn broken(self, error: &Expected) {
+    pub(super) fn broken(self, error: &Expected) {
         if self.json {
             print_object(&json!({"event": "error", "text": error.to_string(), "help": error.hint(Lang::En)}));
             self.end(error.exit_code());
@@ -134,7 +134,7 @@ impl Progress {
     }
 
     /// The end, as JSON only: a reader of lines has the exit status.
-    pub fn end(self, code: ExitCode) -> ExitCode {
+    pub(super) fn end(self, code: ExitCode) -> ExitCode {
         if self.json {
             print_object(&json!({"event": "end", "exit": code as u8}));
         }
@@ -172,23 +172,6 @@ fn object_of(event: &Event) -> Value {
         }),
         Event::Ended { id, status, evidence, .. } => json!({"event": "ended", "id": id, "status": status.name(), "evidence": evidence}),
     }
-}
-
-/// Returns what a line-by-line face says of an event. A progress meter is for eyes on a screen; lines stay greppable.
-pub fn line_of(event: &Event, lang: Lang) -> Option<String> {
-    Some(match event {
-        Event::Started { index, total, action } => format!("-- {}/{total} {}", index + 1, action.title(lang)),
-        Event::Line(line) => format!("   {line}"),
-        Event::Hit(hit) => format!("   ! {}\n     {}", hit.cause(lang), hit.remedy(lang)),
-        Event::Progress(_) => return None,
-        Event::PasswordNeeded => format!("   {}", msg::apply::password_needed().text(lang)),
-        Event::Ended { id, status, evidence, failure } => {
-            let failure = failure.as_ref().map(|failure| vec![failure.text(lang)]);
-            let evidence = failure.as_ref().unwrap_or(evidence);
-            let evidence: String = evidence.iter().map(|line| format!("\n   | {line}")).collect();
-            format!("-- {}: {id}{evidence}", status.name())
-        }
-    })
 }
 
 #[cfg(test)]

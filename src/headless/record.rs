@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Writes the recording; what is there already is replaced only when somebody says so.
-pub fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expected> {
     if file.symlink_metadata().is_ok() && !may_replace(workspace, file)? {
         return Ok(ExitCode::Quit);
     }
@@ -177,7 +177,7 @@ impl Kept {
         let runtime = facts.node.containerd.iter().filter_map(|facts| Some(facts.process.as_ref()?.pid.to_string()));
         Self {
             processes: holders
-                .chain(units.filter_map(|entry| Some(process(Path::new(&entry.r#where))?.to_owned())))
+                .chain(units.filter_map(|entry| Some(process(Path::new(&entry.source))?.to_owned())))
                 .chain(hidden)
                 .chain(runtime)
                 .collect(),

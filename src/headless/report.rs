@@ -4,7 +4,7 @@ use super::{print, print_json};
 use crate::{cli::Format, error::Expected, exit_code::ExitCode, i18n::msg, report::Report, steps, workspace::Workspace};
 
 /// Prints the report.
-pub fn run(workspace: &Workspace, format: Format, answers: bool) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, format: Format, answers: bool) -> Result<ExitCode, Expected> {
     let session = workspace.look()?;
     let decided = steps::answers_of(&workspace.host, &session);
     if answers {

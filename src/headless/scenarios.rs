@@ -4,7 +4,7 @@ use super::print;
 use crate::{error::Expected, exit_code::ExitCode, host::replay::Scenario, i18n::msg, workspace::Workspace};
 
 /// Prints names, titles and lessons.
-pub fn run(workspace: &Workspace) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace) -> Result<ExitCode, Expected> {
     let mut text = String::new();
     for name in Scenario::names() {
         let scenario = Scenario::built_in(&name).map_err(|error| Expected::new(error.message(), msg::error::bug()))?;

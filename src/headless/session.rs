@@ -11,13 +11,13 @@ use crate::{
     host::Cancel,
     i18n::{Lang, msg},
     plan::Step,
-    session::{Record, Session, holder::Holder, store},
+    session::{Record, Session, lock_owner::LockOwner, store},
     steps,
     workspace::Workspace,
 };
 
 /// Prints where the session stands, who has it open, and what has changed since it was left.
-pub fn status(workspace: &Workspace, json: bool) -> Result<ExitCode, Expected> {
+pub(super) fn status(workspace: &Workspace, json: bool) -> Result<ExitCode, Expected> {
     let session = workspace.look()?;
     let status = Status {
         holder: store::holder(&workspace.session_path),
@@ -47,7 +47,7 @@ enum StepState {
 
 struct Status {
     session: Session,
-    holder: Option<Holder>,
+    holder: Option<LockOwner>,
     changes: Vec<Change>,
     /// Whether a reboot that was asked for has happened; absent when none was.
     rebooted: Option<bool>,
@@ -103,7 +103,7 @@ impl Status {
 }
 
 /// Returns the journal, a line a record.
-pub fn journal(session: &Session, lang: Lang) -> String {
+pub(super) fn journal(session: &Session, lang: Lang) -> String {
     let line = |record: &Record| {
         let status = record.status.title().text(lang);
         let place = record.done_on.as_ref().map(|place| format!(" @{}", crate::text::printable(&place.hostname))).unwrap_or_default();
@@ -117,7 +117,7 @@ pub fn journal(session: &Session, lang: Lang) -> String {
 }
 
 /// Shows what an undo would do, and does it with `--yes`. Exit: 0 all of it is undone, 1 something was kept, 130 it was stopped.
-pub fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitCode, Expected> {
+pub(super) fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitCode, Expected> {
     let lang = workspace.lang;
     let progress = Progress { json, lang };
     let session = workspace.look()?;

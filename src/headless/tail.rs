@@ -20,7 +20,7 @@ use crate::{
 
 /// Follows the log to its end. Exit: 0 the installer succeeded, 1 it failed or cannot even start, 2 there is nothing to follow or the log
 /// tells neither.
-pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
     let lang = workspace.lang;
@@ -42,7 +42,7 @@ pub fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, c
 }
 
 /// The way to the cluster, and what is looked for there.
-pub struct Reached {
+pub(super) struct Reached {
     /// kubectl with its kubeconfig.
     pub kubectl: Kubectl,
     /// This machine's name in the cluster.
@@ -52,7 +52,7 @@ pub struct Reached {
 }
 
 /// Finds kubectl and the node's name; a failure says what to do.
-pub fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<Reached, Expected> {
+pub(super) fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<Reached, Expected> {
     let is_said = answers.is_some() || workspace.peek()?.is_some_and(|session| session.answers.is_some());
     let mut answers = answers_or_session(workspace, answers)?;
     answers.kubeconfig = cluster.kubeconfig.clone().or(answers.kubeconfig);

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Prints the preview, as the owner sees it whom the session has, else the recommended one. Exit: 0 fine, 1 findings, 2 unreadable.
-pub fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Expected> {
     let of_session = workspace.peek().ok().flatten().and_then(|session| session.answers).map(|answers| answers.driver_owner);
     let named = args.owner.or(of_session);
     let fits = if named.is_none() { fits(workspace, args) } else { Vec::new() };

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Prints the checks. Exit: 0 ok, 1 failed, 2 could not tell.
-pub fn run(workspace: &Workspace, json: bool, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
+pub(super) fn run(workspace: &Workspace, json: bool, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
     let Reached { kubectl, node, owner: owner_id } = find_cluster(workspace, answers, cluster)?;
     let session = workspace.peek()?;
     let report = match steps::judge(&workspace.host, &kubectl, &node, owner_id, session.as_ref()) {

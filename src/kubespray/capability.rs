@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::{
     Capability, GpuRole, Verdict,
-    site::Site,
+    context::KubesprayContext,
     spec::DOWNLOAD_URL,
     truth::{as_bool, as_text, is_truthy},
-    variables::View,
+    variables::ResolvedVariables,
 };
 use crate::{
     i18n::{Lang, Message, msg},
@@ -22,11 +22,11 @@ use crate::{
 const STRICT_CORE: (u32, u32) = (2, 19);
 
 /// Judges one combination of release, system and settings for an owner that wants the role, or wants it to stay off.
-pub fn judge(site: &Site, view: &View<'_>, wanted: GpuRole) -> Capability {
+pub fn judge(context: &KubesprayContext, variables: &ResolvedVariables<'_>, wanted: GpuRole) -> Capability {
     let (verdict, text) = match wanted {
-        GpuRole::Installs => decide(site, view),
-        GpuRole::StaysOff if view.is_templated("nvidia_accelerator_enabled") => (Verdict::Unknown, msg::capability::templated()),
-        GpuRole::StaysOff if is_on(view) => (Verdict::Broken, msg::capability::second_owner()),
+        GpuRole::Installs => decide(context, variables),
+        GpuRole::StaysOff if variables.is_templated("nvidia_accelerator_enabled") => (Verdict::Unknown, msg::capability::templated()),
+        GpuRole::StaysOff if is_on(variables) => (Verdict::Broken, msg::capability::second_owner()),
         GpuRole::StaysOff => (Verdict::Unused, msg::capability::stays_off()),
     };
     let (reason, args) = (text.id().to_owned(), text.plain_args());
@@ -44,31 +44,31 @@ const DECISIVE: [&str; 5] = [
     "nvidia_driver_install_supported",
 ];
 
-fn decide(site: &Site, view: &View<'_>) -> (Verdict, Message) {
+fn decide(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> (Verdict, Message) {
     use msg::capability as text;
-    let release = || site.release.as_ref().map(ToString::to_string).unwrap_or_default();
-    let os = || site.control_plane_os.as_ref().map(ToString::to_string).unwrap_or_default();
-    let value = |name: &str| view.role_value(name).map(|value| as_text(&value)).unwrap_or_default();
-    let core = || site.ansible_core().map(ToString::to_string).unwrap_or_default();
-    if DECISIVE.iter().any(|name| view.is_templated(name)) {
+    let release = || context.release.as_ref().map(ToString::to_string).unwrap_or_default();
+    let os = || context.control_plane_os.as_ref().map(ToString::to_string).unwrap_or_default();
+    let value = |name: &str| variables.role_value(name).map(|value| as_text(&value)).unwrap_or_default();
+    let core = || context.ansible_core().map(ToString::to_string).unwrap_or_default();
+    if DECISIVE.iter().any(|name| variables.is_templated(name)) {
         return (Verdict::Unknown, text::templated());
     }
-    let flavor = view.role_value("nvidia_gpu_flavor").map(|value| as_text(&value).to_lowercase()).unwrap_or_default();
-    if !matches!(flavor.as_str(), "tesla" | "gtx") && view.own(DOWNLOAD_URL).is_none() {
+    let flavor = variables.role_value("nvidia_gpu_flavor").map(|value| as_text(&value).to_lowercase()).unwrap_or_default();
+    if !matches!(flavor.as_str(), "tesla" | "gtx") && variables.own(DOWNLOAD_URL).is_none() {
         return (Verdict::Broken, text::unknown_flavor(value("nvidia_gpu_flavor")));
     }
-    if is_switch_missing(view) {
+    if is_switch_missing(variables) {
         return (Verdict::Broken, text::switch_missing());
     }
-    if site.control_plane_os.is_none() {
+    if context.control_plane_os.is_none() {
         return (Verdict::Unknown, text::os_unknown());
     }
-    if site.release.is_none() && site.checkout.is_none() {
+    if context.release.is_none() && context.checkout.is_none() {
         return (Verdict::Unknown, text::release_unknown());
     }
-    let image = view.role_value("nvidia_driver_install_container").unwrap_or(Value::Null);
-    let supported = view.role_value("nvidia_driver_install_supported").is_some_and(|value| is_truthy(&value));
-    let works = match (is_on(view), view.is_os_supported()) {
+    let image = variables.role_value("nvidia_driver_install_container").unwrap_or(Value::Null);
+    let supported = variables.role_value("nvidia_driver_install_supported").is_some_and(|value| is_truthy(&value));
+    let works = match (is_on(variables), variables.is_os_supported()) {
         (false, _) => text::works_once_on(value("nvidia_driver_install_container"), os(), release()),
         (true, true) => text::works(value("nvidia_driver_install_container"), os(), release()),
         (true, false) => text::works_with_own_image(value("nvidia_driver_install_container"), os(), release()),
@@ -80,20 +80,20 @@ fn decide(site: &Site, view: &View<'_>) -> (Verdict, Message) {
             (Verdict::NoOp, text::image_true_not_applied(value("nvidia_driver_install_container"), os()))
         }
         (_, false) => (Verdict::NoOp, text::image_not_applied(value("nvidia_driver_install_container"))),
-        (_, true) if site.ansible_core().is_some_and(is_strict) => (Verdict::Broken, text::strict_core(core())),
+        (_, true) if context.ansible_core().is_some_and(is_strict) => (Verdict::Broken, text::strict_core(core())),
         (_, true) => (Verdict::Works, works),
     }
 }
 
 /// Tells whether the role is switched on where its tasks run.
-pub fn is_on(view: &View<'_>) -> bool {
-    view.role_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value))
+pub fn is_on(variables: &ResolvedVariables<'_>) -> bool {
+    variables.role_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value))
 }
 
 /// Tells whether GPU nodes are named and the switch is defined nowhere: the role that sets the label then fails on every host, because
 /// the GPU role's default does not reach it.
-pub fn is_switch_missing(view: &View<'_>) -> bool {
-    view.node_value("nvidia_gpu_nodes").is_some_and(|nodes| is_truthy(&nodes)) && view.own("nvidia_accelerator_enabled").is_none()
+pub fn is_switch_missing(variables: &ResolvedVariables<'_>) -> bool {
+    variables.node_value("nvidia_gpu_nodes").is_some_and(|nodes| is_truthy(&nodes)) && variables.own("nvidia_accelerator_enabled").is_none()
 }
 
 /// Tells whether a boolean stands where an image belongs; in an INI inventory `true` is a text, with the same effect.

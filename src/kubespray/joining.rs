@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Preview,
+    context::KubesprayContext,
     inventory::{Ignored, Inventory, Member, sources},
     machine,
-    site::Site,
 };
 use crate::{
     finding::{Finding, Severity},
@@ -64,29 +64,29 @@ fn alike(name: &str, hosts: &[String]) -> Vec<String> {
 }
 
 /// Returns the names of the inventory's own hosts; nothing where not all of them are known.
-pub fn known_hosts(site: &Site) -> Option<Vec<String>> {
-    site.inventory_path.as_ref().filter(|_| site.inventory.is_known())?;
-    let is_future = |name: &str| site.inventory_host.is_none() && name == site.subject;
-    Some(site.inventory.host_names().filter(|name| !is_future(name)).map(str::to_owned).collect())
+pub(super) fn known_hosts(context: &KubesprayContext) -> Option<Vec<String>> {
+    context.inventory_path.as_ref().filter(|_| context.inventory.is_known())?;
+    let is_future = |name: &str| context.inventory_host.is_none() && name == context.subject;
+    Some(context.inventory.host_names().filter(|name| !is_future(name)).map(str::to_owned).collect())
 }
 
 /// Returns the lines to add, each with its file; nothing when the machine is a node already, or when there is no inventory.
-pub fn members(files: &dyn Files, site: &Site) -> Vec<(PathBuf, Member)> {
+pub(super) fn members(files: &dyn Files, context: &KubesprayContext) -> Vec<(PathBuf, Member)> {
     // Who does not know the hosts does not add one.
-    let Some(path) = site.inventory_path.as_ref().filter(|_| site.inventory.is_known()) else { return Vec::new() };
-    let group = &site.groups.node;
-    let is_node = site.inventory_host.as_ref().is_some_and(|host| site.inventory.is_in(host, group));
-    if is_node || site.subject.is_empty() {
+    let Some(path) = context.inventory_path.as_ref().filter(|_| context.inventory.is_known()) else { return Vec::new() };
+    let group = &context.groups.node;
+    let is_node = context.inventory_host.as_ref().is_some_and(|host| context.inventory.is_in(host, group));
+    if is_node || context.subject.is_empty() {
         return Vec::new();
     }
-    let read = Source::read_all(files, path, &site.ignored);
+    let read = Source::read_all(files, path, &context.ignored);
     let in_file = |group: &str| read.iter().find(|source| source.has_hosts(group)).or(read.first()).map(|source| source.path.clone());
-    let member = |group: &str, vars| Member { host: site.subject.clone(), group: group.to_owned(), vars };
+    let member = |group: &str, vars| Member { host: context.subject.clone(), group: group.to_owned(), vars };
     let mut found = Vec::new();
     // Older inventories list every host with its address in [all] and then only by name; newer ones list it where it belongs.
     let has_all = read.iter().any(|source| source.has_hosts("all"));
-    let is_new = site.inventory_host.is_none();
-    let vars = if is_new { vars(files, site) } else { Vec::new() };
+    let is_new = context.inventory_host.is_none();
+    let vars = if is_new { vars(files, context) } else { Vec::new() };
     if is_new && has_all {
         found.extend(in_file("all").map(|path| (path, member("all", vars.clone()))));
     }
@@ -120,12 +120,12 @@ impl Source {
 }
 
 /// `ansible_host` and, where the others have it, `ip`: only this machine's own address is known here.
-fn vars(files: &dyn Files, site: &Site) -> Vec<(String, String)> {
-    if !site.is_here || !machine::is_same_name(&site.subject, &site.hostname) {
+fn vars(files: &dyn Files, context: &KubesprayContext) -> Vec<(String, String)> {
+    if !context.is_here || !machine::is_same_name(&context.subject, &context.hostname) {
         return Vec::new();
     }
     let known =
-        |name: &str| -> Vec<String> { site.inventory.host_names().filter_map(|host| site.inventory.host_text(host, name)).collect() };
+        |name: &str| -> Vec<String> { context.inventory.host_names().filter_map(|host| context.inventory.host_text(host, name)).collect() };
     let (hosts, ips) = (known("ansible_host"), known("ip"));
     let Some(address) = nearest(machine::addresses(files), hosts.iter().chain(&ips)) else { return Vec::new() };
     let mut vars = vec![("ansible_host".to_owned(), address.clone())];

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::{
+    context::KubesprayContext,
     inventory::Member,
     joining,
     release::{Release, Traits},
-    site::Site,
 };
 use crate::{host::Files, version::Version};
 
 /// The group of GPU nodes, below the group of all nodes. At the top it would lose to the groups of nodes and of the cluster: Ansible lets the
 /// deeper group win, and of two at one depth the later in the alphabet.
-pub const GPU_GROUP: &str = "gpu_node";
+pub(super) const GPU_GROUP: &str = "gpu_node";
 
 /// What kubeadm leaves on a node that has joined.
 const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
@@ -54,40 +54,40 @@ pub struct Layout {
 
 impl Layout {
     /// Finds the places: files that are there come first, the release's custom second.
-    pub fn new(files: &dyn Files, site: &Site) -> Self {
-        let group_vars = site.vars_base().filter(|_| site.inventory_path.is_some()).map(|base| base.join("group_vars"));
+    pub fn new(files: &dyn Files, context: &KubesprayContext) -> Self {
+        let group_vars = context.vars_base().filter(|_| context.inventory_path.is_some()).map(|base| base.join("group_vars"));
         let host_vars = group_vars.as_deref().map(|folder| folder.with_file_name("host_vars"));
-        let host = site.inventory_host.as_deref().unwrap_or_default();
+        let host = context.inventory_host.as_deref().unwrap_or_default();
         Self {
-            cluster_vars: group_vars.as_deref().map(|folder| cluster_file(files, site, folder)),
-            cluster_group: site.groups.cluster.clone(),
+            cluster_vars: group_vars.as_deref().map(|folder| cluster_file(files, context, folder)),
+            cluster_group: context.groups.cluster.clone(),
             docker_vars: group_vars.as_deref().map(|folder| in_group(files, &folder.join("all"), "docker")),
-            facts_playbook: facts_playbook(files, site.checkout.as_ref().map(|checkout| checkout.path.as_path()), site.traits),
-            is_control_plane: site.inventory.is_in(host, &site.groups.control_plane),
-            has_overlay2: if site.is_here { kernel_fits(files) } else { None },
-            subject: site.subject.clone(),
-            hosts: joining::known_hosts(site),
-            members: joining::members(files, site),
-            gpu_vars: group_vars.filter(|_| is_in_gpu_group(site)).map(|folder| in_group(files, &folder.join(GPU_GROUP), "gpunode")),
-            has_joined: site.is_here && site.is_this_machine && files.exists(KUBELET_CONF),
-            node_vars: host_vars.map(|folder| in_group(files, &folder.join(&site.subject), "gpu")),
-            ansible_playbook: site.ansible.as_ref().map(|ansible| ansible.program.clone()),
-            ansible_core: site.ansible_core().cloned(),
-            release: site.release.clone(),
+            facts_playbook: facts_playbook(files, context.checkout.as_ref().map(|checkout| checkout.path.as_path()), context.traits),
+            is_control_plane: context.inventory.is_in(host, &context.groups.control_plane),
+            has_overlay2: if context.is_here { kernel_fits(files) } else { None },
+            subject: context.subject.clone(),
+            hosts: joining::known_hosts(context),
+            members: joining::members(files, context),
+            gpu_vars: group_vars.filter(|_| is_in_gpu_group(context)).map(|folder| in_group(files, &folder.join(GPU_GROUP), "gpunode")),
+            has_joined: context.is_here && context.is_this_machine && files.exists(KUBELET_CONF),
+            node_vars: host_vars.map(|folder| in_group(files, &folder.join(&context.subject), "gpu")),
+            ansible_playbook: context.ansible.as_ref().map(|ansible| ansible.program.clone()),
+            ansible_core: context.ansible_core().cloned(),
+            release: context.release.clone(),
         }
     }
 }
 
 /// Tells whether this machine is in a group of GPU nodes that wins over the group of all nodes.
-pub fn is_in_gpu_group(site: &Site) -> bool {
-    let inventory = &site.inventory;
-    let mut below = vec![site.groups.node.as_str()];
+pub(super) fn is_in_gpu_group(context: &KubesprayContext) -> bool {
+    let inventory = &context.inventory;
+    let mut below = vec![context.groups.node.as_str()];
     let mut index = 0;
     while let Some(name) = below.get(index).copied() {
         below.extend(inventory.children_of(name).iter().map(String::as_str).filter(|child| !below.contains(child)).collect::<Vec<_>>());
         index += 1;
     }
-    below.contains(&GPU_GROUP) && inventory.is_in(&site.subject, GPU_GROUP)
+    below.contains(&GPU_GROUP) && inventory.is_in(&context.subject, GPU_GROUP)
 }
 
 fn kernel_fits(files: &dyn Files) -> Option<bool> {
@@ -95,10 +95,10 @@ fn kernel_fits(files: &dyn Files) -> Option<bool> {
 }
 
 /// The folder must be named like the group; of two spellings that are both groups, the one that has a folder counts.
-fn cluster_file(files: &dyn Files, site: &Site, group_vars: &Path) -> PathBuf {
-    let usual = site.groups.cluster.as_str();
+fn cluster_file(files: &dyn Files, context: &KubesprayContext, group_vars: &Path) -> PathBuf {
+    let usual = context.groups.cluster.as_str();
     let other = if usual == "k8s_cluster" { "k8s-cluster" } else { "k8s_cluster" };
-    let is_group = |name: &&str| site.inventory.has_group(name);
+    let is_group = |name: &&str| context.inventory.has_group(name);
     let has_vars = |name: &&str| ["", ".yml", ".yaml"].iter().any(|ending| files.exists(group_vars.join(format!("{name}{ending}"))));
     let both = [usual, other];
     let name = both.iter().find(|name| is_group(name) && has_vars(name)).or_else(|| both.iter().find(|name| is_group(name)));

@@ -6,7 +6,7 @@ use super::inventory::Inventory;
 use crate::host::Files;
 
 /// Returns the inventory host of this machine: the one that was asked for, or by name, by short name, by address, or the only one.
-pub fn identify(files: &dyn Files, inventory: &Inventory, asked: Option<&str>, hostname: &str) -> Option<String> {
+pub(super) fn identify(files: &dyn Files, inventory: &Inventory, asked: Option<&str>, hostname: &str) -> Option<String> {
     if let Some(node) = asked {
         return inventory.has_host(node).then(|| node.to_owned());
     }
@@ -24,12 +24,12 @@ pub fn identify(files: &dyn Files, inventory: &Inventory, asked: Option<&str>, h
 }
 
 /// Tells whether the machine of this name is the one whose files are read: a session may have been carried to the Ansible host.
-pub fn is_here(files: &dyn Files, hostname: &str) -> bool {
+pub(super) fn is_here(files: &dyn Files, hostname: &str) -> bool {
     files.read_value("/proc/sys/kernel/hostname").map_or(true, |name| is_same_name(&name, hostname))
 }
 
 /// Tells whether two names are of one machine: the same, or one is the other without its domain.
-pub fn is_same_name(one: &str, other: &str) -> bool {
+pub(super) fn is_same_name(one: &str, other: &str) -> bool {
     !one.is_empty() && short(one) == short(other)
 }
 
@@ -45,7 +45,7 @@ fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
 }
 
 /// Returns this machine's IPv4 addresses from the kernel's routing table, without the loopback's.
-pub fn addresses(files: &dyn Files) -> Vec<String> {
+pub(super) fn addresses(files: &dyn Files) -> Vec<String> {
     let text = files.read_text("/proc/net/fib_trie").unwrap_or_default();
     let mut found = Vec::new();
     let mut last = "";

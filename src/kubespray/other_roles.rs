@@ -9,7 +9,7 @@ const ROLES: &str = include_str!("../../assets/catalog/other-roles.yaml");
 /// A role and its variables.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Role {
+pub(super) struct Role {
     /// Its name, as people install it.
     #[serde(rename = "role")]
     pub name: String,
@@ -24,7 +24,7 @@ pub struct Role {
 }
 
 /// Returns the role that reads a variable.
-pub fn reader_of(variable: &str) -> Option<&'static Role> {
+pub(super) fn reader_of(variable: &str) -> Option<&'static Role> {
     static ALL: OnceLock<Vec<Role>> = OnceLock::new();
     let reads = |role: &&Role| {
         role.names.iter().any(|name| name == variable) || role.prefixes.iter().any(|prefix| variable.starts_with(prefix.as_str()))

@@ -21,7 +21,7 @@ const LONGEST: usize = 4096;
 
 /// Why a text is not a value of this variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrong {
+pub enum ValueError {
     /// Neither `true` nor `false`.
     Bool,
     /// No driver version.
@@ -56,7 +56,7 @@ pub enum Wrong {
     Unknown,
 }
 
-impl Wrong {
+impl ValueError {
     /// Returns what it must be like.
     pub fn message(self) -> Message {
         use msg::value_error as text;
@@ -82,16 +82,16 @@ impl Wrong {
 }
 
 /// Reads a value as a person types it: a list as names with commas between them, labels as `key=value` pairs. `here` as for [`check`].
-pub fn parse(variable: &str, text: &str, here: &[Version]) -> Result<Value, Wrong> {
+pub fn parse(variable: &str, text: &str, here: &[Version]) -> Result<Value, ValueError> {
     let text = text.trim();
     let items =
         || text.trim_matches(['[', ']']).split([',', ' ']).map(|item| item.trim_matches(['"', '\''])).filter(|item| !item.is_empty());
     let value = match shape_of(variable)? {
-        Shape::Bool => Value::Bool(boolean(text).ok_or(Wrong::Bool)?),
+        Shape::Bool => Value::Bool(boolean(text).ok_or(ValueError::Bool)?),
         Shape::ImageOrFalse => boolean(text).map_or_else(|| Value::from(text), Value::Bool),
         Shape::Names | Shape::Taints => items().map(Value::from).collect(),
         Shape::Labels => labels(items())?,
-        Shape::Runtimes => yaml11::parse(text).ok().flatten().map(|node| node.value()).ok_or(Wrong::Runtimes)?,
+        Shape::Runtimes => yaml11::parse(text).ok().flatten().map(|node| node.value()).ok_or(ValueError::Runtimes)?,
         _ => Value::from(text),
     };
     check(variable, &value, here)?;
@@ -100,13 +100,13 @@ pub fn parse(variable: &str, text: &str, here: &[Version]) -> Result<Value, Wron
 
 /// Tells whether a value can be written for a variable. What the answers have a key of the same meaning for is read by that key's own type.
 /// `here` are the drivers of this machine: one of them exists, whatever the catalog knows.
-pub fn check(variable: &str, value: &Value, here: &[Version]) -> Result<(), Wrong> {
+pub fn check(variable: &str, value: &Value, here: &[Version]) -> Result<(), ValueError> {
     let shape = shape_of(variable)?;
     match (shape, value) {
         (Shape::Bool, Value::Bool(_)) | (Shape::ImageOrFalse, Value::Bool(false)) => Ok(()),
-        (Shape::ImageOrFalse, Value::Bool(true)) => Err(Wrong::ImageTrue),
-        (Shape::Names, Value::Array(items)) => all(items, is::<NodeName>, Wrong::Names),
-        (Shape::Taints, Value::Array(items)) => all(items, |text| patterns().taint.is_match(text), Wrong::Taints),
+        (Shape::ImageOrFalse, Value::Bool(true)) => Err(ValueError::ImageTrue),
+        (Shape::Names, Value::Array(items)) => all(items, is::<NodeName>, ValueError::Names),
+        (Shape::Taints, Value::Array(items)) => all(items, |text| patterns().taint.is_match(text), ValueError::Taints),
         (Shape::Labels, Value::Object(map)) if map.iter().all(|(key, value)| is_label(key, value)) => Ok(()),
         (Shape::Runtimes, Value::Array(items)) if items.iter().all(is_runtime) => Ok(()),
         (Shape::Bool | Shape::Names | Shape::Taints | Shape::Labels | Shape::Runtimes, _) => Err(shape.wrong()),
@@ -116,20 +116,20 @@ pub fn check(variable: &str, value: &Value, here: &[Version]) -> Result<(), Wron
 }
 
 /// As [`check`], for the shapes that are one text.
-fn check_text(shape: Shape, text: &str, here: &[Version]) -> Result<(), Wrong> {
+fn check_text(shape: Shape, text: &str, here: &[Version]) -> Result<(), ValueError> {
     let patterns = patterns();
     let is_file = || text.strip_prefix("file://").is_some_and(is::<AbsolutePath>);
     let fits = match shape {
         _ if is_template(text) => true,
         Shape::Version => {
-            let version: Version = text.parse().map_err(|_| Wrong::Version)?;
+            let version: Version = text.parse().map_err(|_| ValueError::Version)?;
             let is_driver = patterns.version.is_match(text);
             return if !is_driver {
-                Err(Wrong::Version)
+                Err(ValueError::Version)
             } else if drivers::exists(&version, here) {
                 Ok(())
             } else {
-                Err(Wrong::NoDriver)
+                Err(ValueError::NoDriver)
             };
         }
         Shape::BaseUrl => text.ends_with('/') && (is::<WebAddress>(text) || is_file()),
@@ -146,21 +146,21 @@ fn check_text(shape: Shape, text: &str, here: &[Version]) -> Result<(), Wrong> {
 }
 
 impl Shape {
-    fn wrong(self) -> Wrong {
+    fn wrong(self) -> ValueError {
         match self {
-            Self::Bool => Wrong::Bool,
-            Self::Version => Wrong::Version,
-            Self::BaseUrl => Wrong::BaseUrl,
-            Self::Url => Wrong::Url,
-            Self::Flavor => Wrong::Flavor,
-            Self::Image | Self::ImageOrFalse => Wrong::Image,
-            Self::Name | Self::Names => Wrong::Names,
-            Self::Quantity => Wrong::Quantity,
-            Self::Manager => Wrong::Manager,
-            Self::Labels => Wrong::Labels,
-            Self::Taints => Wrong::Taints,
-            Self::Runtimes => Wrong::Runtimes,
-            Self::Text => Wrong::Empty,
+            Self::Bool => ValueError::Bool,
+            Self::Version => ValueError::Version,
+            Self::BaseUrl => ValueError::BaseUrl,
+            Self::Url => ValueError::Url,
+            Self::Flavor => ValueError::Flavor,
+            Self::Image | Self::ImageOrFalse => ValueError::Image,
+            Self::Name | Self::Names => ValueError::Names,
+            Self::Quantity => ValueError::Quantity,
+            Self::Manager => ValueError::Manager,
+            Self::Labels => ValueError::Labels,
+            Self::Taints => ValueError::Taints,
+            Self::Runtimes => ValueError::Runtimes,
+            Self::Text => ValueError::Empty,
         }
     }
 }
@@ -174,7 +174,7 @@ fn is_one_line(text: &str) -> bool {
     text.len() <= LONGEST && !text.chars().any(crate::text::is_unsafe)
 }
 
-fn all(items: &[Value], fits: impl Fn(&str) -> bool, wrong: Wrong) -> Result<(), Wrong> {
+fn all(items: &[Value], fits: impl Fn(&str) -> bool, wrong: ValueError) -> Result<(), ValueError> {
     if items.iter().all(|item| item.as_str().is_some_and(&fits)) { Ok(()) } else { Err(wrong) }
 }
 
@@ -186,8 +186,8 @@ fn is_label(key: &str, value: &Value) -> bool {
     patterns().key.is_match(key) && value.as_str().is_some_and(|text| patterns().label.is_match(text))
 }
 
-fn shape_of(variable: &str) -> Result<Shape, Wrong> {
-    VariableSpec::of(variable).map(|spec| spec.shape).ok_or(Wrong::Unknown)
+fn shape_of(variable: &str) -> Result<Shape, ValueError> {
+    VariableSpec::of(variable).map(|spec| spec.shape).ok_or(ValueError::Unknown)
 }
 
 /// Tells whether a value has a form in which nothing else can stand: a switch, a version, a name, an image; no address, no free text, no
@@ -195,7 +195,7 @@ fn shape_of(variable: &str) -> Result<Shape, Wrong> {
 pub fn is_plain(variable: &str, value: &Value) -> bool {
     let is_free = matches!(shape_of(variable), Err(_) | Ok(Shape::Text | Shape::Url | Shape::BaseUrl | Shape::Runtimes));
     let has_template = value.as_str().is_some_and(is_template);
-    !is_free && !has_template && matches!(check(variable, value, &[]), Ok(()) | Err(Wrong::NoDriver))
+    !is_free && !has_template && matches!(check(variable, value, &[]), Ok(()) | Err(ValueError::NoDriver))
 }
 
 /// Returns a value as it is typed: what [`parse`] reads back as the same.
@@ -218,9 +218,9 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn labels<'t>(items: impl Iterator<Item = &'t str>) -> Result<Value, Wrong> {
+fn labels<'t>(items: impl Iterator<Item = &'t str>) -> Result<Value, ValueError> {
     let pair = |item: &str| item.split_once('=').map(|(key, value)| (key.to_owned(), Value::from(value)));
-    items.map(pair).collect::<Option<Map<_, _>>>().map(Value::Object).ok_or(Wrong::Labels)
+    items.map(pair).collect::<Option<Map<_, _>>>().map(Value::Object).ok_or(ValueError::Labels)
 }
 
 /// A person who writes a template knows what it becomes.
@@ -287,40 +287,40 @@ mod tests {
     #[test]
     fn refuses_what_the_role_cannot_use() {
         for (variable, text, wrong) in [
-            ("nvidia_accelerator_enabled", "maybe", Wrong::Bool),
-            ("nvidia_driver_version", "latest", Wrong::Version),
-            ("nvidia_driver_version", "999.99", Wrong::NoDriver),
-            ("nvidia_driver_version", "450.80", Wrong::NoDriver),
-            ("nvidia_gpu_nodes", "Node_1", Wrong::Names),
-            ("kube_override_hostname", "--all", Wrong::Names),
-            ("nvidia_gpu_tesla_base_url", "https://me:secret@mirror/", Wrong::BaseUrl),
-            ("nvidia_url_end", "a\u{202e}b", Wrong::Empty),
-            ("nvidia_driver_install_container", "true", Wrong::ImageTrue),
-            ("nvidia_driver_install_container", "My Image", Wrong::Image),
-            ("nvidia_driver_install_ubuntu_container", "True", Wrong::Image),
-            ("nvidia_gpu_flavor", "geforce", Wrong::Flavor),
-            ("nvidia_gpu_tesla_base_url", "https://mirror/tesla", Wrong::BaseUrl),
-            ("nvidia_driver_download_url_default", "mirror/x.run", Wrong::Url),
-            ("nvidia_gpu_nodes", "node 1;rm", Wrong::Names),
-            ("node_taints", "nvidia.com/gpu", Wrong::Taints),
-            ("node_labels", "gpu", Wrong::Labels),
-            ("container_manager", "podman", Wrong::Manager),
-            ("nvidia_url_end", "", Wrong::Empty),
-            ("containerd_additional_runtimes", "nvidia", Wrong::Runtimes),
-            ("containerd_additional_runtimes", "[nvidia]", Wrong::Runtimes),
-            ("containerd_additional_runtimes", "[{name: \"a b\"}]", Wrong::Runtimes),
-            ("containerd_additional_runtimes", "[{name: a", Wrong::Runtimes),
-            ("nvidia_gpu_device_plugin_enabled", "true", Wrong::Unknown),
+            ("nvidia_accelerator_enabled", "maybe", ValueError::Bool),
+            ("nvidia_driver_version", "latest", ValueError::Version),
+            ("nvidia_driver_version", "999.99", ValueError::NoDriver),
+            ("nvidia_driver_version", "450.80", ValueError::NoDriver),
+            ("nvidia_gpu_nodes", "Node_1", ValueError::Names),
+            ("kube_override_hostname", "--all", ValueError::Names),
+            ("nvidia_gpu_tesla_base_url", "https://me:secret@mirror/", ValueError::BaseUrl),
+            ("nvidia_url_end", "a\u{202e}b", ValueError::Empty),
+            ("nvidia_driver_install_container", "true", ValueError::ImageTrue),
+            ("nvidia_driver_install_container", "My Image", ValueError::Image),
+            ("nvidia_driver_install_ubuntu_container", "True", ValueError::Image),
+            ("nvidia_gpu_flavor", "geforce", ValueError::Flavor),
+            ("nvidia_gpu_tesla_base_url", "https://mirror/tesla", ValueError::BaseUrl),
+            ("nvidia_driver_download_url_default", "mirror/x.run", ValueError::Url),
+            ("nvidia_gpu_nodes", "node 1;rm", ValueError::Names),
+            ("node_taints", "nvidia.com/gpu", ValueError::Taints),
+            ("node_labels", "gpu", ValueError::Labels),
+            ("container_manager", "podman", ValueError::Manager),
+            ("nvidia_url_end", "", ValueError::Empty),
+            ("containerd_additional_runtimes", "nvidia", ValueError::Runtimes),
+            ("containerd_additional_runtimes", "[nvidia]", ValueError::Runtimes),
+            ("containerd_additional_runtimes", "[{name: \"a b\"}]", ValueError::Runtimes),
+            ("containerd_additional_runtimes", "[{name: a", ValueError::Runtimes),
+            ("nvidia_gpu_device_plugin_enabled", "true", ValueError::Unknown),
         ] {
             assert_eq!(parse(variable, text, &[]), Err(wrong), "{variable} {text}");
         }
-        assert_eq!(check("nvidia_driver_version", &json!(450.8), &[]), Err(Wrong::Version));
+        assert_eq!(check("nvidia_driver_version", &json!(450.8), &[]), Err(ValueError::Version));
     }
 
     #[test]
     fn a_driver_that_is_on_the_machine_exists_whatever_the_catalog_knows() {
         let here = ["999.99".parse().unwrap()];
         assert_eq!(parse("nvidia_driver_version", "999.99", &here), Ok(json!("999.99")));
-        assert_eq!(parse("nvidia_driver_version", "999.98", &here), Err(Wrong::NoDriver));
+        assert_eq!(parse("nvidia_driver_version", "999.98", &here), Err(ValueError::NoDriver));
     }
 }

@@ -22,7 +22,7 @@ const OF_ANSIBLE: [&str; 10] =
     ["hostvars", "lookup", "query", "q", "vars", "omit", "environment", "play_hosts", "inventory_dir", "inventory_file"];
 
 /// The values that a template of one host can name.
-pub struct Values<'i> {
+pub(super) struct Values<'i> {
     known: HashMap<String, Value>,
     inventory: &'i Inventory,
     host: String,
@@ -30,17 +30,17 @@ pub struct Values<'i> {
 
 impl<'i> Values<'i> {
     /// Takes the variables of a host.
-    pub fn new(known: HashMap<String, Value>, inventory: &'i Inventory, host: &str) -> Self {
+    pub(super) fn new(known: HashMap<String, Value>, inventory: &'i Inventory, host: &str) -> Self {
         Self { known, inventory, host: host.to_owned() }
     }
 
     /// Sets a value that beats all others.
-    pub fn set(&mut self, name: String, value: Value) {
+    pub(super) fn set(&mut self, name: String, value: Value) {
         self.known.insert(name, value);
     }
 
     /// Returns a variable's value, templates filled in.
-    pub fn get(&self, name: &str) -> Option<Value> {
+    pub(super) fn get(&self, name: &str) -> Option<Value> {
         self.known.get(name).map(|value| resolve(value, self))
     }
 
@@ -62,7 +62,7 @@ impl<'i> Values<'i> {
 
 /// Fills in what can be worked out, also in lists and mappings. A text that is nothing but one expression takes its value's type. A text
 /// with anything else in it comes back as it is; [`is_template`] then tells.
-pub fn resolve(value: &Value, values: &Values<'_>) -> Value {
+pub(super) fn resolve(value: &Value, values: &Values<'_>) -> Value {
     resolve_within(value, values, 0)
 }
 
@@ -152,7 +152,7 @@ fn has_marks(text: &str) -> bool {
 }
 
 /// Tells whether a value still needs Jinja.
-pub fn is_template(value: &Value) -> bool {
+pub(super) fn is_template(value: &Value) -> bool {
     value.as_str().is_some_and(has_marks)
 }
 

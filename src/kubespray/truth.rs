@@ -14,7 +14,7 @@ pub fn as_text(value: &Value) -> String {
 }
 
 /// Returns the value as Ansible's filter `bool` sees it.
-pub fn as_bool(value: &Value) -> bool {
+pub(super) fn as_bool(value: &Value) -> bool {
     match value {
         Value::Bool(is) => *is,
         Value::String(text) => matches!(text.to_lowercase().as_str(), "yes" | "on" | "1" | "true" | "t" | "y"),
@@ -24,7 +24,7 @@ pub fn as_bool(value: &Value) -> bool {
 }
 
 /// Returns the value as a bare `when: name` sees it: Python's truth.
-pub fn is_truthy(value: &Value) -> bool {
+pub(super) fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(is) => *is,

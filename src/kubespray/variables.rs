@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::{
     Ignored, IgnoredWhy, Level, Place, Shadowed, Variable,
     checkout::GPU_ROLE,
+    context::{KubesprayContext, Os},
     inventory::{Definition, Problem, VarsFile, VarsFolder},
     release,
-    site::{Os, Site},
     spec::{DOWNLOAD_URL, VariableSpec},
     template::{self, Values},
 };
@@ -26,8 +26,8 @@ fn is_read_on_node(name: &str) -> bool {
 }
 
 /// All definitions that reach the role, for the two hosts that matter: this node, and the first control plane, where the role runs.
-pub struct View<'s> {
-    site: &'s Site,
+pub struct ResolvedVariables<'s> {
+    context: &'s KubesprayContext,
     defaults: Vec<Definition>,
     node: Vec<Definition>,
     control_plane: Vec<Definition>,
@@ -39,40 +39,41 @@ pub struct View<'s> {
     pub problems: Vec<Problem>,
 }
 
-impl<'s> View<'s> {
+impl<'s> ResolvedVariables<'s> {
     /// Collects the definitions.
-    pub fn new(files: &dyn Files, site: &'s Site) -> Self {
-        let (defaults, mut problems) = role_defaults(files, site);
-        let node = site.inventory.definitions(&site.subject, &site.folders);
-        let control_plane = match &site.first_control_plane {
-            Some(host) => site.inventory.definitions(host, &site.folders),
+    pub fn new(files: &dyn Files, context: &'s KubesprayContext) -> Self {
+        let (defaults, mut problems) = role_defaults(files, context);
+        let node = context.inventory.definitions(&context.subject, &context.folders);
+        let control_plane = match &context.first_control_plane {
+            Some(host) => context.inventory.definitions(host, &context.folders),
             None => node.clone(),
         };
-        let included = site.control_plane_os.as_ref().map(|os| included(files, site, os, &mut problems)).unwrap_or_default();
-        let mut view = Self {
-            site,
+        let included = context.control_plane_os.as_ref().map(|os| included(files, context, os, &mut problems)).unwrap_or_default();
+        let mut variables = Self {
+            context,
             defaults,
             node,
             control_plane,
             included,
             fact: None,
-            node_values: Values::new(HashMap::new(), &site.inventory, ""),
-            control_plane_values: Values::new(HashMap::new(), &site.inventory, ""),
+            node_values: Values::new(HashMap::new(), &context.inventory, ""),
+            control_plane_values: Values::new(HashMap::new(), &context.inventory, ""),
             problems,
         };
-        view.node_values = view.values(&view.node, &site.subject);
-        view.control_plane_values = view.values(&view.control_plane, site.first_control_plane.as_deref().unwrap_or(&site.subject));
-        view.fact = view.download_fact(files);
-        if let Some(fact) = view.fact.clone() {
-            view.control_plane_values.set(fact.name, fact.value);
+        variables.node_values = variables.values(&variables.node, &context.subject);
+        variables.control_plane_values =
+            variables.values(&variables.control_plane, context.first_control_plane.as_deref().unwrap_or(&context.subject));
+        variables.fact = variables.download_fact(files);
+        if let Some(fact) = variables.fact.clone() {
+            variables.control_plane_values.set(fact.name, fact.value);
         }
-        view
+        variables
     }
 
     fn values(&self, inventory: &[Definition], host: &str) -> Values<'s> {
         let all = self.defaults.iter().chain(inventory).chain(&self.included);
         let known = all.map(|definition| (definition.name.clone(), definition.value.clone())).collect();
-        Values::new(known, &self.site.inventory, host)
+        Values::new(known, &self.context.inventory, host)
     }
 
     /// The role's `set_fact` of the download URL, which beats the inventory for the two flavors that it knows.
@@ -83,7 +84,7 @@ impl<'s> View<'s> {
             "gtx" => "nvidia_gpu_gtx_base_url",
             _ => return None,
         };
-        let tasks = self.site.checkout.as_ref().map(|checkout| checkout.path.join(GPU_ROLE).join("tasks/main.yml")).unwrap_or_default();
+        let tasks = self.context.checkout.as_ref().map(|checkout| checkout.path.join(GPU_ROLE).join("tasks/main.yml")).unwrap_or_default();
         let text = files.read_text(&tasks).unwrap_or_default();
         let line = text.lines().position(|line| line.contains(DOWNLOAD_URL) && line.contains(base)).map(|index| index + 1);
         let value = Value::String(format!("{{{{ {base} }}}}{{{{ nvidia_url_end }}}}"));
@@ -182,10 +183,10 @@ impl<'s> View<'s> {
     /// Definitions that no one reads: in a folder of another name, in a file that a folder hides, or for another host only.
     fn unreached(&self, name: &str, own: &[Definition]) -> Vec<Ignored> {
         let mut found = Vec::new();
-        for folder in &self.site.folders {
-            let is_known = self.site.inventory.is_known();
-            for group in folder.group_names().filter(|group| is_known && !self.site.inventory.has_group(group)) {
-                let why = if self.site.similar_group(group).is_some() { IgnoredWhy::WrongFolderName } else { IgnoredWhy::NoSuchGroup };
+        for folder in &self.context.folders {
+            let is_known = self.context.inventory.is_known();
+            for group in folder.group_names().filter(|group| is_known && !self.context.inventory.has_group(group)) {
+                let why = if self.context.similar_group(group).is_some() { IgnoredWhy::WrongFolderName } else { IgnoredWhy::NoSuchGroup };
                 let lines = folder.group(group).into_iter().filter(|definition| definition.name == name);
                 found.extend(lines.map(|definition| ignore(&definition.file, definition.line, why)));
             }
@@ -194,7 +195,7 @@ impl<'s> View<'s> {
                 found.extend(lines.map(|(_, line, _)| ignore(&file.path, *line, IgnoredWhy::FolderWins)));
             }
         }
-        let unread = self.site.unread.iter().flat_map(VarsFolder::files).flat_map(|file| file.vars.iter().map(move |var| (file, var)));
+        let unread = self.context.unread.iter().flat_map(VarsFolder::files).flat_map(|file| file.vars.iter().map(move |var| (file, var)));
         let unread = unread.filter(|(_, (known, ..))| known == name);
         found.extend(unread.map(|(file, (_, line, _))| ignore(&file.path, *line, IgnoredWhy::NotBesidePlays)));
         let elsewhere = if is_read_on_node(name) { &[] } else { self.node.as_slice() };
@@ -204,7 +205,7 @@ impl<'s> View<'s> {
     }
 }
 
-impl Site {
+impl KubesprayContext {
     /// Returns the group of the inventory whose name differs from `name` only in dashes and underscores.
     pub fn similar_group(&self, name: &str) -> Option<&str> {
         let plain = |name: &str| name.replace('-', "_");
@@ -234,17 +235,17 @@ fn built_in(name: &str, value: Value, level: Level) -> Definition {
 }
 
 /// The defaults of Kubespray and of its GPU role: from the checkout's files, or built in.
-fn role_defaults(files: &dyn Files, site: &Site) -> (Vec<Definition>, Vec<Problem>) {
+fn role_defaults(files: &dyn Files, context: &KubesprayContext) -> (Vec<Definition>, Vec<Problem>) {
     const SHARED: [&str; 4] = [
         "roles/kubespray-defaults/defaults/main.yaml",
         "roles/kubespray-defaults/defaults/main.yml",
         "roles/kubespray-defaults/defaults/main/main.yml",
         "roles/kubespray_defaults/defaults/main/main.yml",
     ];
-    let mut found = vec![built_in("container_manager", site.traits.container_manager.clone().into(), Level::RoleDefaults)];
-    found.extend(release::role_defaults(site.traits).into_iter().map(|(name, value)| built_in(&name, value, Level::RoleDefaults)));
+    let mut found = vec![built_in("container_manager", context.traits.container_manager.clone().into(), Level::RoleDefaults)];
+    found.extend(release::role_defaults(context.traits).into_iter().map(|(name, value)| built_in(&name, value, Level::RoleDefaults)));
     let mut problems = Vec::new();
-    let Some(checkout) = &site.checkout else { return (found, problems) };
+    let Some(checkout) = &context.checkout else { return (found, problems) };
     for name in SHARED.iter().map(|name| (*name).to_owned()).chain([format!("{GPU_ROLE}/defaults/main.yml")]) {
         let path = checkout.path.join(name);
         if files.exists(&path) {
@@ -259,9 +260,9 @@ fn role_defaults(files: &dyn Files, site: &Site) -> (Vec<Definition>, Vec<Proble
 }
 
 /// What the role's vars file for this system sets: from the checkout's files, or from the release table where there is no role.
-fn included(files: &dyn Files, site: &Site, os: &Os, problems: &mut Vec<Problem>) -> Vec<Definition> {
+fn included(files: &dyn Files, context: &KubesprayContext, os: &Os, problems: &mut Vec<Problem>) -> Vec<Definition> {
     let names = os.vars_names();
-    let folder = site.checkout.as_ref().map(|checkout| checkout.path.join(GPU_ROLE).join("vars")).filter(|folder| files.exists(folder));
+    let folder = context.checkout.as_ref().map(|checkout| checkout.path.join(GPU_ROLE).join("vars")).filter(|folder| files.exists(folder));
     if let Some(folder) = folder {
         let Some(path) = names.iter().map(|name| folder.join(format!("{name}.yml"))).find(|path| files.exists(path)) else {
             return Vec::new();
@@ -270,11 +271,11 @@ fn included(files: &dyn Files, site: &Site, os: &Os, problems: &mut Vec<Problem>
         problems.extend(file.problem());
         return file.definitions(Level::IncludeVars).collect();
     }
-    let Some(known) = names.iter().find(|name| site.traits.gpu_os.contains(name)) else { return Vec::new() };
+    let Some(known) = names.iter().find(|name| context.traits.gpu_os.contains(name)) else { return Vec::new() };
     let kind = known.split('-').next().unwrap_or_default();
     let variable = format!("nvidia_driver_install_{kind}_container");
     // Before v2.9 the image itself stood there.
-    let is_variable = release::role_defaults(site.traits).contains_key(&variable);
+    let is_variable = release::role_defaults(context.traits).contains_key(&variable);
     let image = if is_variable { format!("{{{{ {variable} }}}}") } else { release::first_image(kind) };
     vec![
         built_in("nvidia_driver_install_container", image.into(), Level::IncludeVars),

@@ -23,7 +23,7 @@ pub enum Disposition {
 /// NVIDIA driver off the card; toolkits, other packages and vfio bring none.
 pub(super) fn of_any_owner(entry: &LedgerEntry) -> Option<Disposition> {
     match entry.origin {
-        Origin::LoadedModule => match modules::role(entry.what.split(' ').next().unwrap_or_default()) {
+        Origin::LoadedModule => match modules::role(entry.name.split(' ').next().unwrap_or_default()) {
             Some(ModuleRole::Conflicting) => Some(Disposition::MustGo),
             Some(ModuleRole::Passthrough) | None => Some(Disposition::Stays),
             Some(ModuleRole::Driver) => None,

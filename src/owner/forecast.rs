@@ -3,7 +3,7 @@
 use super::{Fit, Works};
 use crate::{
     answers::DriverOwner,
-    session::{CheckKind, Prediction, Says},
+    prediction::{CheckKind, Forecast, Prediction},
 };
 
 /// Foretells whether the chosen owner works on this node. Without the cluster's own files `apply` is not stopped: of an image of one's own,
@@ -11,10 +11,10 @@ use crate::{
 pub fn forecast(fits: &[Fit], chosen: DriverOwner, knows_inventory: bool) -> Option<Prediction> {
     let fit = fits.iter().find(|fit| fit.owner == chosen)?;
     let says = match fit.works {
-        Works::Yes => Says::Ok,
-        Works::No if knows_inventory => Says::WillFail,
-        Works::Partly => Says::Warning,
-        Works::No => Says::Unknown,
+        Works::Yes => Forecast::Ok,
+        Works::No if knows_inventory => Forecast::WillFail,
+        Works::Partly => Forecast::Warning,
+        Works::No => Forecast::Unknown,
     };
     Some(Prediction::new(CheckKind::Owner, says, fit.reason.clone()))
 }

@@ -23,8 +23,8 @@ use crate::{
         playbook::{self, PlaybookRun},
     },
     plan::{Action, Changed, Step},
+    prediction::Prediction,
     preflight::{Request, conflicting_driver},
-    session::Prediction,
 };
 
 /// The host's own driver.

@@ -21,8 +21,8 @@ use crate::{
         playbook::{self, PlaybookRun},
     },
     plan::{self, Action, Changed, Step, action::mark_node::NodeMark, remedy},
+    prediction::Prediction,
     preflight::Request,
-    session::Prediction,
 };
 
 /// Kubespray's installer pod.

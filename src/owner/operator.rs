@@ -23,8 +23,8 @@ use crate::{
         playbook::{self, PlaybookRun},
     },
     plan::{Action, Changed, Step, action::mark_node::NodeMark, remedy},
+    prediction::Prediction,
     preflight::{Request, conflicting_driver},
-    session::Prediction,
 };
 
 /// NVIDIA GPU Operator.

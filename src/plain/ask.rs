@@ -17,7 +17,7 @@ use crate::{
 
 /// Asks, and says.
 #[derive(Debug, Clone, Copy)]
-pub struct Asker {
+pub(super) struct Asker {
     lang: Lang,
     /// Whether arrow keys work here.
     menus: bool,
@@ -27,14 +27,14 @@ pub struct Asker {
 
 impl Asker {
     /// Makes one for this terminal.
-    pub fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         let term = std::env::var("TERM").unwrap_or_default();
         let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         Self { lang: settings.lang, menus: is_terminal && !matches!(term.as_str(), "" | "dumb"), ascii: settings.ascii }
     }
 
     /// Prints text, nothing of which a terminal could take for a command.
-    pub fn say(self, text: &str) {
+    pub(super) fn say(self, text: &str) {
         // Who has stopped reading is noticed by the next question; work that was asked for goes on.
         let _ = console::say(&self.shown(text));
     }
@@ -45,7 +45,7 @@ impl Asker {
     }
 
     /// Lets one of `options` be chosen and returns its place; `start` is what Enter takes.
-    pub fn choose(self, question: &str, options: &[String], start: usize) -> Result<usize, Stop> {
+    pub(super) fn choose(self, question: &str, options: &[String], start: usize) -> Result<usize, Stop> {
         let options: Vec<String> = options.iter().map(|option| self.shown(option)).collect();
         let count = options.len();
         if self.menus {
@@ -68,7 +68,7 @@ impl Asker {
     }
 
     /// Asks for yes or no.
-    pub fn confirm(self, question: &str, default: bool) -> Result<bool, Stop> {
+    pub(super) fn confirm(self, question: &str, default: bool) -> Result<bool, Stop> {
         if self.menus {
             return Ok(Confirm::new(question).with_default(default).prompt()?);
         }
@@ -84,7 +84,7 @@ impl Asker {
     }
 
     /// Asks for a line of text, which may be empty; `help` says what it is for.
-    pub fn text(self, question: &str, help: &str) -> Result<String, Stop> {
+    pub(super) fn text(self, question: &str, help: &str) -> Result<String, Stop> {
         let help = self.shown(help);
         if self.menus {
             return Ok(Text::new(question).with_help_message(&help).prompt()?.trim().to_owned());

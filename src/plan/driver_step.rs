@@ -102,7 +102,7 @@ fn is_left_over(clearing: &Clearing) -> bool {
 
 /// Nouveau or nova on a card keeps any NVIDIA driver off it.
 fn blacklist(facts: &Facts) -> Option<Action> {
-    let name = rival(facts)?;
+    let name = conflicting_module(facts)?;
     let family = distros::family(facts.host.system()).map(|family| family.name).unwrap_or_default();
     let is_known = !family.is_empty();
     let mut action = Action::new(Step::Driver, "blacklist-nouveau", BlacklistNouveau { family }, &[("driver", name.to_owned())]);
@@ -114,7 +114,7 @@ fn blacklist(facts: &Facts) -> Option<Action> {
 }
 
 /// Returns the kernel's own driver that has a card or is loaded.
-pub fn rival(facts: &Facts) -> Option<&str> {
+pub fn conflicting_module(facts: &Facts) -> Option<&str> {
     let bound = facts.gpus.iter().filter_map(|gpu| gpu.kernel_driver.as_deref());
     let loaded = facts.driver.modules.iter().map(|module| module.name.as_str());
     bound.chain(loaded).find(|name| modules::role(name) == Some(ModuleRole::Conflicting))

@@ -6,7 +6,7 @@ use crate::{
     answers::Answers,
     error::Expected,
     i18n::{action_names, msg},
-    session::CheckKind,
+    prediction::CheckKind,
 };
 
 /// Refuses ids that no action of `actions` and no check has. What another machine would need is not wrong on this one: an action that is

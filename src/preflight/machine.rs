@@ -10,11 +10,12 @@ use crate::{
     plan::{
         ActionSpec, Effect,
         action::remove_packages::{RemovePackages, Unrehearsed, check_id, in_a_line},
-        rival,
+        conflicting_module,
     },
-    session::{
-        CheckKind, Evidence, Prediction,
-        Says::{self, Ok, Unknown, Warning, WillFail},
+    prediction::{
+        CheckKind, Evidence,
+        Forecast::{self, Ok, Unknown, Warning, WillFail},
+        Prediction,
     },
 };
 
@@ -28,7 +29,7 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 
 /// Looks for the kernel's own driver on the card; `action` is the one that would fail with it.
 pub fn conflicting_driver(request: Request<'_>, action: &str) -> Prediction {
-    let (says, seen) = match rival(request.facts) {
+    let (says, seen) = match conflicting_module(request.facts) {
         None => (Ok, msg::preflight::seen::no_rival()),
         Some(name) if request.will(|effect| *effect == Effect::BansConflictingDriver) => (Ok, msg::preflight::seen::rival_goes(name)),
         // The card is another's: this one is only loaded beside it, and takes what is let go of.
@@ -55,7 +56,7 @@ fn holders(request: Request<'_>) -> Option<Prediction> {
     };
     let left: Vec<String> = driver.holders.iter().filter(stops).map(name).collect();
     let hidden = request.facts.unknown.contains_key("driver.holders");
-    let (says, seen): (Says, Evidence) = match (left.is_empty(), hidden) {
+    let (says, seen): (Forecast, Evidence) = match (left.is_empty(), hidden) {
         (true, false) => (Ok, msg::preflight::seen::no_holders().into()),
         (true, true) => (Unknown, msg::preflight::seen::holders_hidden().into()),
         (false, _) => (Warning, left.join("; ").into()),
@@ -80,7 +81,7 @@ fn removal(request: Request<'_>) -> Vec<Prediction> {
     request.actions.iter().filter_map(rehearse).collect()
 }
 
-fn rehearsed(remove: &RemovePackages, host: &Host) -> (Says, Evidence) {
+fn rehearsed(remove: &RemovePackages, host: &Host) -> (Forecast, Evidence) {
     let count = remove.packages.len();
     match remove.rehearse(host) {
         Result::Ok(also) if also.is_empty() && remove.along.is_empty() => (Ok, msg::preflight::seen::packages_exactly(count).into()),
@@ -109,7 +110,7 @@ fn repositories(request: Request<'_>) -> Option<Prediction> {
         let line = text.lines().map(str::trim).find(|line| !line.starts_with('#') && line.contains("mirrorlist.centos.org"))?;
         Some(format!("{}: {}", path.display(), crate::text::printable(line)))
     });
-    let (says, seen): (Says, Evidence) =
+    let (says, seen): (Forecast, Evidence) =
         dead.map_or_else(|| (Ok, msg::preflight::seen::repositories_alive().into()), |seen| (WillFail, seen.into()));
     Some(Prediction::new(CheckKind::Repositories, says, seen).about("install-packages", &["repo-eol", "dns"]))
 }

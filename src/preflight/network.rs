@@ -7,9 +7,10 @@ use crate::{
     host::{Command, Exit, Output},
     i18n::msg,
     plan::{ActionSpec, action::fetch_runfile::FetchRunfile},
-    session::{
-        CheckKind, Evidence, Prediction,
-        Says::{self, Ok, Unknown, Warning, WillFail},
+    prediction::{
+        CheckKind, Evidence,
+        Forecast::{self, Ok, Unknown, Warning, WillFail},
+        Prediction,
     },
 };
 
@@ -34,7 +35,7 @@ fn ask(url: &str) -> Command {
 fn runfile(request: Request<'_>, fetch: &FetchRunfile) -> Prediction {
     let command = fetch.head_command();
     let url = &fetch.url;
-    let (says, seen): (Says, Evidence) = match request.host.commands.capture(&command) {
+    let (says, seen): (Forecast, Evidence) = match request.host.commands.capture(&command) {
         // A recorded machine knows only what it was asked when it was recorded.
         Err(error) if error.is_of_the_picture() => (Unknown, error.to_string().into()),
         Err(error) => (WillFail, error.to_string().into()),
@@ -70,7 +71,7 @@ fn registry(image: &str) -> &str {
 /// silence proves nothing.
 fn answers(request: Request<'_>, name: &str) -> Prediction {
     let said = |text: String| Evidence::Raw(crate::text::printable(&text));
-    let (says, seen): (Says, Evidence) = match request.host.commands.capture(&ask(&format!("https://{name}/v2/"))) {
+    let (says, seen): (Forecast, Evidence) = match request.host.commands.capture(&ask(&format!("https://{name}/v2/"))) {
         Result::Ok(output) if output.exit.is_success() => (Ok, msg::preflight::seen::registry_answers(name).into()),
         Result::Ok(output) => (Warning, said(format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim()))),
         Err(error) => (Unknown, said(format!("{name}: {error}"))),

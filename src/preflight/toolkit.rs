@@ -11,9 +11,10 @@ use crate::{
         ActionSpec,
         action::install_toolkit::{InstallToolkit, USERS_LOG},
     },
-    session::{
-        CheckKind, Evidence, Prediction,
-        Says::{self, Ok, Unknown, Warning, WillFail},
+    prediction::{
+        CheckKind, Evidence,
+        Forecast::{self, Ok, Unknown, Warning, WillFail},
+        Prediction,
     },
 };
 
@@ -89,7 +90,7 @@ fn local_file(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaR
     // With a checksum of one's own it may be another file than the catalog's.
     let size = row.and_then(|row| row.size_bytes).filter(|_| request.answers.cuda_runfile_sha256.is_none());
     let driver = driver_inside(request.host, &install.runfile);
-    let (says, seen): (Says, Evidence) = match (request.host.files.meta(&install.runfile), size) {
+    let (says, seen): (Forecast, Evidence) = match (request.host.files.meta(&install.runfile), size) {
         (Err(error), _) => (if NotRecorded::is(&error) { Unknown } else { WillFail }, format!("{path}: {error}").into()),
         (Result::Ok(_), _) if driver.is_some() => (WillFail, msg::preflight::seen::driver_runfile(driver.unwrap_or_default(), path).into()),
         (Result::Ok(meta), Some(size)) if meta.len != size => (WillFail, wrong_size(path, meta.len, size).into()),

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{holder::Holder, store::Store};
+use super::{lock_owner::LockOwner, store::Store};
 use crate::{
     cluster::Kubectl,
     error::{Expected, reason},
@@ -49,7 +49,7 @@ struct Lock {
 /// What stands in a locked file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Claim {
-    holder: Holder,
+    holder: LockOwner,
     /// As [`super::Session::machine`], of the machine where the holder runs.
     machine: String,
     hostname: String,
@@ -62,7 +62,7 @@ struct Claim {
 impl Claim {
     fn me(host: &Host, store: &Store) -> Self {
         let session = std::path::absolute(store.path()).unwrap_or_else(|_| store.path().to_owned());
-        Self { holder: Holder::me(), machine: host.identity(), hostname: host.name(), session, job: None }
+        Self { holder: LockOwner::me(), machine: host.identity(), hostname: host.name(), session, job: None }
     }
 
     /// Reads what a holder wrote, or had written when it was killed.

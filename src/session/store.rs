@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{SCHEMA_VERSION, Session, holder::Holder, migrate::migrate, seal::Seal};
+use super::{SCHEMA_VERSION, Session, lock_owner::LockOwner, migrate::migrate, seal::Seal};
 use crate::{
     bounded,
     error::{Expected, reason},
@@ -51,7 +51,7 @@ impl Store {
             });
         }
         // Who holds it is a courtesy to a second wizard; the lock itself does not depend on the text.
-        let text = serde_yaml::to_string(&Holder::me()).unwrap_or_default();
+        let text = serde_yaml::to_string(&LockOwner::me()).unwrap_or_default();
         let _ = lock.set_len(0).and_then(|()| lock.write_all(text.as_bytes()));
         Ok(Self { path: path.to_owned(), seal: None, locks: None, _lock: lock })
     }
@@ -141,7 +141,7 @@ impl Store {
 }
 
 /// Returns who has a session open, without touching it; nobody if the lock is free.
-pub fn holder(path: &Path) -> Option<Holder> {
+pub fn holder(path: &Path) -> Option<LockOwner> {
     let mut lock = private::open_existing(&lock_path(path)).ok()?;
     match lock.try_lock_shared() {
         Err(TryLockError::WouldBlock) => read_holder(&mut lock),
@@ -208,13 +208,13 @@ fn held(path: &Path, lock: &mut File) -> Expected {
 }
 
 /// Reads who holds a lock that is held. In the first moment the holder has not written its name yet.
-fn read_holder(lock: &mut File) -> Option<Holder> {
+fn read_holder(lock: &mut File) -> Option<LockOwner> {
     const TRIES: usize = 40;
     let mut read = || {
         let mut text = String::new();
         lock.rewind().ok()?;
         lock.take(4096).read_to_string(&mut text).ok()?;
-        Holder::parse(&text)
+        LockOwner::parse(&text)
     };
     (0..TRIES).find_map(|number| {
         if number > 0 {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Draws step 1.
-pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let facts = &ui.app.session.facts;
     let known = ui.app.detect.probed || !facts.host.kernel.is_empty();
     if !known {

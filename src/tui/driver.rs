@@ -23,7 +23,7 @@ use crate::{
 const DRIVERS: [Column; 6] = [left(11), left(10), right(5), left(15), left(13), right(9)];
 
 /// Draws the choice.
-pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     // The rules of the headings part the questions where there is no room for empty rows.
     let gap = (area.height >= 30).then(Line::default);
     let mut lines = owners::lines(ui, area.width);

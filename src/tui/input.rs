@@ -6,7 +6,7 @@ use crate::wizard::Key;
 
 /// What a key event asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input {
+pub(super) enum Input {
     /// A key for the wizard.
     Key(Key),
     /// Ctrl-Z: the terminal's business, not the wizard's.
@@ -17,7 +17,7 @@ pub enum Input {
 
 /// Translates a key event; keys that not every console has mean nothing. Escape with another key close behind it looks like Alt with
 /// that key, and is read as the two keys that were pressed.
-pub fn translate(event: KeyEvent) -> Vec<Input> {
+pub(super) fn translate(event: KeyEvent) -> Vec<Input> {
     let alt = event.modifiers.contains(KeyModifiers::ALT) && event.kind != KeyEventKind::Release;
     let escape = alt.then_some(Input::Key(Key::Esc));
     escape.into_iter().chain(single(event)).collect()

@@ -32,12 +32,12 @@ fn style(ui: &Ui, tone: Tone) -> Style {
 }
 
 /// Returns a row in its tone.
-pub fn line(ui: &Ui, row: &Row) -> Line<'static> {
+pub(super) fn line(ui: &Ui, row: &Row) -> Line<'static> {
     Line::from(vec![Span::raw("   "), Span::styled(row.text.clone(), style(ui, row.tone))])
 }
 
 /// Draws a text over the body.
-pub fn text(ui: &Ui, frame: &mut Frame, area: Rect, document: &Document) {
+pub(super) fn text(ui: &Ui, frame: &mut Frame, area: Rect, document: &Document) {
     let height = height(ui.app);
     let first = ui.app.scroll.min(document.lines.len().saturating_sub(height));
     let more = document.lines.len().saturating_sub(first + height);
@@ -52,7 +52,7 @@ pub fn text(ui: &Ui, frame: &mut Frame, area: Rect, document: &Document) {
 }
 
 /// Draws a question in a box in the middle of the body.
-pub fn question(ui: &Ui, frame: &mut Frame, area: Rect, document: &Document) {
+pub(super) fn question(ui: &Ui, frame: &mut Frame, area: Rect, document: &Document) {
     let widest = document.lines.iter().map(|row| width(&row.text)).chain([width(&document.title) + 2]).max().unwrap_or(0);
     let cells = u16::try_from(widest + 8).unwrap_or(area.width).clamp(40, area.width.saturating_sub(4));
     let rows = u16::try_from(document.lines.len() + 4).unwrap_or(area.height).min(area.height);

@@ -11,12 +11,12 @@ use super::widgets::{CUT, Ui, draw, first_row, is_wide, split_columns, split_row
 use crate::{
     i18n::msg,
     plan::Action,
-    session::Says,
+    prediction::Forecast,
     text::{cut_middle, width},
     wizard::{
         Slot,
         driver::chosen_toolkit,
-        plan::{Next, Row, Standing, count_checks, leaves_two_drivers, next, rows, undo},
+        plan::{ActionStatus, Next, Row, count_checks, leaves_two_drivers, next, rows, undo},
         wrap,
     },
 };
@@ -25,7 +25,7 @@ use crate::{
 const DETAILS: usize = 5;
 
 /// Draws the plan of step 2.
-pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let rows = rows(ui.app);
     let title = || ui.rule(&ui.text(msg::wizard::plan::title()), area.width, true);
     if let Some(error) = &ui.app.driver.plan_error {
@@ -65,10 +65,10 @@ pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
 /// The heading counts every action once.
 fn heading(ui: &Ui, rows: &[Row], below: usize) -> String {
     use msg::wizard::plan::count as name;
-    let count = |wanted: &[Standing]| rows.iter().filter(|row| wanted.contains(&row.standing)).count();
-    let ahead = count(&[Standing::Ahead, Standing::Blocked]);
-    let done = count(&[Standing::Done]);
-    let (left_out, offered) = (count(&[Standing::LeftOut]), count(&[Standing::Offered]));
+    let count = |wanted: &[ActionStatus]| rows.iter().filter(|row| wanted.contains(&row.status)).count();
+    let ahead = count(&[ActionStatus::Ahead, ActionStatus::Blocked]);
+    let done = count(&[ActionStatus::Done]);
+    let (left_out, offered) = (count(&[ActionStatus::LeftOut]), count(&[ActionStatus::Offered]));
     let title = if ahead == 0 && done > 0 { msg::wizard::plan::title_done() } else { msg::wizard::plan::title() };
     let counts = [
         (ahead, name::ahead(ahead)),
@@ -91,26 +91,26 @@ fn list(ui: &Ui, rows: &[Row], cells: u16, room: usize) -> Vec<Line<'static>> {
 }
 
 fn line(ui: &Ui, row: &Row, selected: bool, cells: u16) -> Line<'static> {
-    let (mark, style) = match row.standing {
-        Standing::Done => ("[✓] ", ui.theme.good()),
-        Standing::LeftOut | Standing::Offered => ("[ ] ", ui.theme.dim()),
-        Standing::Blocked => ("[✗] ", ui.theme.error()),
-        Standing::Ahead => ("[•] ", ui.theme.accent()),
+    let (mark, style) = match row.status {
+        ActionStatus::Done => ("[✓] ", ui.theme.good()),
+        ActionStatus::LeftOut | ActionStatus::Offered => ("[ ] ", ui.theme.dim()),
+        ActionStatus::Blocked => ("[✗] ", ui.theme.error()),
+        ActionStatus::Ahead => ("[•] ", ui.theme.accent()),
     };
     let is_reboot = row.action.is_reboot();
-    let (word, word_style) = match row.standing {
-        Standing::Done => (Some(msg::wizard::plan::done()), ui.theme.dim()),
-        Standing::Offered => (Some(msg::wizard::plan::offered()), ui.theme.dim()),
-        Standing::LeftOut => (Some(msg::wizard::run::left_out()), ui.theme.dim()),
-        Standing::Ahead if is_reboot && ui.app.session.reboot.is_some() => (Some(msg::wizard::plan::pending()), ui.theme.warning()),
-        Standing::Ahead if row.action.needs_reboot && !is_reboot => (Some(msg::wizard::plan::reboot()), ui.theme.warning()),
-        Standing::Ahead | Standing::Blocked => (None, ui.theme.dim()),
+    let (word, word_style) = match row.status {
+        ActionStatus::Done => (Some(msg::wizard::plan::done()), ui.theme.dim()),
+        ActionStatus::Offered => (Some(msg::wizard::plan::offered()), ui.theme.dim()),
+        ActionStatus::LeftOut => (Some(msg::wizard::run::left_out()), ui.theme.dim()),
+        ActionStatus::Ahead if is_reboot && ui.app.session.reboot.is_some() => (Some(msg::wizard::plan::pending()), ui.theme.warning()),
+        ActionStatus::Ahead if row.action.needs_reboot && !is_reboot => (Some(msg::wizard::plan::reboot()), ui.theme.warning()),
+        ActionStatus::Ahead | ActionStatus::Blocked => (None, ui.theme.dim()),
     };
     let word = word.map(|word| format!("  {}", ui.text(word))).unwrap_or_default();
     let text = cut_middle(&row.action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(8 + width(&word)), CUT);
-    let text_style = match (selected, row.standing) {
+    let text_style = match (selected, row.status) {
         (true, _) => ui.theme.selected(),
-        (false, Standing::LeftOut | Standing::Offered) => ui.theme.dim(),
+        (false, ActionStatus::LeftOut | ActionStatus::Offered) => ui.theme.dim(),
         (false, _) => Style::new(),
     };
     Line::from(vec![ui.mark(selected, true), Span::styled(mark, style), Span::styled(text, text_style), Span::styled(word, word_style)])
@@ -184,16 +184,16 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
     if app.driver.checks_error.is_some() {
         return vec![Line::default(), line("!", ui.theme.warning(), &ui.text(msg::wizard::preflight::failed()))];
     }
-    let not_fine = [Says::WillFail, Says::Warning, Says::Unknown];
+    let not_fine = [Forecast::WillFail, Forecast::Warning, Forecast::Unknown];
     if not_fine.into_iter().all(|says| count(says) == 0) {
-        let ok = count(Says::Ok).to_string();
+        let ok = count(Forecast::Ok).to_string();
         return vec![Line::default(), line("✓", ui.theme.good(), &app.text(msg::wizard::preflight::fine(&ok)))];
     }
-    let (glyph, style) = if count(Says::WillFail) > 0 { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
+    let (glyph, style) = if count(Forecast::WillFail) > 0 { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
     let mut lines = vec![Line::default(), line(glyph, style, &counts(app))];
     let worst = not_fine.into_iter().flat_map(|says| app.driver.checks.iter().filter(move |check| check.says == says));
     lines.extend(worst.take(most).map(|check| {
-        let (glyph, style) = if check.says == Says::WillFail { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
+        let (glyph, style) = if check.says == Forecast::WillFail { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
         let text = format!("{}: {}", check.title(app.settings.lang), check.evidence_text(app.settings.lang));
         let text = crate::wizard::cut_end(&text, usize::from(cells).saturating_sub(8));
         Line::from(vec![Span::styled(format!("     {glyph} "), style), Span::styled(text, ui.theme.dim())])
@@ -204,7 +204,7 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
 /// How many checks say what, worst first, but for what none says.
 fn counts(app: &crate::wizard::App) -> String {
     use msg::wizard::preflight::counts as text;
-    let [fail, warning, unknown, ok] = [Says::WillFail, Says::Warning, Says::Unknown, Says::Ok].map(|says| count_checks(app, says));
+    let [fail, warning, unknown, ok] = [Forecast::WillFail, Forecast::Warning, Forecast::Unknown, Forecast::Ok].map(|says| count_checks(app, says));
     let parts = [(fail, text::fail(fail)), (warning, text::warning(warning)), (unknown, text::unknown(unknown)), (ok, text::ok(ok))];
     let told: Vec<String> = parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| app.text(text)).collect();
     app.text(msg::wizard::preflight::counts(told.join(", ")))

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Draws a run.
-pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let run = &ui.app.run;
     let (main, side) = if is_wide(area) { split_columns(area, area.width * 2 / 5) } else { (area, Rect { width: 0, ..area }) };
     let room = if side.width > 0 { usize::from(main.height).saturating_sub(8) } else { 7 };
@@ -127,7 +127,7 @@ fn progress(ui: &Ui, progress: Option<&Progress>, cells: u16) -> Line<'static> {
             text = format!("{text} · {}", ui.app.text(msg::wizard::run::remaining(format!("{}:{:02}", left / 60, left % 60))));
         }
     }
-    #[allow(clippy::cast_precision_loss, reason = "a gauge of a few dozen cells")]
+    #[expect(clippy::cast_precision_loss, reason = "a gauge of a few dozen cells")]
     let ratio = progress.total.filter(|total| *total > 0).map(|total| progress.done as f64 / total as f64);
     let mut spans = vec![Span::raw("   ")];
     if let Some(ratio) = ratio {

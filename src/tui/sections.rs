@@ -16,7 +16,7 @@ use crate::i18n::msg;
 
 /// One part of a pane.
 #[derive(Default)]
-pub struct Section {
+pub(super) struct Section {
     /// The heading.
     pub title: String,
     /// Lines that do not scroll.
@@ -43,7 +43,7 @@ impl Section {
 }
 
 /// Draws sections over the whole height of an area. Those named first in `order` grow first.
-pub fn draw_sections(ui: &Ui, frame: &mut Frame, area: Rect, sections: &[Section], order: &[usize]) {
+pub(super) fn draw_sections(ui: &Ui, frame: &mut Frame, area: Rect, sections: &[Section], order: &[usize]) {
     let heights = share(sections, order, usize::from(area.height));
     // What is left over becomes blank lines between them.
     let mut blanks = usize::from(area.height).saturating_sub(heights.iter().sum());
@@ -58,7 +58,7 @@ pub fn draw_sections(ui: &Ui, frame: &mut Frame, area: Rect, sections: &[Section
 }
 
 /// Tells whether all of every section has room in `rows`.
-pub fn fit(sections: &[Section], rows: u16) -> bool {
+pub(super) fn fit(sections: &[Section], rows: u16) -> bool {
     sections.iter().map(Section::wanted).sum::<usize>() <= usize::from(rows)
 }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Draws the summary.
-pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let (head, body) = split_rows(area, 2);
     let room = usize::from(area.width).saturating_sub(6);
     let line = |fact: &SummaryFact| match fact {

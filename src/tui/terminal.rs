@@ -18,13 +18,13 @@ use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, la
 use crate::{console::Unfailing, error::Expected, exit_code::ExitCode, i18n::msg};
 
 /// The terminal while the wizard has it; dropping gives it back.
-pub struct Screen {
+pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<Unfailing<Stdout>>>,
 }
 
 impl Screen {
     /// Takes the terminal.
-    pub fn take() -> io::Result<Self> {
+    pub(super) fn take() -> io::Result<Self> {
         restore_on_panic(thread::current().id());
         // From here on `Drop` has something to undo, even if the second half fails.
         let screen = Self { terminal: fresh()? };
@@ -33,19 +33,19 @@ impl Screen {
     }
 
     /// Returns what to draw on.
-    pub fn terminal(&mut self) -> &mut Terminal<CrosstermBackend<Unfailing<Stdout>>> {
+    pub(super) fn terminal(&mut self) -> &mut Terminal<CrosstermBackend<Unfailing<Stdout>>> {
         &mut self.terminal
     }
 
     /// Forgets what is on the screen, so that the next picture is drawn whole, at the size of now. `Terminal::clear` asks the terminal
     /// for the cursor and takes our keys for the answer (ratatui issue 2691), hence a new one.
-    pub fn forget(&mut self) -> io::Result<()> {
+    pub(super) fn forget(&mut self) -> io::Result<()> {
         self.terminal = fresh()?;
         execute!(io::stdout(), Clear(ClearType::All), Hide)
     }
 
     /// Gives the terminal back for as long as the program is stopped, and takes it again.
-    pub fn suspend(&mut self) -> io::Result<()> {
+    pub(super) fn suspend(&mut self) -> io::Result<()> {
         leave();
         signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
         enter()?;

@@ -13,13 +13,13 @@ const SPINNER: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠇", "⠏", "�
 
 /// The styles of the wizard.
 #[derive(Debug, Clone, Copy)]
-pub struct Theme {
+pub(super) struct Theme {
     colors: Colors,
 }
 
 impl Theme {
     /// Makes the theme for a terminal.
-    pub fn new(colors: Colors) -> Self {
+    pub(super) fn new(colors: Colors) -> Self {
         Self { colors }
     }
 
@@ -32,55 +32,55 @@ impl Theme {
     }
 
     /// Where the user is.
-    pub fn accent(self) -> Style {
+    pub(super) fn accent(self) -> Style {
         self.paint(Color::Cyan, 80)
     }
 
     /// The selected row.
-    pub fn selected(self) -> Style {
+    pub(super) fn selected(self) -> Style {
         self.accent().add_modifier(Modifier::BOLD)
     }
 
     /// Headings.
     #[expect(clippy::unused_self, reason = "asked of the theme like every other style")]
-    pub fn strong(self) -> Style {
+    pub(super) fn strong(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
     /// What is there for those who look for it.
-    pub fn dim(self) -> Style {
+    pub(super) fn dim(self) -> Style {
         self.paint(Color::DarkGray, 245)
     }
 
     /// As it should be.
-    pub fn good(self) -> Style {
+    pub(super) fn good(self) -> Style {
         self.paint(Color::Green, 114)
     }
 
     /// May not work.
-    pub fn warning(self) -> Style {
+    pub(super) fn warning(self) -> Style {
         self.paint(Color::Yellow, 179)
     }
 
     /// Will not work.
-    pub fn error(self) -> Style {
+    pub(super) fn error(self) -> Style {
         self.paint(Color::LightRed, 203)
     }
 
     /// A line that is being typed.
     #[expect(clippy::unused_self, reason = "asked of the theme like every other style")]
-    pub fn field(self) -> Style {
+    pub(super) fn field(self) -> Style {
         Style::new().add_modifier(Modifier::UNDERLINED)
     }
 
     /// Found text.
     #[expect(clippy::unused_self, reason = "asked of the theme like every other style")]
-    pub fn hit(self) -> Style {
+    pub(super) fn hit(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
     /// The glyph and the style of a severity.
-    pub fn severity(self, severity: Severity) -> (&'static str, Style) {
+    pub(super) fn severity(self, severity: Severity) -> (&'static str, Style) {
         match severity {
             Severity::Error => ("✗", self.error()),
             Severity::Warning => ("!", self.warning()),
@@ -89,7 +89,7 @@ impl Theme {
     }
 
     /// The glyph and the style of a link or phase.
-    pub fn chain(self, state: ChainState, ticks: u64) -> (&'static str, Style) {
+    pub(super) fn chain(self, state: ChainState, ticks: u64) -> (&'static str, Style) {
         match state {
             ChainState::Pending => ("·", self.dim()),
             ChainState::Active => (spinner(ticks), self.accent()),
@@ -100,7 +100,7 @@ impl Theme {
     }
 
     /// The glyph and the style of an action in a run.
-    pub fn run(self, state: RowState, ticks: u64) -> (&'static str, Style) {
+    pub(super) fn run(self, state: RowState, ticks: u64) -> (&'static str, Style) {
         match state {
             RowState::Waiting => ("·", self.dim()),
             RowState::LeftOut => ("-", self.dim()),
@@ -113,6 +113,6 @@ impl Theme {
 }
 
 /// Returns the spinner's glyph of now.
-pub fn spinner(ticks: u64) -> &'static str {
+pub(super) fn spinner(ticks: u64) -> &'static str {
     SPINNER[usize::try_from(ticks % SPINNER.len() as u64).unwrap_or(0)]
 }

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Draws step 3.
-pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let Some(preview) = &ui.app.variables.preview else {
         let mut lines = vec![ui.rule(&ui.text(msg::wizard::variables::title()), area.width, true), Line::default()];
         match &ui.app.variables.error {

@@ -24,7 +24,7 @@ use crate::{
 const DETAILS: usize = 3;
 
 /// Draws step 4.
-pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let state = &ui.app.verify;
     if is_wide(area) {
         // The log gets the 80 columns that nvidia-smi's table wants, once the chain has enough for its sentences.

@@ -13,7 +13,7 @@ use crate::wizard::{
 };
 
 /// Draws what is seen of the other gpunode.
-pub fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
+pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let Some(watch) = &ui.app.watch else { return };
     let (main, side) = if is_wide(area) { split_columns(area, area.width * 2 / 5) } else { (area, Rect { width: 0, ..area }) };
     let mut lines = who(ui, watch, main.width);

@@ -17,10 +17,10 @@ use crate::{
 };
 
 /// Mark where the middle of a long value was cut out.
-pub const CUT: &str = "…";
+pub(super) const CUT: &str = "…";
 
 /// What every pane draws from.
-pub struct Ui<'a> {
+pub(super) struct Ui<'a> {
     /// The state.
     pub app: &'a App,
     /// The styles.
@@ -30,12 +30,12 @@ pub struct Ui<'a> {
 impl Ui<'_> {
     /// Returns a message in the user's language.
     #[expect(clippy::needless_pass_by_value, reason = "a message is made where it is told")]
-    pub fn text(&self, message: Message) -> String {
+    pub(super) fn text(&self, message: Message) -> String {
         message.text(self.app.settings.lang)
     }
 
     /// Returns a heading with a rule to the right edge; the heading of the part in focus has the accent.
-    pub fn rule(&self, title: &str, cells: u16, focus: bool) -> Line<'static> {
+    pub(super) fn rule(&self, title: &str, cells: u16, focus: bool) -> Line<'static> {
         let cells = usize::from(cells);
         let title = cut_middle(title, cells.saturating_sub(8), CUT);
         let rest = cells.saturating_sub(width(&title) + 6);
@@ -45,7 +45,7 @@ impl Ui<'_> {
     }
 
     /// Returns a quiet line that says what is being waited for.
-    pub fn loading(&self, message: Message) -> Line<'static> {
+    pub(super) fn loading(&self, message: Message) -> Line<'static> {
         Line::from(vec![
             Span::styled(format!("   {} ", spinner(self.app.ticks)), self.theme.accent()),
             Span::styled(self.text(message), self.theme.dim()),
@@ -53,7 +53,7 @@ impl Ui<'_> {
     }
 
     /// Returns lines that say why something is not there.
-    pub fn failure(&self, error: &str, cells: u16) -> Vec<Line<'static>> {
+    pub(super) fn failure(&self, error: &str, cells: u16) -> Vec<Line<'static>> {
         let lines = wrap(error, usize::from(cells).saturating_sub(6));
         let line = |(index, text): (usize, String)| {
             let glyph = if index == 0 { "✗" } else { " " };
@@ -63,13 +63,13 @@ impl Ui<'_> {
     }
 
     /// Returns a row of a list: the mark of the selected one, then the text.
-    pub fn item(&self, text: impl Into<String>, selected: bool, focus: bool) -> Line<'static> {
+    pub(super) fn item(&self, text: impl Into<String>, selected: bool, focus: bool) -> Line<'static> {
         let style = if selected && focus { self.theme.selected() } else { Style::new() };
         Line::from(vec![self.mark(selected, focus), Span::styled(text.into(), style)])
     }
 
     /// Returns the mark in front of a list row: the cursor, of which a screen has one, or what stays chosen while it is elsewhere.
-    pub fn mark(&self, selected: bool, focus: bool) -> Span<'static> {
+    pub(super) fn mark(&self, selected: bool, focus: bool) -> Span<'static> {
         match (selected, focus) {
             (true, true) => Span::styled(" ▸ ", self.theme.selected()),
             (true, false) => Span::styled(" ● ", self.theme.dim()),
@@ -78,18 +78,18 @@ impl Ui<'_> {
     }
 
     /// Returns a quiet line.
-    pub fn dim(&self, text: impl Into<String>) -> Line<'static> {
+    pub(super) fn dim(&self, text: impl Into<String>) -> Line<'static> {
         Line::styled(text.into(), self.theme.dim())
     }
 
     /// Returns dim wrapped lines with an indent.
-    pub fn dim_wrapped(&self, text: &str, indent: usize, cells: u16) -> Vec<Line<'static>> {
+    pub(super) fn dim_wrapped(&self, text: &str, indent: usize, cells: u16) -> Vec<Line<'static>> {
         let lines = wrap(text, usize::from(cells).saturating_sub(indent + 1));
         lines.into_iter().map(|line| self.dim(format!("{}{line}", " ".repeat(indent)))).collect()
     }
 
     /// Returns the findings, worst first; the selected one with evidence and remedy.
-    pub fn findings(&self, findings: &[Finding], selected: Option<usize>, focus: bool, cells: u16) -> Vec<(usize, Line<'static>)> {
+    pub(super) fn findings(&self, findings: &[Finding], selected: Option<usize>, focus: bool, cells: u16) -> Vec<(usize, Line<'static>)> {
         let mut lines = Vec::new();
         for (index, finding) in findings.iter().enumerate() {
             let here = selected == Some(index);
@@ -102,7 +102,7 @@ impl Ui<'_> {
     }
 
     /// Returns what a finding says.
-    pub fn finding(&self, finding: &Finding, here: bool, focus: bool, cells: u16) -> Vec<Line<'static>> {
+    pub(super) fn finding(&self, finding: &Finding, here: bool, focus: bool, cells: u16) -> Vec<Line<'static>> {
         let (glyph, style) = self.theme.severity(finding.severity);
         let text_style = if here && focus { self.theme.strong() } else { Style::new() };
         let line = |(row, text): (usize, String)| {
@@ -115,20 +115,20 @@ impl Ui<'_> {
     }
 
     /// Returns what to do about a finding, and what shows it.
-    pub fn finding_details(&self, finding: &Finding, indent: usize, cells: u16) -> Vec<Line<'static>> {
+    pub(super) fn finding_details(&self, finding: &Finding, indent: usize, cells: u16) -> Vec<Line<'static>> {
         let more = [finding.remedy(self.app.settings.lang), finding.evidence.clone()];
         more.iter().filter(|text| !text.is_empty()).flat_map(|text| self.dim_wrapped(text, indent, cells)).collect()
     }
 
     /// Returns a gauge: the done part, and the text behind it.
-    pub fn gauge(&self, ratio: f64, cells: usize) -> Vec<Span<'static>> {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a few dozen cells")]
+    pub(super) fn gauge(&self, ratio: f64, cells: usize) -> Vec<Span<'static>> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a few dozen cells")]
         let done = ((ratio.clamp(0.0, 1.0) * cells as f64).round() as usize).min(cells);
         vec![Span::styled("━".repeat(done), self.theme.accent()), Span::styled("─".repeat(cells - done), self.theme.dim())]
     }
 
     /// Returns the lines of a log in view, hits marked.
-    pub fn log(&self, log: &LogBuffer, area: Rect) -> Vec<Line<'static>> {
+    pub(super) fn log(&self, log: &LogBuffer, area: Rect) -> Vec<Line<'static>> {
         let cells = usize::from(area.width).saturating_sub(4);
         let line = |(text, marked)| self.log_line(&cut_end(text, cells), log.query(), marked);
         log.window(usize::from(area.height)).map(line).collect()
@@ -149,7 +149,7 @@ impl Ui<'_> {
 
 /// One column of a table.
 #[derive(Clone, Copy)]
-pub struct Column {
+pub(super) struct Column {
     /// Cells.
     pub cells: usize,
     /// Numbers stand at the right.
@@ -157,17 +157,17 @@ pub struct Column {
 }
 
 /// A column of text.
-pub const fn left(cells: usize) -> Column {
+pub(super) const fn left(cells: usize) -> Column {
     Column { cells, right: false }
 }
 
 /// A column of numbers.
-pub const fn right(cells: usize) -> Column {
+pub(super) const fn right(cells: usize) -> Column {
     Column { cells, right: true }
 }
 
 /// Returns the values in their columns, two cells apart.
-pub fn columns<T: AsRef<str>>(columns: &[Column], values: &[T]) -> String {
+pub(super) fn columns<T: AsRef<str>>(columns: &[Column], values: &[T]) -> String {
     let cell = |(column, value): (&Column, &T)| {
         let text = value.as_ref();
         if column.right {
@@ -181,33 +181,33 @@ pub fn columns<T: AsRef<str>>(columns: &[Column], values: &[T]) -> String {
 }
 
 /// Returns the first row in view of a list, so that the selected one is in the middle as far as there are rows.
-pub fn first_row(selected: usize, rows: usize, height: usize) -> usize {
+pub(super) fn first_row(selected: usize, rows: usize, height: usize) -> usize {
     selected.saturating_sub(height / 2).min(rows.saturating_sub(height))
 }
 
 /// Draws lines from the top of an area; what does not fit is not drawn.
-pub fn draw(frame: &mut Frame, area: Rect, lines: Vec<Line<'static>>) {
+pub(super) fn draw(frame: &mut Frame, area: Rect, lines: Vec<Line<'static>>) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
 /// Splits off the first `rows` rows of an area.
-pub fn split_rows(area: Rect, rows: usize) -> (Rect, Rect) {
+pub(super) fn split_rows(area: Rect, rows: usize) -> (Rect, Rect) {
     let rows = u16::try_from(rows).unwrap_or(u16::MAX).min(area.height);
     (Rect { height: rows, ..area }, Rect { y: area.y + rows, height: area.height - rows, ..area })
 }
 
 /// Splits an area into a left part of `cells` cells and the rest.
-pub fn split_columns(area: Rect, cells: u16) -> (Rect, Rect) {
+pub(super) fn split_columns(area: Rect, cells: u16) -> (Rect, Rect) {
     let cells = cells.min(area.width);
     (Rect { width: cells, ..area }, Rect { x: area.x + cells, width: area.width - cells, ..area })
 }
 
 /// Tells whether there is room for details beside a table.
-pub fn is_wide(area: Rect) -> bool {
+pub(super) fn is_wide(area: Rect) -> bool {
     is_wide_enough(area.width)
 }
 
 /// As [`is_wide`], of a width.
-pub fn is_wide_enough(cells: u16) -> bool {
+pub(super) fn is_wide_enough(cells: u16) -> bool {
     cells >= 120
 }

@@ -31,14 +31,14 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
             app.driver.propose(owners, &app.session, &mut app.answers);
             probed(app, *facts, changes);
         }
-        (Slot::Pulse, Answer::MachineChanged) if !app.waits_for(Slot::Probe) => drop(app.order(Effect::Probe)),
+        (Slot::Fingerprint, Answer::MachineChanged) if !app.waits_for(Slot::Probe) => drop(app.order(Effect::Probe)),
         (Slot::Packages, Answer::PackagesAsked(facts)) => detect::take_offer(app, &facts),
         (Slot::Table, Answer::Table(Ok(table))) => app.driver.take(table, &mut app.answers),
         (Slot::Table, Answer::Table(Err(error))) => app.driver.error = Some(error),
         (Slot::Preview, Answer::Preview(Ok(preview))) => app.variables.take(*preview),
         (Slot::Preview, Answer::Preview(Err(error))) => app.variables.error = Some(error),
         (Slot::Plan, Answer::Planned(made)) => planned(app, made),
-        (Slot::Preflight, Answer::Foretold(checks)) => plan::foretold(app, checks),
+        (Slot::Preflight, Answer::Checked(checks)) => plan::checked(app, checks),
         (Slot::Run, Answer::Engine(event)) => app.run.take(event, app.settings.lang),
         (Slot::Run, Answer::RunEnded { outcome, session }) => run::ended(app, outcome, *session),
         (Slot::Reboot, Answer::Rebooted) => {
@@ -106,7 +106,7 @@ fn planned(app: &mut App, made: Result<Plan, String>) {
         app.variables.plan_error = error;
     } else {
         app.driver.plan_error = error;
-        plan::foretell(app);
+        plan::preflight(app);
     }
     if app.accepted_early && app.dialog.is_none() {
         let next = if step == Step::Variables { Screen::Verify } else { Screen::Variables };
@@ -122,12 +122,12 @@ fn failed(app: &mut App, slot: Slot, error: String) {
             app.detect.asked = false;
         }
         // What the package manager offers stays unknown, as the facts say already; a machine that is not watched is looked at by hand.
-        Slot::Packages | Slot::Pulse => {}
+        Slot::Packages | Slot::Fingerprint => {}
         Slot::Table => app.driver.error = Some(error),
         Slot::Preview => app.variables.error = Some(error),
         Slot::Plan if app.step() == Step::Variables => app.variables.plan_error = Some(error),
         Slot::Plan => app.driver.plan_error = Some(error),
-        Slot::Preflight => plan::foretold(app, Err(error)),
+        Slot::Preflight => plan::checked(app, Err(error)),
         Slot::Run => run::broke(app, error),
         Slot::Node => app.verify.chain_error = Some(error),
         Slot::TestPlan => test_pod::refused(app, error),

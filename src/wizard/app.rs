@@ -26,13 +26,13 @@ use crate::{
     owner,
     plan::{Action, Plan, Step},
     secret::Secret,
-    session::{Session, holder::Holder},
+    session::{Session, lock_owner::LockOwner},
 };
 
 /// Columns below which nothing but "make it larger" is shown.
-pub const MIN_COLUMNS: u16 = 80;
+pub(super) const MIN_COLUMNS: u16 = 80;
 /// Rows below which nothing but "make it larger" is shown.
-pub const MIN_ROWS: u16 = 24;
+pub(super) const MIN_ROWS: u16 = 24;
 
 /// How colours are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -150,10 +150,10 @@ pub struct Notice {
 
 /// What an order is for. Of each there is at most one under way; a newer one takes its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "as the effects of the same names")]
+#[expect(missing_docs, reason = "as the effects of the same names")]
 pub enum Slot {
     Probe,
-    Pulse,
+    Fingerprint,
     Packages,
     Table,
     Preview,
@@ -278,7 +278,7 @@ impl App {
     }
 
     /// Makes the state of one who looks on while `holder` has the session.
-    pub fn looking_on(session: Session, settings: Settings, holder: Holder) -> Self {
+    pub fn looking_on(session: Session, settings: Settings, holder: LockOwner) -> Self {
         Self { screen: Screen::Watch, watch: Some(Watch::new(holder)), ..Self::new(session, settings, (MIN_COLUMNS, MIN_ROWS)) }
     }
 
@@ -364,7 +364,7 @@ impl App {
 
     /// Tells whether anything on the screen moves with time: a spinner, or the next look at the cluster.
     pub fn wants_ticks(&self) -> bool {
-        self.screen == Screen::Verify || self.live.keys().any(|slot| !matches!(slot, Slot::Save | Slot::Pulse))
+        self.screen == Screen::Verify || self.live.keys().any(|slot| !matches!(slot, Slot::Save | Slot::Fingerprint))
     }
 
     /// Returns the actions of a step as last planned, with what was left out.
@@ -456,7 +456,7 @@ impl App {
         self.notice = Some(Notice { severity, text, until: None });
     }
 
-    /// Says it for as long as the answer to an order is awaited.
+    /// Forecast it for as long as the answer to an order is awaited.
     pub(super) fn say_until(&mut self, slot: Slot, message: Message) {
         self.notice = Some(Notice { severity: Severity::Info, text: self.text(message), until: Some(slot) });
     }
@@ -487,7 +487,7 @@ impl App {
 fn slot(effect: &Effect) -> Option<Slot> {
     Some(match effect {
         Effect::Probe => Slot::Probe,
-        Effect::Pulse => Slot::Pulse,
+        Effect::Fingerprint => Slot::Fingerprint,
         Effect::AskPackages => Slot::Packages,
         Effect::LoadTable { .. } => Slot::Table,
         Effect::LoadPreview { .. } => Slot::Preview,

@@ -9,8 +9,8 @@ use crate::{
     i18n::msg,
     kubespray::Newcomer,
     plan::{Action, Step},
+    prediction::{Forecast, Prediction},
     preflight,
-    session::{Prediction, Says},
     steps,
     text::cut_middle,
 };
@@ -26,13 +26,13 @@ pub(super) fn for_good(app: &App) -> usize {
 }
 
 /// How many checks say that the actions to confirm will fail; `apply` would not begin.
-pub(super) fn in_the_way(app: &App) -> usize {
-    if app.step() == Step::Driver { preflight::in_the_way(&app.driver.checks, &app.answers).count() } else { 0 }
+pub(super) fn blocking(app: &App) -> usize {
+    if app.step() == Step::Driver { preflight::blocking(&app.driver.checks, &app.answers).count() } else { 0 }
 }
 
 /// Tells whether a careless Enter must not do: something is for good, will fail, or is a name that the inventory does not know.
 pub(super) fn wants_letter(app: &App) -> bool {
-    for_good(app) + in_the_way(app) > 0 || newcomer(app).is_some()
+    for_good(app) + blocking(app) > 0 || newcomer(app).is_some()
 }
 
 /// Returns this machine if the actions to confirm write it into an inventory that does not have it.
@@ -66,7 +66,7 @@ pub(super) fn rows(app: &App, actions: &[&Action], cells: usize) -> Vec<Row> {
 
 /// What the pre-flight has against the plan of step 2, before the plan itself.
 pub(super) fn warnings(app: &App, cells: usize) -> Vec<Row> {
-    let checks: Vec<_> = app.driver.checks.iter().filter(|check| check.says == Says::WillFail).collect();
+    let checks: Vec<_> = app.driver.checks.iter().filter(|check| check.says == Forecast::WillFail).collect();
     if app.step() != Step::Driver || checks.is_empty() {
         return Vec::new();
     }
@@ -82,12 +82,12 @@ pub(super) fn check_rows(app: &App, cells: usize) -> Vec<Row> {
     }
     let mut rows = Row::wrapped(Tone::Dim, &app.text(msg::wizard::preflight::lead()), cells);
     let of = |says| app.driver.checks.iter().filter(move |check| check.says == says);
-    for check in of(Says::WillFail).chain(of(Says::Warning)).chain(of(Says::Unknown)) {
+    for check in of(Forecast::WillFail).chain(of(Forecast::Warning)).chain(of(Forecast::Unknown)) {
         rows.push(Row::new(Tone::Text, ""));
         rows.extend(check_row(app, check, cells));
     }
     rows.push(Row::new(Tone::Text, ""));
-    rows.extend(of(Says::Ok).flat_map(|check| check_row(app, check, cells)));
+    rows.extend(of(Forecast::Ok).flat_map(|check| check_row(app, check, cells)));
     rows
 }
 
@@ -96,9 +96,9 @@ fn check_row(app: &App, check: &Prediction, cells: usize) -> Vec<Row> {
     let lang = app.settings.lang;
     let says = check.says.title().text(lang);
     let tone = match check.says {
-        Says::WillFail => Tone::Error,
-        Says::Warning | Says::Unknown => Tone::Warning,
-        Says::Ok => Tone::Text,
+        Forecast::WillFail => Tone::Error,
+        Forecast::Warning | Forecast::Unknown => Tone::Warning,
+        Forecast::Ok => Tone::Text,
     };
     let mut rows = Row::wrapped(tone, &format!("{}: {says}", check.title(lang)), cells);
     rows.extend(Row::wrapped(Tone::Dim, &format!("  {}", check.evidence_text(lang)), cells));

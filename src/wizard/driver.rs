@@ -13,7 +13,8 @@ use crate::{
     finding::Severity,
     i18n::{Lang, Message, msg},
     owner::{self, Fit},
-    session::{Prediction, Session},
+    prediction::Prediction,
+    session::Session,
     version::Version,
 };
 

@@ -58,7 +58,7 @@ pub enum Context {
 
 /// What the user means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Intent {
     Up,
     Down,

@@ -36,12 +36,12 @@ impl Group<'_> {
         if self.origin == Origin::LoadedModule {
             return self.modules(driver);
         }
-        self.entries.iter().map(|entry| entry.what.as_str()).collect::<Vec<_>>().join(", ")
+        self.entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     /// The modules with the counts of their users.
     fn modules(&self, driver: &DriverFacts) -> String {
-        let name = |entry: &&LedgerEntry| entry.what.split(' ').next().unwrap_or_default().to_owned();
+        let name = |entry: &&LedgerEntry| entry.name.split(' ').next().unwrap_or_default().to_owned();
         let counted = |name: String| {
             let is_it = |module: &&Module| module.name == name;
             match driver.modules.iter().find(is_it).and_then(|module| module.refcount) {
@@ -54,11 +54,11 @@ impl Group<'_> {
 
     /// Returns where they are: the place of one, the folder that several share, or where the first one is.
     pub fn place(&self) -> &str {
-        let first = self.entries.first().map_or("", |entry| entry.r#where.as_str());
+        let first = self.entries.first().map_or("", |entry| entry.source.as_str());
         let folder = |path: &str| path.rsplit_once('/').map_or(0, |(folder, _)| folder.len());
         let shared = &first[..folder(first)];
-        let all_there = self.entries.iter().all(|entry| entry.r#where.get(..folder(&entry.r#where)) == Some(shared));
-        let differ = self.entries.iter().any(|entry| entry.r#where != first);
+        let all_there = self.entries.iter().all(|entry| entry.source.get(..folder(&entry.source)) == Some(shared));
+        let differ = self.entries.iter().any(|entry| entry.source != first);
         if differ && all_there && !shared.is_empty() { shared } else { first }
     }
 }

@@ -14,8 +14,9 @@ use crate::{
     kubespray::Preview,
     owner::Fit,
     plan::{Action, Plan, Step},
+    prediction::Prediction,
     secret::Secret,
-    session::{Prediction, Session, holder::Holder},
+    session::{Session, lock_owner::LockOwner},
 };
 
 /// Names one order for as long as the program runs.
@@ -37,7 +38,7 @@ pub enum Effect {
     /// Probe the machine, keep the facts in the session -> [`Answer::Probed`].
     Probe,
     /// Watch the machine -> [`Answer::MachineChanged`] each time it has changed, until it is cancelled.
-    Pulse,
+    Fingerprint,
     /// Ask the package manager for what the machine lacks -> [`Answer::PackagesAsked`].
     AskPackages,
     /// Work out the driver table -> [`Answer::Table`].
@@ -57,7 +58,7 @@ pub enum Effect {
         /// The answers so far.
         answers: Box<Answers>,
     },
-    /// Run the pre-flight over the plan of step 2 -> [`Answer::Foretold`].
+    /// Run the pre-flight over the plan of step 2 -> [`Answer::Checked`].
     Preflight {
         /// The plan.
         actions: Vec<Action>,
@@ -159,7 +160,7 @@ pub enum Answer {
     /// The plan of the step that was asked for, or why there is none.
     Planned(Result<Plan, String>),
     /// What the pre-flight says, or why it says nothing.
-    Foretold(Result<Vec<Prediction>, String>),
+    Checked(Result<Vec<Prediction>, String>),
     /// Something happened in a run.
     Engine(Event),
     /// A run ended.
@@ -212,7 +213,7 @@ pub enum Answer {
         /// As it is on disk now.
         session: Box<Session>,
         /// Who holds it; nobody once it was let go.
-        holder: Option<Holder>,
+        holder: Option<LockOwner>,
         /// The file name of the newest log.
         source: Option<String>,
         /// What that log has gained, safe for a terminal.
@@ -258,7 +259,7 @@ pub enum Signal {
 
 /// A key as every console can send it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are what stands on the keys")]
+#[expect(missing_docs, reason = "the names are what stands on the keys")]
 pub enum Key {
     Char(char),
     Enter,

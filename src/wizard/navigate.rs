@@ -9,7 +9,7 @@ pub(super) fn enter(app: &mut App, screen: Screen) {
         app.give_up(Slot::Node);
     }
     if screen != Screen::Detect {
-        app.give_up(Slot::Pulse);
+        app.give_up(Slot::Fingerprint);
     }
     app.screen = screen;
     app.scroll = 0;
@@ -28,7 +28,7 @@ pub(super) fn enter(app: &mut App, screen: Screen) {
         }
         Screen::Verify => drop(app.order(Effect::FollowNode { answers })),
         Screen::Summary => drop(app.order(Effect::WriteReport)),
-        Screen::Detect => drop(app.order(Effect::Pulse)),
+        Screen::Detect => drop(app.order(Effect::Fingerprint)),
         Screen::Run | Screen::Watch => {}
     }
 }

@@ -80,12 +80,12 @@ fn confirm_rows(app: &App, cells: usize) -> Vec<Row> {
         None => msg::wizard::confirm::lead(actions.len()),
     };
     let mut rows = Row::wrapped(Tone::Dim, &app.text(lead), cells);
-    let (for_good, in_the_way) = (confirm::for_good(app), confirm::in_the_way(app));
+    let (for_good, blocking) = (confirm::for_good(app), confirm::blocking(app));
     if for_good > 0 {
         rows.extend(Row::wrapped(Tone::Warning, &app.text(msg::wizard::confirm::for_good(for_good)), cells));
     }
-    if in_the_way > 0 {
-        rows.extend(Row::wrapped(Tone::Error, &app.text(msg::wizard::confirm::in_the_way(in_the_way)), cells));
+    if blocking > 0 {
+        rows.extend(Row::wrapped(Tone::Error, &app.text(msg::wizard::confirm::blocking(blocking)), cells));
     }
     if let Some(newcomer) = confirm::newcomer(app) {
         let finding = newcomer.finding();

@@ -5,12 +5,12 @@ use crate::{
     finding::Severity,
     i18n::msg,
     plan::{Action, Step},
-    session::{Prediction, Says},
+    prediction::{Forecast, Prediction},
 };
 
 /// How an action of the plan stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ActionStatus {
     /// It was done, and holds as far as is known.
     Done,
     /// It will be done.
@@ -29,7 +29,7 @@ pub struct Row<'a> {
     /// The action.
     pub action: &'a Action,
     /// How it stands.
-    pub standing: Standing,
+    pub status: ActionStatus,
 }
 
 /// Returns what was done in step 2 and is no longer planned, such as a removal, and then what is planned.
@@ -40,20 +40,20 @@ pub fn rows(app: &App) -> Vec<Row<'_>> {
     let mut rows = Vec::<Row>::new();
     for action in journal.filter(|action| action.step == Step::Driver && !is_planned(action) && app.session.is_done(&action.id)) {
         if rows.iter().all(|row| row.action.id != action.id) {
-            rows.push(Row { action, standing: Standing::Done });
+            rows.push(Row { action, status: ActionStatus::Done });
         }
     }
-    rows.extend(planned.iter().map(|action| Row { action, standing: standing(app, action) }));
+    rows.extend(planned.iter().map(|action| Row { action, status: status(app, action) }));
     rows
 }
 
-fn standing(app: &App, action: &Action) -> Standing {
+fn status(app: &App, action: &Action) -> ActionStatus {
     match (action.skipped, &action.blocked) {
-        _ if is_done(app, action) => Standing::Done,
-        (true, _) if action.optional => Standing::Offered,
-        (true, _) => Standing::LeftOut,
-        (false, Some(_)) => Standing::Blocked,
-        (false, None) => Standing::Ahead,
+        _ if is_done(app, action) => ActionStatus::Done,
+        (true, _) if action.optional => ActionStatus::Offered,
+        (true, _) => ActionStatus::LeftOut,
+        (false, Some(_)) => ActionStatus::Blocked,
+        (false, None) => ActionStatus::Ahead,
     }
 }
 
@@ -109,7 +109,7 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
 
 fn toggle(app: &mut App) {
     let selected = rows(app).get(app.driver.action).copied();
-    let Some(action) = selected.filter(|row| row.standing != Standing::Done).map(|row| row.action.clone()) else { return };
+    let Some(action) = selected.filter(|row| row.status != ActionStatus::Done).map(|row| row.action.clone()) else { return };
     let named = if action.optional { &mut app.answers.take_in } else { &mut app.answers.leave_out };
     match named.iter().position(|other| *other == action.id) {
         Some(place) => drop(named.remove(place)),
@@ -135,13 +135,13 @@ fn leave_out_changed(app: &mut App) {
 }
 
 /// Orders the pre-flight of the plan that has just been made.
-pub(super) fn foretell(app: &mut App) {
+pub(super) fn preflight(app: &mut App) {
     let actions: Vec<Action> = app.actions(Step::Driver).into_iter().cloned().collect();
     app.order(Effect::Preflight { actions, answers: Box::new(app.answers.clone()) });
 }
 
 /// Takes in what the pre-flight says.
-pub(super) fn foretold(app: &mut App, checks: Result<Vec<Prediction>, String>) {
+pub(super) fn checked(app: &mut App, checks: Result<Vec<Prediction>, String>) {
     (app.driver.checks, app.driver.checks_error) = match checks {
         Ok(checks) => (checks, None),
         Err(error) => (Vec::new(), Some(error)),
@@ -152,7 +152,7 @@ pub(super) fn foretold(app: &mut App, checks: Result<Vec<Prediction>, String>) {
 }
 
 /// Returns how many checks say this.
-pub fn count_checks(app: &App, says: Says) -> usize {
+pub fn count_checks(app: &App, says: Forecast) -> usize {
     app.driver.checks.iter().filter(|check| check.says == says).count()
 }
 

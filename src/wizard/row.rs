@@ -4,7 +4,7 @@ use super::wrap;
 
 /// How a row looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Tone {
     Heading,
     Text,

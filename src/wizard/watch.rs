@@ -10,14 +10,14 @@ use super::{
 use crate::{
     exit_code::ExitCode,
     plan::Action,
-    session::{Record, Session, Status, holder::Holder},
+    session::{Record, Session, Status, lock_owner::LockOwner},
 };
 
 /// What is seen of the other gpunode. The session is the app's, as it was last read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Watch {
     /// Who holds the session; nobody once it was let go.
-    pub holder: Option<Holder>,
+    pub holder: Option<LockOwner>,
     /// The log that is followed.
     pub source: Option<String>,
     /// Its lines.
@@ -26,7 +26,7 @@ pub struct Watch {
 
 impl Watch {
     /// Begins to look on.
-    pub fn new(holder: Holder) -> Self {
+    pub fn new(holder: LockOwner) -> Self {
         Self { holder: Some(holder), ..Self::default() }
     }
 }

@@ -85,7 +85,7 @@ impl Desk {
     fn planned(&mut self, step: Step) -> &mut Self {
         self.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(sample::plan(step))));
         if step == Step::Driver {
-            self.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+            self.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Checked(Ok(sample::checks())));
         }
         self
     }

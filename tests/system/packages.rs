@@ -41,7 +41,7 @@ fn names(lists: &[&[&str]]) -> BTreeSet<String> {
 fn predictions(world: &World) -> BTreeMap<String, (String, String)> {
     let session = gpunode::session::store::load(&world.path("var/lib/gpunode/session.yaml")).unwrap().unwrap();
     let name = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let entry = |prediction: gpunode::session::Prediction| {
+    let entry = |prediction: gpunode::prediction::Prediction| {
         let value = serde_json::to_value(&prediction).unwrap();
         (prediction.id, (name(value["says"].clone()), name(value["outcome"].clone())))
     };

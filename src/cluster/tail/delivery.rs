@@ -37,7 +37,7 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    pub fn new(phases: &'static Phases) -> Self {
+    pub(super) fn new(phases: &'static Phases) -> Self {
         Self {
             phases,
             resume: Resume::default(),
@@ -50,12 +50,12 @@ impl Delivery {
         }
     }
 
-    pub fn begin_attempt(&mut self) {
+    pub(super) fn begin_attempt(&mut self) {
         self.step = None;
         self.fresh = true;
     }
 
-    pub fn begin_stream(&mut self) -> Option<Timestamp> {
+    pub(super) fn begin_stream(&mut self) -> Option<Timestamp> {
         if std::mem::take(&mut self.fresh) {
             self.resume.begin_anew();
             return None;
@@ -64,12 +64,12 @@ impl Delivery {
     }
 
     /// Tells whether nothing of the attempt was asked for yet.
-    pub fn is_fresh(&self) -> bool {
+    pub(super) fn is_fresh(&self) -> bool {
         self.fresh
     }
 
     /// Delivers lines that only the node's own files still have. The stream that follows is as fresh as before.
-    pub fn take_past(&mut self, lines: &[Vec<u8>], on_event: &mut dyn FnMut(TailEvent)) {
+    pub(super) fn take_past(&mut self, lines: &[Vec<u8>], on_event: &mut dyn FnMut(TailEvent)) {
         if lines.is_empty() {
             return;
         }
@@ -79,7 +79,7 @@ impl Delivery {
 
     /// Delivers what is new of a batch of lines. `past` is asked for all lines that the node's own files have, when the stream does not go
     /// on where the last one ended.
-    pub fn take(&mut self, lines: &[Vec<u8>], past: &dyn Fn() -> Vec<Vec<u8>>, on_event: &mut dyn FnMut(TailEvent)) {
+    pub(super) fn take(&mut self, lines: &[Vec<u8>], past: &dyn Fn() -> Vec<Vec<u8>>, on_event: &mut dyn FnMut(TailEvent)) {
         let mut batch = Batch { lines: Vec::with_capacity(lines.len()), steps: Vec::new(), gap: false, phases: self.phases };
         for line in lines {
             // The rest of a line that filled its last piece.
@@ -117,12 +117,12 @@ impl Delivery {
     }
 
     /// Keeps a line that may be half a one.
-    pub fn hold(&mut self, line: &[u8]) {
+    pub(super) fn hold(&mut self, line: &[u8]) {
         self.half = self.times.split(line).map(|(at, text)| (at, text.to_vec()));
     }
 
     /// Delivers a last line of which no more will come.
-    pub fn flush_half(&mut self, on_event: &mut dyn FnMut(TailEvent)) {
+    pub(super) fn flush_half(&mut self, on_event: &mut dyn FnMut(TailEvent)) {
         if let Some((at, text)) = self.half.take() {
             self.resume.note(Some(at), &text);
             let mut batch = Batch { lines: Vec::new(), steps: Vec::new(), gap: false, phases: self.phases };

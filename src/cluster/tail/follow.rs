@@ -166,7 +166,7 @@ impl Follower<'_> {
 
     /// Looks once more: what the watch has told may be old by a moment, and another container's log would be taken for this one's. Tells
     /// how to go on unless the pod is still as it was.
-    #[allow(clippy::option_option, reason = "whether to go on, and with which outcome")]
+    #[expect(clippy::option_option, reason = "whether to go on, and with which outcome")]
     fn is_current(&mut self, pod: &PodView, attempt: u32) -> Option<Option<Outcome>> {
         match stack::pod_of(self.host, self.kubectl, self.live.node, self.workload) {
             Ok(Some(now)) if now.uid == pod.uid && now.container.restarts == attempt && is_running(&now) == is_running(pod) => return None,

@@ -26,17 +26,17 @@ pub(super) struct PodFiles<'a> {
 
 impl<'a> PodFiles<'a> {
     /// Names the files; whether there are any shows when they are read.
-    pub fn new(host: &'a Host, (namespace, pod, uid): (&str, &str, &str), container: &str) -> Self {
+    pub(super) fn new(host: &'a Host, (namespace, pod, uid): (&str, &str, &str), container: &str) -> Self {
         Self { host, folder: Path::new(FOLDER).join(format!("{namespace}_{pod}_{uid}")).join(container) }
     }
 
     /// Returns the lines of one attempt that were rotated away, oldest first, each as `kubectl logs --timestamps` would print it.
-    pub fn rotated(&self, attempt: u32) -> Vec<Vec<u8>> {
+    pub(super) fn rotated(&self, attempt: u32) -> Vec<Vec<u8>> {
         self.files(attempt, false).iter().flat_map(|file| self.lines(file)).collect()
     }
 
     /// Returns all lines of one attempt.
-    pub fn all(&self, attempt: u32) -> Vec<Vec<u8>> {
+    pub(super) fn all(&self, attempt: u32) -> Vec<Vec<u8>> {
         self.files(attempt, true).iter().flat_map(|file| self.lines(file)).collect()
     }
 

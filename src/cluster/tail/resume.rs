@@ -218,7 +218,7 @@ pub(super) fn hash(at: Option<Timestamp>, text: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
     let nanos = at.map_or(0, Timestamp::as_nanosecond);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a hash")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a hash")]
     let start = mix(text.len() as u64, nanos as u64);
     let mut words = text.chunks_exact(8);
     let hash = words.by_ref().fold(start, |hash, word| mix(hash, word.try_into().map_or(0, u64::from_le_bytes)));

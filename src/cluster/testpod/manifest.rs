@@ -12,7 +12,7 @@ use crate::cluster::{
 /// The namespace of the test pod.
 pub const NAMESPACE: &str = "default";
 /// Its container.
-pub const CONTAINER: &str = "nvidia-smi";
+pub(super) const CONTAINER: &str = "nvidia-smi";
 /// Marks every test pod, so that one that was left behind is found again.
 pub const LABEL: (&str, &str) = ("app.kubernetes.io/name", "gpunode-test");
 /// The parts that are always the same.

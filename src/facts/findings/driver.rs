@@ -34,7 +34,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 fn loaded(facts: &Facts) -> Option<Finding> {
     let version = facts.driver.loaded_version.as_deref()?;
     let origins = driver_origins(facts);
-    let by_pod = facts.driver.ledger.iter().any(|entry| entry.origin == Origin::InstallerPod && entry.what == version);
+    let by_pod = facts.driver.ledger.iter().any(|entry| entry.origin == Origin::InstallerPod && entry.name == version);
     let (text, severity) = if by_pod && origins.len() == 1 {
         (msg::finding::driver_loaded_by_pod(version), Info)
     } else {
@@ -65,8 +65,8 @@ fn drivers(facts: &Facts) -> Vec<(Version, String)> {
 
 fn evidence(entry: &LedgerEntry) -> String {
     match entry.origin {
-        Origin::Rpm | Origin::Deb => format!("{} ({})", entry.r#where, entry.what),
-        _ => entry.r#where.clone(),
+        Origin::Rpm | Origin::Deb => format!("{} ({})", entry.source, entry.name),
+        _ => entry.source.clone(),
     }
 }
 
@@ -96,7 +96,7 @@ fn unfit_kinds(facts: &Facts) -> Vec<Finding> {
     let open_package = || facts.driver.ledger.iter().find(|entry| packages::is_open_module(entry));
     let (kind, version, place) = match (facts.driver.loaded_kind, open_package()) {
         (Some(kind), _) => (kind, facts.driver.loaded_version.clone().unwrap_or_default(), DRIVER_VERSION.to_owned()),
-        (None, Some(entry)) => (ModuleKind::Open, entry.what.clone(), evidence(entry)),
+        (None, Some(entry)) => (ModuleKind::Open, entry.name.clone(), evidence(entry)),
         (None, None) => return Vec::new(),
     };
     let finding = |gpu: &Gpu| {
@@ -113,7 +113,7 @@ fn unfit_kinds(facts: &Facts) -> Vec<Finding> {
 fn two_origins(facts: &Facts) -> Option<Finding> {
     let origins = driver_origins(facts);
     let names = origins.iter().map(|origin| origin.name()).collect::<Vec<_>>().join(", ");
-    let places = facts.driver.ledger.iter().filter(|entry| brings_driver(entry)).map(|entry| entry.r#where.as_str());
+    let places = facts.driver.ledger.iter().filter(|entry| brings_driver(entry)).map(|entry| entry.source.as_str());
     let places = places.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
     (origins.len() > 1).then(|| Finding::of(msg::finding::two_origins(&names), Error, places))
 }
@@ -133,12 +133,12 @@ fn other_on_disk(facts: &Facts) -> Option<Finding> {
 fn other_kernels(facts: &Facts) -> Option<Finding> {
     let files: Vec<_> = facts.driver.ledger.iter().filter(|entry| entry.origin == Origin::ModuleFile).collect();
     let running = facts.host.kernel.as_str();
-    let built: BTreeSet<&str> = files.iter().filter_map(|entry| kernel_of(&entry.r#where)).collect();
+    let built: BTreeSet<&str> = files.iter().filter_map(|entry| kernel_of(&entry.source)).collect();
     if built.is_empty() || running.is_empty() || built.contains(running) || facts.driver.loaded_version.is_some() {
         return None;
     }
     let built = built.into_iter().collect::<Vec<_>>().join(", ");
-    let place = files.first()?.r#where.clone();
+    let place = files.first()?.source.clone();
     Some(Finding::of(msg::finding::module_of_another_kernel(&built, running), Warning, place))
 }
 
@@ -146,18 +146,18 @@ fn other_kernels(facts: &Facts) -> Option<Finding> {
 fn unfit_toolkits(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     for entry in facts.driver.ledger.iter().filter(|entry| entry.origin == Origin::CudaToolkit) {
-        let Some(version) = entry.what.parse::<Version>().ok().and_then(|version| version.major_minor().parse::<Version>().ok()) else {
+        let Some(version) = entry.name.parse::<Version>().ok().and_then(|version| version.major_minor().parse::<Version>().ok()) else {
             continue;
         };
         for gpu in &facts.gpus {
             let Some((first, last)) = gpus::toolkits(&gpu.compute_capability) else { continue };
             let (capability, name) = (&gpu.compute_capability, &gpu.name);
             let text = match last {
-                Some(last) if version > last => msg::finding::cuda_beyond_card(capability, last, name, &entry.what),
-                _ if version < first => msg::finding::cuda_before_card(capability, first, name, &entry.what),
+                Some(last) if version > last => msg::finding::cuda_beyond_card(capability, last, name, &entry.name),
+                _ if version < first => msg::finding::cuda_before_card(capability, first, name, &entry.name),
                 _ => continue,
             };
-            found.push(Finding::of(text, Warning, entry.r#where.clone()));
+            found.push(Finding::of(text, Warning, entry.source.clone()));
         }
     }
     found
@@ -167,7 +167,7 @@ fn unfit_toolkits(facts: &Facts) -> Vec<Finding> {
 fn fabric_manager(facts: &Facts) -> Option<Finding> {
     let switch = facts.nvswitches.first()?;
     let loaded = facts.driver.loaded_version.as_deref()?;
-    let runs = facts.driver.ledger.iter().any(|entry| entry.origin == Origin::Unit && entry.what == "nvidia-fabricmanager");
+    let runs = facts.driver.ledger.iter().any(|entry| entry.origin == Origin::Unit && entry.name == "nvidia-fabricmanager");
     let (count, place) = (facts.nvswitches.len().to_string(), format!("{PCI_DEVICES}/{switch}"));
     if !runs {
         return Some(Finding::of(msg::finding::no_fabric_manager(&count, loaded), Error, place));

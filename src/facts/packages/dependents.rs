@@ -9,7 +9,7 @@ use super::{Package, Role};
 
 /// Returns the packages that the ledger lists, each with the packages for whose sake it goes: those of the driver, those of a toolkit,
 /// and whatever needs a package of the driver.
-pub fn listed(packages: &[Package]) -> Vec<(&Package, Vec<String>)> {
+pub(super) fn listed(packages: &[Package]) -> Vec<(&Package, Vec<String>)> {
     let needs = going_along(packages);
     let entry = |(place, package)| {
         let needs = needs.get(&place).cloned().unwrap_or_default();

@@ -27,7 +27,7 @@ fn rpm(words: &[&'static str], format: &str, names: Vec<String>) -> Command {
 
 /// Returns the packages of this machine with the file of the database: of all its name and its source, of those around the driver also
 /// what they need and provide.
-pub fn probe(reader: &mut Reader<'_>) -> Option<(Vec<Package>, &'static str)> {
+pub(super) fn probe(reader: &mut Reader<'_>) -> Option<(Vec<Package>, &'static str)> {
     let (mut packages, database) = probe_list(reader)?;
     let mut going: Vec<String> =
         packages.iter().filter(|package| package.role() == Role::Driver).map(|package| package.id.clone()).collect();
@@ -41,7 +41,7 @@ pub fn probe(reader: &mut Reader<'_>) -> Option<(Vec<Package>, &'static str)> {
 }
 
 /// As [`probe`], with names, versions and sources only.
-pub fn probe_list(reader: &mut Reader<'_>) -> Option<(Vec<Package>, &'static str)> {
+pub(super) fn probe_list(reader: &mut Reader<'_>) -> Option<(Vec<Package>, &'static str)> {
     let database = reader.first_there(&DATABASES)?;
     Some((parse(&list(reader)), database))
 }

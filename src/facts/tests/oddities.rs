@@ -34,7 +34,7 @@ fn a_driver_for_another_kernel_explains_why_none_is_loaded() {
     let old = "/lib/modules/5.15.0-80-generic/updates/dkms/nvidia.ko";
     let facts = look_at(&machine().file(old, ""));
     assert!(ids(&facts).contains(&"module-of-another-kernel"), "{:?}", ids(&facts));
-    assert!(facts.driver.ledger.iter().any(|entry| entry.r#where == old));
+    assert!(facts.driver.ledger.iter().any(|entry| entry.source == old));
     let here = look_at(&machine().file(old, "").file("/lib/modules/5.15.0-91-generic/updates/dkms/nvidia.ko", ""));
     assert!(!ids(&here).contains(&"module-of-another-kernel"));
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Answers commands by the scenario's rules.
-pub struct ReplayCommands {
+pub(super) struct ReplayCommands {
     /// The machine.
     pub machine: Arc<Machine>,
     /// How fast it answers.

@@ -20,7 +20,7 @@ use crate::{
 const LINK_LIMIT: usize = 40;
 
 /// Reads the machine's layers; writes go to its state.
-pub struct ReplayFiles(pub Arc<Machine>);
+pub(super) struct ReplayFiles(pub Arc<Machine>);
 
 impl ReplayFiles {
     /// Follows the scenario's links.

@@ -6,7 +6,7 @@ use super::{revise, write};
 use crate::kubespray::yaml11::{Entry, Node, NodeKind};
 
 /// Returns the text with another value for an active key.
-pub fn replacement(text: &str, entry: &Entry, value: &Value) -> Option<String> {
+pub(super) fn replacement(text: &str, entry: &Entry, value: &Value) -> Option<String> {
     let old = &entry.value;
     let end = old.start + text[old.start..old.end].trim_end().len();
     let region = &text[old.start..end];
@@ -54,7 +54,7 @@ fn block_list(text: &str, end: usize, nodes: &[Node], items: &[Value]) -> Option
 }
 
 /// Returns the texts with a new key, the best first: under its commented sample, then at the end.
-pub fn additions(text: &str, entries: &[Entry], name: &str, value: &Value) -> Vec<String> {
+pub(super) fn additions(text: &str, entries: &[Entry], name: &str, value: &Value) -> Vec<String> {
     let newline = newline(text);
     // A file may indent all its keys; the new one must stand below the others.
     let indent = entries.first().map_or("", |entry| {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::kubespray::yaml11::plain;
 
 /// Writes a value on one line.
-pub fn inline(value: &Value) -> String {
+pub(super) fn inline(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
         Value::Object(map) => {
@@ -26,7 +26,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Writes `name: value`, a list or mapping with one line an item, without the last line end.
-pub fn block(name: &str, value: &Value, indent: &str, newline: &str) -> String {
+pub(super) fn block(name: &str, value: &Value, indent: &str, newline: &str) -> String {
     let lines = match value {
         Value::Array(items) if !items.is_empty() => self::items(items, &format!("{indent}  ")),
         Value::Object(map) if !map.is_empty() => {
@@ -38,7 +38,7 @@ pub fn block(name: &str, value: &Value, indent: &str, newline: &str) -> String {
 }
 
 /// Writes the items of a list, one a line; of a mapping, one line a key.
-pub fn items(items: &[Value], indent: &str) -> Vec<String> {
+pub(super) fn items(items: &[Value], indent: &str) -> Vec<String> {
     items.iter().flat_map(|item| self::item(item, indent)).collect()
 }
 
@@ -53,7 +53,7 @@ fn item(item: &Value, indent: &str) -> Vec<String> {
 }
 
 /// Writes the keys of a mapping, one a line, mappings within it below them.
-pub fn members(map: &Map<String, Value>, indent: &str) -> Vec<String> {
+pub(super) fn members(map: &Map<String, Value>, indent: &str) -> Vec<String> {
     let member = |(key, value): (&String, &Value)| match value {
         Value::Object(inner) if !inner.is_empty() => {
             let mut lines = vec![format!("{indent}{}:", self::key(key))];

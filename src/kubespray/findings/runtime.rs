@@ -8,51 +8,51 @@ use crate::{
     finding::{Finding, Severity},
     i18n::msg,
     kubespray::{
+        context::KubesprayContext,
         layout::{GPU_GROUP, is_in_gpu_group},
         runtime_entry::{self, Fault, Fit},
-        site::Site,
         truth::{as_bool, as_text},
-        variables::View,
+        variables::ResolvedVariables,
     },
 };
 
 /// Returns what is wrong with the runtimes of containerd, in no order.
-pub fn of_containerd(site: &Site, view: &View<'_>) -> Vec<Finding> {
-    let mut found = entries(site, view);
-    let default = view.node_value("containerd_default_runtime").map(|value| as_text(&value)).unwrap_or_default();
+pub(super) fn of_containerd(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<Finding> {
+    let mut found = entries(context, variables);
+    let default = variables.node_value("containerd_default_runtime").map(|value| as_text(&value)).unwrap_or_default();
     if default.starts_with(runtime_entry::NAME) {
-        let place = evidence(view, "containerd_default_runtime");
+        let place = evidence(variables, "containerd_default_runtime");
         found.push(Finding::of(msg::finding::default_runtime(&default), Severity::Warning, place));
     }
-    if let Some(runc) = view.own("containerd_runc_runtime") {
+    if let Some(runc) = variables.own("containerd_runc_runtime") {
         found.push(Finding::of(msg::finding::runc_overridden(), Severity::Warning, place(runc)));
     }
     found
 }
 
 /// Returns what keeps the host's runtime from being written, or from winning; for an owner that uses it.
-pub fn of_host(site: &Site, view: &View<'_>) -> Vec<Finding> {
+pub(super) fn of_host(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    let list = view.own(runtime_entry::VARIABLE);
-    let resolved = view.node_value(runtime_entry::VARIABLE);
-    let systemd_cgroup = view.node_value("containerd_use_systemd_cgroup").is_none_or(|value| as_bool(&value));
+    let list = variables.own(runtime_entry::VARIABLE);
+    let resolved = variables.node_value(runtime_entry::VARIABLE);
+    let systemd_cgroup = variables.node_value("containerd_use_systemd_cgroup").is_none_or(|value| as_bool(&value));
     let fit = Fit { systemd_cgroup, needs_engine: true };
     if let Some(list) = list.filter(|list| runtime_entry::merged(Some(&list.value), resolved.as_ref(), fit).is_none()) {
         found.push(Finding::of(msg::finding::runtimes_unknown(), Severity::Error, place(list)));
     }
-    if site.inventory.has_group(GPU_GROUP) && site.inventory.is_in(&site.subject, GPU_GROUP) && !is_in_gpu_group(site) {
-        let evidence = site.inventory_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        found.push(Finding::of(msg::finding::gpu_group_at_top(GPU_GROUP, &site.groups.node), Severity::Warning, evidence));
+    if context.inventory.has_group(GPU_GROUP) && context.inventory.is_in(&context.subject, GPU_GROUP) && !is_in_gpu_group(context) {
+        let evidence = context.inventory_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        found.push(Finding::of(msg::finding::gpu_group_at_top(GPU_GROUP, &context.groups.node), Severity::Warning, evidence));
     }
     found
 }
 
-fn entries(site: &Site, view: &View<'_>) -> Vec<Finding> {
-    let Some(Value::Array(list)) = view.node_value(runtime_entry::VARIABLE) else { return Vec::new() };
-    let place = evidence(view, runtime_entry::VARIABLE);
+fn entries(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<Finding> {
+    let Some(Value::Array(list)) = variables.node_value(runtime_entry::VARIABLE) else { return Vec::new() };
+    let place = evidence(variables, runtime_entry::VARIABLE);
     let told = |entry: &Value| {
         let name = crate::text::printable(&as_text(&entry["name"]));
-        let (text, severity) = match runtime_entry::fault(entry, site.release.as_ref())? {
+        let (text, severity) = match runtime_entry::fault(entry, context.release.as_ref())? {
             Fault::BothSpellings => (msg::finding::runtime_both_spellings(&name), Severity::Error),
             Fault::Boolean => (msg::finding::runtime_boolean(&name), Severity::Error),
             Fault::Incomplete => (msg::finding::runtime_incomplete(&name), Severity::Error),

@@ -14,7 +14,7 @@ enum Section {
 }
 
 /// Adds an INI inventory. At the first line that Ansible refuses, reading ends with a problem; what stood before it stays.
-pub fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Problem> {
+pub(super) fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Problem> {
     let mut reader =
         Reader { inventory, file: file.into(), group: "ungrouped".to_owned(), section: Section::Hosts, pending: BTreeMap::new() };
     for (index, line) in lines(text).enumerate() {
@@ -141,7 +141,7 @@ pub(super) struct HostLine {
 
 impl HostLine {
     /// Returns the variables that the line gives its hosts.
-    pub fn definitions(&self) -> impl Iterator<Item = Definition> {
+    pub(super) fn definitions(&self) -> impl Iterator<Item = Definition> {
         let words = words::split(&self.text).unwrap_or_default();
         words.into_iter().skip(1).filter_map(|word| {
             let (name, value) = word.split_once('=')?;
@@ -151,7 +151,7 @@ impl HostLine {
     }
 
     /// Tells whether the line may set a variable; quick, and never a wrong no.
-    pub fn may_set(&self, name: &str) -> bool {
+    pub(super) fn may_set(&self, name: &str) -> bool {
         self.text.contains(name) || self.text.contains(['\'', '"', '\\'])
     }
 }

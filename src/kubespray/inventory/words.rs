@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::OnceLock};
 use regex::Regex;
 
 /// Splits a line into words; the error is Python's.
-pub fn split(line: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
+pub(super) fn split(line: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
     if !line.bytes().any(|byte| matches!(byte, b'\'' | b'"' | b'\\' | b'#' | b'\x0c')) {
         // Nothing to unquote, as in nearly every line.
         return Ok(line.split_ascii_whitespace().map(Cow::Borrowed).collect());

@@ -19,7 +19,7 @@ use crate::kubespray::{
 };
 
 /// Adds a YAML inventory. At the first thing that Ansible refuses, reading ends with a problem; what stood before it stays.
-pub fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Problem> {
+pub(super) fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Problem> {
     let root = yaml11::parse(text).map_err(|error| Problem::new(file, error.line, error.message))?;
     let groups = root.as_ref().map(Node::entries).unwrap_or_default();
     if groups.is_empty() {

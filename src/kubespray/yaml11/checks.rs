@@ -3,7 +3,7 @@
 use super::{Node, NodeKind, YamlError};
 
 /// Returns the first character that no YAML file may have, wherever it stands, with its line.
-pub fn unprintable(text: &str) -> Option<YamlError> {
+pub(super) fn unprintable(text: &str) -> Option<YamlError> {
     if crate::text::is_plain(text) {
         return None;
     }
@@ -17,7 +17,7 @@ pub fn unprintable(text: &str) -> Option<YamlError> {
 }
 
 /// Tells whether there is nothing but comments, as in most of the sample's files: a parser need not look at them.
-pub fn is_empty(text: &str) -> bool {
+pub(super) fn is_empty(text: &str) -> bool {
     let mut starts = 0;
     text.lines().all(|line| {
         let line = line.trim_start_matches(' ').trim_end_matches('\r');
@@ -27,7 +27,7 @@ pub fn is_empty(text: &str) -> bool {
 }
 
 /// Returns a line that begins with a tab: PyYAML takes one only inside quotes and brackets, and the parser lets it pass before a comment.
-pub fn tab_in_front(text: &str, root: Option<&Node>) -> Option<YamlError> {
+pub(super) fn tab_in_front(text: &str, root: Option<&Node>) -> Option<YamlError> {
     let starts = text.match_indices('\n').map(|(at, _)| at + 1).filter(|at| text[*at..].starts_with('\t'));
     let mut tabs = (text.starts_with('\t')).then_some(0).into_iter().chain(starts).peekable();
     tabs.peek()?;

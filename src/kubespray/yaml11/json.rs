@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{DEPTH_LIMIT, Entry, Node, NodeKind};
 
 /// Puts the values of JSON into the places that the YAML reader has found.
-pub fn with_values(node: Node, json: Value) -> Node {
+pub(super) fn with_values(node: Node, json: Value) -> Node {
     let kind = match (node.kind, json) {
         (NodeKind::List(nodes), Value::Array(items)) if nodes.len() == items.len() => {
             NodeKind::List(nodes.into_iter().zip(items).map(|(node, item)| with_values(node, item)).collect())
@@ -26,7 +26,7 @@ pub fn with_values(node: Node, json: Value) -> Node {
 }
 
 /// JSON that is no YAML: its lines are not known.
-pub fn unplaced(json: Value, depth: usize) -> Node {
+pub(super) fn unplaced(json: Value, depth: usize) -> Node {
     let kind = match json {
         Value::Array(items) if depth < DEPTH_LIMIT => NodeKind::List(items.into_iter().map(|item| unplaced(item, depth + 1)).collect()),
         Value::Object(map) if depth < DEPTH_LIMIT => {

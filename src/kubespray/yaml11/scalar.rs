@@ -168,7 +168,7 @@ fn timestamp(text: &str) -> Option<Value> {
 }
 
 /// Tells whether PyYAML takes an unquoted text for a date and then stops, because no calendar has that day.
-pub fn is_impossible_date(text: &str) -> bool {
+pub(super) fn is_impossible_date(text: &str) -> bool {
     if !looks_like_date(text) {
         return false;
     }

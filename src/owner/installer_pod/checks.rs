@@ -7,9 +7,10 @@ use crate::{
     owner::clearing,
     plan::Effect,
     preflight::{Request, conflicting_driver},
-    session::{
-        CheckKind, Prediction,
-        Says::{Ok, Unknown, Warning, WillFail},
+    prediction::{
+        CheckKind,
+        Forecast::{Ok, Unknown, Warning, WillFail},
+        Prediction,
     },
 };
 
@@ -42,7 +43,7 @@ fn host_driver(request: Request<'_>) -> Prediction {
     let goes = on_host.iter().all(|entry| request.will(|effect| effect.removes(entry)));
     let loaded = driver.loaded_version.as_deref().filter(|_| clearing.unloads);
     let leaves = request.will(|effect| *effect == Effect::EmptiesKernel);
-    let installed = on_host.iter().map(|entry| entry.what.as_str()).collect::<Vec<_>>().join(", ");
+    let installed = on_host.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>().join(", ");
     let seen = match (loaded, on_host.is_empty()) {
         (None, true) => msg::preflight::seen::no_host_driver(),
         (Some(version), true) => msg::preflight::seen::only_loaded(version),

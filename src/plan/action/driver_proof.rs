@@ -66,7 +66,7 @@ pub fn fingerprints(host: &Host) -> BTreeMap<String, String> {
     }
     let ledger = facts::driver_ledger(host);
     let driver = ledger.iter().filter(|entry| !matches!(entry.origin, Origin::CudaToolkit | Origin::Unit));
-    found.extend(driver.map(|entry| (format!("{} {}", entry.origin.name(), entry.what), entry.r#where.clone())));
+    found.extend(driver.map(|entry| (format!("{} {}", entry.origin.name(), entry.name), entry.source.clone())));
     let log = host.files.read(Path::new(INSTALLER_LOG)).unwrap_or_default();
     found.insert(LOG_KEY.to_owned(), format!("{} {}", log.len(), sha256(&log)));
     found

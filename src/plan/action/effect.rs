@@ -58,7 +58,7 @@ impl Effect {
 
     /// Tells whether this entry of the ledger is gone afterwards.
     pub fn removes(&self, entry: &LedgerEntry) -> bool {
-        matches!(self, Self::Removes(entries) if entries.hold(entry.origin.name(), &entry.what, &entry.r#where))
+        matches!(self, Self::Removes(entries) if entries.hold(entry.origin.name(), &entry.name, &entry.source))
     }
 
     /// Returns what taking the action back brings about.

@@ -160,7 +160,7 @@ pub(super) fn look(host: &Host, kubectl: &Kubectl, node: &str) -> Result<NodeVie
 }
 
 /// Makes the failure of an action from what the cluster says.
-#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn refused(state: ClusterError) -> Failure {
     Failure::new(state.explained())
 }

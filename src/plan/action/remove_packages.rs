@@ -21,7 +21,7 @@ use crate::{
     host::{Command, Host},
     i18n::msg,
     input::PackageName,
-    session::CheckKind,
+    prediction::CheckKind,
 };
 
 /// Removes packages.

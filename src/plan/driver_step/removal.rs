@@ -83,7 +83,7 @@ fn stop_id(unit: &str) -> String {
 
 /// The driver's own daemons are stopped; services of others that hold the GPU are offered, because others need them.
 fn stop_units(facts: &Facts, stops: &[LedgerEntry]) -> Vec<Action> {
-    let daemons = stops.iter().map(|entry| with_kind(&entry.what));
+    let daemons = stops.iter().map(|entry| with_kind(&entry.name));
     let holders = facts.driver.holders.iter().filter(|holder| holder.pod.is_none()).filter_map(|holder| holder.unit.clone());
     let can_stop = |unit: &String| unit.ends_with(".service") && !CARRIERS.iter().any(|carrier| unit.starts_with(carrier));
     let units: BTreeSet<String> = daemons.chain(holders).filter(can_stop).collect();
@@ -104,8 +104,8 @@ fn with_kind(unit: &str) -> String {
 }
 
 fn remove_runfile_driver(entry: &LedgerEntry, facts: &Facts) -> Action {
-    let kind = RemoveRunfileDriver { uninstaller: entry.r#where.clone().into(), version: entry.what.clone() };
-    let args = [("version", kind.version.clone()), ("uninstaller", entry.r#where.clone())];
+    let kind = RemoveRunfileDriver { uninstaller: entry.source.clone().into(), version: entry.name.clone() };
+    let args = [("version", kind.version.clone()), ("uninstaller", entry.source.clone())];
     let action = Action::new(Step::Driver, "remove-runfile-driver", kind, &args);
     Action { needs_reboot: is_loaded(facts), ..action }
 }
@@ -155,12 +155,12 @@ fn left_dkms<'a>(
     packages: &[&LedgerEntry],
 ) -> Vec<Action> {
     let belongs =
-        |version: &str| runfiles.iter().any(|entry| entry.what == version) || packages.iter().any(|entry| entry.what.contains(version));
+        |version: &str| runfiles.iter().any(|entry| entry.name == version) || packages.iter().any(|entry| entry.name.contains(version));
     let tree = |entry: &LedgerEntry| {
-        let (module, version) = entry.what.split_once(' ')?;
+        let (module, version) = entry.name.split_once(' ')?;
         (!belongs(version)).then(|| {
-            let kind = RemoveDkms { module: module.to_owned(), version: version.to_owned(), tree: entry.r#where.clone().into() };
-            let args = [("tree", entry.what.clone()), ("folder", entry.r#where.clone())];
+            let kind = RemoveDkms { module: module.to_owned(), version: version.to_owned(), tree: entry.source.clone().into() };
+            let args = [("tree", entry.name.clone()), ("folder", entry.source.clone())];
             let id = format!("remove-dkms:{module}/{version}");
             let action = Action::new(Step::Driver, &id, kind, &args);
             Action { needs_reboot: is_loaded(facts), ..action }
@@ -207,21 +207,21 @@ pub(super) fn toolkits(facts: &Facts, answers: &Answers, driver_goes: bool) -> V
 }
 
 fn remove_toolkit(entry: &LedgerEntry, packages: &[&LedgerEntry], answers: &Answers) -> Option<Action> {
-    let there: Version = entry.what.parse().ok()?;
-    let prefix = Path::new(&entry.r#where);
+    let there: Version = entry.name.parse().ok()?;
+    let prefix = Path::new(&entry.source);
     let wanted = answers.cuda();
     let new_prefix = wanted.map(|version| answers.cuda_prefix.clone().map_or_else(|| default_prefix(version), Into::into));
     let is_wanted = wanted.is_some_and(|wanted| wanted.starts_with(&there) || *wanted == there);
-    let from_packages = packages.iter().any(|entry| entry.what.contains(&format!("-{}-{}", there.part(0), there.part(1))));
+    let from_packages = packages.iter().any(|entry| entry.name.contains(&format!("-{}-{}", there.part(0), there.part(1))));
     if is_wanted || from_packages {
         return None;
     }
-    let in_the_way = new_prefix.as_deref() == Some(prefix);
+    let blocking = new_prefix.as_deref() == Some(prefix);
     let kind = RemoveToolkit { uninstaller: uninstaller(&there, prefix) };
-    let args = [("version", there.to_string()), ("prefix", entry.r#where.clone())];
-    let mut action = Action::new(Step::Driver, &format!("remove-toolkit:{}", entry.r#where), kind, &args);
-    if in_the_way {
+    let args = [("version", there.to_string()), ("prefix", entry.source.clone())];
+    let mut action = Action::new(Step::Driver, &format!("remove-toolkit:{}", entry.source), kind, &args);
+    if blocking {
         "remove-toolkit-in-the-way".clone_into(&mut action.why);
     }
-    Some(Action { optional: !in_the_way, ..action })
+    Some(Action { optional: !blocking, ..action })
 }

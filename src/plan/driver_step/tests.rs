@@ -216,8 +216,8 @@ fn an_old_toolkit_is_offered_and_one_in_the_way_goes() {
     let actions = owner::driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
     let old = planned(&actions, "remove-toolkit:/usr/local/cuda-10.0");
     assert!(old.skipped && old.commands[0].program.ends_with("/bin/uninstall_cuda_10.0.pl"));
-    let in_the_way = planned(&actions, "remove-toolkit:/usr/local/cuda-11.0");
-    assert!(!in_the_way.skipped && in_the_way.why == "remove-toolkit-in-the-way");
+    let blocking = planned(&actions, "remove-toolkit:/usr/local/cuda-11.0");
+    assert!(!blocking.skipped && blocking.why == "remove-toolkit-in-the-way");
     let taken = Answers { take_in: vec![old.id.clone()], ..answers(DriverOwner::InstallerPod) };
     assert!(!planned(&owner::driver_step(&facts, &taken, places()), &old.id).skipped);
 }

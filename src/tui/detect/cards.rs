@@ -24,7 +24,7 @@ fn table(cells: u16) -> [Column; 6] {
 }
 
 /// Returns the section of the cards.
-pub fn section(ui: &Ui, cells: u16) -> Section {
+pub(super) fn section(ui: &Ui, cells: u16) -> Section {
     let app = ui.app;
     let focus = app.detect.part == Part::Cards;
     let gpus = &app.session.facts.gpus;
@@ -73,7 +73,7 @@ fn row(ui: &Ui, gpu: &Gpu) -> [String; 6] {
 }
 
 /// Returns what there is to say of a card.
-pub fn details(ui: &Ui, index: usize, cells: u16) -> Vec<Line<'static>> {
+pub(super) fn details(ui: &Ui, index: usize, cells: u16) -> Vec<Line<'static>> {
     let facts = &ui.app.session.facts;
     let Some(gpu) = facts.gpus.get(index) else { return Vec::new() };
     let mut texts = vec![support(ui, gpu)];

@@ -17,7 +17,7 @@ use crate::{
 const NAMES: usize = 16;
 
 /// Returns the section of the machine.
-pub fn section(ui: &Ui, cells: u16) -> Section {
+pub(super) fn section(ui: &Ui, cells: u16) -> Section {
     let focus = ui.app.detect.part == Part::Host;
     let facts = &ui.app.session.facts;
     let lang = ui.app.settings.lang;

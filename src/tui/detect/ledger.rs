@@ -25,7 +25,7 @@ use crate::{
 const LISTED: usize = 6;
 
 /// Returns the section of the ledger.
-pub fn section(ui: &Ui, cells: u16) -> Section {
+pub(super) fn section(ui: &Ui, cells: u16) -> Section {
     let app = ui.app;
     let focus = app.detect.part == Part::Ledger;
     let title = format!("{} · {}", ui.text(msg::wizard::detect::ledger()), loaded(ui));
@@ -78,10 +78,10 @@ fn row(ui: &Ui, group: &Group, here: bool, cells: u16) -> Line<'static> {
 }
 
 /// Returns what becomes of the group under the chosen owner and why, then each entry whole.
-pub fn details(ui: &Ui, group: &Group, cells: u16) -> Vec<Line<'static>> {
+pub(super) fn details(ui: &Ui, group: &Group, cells: u16) -> Vec<Line<'static>> {
     let mut texts = vec![ui.text(why(group, ui.app.answers.driver_owner))];
-    if group.entries.len() > 1 || width(&group.entries[0].r#where) > 20 {
-        texts.extend(group.entries.iter().take(LISTED).map(|entry| format!("{}  {}", entry.what, entry.r#where)));
+    if group.entries.len() > 1 || width(&group.entries[0].source) > 20 {
+        texts.extend(group.entries.iter().take(LISTED).map(|entry| format!("{}  {}", entry.name, entry.source)));
     }
     if group.entries.len() > LISTED {
         texts.push(ui.app.text(msg::wizard::detect::more((group.entries.len() - LISTED).to_string())));
@@ -105,7 +105,7 @@ fn fate(disposition: Disposition) -> Message {
 fn why(group: &Group, owner: DriverOwner) -> Message {
     let owner = owner::of(owner).title();
     match (group.disposition, group.origin) {
-        (Disposition::MustGo, Origin::LoadedModule) if group.entries.iter().any(|entry| entry.what.starts_with("no")) => {
+        (Disposition::MustGo, Origin::LoadedModule) if group.entries.iter().any(|entry| entry.name.starts_with("no")) => {
             msg::wizard::fate::why::rival(owner)
         }
         (Disposition::MustGo, Origin::LoadedModule) => msg::wizard::fate::why::loaded(owner),

@@ -135,7 +135,7 @@ fn what_was_selected_stays_selected_when_the_machine_changes() {
     let mut desk = desk(board(8));
     desk.keys(&[Key::Down, Key::Down, Key::Down]);
     let selected = desk.app.session.facts.gpus[3].pci_address.clone();
-    desk.say(|effect| matches!(effect, Effect::Pulse), Answer::MachineChanged);
+    desk.say(|effect| matches!(effect, Effect::Fingerprint), Answer::MachineChanged);
     let mut fewer = board(8);
     fewer.gpus.remove(0);
     fewer.driver.modules = vec![Module { name: "nouveau".into(), ..Module::default() }];
@@ -162,9 +162,9 @@ fn who_asks_is_told_even_if_nothing_has_changed() {
 #[test]
 fn the_machine_is_watched_only_while_it_is_looked_at() {
     let mut desk = desk(board(1));
-    let pulse = desk.newest(|effect| matches!(effect, Effect::Pulse)).expect("a watch");
+    let watch = desk.newest(|effect| matches!(effect, Effect::Fingerprint)).expect("a watch");
     desk.keys(&[Key::Enter]);
-    assert!(desk.open.iter().any(|order| order.effect == Effect::Cancel(pulse)));
-    desk.say(|effect| matches!(effect, Effect::Pulse), Answer::MachineChanged);
+    assert!(desk.open.iter().any(|order| order.effect == Effect::Cancel(watch)));
+    desk.say(|effect| matches!(effect, Effect::Fingerprint), Answer::MachineChanged);
     assert!(!matches!(desk.last(), Effect::Probe), "a late word of it changes nothing");
 }

@@ -3,7 +3,7 @@
 use gpunode::{
     engine::Outcome,
     plan::Step,
-    session::{Prediction, Says},
+    prediction::{Forecast, Prediction},
     wizard::{
         Answer, Dialog, Effect, Key, Screen,
         chain::{Diagnosis, RemedyAction},
@@ -30,7 +30,7 @@ pub fn after_step_two(reboot: bool) -> Desk {
         plan.actions.truncate(3);
     }
     desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(plan)));
-    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Checked(Ok(sample::checks())));
     desk
 }
 
@@ -101,7 +101,7 @@ fn the_plan_shows_all_rows_that_have_room_and_says_what_is_below() {
         let actions = (0..count).map(|n| gpunode::plan::Action { id: format!("fetch-runfile:{n}"), ..action.clone() }).collect();
         desk.choice().keys(&[Key::Enter, Key::Enter, Key::Enter]);
         desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(gpunode::plan::Plan { actions })));
-        desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+        desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Checked(Ok(sample::checks())));
         desk.screen()
     };
     let seven = long(7);
@@ -123,7 +123,7 @@ fn a_left_out_action_is_not_confirmed_and_comes_back_with_the_remedy() {
     // Accepted while the pre-flight is still running: it is confirmed as soon as that has ended.
     desk.keys(&[Key::Enter]);
     assert_eq!(desk.app.dialog, None);
-    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Checked(Ok(sample::checks())));
     assert_eq!(desk.app.dialog, Some(Dialog::Confirm));
     desk.keys(&[Key::Enter]);
     let Effect::RunStep { actions, .. } = desk.last() else { panic!("{:?}", desk.last()) };
@@ -144,8 +144,8 @@ fn what_a_check_says_will_fail_wants_a_typed_y() {
     let mut left_out = sample::plan(Step::Driver);
     left_out.actions[1].skipped = true;
     desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(left_out)));
-    let full = Prediction::new("space:/var", Says::WillFail, "/var: 1.0 GiB free, 9.6 GiB needed");
-    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(vec![full])));
+    let full = Prediction::new("space:/var", Forecast::WillFail, "/var: 1.0 GiB free, 9.6 GiB needed");
+    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Checked(Ok(vec![full])));
     desk.keys(&[Key::Enter, Key::Enter]);
     let screen = desk.screen();
     assert!(desk.app.dialog == Some(Dialog::Confirm) && screen.contains("Checks that say it will fail: 1."), "{screen}");
@@ -177,7 +177,7 @@ fn what_cannot_be_taken_back_wants_a_typed_y() {
     let mut left_out = sample::plan(Step::Driver);
     left_out.actions[1].skipped = true;
     desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(left_out)));
-    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Foretold(Ok(sample::checks())));
+    desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Checked(Ok(sample::checks())));
     desk.keys(&[Key::Enter, Key::Enter]);
     assert!(is_run(desk.last()), "{:?}", desk.last());
 }

@@ -33,7 +33,8 @@ use gpunode::{
         Action, Plan, Step,
         remedy::{self, RemedyId},
     },
-    session::{Prediction, Record, Session, Status},
+    prediction::Prediction,
+    session::{Record, Session, Status},
     steps,
     wizard::{
         Answer, Colors, Settings,

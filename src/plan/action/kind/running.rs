@@ -139,7 +139,7 @@ fn show(line: String, diagnosis: &mut Diagnosis, hits: &mut Vec<Hit>, emit: &mut
 
 /// Tells a known failure, and forgets what a later success takes back. An installer writes the same to its log and to its output: it is
 /// told once.
-pub fn tell(event: Option<Event>, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(ActionEvent)) {
+pub(crate) fn tell(event: Option<Event>, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(ActionEvent)) {
     match event {
         Some(Event::Hit(hit)) if !hits.iter().any(|other| other.signature == hit.signature && other.args == hit.args) => {
             emit(ActionEvent::Hit(Box::new(hit.clone())));

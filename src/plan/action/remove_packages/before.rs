@@ -18,7 +18,7 @@ use crate::{
 const APT_STATES: &str = "/var/lib/apt/extended_states";
 
 /// Notes versions and marks, and keeps the configuration files in the session's folder.
-pub fn record(removal: &RemovePackages, context: &ActionContext<'_>) -> Result<RemovedPackages, Failure> {
+pub(super) fn record(removal: &RemovePackages, context: &ActionContext<'_>) -> Result<RemovedPackages, Failure> {
     let is_ours = |package: &Package| removal.packages.iter().any(|name| package.manager_name() == name);
     let going: Vec<Package> = packages::installed(context.host).into_iter().filter(is_ours).collect();
     let configuration =
@@ -35,7 +35,7 @@ pub fn record(removal: &RemovePackages, context: &ActionContext<'_>) -> Result<R
 }
 
 /// Returns how the packages come back.
-pub fn way_back(family: &Family, before: &RemovedPackages) -> Result<Reinstall, Failure> {
+pub(super) fn way_back(family: &Family, before: &RemovedPackages) -> Result<Reinstall, Failure> {
     let RemovedPackages { packages, configuration } = before;
     for package in packages {
         valid::word(msg::failure::wanted::package(), &package.name, "-_.+~:^")?;

@@ -1,4 +1,4 @@
-//! Holder: who has a session open. The kernel's lock decides; this text beside it tells a second user whom to ask.
+//! The owner of the lock: who has a session open. The kernel's lock decides; this text beside it tells a second user whom to ask.
 
 use std::{fmt, path::Path};
 
@@ -8,7 +8,7 @@ use crate::text::printable;
 
 /// The process that holds a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+pub struct LockOwner {
     /// Its process id.
     pub pid: u32,
     /// Who started it; with `sudo`, who called that.
@@ -20,7 +20,7 @@ pub struct Holder {
     pub since: jiff::Timestamp,
 }
 
-impl Holder {
+impl LockOwner {
     /// Returns this process.
     pub fn me() -> Self {
         let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -59,7 +59,7 @@ fn name_of(uid: u32) -> Option<String> {
 }
 
 /// `pid 4711, root on /dev/pts/3, since 2026-11-24 14:02`.
-impl fmt::Display for Holder {
+impl fmt::Display for LockOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let terminal = self.terminal.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
         let since = self.since.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string();

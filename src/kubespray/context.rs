@@ -43,7 +43,7 @@ pub struct PreviewRequest {
 /// Everything that was read.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "four facts that have nothing to do with each other")]
-pub struct Site {
+pub struct KubesprayContext {
     /// The checkout.
     pub checkout: Option<Checkout>,
     /// Its release.
@@ -140,7 +140,7 @@ impl std::fmt::Display for Os {
     }
 }
 
-impl Site {
+impl KubesprayContext {
     /// Returns the version of the ansible-core that would be used.
     pub fn ansible_core(&self) -> Option<&Version> {
         self.ansible.as_ref()?.version.as_ref()

@@ -1,4 +1,4 @@
-//! The machine's pulse: a quick look at what shows that it has changed, taken every few seconds while a person looks at step 1. What has
+//! The machine's fingerprint: a quick look at what shows that it has changed, taken every few seconds while a person looks at step 1. What has
 //! changed, only the whole probe tells.
 
 use std::path::Path;
@@ -22,10 +22,10 @@ const WATCHED: [&str; 10] = [
 
 /// What a quick look saw. Two that differ mean that the machine has changed; two that are equal prove nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pulse(Vec<String>);
+pub struct Fingerprint(Vec<String>);
 
-/// Takes the pulse: some dozen files, no command, no driver.
-pub fn pulse(host: &Host) -> Pulse {
+/// Takes the fingerprint: some dozen files, no command, no driver.
+pub fn fingerprint(host: &Host) -> Fingerprint {
     let files = &host.files;
     let mut seen = kernel::loaded_names(host);
     seen.extend(files.read_text("/proc/driver/nvidia/version").ok());
@@ -33,5 +33,5 @@ pub fn pulse(host: &Host) -> Pulse {
     seen.extend(pci::bindings(host));
     let stamp = |path: &&str| files.meta(Path::new(path)).ok().map(|meta| format!("{path} {} {}", meta.len, meta.modified));
     seen.extend(WATCHED.iter().filter_map(stamp));
-    Pulse(seen)
+    Fingerprint(seen)
 }

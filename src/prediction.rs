@@ -1,10 +1,14 @@
 //! Predictions: what the pre-flight of step 2 says of the run, and what then happened.
 
+mod check_kind;
+
+pub use check_kind::CheckKind;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckKind, Record, Status};
-use crate::i18n::msg;
-use crate::i18n::{Lang, Message};
+use crate::{
+    diagnosis::SignatureId,
+    i18n::{Lang, Message, msg},
+};
 
 /// One thing that was checked before anything was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +16,7 @@ pub struct Prediction {
     /// Stable name, such as `secure-boot` or `space:/var`; what stands before a colon names the texts.
     pub id: String,
     /// What will happen.
-    pub says: Says,
+    pub says: Forecast,
     /// What was seen, and where, in English.
     pub evidence: String,
     /// The same for every language; absent where the evidence is what the machine itself says.
@@ -32,7 +36,7 @@ pub struct Prediction {
 /// What a prediction says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Says {
+pub enum Forecast {
     /// Nothing is in the way.
     Ok,
     /// It will fail: `apply` does not begin, and the wizard wants a typed `y`.
@@ -53,7 +57,7 @@ pub enum Outcome {
     Failed,
 }
 
-impl Says {
+impl Forecast {
     /// Returns it in a word or two.
     pub fn title(self) -> Message {
         match self {
@@ -104,7 +108,7 @@ impl From<&str> for Evidence {
 
 impl Prediction {
     /// Makes a prediction from the kind of its check, or from what [`CheckKind::on`] returns.
-    pub fn new(id: impl Into<String>, says: Says, evidence: impl Into<Evidence>) -> Self {
+    pub fn new(id: impl Into<String>, says: Forecast, evidence: impl Into<Evidence>) -> Self {
         let (evidence, seen) = match evidence.into() {
             Evidence::Seen(seen) => (seen.text(Lang::En), Some(seen)),
             Evidence::Raw(text) => (text, None),
@@ -123,7 +127,7 @@ impl Prediction {
 
     /// Tells whether it keeps `apply` from beginning, unless the answers name it under `despite`.
     pub fn stops(&self) -> bool {
-        self.says == Says::WillFail
+        self.says == Forecast::WillFail
     }
 
     /// Returns what was seen, safe for a terminal.
@@ -138,29 +142,25 @@ impl Prediction {
 
     /// Returns what to do about it; nothing when there is nothing to do.
     pub fn remedy(&self, lang: Lang) -> Option<String> {
-        CheckKind::of(&self.id).filter(|_| self.says != Says::Ok).map(|kind| kind.remedy().text(lang))
+        CheckKind::of(&self.id).filter(|_| self.says != Forecast::Ok).map(|kind| kind.remedy().text(lang))
     }
 
     /// Tells whether it came true; nothing while that is not known, or if it said nothing.
     pub fn was_right(&self) -> Option<bool> {
         match (self.says, self.outcome?) {
-            (Says::Warning | Says::Unknown, _) => None,
-            (Says::Ok, outcome) => Some(outcome == Outcome::Fine),
-            (Says::WillFail, outcome) => Some(outcome == Outcome::Failed),
+            (Forecast::Warning | Forecast::Unknown, _) => None,
+            (Forecast::Ok, outcome) => Some(outcome == Outcome::Fine),
+            (Forecast::WillFail, outcome) => Some(outcome == Outcome::Failed),
         }
     }
 
-    /// Compares it with how its action ended.
-    pub(super) fn compare(&mut self, record: &Record) {
-        if self.action.as_deref() != Some(&record.action.id) {
-            return;
-        }
-        let is_this = record.hits.iter().any(|hit| self.signatures.iter().any(|name| hit.signature == name.as_str()));
-        self.outcome = match record.status {
-            Status::Done | Status::AlreadyDone => Some(Outcome::Fine),
+    /// Compares it with how its action ended, and the known failures that showed.
+    pub(crate) fn compare(&mut self, ended: Option<Outcome>, shown: &[&SignatureId]) {
+        let is_this = shown.iter().any(|shown| self.signatures.iter().any(|name| **shown == name.as_str()));
+        self.outcome = match ended {
             // A failure that was foretold is taken to be the one that came.
-            Status::Failed if is_this || self.says == Says::WillFail => Some(Outcome::Failed),
-            _ => None,
+            Some(Outcome::Failed) => (is_this || self.says == Forecast::WillFail).then_some(Outcome::Failed),
+            ended => ended,
         };
     }
 }
