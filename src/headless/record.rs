@@ -27,7 +27,7 @@ use crate::{
     owner,
     plan::Step,
     preflight, private,
-    report::redact::Redactor,
+    report::redact::{Redactor, by_form},
     steps,
     workspace::Workspace,
 };
@@ -93,7 +93,7 @@ fn foresee(host: &Host, facts: &Facts, answers: &Answers) {
 }
 
 fn compile(asked: &Asked, facts: &Facts) -> Recording {
-    let (kept, redactor) = (Kept::new(asked, facts), Redactor::new([]));
+    let (kept, redactor) = (Kept::new(asked, facts), Redactor::of_machine());
     let keep = |path: &&PathBuf| kept.keeps(path);
     let links: BTreeMap<_, _> =
         asked.links.iter().filter(|link| kept.keeps_link(link)).map(|(path, target)| (path.clone(), target.clone())).collect();
@@ -121,7 +121,7 @@ fn compile(asked: &Asked, facts: &Facts) -> Recording {
         .files
         .iter()
         .filter(|(path, _)| kept.keeps(path))
-        .for_each(|(path, bytes)| put(path, redactor.text(&excerpt::file(path, bytes, facts))));
+        .for_each(|(path, bytes)| put(path, shown_of(path, &excerpt::file(path, bytes, facts), &redactor)));
     // Names of machines and people have no place in a bug report.
     put(Path::new("/proc/sys/kernel/hostname"), "node1\n".to_owned());
     put(Path::new("/etc/machine-id"), "00000000000000000000000000000000\n".to_owned());
@@ -132,6 +132,11 @@ fn compile(asked: &Asked, facts: &Facts) -> Recording {
         files.remove(path);
     }
     Recording { about: about(asked, facts, &kept, links, folders), commands: rules(asked), files }
+}
+
+/// What the kernel writes about devices and processes has no words of anybody; of everything else only what is known is kept.
+fn shown_of(path: &Path, text: &str, redactor: &Redactor) -> String {
+    if process(path).is_some() || path.starts_with("/sys") { by_form(text).into_owned() } else { redactor.text(text) }
 }
 
 fn about(asked: &Asked, facts: &Facts, kept: &Kept, links: BTreeMap<PathBuf, PathBuf>, folders: BTreeSet<PathBuf>) -> About {
@@ -219,7 +224,7 @@ fn anonymous(answer: NvmlAnswer) -> NvmlAnswer {
 
 /// Returns a rule for each command that was asked.
 fn rules(asked: &Asked) -> Vec<Rule> {
-    let redactor = Redactor::new([]);
+    let redactor = Redactor::of_machine();
     let kept = |argv: &[String], text: &str| redactor.text(&excerpt::output(argv, text));
     let rule = |(argv, ran): (&Vec<String>, &Ran)| Rule {
         command: argv.iter().map(|word| redactor.text(word)).collect(),

@@ -3,11 +3,7 @@
 //! Nothing passes because it does not look like a secret; it passes because it is known ([`super::words`]). Before that, what has the form of
 //! a secret is hidden whole, so that not even its known words stay: a key in PEM, the user of an address, the value of an assignment.
 
-use std::{
-    borrow::Cow,
-    collections::HashSet,
-    sync::OnceLock,
-};
+use std::{borrow::Cow, collections::HashSet, sync::OnceLock};
 
 use regex::Regex;
 use serde_json::Value;
@@ -33,25 +29,37 @@ const PATTERNS: [&str; 7] = [
     r"(?i)(?P<keep>\b(?:bearer|basic)\s+)(?P<value>\S{6,})",
 ];
 
+/// Returns `text` without what has the form of a secret; what is known by nothing but its words stays. For files that the kernel makes.
+pub fn by_form(text: &str) -> Cow<'_, str> {
+    patterns().iter().fold(Cow::Borrowed(text), |text, pattern| match pattern.replace_all(&text, replacement(pattern)) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(redacted) => Cow::Owned(redacted),
+    })
+}
+
 /// Takes out of texts what is not known.
 #[derive(Debug, Clone)]
 pub struct Redactor {
     names: HashSet<String>,
+    /// The text is a file of a machine, picked for a recording: numbers of any length pass, and so do known words behind `=`.
+    is_of_machine: bool,
 }
 
 impl Redactor {
     /// Makes one; of `shown`, such as the answers' names and paths, every piece passes.
     pub fn new<'t>(shown: impl IntoIterator<Item = &'t str>) -> Self {
         let pieces = shown.into_iter().flat_map(|text| text.split(|c| !in_chunk(c))).map(trimmed);
-        Self { names: pieces.filter(|piece| !piece.is_empty()).chain(["hidden"]).map(str::to_owned).collect() }
+        Self { names: pieces.filter(|piece| !piece.is_empty()).chain(["hidden", "C.UTF-8", "default"]).map(str::to_owned).collect(), is_of_machine: false }
+    }
+
+    /// Makes one for the files and outputs of a machine that are recorded: the facts are to come back from what is kept.
+    pub fn of_machine() -> Self {
+        Self { is_of_machine: true, ..Self::new([]) }
     }
 
     /// Returns `text` with what is not known hidden.
     pub fn text(&self, text: &str) -> String {
-        let text = patterns().iter().fold(Cow::Borrowed(text), |text, pattern| match pattern.replace_all(&text, replacement(pattern)) {
-            Cow::Borrowed(_) => text,
-            Cow::Owned(redacted) => Cow::Owned(redacted),
-        });
+        let text = by_form(text);
         let mut out = Out::default();
         let mut is_value = false;
         let mut rest = &*text;
@@ -60,7 +68,7 @@ impl Redactor {
             let (run, behind) = rest.split_at(end);
             if in_chunk(first) {
                 alphabets(run).for_each(|part| self.chunk(part, is_value, behind, &mut out));
-                is_value = run.ends_with(':') && run.contains('_');
+                is_value = run.ends_with(':') && run.contains('_') && VariableSpec::of(trimmed(run)).is_none();
             } else {
                 out.between(run);
                 is_value = run.ends_with('=') || (is_value && run.trim_matches(['"', '\'', ' ']).is_empty());
@@ -74,9 +82,11 @@ impl Redactor {
     fn chunk(&self, chunk: &str, is_value: bool, behind: &str, out: &mut Out) {
         let inner = trimmed(chunk);
         let is_size = || inner.bytes().all(|byte| byte.is_ascii_digit()) && inner.len() <= 12 && behind.starts_with(" bytes");
-        let is_plain = || matches!(inner, "true" | "false" | "yes" | "no" | "none" | "null") || inner.starts_with(|c: char| c.is_ascii_digit());
-        let passes = words::passes(inner, &self.names) && (!is_value || self.names.contains(inner) || is_plain());
-        if inner.is_empty() || passes || is_size() {
+        let is_plain =
+            || matches!(inner, "true" | "false" | "yes" | "no" | "none" | "null") || inner.starts_with(|c: char| c.is_ascii_digit());
+        let may_be_word = !is_value || self.is_of_machine || self.names.contains(inner) || is_plain();
+        let passes = words::passes(inner, &self.names) && may_be_word;
+        if inner.is_empty() || passes || is_size() || (self.is_of_machine && inner.bytes().all(|byte| byte.is_ascii_digit())) {
             return out.shown(chunk);
         }
         match words::version_of(inner).filter(|version| inner[version.len()..].starts_with(['-', '+', '.', '_', '~'])) {
@@ -97,7 +107,10 @@ impl Redactor {
                 if let Some(Value::Object(variables)) = fields.get_mut("variables") {
                     variables.retain(|name, _| VariableSpec::of(name).is_some());
                 }
-                fields.iter_mut().for_each(|(_, field)| self.value(field));
+                fields.iter_mut().for_each(|(name, field)| {
+                    let probe = format!("{name}=x");
+                    if field.is_string() && by_form(&probe) != probe { *field = HIDDEN.into() } else { self.value(field) }
+                });
             }
             _ => {}
         }
@@ -220,22 +233,28 @@ mod tests {
 
     #[test]
     fn secrets_go_and_the_rest_stays() {
-        for (before, after) in [
-            ("ansible_become_pass: hunter2", "ansible_become_pass: [hidden]"),
-            ("+registry_password: \"s3cret\"", "+registry_password: \"[hidden]\""),
-            ("-e vault_token=abc.def", "-e vault_token=[hidden]"),
-            ("https://me:pw@mirror.local/x.run", "https://[hidden]@mirror.local/x.run"),
-            ("Authorization: Bearer abcdefghijklmnop", "Authorization: Bearer [hidden]"),
-            ("docker login --password hunter2 x", "docker login --password [hidden] x"),
-            ("eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJl.c2lnbmF0dXJl", "[hidden]"),
+        for (before, secret, kept) in [
+            ("ansible_become_pass: hunter2", "hunter2", ""),
+            ("+registry_password: \"installer\"", "installer", ""),
+            ("-e vault_token=abc.def", "abc", "-e"),
+            ("https://me:pw@mirror.local/x.run", "pw", "https://[hidden]@mirror.local/"),
+            ("Authorization: Bearer abcdefghijklmnop", "abcdefghijklmnop", "Authorization: Bearer [hidden]"),
+            ("docker login --password hunter2 x", "hunter2", "docker login"),
+            ("eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJl.c2lnbmF0dXJl", "eyJ", "[hidden]"),
+            ("kernel 6.8.0-45-company1x is too new", "company1x", "kernel 6.8.0-45-[hidden] is too new"),
+            ("some_key = driver", "driver", "some_key = [hidden]"),
         ] {
-            assert_eq!(text(before), after);
+            let shown = text(before);
+            assert!(!shown.contains(secret) && shown.contains(kept), "{before} became {shown}");
         }
         for same in [
             "https://us.download.nvidia.com/tesla/450.51.06/NVIDIA-Linux-x86_64-450.51.06.run",
             "nvidia_driver_version: \"450.51.06\"",
-            "GPU-cbeaa910-0000-0000-0000-000000000000",
-            "kubectl taint nodes node1 nvidia.com/gpu-",
+            "kubectl taint nodes nvidia.com/gpu-",
+            "0000:18:00.0 Tesla V100-PCIE-32GB (10de:1db6)",
+            "ERROR: Unable to load the kernel module 'nvidia.ko'.",
+            "/usr/local/cuda-11.0 has 143102160 bytes, not 5",
+            "418.87.00을 제거합니다",
         ] {
             assert_eq!(text(same), same);
         }

@@ -204,7 +204,8 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
 /// How many checks say what, worst first, but for what none says.
 fn counts(app: &crate::wizard::App) -> String {
     use msg::wizard::preflight::counts as text;
-    let [fail, warning, unknown, ok] = [Forecast::WillFail, Forecast::Warning, Forecast::Unknown, Forecast::Ok].map(|says| count_checks(app, says));
+    let [fail, warning, unknown, ok] =
+        [Forecast::WillFail, Forecast::Warning, Forecast::Unknown, Forecast::Ok].map(|says| count_checks(app, says));
     let parts = [(fail, text::fail(fail)), (warning, text::warning(warning)), (unknown, text::unknown(unknown)), (ok, text::ok(ok))];
     let told: Vec<String> = parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| app.text(text)).collect();
     app.text(msg::wizard::preflight::counts(told.join(", ")))

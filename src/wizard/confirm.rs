@@ -10,8 +10,7 @@ use crate::{
     kubespray::Newcomer,
     plan::{Action, Step},
     prediction::{Forecast, Prediction},
-    preflight,
-    steps,
+    preflight, steps,
     text::cut_middle,
 };
 

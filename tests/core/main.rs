@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod against_smi;
+mod answers;
 mod cards;
 mod catalog;
 mod cli;
@@ -9,6 +10,7 @@ mod forgotten;
 mod fuzz_corpus;
 mod headless;
 mod injection;
+mod redaction;
 mod session;
 mod story;
 

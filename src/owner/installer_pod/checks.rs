@@ -6,12 +6,12 @@ use crate::{
     i18n::msg,
     owner::clearing,
     plan::Effect,
-    preflight::{Request, conflicting_driver},
     prediction::{
         CheckKind,
         Forecast::{Ok, Unknown, Warning, WillFail},
         Prediction,
     },
+    preflight::{Request, conflicting_driver},
 };
 
 /// The action of step 4 that shows whether the installer pod came to its end.
