@@ -11,6 +11,7 @@ mod error;
 pub mod kubectl;
 pub mod kubespray;
 pub mod live;
+pub mod manifest;
 pub mod objects;
 pub mod phases;
 mod pod_status;

@@ -23,7 +23,7 @@ pub use recommend::{Fit, Node, Works, best, fits, report};
 use crate::{
     answers::{Answers, DriverOwner},
     choice::Source,
-    cluster::workload::StackSpec,
+    cluster::{manifest::ObjectKind, workload::StackSpec},
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
     i18n::Message,
     kubespray::{GpuRole, Preview, edit::Change, playbook::PlaybookRun, values},
@@ -79,6 +79,9 @@ pub trait Owner: Sync {
 
     /// Step 3: returns the playbook commands that bring these values to the node, in order.
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun>;
+
+    /// Step 3: returns the objects that it wants in the cluster, put there by this program, in order.
+    fn objects(&self) -> &'static [ObjectKind];
 
     /// Step 4: returns what waits until it has brought the driver to the node; nothing where that is there before, or nobody knows when.
     fn watch(&self, answers: &Answers, node: &str) -> Option<Action>;

@@ -1,6 +1,8 @@
 //! The plain face: the same questions as the wizard, one after the other, for dumb terminals, serial lines and screen readers.
 
 mod ask;
+#[cfg(test)]
+mod tests;
 
 use self::ask::Asker;
 use crate::{
@@ -30,6 +32,7 @@ use crate::{
 };
 
 /// Why the questions ended early.
+#[derive(Debug, PartialEq)]
 enum Stop {
     /// The user left; the session is kept.
     Quit,
@@ -68,7 +71,7 @@ pub fn run(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected>
 struct Plain<'a> {
     workspace: &'a Workspace,
     lang: Lang,
-    ask: Asker,
+    ask: Asker<'a>,
     store: Store,
     session: Session,
 }

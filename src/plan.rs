@@ -8,6 +8,7 @@ pub mod action;
 mod driver_step;
 mod invalidate;
 pub mod known;
+mod objects_step;
 pub mod remedy;
 mod variables_step;
 mod verify_step;
@@ -21,6 +22,7 @@ pub use action::{
 };
 pub use driver_step::{Clearing, Handover, Places, conflicting_module, driver_step};
 pub use invalidate::{Changed, invalidated};
+pub use objects_step::{Objects, objects_step};
 pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::{VerifyPlan, verify_step, watch_installer};
 

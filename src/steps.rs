@@ -1,5 +1,7 @@
 //! The four steps as functions from host and answers to values. The wizard, the prompts and the headless commands all call these.
 
+mod objects;
+
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -224,13 +226,17 @@ fn plan_variables(host: &Host, facts: &Facts, answers: &Answers, folder: &Path) 
     let edits = propose(host, facts, &answers, &preview)?;
     let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
     let has_ansible = host.commands.locate(&program.display().to_string()).is_some();
-    Ok(plan::variables_step(
+    let node = preview.node.clone().unwrap_or_else(|| facts.host.hostname.clone());
+    let objects = objects::ask(host, &answers, &node, preview.layout.release.as_ref());
+    let mut actions = plan::variables_step(
         &edits,
         owner::of(answers.driver_owner).playbooks(&preview, &answers),
         &answers,
         preview.layout.ansible_core.as_ref(),
         has_ansible,
-    ))
+    );
+    actions.extend(plan::objects_step(&objects, &answers));
+    Ok(actions)
 }
 
 /// Returns the answers with the node that joins. A machine is made a node when somebody says so, or when it has a card: this may be the

@@ -31,8 +31,8 @@ pub mod watch;
 mod why;
 mod wrap;
 
-pub use app::{App, Colors, Dialog, Notice, Screen, Settings, Slot, StepState};
-pub use message::{Answer, Draft, Effect, EffectId, Key, Msg, Order, Signal};
+pub use app::{App, Colors, Dialog, Notice, Screen, Settings, StepState};
+pub use message::{Answer, Draft, Effect, EffectId, Key, Msg, Order, Signal, Slot};
 pub use summary::{Fact as SummaryFact, summary};
 pub use update::{start, update};
 pub use wrap::{cut_end, wrap};

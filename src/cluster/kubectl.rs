@@ -8,7 +8,10 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{ClusterError, certificate, objects::List, watch::Source};
-use crate::host::{Cancel, Command, CommandError, Exit, Host, Stream};
+use crate::{
+    host::{Cancel, Command, CommandError, Exit, Host, Stream},
+    version::Version,
+};
 
 /// When a query is given up from outside: kubectl allows the API server 10 seconds for one answer, asks more than once (discovery first), and may hang before it asks at all.
 const DEADLINE: Duration = Duration::from_secs(25);
@@ -89,6 +92,17 @@ impl Kubectl {
     /// Makes a request of the API itself: the same words from kubectl 1.18 to today, and no discovery before it.
     pub fn raw(&self, path: &str) -> Command {
         self.command(&["get", "--raw"]).operand(path)
+    }
+
+    /// Asks the API server for its release of Kubernetes.
+    pub fn version(&self, host: &Host) -> Result<Version, ClusterError> {
+        let text = answer(host, &self.raw("/version"))?;
+        let garbage = || ClusterError::Garbage(crate::text::printable(&text));
+        let known: serde_json::Value = serde_json::from_str(&text).map_err(|_| garbage())?;
+        // A distribution adds its own mark: `v1.20.8+k3s1`.
+        let release =
+            known["gitVersion"].as_str().map(|version| version.trim_start_matches('v').split(['+', '-']).next().unwrap_or_default());
+        release.and_then(|release| release.parse().ok()).ok_or_else(garbage)
     }
 
     /// Asks for objects.

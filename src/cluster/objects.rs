@@ -51,6 +51,9 @@ pub struct Meta {
     /// Labels.
     #[serde(deserialize_with = "nullable")]
     pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    #[serde(deserialize_with = "nullable")]
+    pub annotations: BTreeMap<String, String>,
     /// Grows with every change of what is wanted.
     pub generation: u64,
     /// When it was made; RFC 3339, so the text sorts.
@@ -227,6 +230,8 @@ impl Object for Pod {
 pub struct PodSpec {
     /// The node it was put on; absent while it is pending.
     pub node_name: Option<String>,
+    /// The class of the runtime that it runs by.
+    pub runtime_class_name: Option<String>,
     /// Labels that the node must have.
     #[serde(deserialize_with = "nullable")]
     pub node_selector: BTreeMap<String, String>,

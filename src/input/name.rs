@@ -20,13 +20,18 @@ const LABEL_LENGTH: usize = 63;
 const PATTERN_WORDS: [&str; 2] = ["all", "ungrouped"];
 
 parsed!(NodeName, msg::input::node, |text| {
-    let is_label = |label: &str| {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let ends = label.as_bytes().first().is_some_and(|byte| plain(*byte)) && label.as_bytes().last().is_some_and(|byte| plain(*byte));
-        ends && label.len() <= LABEL_LENGTH && label.bytes().all(|byte| plain(byte) || byte == b'-')
-    };
-    text.len() <= NAME_LENGTH && text.split('.').all(is_label) && !PATTERN_WORDS.contains(&text)
+    is_subdomain(text) && text.split('.').all(|label| label.len() <= LABEL_LENGTH) && !PATTERN_WORDS.contains(&text)
 });
+
+/// Tells whether a text is a subdomain of RFC 1123: labels of small letters, digits and inner dashes.
+fn is_subdomain(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_label = |label: &str| {
+        let ends = label.as_bytes().first().is_some_and(|byte| plain(*byte)) && label.as_bytes().last().is_some_and(|byte| plain(*byte));
+        ends && label.bytes().all(|byte| plain(byte) || byte == b'-')
+    };
+    text.len() <= NAME_LENGTH && text.split('.').all(is_label)
+}
 
 impl Deref for NodeName {
     type Target = str;
@@ -35,6 +40,13 @@ impl Deref for NodeName {
         &self.0
     }
 }
+
+/// The name of an object of Kubernetes, such as a pod: an RFC 1123 subdomain, of which a part may be as long as the whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ObjectName(String);
+
+parsed!(ObjectName, msg::input::object, is_subdomain);
 
 /// The SHA-256 of a file: 64 hexadecimal digits, kept in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +149,8 @@ mod tests {
             assert!(unit.parse::<UnitName>().is_ok(), "{unit}");
         }
         assert!("10de:20b5:10de:1533".parse::<PciId>().is_ok());
+        let pod = format!("{long}-worker-x7k2p");
+        assert!(pod.parse::<ObjectName>().is_ok() && pod.parse::<NodeName>().is_err() && "a/b".parse::<ObjectName>().is_err());
     }
 
     #[test]

@@ -149,10 +149,7 @@ impl KubesprayContext {
     /// Reads everything that the request names, and looks for what it leaves open.
     pub fn read(files: &dyn Files, request: &PreviewRequest) -> Result<Self, Expected> {
         let checkout = find_checkout(files, request)?;
-        let release = match &request.release {
-            Some(text) => Some(Release::parse(text).ok_or_else(|| unknown_release(text))?),
-            None => checkout.as_ref().and_then(|checkout| checkout.release.clone()),
-        };
+        let release = release_of(request, checkout.as_ref())?;
         let traits = traits(release.as_ref())?;
         let inventory_path = find_inventory(files, request, checkout.as_ref())?;
         let config = checkout.as_ref().map(|checkout| Config::read(files, &checkout.path)).unwrap_or_default();
@@ -171,11 +168,11 @@ impl KubesprayContext {
         let first_control_plane = inventory.hosts_of(&groups.control_plane).first().map(|host| (*host).to_owned());
         let inventory_host = machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
         let is_here = machine::is_here(files, &request.hostname);
+        // Only this machine's own system can be read from here.
+        let is_control_plane = is_here && first_control_plane.is_some() && first_control_plane == inventory_host;
         let control_plane_os = match &request.control_plane_os {
             Some(text) => Some(Os::parse(text).ok_or_else(|| unknown_os(text))?),
-            // Only this machine's own system can be read from here.
-            None if is_here && first_control_plane.is_some() && first_control_plane == inventory_host => Os::read(files),
-            None => None,
+            None => is_control_plane.then(|| Os::read(files)).flatten(),
         };
         let inventory_host_found = inventory_host.is_some();
         let subject = inventory_host.clone().or_else(|| request.node.clone()).unwrap_or_else(|| request.hostname.clone());
@@ -241,6 +238,14 @@ fn add_future_node(inventory: &mut Inventory, host: &str, groups: &Groups, impli
 fn groups(release: Option<&Release>, traits: &Traits, inventory: &Inventory) -> Groups {
     let has_old = ["kube-master", "kube-node", "k8s-cluster"].iter().any(|name| inventory.has_group(name));
     if release.is_none() && has_old { Groups::dashed() } else { traits.groups.clone() }
+}
+
+/// The release that is asked for, else the checkout's own.
+fn release_of(request: &PreviewRequest, checkout: Option<&Checkout>) -> Result<Option<Release>, Expected> {
+    match &request.release {
+        Some(text) => Release::parse(text).ok_or_else(|| unknown_release(text)).map(Some),
+        None => Ok(checkout.and_then(|checkout| checkout.release.clone())),
+    }
 }
 
 fn unknown_release(text: &str) -> Expected {

@@ -173,6 +173,12 @@ impl Release {
         ranges().iter().rev().find(|range| range.since <= *self).or(ranges().first())?.traits()
     }
 
+    /// Returns the release of Kubernetes that it installs by itself: its own minor number and four, from v2.18 to v2.31.
+    /// Source: `kube_version` of the releases' defaults.
+    pub fn kubernetes(&self) -> Option<Version> {
+        self.at_least(18).then(|| format!("1.{}", self.number.1 + 4).parse().ok()).flatten()
+    }
+
     /// Tells whether groups are spelled with underscores (v2.16 and later).
     pub fn has_underscore_groups(&self) -> bool {
         self.at_least(16)

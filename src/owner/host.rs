@@ -13,6 +13,7 @@ use crate::{
     cluster::{
         check::CheckId,
         kubespray::INSTALLER,
+        manifest::ObjectKind,
         workload::{Done, Link, Role, Rule, StackSpec, Workload},
     },
     facts::{DriverFacts, Facts, LedgerEntry, Origin, packages},
@@ -100,6 +101,10 @@ impl Owner for Host {
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
         if preview.layout.has_joined { playbook::renewing(preview, answers) } else { playbook::joining(preview, answers) }
+    }
+
+    fn objects(&self) -> &'static [ObjectKind] {
+        &[ObjectKind::RuntimeClass, ObjectKind::DevicePlugin]
     }
 
     fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {

@@ -12,7 +12,7 @@ use crate::{
     answers::{Answers, DriverOwner},
     catalog::Architecture,
     choice::{Files, Source},
-    cluster::{kubespray, workload::StackSpec},
+    cluster::{kubespray, manifest::ObjectKind, workload::StackSpec},
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
     i18n::{Message, msg},
     kubespray::{
@@ -100,6 +100,10 @@ impl Owner for InstallerPod {
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
         playbook::joining(preview, answers).into_iter().chain(playbook::gpu_role(preview, answers)).collect()
+    }
+
+    fn objects(&self) -> &'static [ObjectKind] {
+        &[]
     }
 
     fn watch(&self, answers: &Answers, node: &str) -> Option<Action> {

@@ -12,6 +12,7 @@ use crate::{
     cluster::{
         check::CheckId,
         kubespray::INSTALLER,
+        manifest::ObjectKind,
         phases,
         workload::{Done, FollowedLog, Link, Role, Rule, StackSpec, Workload},
     },
@@ -103,6 +104,10 @@ impl Owner for Operator {
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
         playbook::joining(preview, answers)
+    }
+
+    fn objects(&self) -> &'static [ObjectKind] {
+        &[]
     }
 
     fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {

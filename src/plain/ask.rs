@@ -1,13 +1,12 @@
 //! Questions in two ways: as menus with arrow keys, or, where a terminal has no such keys or there is none, as numbered lines that are
 //! answered by a line each. And what is said between them.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use inquire::{Confirm, InquireError, Select, Text};
 
 use super::Stop;
 use crate::{
-    console,
     error::Expected,
     i18n::{Lang, msg},
     text::printable_lines,
@@ -15,9 +14,43 @@ use crate::{
     wizard::Settings,
 };
 
+/// Where lines are written and read: this program's own input and output, or what a test has laid down.
+pub(super) trait Lines {
+    /// Writes a text as it is.
+    fn write(&self, text: &str) -> io::Result<()>;
+
+    /// Reads a line with its end; an empty text is the end of the input.
+    fn read(&self) -> io::Result<String>;
+
+    /// Tells whether a person types here, so that what is typed shows by itself.
+    fn is_typed(&self) -> bool;
+}
+
+/// Standard input and output.
+pub(super) struct Standard;
+
+impl Lines for Standard {
+    fn write(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    fn read(&self) -> io::Result<String> {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line)?;
+        Ok(line)
+    }
+
+    fn is_typed(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+}
+
 /// Asks, and says.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Asker {
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    lines: &'a dyn Lines,
     lang: Lang,
     /// Whether arrow keys work here.
     menus: bool,
@@ -25,18 +58,19 @@ pub(super) struct Asker {
     ascii: bool,
 }
 
-impl Asker {
+impl Asker<'_> {
     /// Makes one for this terminal.
     pub(super) fn new(settings: &Settings) -> Self {
         let term = std::env::var("TERM").unwrap_or_default();
-        let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-        Self { lang: settings.lang, menus: is_terminal && !matches!(term.as_str(), "" | "dumb"), ascii: settings.ascii }
+        let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+        let menus = is_terminal && !matches!(term.as_str(), "" | "dumb");
+        Self { lines: &Standard, lang: settings.lang, menus, ascii: settings.ascii }
     }
 
     /// Prints text, nothing of which a terminal could take for a command.
     pub(super) fn say(self, text: &str) {
         // Who has stopped reading is noticed by the next question; work that was asked for goes on.
-        let _ = console::say(&self.shown(text));
+        let _ = self.lines.write(&format!("{}\n", self.shown(text)));
     }
 
     fn shown(self, text: &str) -> String {
@@ -76,8 +110,8 @@ impl Asker {
             let line = self.line(&format!("{question} {}", if default { "(Y/n)" } else { "(y/N)" }))?.to_lowercase();
             match line.as_str() {
                 "" => return Ok(default),
-                "y" | "yes" | "예" => return Ok(true),
-                "n" | "no" | "아니요" => return Ok(false),
+                "y" | "yes" | "예" | "네" => return Ok(true),
+                "n" | "no" | "아니요" | "아니오" => return Ok(false),
                 _ => self.say(&msg::plain::not_yes_or_no().text(self.lang)),
             }
         }
@@ -95,20 +129,29 @@ impl Asker {
 
     /// Reads one line. At the end of the input nobody is there to answer: in a terminal, that is how one leaves.
     fn line(self, question: &str) -> Result<String, Stop> {
-        let mut out = std::io::stdout().lock();
-        let failed = |error: std::io::Error| Stop::from(InquireError::IO(error));
-        write!(out, "{} ", self.shown(question)).and_then(|()| out.flush()).map_err(failed)?;
-        let mut line = String::new();
-        let read = std::io::stdin().lock().read_line(&mut line).map_err(failed)?;
-        let is_terminal = std::io::stdin().is_terminal();
-        if read > 0 {
-            // A terminal shows what is typed; of a pipe, this is the only trace.
-            let echo = if is_terminal { Ok(()) } else { writeln!(out, "{}", self.shown(line.trim())) };
-            return echo.map(|()| line.trim().to_owned()).map_err(failed);
+        let failed = |error: io::Error| Stop::from(InquireError::IO(error));
+        self.lines.write(&format!("{} ", self.shown(question))).map_err(failed)?;
+        let line = self.lines.read().map_err(failed)?;
+        let is_typed = self.lines.is_typed();
+        if line.is_empty() {
+            // The answer's line end is missing too.
+            let _ = self.lines.write("\n");
+            return Err(if is_typed { Stop::Quit } else { nobody_there() });
         }
-        // The answer's line end is missing too.
-        let _ = writeln!(out);
-        Err(if is_terminal { Stop::Quit } else { nobody_there() })
+        let line = line.trim();
+        if !is_typed {
+            // A terminal shows what is typed; of a pipe, this is the only trace.
+            self.lines.write(&format!("{}\n", self.shown(line))).map_err(failed)?;
+        }
+        Ok(line.to_owned())
+    }
+}
+
+#[cfg(test)]
+impl<'a> Asker<'a> {
+    /// Makes one that asks line by line.
+    pub(super) fn on(lines: &'a dyn Lines, lang: Lang) -> Self {
+        Self { lines, lang, menus: false, ascii: false }
     }
 }
 

@@ -7,8 +7,10 @@
 #[macro_use]
 mod spec;
 
+pub mod apply_manifest;
 pub mod blacklist_nouveau;
 pub mod checksum;
+pub mod delete_daemonset;
 pub mod delete_pod;
 pub mod driver_proof;
 pub mod edit_file;
@@ -28,7 +30,6 @@ pub mod remove_left_files;
 pub mod remove_packages;
 pub mod remove_pod_driver;
 pub mod remove_runfile_driver;
-pub mod remove_taint;
 pub mod remove_toolkit;
 pub mod run_playbook;
 pub mod set_paths;
@@ -79,12 +80,15 @@ kinds! {
     WatchInstaller(watch_installer::WatchInstaller),
     /// Run the test pod.
     TestPod(test_pod::RunTestPod),
-    /// Remove the GPU taint.
-    RemoveTaint(remove_taint::RemoveTaint),
-    /// Put a mark on the node.
+    /// Put a mark on the node, or take one off.
+    #[serde(alias = "remove-taint")]
     MarkNode(mark_node::MarkNode),
     /// Delete a pod, which is made anew.
     DeletePod(delete_pod::DeletePod),
+    /// Put an object of ours into the cluster.
+    ApplyManifest(apply_manifest::ApplyManifest),
+    /// Delete a DaemonSet of Kubespray's GPU role.
+    DeleteDaemonset(delete_daemonset::DeleteDaemonset),
     /// Bring an image onto the node from a file.
     ImportImage(import_image::ImportImage),
 }

@@ -27,6 +27,24 @@ pub enum Changed {
 /// Returns the steps whose work rests on an answer that differs between `before` and `after`, in order. `reopens` says which steps rest
 /// on which kind of answer; `plan` tells which step an action belongs to that was left out or taken in.
 pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan, reopens: impl Fn(Changed) -> &'static [Step]) -> Vec<Step> {
+    let changed = changes(before, after).into_iter().filter(|(has_changed, _)| *has_changed);
+    let mut steps: BTreeSet<Step> = changed.flat_map(|(_, kind)| reopens(kind)).copied().collect();
+    let named = |leave_out: &[String], take_in: &[String]| leave_out.iter().chain(take_in).cloned().collect::<BTreeSet<_>>();
+    let (old, new) = (named(&before.leave_out, &before.take_in), named(&after.leave_out, &after.take_in));
+    for id in old.symmetric_difference(&new) {
+        let step = plan.actions.iter().find(|action| action.id == *id).map_or(Step::Driver, |action| action.step);
+        steps.insert(step);
+    }
+    // That others' packages may go changes the removal; passing over any other check changes nothing that is done.
+    let removals = |despite: &[String]| despite.iter().filter(|id| lets_others_go(id)).cloned().collect::<BTreeSet<_>>();
+    if removals(&after.despite) != removals(&before.despite) {
+        steps.insert(Step::Driver);
+    }
+    steps.into_iter().collect()
+}
+
+/// Tells of each kind of answer whether one of it has changed.
+fn changes(before: &Answers, after: &Answers) -> [(bool, Changed); 6] {
     // Every answer is named here: a new one does not compile before somebody has thought about it.
     let Answers {
         driver_owner,
@@ -49,9 +67,10 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan, reopens: impl
         test_image,
         test_image_file,
         cuda_sample,
-        leave_out,
-        take_in,
-        despite,
+        // Which actions are in the plan, and which checks are passed over, is compared below.
+        leave_out: _,
+        take_in: _,
+        despite: _,
         remove_taint,
         // What is asked before it is done changes nothing of what is done.
         add_node: _,
@@ -75,26 +94,12 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan, reopens: impl
         || *test_image_file != before.test_image_file
         || *cuda_sample != before.cuda_sample
         || *remove_taint != before.remove_taint;
-    let changes = [
+    [
         (*driver_owner != before.driver_owner, Changed::Owner),
         (*gpus != before.gpus, Changed::Cards),
         (toolkit, Changed::Toolkit),
         (*driver_version != before.driver_version, Changed::DriverVersion),
         (inventories, Changed::Inventory),
         (verification, Changed::Verification),
-    ];
-    let mut steps: BTreeSet<Step> =
-        changes.into_iter().filter(|(changed, _)| *changed).flat_map(|(_, kind)| reopens(kind)).copied().collect();
-    let named = |leave_out: &[String], take_in: &[String]| leave_out.iter().chain(take_in).cloned().collect::<BTreeSet<_>>();
-    let (old, new) = (named(&before.leave_out, &before.take_in), named(leave_out, take_in));
-    for id in old.symmetric_difference(&new) {
-        let step = plan.actions.iter().find(|action| action.id == *id).map_or(Step::Driver, |action| action.step);
-        steps.insert(step);
-    }
-    // That others' packages may go changes the removal; passing over any other check changes nothing that is done.
-    let removals = |despite: &[String]| despite.iter().filter(|id| lets_others_go(id)).cloned().collect::<BTreeSet<_>>();
-    if removals(despite) != removals(&before.despite) {
-        steps.insert(Step::Driver);
-    }
-    steps.into_iter().collect()
+    ]
 }

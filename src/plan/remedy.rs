@@ -8,7 +8,6 @@ use super::{
     action::delete_pod::DeletePod,
     action::mark_node::{MarkNode, NodeMark},
     action::remove_pod_driver::RemovePodDriver,
-    action::remove_taint::RemoveTaint,
 };
 use crate::{
     cluster::{
@@ -131,7 +130,11 @@ pub fn remedies(stack: &GpuStack, release: Option<&str>) -> Vec<NodeRemedy> {
     let failed = stack.part(Role::Driver).and_then(|part| failed_pod(part));
     let mut remedies: Vec<_> = failed.map(|pod| remedy(RemedyId::RestartInstaller, pod.name.clone(), Some(pod))).into_iter().collect();
     let taints: Vec<_> = node.taints.iter().filter(|taint| taint.key == GPU).collect();
-    remedies.extend(taints.iter().map(|taint| remedy(RemedyId::RemoveTaint, written(taint), None)));
+    if !taints.is_empty() {
+        // Taken off by its key, all of them at once.
+        let all: Vec<String> = taints.iter().map(|taint| written(taint)).collect();
+        remedies.push(remedy(RemedyId::RemoveTaint, all.join(", "), None));
+    }
     if node.unschedulable {
         remedies.push(remedy(RemedyId::Uncordon, "unschedulable".to_owned(), None));
     }
@@ -164,6 +167,7 @@ pub fn mark_node(kubeconfig: Option<PathBuf>, node: &str, mark: NodeMark) -> Act
     let id = match mark {
         NodeMark::GpuLabel => "label-node",
         NodeMark::GpuTaint => "taint-node",
+        NodeMark::NoGpuTaint => "remove-taint",
         NodeMark::Schedulable => "uncordon-node",
         NodeMark::NoGpuLabel => "unlabel-node",
         NodeMark::NoOperands => "take-operator-off",
@@ -180,7 +184,7 @@ pub fn remove_pod_driver() -> Action {
 
 /// Plans the removal of the GPU taint.
 pub fn remove_taint(kubeconfig: Option<PathBuf>, node: &str) -> Action {
-    Action::new(Step::Verify, "remove-taint", RemoveTaint { kubeconfig, node: node.to_owned() }, &[("node", node.to_owned())])
+    mark_node(kubeconfig, node, NodeMark::NoGpuTaint)
 }
 
 /// Plans that a pod is deleted, for its DaemonSet to make it anew.

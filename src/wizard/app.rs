@@ -11,7 +11,7 @@ use super::{
     detect::Detect,
     driver::DriverStep,
     keymap::Context,
-    message::{Draft, Effect, EffectId, Order},
+    message::{Draft, Effect, EffectId, Order, Slot},
     overlay, plan,
     run::Run,
     variables::Variables,
@@ -24,7 +24,7 @@ use crate::{
     finding::Severity,
     i18n::{Lang, Message},
     owner,
-    plan::{Action, Plan, Step},
+    plan::{Action, Plan, Step, remedy::RemedyId},
     secret::Secret,
     session::{Session, lock_owner::LockOwner},
 };
@@ -129,8 +129,8 @@ pub enum Dialog {
     AskQuit,
     /// A known failure.
     Diagnosis,
-    /// Something that may be done: its place among the offers.
-    Offer(usize),
+    /// Something that may be done, of what is offered now.
+    Offer(RemedyId),
     /// The test pod, before it runs: its plan.
     TestPod(Vec<Action>),
     /// A line of text is asked for.
@@ -146,30 +146,6 @@ pub struct Notice {
     pub text: String,
     /// What it waits for; with the answer to that it goes.
     pub until: Option<Slot>,
-}
-
-/// What an order is for. Of each there is at most one under way; a newer one takes its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "as the effects of the same names")]
-pub enum Slot {
-    Probe,
-    Fingerprint,
-    Packages,
-    Table,
-    Preview,
-    Plan,
-    Preflight,
-    Run,
-    Reboot,
-    Node,
-    Remedy,
-    SaveLog,
-    TestPlan,
-    TestPod,
-    Verify,
-    Save,
-    Report,
-    Watch,
 }
 
 /// The state of a step in the line at the top.
@@ -382,7 +358,7 @@ impl App {
     pub(super) fn order(&mut self, effect: Effect) -> EffectId {
         self.next_id += 1;
         let id = EffectId(self.next_id);
-        if let Some(slot) = slot(&effect) {
+        if let Some(slot) = effect.slot() {
             self.live.insert(slot, id);
         }
         self.outbox.push(Order { id, effect });
@@ -482,28 +458,4 @@ impl App {
         todo.retain(|action| !plan::is_done(self, action));
         todo
     }
-}
-
-fn slot(effect: &Effect) -> Option<Slot> {
-    Some(match effect {
-        Effect::Probe => Slot::Probe,
-        Effect::Fingerprint => Slot::Fingerprint,
-        Effect::AskPackages => Slot::Packages,
-        Effect::LoadTable { .. } => Slot::Table,
-        Effect::LoadPreview { .. } => Slot::Preview,
-        Effect::MakePlan { .. } => Slot::Plan,
-        Effect::Preflight { .. } => Slot::Preflight,
-        Effect::RunStep { .. } => Slot::Run,
-        Effect::Reboot => Slot::Reboot,
-        Effect::FollowNode { .. } => Slot::Node,
-        Effect::Remedy { .. } => Slot::Remedy,
-        Effect::SaveLog { .. } => Slot::SaveLog,
-        Effect::PlanTestPod { .. } => Slot::TestPlan,
-        Effect::RunTestPod { .. } => Slot::TestPod,
-        Effect::Verify { .. } => Slot::Verify,
-        Effect::SaveSession(_) => Slot::Save,
-        Effect::WriteReport => Slot::Report,
-        Effect::Watch => Slot::Watch,
-        Effect::Cancel(_) | Effect::Quit(_) => return None,
-    })
 }

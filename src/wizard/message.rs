@@ -124,6 +124,57 @@ pub enum Effect {
     Quit(ExitCode),
 }
 
+impl Effect {
+    /// Returns what it is for; nothing for what nobody waits for.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        Some(match self {
+            Self::Probe => Slot::Probe,
+            Self::Fingerprint => Slot::Fingerprint,
+            Self::AskPackages => Slot::Packages,
+            Self::LoadTable { .. } => Slot::Table,
+            Self::LoadPreview { .. } => Slot::Preview,
+            Self::MakePlan { .. } => Slot::Plan,
+            Self::Preflight { .. } => Slot::Preflight,
+            Self::RunStep { .. } => Slot::Run,
+            Self::Reboot => Slot::Reboot,
+            Self::FollowNode { .. } => Slot::Node,
+            Self::Remedy { .. } => Slot::Remedy,
+            Self::SaveLog { .. } => Slot::SaveLog,
+            Self::PlanTestPod { .. } => Slot::TestPlan,
+            Self::RunTestPod { .. } => Slot::TestPod,
+            Self::Verify { .. } => Slot::Verify,
+            Self::SaveSession(_) => Slot::Save,
+            Self::WriteReport => Slot::Report,
+            Self::Watch => Slot::Watch,
+            Self::Cancel(_) | Self::Quit(_) => return None,
+        })
+    }
+}
+
+/// What an order is for. Of each there is at most one under way; a newer one takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "as the effects of the same names")]
+pub enum Slot {
+    Probe,
+    Fingerprint,
+    Packages,
+    Table,
+    Preview,
+    Plan,
+    Preflight,
+    Run,
+    Reboot,
+    Node,
+    Remedy,
+    SaveLog,
+    TestPlan,
+    TestPod,
+    Verify,
+    Save,
+    Report,
+    Watch,
+}
+
 /// The wizard's part of the session. Facts and journal are not in it: those who probe and run write them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {

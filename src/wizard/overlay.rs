@@ -10,7 +10,10 @@ use super::{
     row::{Row, Tone},
     run, test_pod, variables, wrap,
 };
-use crate::i18n::{Message, msg};
+use crate::{
+    i18n::{Message, msg},
+    plan::remedy::RemedyId,
+};
 
 /// What stands in front of the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +55,7 @@ pub fn document(app: &App) -> Option<Document> {
         Dialog::AskReboot => question(msg::wizard::reboot::title(), reboot_rows(app, narrow)),
         Dialog::AskQuit => question(msg::wizard::quit::title(), quit_rows(app, narrow)),
         Dialog::Diagnosis => diagnosis(app, narrow)?,
-        Dialog::Offer(index) => offer(app, *index, narrow)?,
+        Dialog::Offer(id) => offer(app, *id, narrow)?,
         Dialog::Ask(ask) => asking(app, ask, narrow),
     })
 }
@@ -191,8 +194,8 @@ fn commands(commands: &[crate::host::Command], cells: usize) -> Vec<Row> {
 }
 
 /// What may be done, what Kubespray will do about it, and the command.
-fn offer(app: &App, index: usize, cells: usize) -> Option<Document> {
-    let offer = app.verify.offers.get(index)?;
+fn offer(app: &App, id: RemedyId, cells: usize) -> Option<Document> {
+    let offer = app.verify.offer(id)?;
     let mut lines = Vec::new();
     for (place, text) in offer.texts.iter().enumerate() {
         lines.extend(Row::wrapped(if place == 0 { Tone::Text } else { Tone::Dim }, text, cells));

@@ -42,7 +42,7 @@ pub(super) fn run(app: &mut App, actions: Vec<Action>) {
 /// The test is over. After one that failed, nothing asks about the taint any more.
 pub(super) fn ended(app: &mut App, output: Result<Vec<String>, String>) {
     app.verify.test = Some(output);
-    if matches!(app.dialog, Some(Dialog::Offer(index)) if !app.verify.is_offered(index)) {
+    if matches!(app.dialog, Some(Dialog::Offer(id)) if !app.verify.is_offered(id)) {
         app.dialog = None;
     }
 }

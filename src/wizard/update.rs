@@ -98,7 +98,7 @@ fn help(app: &mut App) {
 /// Closes what is in front.
 fn close(app: &mut App) {
     match app.dialog.take() {
-        Some(Dialog::Offer(index)) => verify::decline(app, index),
+        Some(Dialog::Offer(id)) => verify::decline(app, id),
         Some(Dialog::Help) => {
             if let Some((dialog, scroll)) = app.below_help.take().filter(|(dialog, _)| still_stands(app, dialog)) {
                 app.open(dialog);
@@ -115,7 +115,7 @@ fn still_stands(app: &App, dialog: &Dialog) -> bool {
     match dialog {
         Dialog::AskCancel => app.waits_for(Slot::Run),
         Dialog::Diagnosis => app.verify.diagnosis.is_some(),
-        Dialog::Offer(index) => app.verify.is_offered(*index),
+        Dialog::Offer(id) => app.verify.is_offered(*id),
         _ => true,
     }
 }
@@ -139,7 +139,7 @@ fn in_front(app: &mut App, intent: Intent) {
             Some(Dialog::AskReboot) => drop(app.order(Effect::Reboot)),
             Some(Dialog::AskQuit) => leave(app),
             Some(Dialog::Diagnosis) => verify::remedy(app),
-            Some(Dialog::Offer(index)) => verify::take_offer(app, index),
+            Some(Dialog::Offer(id)) => verify::take_offer(app, id),
             Some(Dialog::TestPod(actions)) => test_pod::run(app, actions),
             _ => {}
         },

@@ -80,13 +80,23 @@ impl Verify {
     }
 
     /// Tells whether this offer is put now: the taint stays out of the question until a pod has used the GPU here.
-    pub(super) fn is_offered(&self, index: usize) -> bool {
-        self.offers.get(index).is_some_and(|offer| offer.id != RemedyId::RemoveTaint || self.test_passed())
+    pub(super) fn is_offered(&self, id: RemedyId) -> bool {
+        self.offer(id).is_some() && (id != RemedyId::RemoveTaint || self.test_passed())
+    }
+
+    /// Returns the offer of this name, as long as it stands.
+    pub(super) fn offer(&self, id: RemedyId) -> Option<&Offer> {
+        self.offers.iter().find(|offer| offer.id == id)
     }
 
     /// Returns the first offer that is put now.
-    pub(super) fn first_offer(&self) -> Option<usize> {
-        (0..self.offers.len()).find(|index| self.is_offered(*index))
+    pub(super) fn first_offer(&self) -> Option<RemedyId> {
+        self.offered().next()
+    }
+
+    /// Returns what is put now, in order.
+    fn offered(&self) -> impl Iterator<Item = RemedyId> {
+        self.offers.iter().map(|offer| offer.id).filter(|id| self.is_offered(*id))
     }
 
     /// Tells whether the test pod passes in the last judgement, and no later test has failed.
@@ -127,7 +137,7 @@ pub(super) fn take_chain(app: &mut App, rows: Vec<ChainRow>, offers: Vec<Offer>,
         app.verify.told.retain(|signature| *signature != over.signature);
         app.dialog.take_if(|dialog| *dialog == Dialog::Diagnosis);
     }
-    if matches!(app.dialog, Some(Dialog::Offer(index)) if !app.verify.is_offered(index)) {
+    if matches!(app.dialog, Some(Dialog::Offer(id)) if !app.verify.is_offered(id)) {
         app.dialog = None;
     }
     for failure in failures {
@@ -194,22 +204,20 @@ fn not_verified(app: &App) -> String {
 /// The seed's last step: what keeps other pods off the node is asked about once, then comes the summary.
 fn last_step(app: &mut App) {
     match last_question(app) {
-        Some(index) => app.open(Dialog::Offer(index)),
+        Some(id) => app.open(Dialog::Offer(id)),
         None => navigate::enter(app, Screen::Summary),
     }
     app.verify.asked = true;
 }
 
 /// Returns the offer that stands before the summary, unless it was put already.
-fn last_question(app: &App) -> Option<usize> {
-    let last = |(index, offer): (usize, &Offer)| (offer.id.is_last_step() && app.verify.is_offered(index)).then_some(index);
-    app.verify.offers.iter().enumerate().find_map(last).filter(|_| !app.verify.asked)
+fn last_question(app: &App) -> Option<RemedyId> {
+    app.verify.offered().find(|id| id.is_last_step()).filter(|_| !app.verify.asked)
 }
 
 /// Does what is offered.
-pub(super) fn take_offer(app: &mut App, index: usize) {
-    let Some(offer) = app.verify.offers.get(index) else { return };
-    let (id, action) = (offer.id, offer.action.clone());
+pub(super) fn take_offer(app: &mut App, id: RemedyId) {
+    let Some(action) = app.verify.offer(id).map(|offer| offer.action.clone()) else { return };
     if id == RemedyId::RemoveTaint {
         app.answers.remove_taint = true;
         app.session.answers = Some(app.answers.clone());
@@ -218,9 +226,8 @@ pub(super) fn take_offer(app: &mut App, index: usize) {
 }
 
 /// An offer was declined: the next one, or on to the end.
-pub(super) fn decline(app: &mut App, index: usize) {
-    let mut others = app.verify.offers.iter().enumerate().skip(index + 1).filter(|(other, _)| app.verify.is_offered(*other));
-    let more = others.find(|(_, offer)| !app.verify.asked || offer.id.is_last_step()).map(|(next, _)| next);
+pub(super) fn decline(app: &mut App, declined: RemedyId) {
+    let more = app.verify.offered().skip_while(|id| *id != declined).skip(1).find(|id| !app.verify.asked || id.is_last_step());
     match more {
         Some(next) => app.open(Dialog::Offer(next)),
         None if app.session.done.contains(&Step::Verify) && app.verify.asked && app.screen == Screen::Verify => {
@@ -330,7 +337,7 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             ask::open(app, Subject::LogFile, &folder.display().to_string());
         }
         Intent::Offers => match app.verify.first_offer() {
-            Some(index) => app.open(Dialog::Offer(index)),
+            Some(id) => app.open(Dialog::Offer(id)),
             None => app.say(Severity::Info, app.text(msg::wizard::notice::no_offer())),
         },
         Intent::Pause => app.verify.log.toggle_pause(),

@@ -2,6 +2,7 @@
 //! the recordings of tests/fixtures/cluster, and a test directs it: it writes log lines, breaks connections, restarts containers,
 //! replaces pods, refuses or hangs.
 
+mod apply;
 mod http;
 
 use std::{
@@ -86,6 +87,10 @@ pub struct State {
     /// Pods that were created and deleted.
     pub created: Vec<Value>,
     pub deleted: Vec<String>,
+    /// Runtime classes.
+    pub runtime_classes: Vec<Value>,
+    /// What was applied, and by which manager of fields; a dry run is none.
+    pub applied: Vec<String>,
 }
 
 /// The log of one container.
@@ -132,6 +137,8 @@ impl ApiServer {
             refused: Vec::new(),
             created: Vec::new(),
             deleted: Vec::new(),
+            runtime_classes: Vec::new(),
+            applied: Vec::new(),
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     mark_node::{find, refused},
-    properties::{Preview, Properties, Reversal, Witness},
+    properties::{Preview, Properties, Reversal},
     target::Target,
     undo::{Undo, WayBack},
     valid,
@@ -16,6 +16,7 @@ use crate::{
     cluster::{Kubectl, objects::Pod, watch::Source},
     host::{Command, Host},
     i18n::msg,
+    input::ObjectName,
 };
 
 /// How long a deleted pod may take to go: its containers get 30 seconds to end.
@@ -49,17 +50,8 @@ impl DeletePod {
 
 impl ActionKind for DeletePod {
     fn properties(&self) -> Properties {
-        Properties {
-            root: None,
-            reversal: Reversal::NothingLeft,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            // It is named by its identity: deleted twice, it is deleted once.
-            target: Target::Nothing,
-            scratch: None,
-            until_reboot_of: None,
-        }
+        // It is named by its identity: deleted twice, it is deleted once.
+        Properties::in_cluster(Reversal::NothingLeft, Target::Nothing)
     }
 
     fn preview(&self) -> Preview {
@@ -69,8 +61,8 @@ impl ActionKind for DeletePod {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path_if_any(self.kubeconfig.as_deref())?;
-        valid::object_name(&self.namespace)?;
-        valid::object_name(&self.name)
+        valid::is::<ObjectName>(&self.namespace)?;
+        valid::is::<ObjectName>(&self.name)
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     host::Host,
     i18n::msg,
+    input::Sha256,
     kubespray::edit::{Change, FileEdit},
 };
 
@@ -62,7 +63,7 @@ impl ActionKind for EditFile {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path(&self.path)?;
-        valid::sha256(&self.before_sha256)
+        valid::is::<Sha256>(&self.before_sha256)
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

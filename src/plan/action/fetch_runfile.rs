@@ -200,7 +200,7 @@ impl ActionKind for FetchRunfile {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path(&self.file)?;
-        valid::demand(is_address(&self.url), msg::failure::wanted::address(), &self.url)
+        valid::is::<WebAddress>(&self.url)
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
@@ -263,12 +263,6 @@ impl ActionKind for FetchRunfile {
         let command = Command::new("rm", ["--force"]).operand(self.file.display());
         Ok(WayBack::Run { command, gone: Some(self.file.clone()) })
     }
-}
-
-/// Tells whether this is one address, and no option or pattern of curl's.
-fn is_address(url: &str) -> bool {
-    let is_plain = |c: char| c.is_ascii_graphic() && !"[]{}\"'\\<>".contains(c);
-    (url.starts_with("https://") || url.starts_with("http://")) && url.chars().all(is_plain)
 }
 
 /// Says what curl's exit status means; curl's own line, where it has nothing better. Source: curl's manual page, "Exit codes".

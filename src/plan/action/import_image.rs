@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     host::{Command, Host},
-    i18n::msg,
     input::ImageName,
 };
 
@@ -102,7 +101,7 @@ impl ActionKind for ImportImage {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path(&self.file)?;
-        valid::word(msg::failure::wanted::image(), &self.image, "-_./:@")
+        valid::is::<ImageName>(&self.image)
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

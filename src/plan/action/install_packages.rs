@@ -11,7 +11,7 @@ use super::{
     valid,
 };
 use crate::host::{Command, Host};
-use crate::{catalog::distros, i18n::msg};
+use crate::{catalog::distros, i18n::msg, input::PackageName};
 
 /// Installs packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ impl ActionKind for InstallPackages {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::demand(self.command().is_some(), msg::failure::wanted::family(), &self.family)?;
-        self.packages.iter().try_for_each(|name| valid::word(msg::failure::wanted::package(), name, "-_.+~:^"))
+        self.packages.iter().try_for_each(|name| valid::is::<PackageName>(name))
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

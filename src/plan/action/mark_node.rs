@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
-    properties::{Preview, Properties, Reversal, Witness},
+    properties::{Preview, Properties, Reversal},
     target::Target,
     undo::{Undo, WayBack},
     valid,
@@ -19,13 +19,16 @@ use crate::{
 };
 
 /// A mark, and whether it is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NodeMark {
     /// The label that both DaemonSets look for. Source: Kubespray's role node-label writes the same.
     GpuLabel,
     /// The taint that keeps pods without a GPU away. Source: Kubespray's role node-taint writes the same, with an empty value.
     GpuTaint,
+    /// No such taint, whatever its value and effect. `remove-taint` was an action of its own in older sessions.
+    #[default]
+    NoGpuTaint,
     /// That new pods may come.
     Schedulable,
     /// No label, so that Kubespray's DaemonSets take their pods off this node.
@@ -44,7 +47,8 @@ pub struct MarkNode {
     pub kubeconfig: Option<PathBuf>,
     /// The Kubernetes node.
     pub node: String,
-    /// What to mark it with.
+    /// What to mark it with; absent in an older session's `remove-taint`.
+    #[serde(default)]
     pub mark: NodeMark,
 }
 
@@ -54,6 +58,7 @@ impl MarkNode {
         let (order, change): (&[&str], &[&str]) = match self.mark {
             NodeMark::GpuLabel => (&["label", "node"], &["nvidia.com/gpu=true", "--overwrite"]),
             NodeMark::GpuTaint => (&["taint", "node"], &["nvidia.com/gpu=:NoSchedule", "--overwrite"]),
+            NodeMark::NoGpuTaint => (&["taint", "nodes"], &["nvidia.com/gpu-"]),
             NodeMark::Schedulable => (&["uncordon"], &[]),
             NodeMark::NoGpuLabel => (&["label", "node"], &["nvidia.com/gpu-"]),
             NodeMark::NoOperands => (&["label", "node"], &["nvidia.com/gpu.deploy.operands=false", "--overwrite"]),
@@ -70,6 +75,8 @@ impl MarkNode {
                 on_node(&["label", "node"]).operand(old).words(["--overwrite"])
             }
             NodeMark::GpuTaint => on_node(&["taint", "node"]).operand(format!("{GPU}:NoSchedule-")),
+            // Its value is empty, as Kubespray writes it.
+            NodeMark::NoGpuTaint => on_node(&["taint", "nodes"]).operand(format!("{GPU}=:NoSchedule")),
             NodeMark::Schedulable => on_node(&["cordon"]),
             NodeMark::NoOperands => on_node(&["label", "node"]).operand(format!("{OPERANDS}-")),
         }
@@ -79,6 +86,7 @@ impl MarkNode {
         match self.mark {
             NodeMark::GpuLabel => node.gpu_label.is_some(),
             NodeMark::GpuTaint => node.taints.iter().any(|taint| taint.key == GPU && taint.effect == "NoSchedule"),
+            NodeMark::NoGpuTaint => !node.taints.iter().any(|taint| taint.key == GPU),
             NodeMark::Schedulable => !node.unschedulable,
             NodeMark::NoGpuLabel => node.gpu_label.is_none(),
             NodeMark::NoOperands => node.labels.get(OPERANDS).is_some_and(|value| value == "false"),
@@ -88,16 +96,7 @@ impl MarkNode {
 
 impl ActionKind for MarkNode {
     fn properties(&self) -> Properties {
-        Properties {
-            root: None,
-            reversal: Reversal::Whole,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() },
-            scratch: None,
-            until_reboot_of: None,
-        }
+        Properties::in_cluster(Reversal::Whole, Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() })
     }
 
     fn preview(&self) -> Preview {
@@ -107,7 +106,7 @@ impl ActionKind for MarkNode {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path_if_any(self.kubeconfig.as_deref())?;
-        valid::object_name(&self.node)
+        valid::is::<NodeName>(&self.node)
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

@@ -8,8 +8,8 @@ use crate::{
     i18n::{Message, msg},
 };
 
-/// The standing answers of one action. A literal of all fields in each action's file: a new question does not compile until every action
-/// has answered it.
+/// The standing answers of one action. A literal of all fields in each action's file, or one of the makers below: a new question does not
+/// compile until every action has answered it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Properties {
     /// Why only root can do it; absent where its user can.
@@ -29,6 +29,22 @@ pub struct Properties {
     /// The boot in which it was planned, where the action is the reboot itself: a run stops here until the boot is another one, and only a
     /// face may reboot, because it has to ask.
     pub until_reboot_of: Option<String>,
+}
+
+impl Properties {
+    /// Of an action that changes something in the cluster and nothing on this machine: no root, and who looks sees whether it is done.
+    pub fn in_cluster(reversal: Reversal, target: Target) -> Self {
+        Self {
+            root: None,
+            reversal,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            target,
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
 }
 
 /// Why an action is root's.

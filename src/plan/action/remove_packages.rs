@@ -132,7 +132,7 @@ impl ActionKind for RemovePackages {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::demand(self.family().is_some(), msg::failure::wanted::family(), &self.family)?;
-        self.packages.iter().try_for_each(|name| valid::word(msg::failure::wanted::package(), name, "-_.+~:^"))
+        self.packages.iter().try_for_each(|name| valid::is::<PackageName>(name))
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

@@ -16,6 +16,7 @@ use crate::{
     facts::Origin,
     host::Host,
     i18n::{Message, msg},
+    input::NodeName,
     kubespray::playbook::{self, PlaybookRun},
     plan::action::kind::{ActionEvent, Progress},
     version::Version,
@@ -59,7 +60,7 @@ impl ActionKind for RunPlaybook {
         valid::demand(!inventory.to_string_lossy().starts_with('-'), msg::failure::wanted::inventory(), &inventory.display().to_string())?;
         valid::word(msg::failure::wanted::playbook(), playbook, "-_./")?;
         valid::path(&Path::new("/").join(playbook))?;
-        limit.as_deref().map_or(Ok(()), |host| valid::word(msg::failure::wanted::host(), host, "-_."))?;
+        limit.as_deref().map_or(Ok(()), valid::is::<NodeName>)?;
         tags.as_deref().map_or(Ok(()), |tags| valid::word(msg::failure::wanted::tag(), tags, "-_,"))
     }
 

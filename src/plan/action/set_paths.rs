@@ -17,6 +17,7 @@ use super::{
 use crate::{
     host::{Command, Host},
     i18n::msg,
+    input::PlainPath,
 };
 
 const PROFILE: &str = "/etc/profile.d/gpunode-cuda.sh";
@@ -73,8 +74,7 @@ impl ActionKind for SetPaths {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        valid::path(&self.prefix)?;
-        valid::word(msg::failure::wanted::plain_path(), &self.prefix.display().to_string()[1..], "/-_.+")
+        valid::is::<PlainPath>(&self.prefix.to_string_lossy())
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

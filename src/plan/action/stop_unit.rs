@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     host::{Command, Host},
-    i18n::msg,
     input::UnitName,
 };
 
@@ -49,7 +48,7 @@ impl ActionKind for StopUnit {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        valid::word(msg::failure::wanted::unit(), &self.unit, ":-_.\\@")
+        valid::is::<UnitName>(&self.unit)
     }
 
     /// `is-active` answers with a status other than 0 for every state in which the unit does not run.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, tell},
     mark_node::{find, refused},
-    properties::{Preview, Properties, Reversal, Witness},
+    properties::{Preview, Properties, Reversal},
     target::Target,
     undo::{Undo, WayBack},
     valid,
@@ -20,7 +20,7 @@ use crate::{
     diagnosis::{self, Hit},
     host::{Command, Host},
     i18n::msg,
-    input::ImageName,
+    input::{ImageName, NodeName},
     plan::action::kind::ActionEvent,
     version::Version,
 };
@@ -88,16 +88,7 @@ impl RunTestPod {
 
 impl ActionKind for RunTestPod {
     fn properties(&self) -> Properties {
-        Properties {
-            root: None,
-            reversal: Reversal::NothingLeft,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() },
-            scratch: None,
-            until_reboot_of: None,
-        }
+        Properties::in_cluster(Reversal::NothingLeft, Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() })
     }
 
     fn preview(&self) -> Preview {
@@ -106,8 +97,8 @@ impl ActionKind for RunTestPod {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path_if_any(self.kubeconfig.as_deref())?;
-        self.images.iter().try_for_each(|image| valid::word(msg::failure::wanted::image(), image, "-_./:@"))?;
-        valid::object_name(&self.node)
+        self.images.iter().try_for_each(|image| valid::is::<ImageName>(image))?;
+        valid::is::<NodeName>(&self.node)
     }
 
     /// A test of the past proves nothing about now.

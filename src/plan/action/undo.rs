@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{failure::Failure, valid};
-use crate::{host::Command, i18n::msg};
+use crate::{host::Command, i18n::msg, input::Sha256};
 
 /// What was found before an action, and is needed to take it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl SavedFile {
     /// Refuses what is no path, or no name of a copy.
     pub(super) fn validate(&self) -> Result<(), Failure> {
         valid::path(&self.path)?;
-        self.before_sha256.iter().chain([&self.written_sha256]).try_for_each(|sum| valid::sha256(sum))
+        self.before_sha256.iter().chain([&self.written_sha256]).try_for_each(|sum| valid::is::<Sha256>(sum))
     }
 
     /// Returns where the copy of the old bytes is, below the session's folder.

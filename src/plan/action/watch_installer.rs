@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     effect::{Effect, Entries},
     kind::{ActionContext, ActionEvent, ActionKind, Failure, Prepared, Traces, Verdict, tell},
-    properties::{Preview, Properties, Reversal, Witness},
+    properties::{Preview, Properties, Reversal},
     target::Target,
     undo::{Undo, WayBack},
     valid,
@@ -18,6 +18,7 @@ use crate::{
     facts::Origin,
     host::Host,
     i18n::Lang,
+    input::NodeName,
     installer_log::{self, Cause, End, Heard},
 };
 
@@ -33,14 +34,8 @@ pub struct WatchInstaller {
 impl ActionKind for WatchInstaller {
     fn properties(&self) -> Properties {
         Properties {
-            root: None,
-            reversal: Reversal::NothingLeft,
-            takes_away: false,
-            witness: Witness::Machine,
             effects: vec![Effect::TakesCards, Effect::Adds(Entries::Of(Origin::InstallerPod))],
-            target: Target::Nothing,
-            scratch: None,
-            until_reboot_of: None,
+            ..Properties::in_cluster(Reversal::NothingLeft, Target::Nothing)
         }
     }
 
@@ -50,7 +45,7 @@ impl ActionKind for WatchInstaller {
 
     fn validate(&self) -> Result<(), Failure> {
         valid::path_if_any(self.kubeconfig.as_deref())?;
-        valid::object_name(&self.node)
+        valid::is::<NodeName>(&self.node)
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

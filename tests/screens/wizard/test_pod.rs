@@ -73,7 +73,7 @@ fn nothing_asks_about_the_taint_before_the_test_pod_has_passed() {
     desk.say(is_tail, offers(true));
     assert!(footer(&desk).contains("node actions"), "{}", footer(&desk));
     desk.keys(&[Key::Char('t')]).test_planned().keys(&[Key::Enter, Key::Char('x')]);
-    assert_eq!(desk.app.dialog, Some(Dialog::Offer(0)));
+    assert_eq!(desk.app.dialog, Some(Dialog::Offer(sample::offer().id)));
     desk.say(is_run, Answer::TestOutput(Err("No devices were found".to_owned())));
     assert_eq!(desk.app.dialog, None, "the test has failed under the question");
     desk.keys(&[Key::Char('x')]);

@@ -10,18 +10,18 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Mood, Shared, State, terminated};
+use super::{Mood, Shared, State, apply, terminated};
 
-struct Request {
-    method: String,
+pub struct Request {
+    pub method: String,
     target: String,
     path: String,
     query: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Request {
-    fn value(&self, name: &str) -> Option<&str> {
+    pub fn value(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
@@ -136,7 +136,7 @@ fn answer(connection: &mut TcpStream, code: u16, body: &Value) -> io::Result<()>
     write!(connection, "HTTP/1.1 {code} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
-fn not_found(kind: &str, name: &str) -> (u16, Value) {
+pub fn not_found(kind: &str, name: &str) -> (u16, Value) {
     let message = format!("{kind} \"{name}\" not found");
     (
         404,
@@ -156,6 +156,7 @@ fn chosen(state: &State, kind: &str, request: &Request) -> Vec<Value> {
     let objects = match kind {
         "nodes" => std::slice::from_ref(&state.node).iter().chain(&state.other_nodes),
         "daemonsets" => state.daemonsets.iter().chain(&[]),
+        "runtimeclasses" => state.runtime_classes.iter().chain(&[]),
         _ => state.pods.iter().chain(&[]),
     };
     objects.chain(created).filter(|item| selects(request, item)).cloned().collect()
@@ -166,11 +167,12 @@ fn selects(request: &Request, item: &Value) -> bool {
     let parts: Vec<_> = request.path.trim_matches('/').split('/').collect();
     let namespace = parts.iter().position(|part| *part == "namespaces").map(|place| parts[place + 1]);
     let field = request.value("fieldSelector").and_then(|selector| selector.split_once('='));
-    let label = request.value("labelSelector").and_then(|selector| selector.split_once('='));
+    let label = request.value("labelSelector").unwrap_or_default();
+    let mut labels = label.split(',').filter_map(|selector| selector.split_once('='));
     let at = |path: &str| path.split('.').fold(item, |value, part| &value[part]).as_str().unwrap_or("").to_owned();
     namespace.is_none_or(|namespace| item["metadata"]["namespace"] == namespace)
         && field.is_none_or(|(path, value)| at(path) == value)
-        && label.is_none_or(|(key, value)| item["metadata"]["labels"][key] == value)
+        && labels.all(|(key, value)| item["metadata"]["labels"][key] == value)
 }
 
 /// Streams what changes after the version that is asked for.
@@ -211,7 +213,15 @@ fn object(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, 
     let (code, body) = match (request.method.as_str(), &parts[..]) {
         ("GET", ["version"]) => (200, state.http["version"].clone()),
         ("GET", ["api"]) => (200, state.http["api"].clone()),
-        ("GET", ["apis"]) => (200, state.http["apis-apps-only"].clone()),
+        ("GET", ["apis"]) => (200, apply::groups(state.http["apis-apps-only"].clone())),
+        ("GET", ["apis", "node.k8s.io", "v1"]) => (200, apply::resources()),
+        ("GET", ["apis", "node.k8s.io", "v1", "runtimeclasses"]) => {
+            list("RuntimeClassList", "node.k8s.io/v1", &chosen(&state, "runtimeclasses", request), &state)
+        }
+        (_, ["apis", "node.k8s.io", "v1", "runtimeclasses", name]) => apply::one(&mut state, request, "runtimeclasses", None, name),
+        (_, ["apis", "apps", "v1", "namespaces", namespace, "daemonsets", name]) => {
+            apply::one(&mut state, request, "daemonsets", Some(namespace), name)
+        }
         ("GET", ["api", "v1"]) => (200, state.http["api-v1"].clone()),
         ("GET", ["apis", "apps", "v1"]) => (200, state.http["apis-apps-v1"].clone()),
         ("GET", ["api", "v1", "nodes"]) => list("NodeList", "v1", &chosen(&state, "nodes", request), &state),

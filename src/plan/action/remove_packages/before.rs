@@ -38,7 +38,7 @@ pub(super) fn record(removal: &RemovePackages, context: &ActionContext<'_>) -> R
 pub(super) fn way_back(family: &Family, before: &RemovedPackages) -> Result<Reinstall, Failure> {
     let RemovedPackages { packages, configuration } = before;
     for package in packages {
-        valid::word(msg::failure::wanted::package(), &package.name, "-_.+~:^")?;
+        valid::is::<PackageName>(&package.name)?;
         valid::word(msg::failure::wanted::version(), &package.version, "-_.+~:^")?;
     }
     configuration.iter().try_for_each(SavedFile::validate)?;
