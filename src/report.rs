@@ -206,6 +206,8 @@ impl<'a> Report<'a> {
 fn shown(session: &Session, variables: Option<&Preview>) -> Vec<String> {
     let mut shown = vec![session.hostname.clone()];
     shown.extend(session.answers.iter().flat_map(Answers::names));
+    // The commands are this program's own; what stands in them has a type that can hold no password.
+    shown.extend(session.journal.iter().flat_map(|record| &record.action.commands).map(ToString::to_string));
     let Some(preview) = variables else { return shown };
     let paths = [&preview.checkout, &preview.inventory];
     shown.extend(paths.into_iter().flatten().map(|path| path.display().to_string()));

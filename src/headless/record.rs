@@ -121,7 +121,7 @@ fn compile(asked: &Asked, facts: &Facts) -> Recording {
         .files
         .iter()
         .filter(|(path, _)| kept.keeps(path))
-        .for_each(|(path, bytes)| put(path, shown_of(path, &excerpt::file(path, bytes, facts), &redactor)));
+        .for_each(|(path, bytes)| put(path, shown_of(path, excerpt::file(path, bytes, facts), &redactor)));
     // Names of machines and people have no place in a bug report.
     put(Path::new("/proc/sys/kernel/hostname"), "node1\n".to_owned());
     put(Path::new("/etc/machine-id"), "00000000000000000000000000000000\n".to_owned());
@@ -134,9 +134,11 @@ fn compile(asked: &Asked, facts: &Facts) -> Recording {
     Recording { about: about(asked, facts, &kept, links, folders), commands: rules(asked), files }
 }
 
-/// What the kernel writes about devices and processes has no words of anybody; of everything else only what is known is kept.
-fn shown_of(path: &Path, text: &str, redactor: &Redactor) -> String {
-    if process(path).is_some() || path.starts_with("/sys") { by_form(text).into_owned() } else { redactor.text(text) }
+/// What the kernel writes has no words of anybody, and what was picked from a file are the lines that the facts rest on; of everything
+/// else only what is known is kept.
+fn shown_of(path: &Path, (text, is_picked): (String, bool), redactor: &Redactor) -> String {
+    let is_the_kernels = path.starts_with("/proc") || path.starts_with("/sys");
+    if is_picked || is_the_kernels { by_form(&text).into_owned() } else { redactor.text(&text) }
 }
 
 fn about(asked: &Asked, facts: &Facts, kept: &Kept, links: BTreeMap<PathBuf, PathBuf>, folders: BTreeSet<PathBuf>) -> About {
@@ -227,7 +229,8 @@ fn rules(asked: &Asked) -> Vec<Rule> {
     let redactor = Redactor::of_machine();
     let kept = |argv: &[String], text: &str| redactor.text(&excerpt::output(argv, text));
     let rule = |(argv, ran): (&Vec<String>, &Ran)| Rule {
-        command: argv.iter().map(|word| redactor.text(word)).collect(),
+        // The words are this program's own, and a replay asks with the same.
+        command: argv.iter().map(|word| by_form(word).into_owned()).collect(),
         output: kept(argv, &ran.output),
         errors: kept(argv, &ran.errors),
         exit: ran.exit,

@@ -49,7 +49,10 @@ impl Redactor {
     /// Makes one; of `shown`, such as the answers' names and paths, every piece passes.
     pub fn new<'t>(shown: impl IntoIterator<Item = &'t str>) -> Self {
         let pieces = shown.into_iter().flat_map(|text| text.split(|c| !in_chunk(c))).map(trimmed);
-        Self { names: pieces.filter(|piece| !piece.is_empty()).chain(["hidden", "C.UTF-8", "default"]).map(str::to_owned).collect(), is_of_machine: false }
+        Self {
+            names: pieces.filter(|piece| !piece.is_empty()).chain(["hidden", "C.UTF-8", "default"]).map(str::to_owned).collect(),
+            is_of_machine: false,
+        }
     }
 
     /// Makes one for the files and outputs of a machine that are recorded: the facts are to come back from what is kept.

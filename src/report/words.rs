@@ -52,7 +52,14 @@ pub(super) fn passes(chunk: &str, names: &HashSet<String>) -> bool {
 }
 
 fn passes_piece(piece: &str, names: &HashSet<String>) -> bool {
-    piece.is_empty() || names.contains(piece) || piece.split(CONNECTORS).all(is_part)
+    piece.is_empty() || names.contains(piece) || piece.split(CONNECTORS).all(is_part) || is_pod(piece)
+}
+
+/// A pod's name: two words or more, and the suffix that Kubernetes makes. Source: its `util/rand`, five of these letters.
+fn is_pod(piece: &str) -> bool {
+    let Some((words, suffix)) = piece.rsplit_once('-') else { return false };
+    let is_suffix = suffix.len() == 5 && suffix.bytes().all(|byte| b"bcdfghjklmnpqrstvwxz2456789".contains(&byte));
+    is_suffix && words.contains('-') && words.split('-').all(is_word)
 }
 
 fn is_part(part: &str) -> bool {
@@ -138,6 +145,7 @@ mod tests {
             "2026-11-24T14:02:11Z",
             "31.7",
             "gpu-7",
+            "nvidia-driver-installer-588gl",
             "nvidia.ko",
             "0x10de",
         ] {
