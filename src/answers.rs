@@ -6,22 +6,47 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bounded,
+    catalog::host_driver::DriverSource,
     error::Expected,
     i18n::msg,
-    input::{AbsolutePath, FilePath, ImageName, InventoryPath, NodeName, PciId, PlainPath, Sha256, WebAddress},
+    input::{AbsolutePath, DriverBranch, FilePath, Fingerprint, ImageName, InventoryPath, NodeName, PciId, PlainPath, Sha256, WebAddress},
     version::Version,
 };
 
 /// The user's choices. Every key of an answers file is optional but `driver_owner`; an unknown key is an error that names its line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of a file that people write, with a meaning of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a documented key of the answers file")]
 pub struct Answers {
     /// Who puts the NVIDIA kernel driver on the node.
     pub driver_owner: DriverOwner,
     /// The driver that the owner installs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver_version: Option<Version>,
+    /// Where the packages of the host's driver come from; by the system and the cards if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver_source: Option<DriverSource>,
+    /// The branch of the host's driver, as 580; the one that is supported for longest if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver_branch: Option<DriverBranch>,
+    /// NVIDIA's local repository, a `.deb` or `.rpm` file, for a machine that reaches no server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_repository: Option<AbsolutePath>,
+    /// Its checksum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_repository_sha256: Option<Sha256>,
+    /// The fingerprint of the repository's key, where the catalog has none that was confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_key: Option<Fingerprint>,
+    /// A mirror of `https://developer.download.nvidia.com/compute/cuda/repos`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_mirror: Option<WebAddress>,
+    /// Whether updates are kept off the host's driver and its kernel.
+    #[serde(default = "yes")]
+    pub hold: bool,
+    /// Whether a person will be at the console at the next boot, to let the firmware learn the key of a module that is built here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub enroll_key: bool,
     /// The CUDA toolkit for the host, or `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuda_version: Option<CudaChoice>,
@@ -188,6 +213,14 @@ impl Answers {
         Self {
             driver_owner,
             driver_version: None,
+            driver_source: None,
+            driver_branch: None,
+            local_repository: None,
+            local_repository_sha256: None,
+            repository_key: None,
+            package_mirror: None,
+            hold: true,
+            enroll_key: false,
             cuda_version: None,
             cuda_runfile: None,
             cuda_runfile_sha256: None,

@@ -7,6 +7,7 @@ pub mod cuda;
 pub mod distros;
 pub mod drivers;
 pub mod gpus;
+pub mod host_driver;
 mod rows;
 
 use std::fmt;
@@ -90,6 +91,16 @@ pub enum KernelModule {
     Either,
     /// Blackwell and newer.
     OpenRequired,
+}
+
+/// Kind of NVIDIA's kernel module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModuleKind {
+    /// NVIDIA's open kernel module.
+    Open,
+    /// NVIDIA's closed kernel module.
+    Proprietary,
 }
 
 /// A machine architecture that NVIDIA's installers are made for.

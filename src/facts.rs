@@ -41,6 +41,7 @@ pub mod upgrades;
 
 use std::collections::BTreeMap;
 
+pub use crate::catalog::ModuleKind;
 pub use boot::{InstalledKernel, NextKernel};
 pub use changes::{Change, changes};
 pub use devices::DriverLibrary;
@@ -228,16 +229,6 @@ pub struct DriverFacts {
     pub holders: Vec<Holder>,
     /// NVML's answer.
     pub nvml: Option<NvmlAnswer>,
-}
-
-/// Kind of a loaded NVIDIA module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModuleKind {
-    /// NVIDIA's open kernel module.
-    Open,
-    /// NVIDIA's closed kernel module.
-    Proprietary,
 }
 
 /// A loaded kernel module.

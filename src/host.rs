@@ -10,6 +10,7 @@ pub mod files;
 pub mod local;
 pub mod nvml;
 pub mod replay;
+pub mod splitter;
 pub mod tape;
 
 use std::{path::Path, sync::Arc};

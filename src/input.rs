@@ -12,7 +12,7 @@ mod path;
 use std::fmt;
 
 pub use address::WebAddress;
-pub use name::{ImageName, NodeName, ObjectName, PackageName, PciId, Sha256, UnitName};
+pub use name::{DriverBranch, Fingerprint, ImageName, NodeName, ObjectName, PackageName, PciId, Sha256, UnitName};
 pub use path::{AbsolutePath, FilePath, InventoryPath, PlainPath};
 
 use crate::{

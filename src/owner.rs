@@ -9,7 +9,7 @@
 
 mod disposition;
 mod forecast;
-mod host;
+pub mod host;
 mod installer_pod;
 mod operator;
 mod recommend;
@@ -20,6 +20,8 @@ pub use disposition::Disposition;
 pub use forecast::forecast;
 pub use recommend::{Fit, Node, Works, best, fits, report};
 
+use host::offers::Offer;
+
 use crate::{
     answers::{Answers, DriverOwner},
     choice::Source,
@@ -27,7 +29,7 @@ use crate::{
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
     i18n::Message,
     kubespray::{GpuRole, Preview, edit::Change, playbook::PlaybookRun, values},
-    plan::{self, Action, Changed, Clearing, Handover, Places, Plan, Step},
+    plan::{self, Action, ActionSpec, Changed, Clearing, Handover, Places, Plan, Step},
     prediction::Prediction,
     preflight,
 };
@@ -61,6 +63,9 @@ pub trait Owner: Sync {
 
     /// Step 2: returns what this program puts on the host for the driver, in order.
     fn install(&self, facts: &Facts, answers: &Answers) -> Vec<Action>;
+
+    /// Step 2: returns the sources of packages that it can install from on this system, in the order in which they are tried.
+    fn offers(&self, facts: &Facts, answers: &Answers) -> Vec<Offer>;
 
     /// Step 2: foretells what will fail later as things stand. Nothing is changed.
     fn checks(&self, request: preflight::Request<'_>) -> Vec<Prediction>;
@@ -138,7 +143,8 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<
     let owner = of(answers.driver_owner);
     let clearing = clearing(owner, &facts.driver);
     let leave = leaving(owner, facts, answers, clearing.unloads);
-    plan::driver_step(facts, answers, places, Handover { leave, clearing, install: owner.install(facts, answers) })
+    let (first, install) = owner.install(facts, answers).into_iter().partition(|action| matches!(action.kind, ActionSpec::DrainNode(_)));
+    plan::driver_step(facts, answers, places, Handover { first, leave, clearing, install })
 }
 
 /// Returns the changes to the inventory for the owner of the answers, with the values that a person has chosen.

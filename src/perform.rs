@@ -218,7 +218,7 @@ impl Perform {
     }
 
     fn preview(&self, answers: &Answers) -> Result<Box<crate::kubespray::Preview>, String> {
-        let preview = steps::planned_preview(&self.workspace.host, &self.facts(), answers);
+        let preview = steps::Planner::new(&self.workspace.host, &self.facts(), answers).planned_preview();
         preview.map(Box::new).map_err(|error| error.line(self.workspace.lang))
     }
 
@@ -227,13 +227,13 @@ impl Perform {
         let table =
             steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.line(self.workspace.lang))?;
         let answers = steps::complete(answers, &table);
-        let actions = steps::plan_step(&self.workspace.host, &facts, &answers, step, self.store.path());
+        let actions = steps::Planner::new(&self.workspace.host, &facts, &answers).plan_step(step, self.store.path());
         actions.map(|actions| Plan { actions }).map_err(|error| error.line(self.workspace.lang))
     }
 
     fn preflight(&self, actions: &[Action], answers: &Answers) -> Result<Vec<Prediction>, String> {
         let session = self.session().clone();
-        let checks = steps::preflight(&self.workspace.host, &session.facts, answers, actions, Some(&session));
+        let checks = steps::Planner::new(&self.workspace.host, &session.facts, answers).preflight(actions, Some(&session));
         let checks = checks.map_err(|error| error.line(self.workspace.lang))?;
         self.session().keep_predictions(checks.clone());
         Ok(checks)

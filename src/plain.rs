@@ -190,10 +190,11 @@ impl Plain<'_> {
             self.ask.say(&error.text(self.lang));
             answers.kubespray = self.ask_path(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
         }
-        let mut preview = steps::planned_preview(&self.workspace.host, &self.session.facts, &answers)?;
+        let planned = |answers: &Answers| steps::Planner::new(&self.workspace.host, &self.session.facts, answers).planned_preview();
+        let mut preview = planned(&answers)?;
         if let Some(newcomer) = steps::newcomer(&self.session.facts, &answers, &preview) {
             self.ask_newcomer(&newcomer, &mut answers)?;
-            preview = steps::planned_preview(&self.workspace.host, &self.session.facts, &answers)?;
+            preview = planned(&answers)?;
         }
         self.ask.say(&crate::kubespray::report(&preview, self.lang));
         self.session.answers = Some(answers);
@@ -249,7 +250,7 @@ impl Plain<'_> {
     fn ask_cluster(&self, answers: &mut Answers) -> Result<Option<GpuStack>, Stop> {
         let host = &self.workspace.host;
         loop {
-            let node = steps::node_name(host, &self.session.facts, answers);
+            let node = steps::Planner::new(host, &self.session.facts, answers).node_name();
             let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref());
             let state = match kubectl.and_then(|kubectl| stack::probe(host, &kubectl, &node, owner::of(answers.driver_owner).stack())) {
                 Ok(stack) if stack.node.is_some() => return Ok(Some(stack)),

@@ -20,7 +20,10 @@ use crate::{
     facts::Facts,
     host::{Exit, command::Job},
     i18n::{Lang, Message, msg},
-    plan::{Action, Plan, Step, action::undo::Undo},
+    plan::{
+        Action, Plan, Step, Witness,
+        action::{target::Target, undo::Undo},
+    },
     prediction::{Outcome, Prediction},
 };
 
@@ -130,6 +133,19 @@ impl Session {
     /// Tells whether an action is in effect as far as the journal knows.
     pub fn is_done(&self, id: &str) -> bool {
         self.record(id).is_some_and(|record| record.status.is_done())
+    }
+
+    /// Tells whether the journal alone proves that this very action is in effect. What was done to an inventory does not show that its
+    /// present values are at work once a file of it was changed again.
+    pub fn attests(&self, action: &Action) -> bool {
+        let Some(place) = self.journal.iter().rposition(|record| record.action.id == action.id) else { return false };
+        let record = &self.journal[place];
+        let is_of_inventory = |action: &Action| matches!(action.kind.properties().target, Target::Inventory(_));
+        let is_edit = |later: &Record| {
+            later.status == Status::Done && is_of_inventory(&later.action) && later.action.kind.properties().witness == Witness::Machine
+        };
+        let is_overtaken = || is_of_inventory(action) && self.journal[place..].iter().any(is_edit);
+        record.status.is_done() && !record.is_foreign && record.action.kind == action.kind && !is_overtaken()
     }
 
     /// Replaces the actions of one step by newly planned ones. The step is open again, and with it the verdict; the variables stay

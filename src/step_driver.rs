@@ -51,7 +51,7 @@ impl StepDriver<'_> {
         if self.session.has_plan(step) {
             return Ok(self.session.plan.of(step).cloned().collect());
         }
-        steps::plan_step(self.host, &self.session.facts, &self.answers(), step, self.store.path())
+        steps::Planner::new(self.host, &self.session.facts, &self.answers()).plan_step(step, self.store.path())
     }
 
     /// As [`Self::planned`], and takes them into the session.
@@ -67,7 +67,7 @@ impl StepDriver<'_> {
     pub fn preflight(&mut self, lang: Lang) -> Result<Vec<Prediction>, Expected> {
         let actions: Vec<Action> = self.session.plan.of(Step::Driver).cloned().collect();
         steps::demand_root(&actions, lang)?;
-        let predictions = steps::preflight(self.host, &self.session.facts, &self.answers(), &actions, Some(self.session))?;
+        let predictions = steps::Planner::new(self.host, &self.session.facts, &self.answers()).preflight(&actions, Some(self.session))?;
         self.session.keep_predictions(predictions.clone());
         self.save()?;
         Ok(predictions)

@@ -31,6 +31,15 @@ fn do_it(work: impl FnOnce()) {
     work();
 }
 
+/// Starts a thread within a scope, for work that goes on until it is told to stop and can only be done beside something else; the error is
+/// why there is none.
+pub fn spawn_within<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    Builder::new().spawn_scoped(scope, work)
+}
+
 /// What is done beside something else, on a thread of its own or, where there was none, before it.
 pub enum Beside<'scope, T> {
     /// It runs.

@@ -21,7 +21,10 @@ use super::{
     watch::{self, Cache, Source, WATCH_SECONDS},
     workload::StackSpec,
 };
-use crate::host::{Cancel, Command, Exit, Host, Stream};
+use crate::{
+    host::{Cancel, Command, Exit, Host, Stream},
+    worker,
+};
 
 /// When a watch is given up from outside: a little after the API server should have ended it.
 const WATCH_DEADLINE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 15);
@@ -98,9 +101,14 @@ pub fn watching<R>(
     let over = cancel.child();
     let stop = &over;
     thread::scope(|scope| {
-        scope.spawn(|| live.keep(&Source::node(node), |state| &mut state.node, stop));
-        scope.spawn(|| live.keep(&Source::daemonsets(spec.namespace), |state| &mut state.sets, stop));
-        scope.spawn(|| live.keep(&Source::pods_on(node), |state| &mut state.pods, stop));
+        let begun = [
+            worker::spawn_within(scope, || live.keep(&Source::node(node), |state| &mut state.node, stop)),
+            worker::spawn_within(scope, || live.keep(&Source::daemonsets(spec.namespace), |state| &mut state.sets, stop)),
+            worker::spawn_within(scope, || live.keep(&Source::pods_on(node), |state| &mut state.pods, stop)),
+        ];
+        if let Some(error) = begun.into_iter().find_map(Result::err) {
+            live.give_up(&ClusterError::Failed(error.to_string()));
+        }
         // Dropped also when `work` panics, or the scope would wait for the watchers for ever.
         let _over = Over(&over);
         work(&live)
@@ -162,6 +170,15 @@ impl Live<'_> {
         drop(state);
         self.changed.notify_all();
         result
+    }
+
+    /// Says of all kinds why they cannot be watched.
+    fn give_up(&self, why: &ClusterError) {
+        self.change(|all| {
+            all.node.trouble = Some(why.clone());
+            all.sets.trouble = Some(why.clone());
+            all.pods.trouble = Some(why.clone());
+        });
     }
 
     /// Keeps one kind of object up to date until it is stopped.

@@ -12,7 +12,10 @@ use super::{
     watch::Source,
     workload::{Done, Role, StackSpec, Workload},
 };
-use crate::host::Host;
+use crate::{
+    host::Host,
+    worker::{self, Beside},
+};
 
 /// A kind of object that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,10 +76,10 @@ impl Part {
 /// Asks the cluster for the whole stack of `node`, once: what does not depend on another answer side by side.
 pub fn probe(host: &Host, kubectl: &Kubectl, node: &str, spec: &'static StackSpec) -> Result<GpuStack, ClusterError> {
     let (nodes, sets, pods) = thread::scope(|scope| {
-        let nodes = scope.spawn(|| listed::<Node>(host, kubectl, &Source::node(node)));
-        let sets = scope.spawn(|| listed::<DaemonSet>(host, kubectl, &Source::daemonsets(spec.namespace)));
+        let nodes = worker::beside(scope, || listed::<Node>(host, kubectl, &Source::node(node)));
+        let sets = worker::beside(scope, || listed::<DaemonSet>(host, kubectl, &Source::daemonsets(spec.namespace)));
         let pods = listed::<Pod>(host, kubectl, &Source::pods_on(node));
-        (join(nodes), join(sets), pods)
+        (nodes.join(), sets.join(), pods)
     });
     let refusals = [(Asked::Node, nodes.as_ref().err()), (Asked::DaemonSets, sets.as_ref().err()), (Asked::Pods, pods.as_ref().err())];
     let unread = unread(&refusals)?;
@@ -90,10 +93,6 @@ pub fn probe(host: &Host, kubectl: &Kubectl, node: &str, spec: &'static StackSpe
 
 fn listed<T: serde::de::DeserializeOwned>(host: &Host, kubectl: &Kubectl, source: &Source) -> Result<Vec<T>, ClusterError> {
     kubectl.list::<T>(host, source).map(|list| list.items)
-}
-
-fn join<T>(thread: thread::ScopedJoinHandle<'_, Result<T, ClusterError>>) -> Result<T, ClusterError> {
-    thread.join().unwrap_or_else(|_| Err(ClusterError::Failed("kubectl".to_owned())))
 }
 
 /// Sorts failures: what is only forbidden leaves the rest standing, unless all is; anything else is the cluster's.
@@ -211,10 +210,10 @@ impl GpuStack {
         let answers: Vec<_> = thread::scope(|scope| {
             let ask = |(namespace, name): &(String, String)| {
                 let source = Source::events(namespace, name);
-                scope.spawn(move || listed::<Event>(host, kubectl, &source))
+                worker::beside(scope, move || listed::<Event>(host, kubectl, &source))
             };
             let threads: Vec<_> = asked.iter().map(ask).collect();
-            threads.into_iter().map(join).collect()
+            threads.into_iter().map(Beside::join).collect()
         });
         if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
             self.unread.push((Asked::Events, error.clone()));

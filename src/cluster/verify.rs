@@ -20,6 +20,7 @@ use crate::{
     host::Host,
     i18n::{Lang, msg},
     text::printable,
+    worker::{self, Beside},
 };
 
 /// How much of the plugin's log is read, from its start: it registers within its first lines.
@@ -86,9 +87,9 @@ pub fn logs(host: &Host, kubectl: &Kubectl, stack: &GpuStack) -> Logs {
         })
     };
     thread::scope(|scope| {
-        let read = |part| scope.spawn(move || log(host, kubectl, part).map(|log| (part.workload.role, log)));
+        let read = |part| worker::beside(scope, move || log(host, kubectl, part).map(|log| (part.workload.role, log)));
         let threads: Vec<_> = stack.parts.iter().filter(tells).map(read).collect();
-        threads.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect()
+        threads.into_iter().filter_map(Beside::join).collect()
     })
 }
 

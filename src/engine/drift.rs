@@ -24,7 +24,7 @@ pub fn drift(host: &Host, session: &Session) -> Vec<Change> {
         }
         let way_back = record.undo.as_ref().and_then(|undo| record.action.kind.way_back(host, undo).ok());
         match way_back {
-            Some(WayBack::Restore(files)) => found.extend(files.iter().filter_map(|file| changed(host, file))),
+            Some(WayBack::Restore { files, .. }) => found.extend(files.iter().filter_map(|file| changed(host, file))),
             Some(WayBack::Run { gone: Some(path), .. }) if !host.files.exists(&path) => {
                 found.push(Change::from(msg::change::file_gone(path.display().to_string())));
             }

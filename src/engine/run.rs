@@ -121,7 +121,7 @@ impl Runner<'_> {
             Some(record) if !record.is_foreign && record.status == Status::Intent => return self.recover(action, record, locks, emit),
             // What the Ansible host has done cannot be looked at from here.
             Some(record) if is_done && self.session.is_elsewhere(&record, &here) => return Ok(record),
-            Some(record) if is_done && !record.is_foreign && action.kind.properties().witness == Witness::Journal => return Ok(record),
+            Some(record) if action.kind.properties().witness == Witness::Journal && self.session.attests(action) => return Ok(record),
             known => {
                 if let Some(proof) = action.kind.check(self.host) {
                     // What we did ourselves keeps its own record, and with it the way back.

@@ -138,7 +138,7 @@ impl Walk<'_> {
         let result = match way_back {
             Err(failure) => return kept(failure.message),
             Ok(WayBack::Nothing) => return kept(record.action.undo_message()),
-            Ok(WayBack::Restore(files)) => self.restore(place, &files)?,
+            Ok(WayBack::Restore { files, then }) => self.restore(place, &files, &then)?,
             Ok(WayBack::Run { command, gone }) => self.run(place, &record, &command, gone.as_ref())?,
             Ok(WayBack::Reinstall(back)) => self.reinstall(place, &record, &back)?,
         };
@@ -154,8 +154,8 @@ impl Walk<'_> {
         Ok(result)
     }
 
-    /// Puts files back, if nobody else has changed one of them since.
-    fn restore(&mut self, place: usize, files: &[SavedFile]) -> Result<UndoResult, Expected> {
+    /// Puts files back, if nobody else has changed one of them since, and makes anew what was made of them.
+    fn restore(&mut self, place: usize, files: &[SavedFile], then: &[Command]) -> Result<UndoResult, Expected> {
         let folder = match self.store.folder() {
             Ok(folder) => folder,
             Err(error) => return Ok(UndoResult::Kept(msg::failure::undo::no_backups(reason(&error)))),
@@ -165,7 +165,21 @@ impl Walk<'_> {
             Err(changed) => return Ok(UndoResult::Kept(changed)),
         };
         self.mark(place, Status::Undoing, None)?;
-        Ok(restore_all(self.host, &folder, &ours, files))
+        let result = restore_all(self.host, &folder, &ours, files);
+        let UndoResult::Undone(done) = result else { return Ok(result) };
+        Ok(self.follow_up(then).map_or(UndoResult::Undone(done), |failure| UndoResult::Kept(msg::failure::undo::followed(failure))))
+    }
+
+    /// Runs what has to follow, to the first that fails.
+    fn follow_up(&mut self, commands: &[Command]) -> Option<Message> {
+        commands.iter().find_map(|command| {
+            (self.emit)(Event::Line(format!("$ {command}")));
+            match self.host.commands.capture(command) {
+                Ok(output) if output.exit.is_success() => None,
+                Ok(output) => Some(msg::failure::undo::command_said(command, ended(output.exit), output.stderr.trim())),
+                Err(error) => Some(msg::failure::own_words(error)),
+            }
+        })
     }
 
     fn mark(&mut self, place: usize, status: Status, job: Option<Job>) -> Result<(), Expected> {
@@ -204,18 +218,16 @@ impl Walk<'_> {
         })
     }
 
-    /// Installs packages again, then gives them their marks and their configuration back. What fails of that says so, and is done
-    /// again by the next walk.
+    /// Removes packages that were not there, installs the others again, then gives them their marks and their configuration back. What
+    /// fails of that says so, and is done again by the next walk.
     fn reinstall(&mut self, place: usize, record: &Record, back: &Reinstall) -> Result<UndoResult, Expected> {
-        let result = self.run(place, record, &back.install, None)?;
-        let UndoResult::Undone(done) = result else { return Ok(result) };
-        for command in &back.marks {
-            (self.emit)(Event::Line(format!("$ {command}")));
-            let failure = match self.host.commands.capture(command) {
-                Ok(output) if output.exit.is_success() => continue,
-                Ok(output) => msg::failure::undo::command_said(command, ended(output.exit), output.stderr.trim()),
-                Err(error) => msg::failure::own_words(error),
-            };
+        let mut done = msg::failure::undo::nothing_left();
+        for command in back.remove.iter().chain(&back.install) {
+            let result = self.run(place, record, command, None)?;
+            let UndoResult::Undone(this) = result else { return Ok(result) };
+            done = this;
+        }
+        if let Some(failure) = self.follow_up(&back.marks) {
             return Ok(UndoResult::Kept(msg::failure::undo::marks(failure)));
         }
         let folder = match self.store.folder() {

@@ -147,7 +147,7 @@ pub(super) fn excerpt(path: &str, text: &str) -> String {
     }
     let Ok(file) = parse_crio(text) else { return "= is no TOML\n".to_owned() };
     let default = file.default_runtime.map(|name| format!("default_runtime = \"{name}\"\n")).unwrap_or_default();
-    let storage = super::runtime::parse_toml(text, "storage_driver").map(|driver| format!("storage_driver = \"{driver}\"\n"));
+    let storage = super::toml_text::parse_toml(text, "storage_driver").map(|driver| format!("storage_driver = \"{driver}\"\n"));
     let entry = |(name, program): (&String, &String)| format!("[crio.runtime.runtimes.{name}]\nruntime_path = \"{program}\"\n");
     let runtimes: String = file.runtimes.iter().map(entry).collect();
     format!("[crio]\n{}[crio.runtime]\n{default}{runtimes}", storage.unwrap_or_default())

@@ -10,5 +10,6 @@ pub use super::{
     os::{Release, parse_centos_release, parse_effective_user, parse_libc_banner, parse_os_release},
     packages::{parse_dpkg_status, parse_rpm_list},
     pci::parse_pci_ids,
-    runtime::{parse_daemon_json, parse_runtime, parse_toml},
+    runtime::{parse_daemon_json, parse_runtime},
+    toml_text::parse_toml,
 };

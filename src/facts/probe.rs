@@ -4,7 +4,9 @@ use std::{thread, time::Duration};
 
 use super::{
     DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, boot, devices, findings, headers, holders, kernel, ledger, left_files, node, nvml, os,
-    packages, pci, reader::Reader, units,
+    packages, pci,
+    reader::{Learned, Reader, with_reader},
+    units,
 };
 use crate::{catalog::gpus, host::Host, worker::beside};
 
@@ -116,14 +118,6 @@ pub fn driver_ledger(host: &Host) -> Vec<LedgerEntry> {
     found.extend(ledger::probe_files(&mut reader, &release));
     found.extend(packages::probe(&mut reader));
     found
-}
-
-pub(super) type Learned<T> = (T, std::collections::BTreeMap<String, super::Unknown>);
-
-pub(super) fn with_reader<T>(host: &Host, probe: impl FnOnce(&mut Reader<'_>) -> T) -> Learned<T> {
-    let mut reader = Reader::new(host);
-    let fact = probe(&mut reader);
-    (fact, reader.unknown)
 }
 
 impl Facts {

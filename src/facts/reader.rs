@@ -10,6 +10,16 @@ pub(super) fn has_end(name: &str, end: &str) -> bool {
     Path::new(name).extension().is_some_and(|found| found == end)
 }
 
+/// A fact, with what could not be learned on the way to it.
+pub(super) type Learned<T> = (T, BTreeMap<String, Unknown>);
+
+/// Runs a probe with a reader of its own.
+pub(super) fn with_reader<T>(host: &Host, probe: impl FnOnce(&mut Reader<'_>) -> T) -> Learned<T> {
+    let mut reader = Reader::new(host);
+    let fact = probe(&mut reader);
+    (fact, reader.unknown)
+}
+
 /// One probe's view of the machine, with what it could not learn.
 pub(super) struct Reader<'a> {
     pub host: &'a Host,

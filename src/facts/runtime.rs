@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{
     containerd, engines,
     reader::{Reader, has_end},
+    toml_text::parse_toml,
 };
 use crate::text::printable;
 
@@ -127,16 +128,6 @@ pub(super) fn settings_excerpt(path: &str, text: &str) -> Option<String> {
     }
     let storage = STORAGES.iter().find(|storage| storage.settings.contains(&path))?;
     Some((storage.parse)(text).map(|driver| format!("storage_driver = \"{driver}\"\n")).unwrap_or_default())
-}
-
-/// Returns the value of the first `key = "value"` of a TOML file that is not commented out; an empty one means the default.
-pub fn parse_toml(text: &str, key: &str) -> Option<String> {
-    let value = |line: &str| {
-        let value = line.trim_start().strip_prefix(key)?.trim_start().strip_prefix('=')?.trim_start();
-        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-        Some(value[1..].split(quote).next()?.to_owned()).filter(|value| !value.is_empty())
-    };
-    text.lines().find_map(value).map(|value| printable(&value))
 }
 
 /// Returns the storage driver that docker's `daemon.json` sets.

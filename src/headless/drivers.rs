@@ -11,7 +11,8 @@ use crate::{
     exit_code::ExitCode,
     facts,
     i18n::msg,
-    owner, steps,
+    owner::{self, host::offers},
+    steps,
     workspace::Workspace,
 };
 
@@ -26,18 +27,25 @@ pub(super) fn run(workspace: &Workspace, args: &DriversArgs) -> Result<ExitCode,
     if answers.gpus.is_none() && facts.gpus.is_empty() {
         return Err(Expected::new(msg::error::no_card(), msg::error::no_card::hint()).code(ExitCode::Negative));
     }
+    let offers = owner::of(answers.driver_owner).offers(&facts, &answers);
     let table = steps::driver_table(&workspace.host, &facts, &answers, args.cuda.as_ref())?;
     args.cuda.as_ref().map_or(Ok(()), |wanted| steps::check_cuda(wanted, &table))?;
     if args.json {
         let mut shown = serde_json::to_value(table.shown(args.all)).unwrap_or_default();
         shown["owner"] = json!(answers.driver_owner);
         shown["owners"] = json!(fits);
+        if !offers.is_empty() {
+            shown["sources"] = json!(offers::rows(&offers));
+        }
         print_json(&shown)?;
     } else {
         let assumed = facts.findings.iter().find(|finding| finding.id == "architecture-not-known");
         print(&assumed.map_or_else(String::new, |finding| finding.message(workspace.lang) + "\n"))?;
         if !fits.is_empty() {
             print(&(owner::report(&fits, workspace.lang) + "\n"))?;
+        }
+        if !offers.is_empty() {
+            print(&(offers::report(&offers, workspace.lang) + "\n"))?;
         }
         print(&choice::report(&table, workspace.lang, args.all))?;
     }

@@ -29,11 +29,11 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
     let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
     steps::check(&wanted, &facts, &table)?;
     let answers = steps::complete(&wanted, &table);
-    let fits = steps::owners(&workspace.host, &facts, &answers);
+    let planner = steps::Planner::new(&workspace.host, &facts, &answers);
     let mut actions = Vec::new();
     let mut missing = None;
     for step in Step::ALL {
-        match steps::plan_step(&workspace.host, &facts, &answers, step, &workspace.session_path) {
+        match planner.plan_step(step, &workspace.session_path) {
             Ok(planned) => actions.extend(planned),
             Err(error) => missing = Some((step, error)),
         }
@@ -44,15 +44,15 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
     let states: Vec<State> = actions.iter().map(|action| state(workspace, action)).collect();
     let open: Vec<Action> =
         actions.iter().zip(&states).filter(|(_, state)| **state != State::Done).map(|(action, _)| action.clone()).collect();
-    let predictions = steps::preflight(&workspace.host, &facts, &answers, &open, None)?;
+    let predictions = planner.preflight(&open, None)?;
     let planned = || actions.iter().zip(&states);
-    let variables = steps::planned_preview(&workspace.host, &facts, &answers).ok();
+    let variables = planner.planned_preview().ok();
     // What keeps `apply` from beginning comes first.
     let newcomer = variables.as_ref().and_then(|preview| steps::newcomer(&facts, &answers, preview)).map(|newcomer| newcomer.finding());
     if json {
         print_json(&json!({
             "owner": answers.driver_owner,
-            "owners": fits,
+            "owners": planner.owners(),
             "actions": planned().map(|(action, state)| describe(action, *state)).collect::<Vec<_>>(),
             "preflight": predictions.iter().map(preflight::describe).collect::<Vec<_>>(),
             "findings": newcomer.iter().collect::<Vec<_>>(),
@@ -64,7 +64,7 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
         let root = roots_part(lang, &actions);
         let findings = variables.map(|preview| kubespray::report_planned(&preview, lang)).unwrap_or_default();
         let first = newcomer.map(|finding| told("!", &finding, lang)).unwrap_or_default();
-        print(&format!("{first}{}\n", owner::report(&fits, lang)))?;
+        print(&format!("{first}{}\n", owner::report(planner.owners(), lang)))?;
         print(&format!("{text}{root}{findings}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
     }
     match missing {

@@ -86,7 +86,9 @@ fn with_toolkit(host: &Host, facts: &Facts, answers: &Answers) -> Answers {
 fn foresee(host: &Host, facts: &Facts, answers: &Answers) {
     let Ok(table) = steps::driver_table(host, facts, answers, answers.cuda()) else { return };
     let answers = steps::complete(answers, &table);
-    let Ok(actions) = steps::plan_step(host, facts, &answers, Step::Driver, Path::new("/var/lib/gpunode/session.yaml")) else { return };
+    let Ok(actions) = steps::Planner::new(host, facts, &answers).plan_step(Step::Driver, Path::new("/var/lib/gpunode/session.yaml")) else {
+        return;
+    };
     // Images are named by the inventory, which is nobody else's business.
     let request = preflight::Request { host, facts, answers: &answers, table: &table, actions: &actions, images: &[] };
     preflight::check(request, owner::of(answers.driver_owner).checks(request));

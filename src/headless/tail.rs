@@ -61,7 +61,7 @@ pub(super) fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluste
         .map_err(|state| Expected::new(state.message(workspace.lang), state.remedy(workspace.lang)))?;
     let node = match answers.node.clone() {
         Some(node) => node.into(),
-        None => steps::node_name(&workspace.host, &facts::probe(&workspace.host), &answers),
+        None => steps::Planner::new(&workspace.host, &facts::probe(&workspace.host), &answers).node_name(),
     };
     // Where nobody has said who brings the driver, the cluster shows who does.
     let at_work = (!is_said).then(|| steps::owner_at_work(&workspace.host, &kubectl, &node)).flatten();

@@ -7,6 +7,8 @@
 mod commands;
 mod files;
 mod machine;
+mod packages;
+mod rule;
 pub mod scenario;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

@@ -55,6 +55,39 @@ pub struct Sha256(String);
 
 parsed!(Sha256, msg::input::sha256, |text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
 
+/// The fingerprint of an `OpenPGP` key: 40 hexadecimal digits. A short id is none: two keys can have the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Fingerprint(String);
+
+parsed!(Fingerprint, msg::input::fingerprint, |text| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+
+/// A branch of NVIDIA's driver: the first number of its versions, three digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct DriverBranch(u32);
+
+impl DriverBranch {
+    /// Returns the number.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<u32> for DriverBranch {
+    type Error = super::InputError;
+
+    fn try_from(number: u32) -> Result<Self, Self::Error> {
+        if (100..1000).contains(&number) { Ok(Self(number)) } else { Err(super::InputError::new(&number.to_string(), msg::input::branch)) }
+    }
+}
+
+impl From<DriverBranch> for u32 {
+    fn from(branch: DriverBranch) -> Self {
+        branch.0
+    }
+}
+
 /// A container image as a pod names it. Source: the reference grammar of distribution/reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -169,5 +202,7 @@ mod tests {
             assert!(unit.parse::<UnitName>().is_err(), "{unit:?}");
         }
         assert!("10de".parse::<PciId>().is_err() && "abc".parse::<Sha256>().is_err());
+        assert!("D42D0685".parse::<Fingerprint>().is_err() && "610C7B14E068A878070DA4E99CD0A493D42D0685".parse::<Fingerprint>().is_ok());
+        assert!(DriverBranch::try_from(5).is_err() && DriverBranch::try_from(580).is_ok_and(|branch| branch.number() == 580));
     }
 }

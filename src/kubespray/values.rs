@@ -36,35 +36,3 @@ pub fn check(answers: &Answers, here: &[Version]) -> Result<(), Expected> {
     }
     Ok(())
 }
-
-/// Tells whether overlay2 works on this kernel: 3.10.0-514 of RHEL and CentOS, 4.0 elsewhere.
-/// Source: Docker's documentation of the overlay2 storage driver; it needs Docker 17.06 too, and every release here installs a newer one.
-pub fn overlay2_fits(kernel: &str) -> Option<bool> {
-    let mut numbers = kernel.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
-    let version = (numbers.next()?, numbers.next()?);
-    if version >= (4, 0) {
-        return Some(true);
-    }
-    let (patch, build) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    Some(version == (3, 10) && patch == 0 && build >= 514 && kernel.contains(".el7"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn overlay2_has_the_documented_limits() {
-        for (kernel, fits) in [
-            ("3.10.0-1160.2.2.el7.x86_64", Some(true)),
-            ("3.10.0-514.el7.x86_64", Some(true)),
-            ("3.10.0-327.el7.x86_64", Some(false)),
-            ("3.13.0-24-generic", Some(false)),
-            ("4.4.0-31-generic", Some(true)),
-            ("6.8.0-45-generic", Some(true)),
-            ("", None),
-        ] {
-            assert_eq!(overlay2_fits(kernel), fits, "{kernel}");
-        }
-    }
-}

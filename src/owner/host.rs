@@ -1,7 +1,11 @@
 //! A driver installed on the host.
 
+mod install;
+pub mod offers;
+pub mod recipe;
 mod values;
 
+use self::offers::Offer;
 use super::{
     Disposition, Owner,
     disposition::{is_of_pod, of_any_owner},
@@ -65,9 +69,8 @@ impl Owner for Host {
         Source { files: Files::Any, architectures: &[], has_open_module: true, follows_toolkit: false }
     }
 
-    /// Nothing yet: a driver that is on the host is adopted as it is.
-    fn install(&self, _facts: &Facts, _answers: &Answers) -> Vec<Action> {
-        Vec::new()
+    fn install(&self, facts: &Facts, answers: &Answers) -> Vec<Action> {
+        install::plan(facts, answers)
     }
 
     /// No pod brings it: packages and runfiles are in the ledger by themselves, and go one by one.
@@ -81,6 +84,10 @@ impl Owner for Host {
 
     fn brings_chosen_driver(&self) -> bool {
         false
+    }
+
+    fn offers(&self, facts: &Facts, answers: &Answers) -> Vec<Offer> {
+        offers::offers(facts, answers)
     }
 
     fn checks(&self, request: Request<'_>) -> Vec<Prediction> {

@@ -6,6 +6,7 @@ mod values;
 use super::{
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
+    host::offers::Offer,
     node_name,
 };
 use crate::{
@@ -77,6 +78,10 @@ impl Owner for InstallerPod {
 
     fn brings_chosen_driver(&self) -> bool {
         true
+    }
+
+    fn offers(&self, _facts: &Facts, _answers: &Answers) -> Vec<Offer> {
+        Vec::new()
     }
 
     fn checks(&self, request: Request<'_>) -> Vec<Prediction> {

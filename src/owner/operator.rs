@@ -3,6 +3,7 @@
 use super::{
     Disposition, Owner,
     disposition::{has, is_on_host, of_any_owner},
+    host::offers::Offer,
     node_name,
 };
 use crate::{
@@ -83,6 +84,10 @@ impl Owner for Operator {
 
     fn brings_chosen_driver(&self) -> bool {
         false
+    }
+
+    fn offers(&self, _facts: &Facts, _answers: &Answers) -> Vec<Offer> {
+        Vec::new()
     }
 
     fn checks(&self, request: Request<'_>) -> Vec<Prediction> {

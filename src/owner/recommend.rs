@@ -203,7 +203,7 @@ fn is_system(host: &HostFacts, system: &str) -> bool {
 }
 
 /// Returns the version of a driver of the host that works: installed, loaded, and of one version with its library.
-fn kept_driver(facts: &Facts) -> Option<Version> {
+pub(super) fn kept_driver(facts: &Facts) -> Option<Version> {
     let driver = &facts.driver;
     let is_broken = matches!(driver.nvml, Some(NvmlAnswer::Mismatch | NvmlAnswer::NoDriver | NvmlAnswer::NoLibrary(_)));
     let loaded = driver.loaded_version.as_deref().filter(|_| is_on_host(driver) && !is_broken)?;

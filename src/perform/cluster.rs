@@ -21,7 +21,7 @@ impl Perform {
     /// Finds the way into the cluster and this machine's name there.
     pub(super) fn reach(&self, answers: &Answers) -> Result<(Kubectl, String), ClusterError> {
         let kubectl = Kubectl::find(&self.workspace.host, answers.kubeconfig.as_deref())?;
-        Ok((kubectl, steps::node_name(&self.workspace.host, &self.facts(), answers)))
+        Ok((kubectl, steps::Planner::new(&self.workspace.host, &self.facts(), answers).node_name()))
     }
 
     pub(super) fn verify(&self, answers: &Answers) -> Answer {
@@ -38,7 +38,7 @@ impl Perform {
 
     /// Plans the test pod and what it needs. The installer is watched on the screen, and the taint is asked about at the end.
     pub(super) fn plan_test(&self, answers: &Answers) -> Result<Vec<Action>, String> {
-        let planned = steps::plan_step(&self.workspace.host, &self.facts(), answers, Step::Verify, self.store.path());
+        let planned = steps::Planner::new(&self.workspace.host, &self.facts(), answers).plan_step(Step::Verify, self.store.path());
         let mut actions = planned.map_err(|error| error.line(self.workspace.lang))?;
         actions.retain(|action| !matches!(action.name(), "watch-installer" | "remove-taint"));
         Ok(actions)

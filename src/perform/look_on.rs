@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    host::{Stream, splitter::Splitter},
     private,
     session::{Session, Status, store},
     text::printable_bytes,
@@ -53,7 +54,7 @@ impl Performer for LookOn {
 struct Follow {
     log: Option<PathBuf>,
     offset: u64,
-    rest: Vec<u8>,
+    lines: Splitter,
 }
 
 impl Follow {
@@ -76,11 +77,13 @@ impl Follow {
             self.offset = length.saturating_sub(PIECE);
         }
         file.seek(SeekFrom::Start(self.offset)).ok()?;
-        let read = file.take(PIECE).read_to_end(&mut self.rest).ok()?;
-        self.offset += read as u64;
-        let whole = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let bytes: Vec<u8> = self.rest.drain(..whole).collect();
-        Some(bytes.split(|byte| *byte == b'\n').map(printable_bytes).filter(|line| !line.is_empty()).collect())
+        let mut bytes = Vec::new();
+        file.take(PIECE).read_to_end(&mut bytes).ok()?;
+        self.offset += bytes.len() as u64;
+        let mut lines = Vec::new();
+        self.lines.push(&bytes, Stream::Stdout, &mut |line| lines.push(printable_bytes(&line.bytes)));
+        lines.retain(|line| !line.is_empty());
+        Some(lines)
     }
 
     fn name(&self) -> Option<String> {

@@ -30,6 +30,7 @@ use crate::{
         Answer,
         chain::{ChainRow, ChainState, Diagnosis, Offer, Phase, RemedyAction, TailBatch},
     },
+    worker,
 };
 
 /// How often the cluster is asked at most.
@@ -58,7 +59,10 @@ impl Perform {
         live::watching(host, &kubectl, (&node, spec), POLL, &cancel, |live| {
             thread::scope(|scope| {
                 if spec.log.is_some() {
-                    scope.spawn(|| self.tail(&kubectl, live, answers, &cancel, reply));
+                    let begun = worker::spawn_within(scope, || self.tail(&kubectl, live, answers, &cancel, reply));
+                    if let Err(error) = begun {
+                        reply.send(Answer::TailState(error.to_string()));
+                    }
                 } else {
                     reply.send(Answer::TailState(msg::wizard::verify::no_tail().text(lang)));
                 }

@@ -7,22 +7,34 @@
 #[macro_use]
 mod spec;
 
+pub mod add_repository;
 pub mod apply_manifest;
 pub mod blacklist_nouveau;
+pub mod cdi_spec;
 pub mod checksum;
+pub mod configure_toolkit;
 pub mod delete_daemonset;
 pub mod delete_pod;
+pub mod device_links;
+pub mod drain_node;
 pub mod driver_proof;
 pub mod edit_file;
 pub mod effect;
+pub mod enable_unit;
+pub mod enroll_key;
 pub mod failure;
 pub mod fetch_runfile;
 pub mod greeting;
+pub mod hold_packages;
 pub mod import_image;
 pub mod install_packages;
+pub mod install_set;
 pub mod install_toolkit;
 pub mod kind;
+pub mod load_modules;
+pub mod local_repository;
 pub mod mark_node;
+pub mod pin_driver;
 pub mod properties;
 pub mod reboot;
 pub mod remove_dkms;
@@ -60,8 +72,32 @@ kinds! {
     RemoveToolkit(remove_toolkit::RemoveToolkit),
     /// Keep nouveau and nova from loading.
     BlacklistNouveau(blacklist_nouveau::BlacklistNouveau),
+    /// Take the pods off this node.
+    DrainNode(drain_node::DrainNode),
+    /// Add a repository of packages with its key.
+    AddRepository(add_repository::AddRepository),
+    /// Install NVIDIA's local repository.
+    LocalRepository(local_repository::LocalRepository),
+    /// Keep the driver on its branch.
+    PinDriver(pin_driver::PinDriver),
+    /// Ask the firmware to learn a key.
+    EnrollKey(enroll_key::EnrollKey),
+    /// Load the driver.
+    LoadModules(load_modules::LoadModules),
+    /// Enable a unit.
+    EnableUnit(enable_unit::EnableUnit),
+    /// Hold packages.
+    HoldPackages(hold_packages::HoldPackages),
+    /// Set keys of the container toolkit's configuration.
+    ConfigureToolkit(configure_toolkit::ConfigureToolkit),
+    /// Describe the cards for the Container Device Interface.
+    CdiSpec(cdi_spec::CdiSpec),
+    /// Make links in /dev/char.
+    DeviceLinks(device_links::DeviceLinks),
     /// Install prerequisites.
     InstallPackages(install_packages::InstallPackages),
+    /// Install packages as a transaction that was looked at before.
+    InstallSet(install_set::InstallSet),
     /// Download the CUDA runfile.
     FetchRunfile(fetch_runfile::FetchRunfile),
     /// Install the CUDA toolkit without the driver.

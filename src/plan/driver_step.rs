@@ -44,6 +44,8 @@ pub struct Clearing {
 /// From what brings the driver today to the owner that is wanted.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Handover {
+    /// What comes before all others: the pods leave the node.
+    pub first: Vec<Action>,
     /// What takes the pods of other owners off this node, and what they have left on it.
     pub leave: Vec<Action>,
     /// What of the driver on the host must go.
@@ -55,8 +57,9 @@ pub struct Handover {
 /// Plans step 2: nobody may bring another driver any more, away with what is there, then what the owner puts on the host, then CUDA. In
 /// this order there are never two drivers.
 pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>, handover: Handover) -> Vec<Action> {
-    let Handover { leave, clearing, install } = handover;
-    let mut actions = leave;
+    let Handover { first, leave, clearing, install } = handover;
+    let mut actions = first;
+    actions.extend(leave);
     actions.extend(removal::drivers(facts, answers, &clearing));
     actions.extend(blacklist(facts));
     let driver_goes =

@@ -16,7 +16,7 @@ pub enum Changed {
     Cards,
     /// The CUDA toolkit, its file, or how it is had.
     Toolkit,
-    /// The driver.
+    /// The driver, or where its packages come from and how they are kept.
     DriverVersion,
     /// The inventory, this machine's place in it, a variable, or whether the playbooks are run.
     Inventory,
@@ -49,6 +49,14 @@ fn changes(before: &Answers, after: &Answers) -> [(bool, Changed); 6] {
     let Answers {
         driver_owner,
         driver_version,
+        driver_source,
+        driver_branch,
+        local_repository,
+        local_repository_sha256,
+        repository_key,
+        package_mirror,
+        hold,
+        enroll_key,
         cuda_version,
         cuda_runfile,
         cuda_runfile_sha256,
@@ -83,6 +91,14 @@ fn changes(before: &Answers, after: &Answers) -> [(bool, Changed); 6] {
         || *cuda_tmpdir != before.cuda_tmpdir
         || *cuda_mirror != before.cuda_mirror
         || *proxy != before.proxy;
+    let packages = *driver_source != before.driver_source
+        || *driver_branch != before.driver_branch
+        || *local_repository != before.local_repository
+        || *local_repository_sha256 != before.local_repository_sha256
+        || *repository_key != before.repository_key
+        || *package_mirror != before.package_mirror
+        || *hold != before.hold
+        || *enroll_key != before.enroll_key;
     let inventories = *kubespray != before.kubespray
         || *inventory != before.inventory
         || *node != before.node
@@ -98,7 +114,7 @@ fn changes(before: &Answers, after: &Answers) -> [(bool, Changed); 6] {
         (*driver_owner != before.driver_owner, Changed::Owner),
         (*gpus != before.gpus, Changed::Cards),
         (toolkit, Changed::Toolkit),
-        (*driver_version != before.driver_version, Changed::DriverVersion),
+        (*driver_version != before.driver_version || packages, Changed::DriverVersion),
         (inventories, Changed::Inventory),
         (verification, Changed::Verification),
     ]

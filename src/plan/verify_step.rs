@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use super::{
-    Action, ActionSpec, Step, action::import_image::ImportImage, action::test_pod::RunTestPod, action::watch_installer::WatchInstaller,
+    Action, ActionSpec, Step,
+    action::import_image::{ImportImage, NotImportable},
+    action::test_pod::RunTestPod,
+    action::watch_installer::WatchInstaller,
     remedy,
 };
 use crate::{
@@ -23,8 +26,8 @@ pub struct VerifyPlan {
     pub expected: Expected,
     /// What waits until the owner has brought the driver.
     pub watch: Option<Action>,
-    /// The image archive to import, or why it cannot be: `blocked.<name>` of the locale files.
-    pub import: Option<Result<ImportImage, String>>,
+    /// The image archive to import, or why it cannot be.
+    pub import: Option<Result<ImportImage, NotImportable>>,
 }
 
 /// Plans step 4.
@@ -67,7 +70,7 @@ pub fn watch_installer(kubeconfig: Option<PathBuf>, node: &str) -> Action {
     Action::new(Step::Verify, "watch-installer", kind, &[("node", node.to_owned())])
 }
 
-fn import_action(import: &Result<ImportImage, String>, file: &std::path::Path) -> Action {
+fn import_action(import: &Result<ImportImage, NotImportable>, file: &std::path::Path) -> Action {
     let image = import.as_ref().map_or_else(|_| "-".to_owned(), |import| import.image.clone());
     let args = [("image", image), ("file", file.display().to_string())];
     let kind = import.clone().unwrap_or_else(|_| ImportImage {
@@ -75,5 +78,5 @@ fn import_action(import: &Result<ImportImage, String>, file: &std::path::Path) -
         image: String::new(),
         runtime: super::action::import_image::Runtime::Containerd,
     });
-    Action { blocked: import.as_ref().err().cloned(), ..Action::new(Step::Verify, "import-image", kind, &args) }
+    Action { blocked: import.as_ref().err().map(|why| why.name().to_owned()), ..Action::new(Step::Verify, "import-image", kind, &args) }
 }

@@ -222,3 +222,54 @@ impl Drop for Lock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::replay::{self, Scenario, Speed};
+
+    fn node(name: &str) -> Target {
+        Target::Node { kubeconfig: Some("/k/admin.conf".into()), name: name.to_owned() }
+    }
+
+    #[test]
+    fn a_node_is_one_thing_whatever_the_session() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::local(Path::new("/"));
+        let store = |name: &str| Store::open(&folder.path().join(name)).unwrap().locking_in(Some(folder.path().join("state")));
+        let (first, second) = (store("a.yaml"), store("b.yaml"));
+        let held = Locks::take(&host, &first, [node("node1"), node("node1"), Target::Nothing]).unwrap();
+        let error = Locks::take(&host, &second, [node("node1")]).err().unwrap().to_string();
+        assert!(error.contains("is changing node node1 of the cluster"), "{error}");
+        drop(Locks::take(&host, &second, [node("node2"), Target::Machine]).unwrap());
+        drop(held);
+        drop(Locks::take(&host, &second, [node("node1")]).unwrap());
+    }
+
+    #[test]
+    fn the_folder_of_an_inventory_is_found_from_each_of_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::local(Path::new("/"));
+        std::fs::create_dir_all(folder.path().join("mycluster/group_vars/all")).unwrap();
+        std::fs::write(folder.path().join("mycluster/hosts.ini"), "").unwrap();
+        for path in [
+            "mycluster",
+            "mycluster/hosts.ini",
+            "mycluster/group_vars/all/new.yml",
+            "mycluster/host_vars/node1.yml",
+            "mycluster/not/there.yml",
+        ] {
+            assert_eq!(inventory_folder(&host, &folder.path().join(path)), folder.path().join("mycluster"), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_simulated_machine_has_nothing_to_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = replay::host(Scenario::built_in("seed").unwrap(), None, Speed(0.0)).unwrap();
+        let store = Store::open(&folder.path().join("a.yaml")).unwrap();
+        let targets = || [node("node1"), Target::Machine, Target::Inventory("/opt/x/hosts.ini".into())];
+        let held = Locks::take(&host, &store, targets()).unwrap();
+        assert!(held.held.is_empty() && Locks::take(&host, &store, targets()).is_ok());
+    }
+}

@@ -4,7 +4,7 @@ use super::{App, Dialog, Screen, Slot, keymap::Intent, message::Effect, navigate
 use crate::{
     finding::Severity,
     i18n::msg,
-    plan::{Action, Step},
+    plan::{Action, Step, Witness},
     prediction::{Forecast, Prediction},
 };
 
@@ -58,10 +58,17 @@ fn status(app: &App, action: &Action) -> ActionStatus {
 }
 
 /// Tells whether a planned action is done already. What takes something away is planned only while that is there: done before, it has to
-/// be done again.
+/// be done again. An edit is planned only while the file is another, and with one to do the playbooks are run again.
 pub(super) fn is_done(app: &App, action: &Action) -> bool {
-    let takes_away = action.kind.properties().takes_away;
-    action.step == Step::Driver && !takes_away && app.session.is_done(&action.id)
+    let properties = action.kind.properties();
+    let is_proven_by_machine = |other: &Action| !other.skipped && other.kind.properties().witness == Witness::Machine;
+    match action.step {
+        Step::Driver => !properties.takes_away && app.session.is_done(&action.id),
+        Step::Variables if properties.witness == Witness::Journal => {
+            app.session.attests(action) && !app.session.plan.of(Step::Variables).any(is_proven_by_machine)
+        }
+        _ => false,
+    }
 }
 
 /// What comes next, when the plan is accepted.

@@ -27,7 +27,7 @@ fn machine() -> &'static (Host, Facts) {
 
 fn plan(answers: &Answers) -> Vec<String> {
     let (host, facts) = machine();
-    let all = Step::ALL.into_iter().map(|step| steps::plan_step(host, facts, answers, step, Path::new("/nowhere/s.yaml")));
+    let all = Step::ALL.into_iter().map(|step| steps::Planner::new(host, facts, answers).plan_step(step, Path::new("/nowhere/s.yaml")));
     all.map(|planned| format!("{planned:?}")).collect()
 }
 

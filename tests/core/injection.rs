@@ -124,8 +124,14 @@ fn hostile() -> Vec<String> {
 }
 
 /// The keys that hold texts, each with how a value stands in it.
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 20] = [
     "driver_version",
+    "driver_source",
+    "driver_branch",
+    "local_repository",
+    "local_repository_sha256",
+    "repository_key",
+    "package_mirror",
     "cuda_version",
     "cuda_runfile",
     "cuda_runfile_sha256",
@@ -207,7 +213,7 @@ fn plan_all(host: &Host, answers: &Answers, from: &str) -> (Vec<(Step, Vec<Actio
     let mut planned = Vec::new();
     let mut is_in = false;
     for step in [Step::Driver, Step::Variables, Step::Verify] {
-        let Ok(actions) = steps::plan_step(host, seed(), answers, step, Path::new("/nowhere/session.yaml")) else { continue };
+        let Ok(actions) = steps::Planner::new(host, seed(), answers).plan_step(step, Path::new("/nowhere/session.yaml")) else { continue };
         for command in actions.iter().flat_map(|action| action.commands.iter()).filter(|command| command.demand_plain().is_ok()) {
             demand_harmless(command, from);
         }
@@ -221,7 +227,7 @@ fn plan_all(host: &Host, answers: &Answers, from: &str) -> (Vec<(Step, Vec<Actio
 fn ask_all(host: &Host, answers: &Answers, planned: &[(Step, Vec<Action>)]) {
     for (_, actions) in planned.iter().filter(|(step, _)| *step == Step::Driver) {
         // What is asked counts here; what it says is not what this is about.
-        let _ = steps::preflight(host, seed(), answers, actions, None);
+        let _ = steps::Planner::new(host, seed(), answers).preflight(actions, None);
     }
     let mut session = Session::new(host.identity(), host.name(), host.clock.now());
     session.answers = Some(answers.clone());

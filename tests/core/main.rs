@@ -10,6 +10,8 @@ mod forgotten;
 mod fuzz_corpus;
 mod headless;
 mod injection;
+mod inputs;
+mod outputs;
 mod redaction;
 mod session;
 mod story;

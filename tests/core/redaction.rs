@@ -168,8 +168,8 @@ fn no_secret_of_a_machine_comes_out_of_a_report_or_a_recording() {
         session.facts = facts::probe_all(&host);
         session.answers = Some(answers.clone());
         for step in [Step::Driver, Step::Variables] {
-            let Ok(actions) = steps::plan_step(&host, &session.facts, &answers, step, store.path()) else { continue };
-            if let Ok(checks) = steps::preflight(&host, &session.facts, &answers, &actions, None) {
+            let Ok(actions) = steps::Planner::new(&host, &session.facts, &answers).plan_step(step, store.path()) else { continue };
+            if let Ok(checks) = steps::Planner::new(&host, &session.facts, &answers).preflight(&actions, None) {
                 session.keep_predictions(checks);
             }
             session.replan(step, actions);

@@ -105,9 +105,9 @@ fn go(host: &Host, store: &Store, answers: &Answers, session: Option<Session>) {
         .map_or_else(|_| answers.clone(), |table| steps::complete(answers, &table));
     session.answers = Some(answers.clone());
     for step in [Step::Driver, Step::Variables] {
-        let Ok(actions) = steps::plan_step(host, &session.facts, &answers, step, store.path()) else { continue };
+        let Ok(actions) = steps::Planner::new(host, &session.facts, &answers).plan_step(step, store.path()) else { continue };
         if step == Step::Driver
-            && let Ok(checks) = steps::preflight(host, &session.facts, &answers, &actions, None)
+            && let Ok(checks) = steps::Planner::new(host, &session.facts, &answers).preflight(&actions, None)
         {
             session.keep_predictions(checks);
         }

@@ -213,7 +213,7 @@ fn a_change_between_preview_and_write_is_seen_and_nothing_is_written() {
     answers.run_playbooks = false;
     answers.gpus = Some(vec!["10de:1db6".parse().unwrap()]);
     let store = Store::open(&place.session()).unwrap();
-    let actions = steps::plan_step(&host, &gpunode::facts::Facts::default(), &answers, Step::Variables, store.path()).unwrap();
+    let actions = steps::Planner::new(&host, &gpunode::facts::Facts::default(), &answers).plan_step(Step::Variables, store.path()).unwrap();
     let file = checkout.join("sample/group_vars/k8s_cluster/k8s-cluster.yml");
     let theirs = fs::read_to_string(&file).unwrap() + "# a colleague's line\n";
     fs::write(&file, &theirs).unwrap();

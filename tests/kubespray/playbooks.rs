@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::program::{Place, tool};
+use crate::support::{
+    program::{Place, Ran, tool},
+    terminal::Terminal,
+};
 use gpunode::{
     engine::{Event, Outcome, Runner},
     host::{Cancel, Host},
@@ -241,8 +244,9 @@ fn sudos_password_is_asked_for_when_it_is_needed_and_left_nowhere() {
     }
 }
 
-#[test]
-fn a_checkouts_own_environment_runs_its_playbooks_in_order() {
+/// A place with a checkout that has an environment of its own and playbooks that say their name, and the command that applies step 3 for a
+/// driver.
+fn with_playbooks() -> (Place, impl Fn(&Place, &str) -> Ran) {
     let place = Place::new();
     let play = |name: &str| {
         format!("- name: {name}\n  hosts: all\n  gather_facts: false\n  tasks:\n  - name: {name} ran\n    ping:\n    tags: [nvidia_gpu]\n")
@@ -265,17 +269,53 @@ fn a_checkouts_own_environment_runs_its_playbooks_in_order() {
     );
     let environment = tool("ansible-playbook").parent().unwrap().parent().unwrap().to_owned();
     symlink(&environment, place.path("kubespray-2.14.2/venv")).unwrap();
-    let checkout = inventory.ancestors().nth(3).unwrap();
-    let answers = format!(
-        "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\ngpus: [\"10de:1db6\"]\nkubespray: {}\ninventory: {}\nnode: node1\n",
-        checkout.display(),
-        inventory.display()
-    );
-    let answers = place.write("answers.yaml", &answers);
-    let ran = place.run(["apply", "--steps", "3", "--yes", "--answers", answers.to_str().unwrap()]).demand(0);
-    let order: Vec<usize> =
-        ["facts.yml ran", "scale.yml ran", "cluster.yml ran"].iter().map(|task| ran.stdout.find(task).expect("the task ran")).collect();
-    assert!(order.is_sorted(), "{}", ran.stdout);
-    assert!(ran.stdout.contains(&format!("{}/venv/bin/ansible-playbook", checkout.display())), "{}", ran.stdout);
-    assert!(ran.stdout.contains("| node1: ok=1"), "the recap is kept: {}", ran.stdout);
+    let apply = move |place: &Place, driver: &str| {
+        let answers = format!(
+            "driver_owner: installer-pod\ndriver_version: \"{driver}\"\ngpus: [\"10de:1db6\"]\nkubespray: {}\ninventory: {}\nnode: node1\n",
+            inventory.ancestors().nth(3).unwrap().display(),
+            inventory.display()
+        );
+        let answers = place.write("answers.yaml", &answers);
+        place.run(["apply", "--steps", "3", "--yes", "--answers", answers.to_str().unwrap()]).demand(0)
+    };
+    (place, apply)
+}
+
+/// Which playbooks ran, in order.
+fn ran_in(text: &str) -> Vec<&str> {
+    let mut found: Vec<_> =
+        ["facts.yml", "scale.yml", "cluster.yml"].iter().filter_map(|name| Some((text.find(&format!("{name} ran"))?, *name))).collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+#[test]
+fn a_checkouts_own_environment_runs_its_playbooks_in_order() {
+    let (place, apply) = with_playbooks();
+    let ran = apply(&place, "450.51.06").stdout;
+    assert_eq!(ran_in(&ran), ["facts.yml", "scale.yml", "cluster.yml"], "{ran}");
+    assert!(ran.contains(&format!("{}/venv/bin/ansible-playbook", place.path("kubespray-2.14.2").display())), "{ran}");
+    assert!(ran.contains("| node1: ok=1"), "the recap is kept: {ran}");
+}
+
+#[test]
+fn playbooks_run_again_only_when_the_inventory_was_changed_after_them() {
+    let (place, apply) = with_playbooks();
+    assert_eq!(ran_in(&apply(&place, "450.51.06").stdout).len(), 3);
+    let second = apply(&place, "450.51.06").stdout;
+    assert_eq!(ran_in(&second), [] as [&str; 0], "{second}");
+    // The wizard has nothing to confirm: Enter goes on to step 4.
+    let mut screen = Terminal::start(&place.command([] as [&str; 0]), 120, 40, "xterm-256color");
+    screen.wait("Variables of the GPU role");
+    screen.wait("Findings");
+    screen.keys("\r");
+    screen.wait_for("step 4 or a question", |screen| screen.contains("▸ 4 Verify") || screen.contains("Run this?"));
+    assert!(!screen.screen().contains("Run this?"), "{}", screen.screen());
+    screen.keys("q");
+    screen.wait("Quit?");
+    screen.keys("\r");
+    screen.end();
+    // Another driver is in the inventory: only a run brings it onto the node.
+    let changed = apply(&place, "440.33.01").stdout;
+    assert_eq!(ran_in(&changed), ["facts.yml", "scale.yml", "cluster.yml"], "{changed}");
 }

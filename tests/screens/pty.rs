@@ -298,3 +298,36 @@ fn a_wizard_whose_login_is_cut_off_is_gone_on_with() {
     run_and_reboot(&mut screen);
     screen.wait("Variables of the GPU role");
 }
+
+/// Runs the program in a terminal, waits until it has written `text`, and takes the terminal away: as with a cut line, nobody reads any more
+/// and every write fails.
+const HANG_UP: &str = r"
+import fcntl, os, pty, struct, sys, termios
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0))
+seen = b''
+while sys.argv[1].encode() not in seen:
+    seen += os.read(terminal, 65536)
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+
+#[test]
+fn a_terminal_that_is_taken_away_ends_the_program_and_keeps_the_session() {
+    for (args, text) in [(&["--demo", "--speed", "0"][..], "SIMULATED"), (&["--demo", "--plain", "--speed", "0"], "Go on to the driver?")] {
+        let place = Place::new();
+        let plain = place.command(args);
+        let mut command = std::process::Command::new("timeout");
+        command.args(["60", "python3", "-c", HANG_UP, text]).arg(plain.get_program()).args(plain.get_args()).env_clear();
+        for (name, value) in plain.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        let output = command.env("TERM", "xterm-256color").current_dir(place.folder.path()).output().unwrap();
+        let code = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        // By SIGHUP itself, or told as one who quits; never by a panic (101) or an abort (-6).
+        assert!(["129", "130", "-1"].contains(&code.as_str()), "{args:?}: {code:?} {}", String::from_utf8_lossy(&output.stderr));
+        place.run(["--demo", "status"]).demand(0);
+    }
+}

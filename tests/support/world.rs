@@ -14,7 +14,7 @@ use std::{
 /// Programs of this machine that are copied with their libraries.
 const PROGRAMS: &str = "sh bash env cat cp mv rm mkdir chmod chown ln ls id uname setsid sleep printf echo sha256sum md5sum cksum tr cut \
     head tail wc dd df du expr basename dirname date mktemp touch sort uniq sed grep awk find xargs tar gzip test true false tee stat kill dpkg \
-    dpkg-deb dpkg-query dpkg-split dpkg-trigger dpkg-divert apt-get apt-cache apt-config apt-mark ldconfig start-stop-daemon curl readlink diff";
+    dpkg-deb dpkg-query dpkg-split dpkg-trigger dpkg-divert apt-get apt-cache apt-config apt-mark ldconfig start-stop-daemon curl readlink diff gpgv apt-key cmp base64";
 /// Folders that apt and dpkg need.
 const FOLDERS: [&str; 3] = ["/usr/lib/apt", "/usr/lib/dpkg", "/usr/share/dpkg"];
 /// Programs that only write down how they were called, in the world's `/calls`.
@@ -170,10 +170,17 @@ impl World {
 
     /// Builds a package with one file and installs it with the real dpkg; it is also put into the world's own repository.
     pub fn install_deb(&self, name: &str, version: &str, fields: &str) {
+        let deb = self.offer_deb(name, version, fields);
+        self.demand("dpkg", &["--install", "--force-depends", &deb]);
+    }
+
+    /// Builds a package with one file and puts it into the world's own repository, in the place of one of its name and version; returns
+    /// its file.
+    pub fn offer_deb(&self, name: &str, version: &str, fields: &str) -> String {
         let build = self.path("build").join(name);
-        let control = format!(
-            "Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: gpunode tests <tests@invalid>\n{fields}Description: a dummy of {name}\n"
-        );
+        let head = format!("Package: {name}\nVersion: {version}\n");
+        let control =
+            format!("{head}Architecture: amd64\nMaintainer: gpunode tests <tests@invalid>\n{fields}Description: a dummy of {name}\n");
         fs::create_dir_all(build.join("DEBIAN")).unwrap();
         fs::write(build.join("DEBIAN/control"), &control).unwrap();
         let file = build.join("usr/share/dummies").join(name);
@@ -182,7 +189,6 @@ impl World {
         let deb = format!("/repository/{name}_{version}_amd64.deb");
         fs::create_dir_all(self.path("repository")).unwrap();
         self.demand("dpkg-deb", &["--build", "--root-owner-group", &format!("/build/{name}"), &deb]);
-        self.demand("dpkg", &["--install", "--force-depends", &deb]);
         let bytes = fs::read(self.path(&deb)).unwrap();
         let entry = format!(
             "{control}Filename: .{}\nSize: {}\nSHA256: {}\n\n",
@@ -192,7 +198,14 @@ impl World {
         );
         let packages = self.path("repository/Packages");
         let old = fs::read_to_string(&packages).unwrap_or_default();
-        fs::write(packages, old + &entry).unwrap();
+        let kept: String = old.split_inclusive("\n\n").filter(|paragraph| !paragraph.starts_with(&head)).collect();
+        fs::write(packages, kept + &entry).unwrap();
+        deb
+    }
+
+    /// Lets apt read the world's own repository.
+    pub fn update(&self) {
+        self.demand("apt-get", &["update", "-o", "Acquire::Languages=none"]);
     }
 
     /// Returns the names of the installed packages, in the words of the real dpkg.

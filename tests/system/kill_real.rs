@@ -20,7 +20,7 @@ use crate::support::{
 use gpunode::plan::action::kind::sha256;
 
 /// Every write with `GPUNODE_KILLS` set; else one in so many, other ones each time.
-fn sample(one_in: usize) -> (usize, usize) {
+pub fn sample(one_in: usize) -> (usize, usize) {
     if std::env::var_os("GPUNODE_KILLS").is_some() {
         return (1, 1);
     }
@@ -50,10 +50,10 @@ fn bytes(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
     }
 }
 
-const APPLY: [&str; 6] = ["apply", "--steps", "2", "--yes", "--answers", "/root/answers.yaml"];
+pub const APPLY: [&str; 6] = ["apply", "--steps", "2", "--yes", "--answers", "/root/answers.yaml"];
 
 /// A world with a runfile that notes each of its runs and then does what `extra` says.
-fn world(extra: &str) -> World {
+pub fn world(extra: &str) -> World {
     let world = World::debian();
     let file = runfile::make(&world.path("root"), &format!("echo ran >> /runs\n{extra}"));
     let answers = format!(
@@ -66,7 +66,7 @@ fn world(extra: &str) -> World {
 }
 
 /// What the machine has of it, what the journal says of each action last, and how often the runfile ran.
-fn end(world: &World) -> (BTreeMap<PathBuf, Vec<u8>>, BTreeMap<String, String>, usize) {
+pub fn end(world: &World) -> (BTreeMap<PathBuf, Vec<u8>>, BTreeMap<String, String>, usize) {
     let mut files = BTreeMap::new();
     for folder in ["usr/local", "etc/profile.d", "etc/ld.so.conf.d", "var/lib/gpunode/downloads"] {
         bytes(&world.path(folder), &mut files);

@@ -1,7 +1,10 @@
 //! What changes machines: packages, runfiles, downloads, NVML, kills; on systems of their own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod disturbed;
 mod download;
+mod forged;
+mod install;
 mod kill;
 mod kill_real;
 mod left_files;

@@ -206,7 +206,7 @@ fn a_package_of_nvidia_that_needs_the_driver_goes_with_it_and_is_named() {
     // The undo asks for the same versions; whether a repository still has them only the package manager knows.
     let way_back = done.record.action.kind.way_back(&world.host(), done.record.undo.as_ref().unwrap());
     let Ok(WayBack::Reinstall(back)) = way_back else { panic!("another way back: {way_back:?}") };
-    let words = back.install.to_string();
+    let words = back.install.unwrap().to_string();
     assert!(words.contains(" --setopt=install_weak_deps=False ") && words.contains(" nvidia-driver-535.183.01-1"), "{words}");
     assert!(words.contains(" cuda-runtime-12-2-535.183.01-1"), "{words}");
 }

@@ -9,6 +9,7 @@ use std::{
 use crate::{
     cluster::{ClusterError, kubectl::hear},
     host::{Cancel, Command, Exit, Host, Line, Stream},
+    worker,
 };
 
 /// How long a line is held back while nothing follows it. A connection that breaks inside a line leaves half a line as the last one; it
@@ -40,11 +41,15 @@ pub(super) fn read(
     let stop = Cancel::default();
     let queue = Queue::default();
     thread::scope(|scope| {
-        let runner = scope.spawn(|| {
+        let begun = worker::spawn_within(scope, || {
             let exit = host.commands.run(command, &stop, &mut |line| queue.push(line));
             queue.close();
             exit
         });
+        let runner = match begun {
+            Ok(runner) => runner,
+            Err(error) => return End { result: Err(ClusterError::Failed(error.to_string())), held: None },
+        };
         let mut listener = Listener { held: None, words: String::new(), heard: Instant::now() };
         while listener.listen(&queue, on_lines) {
             if cancel.is_cancelled() || (listener.is_silent() && stale()) {

@@ -25,7 +25,8 @@ use super::{
 use crate::{
     host::{
         Cancel, Command, CommandError, Commands, Exit, Line, Stream,
-        command::{Job, Liveness, Note},
+        command::{Job, Liveness, Note, PIECE},
+        splitter::Splitter,
     },
     secret::Secret,
     worker,
@@ -45,8 +46,6 @@ const BUFFER: usize = 256 << 10;
 const BUSY: Duration = Duration::from_millis(3);
 /// How long its output is left to gather then.
 const GATHER: Duration = Duration::from_millis(1);
-/// Longest line that is handed over in one piece.
-const LINE_LIMIT: usize = crate::host::command::PIECE;
 
 /// Runs programs of this machine.
 #[derive(Debug, Default)]
@@ -236,7 +235,7 @@ fn exit_of(status: ExitStatus) -> Exit {
 }
 
 fn read_lines(mut pipe: PipeReader, stream: Stream, meter: bool, sender: &SyncSender<Vec<Line>>) {
-    let mut splitter = Splitter { meter, ..Splitter::default() };
+    let mut splitter = Splitter::with_meter(meter);
     let mut buffer = vec![0; BUFFER];
     // A larger pipe lets more gather; where the system refuses, the usual one does.
     let _ = rustix::pipe::fcntl_setpipe_size(&pipe, BUFFER);
@@ -266,7 +265,7 @@ fn read_lines(mut pipe: PipeReader, stream: Stream, meter: bool, sender: &SyncSe
 /// Reads what a log has gained; tells whether there was anything.
 fn read_log(log: &Path, offset: &mut u64, splitter: &mut Splitter, on_line: &mut dyn FnMut(Line)) -> bool {
     let mut grown = false;
-    while let Ok(bytes) = jobs::read_on(log, *offset, LINE_LIMIT as u64) {
+    while let Ok(bytes) = jobs::read_on(log, *offset, PIECE as u64) {
         if bytes.is_empty() {
             break;
         }
@@ -275,40 +274,6 @@ fn read_log(log: &Path, offset: &mut u64, splitter: &mut Splitter, on_line: &mut
         splitter.push(&bytes, Stream::Stdout, on_line);
     }
     grown
-}
-
-/// Cuts a stream of bytes into lines.
-#[derive(Debug, Default)]
-struct Splitter {
-    rest: Vec<u8>,
-    /// A carriage return ends a line too.
-    meter: bool,
-}
-
-impl Splitter {
-    fn push(&mut self, mut bytes: &[u8], stream: Stream, on_line: &mut dyn FnMut(Line)) {
-        while let Some(end) = bytes.iter().position(|b| *b == b'\n' || (self.meter && *b == b'\r')) {
-            self.extend(&bytes[..end], stream, on_line);
-            on_line(Line { stream, bytes: std::mem::take(&mut self.rest) });
-            bytes = &bytes[end + 1..];
-        }
-        self.extend(bytes, stream, on_line);
-    }
-
-    /// Hands full pieces over: a line is cut at the same places however its bytes arrive.
-    fn extend(&mut self, bytes: &[u8], stream: Stream, on_line: &mut dyn FnMut(Line)) {
-        self.rest.extend_from_slice(bytes);
-        while self.rest.len() >= LINE_LIMIT {
-            let tail = self.rest.split_off(LINE_LIMIT);
-            on_line(Line { stream, bytes: std::mem::replace(&mut self.rest, tail) });
-        }
-    }
-
-    fn finish(&mut self, stream: Stream, on_line: &mut dyn FnMut(Line)) {
-        if !self.rest.is_empty() {
-            on_line(Line { stream, bytes: std::mem::take(&mut self.rest) });
-        }
-    }
 }
 
 #[cfg(test)]
@@ -396,22 +361,5 @@ mod tests {
             }
         });
         assert_eq!((exit.unwrap(), count), (Exit::Code(0), 100_000));
-    }
-
-    #[test]
-    fn long_lines_come_in_pieces() {
-        let mut lines = Vec::new();
-        let mut splitter = Splitter::default();
-        splitter.push(&vec![b'x'; LINE_LIMIT * 2 + 5], Stream::Stdout, &mut |line| lines.push(line.bytes.len()));
-        splitter.push(b"y\nz", Stream::Stdout, &mut |line| lines.push(line.bytes.len()));
-        splitter.finish(Stream::Stdout, &mut |line| lines.push(line.bytes.len()));
-        assert_eq!(lines, [LINE_LIMIT, LINE_LIMIT, 6, 1]);
-        // Cut at the same places however the bytes arrive, also when the line ends with a full piece.
-        let text = [vec![b'x'; LINE_LIMIT], b"\n".to_vec(), vec![b'y'; LINE_LIMIT + 1], b"\n".to_vec()].concat();
-        for size in [1000, LINE_LIMIT - 1, LINE_LIMIT, LINE_LIMIT + 1, text.len()] {
-            let (mut lines, mut splitter) = (Vec::new(), Splitter::default());
-            text.chunks(size).for_each(|chunk| splitter.push(chunk, Stream::Stdout, &mut |line| lines.push(line.bytes.len())));
-            assert_eq!(lines, [LINE_LIMIT, 0, LINE_LIMIT, 1], "in pieces of {size}");
-        }
     }
 }

@@ -6,7 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use super::{Machine, Speed, machine::Job as JobState, scenario::Rule};
+use super::{
+    Machine, Speed,
+    machine::Job as JobState,
+    packages,
+    rule::{Rule, holds},
+};
 use crate::{
     bounded,
     host::{
@@ -28,8 +33,12 @@ pub(super) struct ReplayCommands {
 impl Commands for ReplayCommands {
     fn locate(&self, program: &str) -> Option<PathBuf> {
         let name = program.rsplit('/').next().unwrap_or(program);
-        let known = |rule: &Rule| rule.command.first().is_some_and(|word| word == program || word == name);
-        let is_program = self.machine.scenario.about.programs.contains(name) || self.machine.scenario.rules.iter().any(known);
+        let flags = self.machine.state().flags.clone();
+        // What a rule runs only under some flags is installed only then.
+        let known = |rule: &Rule| rule.command.first().is_some_and(|word| word == program || word == name) && holds(&rule.when, &flags);
+        let scenario = &self.machine.scenario;
+        let is_apt = !scenario.packages.is_empty() && packages::PROGRAMS.contains(&name);
+        let is_program = is_apt || scenario.about.programs.contains(name) || scenario.rules.iter().any(known);
         is_program.then(|| if program.starts_with('/') { PathBuf::from(program) } else { Path::new("/usr/bin").join(program) })
     }
 
@@ -97,7 +106,7 @@ impl ReplayCommands {
             return Err(self.unanswered(command, self.machine.is_known_absent(Path::new(&command.program))));
         }
         let is_missing = || self.locate(&command.program).is_none() && self.is_known_missing(&command.program);
-        self.machine.rule(&command.argv()).ok_or_else(|| self.unanswered(command, is_missing()))
+        self.machine.rule(&command.argv(), command.stdin.as_deref()).ok_or_else(|| self.unanswered(command, is_missing()))
     }
 
     /// Tells whether a program that is not here is known not to be there: a recording knows only what was asked.
@@ -115,8 +124,7 @@ impl ReplayCommands {
 
     /// Prints the lines of a rule from `skip` on, at its pace; returns an exit only when it was stopped.
     fn play(&self, rule: &Rule, skip: usize, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Option<Exit> {
-        let file = rule.output_file.as_ref().and_then(|name| self.machine.scenario.outputs.get(name));
-        let text = file.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
+        let text = self.machine.printed(rule);
         let stdout = rule.output.lines().chain(text.lines()).map(|line| (Stream::Stdout, line));
         let lines = stdout.chain(rule.errors.lines().map(|line| (Stream::Stderr, line)));
         if !self.pause(if skip == 0 { rule.delay } else { 0.0 }, cancel) {

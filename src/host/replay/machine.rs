@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Scenario, ScenarioError,
-    scenario::{Flags, Rule, holds},
+    packages::{self, Apt, Package},
+    rule::{Flags, Rule, holds, lines_under},
 };
 use crate::{bounded, host::NvmlAnswer, private};
 
@@ -56,7 +57,8 @@ pub struct Job {
 impl Machine {
     /// Opens a machine: as its state file has it, or as the scenario begins.
     pub fn open(scenario: Scenario, path: Option<PathBuf>) -> Result<Self, ScenarioError> {
-        let begin = State { flags: scenario.about.flags.clone(), ..State::default() };
+        let installed = scenario.packages.values().filter(|package| package.installed).map(|package| packages::installed(&package.name));
+        let begin = State { flags: scenario.about.flags.iter().cloned().chain(installed).collect(), ..State::default() };
         let state = match path.as_deref().map(|path| bounded::read(path, bounded::MOST)) {
             Some(Ok(bytes)) => serde_yaml::from_slice(&bytes).map_err(|error| ScenarioError::Unreadable {
                 file: path.as_deref().unwrap_or(Path::new("")).display().to_string(),
@@ -93,10 +95,51 @@ impl Machine {
         rule.map_or(NvmlAnswer::NoLibrary(Vec::new()), |rule| rule.answer.clone())
     }
 
-    /// Returns the rule that answers `argv` now, filled in.
-    pub fn rule(&self, argv: &[String]) -> Option<Rule> {
-        let state = self.state();
-        self.scenario.rules.iter().find_map(|rule| Some(rule.filled(&rule.captures(argv, &state.flags)?)))
+    /// Returns the rule that answers `argv` now, filled in: one of the scenario's, else apt's answer.
+    pub fn rule(&self, argv: &[String], input: Option<&str>) -> Option<Rule> {
+        let flags = self.state().flags.clone();
+        let reads = |rule: &Rule| rule.input.as_ref().is_none_or(|text| input.is_some_and(|input| input.contains(text)));
+        let fits = |rule: &Rule| rule.captures(argv, &flags).filter(|_| reads(rule) && self.finds(&rule.found));
+        let written = self.scenario.rules.iter().find_map(|rule| Some(rule.filled(&fits(rule)?, input.unwrap_or_default())));
+        written.or_else(|| self.with_apt(&flags, |apt| apt.answer(argv)).flatten())
+    }
+
+    /// Returns what a rule prints from files: one of the scenario's, and one of the machine's.
+    pub fn printed(&self, rule: &Rule) -> String {
+        let file = rule.output_file.as_ref().and_then(|name| Some((name, self.scenario.outputs.get(name)?)));
+        let own = file.map(|(name, bytes)| lines_under(name, &String::from_utf8_lossy(bytes), &self.state().flags)).unwrap_or_default();
+        let there = rule.prints.as_ref().and_then(|path| self.bytes(path)).unwrap_or_default();
+        own + &String::from_utf8_lossy(&there)
+    }
+
+    /// Lends what apt sees under these flags; nothing where the scenario says nothing of packages.
+    fn with_apt<T>(&self, flags: &Flags, ask: impl FnOnce(&Apt<'_>) -> T) -> Option<T> {
+        let is_offered = |package: &Package| holds(&package.when, flags) && self.finds(&package.found);
+        let all = &self.scenario.packages;
+        (!all.is_empty()).then(|| ask(&Apt { all, is_offered: &is_offered, flags }))
+    }
+
+    /// Tells whether each file, or a file below it, has a line with its text.
+    fn finds(&self, wanted: &BTreeMap<PathBuf, String>) -> bool {
+        let has = |path: &PathBuf, text: &String| {
+            let bytes = self.bytes(path).unwrap_or_default();
+            let lines = String::from_utf8_lossy(&bytes);
+            lines.lines().any(|line| !line.trim_start().starts_with('#') && line.contains(text))
+        };
+        wanted.is_empty() || {
+            let paths = self.paths();
+            wanted.iter().all(|(place, text)| paths.iter().any(|path| path.starts_with(place) && has(path, text)))
+        }
+    }
+
+    /// Returns a database that is made from what is installed.
+    fn database(&self, path: &Path, flags: &Flags) -> Option<Vec<u8>> {
+        let is = |database: &str| path == Path::new(database);
+        match () {
+            () if is(packages::STATUS) => self.with_apt(flags, |apt| apt.status().into_bytes()),
+            () if is(packages::STATES) => self.with_apt(flags, |apt| apt.states().into_bytes()),
+            () => None,
+        }
     }
 
     /// Lets the effects of a rule come about; the job that had it to do has ended in the same moment.
@@ -140,6 +183,9 @@ impl Machine {
         let state = self.state();
         if path == Path::new("/proc/sys/kernel/random/boot_id") {
             return Some(format!("00000000-0000-4000-8000-{:012}\n", state.boots).into_bytes());
+        }
+        if let Some(bytes) = self.database(path, &state.flags) {
+            return Some(bytes);
         }
         if let Some(text) = state.written.get(path) {
             return Some(text.clone().into_bytes());
@@ -194,6 +240,9 @@ impl Machine {
         let known = self.scenario.layers.values().flat_map(BTreeMap::keys).chain(state.written.keys());
         let mut all: BTreeSet<PathBuf> = known.filter(|path| self.has(path, &state)).cloned().collect();
         drop(state);
+        if !self.scenario.packages.is_empty() {
+            all.extend([packages::STATUS, packages::STATES].map(PathBuf::from));
+        }
         all.extend(self.links().into_keys());
         all.extend(self.scenario.about.folders.iter().filter(|folder| self.has_folder(folder)).cloned());
         all

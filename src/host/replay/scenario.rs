@@ -3,6 +3,7 @@
 //! ```text
 //! scenario.yaml    title and lesson in both languages, first flags, layers, NVML's answers, what a reboot does
 //! commands.yaml    rules: argv pattern, under which flags, output with delays, exit status, flags that change
+//! packages.yaml    the packages that apt knows; it may be missing
 //! rootfs/**        files as they are
 //! <layer>/**       files that are there only under some flags
 //! ```
@@ -17,6 +18,8 @@ use std::{
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
 
+use super::packages::{Package, Packages};
+pub use super::rule::{Flags, Rule};
 use crate::{
     bounded,
     host::NvmlAnswer,
@@ -24,9 +27,6 @@ use crate::{
 };
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/scenarios");
-
-/// Flags in force; `!name` in a condition asks for the absence of `name`.
-pub type Flags = BTreeSet<String>;
 
 /// A machine to simulate.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,8 @@ pub struct Scenario {
     pub rules: Vec<Rule>,
     /// Files by layer, `rootfs` among them, and by path on the machine.
     pub layers: BTreeMap<String, BTreeMap<PathBuf, Vec<u8>>>,
+    /// `packages.yaml`.
+    pub packages: Packages,
     /// Files that rules print, by their path in the scenario.
     pub outputs: BTreeMap<String, Vec<u8>>,
     /// Whether it was recorded: what it does not hold was not asked then. A story that somebody wrote is all there is.
@@ -148,51 +150,6 @@ pub struct BootRule {
     pub clear: Vec<String>,
 }
 
-/// How a command is answered. The first rule whose pattern and flags fit is taken.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// Program and arguments: each as it is, `*` inside a word for any characters, `...` for any further arguments. What the first `*`
-    /// stands for replaces `{1}` in `output`, `write` and `remove`, and so on.
-    pub command: Vec<String>,
-    /// All of these must hold.
-    #[serde(default)]
-    pub when: Vec<String>,
-    /// What it prints.
-    #[serde(default)]
-    pub output: String,
-    /// A file of the scenario that it prints, after `output`.
-    #[serde(default)]
-    pub output_file: Option<String>,
-    /// What it prints to standard error.
-    #[serde(default)]
-    pub errors: String,
-    /// Seconds before the first line.
-    #[serde(default)]
-    pub delay: f64,
-    /// Seconds between two lines.
-    #[serde(default)]
-    pub pace: f64,
-    /// Its exit status.
-    #[serde(default)]
-    pub exit: i32,
-    /// Flags that come into force when it ends.
-    #[serde(default)]
-    pub set: Vec<String>,
-    /// Flags that go when it ends.
-    #[serde(default)]
-    pub clear: Vec<String>,
-    /// Files it leaves: the text by path, or `@name` for the bytes of a file of the scenario.
-    #[serde(default)]
-    pub write: BTreeMap<PathBuf, String>,
-    /// Files it removes.
-    #[serde(default)]
-    pub remove: Vec<PathBuf>,
-    /// The machine reboots.
-    #[serde(default)]
-    pub reboot: bool,
-}
-
 /// A scenario in one file, as `gpunode record` writes it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -273,7 +230,7 @@ impl Scenario {
     pub fn recorded(name: &str, recording: Recording) -> Self {
         let rootfs = recording.files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
         let layers = BTreeMap::from([("rootfs".to_owned(), rootfs)]);
-        Self { name: name.to_owned(), about: recording.about, rules: recording.commands, layers, outputs: BTreeMap::new(), recorded: true }
+        Self { name: name.to_owned(), about: recording.about, rules: recording.commands, layers, recorded: true, ..Self::default() }
     }
 
     /// Makes a scenario from its files by relative path.
@@ -285,6 +242,8 @@ impl Scenario {
             None if about.base.is_some() => Vec::new(),
             None => return Err(missing("commands.yaml")),
         };
+        let packages: Vec<Package> = files.get(Path::new("packages.yaml")).map_or(Ok(Vec::new()), |bytes| parse("packages.yaml", bytes))?;
+        let packages = packages.into_iter().map(|package| (package.name.clone(), package)).collect();
         let folders: BTreeSet<String> = about.layers.iter().filter_map(|layer| layer.folder.clone()).chain(["rootfs".to_owned()]).collect();
         let mut layers: BTreeMap<String, BTreeMap<PathBuf, Vec<u8>>> = BTreeMap::new();
         let mut outputs = BTreeMap::new();
@@ -296,7 +255,7 @@ impl Scenario {
                 outputs.insert(path.display().to_string(), bytes);
             }
         }
-        let scenario = Self { name: name.to_owned(), about, rules, layers, outputs, recorded: false };
+        let scenario = Self { name: name.to_owned(), about, rules, layers, packages, outputs, recorded: false };
         match scenario.about.base.clone() {
             Some(base) => Ok(scenario.over(Self::built_in(&base)?)),
             None => Ok(scenario),
@@ -311,6 +270,9 @@ impl Scenario {
             for (path, bytes) in files {
                 ours.entry(path).or_insert(bytes);
             }
+        }
+        for (name, package) in base.packages {
+            self.packages.entry(name).or_insert(package);
         }
         for (path, bytes) in base.outputs {
             self.outputs.entry(path).or_insert(bytes);
@@ -357,97 +319,9 @@ fn collect_folder(folder: &Path, top: &Path, files: &mut BTreeMap<PathBuf, Vec<u
     Ok(())
 }
 
-/// Tells whether all conditions hold: `name`, or `!name` for its absence.
-pub fn holds(conditions: &[String], flags: &Flags) -> bool {
-    conditions.iter().all(|condition| match condition.strip_prefix('!') {
-        Some(name) => !flags.contains(name),
-        None => flags.contains(condition),
-    })
-}
-
-impl Rule {
-    /// Returns what the `*` of the pattern stand for, if this rule answers `argv` under `flags`.
-    pub fn captures(&self, argv: &[String], flags: &Flags) -> Option<Vec<String>> {
-        let open = self.command.last().is_some_and(|word| word == "...");
-        let words = &self.command[..self.command.len() - usize::from(open)];
-        let long_enough = if open { argv.len() >= words.len() } else { argv.len() == words.len() };
-        if !long_enough || !holds(&self.when, flags) {
-            return None;
-        }
-        let found: Option<Vec<_>> = words.iter().zip(argv).map(|(pattern, word)| captures(pattern, word)).collect();
-        found.map(|found| found.concat())
-    }
-
-    /// Tells whether the command changes the machine: what only answers must not write the machine's state.
-    pub fn changes(&self) -> bool {
-        self.reboot || !(self.set.is_empty() && self.clear.is_empty() && self.write.is_empty() && self.remove.is_empty())
-    }
-
-    /// Returns the rule with `{1}`, `{2}`, … replaced by what the first, second, … `*` stands for.
-    #[must_use]
-    pub fn filled(&self, captures: &[String]) -> Self {
-        let fill = |text: &str| {
-            captures.iter().enumerate().fold(text.to_owned(), |text, (index, found)| text.replace(&format!("{{{}}}", index + 1), found))
-        };
-        let path = |path: &Path| PathBuf::from(fill(&path.display().to_string()));
-        Self {
-            output: fill(&self.output),
-            write: self.write.iter().map(|(file, text)| (path(file), fill(text))).collect(),
-            remove: self.remove.iter().map(|file| path(file)).collect(),
-            ..self.clone()
-        }
-    }
-}
-
-/// Matches a word against a pattern in which each `*` stands for any characters, and returns what they stand for.
-fn captures(pattern: &str, word: &str) -> Option<Vec<String>> {
-    let Some((head, rest)) = pattern.split_once('*') else { return (pattern == word).then(Vec::new) };
-    let mut tail = word.strip_prefix(head)?;
-    let mut found = Vec::new();
-    let mut parts = rest.split('*').peekable();
-    while let Some(part) = parts.next() {
-        let at = if parts.peek().is_none() { tail.ends_with(part).then(|| tail.len() - part.len())? } else { tail.find(part)? };
-        found.push(tail[..at].to_owned());
-        tail = &tail[at + part.len()..];
-    }
-    Some(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns_match_words() {
-        for (pattern, word, fits) in [
-            ("a", "a", true),
-            ("a", "b", false),
-            ("*", "", true),
-            ("kernel-*-el7", "kernel-3.10-el7", true),
-            ("*x*y", "axby", true),
-            ("*x*y", "ayx", false),
-        ] {
-            assert_eq!(captures(pattern, word).is_some(), fits, "{pattern} {word}");
-        }
-    }
-
-    #[test]
-    fn rules_fit_by_length_and_flags() {
-        let rule = Rule { command: vec!["ls".into(), "...".into()], when: vec!["!off".into()], ..Rule::default() };
-        let argv = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let fits = |words: &[&str], flags: &Flags| rule.captures(&argv(words), flags).is_some();
-        assert!(fits(&["ls"], &Flags::new()));
-        assert!(fits(&["ls", "-l", "/"], &Flags::new()));
-        assert!(!fits(&["ls"], &Flags::from(["off".to_owned()])));
-        assert!(!fits(&["cat"], &Flags::new()));
-    }
-
-    #[test]
-    fn what_a_star_stands_for_comes_back() {
-        let rule = Rule { command: vec!["sh".into(), "*-*.run".into()], output: "{2} of {1}".into(), ..Rule::default() };
-        let found = rule.captures(&["sh".to_owned(), "cuda-11.0.run".to_owned()], &Flags::new()).unwrap();
-        assert_eq!(rule.filled(&found).output, "11.0 of cuda");
-    }
 
     #[test]
     fn every_built_in_scenario_loads_and_speaks_both_languages() {

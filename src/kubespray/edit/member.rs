@@ -3,6 +3,7 @@
 
 use std::{collections::HashSet, path::Path};
 
+use super::write::newline;
 use crate::kubespray::{
     inventory::{Inventory, Member},
     yaml11::{self, Entry, Node, NodeKind},
@@ -45,10 +46,6 @@ fn is_exactly(before: &str, after: &str, file: &Path, member: &Member) -> bool {
         && has_vars
         && hosts.iter().eq(old.host_names().filter(|host| *host != member.host).collect::<Vec<_>>().iter())
         && hosts.iter().all(|host| is_same(host))
-}
-
-fn newline(text: &str) -> &'static str {
-    if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
 
 /// Puts a line behind the line that ends at or before `at`.

@@ -17,7 +17,7 @@ struct Patch {
 /// Returns the text with `node`, a list or mapping with one line an item, become `wanted`; nothing where it cannot be done line by line.
 pub(super) fn collection(text: &str, node: &Node, wanted: &Value) -> Option<String> {
     let mut patches = Vec::new();
-    Revision { text, newline: super::text::newline(text) }.node(node, wanted, &mut patches)?;
+    Revision { text, newline: super::write::newline(text) }.node(node, wanted, &mut patches)?;
     patches.sort_by_key(|patch| patch.at.start);
     let mut after = text.to_owned();
     for patch in patches.into_iter().rev() {
@@ -28,7 +28,7 @@ pub(super) fn collection(text: &str, node: &Node, wanted: &Value) -> Option<Stri
 
 /// Returns the text with the lines of these entries commented out.
 pub(super) fn commented_out(text: &str, entries: &[&Entry]) -> Option<String> {
-    let revision = Revision { text, newline: super::text::newline(text) };
+    let revision = Revision { text, newline: super::write::newline(text) };
     let mut patches = Vec::new();
     for entry in entries {
         revision.comment_out(entry, &mut patches)?;

@@ -49,13 +49,13 @@ fn block_list(text: &str, end: usize, nodes: &[Node], items: &[Value]) -> Option
     if !indent.trim().is_empty() || text[line_start..end].contains('#') {
         return None;
     }
-    let lines = write::items(items, indent).join(newline(text));
+    let lines = write::items(items, indent).join(write::newline(text));
     Some(format!("{}{}{}", &text[..line_start], lines, &text[end..]))
 }
 
 /// Returns the texts with a new key, the best first: under its commented sample, then at the end.
 pub(super) fn additions(text: &str, entries: &[Entry], name: &str, value: &Value) -> Vec<String> {
-    let newline = newline(text);
+    let newline = write::newline(text);
     // A file may indent all its keys; the new one must stand below the others.
     let indent = entries.first().map_or("", |entry| {
         let line_start = text[..entry.start].rfind('\n').map_or(0, |at| at + 1);
@@ -102,10 +102,6 @@ fn is_continuation(line: &str) -> bool {
     let Some(body) = line.trim().strip_prefix('#') else { return false };
     let item = body.trim_start();
     (body.len() - item.len() >= 2 && !item.is_empty()) || item.starts_with("- ")
-}
-
-pub(super) fn newline(text: &str) -> &'static str {
-    if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
 
 #[cfg(test)]

@@ -70,3 +70,8 @@ fn key(key: &str) -> String {
     let is_word = key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if is_word && plain(key).is_string() { key.to_owned() } else { quoted(key) }
 }
+
+/// Returns how the lines of a text end.
+pub(super) fn newline(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
+}

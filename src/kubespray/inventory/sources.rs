@@ -13,6 +13,8 @@ use crate::{
 
 /// Folders below folders; more is a circle of links.
 const DEPTH_LIMIT: usize = 16;
+/// Files and folders that are looked at, but for variables: an inventory of a thousand hosts is one file, and one file for each still fits.
+const ENTRIES: usize = 2_000;
 
 /// Endings that Ansible passes over in a folder. Source: `ansible.cfg` of Kubespray, `inventory_ignore_extensions`.
 const ENDINGS: [&str; 10] = ["~", ".orig", ".bak", ".ini", ".cfg", ".retry", ".pyc", ".pyo", ".creds", ".gpg"];
@@ -58,20 +60,57 @@ pub fn sources(files: &dyn Files, path: &Path, ignored: &Ignored) -> Result<Vec<
     }
     let patterns = ignored.patterns();
     let mut found = Vec::new();
-    collect(files, path, &|name| ignored.has(name, &patterns), 0, &mut found);
+    let mut left = ENTRIES;
+    if !collect(files, path, &|name| ignored.has(name, &patterns), 0, &mut left, &mut found) {
+        return Err(Expected::new(msg::error::inventory::vast(path.display(), ENTRIES), msg::error::inventory::vast::hint()));
+    }
     if found.is_empty() {
         return Err(Expected::new(msg::error::inventory::empty(path.display()), msg::error::inventory::empty::hint()));
     }
     Ok(found)
 }
 
-fn collect(files: &dyn Files, folder: &Path, is_ignored: &dyn Fn(&str) -> bool, depth: usize, found: &mut Vec<PathBuf>) {
+/// Adds the files below a folder; false once more was looked at than an inventory has.
+fn collect(
+    files: &dyn Files,
+    folder: &Path,
+    is_ignored: &dyn Fn(&str) -> bool,
+    depth: usize,
+    left: &mut usize,
+    found: &mut Vec<PathBuf>,
+) -> bool {
     for name in files.list(folder).unwrap_or_default().iter().filter(|name| !is_ignored(name)) {
+        let Some(fewer) = left.checked_sub(1) else { return false };
+        *left = fewer;
         let path = folder.join(name);
         match files.meta(&path).map(|meta| meta.kind) {
-            Ok(FileKind::Folder) if depth < DEPTH_LIMIT => collect(files, &path, is_ignored, depth + 1, found),
+            Ok(FileKind::Folder) if depth < DEPTH_LIMIT && !collect(files, &path, is_ignored, depth + 1, left, found) => return false,
             Ok(FileKind::File) => found.push(path),
             _ => {}
         }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::local::LocalFiles;
+
+    #[test]
+    fn a_folder_with_more_than_an_inventory_has_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = LocalFiles::new(Path::new("/"));
+        let look = || sources(&files, folder.path(), &Ignored::new(&Config::default())).map(|found| found.len());
+        for host in 0..ENTRIES {
+            std::fs::write(folder.path().join(format!("{host}.yml")), "").unwrap();
+        }
+        // Variables do not count: they are looked up by name.
+        std::fs::create_dir(folder.path().join("host_vars")).unwrap();
+        assert_eq!(look().unwrap(), ENTRIES);
+        std::fs::create_dir(folder.path().join("more")).unwrap();
+        let error = look().unwrap_err().to_string();
+        assert!(error.contains("no folder of an inventory") && error.contains("2000"), "{error}");
+        assert!(sources(&files, Path::new("/"), &Ignored::new(&Config::default())).is_err());
     }
 }

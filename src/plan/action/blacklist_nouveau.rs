@@ -91,6 +91,11 @@ impl ActionKind for BlacklistNouveau {
     }
 
     fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
-        undo.restore(&[Path::new(FILE)])
+        // What the initramfs holds counts at the next boot, not the file.
+        let rebuild = self.command().map(|command| Command { deadline: Some(std::time::Duration::from_mins(10)), ..command });
+        undo.restore_then(
+            &[Path::new(FILE)],
+            rebuild.into_iter().map(|command| Command { kind: crate::host::Kind::Query, ..command }).collect(),
+        )
     }
 }

@@ -56,6 +56,25 @@ impl Runtime {
     }
 }
 
+/// Why an archive cannot be imported. Texts: `blocked.<name>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotImportable {
+    /// The node's runtime cannot, or is not known.
+    Runtime,
+    /// The archive names no image.
+    Archive,
+}
+
+impl NotImportable {
+    /// Returns the name of its text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Runtime => "no-import-for-runtime",
+            Self::Archive => "image-archive-unreadable",
+        }
+    }
+}
+
 impl ImportImage {
     /// Returns the command that imports.
     pub fn command(&self) -> Command {

@@ -1,6 +1,6 @@
 //! Remove NVIDIA packages, by the exact names that the package database gave, with what cannot stay without them.
 
-mod before;
+pub(super) mod before;
 mod rehearsal;
 
 pub use rehearsal::Unrehearsed;
@@ -163,7 +163,7 @@ impl ActionKind for RemovePackages {
 
     fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
         match (self.family(), undo) {
-            (Some(family), Undo::Packages(before)) => before::way_back(&family, before).map(WayBack::Reinstall),
+            (Some(family), Undo::Packages(before)) => before::way_back(&family, before).map(|back| WayBack::Reinstall(Box::new(back))),
             _ => Ok(WayBack::Nothing),
         }
     }

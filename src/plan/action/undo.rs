@@ -18,8 +18,14 @@ pub enum Undo {
     Files(Vec<SavedFile>),
     /// The packages that went.
     Packages(Box<RemovedPackages>),
+    /// The packages that came, and what was there of those that were changed.
+    Installed(Box<InstalledPackages>),
     /// The value of the node's GPU label, if it had one.
     Label(Option<String>),
+    /// How a thing stood, in a word or two; absent where it was not there.
+    Value(Option<String>),
+    /// The packages that were not held, and the files that were written with their hold.
+    Held(Held),
     /// Nothing is taken back.
     Nothing,
 }
@@ -65,6 +71,24 @@ pub struct RemovedPackages {
     pub configuration: Vec<SavedFile>,
 }
 
+/// What a transaction brings, and what was there before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledPackages {
+    /// The names of those that were not there.
+    pub added: Vec<String>,
+    /// Those that were there, and got another version, went, or were named and may have got another mark.
+    pub before: RemovedPackages,
+}
+
+/// Packages that an action holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Their names, as the package manager takes them.
+    pub names: Vec<String>,
+    /// The files.
+    pub files: Vec<SavedFile>,
+}
+
 /// A package before it went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovedPackage {
@@ -80,11 +104,13 @@ pub struct RemovedPackage {
     pub is_held: bool,
 }
 
-/// How removed packages come back.
+/// How packages become what they were.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reinstall {
-    /// Installs the same versions of all that went, and nothing that they only recommend.
-    pub install: Command,
+    /// Removes those that were not there.
+    pub remove: Option<Command>,
+    /// Installs the same versions of all that went or were changed, and nothing that they only recommend.
+    pub install: Option<Command>,
     /// Give back the marks of the packages (came for others, held).
     pub marks: Vec<Command>,
     /// Their configuration files.
@@ -93,6 +119,7 @@ pub struct Reinstall {
 
 /// How an action is taken back.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made once an undo, and taken apart at once")]
 pub enum WayBack {
     /// By a command.
     Run {
@@ -102,9 +129,14 @@ pub enum WayBack {
         gone: Option<PathBuf>,
     },
     /// By installing packages again, as they were.
-    Reinstall(Reinstall),
-    /// By putting files back.
-    Restore(Vec<SavedFile>),
+    Reinstall(Box<Reinstall>),
+    /// By putting files back, and running what has to follow: what was made of them is made anew.
+    Restore {
+        /// The files.
+        files: Vec<SavedFile>,
+        /// The commands.
+        then: Vec<Command>,
+    },
     /// Not at all: `undo.<name>` of the locale files says why.
     Nothing,
 }
@@ -112,6 +144,11 @@ pub enum WayBack {
 impl Undo {
     /// Returns the way back by files, if they are files that this action writes.
     pub fn restore(&self, own: &[&Path]) -> Result<WayBack, Failure> {
+        self.restore_then(own, Vec::new())
+    }
+
+    /// As [`Self::restore`], with what has to follow.
+    pub fn restore_then(&self, own: &[&Path], then: Vec<Command>) -> Result<WayBack, Failure> {
         let Self::Files(files) = self else { return Err(Failure::new(msg::failure::no_saved_file())) };
         for file in files {
             if !own.contains(&file.path.as_path()) {
@@ -119,6 +156,6 @@ impl Undo {
             }
             file.validate()?;
         }
-        Ok(WayBack::Restore(files.clone()))
+        Ok(WayBack::Restore { files: files.clone(), then })
     }
 }

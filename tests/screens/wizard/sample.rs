@@ -135,7 +135,7 @@ pub fn reason(id: &str, args: &[(&str, &str)]) -> Reason {
 pub fn plan(step: Step) -> Plan {
     let Machine { host, facts, answers } = machine();
     let session = Path::new("/var/lib/gpunode/session.yaml");
-    Plan { actions: steps::plan_step(host, facts, answers, step, session).expect("a plan") }
+    Plan { actions: steps::Planner::new(host, facts, answers).plan_step(step, session).expect("a plan") }
 }
 
 /// The plan of the test pod alone.
@@ -146,7 +146,7 @@ pub fn test_plan() -> Vec<gpunode::plan::Action> {
 /// What the pre-flight says of the plan of step 2.
 pub fn checks() -> Vec<Prediction> {
     let Machine { host, facts, answers } = machine();
-    steps::preflight(host, facts, answers, &plan(Step::Driver).actions, None).expect("a pre-flight")
+    steps::Planner::new(host, facts, answers).preflight(&plan(Step::Driver).actions, None).expect("a pre-flight")
 }
 
 pub fn preview() -> Preview {
@@ -159,8 +159,9 @@ pub fn newcomer(name: &str) -> (Answers, Preview, Plan) {
     let Machine { host, facts, answers } = machine();
     let answers = Answers { node: Some(name.parse().expect("a name")), ..answers.clone() };
     let session = Path::new("/var/lib/gpunode/session.yaml");
-    let preview = steps::planned_preview(host, facts, &answers).expect("a preview");
-    let actions = steps::plan_step(host, facts, &answers, Step::Variables, session).expect("a plan");
+    let planner = steps::Planner::new(host, facts, &answers);
+    let preview = planner.planned_preview().expect("a preview");
+    let actions = planner.plan_step(Step::Variables, session).expect("a plan");
     (answers, preview, Plan { actions })
 }
 

@@ -6,22 +6,28 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{ActionContext, Failure, Watch};
 use crate::{
     diagnosis::{Diagnosis, Event, Hit},
-    host::{Command, Exit, Files, Kind as CommandKind, Line, command::Job},
-    i18n::Lang,
+    host::{
+        Command, Exit, Files, Kind as CommandKind, Line, Stream,
+        command::{Job, PIECE},
+        splitter::Splitter,
+    },
+    i18n::{Lang, msg},
     plan::action::kind::ActionEvent,
     text,
 };
 
 /// How often a program's own log is looked at.
 const LOOK: Duration = Duration::from_millis(100);
-/// Bytes of such a log that are read at once.
-const PIECE: usize = 64 << 10;
+/// Bytes of such a log that are read between two looks at the rest: a program that writes without end must not be all that is looked at.
+const AT_A_LOOK: u64 = 4 << 20;
+/// Bytes of such a log that are shown of one run: the largest that NVIDIA's installers write have some megabytes.
+const SHOWN: u64 = 64 << 20;
 
 impl ActionContext<'_> {
     /// Runs a command; shows and logs its output. A status other than 0 is a failure.
@@ -35,7 +41,7 @@ impl ActionContext<'_> {
             CommandKind::Query => self.query(command, watch)?,
             CommandKind::Detached => {
                 let job = self.start(command)?;
-                self.follow_with(&job, &[], watch)
+                self.follow_with(&job, Vec::new(), watch)
             }
         };
         ended(command, exit)
@@ -46,13 +52,13 @@ impl ActionContext<'_> {
         // Old lines tell of the past.
         let logs: Vec<_> = logs.iter().map(|log| OwnLog::at_its_end(&*self.host.files, log)).collect();
         let job = self.start(command)?;
-        let exit = self.follow_with(&job, &logs, &mut |_, _| {});
+        let exit = self.follow_with(&job, logs, &mut |_, _| {});
         ended(command, exit)
     }
 
     /// Follows a detached command that runs already; used after a restart of this program too.
     pub fn follow(&mut self, job: &Job) -> Exit {
-        self.follow_with(job, &[], &mut |_, _| {})
+        self.follow_with(job, Vec::new(), &mut |_, _| {})
     }
 
     /// Says something of its own, which may be a known failure.
@@ -84,41 +90,74 @@ impl ActionContext<'_> {
         exit.map_err(Failure::own_words)
     }
 
-    /// The job is waited for on a thread of its own, so that the logs are looked at while it prints nothing.
-    fn follow_with(&mut self, job: &Job, logs: &[OwnLog], watch: &mut Watch<'_>) -> Exit {
-        let (host, cancel, emit, hits) = (self.host, self.cancel, &mut *self.emit, &mut self.hits);
-        // Each source has its own: the lines of one message come from one source.
-        let mut output = Diagnosis::default();
-        let mut logs: Vec<_> = logs.iter().map(|log| (log.clone(), Diagnosis::default())).collect();
-        thread::scope(|scope| {
+    /// The job is waited for on a thread of its own, so that the logs are looked at while it prints nothing. Where the system gives no
+    /// thread, they are looked at when it prints something, and at its end.
+    fn follow_with(&mut self, job: &Job, logs: Vec<OwnLog>, watch: &mut Watch<'_>) -> Exit {
+        let (host, cancel, emit) = (self.host, self.cancel, &mut *self.emit);
+        let mut show = Followed::new(&*host.files, logs, &mut self.hits, watch);
+        let exit = thread::scope(|scope| {
             let (sender, lines) = mpsc::sync_channel::<Line>(256);
-            let waiting = scope.spawn(move || {
+            let begun = thread::Builder::new().spawn_scoped(scope, move || {
                 host.commands.follow(job, 0, cancel, &mut |line| {
                     // Nobody stops listening before the job has ended.
                     let _ = sender.send(line);
                 })
             });
+            let Ok(waiting) = begun else { return host.commands.follow(job, 0, cancel, &mut |line| show.line(&line, emit)) };
+            let patience = if show.logs.is_empty() { Duration::from_hours(1) } else { LOOK };
             loop {
-                let next = lines.recv_timeout(if logs.is_empty() { Duration::from_hours(1) } else { LOOK });
-                if let Ok(line) = &next {
-                    let line = text::printable_bytes(&line.bytes);
-                    watch(&line, emit);
-                    show(line, &mut output, hits, emit);
+                match lines.recv_timeout(patience) {
+                    Ok(line) => show.line(&line, emit),
+                    Err(RecvTimeoutError::Timeout) => show.logs(false, emit),
+                    Err(RecvTimeoutError::Disconnected) => break,
                 }
-                let ended = next == Err(RecvTimeoutError::Disconnected);
-                for (log, diagnosis) in &mut logs {
-                    log.read_on(&*host.files, ended, &mut |line| show(line, diagnosis, hits, emit));
-                }
-                if ended {
-                    break;
-                }
-            }
-            // Nothing more is printed: what only says that it failed counts now.
-            for diagnosis in logs.iter_mut().map(|(_, diagnosis)| diagnosis).chain([&mut output]) {
-                tell(diagnosis.finish().map(Event::Hit), hits, emit);
             }
             waiting.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
-        })
+        });
+        show.end(emit);
+        exit
+    }
+}
+
+/// What is shown of a job while it is followed: its output, and the logs that it writes by itself.
+struct Followed<'a, 'w> {
+    files: &'a dyn Files,
+    /// Each source has a diagnosis of its own: the lines of one message come from one source.
+    output: Diagnosis,
+    logs: Vec<(OwnLog, Diagnosis)>,
+    looked: Instant,
+    hits: &'a mut Vec<Hit>,
+    watch: &'a mut Watch<'w>,
+}
+
+impl<'a, 'w> Followed<'a, 'w> {
+    fn new(files: &'a dyn Files, logs: Vec<OwnLog>, hits: &'a mut Vec<Hit>, watch: &'a mut Watch<'w>) -> Self {
+        let logs = logs.into_iter().map(|log| (log, Diagnosis::default())).collect();
+        Self { files, output: Diagnosis::default(), logs, looked: Instant::now(), hits, watch }
+    }
+
+    fn line(&mut self, line: &Line, emit: &mut dyn FnMut(ActionEvent)) {
+        let line = text::printable_bytes(&line.bytes);
+        (self.watch)(&line, emit);
+        show(line, &mut self.output, self.hits, emit);
+        if self.looked.elapsed() >= LOOK {
+            self.logs(false, emit);
+        }
+    }
+
+    fn logs(&mut self, all: bool, emit: &mut dyn FnMut(ActionEvent)) {
+        self.looked = Instant::now();
+        for (log, diagnosis) in &mut self.logs {
+            log.read_on(self.files, all, &mut |line| show(line, diagnosis, self.hits, emit));
+        }
+    }
+
+    /// Nothing more is printed: what only says that it failed counts now.
+    fn end(mut self, emit: &mut dyn FnMut(ActionEvent)) {
+        self.logs(true, emit);
+        for diagnosis in self.logs.iter_mut().map(|(_, diagnosis)| diagnosis).chain([&mut self.output]) {
+            tell(diagnosis.finish().map(Event::Hit), self.hits, emit);
+        }
     }
 }
 
@@ -151,38 +190,43 @@ pub(crate) fn tell(event: Option<Event>, hits: &mut Vec<Hit>, emit: &mut dyn FnM
 }
 
 /// A log that a program writes by itself, and how far it was read.
-#[derive(Clone)]
 struct OwnLog {
     path: PathBuf,
     offset: u64,
-    rest: Vec<u8>,
+    /// Bytes that were read in this run.
+    read: u64,
+    lines: Splitter,
 }
 
 impl OwnLog {
     fn at_its_end(files: &dyn Files, path: &Path) -> Self {
-        Self { path: path.to_owned(), offset: files.meta(path).map_or(0, |meta| meta.len), rest: Vec::new() }
+        Self { path: path.to_owned(), offset: files.meta(path).map_or(0, |meta| meta.len), read: 0, lines: Splitter::default() }
     }
 
-    /// Hands over the lines that were added; with `all`, the last one too although it is not ended.
+    /// Hands over the lines that were added, a long one in pieces; with `all`, the last one too although it is not ended.
     fn read_on(&mut self, files: &dyn Files, all: bool, on_line: &mut dyn FnMut(String)) {
         if files.meta(&self.path).map_or(0, |meta| meta.len) < self.offset {
             // The program began its log anew.
             self.offset = 0;
-            self.rest.clear();
+            self.lines = Splitter::default();
         }
-        while let Ok(bytes) = files.read_at(&self.path, self.offset, PIECE) {
+        let mut show = |line: Line| on_line(text::printable_bytes(&line.bytes));
+        let until = if all { SHOWN } else { SHOWN.min(self.read + AT_A_LOOK) };
+        while self.read < until {
+            let Ok(bytes) = files.read_at(&self.path, self.offset, PIECE) else { break };
             if bytes.is_empty() {
                 break;
             }
             self.offset += bytes.len() as u64;
-            self.rest.extend_from_slice(&bytes);
+            self.read += bytes.len() as u64;
+            self.lines.push(&bytes, Stream::Stdout, &mut show);
         }
-        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.rest.drain(..=end).collect();
-            on_line(text::printable_bytes(&line[..end]));
-        }
-        if all && !self.rest.is_empty() {
-            on_line(text::printable_bytes(&std::mem::take(&mut self.rest)));
+        if all {
+            self.lines.finish(Stream::Stdout, &mut show);
+            let left = files.meta(&self.path).map_or(0, |meta| meta.len).saturating_sub(self.offset);
+            if left > 0 {
+                on_line(msg::run::log_cut(left, self.path.display()).text(Lang::En));
+            }
         }
     }
 }
@@ -191,4 +235,68 @@ impl OwnLog {
 fn is_meter(line: &str) -> bool {
     let mut words = line.split_whitespace();
     words.next().is_some_and(|word| word.parse::<u32>().is_ok()) && words.count() >= 10 || line.contains("Xferd") || line.contains("Dload")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::local::LocalFiles;
+
+    /// Reads what is written in `writes`, with a look after each, and returns the lengths of the lines.
+    fn lengths(writes: &[&[u8]]) -> Vec<usize> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.log");
+        let files = LocalFiles::new(Path::new("/"));
+        std::fs::write(&path, "of the past\n").unwrap();
+        let (mut log, mut lines) = (OwnLog::at_its_end(&files, &path), Vec::new());
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        for write in writes {
+            file.write_all(write).unwrap();
+            log.read_on(&files, false, &mut |line| lines.push(line.len()));
+        }
+        log.read_on(&files, true, &mut |line| lines.push(line.len()));
+        lines
+    }
+
+    #[test]
+    fn a_log_without_a_line_end_comes_in_pieces() {
+        let megabyte = vec![b'x'; 1 << 20];
+        assert_eq!(lengths(&[&megabyte[..]; 10]), [PIECE; 160]);
+    }
+
+    #[test]
+    fn a_million_lines_come_one_by_one() {
+        assert_eq!(lengths(&["line\n".repeat(1_000_000).as_bytes(), b"last"]).len(), 1_000_001);
+    }
+
+    #[test]
+    fn a_log_that_is_too_long_is_cut_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.log");
+        let files = LocalFiles::new(Path::new("/"));
+        let mut log = OwnLog::at_its_end(&files, &path);
+        // A hole takes no disk.
+        std::fs::File::create(&path).unwrap().set_len(SHOWN + 10).unwrap();
+        let (mut count, mut last) = (0, String::new());
+        log.read_on(&files, false, &mut |_| count += 1);
+        assert_eq!(log.read, AT_A_LOOK, "one look is bounded");
+        log.read_on(&files, true, &mut |line| {
+            count += 1;
+            last = line;
+        });
+        assert!(last.contains("10 more bytes") && last.contains("own.log"), "{last}");
+        assert_eq!(count, (SHOWN / PIECE as u64) + 1);
+    }
+
+    #[test]
+    fn a_log_that_begins_anew_is_read_from_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.log");
+        let files = LocalFiles::new(Path::new("/"));
+        std::fs::write(&path, "one and a half").unwrap();
+        let (mut log, mut lines) = (OwnLog::at_its_end(&files, &path), Vec::new());
+        std::fs::write(&path, "new\n").unwrap();
+        log.read_on(&files, true, &mut |line| lines.push(line));
+        assert_eq!(lines, ["new"]);
+    }
 }

@@ -18,8 +18,13 @@ use crate::{
 const APT_STATES: &str = "/var/lib/apt/extended_states";
 
 /// Notes versions and marks, and keeps the configuration files in the session's folder.
-pub(super) fn record(removal: &RemovePackages, context: &ActionContext<'_>) -> Result<RemovedPackages, Failure> {
-    let is_ours = |package: &Package| removal.packages.iter().any(|name| package.manager_name() == name);
+pub(crate) fn record(removal: &RemovePackages, context: &ActionContext<'_>) -> Result<RemovedPackages, Failure> {
+    record_named(context, &|name| removal.packages.iter().any(|own| own == name))
+}
+
+/// Notes versions and marks of the packages that are there of those that `is_wanted`, and keeps their configuration files.
+pub(crate) fn record_named(context: &ActionContext<'_>, is_wanted: &dyn Fn(&str) -> bool) -> Result<RemovedPackages, Failure> {
+    let is_ours = |package: &Package| is_wanted(package.manager_name());
     let going: Vec<Package> = packages::installed(context.host).into_iter().filter(is_ours).collect();
     let configuration =
         configuration_files(context.host, &going)?.iter().map(|path| context.save_file(path.as_ref(), &[])).collect::<Result<_, _>>()?;
@@ -35,7 +40,7 @@ pub(super) fn record(removal: &RemovePackages, context: &ActionContext<'_>) -> R
 }
 
 /// Returns how the packages come back.
-pub(super) fn way_back(family: &Family, before: &RemovedPackages) -> Result<Reinstall, Failure> {
+pub(crate) fn way_back(family: &Family, before: &RemovedPackages) -> Result<Reinstall, Failure> {
     let RemovedPackages { packages, configuration } = before;
     for package in packages {
         valid::is::<PackageName>(&package.name)?;
@@ -46,13 +51,14 @@ pub(super) fn way_back(family: &Family, before: &RemovedPackages) -> Result<Rein
     let install = Command::from_line(family.restore.iter().cloned());
     let install =
         pinned.fold(install, |command, name| command.operand_of::<PackageName>(&name)).env("DEBIAN_FRONTEND", "noninteractive").detached();
+    let install = (!packages.is_empty()).then_some(install);
     // What is installed by name counts as wanted for its own sake.
     let mark = |word: &'static str, is_wanted: fn(&RemovedPackage) -> bool| {
         let names: Vec<&str> = packages.iter().filter(|package| is_wanted(package)).map(|package| package.name.as_str()).collect();
         (!names.is_empty()).then(|| Command::new("apt-mark", [word]).operands(names))
     };
     let marks = [mark("auto", |package| package.is_automatic), mark("hold", |package| package.is_held)];
-    Ok(Reinstall { install, marks: marks.into_iter().flatten().collect(), configuration: configuration.clone() })
+    Ok(Reinstall { remove: None, install, marks: marks.into_iter().flatten().collect(), configuration: configuration.clone() })
 }
 
 /// Reads name and architecture of each package that apt installed for the sake of others.

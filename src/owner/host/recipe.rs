@@ -1,0 +1,441 @@
+//! What the host's driver is made of: which source, branch, kind of module and packages, or why none, as a pure function of facts and
+//! answers over `assets/catalog/host-driver.yaml`.
+//!
+//! Order of the decision: a driver that works is kept; then the sources of this system in the order of [`DriverSource::ALL`], the first
+//! with a branch that serves all cards. Ubuntu's signed modules come first: no compiler, and Secure Boot takes them. Debian's archive comes
+//! after NVIDIA's repository: its branches are past their support. Source: owners.md of the project's material, 2.1 and 2.2, after NVIDIA's
+//! driver installation guide.
+
+use jiff::civil::Date;
+
+use crate::{
+    answers::Answers,
+    catalog::{
+        BranchKind, KernelModule, ModuleKind, gpus,
+        host_driver::{self, Build, CudaRepository, DriverSource, PackagedBranch, Place, Source},
+    },
+    choice::Card,
+    facts::{Facts, Origin},
+    i18n::Message,
+    owner::recommend::kept_driver,
+    version::Version,
+};
+
+/// What step 2 does about the driver of this host.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Course {
+    /// There is no card to drive.
+    Nothing,
+    /// The driver that is here works, and stays.
+    Adopt(Version),
+    /// A driver is installed.
+    Install(Box<Recipe>),
+}
+
+/// What is installed, from where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// The source that was chosen; its local repository has the packages of its network repository.
+    pub chosen: DriverSource,
+    /// The source's row of the catalog.
+    pub source: &'static Source,
+    /// The branch.
+    pub branch: u32,
+    /// A whole version, where the answers ask for one.
+    pub version: Option<Version>,
+    /// The kind of kernel module.
+    pub module: ModuleKind,
+    /// The packages that bring the driver.
+    pub packages: Vec<String>,
+    /// NVIDIA's network repository, where the packages are there.
+    pub repository: Option<CudaRepository>,
+}
+
+impl Recipe {
+    /// Tells whether dkms builds the module here.
+    pub fn is_built(&self) -> bool {
+        self.source.build == Build::Dkms
+    }
+
+    /// Tells whether the firmware has to learn a key before it lets the module in.
+    pub fn needs_key(&self) -> bool {
+        self.is_built() || self.source.enrolls_key
+    }
+
+    /// Returns the day NVIDIA's support of the branch ends.
+    pub fn end_of_support(&self) -> Option<Date> {
+        host_driver::packaged_branch(self.branch).and_then(PackagedBranch::eol)
+    }
+
+    /// Tells whether all of this was confirmed by a vendor's document.
+    pub fn is_verified(&self) -> bool {
+        let branch = host_driver::packaged_branch(self.branch).is_some_and(|row| row.verified);
+        self.source.verified && branch && self.repository.as_ref().is_none_or(|repository| repository.verified)
+    }
+}
+
+/// Why no driver can be installed as the answers want it, with the way out: the text `blocked.<name>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its name.
+    pub name: &'static str,
+    /// The values of its text.
+    pub args: Vec<(&'static str, String)>,
+}
+
+impl Refusal {
+    fn new<const N: usize>(name: &'static str, args: [(&'static str, String); N]) -> Self {
+        Self { name, args: args.into() }
+    }
+
+    /// Returns it as a sentence.
+    pub fn message(&self) -> Message {
+        let args = self.args.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Message::named(format!("blocked.{}", self.name), &args)
+    }
+}
+
+/// Decides what is done about the driver.
+pub fn course(facts: &Facts, answers: &Answers) -> Result<Course, Refusal> {
+    let cards = cards(facts, answers);
+    if cards.is_empty() {
+        return Ok(Course::Nothing);
+    }
+    let asks = answers.driver_source.is_some() || answers.driver_branch.is_some();
+    if let Some(version) = kept_driver(facts) {
+        let is_wanted = answers.driver_branch.as_ref().is_none_or(|branch| branch.number() == version.branch());
+        if is_wanted && answers.driver_source.is_none() {
+            return Ok(Course::Adopt(version));
+        }
+    }
+    demand_clean(facts)?;
+    let module = module_for(&cards)?;
+    let found = match answers.driver_source {
+        Some(chosen) => of_source(facts, answers, &cards, module, chosen),
+        None => first_that_fits(facts, answers, &cards, module, asks),
+    };
+    found.map(|recipe| Course::Install(Box::new(recipe)))
+}
+
+/// Returns this machine's cards, or those that are expected.
+pub fn cards(facts: &Facts, answers: &Answers) -> Vec<Card> {
+    match &answers.gpus {
+        Some(ids) => ids.iter().filter_map(|id| gpus::lookup(id).ok()).map(|model| Card::from(&model)).collect(),
+        None => facts.gpus.iter().map(Card::from).collect(),
+    }
+}
+
+/// A driver that no package brought would be there beside the packages', and a guest's driver has to be that of its host.
+fn demand_clean(facts: &Facts) -> Result<(), Refusal> {
+    if let Some(sign) = &facts.driver.vgpu_guest {
+        return Err(Refusal::new("vgpu-guest", [("sign", sign.clone())]));
+    }
+    let runfile = facts.driver.ledger.iter().find(|entry| entry.origin == Origin::Runfile);
+    runfile.map_or(Ok(()), |entry| {
+        let args = [("version", entry.name.clone()), ("uninstaller", entry.source.clone())];
+        Err(Refusal::new("runfile-driver-here", args))
+    })
+}
+
+/// The kind of module that all cards take. The open one where either will do: it is NVIDIA's default from Turing on.
+pub(super) fn module_for(cards: &[Card]) -> Result<ModuleKind, Refusal> {
+    let with = |wanted: KernelModule| cards.iter().find(|card| card.kernel_module == wanted);
+    match (with(KernelModule::OpenRequired), with(KernelModule::ProprietaryOnly)) {
+        (Some(open), Some(closed)) => Err(Refusal::new("mixed-cards", [("open", open.name.clone()), ("closed", closed.name.clone())])),
+        (None, Some(_)) => Ok(ModuleKind::Proprietary),
+        _ => Ok(ModuleKind::Open),
+    }
+}
+
+/// Tries the sources in their order; the reason of the first is told where none fits.
+fn first_that_fits(facts: &Facts, answers: &Answers, cards: &[Card], module: ModuleKind, asks: bool) -> Result<Recipe, Refusal> {
+    let is_given = answers.local_repository.is_some();
+    if is_given {
+        return of_source(facts, answers, cards, module, DriverSource::LocalRepository);
+    }
+    let order = DriverSource::ALL.into_iter().filter(|source| *source != DriverSource::LocalRepository);
+    let mut first = None;
+    for chosen in order.filter(|chosen| row_of(facts, *chosen).is_some()) {
+        match of_source(facts, answers, cards, module, chosen) {
+            Ok(recipe) => return Ok(recipe),
+            // A key that only the user can confirm is asked for before a source of second choice is taken in silence.
+            Err(refusal) if refusal.name == "key-not-known" && !asks => return Err(refusal),
+            Err(refusal) => first = first.or(Some(refusal)),
+        }
+    }
+    Err(first.unwrap_or_else(|| Refusal::new("no-package-source", [("os", facts.host.os_name.clone())])))
+}
+
+pub(super) fn row_of(facts: &Facts, chosen: DriverSource) -> Option<&'static Source> {
+    let id = if chosen == DriverSource::LocalRepository { DriverSource::Nvidia } else { chosen };
+    host_driver::sources(facts.host.system()).find(|source| source.id == id)
+}
+
+/// Makes the recipe for one source.
+pub(super) fn of_source(
+    facts: &Facts,
+    answers: &Answers,
+    cards: &[Card],
+    module: ModuleKind,
+    chosen: DriverSource,
+) -> Result<Recipe, Refusal> {
+    let system = facts.host.system();
+    let Some(source) = row_of(facts, chosen) else {
+        let there: Vec<_> = host_driver::sources(system).map(|source| source.id.name()).collect();
+        let args = [("source", chosen.name().to_owned()), ("os", facts.host.os_name.clone()), ("sources", there.join(", "))];
+        return Err(Refusal::new("source-not-here", args));
+    };
+    let branch = branch_of(source, facts, answers, cards, module)?;
+    let Some(packages) = source.packages(branch, module, system) else {
+        return Err(no_module(chosen, branch, module));
+    };
+    let is_local = chosen == DriverSource::LocalRepository;
+    if is_local && (answers.local_repository.is_none() || answers.local_repository_sha256.is_none()) {
+        return Err(Refusal::new("no-local-repository", []));
+    }
+    let repository = (source.repository == Place::Cuda && !is_local)
+        .then(|| host_driver::cuda_repository(system, &facts.host.architecture, answers.package_mirror.as_deref()))
+        .flatten();
+    if let Some(repository) = &repository {
+        demand_key(repository, answers)?;
+    }
+    // One whole version can only be had where more than one is kept.
+    let version = answers.driver_version.clone().filter(|version| version.branch() == branch && source.repository == Place::Cuda);
+    Ok(Recipe { chosen, source, branch, version, module, packages, repository })
+}
+
+/// A key whose fingerprint nobody has confirmed is not taken, unless the user has looked at it and says so.
+fn demand_key(repository: &CudaRepository, answers: &Answers) -> Result<(), Refusal> {
+    if repository.key.fingerprint.is_some() || answers.repository_key.is_some() {
+        return Ok(());
+    }
+    Err(Refusal::new("key-not-known", [("address", format!("{}/{}", repository.address, repository.key.file))]))
+}
+
+fn no_module(chosen: DriverSource, branch: u32, module: ModuleKind) -> Refusal {
+    let name = match module {
+        ModuleKind::Open => "no-open-packages",
+        ModuleKind::Proprietary => "no-proprietary-packages",
+    };
+    Refusal::new(name, [("source", chosen.name().to_owned()), ("branch", format!("R{branch}"))])
+}
+
+/// Returns the branch: the one that was asked for, if the source has it and the cards take it; else the best that the source has.
+fn branch_of(source: &Source, facts: &Facts, answers: &Answers, cards: &[Card], module: ModuleKind) -> Result<u32, Refusal> {
+    let has = source.branches(facts.host.system());
+    let asked = answers.driver_branch.as_ref().map(|branch| branch.number());
+    let asked = asked.or_else(|| answers.driver_version.as_ref().map(Version::branch));
+    if let Some(branch) = asked {
+        if !has.contains(&branch) {
+            let has: Vec<_> = has.iter().map(|branch| format!("R{branch}")).collect();
+            let args = [("source", source.id.name().to_owned()), ("branch", format!("R{branch}")), ("has", has.join(", "))];
+            return Err(Refusal::new("branch-not-here", args));
+        }
+        return misfit(branch, cards, source).map_or(Ok(branch), Err);
+    }
+    let fits =
+        |branch: &&u32| misfit(**branch, cards, source).is_none() && source.packages(**branch, module, facts.host.system()).is_some();
+    let best = has.iter().filter(fits).max_by_key(|branch| rank(**branch)).copied();
+    best.ok_or_else(|| why_none(source, facts, cards, module))
+}
+
+/// Confirmed before unconfirmed, for nodes before others, long-term support before all others, and then what is supported for longest.
+fn rank(branch: u32) -> (bool, bool, bool, bool, Option<Date>, u32) {
+    let row = host_driver::packaged_branch(branch);
+    let kind = row.map_or(BranchKind::Legacy, PackagedBranch::kind);
+    (
+        row.is_some_and(|row| row.verified),
+        row.is_some_and(|row| row.for_nodes),
+        kind == BranchKind::LongTerm,
+        kind.is_for_production(),
+        row.and_then(PackagedBranch::eol),
+        branch,
+    )
+}
+
+/// Why a branch does not serve one of the cards.
+fn misfit(branch: u32, cards: &[Card], source: &Source) -> Option<Refusal> {
+    cards.iter().find_map(|card| {
+        let args = |limit: u32| {
+            [
+                ("source", source.id.name().to_owned()),
+                ("branch", format!("R{branch}")),
+                ("card", card.name.clone()),
+                ("limit", format!("R{limit}")),
+            ]
+        };
+        match (card.first_branch, card.last_branch) {
+            (Some(first), _) if branch < first => Some(Refusal::new("branch-before-card", args(first))),
+            (_, Some(last)) if branch > last => Some(Refusal::new("branch-after-card", args(last))),
+            _ => None,
+        }
+    })
+}
+
+/// Why none of a source's branches will do: those that the cards take lack the kind of module, or the newest does not serve a card.
+fn why_none(source: &Source, facts: &Facts, cards: &[Card], module: ModuleKind) -> Refusal {
+    let has = source.branches(facts.host.system());
+    let newest = has.last().copied().unwrap_or_default();
+    let taken = has.into_iter().rfind(|branch| misfit(*branch, cards, source).is_none());
+    match taken {
+        Some(branch) => no_module(source.id, branch, module),
+        None => misfit(newest, cards, source).unwrap_or_else(|| no_module(source.id, newest, module)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        answers::DriverOwner,
+        facts::{Gpu, LedgerEntry},
+        i18n::Lang,
+    };
+
+    const V100: &str = "10de:1db6";
+    const H100: &str = "10de:2331";
+    const B200: &str = "10de:2901";
+
+    fn machine(os: &str, kernel: &str) -> Facts {
+        let (id, version) = os.split_once('-').unwrap();
+        let mut facts = Facts::default();
+        (facts.host.os_id, facts.host.os_version, facts.host.os_name) = (id.to_owned(), version.to_owned(), os.to_owned());
+        (facts.host.kernel, facts.host.architecture) = (kernel.to_owned(), "x86_64".to_owned());
+        facts
+    }
+
+    fn answers(cards: &[&str], more: &str) -> Answers {
+        let gpus = cards.iter().map(|card| format!("\"{card}\"")).collect::<Vec<_>>().join(", ");
+        Answers::parse(&format!("driver_owner: host\ngpus: [{gpus}]\n{more}"), "a.yaml").unwrap()
+    }
+
+    /// Source, branch, kind of module and packages, or the refusal's name.
+    fn told(os: &str, cards: &[&str], more: &str) -> String {
+        let facts = machine(os, "6.8.0-45-generic");
+        match course(&facts, &answers(cards, more)) {
+            Ok(Course::Install(recipe)) => {
+                format!("{} R{} {:?}: {}", recipe.chosen.name(), recipe.branch, recipe.module, recipe.packages.join(" "))
+            }
+            Ok(other) => format!("{other:?}"),
+            Err(refusal) => {
+                let text = refusal.message().text(Lang::En);
+                assert!(!text.contains('{') && !text.starts_with("blocked."), "{text}");
+                assert_ne!(refusal.message().text(Lang::Ko), text);
+                format!("refused: {}", refusal.name)
+            }
+        }
+    }
+
+    #[test]
+    fn each_family_has_its_recipe() {
+        for (os, expected) in [
+            (
+                "ubuntu-24.04",
+                "ubuntu-precompiled R580 Open: linux-modules-nvidia-580-server-open-generic \
+                 nvidia-headless-no-dkms-580-server-open nvidia-utils-580-server",
+            ),
+            (
+                "ubuntu-22.04",
+                "ubuntu-precompiled R580 Open: linux-modules-nvidia-580-server-open-generic-hwe-22.04 \
+                 nvidia-headless-no-dkms-580-server-open nvidia-utils-580-server",
+            ),
+            ("debian-12", "nvidia R580 Open: libnvidia-compute-580 nvidia-dkms-580-open"),
+            ("rocky-9.4", "nvidia R580 Open: nvidia-driver-cuda kmod-nvidia-open-dkms"),
+            ("rhel-8.10", "nvidia R580 Open: nvidia-driver-cuda kmod-nvidia-open-dkms"),
+            ("arch-rolling", "refused: no-package-source"),
+            // A fingerprint that nobody has confirmed.
+            ("debian-13", "refused: key-not-known"),
+            ("rhel-10.0", "refused: key-not-known"),
+            ("sles-15.6", "refused: key-not-known"),
+        ] {
+            assert_eq!(told(os, &[H100], ""), expected, "{os}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_the_user_has_confirmed_opens_the_source() {
+        let key = "repository_key: 0123456789abcdef0123456789abcdef01234567\n";
+        assert_eq!(told("debian-13", &[H100], key), "nvidia R580 Open: libnvidia-compute-580 nvidia-dkms-580-open");
+        assert!(told("sles-15.6", &[H100], key).starts_with("nvidia R580 Open: nvidia-open-driver-G06-signed-cuda-kmp-default "));
+    }
+
+    #[test]
+    fn old_cards_get_the_last_branch_that_knows_them_and_new_ones_the_open_module() {
+        assert_eq!(
+            told("ubuntu-24.04", &[V100], ""),
+            "ubuntu-precompiled R580 Proprietary: linux-modules-nvidia-580-server-generic nvidia-headless-no-dkms-580-server \
+             nvidia-utils-580-server"
+        );
+        assert_eq!(told("ubuntu-24.04", &[V100], "driver_branch: 595\n"), "refused: branch-after-card");
+        assert!(told("ubuntu-24.04", &[B200], "").contains("R580 Open"));
+        // The open module alone from 620 on, SUSE's packages at all.
+        assert_eq!(told("ubuntu-24.04", &[V100], "driver_source: nvidia\ndriver_branch: 620\n"), "refused: branch-after-card");
+        let key = "repository_key: 0123456789abcdef0123456789abcdef01234567\n";
+        assert_eq!(told("sles-15.6", &[V100], key), "refused: no-proprietary-packages");
+        assert_eq!(told("rocky-9.4", &[B200], "driver_source: nvidia-precompiled\n"), "refused: no-open-packages");
+        assert!(told("rocky-9.4", &[V100], "driver_source: nvidia-precompiled\n").contains("nvidia-driver-cuda kmod-nvidia"));
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_refused_with_the_way() {
+        assert_eq!(told("debian-12", &[B200], "driver_source: debian\n"), "refused: branch-before-card");
+        assert_eq!(told("ubuntu-24.04", &[V100, B200], ""), "refused: mixed-cards");
+        assert_eq!(told("ubuntu-24.04", &[H100], "driver_source: debian\n"), "refused: source-not-here");
+        assert_eq!(told("ubuntu-24.04", &[H100], "driver_branch: 535\n"), "refused: branch-not-here");
+        assert_eq!(told("rocky-9.4", &[H100], "driver_source: local-repository\n"), "refused: no-local-repository");
+        let mut guest = machine("ubuntu-24.04", "6.8.0-45-generic");
+        guest.driver.vgpu_guest = Some("/etc/nvidia/gridd.conf".to_owned());
+        assert_eq!(course(&guest, &answers(&[H100], "")).unwrap_err().name, "vgpu-guest");
+        let mut broken = machine("ubuntu-24.04", "6.8.0-45-generic");
+        broken.driver.ledger.push(LedgerEntry::new(Origin::Runfile, "550.54.15", "/usr/bin/nvidia-uninstall"));
+        assert_eq!(course(&broken, &answers(&[H100], "")).unwrap_err().name, "runfile-driver-here");
+    }
+
+    #[test]
+    fn debians_archive_is_taken_for_a_card_that_it_knows_when_it_is_asked_for() {
+        assert_eq!(
+            told("debian-12", &[H100], "driver_source: debian\n"),
+            "debian R535 Open: nvidia-open-kernel-dkms nvidia-smi libcuda1 nvidia-modprobe"
+        );
+        assert_eq!(
+            told("debian-13", &[V100], "driver_source: debian\n"),
+            "debian R550 Proprietary: nvidia-kernel-dkms nvidia-smi libcuda1 nvidia-modprobe"
+        );
+    }
+
+    #[test]
+    fn a_driver_that_works_is_kept_unless_another_is_asked_for() {
+        let mut facts = machine("ubuntu-24.04", "6.8.0-45-generic");
+        facts.driver.loaded_version = Some("570.86.15".to_owned());
+        facts.driver.ledger = vec![
+            LedgerEntry::new(Origin::LoadedModule, "nvidia 570.86.15", "/proc/modules"),
+            LedgerEntry::new(Origin::Deb, "nvidia-utils-570-server 570.86.15-0ubuntu1", "/var/lib/dpkg/status"),
+        ];
+        let kept = course(&facts, &answers(&[H100], "")).unwrap();
+        assert_eq!(kept, Course::Adopt("570.86.15".parse().unwrap()));
+        assert_eq!(course(&facts, &answers(&[H100], "driver_branch: 570\n")).unwrap(), kept);
+        let asked = course(&facts, &answers(&[H100], "driver_branch: 580\n")).unwrap();
+        assert!(matches!(asked, Course::Install(recipe) if recipe.branch == 580));
+        // The wizard's table proposes a version; that alone changes no driver that works.
+        assert_eq!(course(&facts, &answers(&[H100], "driver_version: \"595.58.03\"\n")).unwrap(), kept);
+    }
+
+    #[test]
+    fn without_a_card_nothing_is_installed() {
+        let facts = machine("ubuntu-24.04", "6.8.0-45-generic");
+        assert_eq!(course(&facts, &Answers::new(DriverOwner::Host)).unwrap(), Course::Nothing);
+        let mut with_card = facts;
+        with_card.gpus.push(Gpu { name: "H100".to_owned(), ..Gpu::default() });
+        assert!(matches!(course(&with_card, &Answers::new(DriverOwner::Host)), Ok(Course::Install(_))));
+    }
+
+    #[test]
+    fn a_whole_version_is_taken_where_a_source_keeps_more_than_one() {
+        let facts = machine("rocky-9.4", "5.14.0-427.el9.x86_64");
+        let Ok(Course::Install(recipe)) = course(&facts, &answers(&[H100], "driver_version: \"580.95.05\"\n")) else { panic!() };
+        assert_eq!(recipe.version.unwrap().as_str(), "580.95.05");
+        let ubuntu = machine("ubuntu-24.04", "6.8.0-45-generic");
+        let Ok(Course::Install(recipe)) = course(&ubuntu, &answers(&[H100], "driver_version: \"580.95.05\"\n")) else { panic!() };
+        assert_eq!((recipe.version, recipe.branch), (None, 580));
+    }
+}

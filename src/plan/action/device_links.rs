@@ -1,0 +1,92 @@
+//! Links in `/dev/char` for the driver's device files, and a udev rule that makes them at each boot. Without them systemd takes the cards
+//! away from running containers at its next `daemon-reload`. Source: NVIDIA/nvidia-container-toolkit issues 48 and 1227; its troubleshooting
+//! page names this rule.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    properties::{Preview, Properties, Reversal, RootReason, Witness},
+    target::Target,
+    undo::{Undo, WayBack},
+};
+use crate::{
+    host::{Command, Host},
+    i18n::msg,
+};
+
+const RULE: &str = "/etc/udev/rules.d/71-gpunode-nvidia-dev-char.rules";
+const TEXT: &str = "# Written by gpunode: links in /dev/char for the NVIDIA driver's device files.\n\
+    ACTION==\"add\", DEVPATH==\"/bus/pci/drivers/nvidia\", RUN+=\"/usr/bin/nvidia-ctk system create-dev-char-symlinks --create-all\"\n";
+/// Major number of the cards' device files. Source: the kernel's Documentation/admin-guide/devices.txt.
+const MAJOR: &str = "195:";
+
+/// Makes the links.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceLinks {
+    /// The driver is loaded then, and the links can be made at once.
+    pub at_once: bool,
+}
+
+impl DeviceLinks {
+    fn commands(&self) -> Vec<Command> {
+        let reload = Command::new("udevadm", ["control", "--reload"]);
+        let make = Command::new("nvidia-ctk", ["system", "create-dev-char-symlinks", "--create-all"]);
+        [Some(reload), self.at_once.then_some(make)].into_iter().flatten().collect()
+    }
+
+    fn links(host: &Host) -> usize {
+        host.files.list(Path::new("/dev/char")).unwrap_or_default().iter().filter(|name| name.starts_with(MAJOR)).count()
+    }
+}
+
+impl ActionKind for DeviceLinks {
+    fn properties(&self) -> Properties {
+        Properties {
+            root: Some(RootReason::Etc),
+            reversal: Reversal::Whole,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            target: Target::Machine,
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
+    fn preview(&self) -> Preview {
+        let added = TEXT.lines().fold(String::new(), |diff, line| diff + "+" + line + "\n");
+        Preview { diff: Some(format!("--- /dev/null\n+++ {RULE}\n{added}")), ..Preview::of(self.commands()) }
+    }
+
+    fn validate(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn check(&self, host: &Host) -> Option<Vec<String>> {
+        let is_ours = host.files.read_text(RULE).is_ok_and(|text| text == TEXT);
+        let links = Self::links(host);
+        (is_ours && (links > 0 || !self.at_once)).then(|| vec![format!("{RULE} is in place; {links} links {MAJOR}* in /dev/char")])
+    }
+
+    fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
+        Ok(Undo::Files(vec![context.save_file(Path::new(RULE), TEXT.as_bytes())?]).into())
+    }
+
+    fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
+        let written = context.host.files.write(Path::new(RULE), TEXT.as_bytes(), 0o644);
+        written.map_err(|error| file_failure(msg::failure::cannot_write, Path::new(RULE), &error))?;
+        self.commands().iter().try_for_each(|command| context.run(command))
+    }
+
+    fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
+        Verdict::by(self.check(host))
+    }
+
+    /// The links themselves are gone with the next boot.
+    fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
+        undo.restore_then(&[Path::new(RULE)], vec![Command::new("udevadm", ["control", "--reload"])])
+    }
+}
