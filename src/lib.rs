@@ -4,9 +4,10 @@
 //!
 //! - **Facts** ([`facts`]): what is, read off the machine, each with its source or the reason for not knowing.
 //! - **Answers** ([`answers`]): what the user wants.
-//! - **Plan** ([`plan`]): what will be done, a pure function of the two and of the [`catalog`]; shown before anything happens.
+//! - **Plan** ([`plan`]): what will be done, a pure function of the two and of the [`catalog`], of which [`choice`] judges
+//!   what fits; shown before anything happens.
 //! - **Owner** ([`owner`]): who brings the driver, and everything that follows from it; what stands below is handed its data.
-//! - **Session** ([`session`]): all three, and the journal of what happened, in one file on disk; with it what the [`preflight`] foretold.
+//! - **Session** ([`session`]): all three, and the journal of what happened, in one file on disk; with it each [`prediction`] of the [`preflight`].
 //!
 //! Every command and every face is a view on these four. Resume = load the session, probe the facts again, say what changed, go on.
 //!
@@ -35,8 +36,8 @@
 //!   `plan.count: "{done} of {total}"` is `msg::plan::count(done, total)` (values in alphabetical order), a [`i18n::Message`] that gets
 //!   its language at the edge.
 //!
-//! Dependencies point downwards: tui, plain, headless, perform → wizard, `step_driver` → engine, steps → owner → plan, diagnosis → kubespray, cluster, catalog,
-//! facts → host, version, text, secret, i18n.
+//! Dependencies point downwards: plain, headless, perform → tui, `step_driver` → wizard, steps → engine, owner → session, preflight → plan →
+//! diagnosis, choice, prediction → kubespray, cluster, facts → catalog, host → version, text, secret, i18n. No two files name each other.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_macros, clippy::disallowed_methods, unreachable_pub))]
 

@@ -6,12 +6,14 @@
 use std::{
     fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::Path,
 };
 
-use atomic_write_file::AtomicWriteFile;
+use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
 use rustix::fs::OFlags;
+
+use crate::bounded;
 
 /// Session files are small; a larger one is none.
 const READ_LIMIT: u64 = 64 << 20;
@@ -19,10 +21,33 @@ const READ_LIMIT: u64 = 64 << 20;
 /// Writes a file for the owner's eyes only, whole or not at all, durably. What was at `path` is replaced, a link itself and not its
 /// target.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = AtomicWriteFile::options().open(path)?;
+    // Owner and mode are set below: where the crate fails to set one, it leaves its temporary file behind.
+    let before = fs::symlink_metadata(path).ok().filter(Metadata::is_file);
+    let mut file = AtomicWriteFile::options().mode(0o600).preserve_mode(false).preserve_owner(false).open(path)?;
+    if let Some(before) = before {
+        // Root by `sudo` leaves a user's session to its user.
+        let _ = fchown(file.as_file(), Some(before.uid()), Some(before.gid()));
+    }
     file.as_file().set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
-    file.commit()
+    file.commit().inspect_err(|_| sweep(path, bytes))
+}
+
+/// Removes what a write of the same bytes to `target` has left beside it when it failed or was killed in its last moment: the whole new text under
+/// the name that [`AtomicWriteFile`] gives before the right one. Whatever differs is somebody else's.
+pub(crate) fn sweep(target: &Path, bytes: &[u8]) {
+    let (Some(folder), Some(name)) = (target.parent(), target.file_name().and_then(|name| name.to_str())) else { return };
+    let is_ours = |path: &Path| {
+        let random = path.file_name().and_then(|other| other.to_str()?.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.'));
+        random.is_some_and(|random| random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+            && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == bytes.len() as u64)
+            && bounded::read(path, bounded::MOST).is_ok_and(|left| left == bytes)
+    };
+    let left = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    for path in left.filter(|path| is_ours(path)) {
+        // It is only in the way of the eyes; what cannot be removed stays.
+        let _ = fs::remove_file(path);
+    }
 }
 
 /// Reads a file of ours. Refused: a link, a device, a file of somebody else or that others can write.

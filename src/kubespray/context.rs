@@ -152,17 +152,17 @@ impl KubesprayContext {
         let release = release_of(request, checkout.as_ref())?;
         let traits = traits(release.as_ref())?;
         let inventory_path = find_inventory(files, request, checkout.as_ref())?;
-        let config = checkout.as_ref().map(|checkout| Config::read(files, &checkout.path)).unwrap_or_default();
+        let root = checkout.as_ref().map(|checkout| checkout.path.as_path());
+        let config = root.map(|root| Config::read(files, root)).unwrap_or_default();
         let ignored = Ignored::new(&config);
         let read = inventory_path.as_deref().map(|path| Inventory::load(files, path, &ignored)).transpose()?;
         let mut inventory = read.unwrap_or_else(Inventory::empty);
         let declared_groups = inventory.group_names().map(str::to_owned).collect();
-        let of_plays = checkout.as_ref().and_then(|checkout| checkout::groups(files, &checkout.path));
+        let of_plays = root.and_then(|root| checkout::groups(files, root));
         let groups = of_plays.unwrap_or_else(|| groups(release.as_ref(), traits, &inventory));
         let implicit_cluster = release.is_some() && traits.implicit_cluster;
         inventory.add_groups_of_run_time(&groups, implicit_cluster);
-        let playbooks = checkout.as_ref().map(|checkout| playbook_folder(files, &checkout.path));
-        let root = checkout.as_ref().map(|checkout| checkout.path.as_path());
+        let playbooks = root.map(|root| playbook_folder(files, root));
         let is_open_to_all = root.and_then(|root| files.meta(root).ok()).is_some_and(|meta| meta.mode & 0o002 != 0);
         let unread = root.filter(|root| playbooks.as_deref() != Some(root)).map(|root| VarsFolder::read(files, root, true));
         let first_control_plane = inventory.hosts_of(&groups.control_plane).first().map(|host| (*host).to_owned());
@@ -170,10 +170,7 @@ impl KubesprayContext {
         let is_here = machine::is_here(files, &request.hostname);
         // Only this machine's own system can be read from here.
         let is_control_plane = is_here && first_control_plane.is_some() && first_control_plane == inventory_host;
-        let control_plane_os = match &request.control_plane_os {
-            Some(text) => Some(Os::parse(text).ok_or_else(|| unknown_os(text))?),
-            None => is_control_plane.then(|| Os::read(files)).flatten(),
-        };
+        let control_plane_os = os_of(request, is_control_plane.then_some(files))?;
         let inventory_host_found = inventory_host.is_some();
         let subject = inventory_host.clone().or_else(|| request.node.clone()).unwrap_or_else(|| request.hostname.clone());
         if inventory_host.is_none() {
@@ -183,8 +180,7 @@ impl KubesprayContext {
         let is_wanted = |name: &str| name == subject || Some(name) == first_control_plane.as_deref();
         let folders = vars_folders(files, inventory_path.as_deref(), playbooks.as_deref(), &is_wanted);
         let demanded = checkout.as_ref().and_then(|checkout| ansible::demanded(files, checkout)).or_else(|| traits.ansible_core.clone());
-        let installed = ansible::installed(files, checkout.as_ref().map(|checkout| checkout.path.as_path()));
-        let ansible = ansible::choose(&installed, demanded.as_ref()).cloned();
+        let ansible = ansible::choose(&ansible::installed(files, root), demanded.as_ref()).cloned();
         Ok(Self {
             checkout,
             release,
@@ -245,6 +241,14 @@ fn release_of(request: &PreviewRequest, checkout: Option<&Checkout>) -> Result<O
     match &request.release {
         Some(text) => Release::parse(text).ok_or_else(|| unknown_release(text)).map(Some),
         None => Ok(checkout.and_then(|checkout| checkout.release.clone())),
+    }
+}
+
+/// The system that is asked for, else that of the machine whose `files` may be looked at.
+fn os_of(request: &PreviewRequest, files: Option<&dyn Files>) -> Result<Option<Os>, Expected> {
+    match &request.control_plane_os {
+        Some(text) => Os::parse(text).ok_or_else(|| unknown_os(text)).map(Some),
+        None => Ok(files.and_then(Os::read)),
     }
 }
 

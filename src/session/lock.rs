@@ -156,8 +156,9 @@ impl Place {
         if let Some(before) = Claim::read(&file) {
             claim.job = self.demand_ended(host, before, &claim)?;
         }
-        claim.write(&file).map_err(|error| failed(&self.thing, &self.path, &error))?;
-        Ok(Some(Lock { file, path: self.path, claim, host: host.clone(), is_removed: self.is_inventory }))
+        let lock = Lock { file, path: self.path.clone(), claim, host: host.clone(), is_removed: self.is_inventory };
+        lock.claim.write(&lock.file).map_err(|error| failed(&self.thing, &self.path, &error))?;
+        Ok(Some(lock))
     }
 
     /// Demands that nothing runs that a holder of the past has begun, but for this session's own, which it goes on with.

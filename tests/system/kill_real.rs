@@ -43,7 +43,7 @@ fn killed_at_rename(plain: &Command, number: usize) -> bool {
 }
 
 /// Returns every file below a folder with its bytes.
-fn bytes(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
+pub fn bytes(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.is_dir() { bytes(&path, found) } else { drop(found.insert(path.clone(), fs::read(&path).unwrap())) }
@@ -139,13 +139,13 @@ fn a_runfile_that_is_at_work_when_its_starter_is_killed_is_found_and_followed() 
 }
 
 /// A checkout with an inventory, and the command that edits it.
-fn checkout(place: &Place) -> (PathBuf, Command) {
+pub fn checkout(place: &Place) -> (PathBuf, Command) {
     let (checkout, inventory) = site(place.folder.path());
     let answers = place.write("answers.yaml", &answers_for(&checkout, &inventory));
     (checkout, place.command(["apply", "--steps", "3", "--yes", "--answers", answers.to_str().unwrap()]))
 }
 
-fn inventory_of(checkout: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn inventory_of(checkout: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     bytes(&checkout.join("inventory"), &mut found);
     found.into_iter().map(|(path, bytes)| (path.strip_prefix(checkout).unwrap().to_owned(), bytes)).collect()

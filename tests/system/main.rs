@@ -11,6 +11,7 @@ mod left_files;
 mod locks;
 mod nvml;
 mod packages;
+mod paths;
 mod rpm;
 mod runfile;
 mod unprivileged;

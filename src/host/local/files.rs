@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt as _, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt as _, PermissionsExt, fchown},
     path::{Component, Path, PathBuf},
 };
 
@@ -117,15 +117,20 @@ impl Files for LocalFiles {
         } else if let Some(folder) = target.parent() {
             fs::create_dir_all(folder)?;
         }
-        sweep(&target, bytes);
-        let mode = fs::metadata(&target).map_or(mode, |meta| meta.mode() & 0o7777);
+        private::sweep(&target, bytes);
+        let before = fs::metadata(&target).ok();
+        let mode = before.as_ref().map_or(mode, |meta| meta.mode() & 0o7777);
         let mut options = AtomicWriteFile::options();
-        // The mode is set here and not by the crate: where that fails, the crate would leave its temporary file behind.
-        options.mode(0o600).preserve_mode(false).try_preserve_owner(true);
+        // Owner and mode are set here and not by the crate: where that fails, the crate would leave its temporary file behind.
+        options.mode(0o600).preserve_mode(false).preserve_owner(false);
         let mut file = options.open(&target)?;
+        if let Some(before) = before {
+            // Only root can give a file away; another user's edit of a shared file makes it that user's.
+            let _ = fchown(file.as_file(), Some(before.uid()), Some(before.gid()));
+        }
         let written = file.write_all(bytes).and_then(|()| file.as_file().set_permissions(fs::Permissions::from_mode(mode)));
         match written {
-            Ok(()) => file.commit(),
+            Ok(()) => file.commit().inspect_err(|_| private::sweep(&target, bytes)),
             Err(error) => {
                 // It is only in the way of the eyes; the error that counts is the first.
                 let _ = file.discard();
@@ -184,23 +189,6 @@ impl LocalFiles {
             (Some(folder), Some(name)) => Ok(self.resolve(folder)?.join(name)),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
-    }
-}
-
-/// Removes what a write of the same bytes to `target` has left beside it when it was killed in its last moment: the whole new text under
-/// the name that [`AtomicWriteFile`] gives before the right one. Whatever differs is somebody else's.
-fn sweep(target: &Path, bytes: &[u8]) {
-    let (Some(folder), Some(name)) = (target.parent(), target.file_name().and_then(|name| name.to_str())) else { return };
-    let is_ours = |path: &Path| {
-        let random = path.file_name().and_then(|other| other.to_str()?.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.'));
-        random.is_some_and(|random| random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-            && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == bytes.len() as u64)
-            && bounded::read(path, bounded::MOST).is_ok_and(|left| left == bytes)
-    };
-    let left = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    for path in left.filter(|path| is_ours(path)) {
-        // It is only in the way of the eyes; what cannot be removed stays.
-        let _ = fs::remove_file(path);
     }
 }
 

@@ -155,7 +155,7 @@ fn clear_foreign_log(work: &mut ActionContext<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     (work.emit)(ActionEvent::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
-    work.host.files.remove(log).map_err(|error| file_failure(msg::failure::cannot_remove, log, &error))
+    work.host.files.remove_all(log).map_err(|error| file_failure(msg::failure::cannot_remove, log, &error))
 }
 
 impl ActionKind for InstallToolkit {
