@@ -213,7 +213,7 @@ fn a_report_stays_readable() {
         "nvidia_driver_version = 450.51.06",
         "/root/kubespray-2.14.2",
         "+nvidia_accelerator_enabled: true",
-        "$ kubectl taint nodes node1",
+        "taint nodes node1 nvidia.com/gpu-",
         "nvidia-uninstall --silent",
         "What proves it",
     ] {
