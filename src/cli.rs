@@ -128,6 +128,9 @@ pub enum Verb {
         /// Print the documented JSON
         #[arg(long)]
         json: bool,
+        /// Judge for the second boot: note this boot, or prove again what was noted before it
+        #[arg(long)]
+        after_boot: bool,
         /// The answers file, for node and kubeconfig
         #[arg(long, value_name = "FILE")]
         answers: Option<PathBuf>,

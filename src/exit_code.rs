@@ -12,6 +12,8 @@ pub enum ExitCode {
     Usage = 2,
     /// `apply` needs a reboot; run it again afterwards.
     RebootNeeded = 3,
+    /// `verify`: it works, and not for long: until the next Kubespray run, boot or upgrade.
+    Temporary = 4,
     /// The user quit the wizard before its end.
     Quit = 130,
 }

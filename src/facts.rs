@@ -45,6 +45,7 @@ pub use crate::catalog::ModuleKind;
 pub use boot::{InstalledKernel, NextKernel};
 pub use changes::{Change, changes};
 pub use devices::DriverLibrary;
+pub use findings::missing_device_files;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use ledger::INSTALLER_POD_FOLDER;
 pub use left_files::left_files;
@@ -219,6 +220,9 @@ pub struct DriverFacts {
     /// Its libraries on the host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub libraries: Vec<DriverLibrary>,
+    /// A `nvidia-smi` in a folder where the GPU Operator looks for one to tell whether the host has a driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smi: Option<String>,
     /// Its device files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub device_nodes: Vec<String>,

@@ -63,7 +63,10 @@ pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
         Verb::Apply(args) => apply::run(&workspace, global.new, args),
         Verb::Tail { file, answers, cluster } => tail::run(&workspace, file.as_deref(), answers.as_deref(), cluster),
         Verb::Diagnose { file, json } => diagnose::run(&workspace, file.as_deref(), *json),
-        Verb::Verify { json, answers, cluster } => verify::run(&workspace, *json, answers.as_deref(), cluster),
+        Verb::Verify { json, after_boot, answers, cluster } => {
+            let asked = verify::Asked { json: *json, after_boot: *after_boot, answers: answers.as_deref() };
+            verify::run(&workspace, &asked, cluster)
+        }
         Verb::Status { json } => session::status(&workspace, *json),
         Verb::Undo { yes, json } => session::undo(&workspace, *yes, *json),
         Verb::Report { format, answers } => report::run(&workspace, *format, *answers),

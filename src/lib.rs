@@ -68,6 +68,7 @@ pub mod prediction;
 pub mod preflight;
 pub mod private;
 pub mod report;
+pub mod second_boot;
 pub mod secret;
 pub mod session;
 pub mod signals;

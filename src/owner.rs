@@ -25,14 +25,26 @@ use host::offers::Offer;
 use crate::{
     answers::{Answers, DriverOwner},
     choice::Source,
-    cluster::{manifest::ObjectKind, workload::StackSpec},
+    cluster::{check::Check, manifest::ObjectKind, workload::StackSpec},
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
     i18n::Message,
     kubespray::{GpuRole, Preview, edit::Change, playbook::PlaybookRun, values},
     plan::{self, Action, ActionSpec, Changed, Clearing, Handover, Places, Plan, Step},
     prediction::Prediction,
     preflight,
+    second_boot::SecondBoot,
 };
+
+/// What the links of a machine are judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeEvidence<'a> {
+    /// What is on it, programs asked.
+    pub facts: &'a Facts,
+    /// What Kubespray would write; absent where no inventory is known.
+    pub preview: Option<&'a Preview>,
+    /// What was noted of an earlier boot.
+    pub second_boot: Option<&'a SecondBoot>,
+}
 
 /// One way of bringing the driver to a node, with everything that follows from it.
 pub trait Owner: Sync {
@@ -90,6 +102,9 @@ pub trait Owner: Sync {
 
     /// Step 4: returns what waits until it has brought the driver to the node; nothing where that is there before, or nobody knows when.
     fn watch(&self, answers: &Answers, node: &str) -> Option<Action>;
+
+    /// Step 4: returns what this machine itself says of the links of the chain; nothing where all of them are the cluster's.
+    fn on_node(&self, seen: &NodeEvidence<'_>) -> Vec<Check>;
 
     /// Step 4: returns what is watched in the cluster: its workloads, the links of its chain, the log that is followed with its phases.
     fn stack(&self) -> &'static StackSpec;

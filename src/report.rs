@@ -174,6 +174,8 @@ impl<'a> Report<'a> {
                 State::Pass => msg::report::check::pass(),
                 State::Fail => msg::report::check::fail(),
                 State::Unknown => msg::report::check::unknown(),
+                State::Temporary => msg::report::check::temporary(),
+                State::NotJudged => msg::report::check::not_judged(),
             };
             let mark = mark.text(lang);
             out += &form.item(&format!("[{mark}] {}: {}", check.title(lang), check.evidence));

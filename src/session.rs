@@ -25,12 +25,13 @@ use crate::{
         action::{target::Target, undo::Undo},
     },
     prediction::{Outcome, Prediction},
+    second_boot::SecondBoot,
 };
 
 /// The session file's schema version: 2 since a record may name another machine and an undo is journalled like an action, 3 since the
-/// file ends with a mark, so that a copy that was cut off is seen, 4 since an undo holds data and no command line. It goes up with every field that an older gpunode would lose. Older
+/// file ends with a mark, so that a copy that was cut off is seen, 4 since an undo holds data and no command line, 5 since a second boot is noted. It goes up with every field that an older gpunode would lose. Older
 /// files are migrated; newer ones are refused and left alone.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// All that a wizard knows and has done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,6 +69,9 @@ pub struct Session {
     /// The last verdict of step 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<VerifyReport>,
+    /// What was proved on one boot and on a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_boot: Option<SecondBoot>,
     /// What the pre-flight of step 2 foretold, and what came of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub predictions: Vec<Prediction>,
@@ -96,6 +100,7 @@ impl Session {
             journal: Vec::new(),
             reboot: None,
             verdict: None,
+            second_boot: None,
             predictions: Vec::new(),
             seals: BTreeMap::new(),
             foreign_plans: BTreeSet::new(),

@@ -14,9 +14,10 @@ use crate::{
     choice::{self, Card, DriverTable, HostLimits},
     cluster::{
         ClusterError, GpuStack, Kubectl,
-        check::{KnownFailure, VerifyReport},
+        check::{Check, KnownFailure, VerifyReport},
         stack, testpod,
         verify::{self, CheckInput, Logs, Tested},
+        workload::Rule,
     },
     diagnosis,
     engine::drift::{drift, is_own},
@@ -31,13 +32,14 @@ use crate::{
         edit::{self, FileEdit},
         values,
     },
-    owner,
+    owner::{self, NodeEvidence},
     plan::{
         self, Action, Step, VerifyPlan,
         action::import_image::{ImportImage, NotImportable, Runtime},
     },
     prediction::Prediction,
     preflight,
+    second_boot::SecondBoot,
     session::Session,
     version::Version,
 };
@@ -382,12 +384,46 @@ pub fn judge(
     kubectl: &Kubectl,
     node: &str,
     owner: DriverOwner,
+    on_node: &OnNode,
     session: Option<&Session>,
 ) -> Result<(VerifyReport, GpuStack), ClusterError> {
     let stack = patiently(host, || stack::probe(host, kubectl, node, owner::of(owner).stack()))?;
     let logs = verify::logs(host, kubectl, &stack);
-    let report = judge_stack(host, &stack, &logs, owner, session.and_then(tested).as_ref());
+    let report = judge_stack(host, &stack, &logs, owner, on_node, session.and_then(tested).as_ref());
     Ok((report, stack))
+}
+
+/// What this machine says of the chain of its owner.
+#[derive(Debug, Clone, Default)]
+pub struct OnNode {
+    /// Its links, judged; empty where this is not the node, or the owner has none.
+    pub checks: Vec<Check>,
+    /// How many cards it has.
+    pub cards: Option<usize>,
+}
+
+/// Looks at the machine's own links: programs are asked, unless the facts of `looked` have been. Another machine than the node says
+/// nothing.
+pub fn on_node(host: &Host, answers: &Answers, node: &str, second_boot: Option<&SecondBoot>, looked: Option<&Facts>) -> OnNode {
+    let owner = owner::of(answers.driver_owner);
+    let has_links = owner.stack().links.iter().any(|link| link.rule == Rule::OnNode);
+    if !has_links || !is_node(host, node) {
+        return OnNode::default();
+    }
+    let facts = looked.filter(|facts| facts.node.is_examined).cloned().unwrap_or_else(|| {
+        let mut facts = facts::probe(host);
+        facts::examine(host, &mut facts);
+        facts
+    });
+    let preview = preview(host, &facts, answers).ok();
+    let checks = owner.on_node(&NodeEvidence { facts: &facts, preview: preview.as_ref(), second_boot });
+    OnNode { checks, cards: Some(facts.gpus.len()) }
+}
+
+/// Tells whether this machine is the node of this name. A node's name is its host name or what the inventory calls it, up to a domain.
+fn is_node(host: &Host, node: &str) -> bool {
+    let short = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    host.simulation.is_some() || short(&host.name()) == short(node)
 }
 
 /// Returns the owner whose driver workload is in the cluster, by what its room says of it; nothing if there is none, or nobody can tell.
@@ -419,21 +455,32 @@ fn patiently<T>(host: &Host, ask: impl Fn() -> Result<T, ClusterError>) -> Resul
 /// As [`judge`], from the way into the cluster on: that it is not to be reached is a verdict too.
 pub fn verdict(host: &Host, session: &Session, answers: &Answers) -> VerifyReport {
     let node = Planner::new(host, &session.facts, answers).node_name();
+    let on_node = on_node(host, answers, &node, session.second_boot.as_ref(), None);
     let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
-        .and_then(|kubectl| judge(host, &kubectl, &node, answers.driver_owner, Some(session)));
-    judged.map_or_else(|error| verify::unreachable(&error, owner::of(answers.driver_owner).stack()), |(report, _)| report)
+        .and_then(|kubectl| judge(host, &kubectl, &node, answers.driver_owner, &on_node, Some(session)));
+    judged.map_or_else(|error| verify::unreachable(&error, owner::of(answers.driver_owner).stack(), &on_node.checks), |(report, _)| report)
 }
 
 /// As [`judge`], for what is known already. Each failing part says which known failure it shows.
-pub fn judge_stack(host: &Host, stack: &GpuStack, logs: &Logs, owner: DriverOwner, tested: Option<&Tested>) -> VerifyReport {
+pub fn judge_stack(
+    host: &Host,
+    stack: &GpuStack,
+    logs: &Logs,
+    owner: DriverOwner,
+    on_node: &OnNode,
+    tested: Option<&Tested>,
+) -> VerifyReport {
     let driver = host.files.read_text("/proc/driver/nvidia/version").ok();
     let host_driver = driver.as_deref().and_then(|text| text.lines().next());
     let spec = owner::of(owner).stack();
-    let mut report = verify::checks(&CheckInput { stack, spec, logs, host_driver, tested });
+    let mut report = verify::checks(&CheckInput { stack, spec, logs, host_driver, on_node: &on_node.checks, cards: on_node.cards, tested });
     for (role, hit) in diagnosis::over_stack(stack, logs) {
         if let Some(check) = spec.check_of(role) {
             report.explain(check, hit.into());
         }
+    }
+    if spec.stops_at_first {
+        report.stop_at_first();
     }
     report
 }

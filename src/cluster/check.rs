@@ -1,158 +1,15 @@
 //! The checks of step 4 and their verdict: the documented output of `gpunode verify --json`.
 
+mod id;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
+pub use id::CheckId;
+
 use super::ClusterError;
-use crate::{
-    finding::Finding,
-    i18n::{Lang, Message, msg},
-};
-
-/// One link of a chain. Texts: `check.<id>`, `.about` and, where no finding knows better, `.remedy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CheckId {
-    /// The API server answers.
-    Api,
-    /// The node is ready.
-    NodeReady,
-    /// The node has the label that its DaemonSets look for.
-    NodeLabel,
-    /// Both of Kubespray's DaemonSets want a pod here.
-    Daemonsets,
-    /// Kubespray's installer has put the driver on the node.
-    Installer,
-    /// Kubespray's device plugin has registered.
-    Plugin,
-    /// Kubespray's installer is not here, because another owner brings the driver.
-    NoInstaller,
-    /// The host's own driver is loaded.
-    HostDriver,
-    /// NVIDIA's device plugin has registered.
-    DevicePlugin,
-    /// The operator has found a card on the node.
-    GpuPresent,
-    /// The operator's driver pod is ready.
-    DriverPod,
-    /// The operator's container toolkit is ready.
-    Toolkit,
-    /// The operator's validator has let the others go on.
-    Validator,
-    /// The node offers GPUs.
-    Capacity,
-    /// A pod has used the GPU.
-    TestPod,
-}
-
-impl CheckId {
-    /// All checks.
-    pub const ALL: [Self; 15] = [
-        Self::Api,
-        Self::NodeReady,
-        Self::NodeLabel,
-        Self::Daemonsets,
-        Self::Installer,
-        Self::Plugin,
-        Self::NoInstaller,
-        Self::HostDriver,
-        Self::DevicePlugin,
-        Self::GpuPresent,
-        Self::DriverPod,
-        Self::Toolkit,
-        Self::Validator,
-        Self::Capacity,
-        Self::TestPod,
-    ];
-
-    /// Returns the stable name, as in JSON and in the locale files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Api => "api",
-            Self::NodeReady => "node-ready",
-            Self::NodeLabel => "node-label",
-            Self::Daemonsets => "daemonsets",
-            Self::Installer => "installer",
-            Self::Plugin => "plugin",
-            Self::NoInstaller => "no-installer",
-            Self::HostDriver => "host-driver",
-            Self::DevicePlugin => "device-plugin",
-            Self::GpuPresent => "gpu-present",
-            Self::DriverPod => "driver-pod",
-            Self::Toolkit => "toolkit",
-            Self::Validator => "validator",
-            Self::Capacity => "capacity",
-            Self::TestPod => "test-pod",
-        }
-    }
-
-    /// Returns what is checked.
-    pub fn title(self) -> Message {
-        use msg::check;
-        match self {
-            Self::Api => check::api(),
-            Self::NodeReady => check::node_ready(),
-            Self::NodeLabel => check::node_label(),
-            Self::Daemonsets => check::daemonsets(),
-            Self::Installer => check::installer(),
-            Self::Plugin => check::plugin(),
-            Self::NoInstaller => check::no_installer(),
-            Self::HostDriver => check::host_driver(),
-            Self::DevicePlugin => check::device_plugin(),
-            Self::GpuPresent => check::gpu_present(),
-            Self::DriverPod => check::driver_pod(),
-            Self::Toolkit => check::toolkit(),
-            Self::Validator => check::validator(),
-            Self::Capacity => check::capacity(),
-            Self::TestPod => check::test_pod(),
-        }
-    }
-
-    /// Returns what that is, for somebody who sees it for the first time.
-    pub fn about(self) -> Message {
-        use msg::check;
-        match self {
-            Self::Api => check::api::about(),
-            Self::NodeReady => check::node_ready::about(),
-            Self::NodeLabel => check::node_label::about(),
-            Self::Daemonsets => check::daemonsets::about(),
-            Self::Installer => check::installer::about(),
-            Self::Plugin => check::plugin::about(),
-            Self::NoInstaller => check::no_installer::about(),
-            Self::HostDriver => check::host_driver::about(),
-            Self::DevicePlugin => check::device_plugin::about(),
-            Self::GpuPresent => check::gpu_present::about(),
-            Self::DriverPod => check::driver_pod::about(),
-            Self::Toolkit => check::toolkit::about(),
-            Self::Validator => check::validator::about(),
-            Self::Capacity => check::capacity::about(),
-            Self::TestPod => check::test_pod::about(),
-        }
-    }
-
-    /// Returns what to do where no finding knows better.
-    pub fn remedy(self) -> Message {
-        use msg::check;
-        match self {
-            Self::Api => check::api::remedy(),
-            Self::NodeReady => check::node_ready::remedy(),
-            Self::NodeLabel => check::node_label::remedy(),
-            Self::Daemonsets => check::daemonsets::remedy(),
-            Self::Installer => check::installer::remedy(),
-            Self::Plugin => check::plugin::remedy(),
-            Self::NoInstaller => check::no_installer::remedy(),
-            Self::HostDriver => check::host_driver::remedy(),
-            Self::DevicePlugin => check::device_plugin::remedy(),
-            Self::GpuPresent => check::gpu_present::remedy(),
-            Self::DriverPod => check::driver_pod::remedy(),
-            Self::Toolkit => check::toolkit::remedy(),
-            Self::Validator => check::validator::remedy(),
-            Self::Capacity => check::capacity::remedy(),
-            Self::TestPod => check::test_pod::remedy(),
-        }
-    }
-}
+use crate::{finding::Finding, i18n::Lang};
 
 /// The verdict over all checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +19,8 @@ pub enum Verdict {
     Ok,
     /// At least one check failed.
     Failed,
+    /// It works, and not for long: what it rests on is gone with the next Kubespray run, boot or upgrade.
+    Temporary,
     /// Nothing failed, but something could not be told, or no pod has used the GPU yet.
     Unknown,
 }
@@ -174,8 +33,20 @@ pub enum State {
     Pass,
     /// Not as it should be.
     Fail,
+    /// As it should be now, and no longer after the next Kubespray run, boot or upgrade.
+    Temporary,
     /// Could not be told.
     Unknown,
+    /// Nobody looked: a link before it is broken, or only the node itself can tell.
+    #[serde(rename = "not-judged")]
+    NotJudged,
+}
+
+impl State {
+    /// Tells whether it keeps no pod from its GPU.
+    pub fn is_fine(self) -> bool {
+        matches!(self, Self::Pass | Self::Temporary | Self::NotJudged)
+    }
 }
 
 /// One check.
@@ -221,7 +92,7 @@ pub struct VerifyReport {
 
 impl Check {
     /// Makes a check that needs no reason.
-    pub(super) fn new(id: CheckId, state: State, evidence: impl Into<String>) -> Self {
+    pub(crate) fn new(id: CheckId, state: State, evidence: impl Into<String>) -> Self {
         Self { id, state, evidence: evidence.into(), because: None, known: None, cluster: None }
     }
 
@@ -230,9 +101,16 @@ impl Check {
         Self { cluster: Some(refusal.clone()), ..Self::new(id, State::Unknown, refusal.detail()) }
     }
 
-    pub(super) fn because(mut self, finding: Option<Finding>) -> Self {
+    /// Adds what was worked out.
+    #[must_use]
+    pub(crate) fn because(mut self, finding: Option<Finding>) -> Self {
         self.because = finding;
         self
+    }
+
+    /// Tells whether nobody judged it who could have: only the second boot may wait.
+    fn lacks_judgement(&self) -> bool {
+        self.state == State::NotJudged && self.id != CheckId::SecondBoot
     }
 
     /// Returns the name of the check.
@@ -253,7 +131,7 @@ impl Check {
     /// Returns what to do; nothing when the check passed.
     pub fn remedy(&self, lang: Lang) -> Option<String> {
         match (self.state, &self.known, &self.because, &self.cluster) {
-            (State::Pass, ..) => None,
+            (State::Pass, ..) | (State::NotJudged, None, None, None) => None,
             (_, Some(known), _, _) => Some(known.remedy(lang)),
             (_, _, Some(finding), _) => Some(finding.remedy(lang)),
             (_, _, _, Some(error)) => Some(error.remedy(lang)),
@@ -310,12 +188,14 @@ impl Serialize for Check {
 
 impl VerifyReport {
     /// Makes the report over checks that were made.
-    pub(super) fn over(checks: Vec<Check>) -> Self {
+    pub fn over(checks: Vec<Check>) -> Self {
         let any = |state: State| checks.iter().any(|check| check.state == state);
         let verdict = if any(State::Fail) {
             Verdict::Failed
-        } else if any(State::Unknown) || checks.is_empty() {
+        } else if any(State::Unknown) || checks.is_empty() || checks.iter().any(Check::lacks_judgement) {
             Verdict::Unknown
+        } else if any(State::Temporary) {
+            Verdict::Temporary
         } else {
             Verdict::Ok
         };
@@ -329,36 +209,27 @@ impl VerifyReport {
 
     /// Tells whether all is in place, and only no pod has used the GPU yet.
     pub fn lacks_only_the_test(&self) -> bool {
-        let open = |check: &&Check| check.state != State::Pass;
+        let open = |check: &&Check| !check.state.is_fine() || check.lacks_judgement();
         self.checks.iter().filter(open).all(|check| check.id == CheckId::TestPod && check.state == State::Unknown)
-            && self.checks.iter().any(|check| check.state != State::Pass)
+            && self.checks.iter().any(|check| !check.state.is_fine())
+    }
+
+    /// Leaves the links behind the first broken one unjudged: what they show follows from it.
+    pub fn stop_at_first(&mut self) {
+        let broken = self.checks.iter().position(|check| check.state == State::Fail);
+        for check in self.checks.iter_mut().skip(broken.map_or(usize::MAX, |place| place + 1)) {
+            *check = Check::new(check.id, State::NotJudged, "");
+        }
     }
 
     /// Says of a part's check which known failure shows there. What is at work and shows one fails: it tries again and again.
     pub fn explain(&mut self, id: CheckId, known: KnownFailure) {
         let unexplained = |check: &Check| check.known.is_none() && check.because.is_none() && check.cluster.is_none();
-        let open = |check: &&mut Check| check.id == id && check.state != State::Pass && unexplained(check);
+        let open = |check: &&mut Check| check.id == id && !check.state.is_fine() && unexplained(check);
         if let Some(check) = self.checks.iter_mut().find(open) {
             check.state = State::Fail;
             check.known = Some(known);
             *self = Self::over(std::mem::take(&mut self.checks));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_check_has_its_name_and_texts() {
-        for id in CheckId::ALL {
-            assert_eq!(serde_json::to_value(id).unwrap(), id.name());
-            for lang in [Lang::En, Lang::Ko] {
-                for part in ["", ".remedy", ".about"] {
-                    assert!(lang.has(&format!("check.{}{part}", id.name())), "{id:?}{part}");
-                }
-            }
         }
     }
 }

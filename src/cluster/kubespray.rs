@@ -32,6 +32,7 @@ pub static STACK: StackSpec = StackSpec {
     namespace: Some("kube-system"),
     workloads: &[INSTALLER, PLUGIN],
     foreign: &[],
+    stops_at_first: false,
     links: &[
         Link::new(CheckId::Api, Rule::Api),
         Link::new(CheckId::NodeReady, Rule::NodeReady),

@@ -137,6 +137,14 @@ pub struct NodeStatus {
     pub conditions: Vec<Condition>,
 }
 
+/// The class by which a pod asks for a runtime.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct RuntimeClass {
+    /// The name of the runtime in the node's configuration.
+    pub handler: String,
+}
+
 /// A condition of a node or a pod.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

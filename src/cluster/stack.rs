@@ -7,7 +7,7 @@ use std::thread;
 
 use super::{
     ClusterError, Kubectl,
-    objects::{DaemonSet, Event, Node, Pod},
+    objects::{DaemonSet, Event, Node, Pod, RuntimeClass},
     view::{DaemonSetView, EventView, NodeView, PodView},
     watch::Source,
     workload::{Done, Role, StackSpec, Workload},
@@ -41,8 +41,31 @@ pub struct GpuStack {
     pub parts: Vec<Part>,
     /// Events of their pods, and of DaemonSets that have none here, oldest first.
     pub events: Vec<EventView>,
+    /// The runtime class that is looked for; absent while nobody asked.
+    pub runtime_class: Option<RuntimeClassSeen>,
     /// What these credentials may not read, with the refusal. What hangs on it is unknown, never absent.
     pub unread: Vec<(Asked, ClusterError)>,
+}
+
+/// A runtime class, as the cluster answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuntimeClassSeen {
+    /// It is there, with this handler.
+    Handler(String),
+    /// There is none of this name.
+    Absent,
+    /// It could not be read.
+    Unread(ClusterError),
+}
+
+/// Asks for the runtime class that the stack wants, if it wants one.
+fn runtime_class(host: &Host, kubectl: &Kubectl, spec: &StackSpec) -> Option<RuntimeClassSeen> {
+    let found = listed::<RuntimeClass>(host, kubectl, &Source::runtime_class(spec.runtime_class()?));
+    Some(match found.map(|classes| classes.into_iter().next()) {
+        Ok(Some(class)) => RuntimeClassSeen::Handler(class.handler),
+        Ok(None) => RuntimeClassSeen::Absent,
+        Err(error) => RuntimeClassSeen::Unread(error),
+    })
 }
 
 /// One workload on the node.
@@ -87,7 +110,7 @@ pub fn probe(host: &Host, kubectl: &Kubectl, node: &str, spec: &'static StackSpe
     pods.extend(unscheduled(host, kubectl, node, spec, &sets, &pods).unwrap_or_default());
     let mut stack = GpuStack::from_objects(spec, node, nodes.first(), &sets, &pods, &[]);
     stack.unread = unread;
-    stack.add_events(host, kubectl);
+    stack.add_more(host, kubectl, spec);
     Ok(stack)
 }
 
@@ -170,6 +193,7 @@ impl GpuStack {
             node: node.map(|node| NodeView::of(node, pods)),
             parts: spec.all().map(part).collect(),
             events: Vec::new(),
+            runtime_class: None,
             unread: Vec::new(),
         };
         stack.set_events(events);
@@ -199,6 +223,12 @@ impl GpuStack {
     /// Returns why this kind was not read; nothing if it was.
     pub fn refusal(&self, kind: Asked) -> Option<&ClusterError> {
         self.unread.iter().find(|(unread, _)| *unread == kind).map(|(_, error)| error)
+    }
+
+    /// Asks for what is not kept up to date by itself: the events, and the runtime class.
+    pub fn add_more(&mut self, host: &Host, kubectl: &Kubectl, spec: &StackSpec) {
+        self.runtime_class = runtime_class(host, kubectl, spec);
+        self.add_events(host, kubectl);
     }
 
     /// Asks for the events of pods that are not at work, and of DaemonSets that have made none: those of a whole namespace may be very

@@ -11,7 +11,7 @@ use super::{
     ClusterError, GpuStack, Kubectl,
     check::{Check, CheckId, KnownFailure, State, Verdict, VerifyReport},
     kubectl, scheduling,
-    stack::{Asked, Part},
+    stack::{Asked, Part, RuntimeClassSeen},
     view::{ContainerState, ContainerView, NodeView, PodView},
     workload::{Link, Role, Rule, StackSpec, Workload},
 };
@@ -33,7 +33,8 @@ const REGISTERED: [&str; 2] = ["registered with the kubelet", "Registered device
 const STARTING: [&str; 3] = ["PodInitializing", "ContainerCreating", ""];
 
 /// Ids of the findings of this module.
-pub const IDS: [&str; 2] = ["kubelet-silent", "test-pod-outdated"];
+pub const IDS: [&str; 6] =
+    ["fewer-gpus-than-cards", "kubelet-silent", "link-not-on-node", "runtime-class-handler", "runtime-class-missing", "test-pod-outdated"];
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,10 @@ pub struct CheckInput<'a> {
     pub logs: &'a Logs,
     /// What `/proc/driver/nvidia/version` of this machine says.
     pub host_driver: Option<&'a str>,
+    /// What the machine itself says of its links; empty on another machine than the node.
+    pub on_node: &'a [Check],
+    /// How many cards the machine has; absent on another machine than the node.
+    pub cards: Option<usize>,
     /// What the last test pod of this session has shown.
     pub tested: Option<&'a Tested>,
 }
@@ -63,13 +68,30 @@ pub struct Tested {
     pub known: Option<KnownFailure>,
 }
 
-/// Makes the report of a cluster that gave no answer.
-pub fn unreachable(error: &ClusterError, spec: &StackSpec) -> VerifyReport {
-    let check = |id: CheckId| {
+/// Makes the report of a cluster that gave no answer: what the machine itself says is judged all the same.
+pub fn unreachable(error: &ClusterError, spec: &StackSpec, on_node: &[Check]) -> VerifyReport {
+    let unknown = |id: CheckId| {
         let evidence = if id == CheckId::Api { error.detail() } else { "" };
         Check { cluster: Some(error.clone()), ..Check::new(id, State::Unknown, evidence) }
     };
-    VerifyReport::over(spec.links.iter().map(|link| check(link.check)).collect())
+    let check = |link: &Link| match link.rule {
+        Rule::OnNode if !on_node.is_empty() => on_node.iter().find(|check| check.id == link.check).cloned(),
+        _ => Some(unknown(link.check)),
+    };
+    let mut report = VerifyReport::over(spec.links.iter().filter_map(check).collect());
+    if spec.stops_at_first {
+        report.stop_at_first();
+    }
+    report
+}
+
+/// What the machine has said of a link; one that it left out does not concern it. On another machine nobody has said anything.
+fn said_by_node(id: CheckId, on_node: &[Check], node: &str) -> Option<Check> {
+    if on_node.is_empty() {
+        let finding = Finding::of(msg::finding::link_not_on_node(node), Severity::Info, "");
+        return Some(Check::new(id, State::NotJudged, "").because(Some(finding)));
+    }
+    on_node.iter().find(|check| check.id == id).cloned()
 }
 
 /// What is read of the logs of a stack, by role.
@@ -127,7 +149,9 @@ fn check(link: &Link, input: &CheckInput<'_>) -> Option<Check> {
         Rule::Absent(workload) => absent(id, stack, workload),
         Rule::Loaded { unless } if unless.and_then(part).is_some_and(|part| scheduling::is_wanted(stack, part)) => return None,
         Rule::Loaded { .. } => loaded(id, input.host_driver),
-        Rule::Allocatable => on_node(id, stack, |node| allocatable(id, node)),
+        Rule::RuntimeClass(name) => runtime_class(id, name, stack.runtime_class.as_ref()),
+        Rule::OnNode => said_by_node(id, input.on_node, &stack.node_name)?,
+        Rule::Allocatable => on_node(id, stack, |node| allocatable(id, node, input.cards)),
         Rule::TestPod => test_pod(id, stack, input.tested),
     };
     let of_the_kubelet = matches!(link.rule, Rule::Works(_) | Rule::WorksIfThere(_) | Rule::Registered | Rule::Allocatable);
@@ -274,10 +298,33 @@ fn registered(id: CheckId, input: &CheckInput<'_>, part: &Part) -> Check {
     Check::new(id, state, evidence)
 }
 
-fn allocatable(id: CheckId, node: &NodeView) -> Check {
+fn runtime_class(id: CheckId, name: &str, seen: Option<&RuntimeClassSeen>) -> Check {
+    let command = format!("kubectl get runtimeclass {name}");
+    let failed = |text, evidence: &str| Check::new(id, State::Fail, evidence).because(Some(Finding::of(text, Severity::Error, &command)));
+    match seen {
+        Some(RuntimeClassSeen::Handler(handler)) if handler == name => Check::new(id, State::Pass, format!("{name}: handler {handler}")),
+        Some(RuntimeClassSeen::Handler(handler)) => {
+            failed(msg::finding::runtime_class_handler(printable(handler), name), &format!("{name}: handler {}", printable(handler)))
+        }
+        Some(RuntimeClassSeen::Absent) => failed(msg::finding::runtime_class_missing(name), &format!("{name}: NotFound")),
+        Some(RuntimeClassSeen::Unread(error)) => Check::unread(id, error),
+        None => Check::new(id, State::Unknown, ""),
+    }
+}
+
+/// With time slicing a card counts several times; fewer GPUs than cards are some that the plugin does not hand out. A card in parts (MIG)
+/// is offered under other names.
+fn allocatable(id: CheckId, node: &NodeView, cards: Option<usize>) -> Check {
     let shown = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
     let evidence = format!("nvidia.com/gpu: capacity {}, allocatable {}", shown(node.capacity), shown(node.allocatable));
-    let state = if node.allocatable.is_some_and(|count| count > 0) { State::Pass } else { State::Fail };
+    let parts: Vec<&String> = node.resources.keys().filter(|name| name.starts_with("nvidia.com/mig-")).collect();
+    let count = node.allocatable.unwrap_or(0);
+    let lacking = cards.and_then(|cards| u64::try_from(cards).ok()).filter(|cards| count > 0 && count < *cards && parts.is_empty());
+    if let Some(cards) = lacking {
+        let finding = Finding::of(msg::finding::fewer_gpus_than_cards(cards.to_string(), count.to_string()), Severity::Error, &evidence);
+        return Check::new(id, State::Fail, evidence).because(Some(finding));
+    }
+    let state = if count > 0 || !parts.is_empty() { State::Pass } else { State::Fail };
     Check::new(id, state, evidence)
 }
 
@@ -310,6 +357,7 @@ pub fn report(report: &VerifyReport, lang: Lang) -> String {
     let verdict = match report.verdict {
         Verdict::Ok => msg::verify::ok(),
         Verdict::Failed => msg::verify::failed(),
+        Verdict::Temporary => msg::verify::temporary(),
         Verdict::Unknown if report.lacks_only_the_test() => msg::verify::untested(),
         Verdict::Unknown => msg::verify::could_not_tell(),
     };
@@ -322,10 +370,6 @@ pub fn report(report: &VerifyReport, lang: Lang) -> String {
             out.push('\n');
         }
     }
-    // With the host's driver the runtime is somebody's work too, and no check of its own.
-    if report.check(CheckId::HostDriver).is_some() && report.check(CheckId::Toolkit).is_none() {
-        out += &(msg::verify::scope::host().text(lang) + "\n");
-    }
     out + &verdict.text(lang) + "\n"
 }
 
@@ -334,6 +378,8 @@ fn heading(check: &Check, lang: Lang) -> String {
         State::Pass => msg::verify::pass(),
         State::Fail => msg::verify::fail(),
         State::Unknown => msg::verify::unknown(),
+        State::Temporary => msg::verify::state_temporary(),
+        State::NotJudged => msg::verify::not_judged(),
     };
     format!("{} {}", mark.text(lang), check.title(lang))
 }

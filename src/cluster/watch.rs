@@ -60,6 +60,12 @@ impl Source {
         Self { path: format!("/api/v1/namespaces/{}/pods", encode(namespace)), selector: Some(("labelSelector", label.to_owned())) }
     }
 
+    /// Asks for the runtime class of this name.
+    pub fn runtime_class(name: &str) -> Self {
+        let selector = Some(("fieldSelector", format!("metadata.name={name}")));
+        Self { path: "/apis/node.k8s.io/v1/runtimeclasses".to_owned(), selector }
+    }
+
     /// Asks for the events about one object.
     pub fn events(namespace: &str, object: &str) -> Self {
         let selector = Some(("fieldSelector", format!("involvedObject.name={object}")));

@@ -106,6 +106,10 @@ pub enum Rule {
         /// The role that stands in for it.
         unless: Option<Role>,
     },
+    /// What the machine itself says, judged beside the cluster. On another machine nobody can tell.
+    OnNode,
+    /// The cluster has the runtime class of this name, with a handler of the same name.
+    RuntimeClass(&'static str),
     /// The node offers GPUs to pods.
     Allocatable,
     /// A pod of this session has used the GPU.
@@ -130,6 +134,8 @@ pub struct StackSpec {
     pub workloads: &'static [Workload],
     /// Another owner's workload that must not be here.
     pub foreign: &'static [&'static Workload],
+    /// Whether the first broken link is the verdict, and those behind it are not judged.
+    pub stops_at_first: bool,
     /// The links, first to last.
     pub links: &'static [Link],
     /// The log to follow, if one tells of the driver.
@@ -137,6 +143,11 @@ pub struct StackSpec {
 }
 
 impl StackSpec {
+    /// Returns the runtime class that is looked for.
+    pub fn runtime_class(&self) -> Option<&'static str> {
+        self.links.iter().find_map(|link| if let Rule::RuntimeClass(name) = link.rule { Some(name) } else { None })
+    }
+
     /// Returns the workload of a role.
     pub fn workload(&self, role: Role) -> Option<&'static Workload> {
         self.workloads.iter().find(|workload| workload.role == role)

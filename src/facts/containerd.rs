@@ -4,6 +4,7 @@
 //! files are merged differ between releases. The dump is asked for by [`ask`], which takes its time; the rest is read.
 
 pub mod config;
+pub mod merge;
 
 use std::{
     collections::BTreeMap,

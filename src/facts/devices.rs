@@ -67,6 +67,12 @@ pub(super) fn probe_libraries(reader: &Reader<'_>) -> Vec<DriverLibrary> {
     found
 }
 
+/// Returns the first `nvidia-smi` where the GPU Operator looks for a driver of the host. Source: gpu-operator#398, #2150 (owners.md 3.4).
+pub(super) fn probe_smi(reader: &Reader<'_>) -> Option<String> {
+    const PLACES: [&str; 5] = ["/usr/bin/nvidia-smi", "/usr/sbin/nvidia-smi", "/bin/nvidia-smi", "/sbin/nvidia-smi", "/opt/bin/nvidia-smi"];
+    reader.first_there(&PLACES).map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,9 +5,15 @@
 mod cards;
 mod driver;
 mod host;
+mod node;
+#[cfg(test)]
+mod node_tests;
 mod nvml;
+mod runtime;
 #[cfg(test)]
 mod tests;
+
+pub use node::missing_device_files;
 
 use std::collections::BTreeSet;
 
@@ -27,6 +33,8 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     found.extend(cards::judge(facts));
     found.extend(nvml::judge(facts));
     found.extend(driver::judge(facts));
+    found.extend(runtime::judge(facts));
+    found.extend(node::judge(facts));
     found.extend(host::judge(facts));
     // Equal cards are one finding.
     let mut seen = Vec::new();

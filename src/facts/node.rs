@@ -19,7 +19,11 @@ use super::{
     units::{self, Unit},
     upgrades::{self, AutomaticUpgrades},
 };
-use crate::{host::Host, worker::beside};
+use crate::{
+    host::{Command, Host},
+    text::printable,
+    worker::beside,
+};
 
 /// What stands between the driver and a pod. What is not on the machine is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -52,6 +56,9 @@ pub struct NodeFacts {
     /// What upgrades packages by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upgrades: Option<AutomaticUpgrades>,
+    /// Of each card that switches join with others, `State/Status` as `nvidia-smi -q` says; empty while nobody asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fabric: Vec<String>,
     /// Whether programs were asked, by [`examine`]; files alone do not tell what holds.
     pub is_examined: bool,
 }
@@ -81,16 +88,18 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> NodeFacts {
 /// Asks the programs of the machine what its files do not tell: containerd what holds, the toolkit what it sees, the package manager
 /// where packages came from, `modinfo` of compressed modules. Each is asked only where it is here, all side by side. Judges anew.
 pub fn examine(host: &Host, facts: &mut Facts) {
-    let (node, kernels) = (&facts.node, &facts.driver.kernels);
-    let (runtime, toolkit, packages) = thread::scope(|scope| {
+    let (node, kernels, has_switches) = (&facts.node, &facts.driver.kernels, !facts.nvswitches.is_empty());
+    let (runtime, toolkit, packages, fabric) = thread::scope(|scope| {
         let runtime = beside(scope, || with_reader(host, |reader| ask_runtimes(reader, node.clone())));
         let toolkit = beside(scope, || with_reader(host, |reader| ask_toolkit(reader, node.toolkit.clone(), kernels.clone())));
         let packages = with_reader(host, |reader| ask_packages(reader, node.clone()));
-        (runtime.join(), toolkit.join(), packages)
+        let fabric = with_reader(host, |reader| if has_switches { ask_fabric(reader) } else { Vec::new() });
+        (runtime.join(), toolkit.join(), packages, fabric)
     });
     (facts.node.containerd, facts.node.crio) = facts.take(runtime);
     (facts.node.toolkit, facts.driver.kernels) = facts.take(toolkit);
     (facts.node.packages, facts.node.upgrades) = facts.take(packages);
+    facts.node.fabric = facts.take(fabric);
     facts.node.is_examined = true;
     facts.findings = findings::judge(facts);
 }
@@ -113,6 +122,27 @@ fn ask_toolkit(reader: &mut Reader<'_>, mut toolkit: Option<ToolkitFacts>, mut k
     }
     boot::ask(reader, &mut kernels);
     (toolkit, kernels)
+}
+
+/// Asks how the cards have joined their switches.
+fn ask_fabric(reader: &mut Reader<'_>) -> Vec<String> {
+    let text = reader.command("node.fabric", &Command::new("nvidia-smi", ["-q"]));
+    text.as_deref().map(parse_fabric).unwrap_or_default()
+}
+
+/// Reads `State` and `Status` below each `Fabric`. Source: nvidia-smi -q of driver 580 on an H200 (recorded).
+pub(super) fn parse_fabric(text: &str) -> Vec<String> {
+    let value = |line: &str, key: &str| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == key).then(|| printable(value.trim()))
+    };
+    let (mut found, mut lines) = (Vec::new(), text.lines());
+    while lines.any(|line| line.trim() == "Fabric") {
+        let below: Vec<&str> = lines.clone().take(2).collect();
+        let of = |key: &str| below.iter().find_map(|line| value(line, key)).unwrap_or_else(|| "-".to_owned());
+        found.push(format!("{}/{}", of("State"), of("Status")));
+    }
+    found
 }
 
 fn ask_packages(reader: &mut Reader<'_>, mut node: NodeFacts) -> (Vec<NodePackage>, Option<AutomaticUpgrades>) {
@@ -150,5 +180,18 @@ impl Facts {
         }
         self.node.is_examined = true;
         self.findings = findings::judge(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_how_cards_have_joined_their_switches() {
+        let text = "GPU 00000000:00:06.0\n    Fabric\n        State                             : Completed\n        Status                            : Success\n\
+            \x20       CliqueId                          : 0\nGPU 00000000:00:07.0\n    Fabric\n        State                             : N/A\n";
+        assert_eq!(parse_fabric(text), ["Completed/Success", "N/A/-"]);
+        assert_eq!(parse_fabric(""), [] as [&str; 0]);
     }
 }

@@ -73,6 +73,7 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
             driver.char_links = devices::probe_char_links(&mut reader);
         }
         driver.libraries = devices::probe_libraries(&reader);
+        driver.smi = devices::probe_smi(&reader);
         let next_kernel = boot::probe_next(&mut reader, &driver.kernels);
 
         let mut facts = Facts { gpus: bus.gpus, nvswitches: bus.nvswitches, unknown: reader.unknown, ..Facts::default() };

@@ -179,7 +179,11 @@ impl Apply<'_> {
     fn verify(&mut self) -> Result<ExitCode, Expected> {
         let report = self.step_driver().verdict()?;
         self.progress.verdict(&report);
-        Ok(if report.verdict == Verdict::Ok { ExitCode::Ok } else { ExitCode::Negative })
+        Ok(match report.verdict {
+            Verdict::Ok => ExitCode::Ok,
+            Verdict::Temporary => ExitCode::Temporary,
+            Verdict::Failed | Verdict::Unknown => ExitCode::Negative,
+        })
     }
 
     /// Reboots when the answers say so, else leaves it to the caller.

@@ -1,5 +1,6 @@
 //! A driver installed on the host.
 
+mod chain;
 mod install;
 pub mod offers;
 pub mod recipe;
@@ -7,7 +8,7 @@ mod values;
 
 use self::offers::Offer;
 use super::{
-    Disposition, Owner,
+    Disposition, NodeEvidence, Owner,
     disposition::{is_of_pod, of_any_owner},
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     choice::{Files, Source},
     cluster::workload::Missing,
     cluster::{
-        check::CheckId,
+        check::{Check, CheckId},
         kubespray::INSTALLER,
         manifest::ObjectKind,
         workload::{Done, Link, Role, Rule, StackSpec, Workload},
@@ -118,6 +119,10 @@ impl Owner for Host {
         None
     }
 
+    fn on_node(&self, seen: &NodeEvidence<'_>) -> Vec<Check> {
+        chain::judge(seen)
+    }
+
     fn stack(&self) -> &'static StackSpec {
         &STACK
     }
@@ -154,14 +159,32 @@ static STACK: StackSpec = StackSpec {
     namespace: None,
     workloads: &[DEVICE_PLUGIN],
     foreign: &[&INSTALLER],
+    stops_at_first: true,
+    // h1 to h20 of owners.md 5.1, with the cluster's own three where they come in.
     links: &[
+        Link::new(CheckId::Cards, Rule::OnNode),
+        Link::new(CheckId::CardsBound, Rule::OnNode),
+        Link::new(CheckId::HostDriver, Rule::OnNode),
+        Link::new(CheckId::DriverLibrary, Rule::OnNode),
+        Link::new(CheckId::DeviceFiles, Rule::OnNode),
+        Link::new(CheckId::Nvml, Rule::OnNode),
+        Link::new(CheckId::Fabric, Rule::OnNode),
+        Link::new(CheckId::Persistence, Rule::OnNode),
+        Link::new(CheckId::NextBoot, Rule::OnNode),
+        Link::new(CheckId::ContainerToolkit, Rule::OnNode),
+        Link::new(CheckId::Cdi, Rule::OnNode),
+        Link::new(CheckId::Runtime, Rule::OnNode),
+        Link::new(CheckId::RuntimeLasts, Rule::OnNode),
+        Link::new(CheckId::RuntimeInUse, Rule::OnNode),
         Link::new(CheckId::Api, Rule::Api),
         Link::new(CheckId::NodeReady, Rule::NodeReady),
         Link::new(CheckId::NoInstaller, Rule::Absent(&INSTALLER)),
-        Link::new(CheckId::HostDriver, Rule::Loaded { unless: None }),
+        Link::new(CheckId::RuntimeClass, Rule::RuntimeClass("nvidia")),
+        Link::new(CheckId::Schedulable, Rule::Wanted(&[Role::DevicePlugin])),
         Link::new(CheckId::DevicePlugin, Rule::Registered),
         Link::new(CheckId::Capacity, Rule::Allocatable),
         Link::new(CheckId::TestPod, Rule::TestPod),
+        Link::new(CheckId::SecondBoot, Rule::OnNode),
     ],
     log: None,
 };

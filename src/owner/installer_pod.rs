@@ -4,7 +4,7 @@ mod checks;
 mod values;
 
 use super::{
-    Disposition, Owner,
+    Disposition, NodeEvidence, Owner,
     disposition::{has, is_on_host, of_any_owner},
     host::offers::Offer,
     node_name,
@@ -13,7 +13,7 @@ use crate::{
     answers::{Answers, DriverOwner},
     catalog::Architecture,
     choice::{Files, Source},
-    cluster::{kubespray, manifest::ObjectKind, workload::StackSpec},
+    cluster::{check::Check, kubespray, manifest::ObjectKind, workload::StackSpec},
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
     i18n::{Message, msg},
     kubespray::{
@@ -113,6 +113,10 @@ impl Owner for InstallerPod {
 
     fn watch(&self, answers: &Answers, node: &str) -> Option<Action> {
         Some(plan::watch_installer(answers.kubeconfig.clone().map(Into::into), node))
+    }
+
+    fn on_node(&self, _seen: &NodeEvidence<'_>) -> Vec<Check> {
+        Vec::new()
     }
 
     fn stack(&self) -> &'static StackSpec {

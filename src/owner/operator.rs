@@ -1,7 +1,7 @@
 //! NVIDIA GPU Operator: a driver in a pod of its own, or beside a driver that the host has.
 
 use super::{
-    Disposition, Owner,
+    Disposition, NodeEvidence, Owner,
     disposition::{has, is_on_host, of_any_owner},
     host::offers::Offer,
     node_name,
@@ -11,7 +11,7 @@ use crate::{
     choice::{Files, Source},
     cluster::workload::Missing,
     cluster::{
-        check::CheckId,
+        check::{Check, CheckId},
         kubespray::INSTALLER,
         manifest::ObjectKind,
         phases,
@@ -119,6 +119,10 @@ impl Owner for Operator {
         None
     }
 
+    fn on_node(&self, _seen: &NodeEvidence<'_>) -> Vec<Check> {
+        Vec::new()
+    }
+
     fn stack(&self) -> &'static StackSpec {
         &STACK
     }
@@ -169,6 +173,7 @@ static STACK: StackSpec = StackSpec {
         ),
     ],
     foreign: &[&INSTALLER],
+    stops_at_first: false,
     links: &[
         Link::new(CheckId::Api, Rule::Api),
         Link::new(CheckId::NodeReady, Rule::NodeReady),

@@ -24,7 +24,7 @@ use crate::{
         action::mark_node::NodeMark,
         remedy::{self, NodeRemedy},
     },
-    steps,
+    steps::{self, OnNode},
     tui::Reply,
     wizard::{
         Answer,
@@ -107,12 +107,15 @@ struct Looker<'a> {
 impl Looker<'_> {
     fn look_on(&self, live: &Live<'_>, cancel: &Cancel) {
         let mut tested = None;
+        // Programs of the machine are asked once a watch: what the cluster says changes, and it does not.
+        let facts = self.perform.facts();
+        let on_node = steps::on_node(&self.perform.workspace.host, self.answers, live.node, None, Some(&facts));
         while !cancel.is_cancelled() {
             let (number, view) = live.look();
             match view {
                 None => {}
                 Some(Err(error)) => drop(self.reply.send(Answer::ChainTrouble(trouble(&error, self.lang())))),
-                Some(Ok(stack)) => self.show(stack, &mut tested),
+                Some(Ok(stack)) => self.show(stack, &on_node, &mut tested),
             }
             live.wait(number, STALE, cancel);
         }
@@ -122,15 +125,15 @@ impl Looker<'_> {
         self.perform.workspace.lang
     }
 
-    fn show(&self, mut stack: GpuStack, tested: &mut Option<Tested>) {
+    fn show(&self, mut stack: GpuStack, on_node: &OnNode, tested: &mut Option<Tested>) {
         let host = &self.perform.workspace.host;
-        stack.add_events(host, self.kubectl);
+        stack.add_more(host, self.kubectl, self.spec);
         let logs = verify::logs(host, self.kubectl, &stack);
         // A run has the session while it lasts: what it has tested is seen afterwards.
         if let Ok(session) = self.perform.session.try_lock() {
             *tested = steps::tested(&session);
         }
-        let report = steps::judge_stack(host, &stack, &logs, self.answers.driver_owner, tested.as_ref());
+        let report = steps::judge_stack(host, &stack, &logs, self.answers.driver_owner, on_node, tested.as_ref());
         let mut rows = ChainRow::of(&report, self.lang());
         wait_for_installer(&mut rows, self.spec);
         let failures = self.failures(&stack, &logs);

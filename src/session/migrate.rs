@@ -6,7 +6,7 @@ use serde_yaml::{Mapping, Value};
 /// Brings a session of schema `from` up to [`super::SCHEMA_VERSION`]. Text that is no session at all is left for the reader to refuse.
 pub(super) fn migrate(mut session: Value, from: u32) -> Value {
     if let Value::Mapping(fields) = &mut session {
-        let steps = [to_2, to_3, to_4];
+        let steps = [to_2, to_3, to_4, to_5];
         let newer = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
         steps.iter().skip(newer).for_each(|step| step(fields));
     }
@@ -30,6 +30,11 @@ fn to_4(fields: &mut Mapping) {
     for record in journal.iter_mut().filter_map(Value::as_mapping_mut).filter(|record| record.contains_key("undo")) {
         record.insert("undo".into(), "nothing".into());
     }
+}
+
+/// Schema 4 knew no second boot.
+fn to_5(fields: &mut Mapping) {
+    fields.insert("schema_version".into(), 5.into());
 }
 
 #[cfg(test)]

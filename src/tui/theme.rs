@@ -91,10 +91,11 @@ impl Theme {
     /// The glyph and the style of a link or phase.
     pub(super) fn chain(self, state: ChainState, ticks: u64) -> (&'static str, Style) {
         match state {
-            ChainState::Pending => ("·", self.dim()),
+            ChainState::Pending | ChainState::NotJudged => ("·", self.dim()),
             ChainState::Active => (spinner(ticks), self.accent()),
             ChainState::Pass => ("✓", self.good()),
             ChainState::Fail => ("✗", self.error()),
+            ChainState::Temporary => ("!", self.warning()),
             ChainState::Unknown => ("?", self.warning()),
         }
     }

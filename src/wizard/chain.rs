@@ -18,8 +18,19 @@ pub enum ChainState {
     Pass,
     /// It is not.
     Fail,
+    /// It is as it should be, until the next Kubespray run, boot or upgrade.
+    Temporary,
     /// Nobody could tell.
     Unknown,
+    /// Nobody looked.
+    NotJudged,
+}
+
+impl ChainState {
+    /// Tells whether it keeps no pod from its GPU.
+    pub fn is_fine(self) -> bool {
+        matches!(self, Self::Pass | Self::Temporary | Self::NotJudged)
+    }
 }
 
 /// One link between node and test pod, for display.
@@ -48,7 +59,9 @@ impl ChainRow {
             state: match check.state {
                 State::Pass => ChainState::Pass,
                 State::Fail => ChainState::Fail,
+                State::Temporary => ChainState::Temporary,
                 State::Unknown => ChainState::Unknown,
+                State::NotJudged => ChainState::NotJudged,
             },
             about: check.id.about().text(lang),
             remedy: check.remedy(lang).unwrap_or_default(),

@@ -71,8 +71,11 @@ impl Verify {
         let id = self.chain.get(self.selected).map(|row| row.id);
         let place = rows.iter().position(|row| Some(row.id) == id);
         // The first look goes to what is wrong, or to what is at work.
-        let telling =
-            || rows.iter().position(|row| row.state == ChainState::Fail).or(rows.iter().position(|row| row.state == ChainState::Active));
+        let telling = || {
+            [ChainState::Fail, ChainState::Active, ChainState::Temporary]
+                .iter()
+                .find_map(|state| rows.iter().position(|row| row.state == *state))
+        };
         let place = if self.chain.is_empty() { telling() } else { place };
         self.selected = place.unwrap_or(self.selected.min(rows.len().saturating_sub(1)));
         self.chain = rows;
@@ -378,13 +381,13 @@ fn only_the_test_is_missing(state: &Verify) -> bool {
     let (test, others): (Vec<_>, Vec<_>) = state.chain.iter().partition(|row| row.id == CheckId::TestPod);
     state.test.is_none()
         && !others.is_empty()
-        && others.iter().all(|row| row.state == ChainState::Pass)
+        && others.iter().all(|row| row.state.is_fine())
         && test.iter().any(|row| row.state != ChainState::Pass)
 }
 
 /// Tells whether every link is as it should be.
 fn all_pass(state: &Verify) -> bool {
-    !state.chain.is_empty() && state.passed() == state.chain.len()
+    !state.chain.is_empty() && state.chain.iter().all(|row| row.state.is_fine())
 }
 
 fn next_part(state: &mut Verify) {

@@ -35,7 +35,7 @@ fn moment(name: &str, line: &str) -> ApiServer {
 fn a_working_node_verifies() {
     let server = moment("41-testpod-after-capacity", PLUGIN_LOG);
     let (host, kubectl) = server.kubectl();
-    let (report, _) = steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, None).unwrap();
+    let (report, _) = steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, &steps::OnNode::default(), None).unwrap();
     assert_eq!(report.verdict, Verdict::Unknown, "{}", verify::report(&report, gpunode::i18n::Lang::En));
     assert!(report.lacks_only_the_test(), "{report:?}");
     assert!(report.checks.iter().any(|check| check.id == CheckId::Plugin && check.evidence.contains(PLUGIN_LOG)));
@@ -51,7 +51,7 @@ fn other_moments_fail() {
     ] {
         let server = moment(name, line);
         let (host, kubectl) = server.kubectl();
-        let (report, _) = steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, None).unwrap();
+        let (report, _) = steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, &steps::OnNode::default(), None).unwrap();
         assert_eq!(report.verdict, Verdict::Failed, "{name}");
         assert!(report.checks.iter().any(|check| check.id == failing && check.state == State::Fail), "{name}: {report:?}");
     }

@@ -44,7 +44,7 @@ fn sessions_of_older_schemas_are_read() {
         let place = Place::new();
         let before = old_session(&place, name);
         let status = place.run(["--demo", "status", "--json"]).demand(0).json();
-        assert_eq!(status["schema_version"], 4, "{name}");
+        assert_eq!(status["schema_version"], 5, "{name}");
         assert_eq!(status["journal"].as_array().unwrap().len(), records, "{name}");
         assert_eq!(fs::read_to_string(place.session()).unwrap(), before, "looking changed {name}");
         place.run(["--demo", "report"]).demand(0);

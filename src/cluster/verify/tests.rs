@@ -17,7 +17,7 @@ fn plugin(log: &str) -> Logs {
 }
 
 fn judge(stack: &GpuStack, owner: DriverOwner, logs: &Logs, host_driver: Option<&str>, tested: Option<&Tested>) -> VerifyReport {
-    checks(&CheckInput { stack, spec: owner::of(owner).stack(), logs, host_driver, tested })
+    checks(&CheckInput { stack, spec: owner::of(owner).stack(), logs, host_driver, on_node: &[], cards: None, tested })
 }
 
 fn judged(moment: &str, logs: &Logs, tested: Option<&Tested>) -> VerifyReport {
@@ -114,10 +114,11 @@ fn a_silent_kubelet_fails_the_node_and_leaves_the_rest_open() {
 fn the_hosts_own_driver_is_judged_by_nvidias_plugin() {
     let stack = recorded_for("1.36/80-nvidia-device-plugin-no-driver", DriverOwner::Host);
     let log = plugin("E1127 17:36:00.1 1 factory.go:115] Incompatible strategy detected auto\n");
-    let report = judge(&stack, DriverOwner::Host, &log, None, None);
-    assert_eq!(failed(&report), ["host-driver", "device-plugin", "capacity"]);
     let report = judge(&stack, DriverOwner::Host, &log, Some("NVRM version: 580.159.04"), None);
     assert_eq!(failed(&report), ["device-plugin", "capacity"]);
+    // What only the node can tell, nobody has told here.
+    assert_eq!(report.check(CheckId::HostDriver).unwrap().state, State::NotJudged);
+    assert_eq!(report.check(CheckId::HostDriver).unwrap().because.as_ref().unwrap().id, "link-not-on-node");
     // Kubespray's own DaemonSets beside it are a second owner.
     let both = recorded_for("41-testpod-after-capacity", DriverOwner::Host);
     let report = judge(&both, DriverOwner::Host, &plugin(LOG), Some("NVRM version: 450.51.06"), Some(&passed()));
@@ -165,8 +166,67 @@ fn json_has_the_documented_fields_and_reads_back() {
 }
 
 #[test]
+fn behind_the_first_broken_link_nothing_is_judged() {
+    let check = |id, state| Check::new(id, state, "seen");
+    let mut report = VerifyReport::over(vec![
+        check(CheckId::Cards, State::Pass),
+        check(CheckId::NextBoot, State::Temporary),
+        check(CheckId::Runtime, State::Fail),
+        check(CheckId::RuntimeInUse, State::Fail),
+        check(CheckId::TestPod, State::Unknown),
+    ]);
+    report.stop_at_first();
+    let states: Vec<State> = report.checks.iter().map(|check| check.state).collect();
+    assert_eq!(states, [State::Pass, State::Temporary, State::Fail, State::NotJudged, State::NotJudged]);
+    assert_eq!((report.verdict, report.checks[3].evidence.as_str()), (Verdict::Failed, ""));
+}
+
+#[test]
+fn what_works_for_now_is_neither_good_nor_bad() {
+    let report = |states: &[(CheckId, State)]| VerifyReport::over(states.iter().map(|(id, state)| Check::new(*id, *state, "")).collect());
+    let (pass, now) = ((CheckId::Cards, State::Pass), (CheckId::RuntimeLasts, State::Temporary));
+    let open = (CheckId::SecondBoot, State::NotJudged);
+    assert_eq!(report(&[pass, open]).verdict, Verdict::Ok, "a second boot may wait");
+    assert_eq!(report(&[pass, now, open]).verdict, Verdict::Temporary);
+    assert_eq!(report(&[pass, now, (CheckId::Nvml, State::Unknown)]).verdict, Verdict::Unknown);
+    assert_eq!(report(&[pass, (CheckId::Nvml, State::NotJudged)]).verdict, Verdict::Unknown, "another machine cannot tell");
+    let json = serde_json::to_value(report(&[now, open])).unwrap();
+    assert_eq!((json["verdict"].as_str(), json["checks"][0]["state"].as_str()), (Some("temporary"), Some("temporary")));
+    assert_eq!(json["checks"][1]["state"], "not-judged");
+}
+
+#[test]
+fn the_runtime_class_is_judged_by_its_handler() {
+    let seen = |seen| {
+        let stack = GpuStack { runtime_class: seen, ..recorded_for("1.36/80-nvidia-device-plugin-no-driver", DriverOwner::Host) };
+        let report = judge(&stack, DriverOwner::Host, &Logs::new(), None, None);
+        let check = report.check(CheckId::RuntimeClass).unwrap();
+        (check.state, check.because.as_ref().map(|finding| finding.id.clone()).unwrap_or_default())
+    };
+    let handler = |name: &str| Some(RuntimeClassSeen::Handler(name.into()));
+    assert_eq!(seen(handler("nvidia")), (State::Pass, String::new()));
+    assert_eq!(seen(handler("runc")), (State::Fail, "runtime-class-handler".into()));
+    assert_eq!(seen(Some(RuntimeClassSeen::Absent)), (State::Fail, "runtime-class-missing".into()));
+    let forbidden = ClusterError::Forbidden("runtimeclasses is forbidden".to_owned());
+    assert_eq!(seen(Some(RuntimeClassSeen::Unread(forbidden))).0, State::Unknown);
+}
+
+#[test]
+fn fewer_gpus_than_cards_are_told_and_shared_ones_are_not() {
+    let stack = recorded("1.36/70-all-good");
+    let judged = |cards| {
+        let spec = owner::of(DriverOwner::InstallerPod).stack();
+        let logs = plugin(LOG);
+        let report = checks(&CheckInput { stack: &stack, spec, logs: &logs, host_driver: None, on_node: &[], cards, tested: None });
+        report.check(CheckId::Capacity).unwrap().state
+    };
+    let offered = usize::try_from(stack.node.as_ref().unwrap().allocatable.unwrap()).unwrap();
+    assert_eq!((judged(None), judged(Some(offered)), judged(Some(offered + 1))), (State::Pass, State::Pass, State::Fail));
+}
+
+#[test]
 fn a_cluster_that_is_down_cannot_be_told() {
-    let down = unreachable(&ClusterError::ApiDown("refused".into()), owner::of(DriverOwner::InstallerPod).stack());
+    let down = unreachable(&ClusterError::ApiDown("refused".into()), owner::of(DriverOwner::InstallerPod).stack(), &[]);
     assert_eq!(down.verdict, Verdict::Unknown);
     assert!(report(&down, Lang::En).contains("control plane is up"));
 }

@@ -26,6 +26,8 @@ pub struct ContainerdConfig {
     pub default_runtime: Option<String>,
     /// Whether devices by CDI are on; absent where nothing is written, and containerd's own default holds.
     pub enable_cdi: Option<bool>,
+    /// How many settings of the CRI it has besides the runtimes: a drop-in with many is a copy of the whole section.
+    pub other_settings: usize,
     /// The runtimes, by name.
     pub runtimes: Vec<RuntimeEntry>,
 }
@@ -87,6 +89,7 @@ impl ContainerdConfig {
     fn take(&mut self, plugin: &str, cri: &Table) {
         self.plugins.push(plugin.to_owned());
         self.enable_cdi = cri.get("enable_cdi").and_then(Value::as_bool).or(self.enable_cdi);
+        self.other_settings += cri.iter().filter(|(key, _)| *key != "containerd").count();
         let Some(containerd) = cri.get("containerd").and_then(Value::as_table) else { return };
         let default = containerd.get("default_runtime_name").and_then(Value::as_str).filter(|name| !name.is_empty());
         self.default_runtime = default.map(printable).or(self.default_runtime.take());
@@ -145,16 +148,20 @@ pub fn excerpt(text: &str) -> String {
     let Ok(root) = toml_text::table(text) else { return "= is no TOML\n".to_owned() };
     let mut kept = only(&root, &["version", "imports", "plugins", "snapshotter"]);
     if let Some(Value::Table(plugins)) = kept.get_mut("plugins") {
-        for (_, plugin) in plugins.iter_mut() {
-            *plugin = Value::Table(plugin.as_table().map(plugin_excerpt).unwrap_or_default());
+        for (name, plugin) in plugins.iter_mut() {
+            let is_cri = PLUGINS.iter().any(|(plugin, _)| plugin == name);
+            *plugin = Value::Table(plugin.as_table().map(|plugin| plugin_excerpt(plugin, is_cri)).unwrap_or_default());
         }
         plugins.retain(|_, plugin| plugin.as_table().is_some_and(|plugin| !plugin.is_empty()));
     }
     kept.to_string()
 }
 
-fn plugin_excerpt(plugin: &Table) -> Table {
+fn plugin_excerpt(plugin: &Table, is_cri: bool) -> Table {
     let mut kept = only(plugin, &["enable_cdi", "containerd", "snapshotter"]);
+    // How many there are says whether a drop-in is a copy of the whole section; what they hold does not.
+    let others = plugin.iter().filter(|(key, _)| is_cri && !kept.contains_key(*key)).map(|(key, _)| key.clone()).collect::<Vec<_>>();
+    kept.extend(others.into_iter().map(|key| (key, Value::String("recorded".to_owned()))));
     if let Some(Value::Table(containerd)) = kept.get_mut("containerd") {
         *containerd = only(containerd, &["default_runtime_name", "runtimes", "snapshotter"]);
         for (_, entry) in containerd.get_mut("runtimes").and_then(Value::as_table_mut).into_iter().flatten() {

@@ -180,7 +180,15 @@ pub fn chain(running: bool, lang: Lang) -> Vec<ChainRow> {
     let at = NOW.parse().expect("a time");
     let tested = Tested { passed: true, at, evidence: "nvidia-smi 450.51.06: Tesla V100-PCIE-32GB".to_owned(), known: None };
     let tested = running.then_some(&tested);
-    let report = verify::checks(&CheckInput { stack: &stack, spec: &kubespray::STACK, logs: &logs, host_driver: None, tested });
+    let report = verify::checks(&CheckInput {
+        stack: &stack,
+        spec: &kubespray::STACK,
+        logs: &logs,
+        host_driver: None,
+        on_node: &[],
+        cards: None,
+        tested,
+    });
     let mut rows = ChainRow::of(&report, lang);
     if !running {
         // What the wizard does while the installer is at work.
