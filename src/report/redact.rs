@@ -220,7 +220,7 @@ fn replacement(pattern: &Regex) -> String {
 /// A word with signs inside that no name, version or path has, though a password does: its letters alone may all be known.
 fn odd() -> Option<&'static Regex> {
     static ODD: OnceLock<Option<Regex>> = OnceLock::new();
-    ODD.get_or_init(|| Regex::new(r"[^\s\"'`(]*[A-Za-z0-9][!*^$&\\]+[^\s\"'`)]+").ok()).as_ref()
+    ODD.get_or_init(|| Regex::new(r#"[^\s"'`(]*[A-Za-z0-9][!*^$&\\]+[^\s"'`)]+"#).ok()).as_ref()
 }
 
 fn patterns() -> &'static [Regex] {
