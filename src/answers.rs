@@ -80,6 +80,9 @@ pub struct Answers {
     /// Inventory host of this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeName>,
+    /// Whether this machine may be written into an inventory that does not have it: a name that nobody knows is more often misspelt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub add_node: bool,
     /// All GPU nodes of the cluster; `[node]` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_nodes: Option<Vec<NodeName>>,
@@ -229,6 +232,7 @@ impl Answers {
             kubespray: None,
             inventory: None,
             node: None,
+            add_node: false,
             gpu_nodes: None,
             variables: BTreeMap::new(),
             run_playbooks: true,
@@ -262,6 +266,17 @@ impl Answers {
     pub fn leaves_out(&self, id: &str, optional: bool) -> bool {
         let named = |list: &[String]| list.iter().any(|other| other == id);
         named(&self.leave_out) || (optional && !named(&self.take_in))
+    }
+
+    /// Returns the names of machines and things that the answers give: nodes, paths, images, servers. None of these types can hold a password.
+    pub fn names(&self) -> Vec<String> {
+        let paths = [&self.kubespray, &self.kubeconfig, &self.test_image_file].into_iter().flatten().map(ToString::to_string);
+        let plain = [&self.cuda_prefix, &self.cuda_tmpdir].into_iter().flatten().map(ToString::to_string);
+        let nodes = self.node.iter().chain(self.gpu_nodes.iter().flatten()).map(ToString::to_string);
+        let servers = [&self.cuda_mirror, &self.proxy].into_iter().flatten().map(|address| address.origin().to_owned());
+        let images = self.test_image.iter().map(ToString::to_string);
+        let files = self.cuda_runfile.iter().map(ToString::to_string).chain(self.inventory.iter().map(ToString::to_string));
+        paths.chain(plain).chain(nodes).chain(servers).chain(images).chain(files).collect()
     }
 
     /// Returns the CUDA toolkit that the host gets, if any.

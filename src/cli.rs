@@ -177,6 +177,8 @@ pub enum Verb {
     },
     /// The manual page, in roff
     Man,
+    /// Licences of the crates that this program is linked with
+    Licences,
 }
 
 /// Options of `drivers`.

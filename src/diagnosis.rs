@@ -27,6 +27,7 @@ use refine::{Args, Refined};
 pub use scan::over_reader;
 pub use signature_id::SignatureId;
 pub use stack::{over_part, over_stack, over_test};
+pub(crate) use table::TABLE as SIGNATURES;
 use table::{Pattern, Role};
 pub use table::{Refine, Remedy, Signature, Source, Stage, Table, table};
 use window::{LINES, Window};

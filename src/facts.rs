@@ -61,6 +61,7 @@ use crate::{
     catalog::{CatalogMatch, KernelModule, distros::System},
     finding::Finding,
     host::{NvmlAnswer, Virtualization},
+    version::Version,
 };
 
 /// All that step 1 finds out.
@@ -87,9 +88,10 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Tells whether there is no card here, and nobody has said which one will come.
-    pub fn lacks_card(&self) -> bool {
-        self.gpus.is_empty() && self.expected_gpus.is_empty()
+    /// Returns the versions of the drivers that are loaded or installed here.
+    pub fn driver_versions(&self) -> Vec<Version> {
+        let loaded = self.driver.loaded_version.iter().filter_map(|version| version.parse().ok());
+        loaded.chain(self.driver.ledger.iter().filter_map(packages::driver_version)).collect()
     }
 
     /// Tells whether this machine has a GPU that a node can offer: `None` when nothing can tell, because neither the PCI bus nor NVML

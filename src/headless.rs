@@ -35,6 +35,9 @@ use crate::{
     workspace::Workspace,
 };
 
+/// The notices that the licences of linked crates ask for; `tests/notices` writes them.
+const NOTICES: &str = include_str!("../THIRD-PARTY-NOTICES.txt");
+
 /// Runs one command.
 pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
     match verb {
@@ -48,6 +51,7 @@ pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
             clap_mangen::Man::new(Cli::command()).render(&mut text).map_err(|error| output_failed(&error))?;
             return print_raw(&String::from_utf8_lossy(&text));
         }
+        Verb::Licences => return print_raw(NOTICES),
         _ => {}
     }
     let workspace = Workspace::open(global)?;
@@ -68,7 +72,7 @@ pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
         Verb::Report { format, answers } => report::run(&workspace, *format, *answers),
         Verb::Record { file } => record::run(&workspace, file),
         Verb::Scenarios => scenarios::run(&workspace),
-        Verb::Completions { .. } | Verb::Man => Ok(ExitCode::Ok),
+        Verb::Completions { .. } | Verb::Man | Verb::Licences => Ok(ExitCode::Ok),
     }
 }
 

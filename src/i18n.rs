@@ -76,6 +76,11 @@ pub fn action_names() -> Vec<&'static str> {
     TEXTS.iter().filter_map(|(key, _, _)| key.strip_prefix("action.")).collect()
 }
 
+/// Returns every key and every text of both languages.
+pub(crate) fn texts() -> impl Iterator<Item = &'static str> {
+    TEXTS.iter().flat_map(|(key, english, korean)| [*key, *english, *korean])
+}
+
 /// Returns the English and the Korean text of a key.
 fn find(key: &str) -> Option<(&'static str, &'static str)> {
     let index = TEXTS.binary_search_by_key(&key, |(key, _, _)| key).ok()?;

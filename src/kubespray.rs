@@ -33,6 +33,7 @@ use serde::Serialize;
 
 pub use context::PreviewRequest;
 pub use edited::Edited;
+pub use joining::Newcomer;
 pub use layout::Layout;
 pub use preview::preview;
 pub use report::{report, report_planned};

@@ -16,7 +16,8 @@ use crate::{
     facts,
     host::Cancel,
     i18n::{Lang, Message, msg},
-    input::FilePath,
+    input::{FilePath, NodeName},
+    kubespray::Newcomer,
     owner,
     plan::{
         Action, Step,
@@ -141,6 +142,7 @@ impl Plain<'_> {
 
     fn ask_driver(&self) -> Result<Answers, Stop> {
         let mut answers = steps::answers_of(&self.workspace.host, &self.session);
+        steps::demand_card(&self.session.facts, &answers)?;
         let fits = steps::owners(&self.workspace.host, &self.session.facts, &answers);
         self.ask.say(&owner::report(&fits, self.lang));
         answers.driver_owner = self.ask_owner(&fits, answers.driver_owner)?;
@@ -188,10 +190,34 @@ impl Plain<'_> {
             self.ask.say(&error.text(self.lang));
             answers.kubespray = self.ask_path(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
         }
-        let preview = steps::Planner::new(&self.workspace.host, &self.session.facts, &answers).planned_preview()?;
+        let planned = |answers: &Answers| steps::Planner::new(&self.workspace.host, &self.session.facts, answers).planned_preview();
+        let mut preview = planned(&answers)?;
+        if let Some(newcomer) = steps::newcomer(&self.session.facts, &answers, &preview) {
+            self.ask_newcomer(&newcomer, &mut answers)?;
+            preview = planned(&answers)?;
+        }
         self.ask.say(&crate::kubespray::report(&preview, self.lang));
         self.session.answers = Some(answers);
+        // What was said is kept, whether or not the plan is confirmed.
+        self.step_driver().save()?;
         self.run_step(Step::Variables)
+    }
+
+    /// Asks whether a machine that the inventory does not have is to be written into it, or which of its hosts the machine is.
+    fn ask_newcomer(&self, newcomer: &Newcomer, answers: &mut Answers) -> Result<(), Stop> {
+        self.ask.say(&format!("! {}", newcomer.finding().message(self.lang)));
+        let hosts = newcomer.nearest.iter().filter_map(|name| name.parse::<NodeName>().ok());
+        let hosts: Vec<NodeName> = hosts.collect();
+        let mut options: Vec<String> = hosts.iter().map(|name| msg::plain::newcomer::is(name).text(self.lang)).collect();
+        options.push(msg::plain::newcomer::add(&newcomer.group, &newcomer.name).text(self.lang));
+        options.push(msg::plain::newcomer::quit().text(self.lang));
+        let last = options.len() - 1;
+        match self.ask.choose(&msg::plain::newcomer().text(self.lang), &options, last)? {
+            place if place == last => return Err(Stop::Quit),
+            place if place < hosts.len() => answers.node = hosts.into_iter().nth(place),
+            _ => answers.add_node = true,
+        }
+        Ok(())
     }
 
     /// Asks for a path until it is one; nothing is nothing.

@@ -22,9 +22,6 @@ pub struct Prediction {
     /// The same for every language; absent where the evidence is what the machine itself says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Message>,
-    /// Keeps `apply` from beginning, unless the answers name it under `despite`.
-    #[serde(default)]
-    pub stops: bool,
     /// The action that shows whether it comes true; absent when none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
@@ -42,9 +39,11 @@ pub struct Prediction {
 pub enum Forecast {
     /// Nothing is in the way.
     Ok,
-    /// It will fail.
+    /// It will fail: `apply` does not begin, and the wizard wants a typed `y`.
     WillFail,
-    /// Nobody can tell from here.
+    /// What was seen is bad, and whether it comes to a failure does not depend on this program: advice.
+    Warning,
+    /// Nobody was told: what was asked did not answer, or may not be read.
     Unknown,
 }
 
@@ -64,6 +63,7 @@ impl Forecast {
         match self {
             Self::Ok => msg::preflight::says::ok(),
             Self::WillFail => msg::preflight::says::will_fail(),
+            Self::Warning => msg::preflight::says::warning(),
             Self::Unknown => msg::preflight::says::unknown(),
         }
     }
@@ -73,6 +73,7 @@ impl Forecast {
         match self {
             Self::Ok => "ok",
             Self::WillFail => "will_fail",
+            Self::Warning => "warning",
             Self::Unknown => "unknown",
         }
     }
@@ -113,7 +114,7 @@ impl Prediction {
             Evidence::Raw(text) => (text, None),
         };
         let id = id.into();
-        Self { id, says, evidence, seen, stops: false, action: None, signatures: Vec::new(), outcome: None }
+        Self { id, says, evidence, seen, action: None, signatures: Vec::new(), outcome: None }
     }
 
     /// Names the action that it is about, and the known failures that it would be.
@@ -124,11 +125,9 @@ impl Prediction {
         self
     }
 
-    /// Makes a failure keep `apply` from beginning.
-    #[must_use]
-    pub fn stopping(mut self) -> Self {
-        self.stops = self.says == Forecast::WillFail;
-        self
+    /// Tells whether it keeps `apply` from beginning, unless the answers name it under `despite`.
+    pub fn stops(&self) -> bool {
+        self.says == Forecast::WillFail
     }
 
     /// Returns what was seen, safe for a terminal.
@@ -149,7 +148,7 @@ impl Prediction {
     /// Tells whether it came true; nothing while that is not known, or if it said nothing.
     pub fn was_right(&self) -> Option<bool> {
         match (self.says, self.outcome?) {
-            (Forecast::Unknown, _) => None,
+            (Forecast::Warning | Forecast::Unknown, _) => None,
             (Forecast::Ok, outcome) => Some(outcome == Outcome::Fine),
             (Forecast::WillFail, outcome) => Some(outcome == Outcome::Failed),
         }

@@ -78,7 +78,7 @@ fn wrong_size(place: impl Into<Arg>, there: u64, size: u64) -> Message {
 
 /// Returns what keeps `apply` from beginning.
 pub fn blocking<'a>(predictions: &'a [Prediction], answers: &'a Answers) -> impl Iterator<Item = &'a Prediction> {
-    predictions.iter().filter(|prediction| prediction.stops && !answers.despite.contains(&prediction.id))
+    predictions.iter().filter(|prediction| prediction.stops() && !answers.despite.contains(&prediction.id))
 }
 
 /// Returns the predictions as lines: one for each that nothing is wrong with.
@@ -104,6 +104,6 @@ pub fn describe(prediction: &Prediction) -> Value {
         "evidence": prediction.evidence,
         "remedy": prediction.remedy(Lang::En),
         "action": prediction.action,
-        "stops": prediction.stops,
+        "stops": prediction.stops(),
     })
 }

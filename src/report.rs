@@ -3,6 +3,7 @@
 
 mod form;
 pub mod redact;
+mod words;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,11 +13,12 @@ use crate::{
     cluster::check::{State, VerifyReport},
     facts::Facts,
     i18n::{Lang, msg},
-    kubespray::{Preview, Variable},
+    kubespray::{Preview, Variable, rules},
     prediction::Prediction,
     session::{Record, Session, Status},
 };
 use form::{Form, Markdown, Plain};
+use redact::Redactor;
 
 /// The report as a value; JSON is this, serialised.
 #[derive(Debug, Serialize)]
@@ -43,6 +45,9 @@ pub struct Report<'a> {
     pub actions: Vec<Done<'a>>,
     /// The last verdict of step 4.
     pub verdict: Option<&'a VerifyReport>,
+    /// Takes out what is nobody else's business.
+    #[serde(skip)]
+    redactor: Redactor,
 }
 
 /// One action of the report.
@@ -83,24 +88,25 @@ impl<'a> Report<'a> {
             predictions: &session.predictions,
             actions: session.journal.iter().map(|record| Done::new(record, lang)).collect(),
             verdict: session.verdict.as_ref(),
+            redactor: Redactor::new(shown(session, variables).iter().map(String::as_str)),
         }
     }
 
     /// Returns the report as JSON, without secrets.
     pub fn json(&self) -> Value {
         let mut json = serde_json::to_value(self).unwrap_or_default();
-        redact::value(&mut json);
+        self.redactor.value(&mut json);
         json
     }
 
     /// Returns the report as plain text.
     pub fn text(&self, lang: Lang) -> String {
-        redact::text(&self.render(lang, &Plain))
+        self.redactor.text(&self.render(lang, &Plain))
     }
 
     /// Returns the report as Markdown.
     pub fn markdown(&self, lang: Lang) -> String {
-        redact::text(&self.render(lang, &Markdown))
+        self.redactor.text(&self.render(lang, &Markdown))
     }
 
     fn render(&self, lang: Lang, form: &dyn Form) -> String {
@@ -195,6 +201,25 @@ impl<'a> Report<'a> {
         }
         lines
     }
+}
+
+/// Returns the names that a report shows on purpose: the machine, what the answers name, and the values of the variables that this program
+/// writes, as far as these have a form of their own.
+fn shown(session: &Session, variables: Option<&Preview>) -> Vec<String> {
+    let mut shown = vec![session.hostname.clone()];
+    shown.extend(session.answers.iter().flat_map(Answers::names));
+    // The commands are this program's own; what stands in them has a type that can hold no password.
+    shown.extend(session.journal.iter().flat_map(|record| &record.action.commands).map(ToString::to_string));
+    let Some(preview) = variables else { return shown };
+    let paths = [&preview.checkout, &preview.inventory];
+    shown.extend(paths.into_iter().flatten().map(|path| path.display().to_string()));
+    shown.extend([&preview.node, &preview.inventory_host, &preview.first_control_plane].into_iter().flatten().cloned());
+    let values = |variable: &Variable| {
+        let all = variable.value.iter().chain(variable.shadowed.iter().map(|shadowed| &shadowed.value));
+        all.filter(|value| rules::is_plain(&variable.name, value)).map(rules::typed).collect::<Vec<_>>()
+    };
+    shown.extend(preview.variables.iter().flat_map(values));
+    shown
 }
 
 /// Returns where the value comes from, and how many other definitions lose.

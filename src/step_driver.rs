@@ -75,6 +75,9 @@ impl StepDriver<'_> {
 
     /// Does what is left of a step; where anything was begun, looks at the machine again: what comes next, and the report, are about the machine as it is then.
     pub fn run(&mut self, step: Step, cancel: &Cancel, secret: Option<Secret>, emit: &mut dyn FnMut(Event)) -> Result<Outcome, Expected> {
+        if step == Step::Variables {
+            steps::demand_known_node(self.host, &self.session.facts, &self.answers())?;
+        }
         let mut began = false;
         let mut tell = |event: Event| {
             began |= matches!(event, Event::Started { .. });

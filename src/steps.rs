@@ -31,7 +31,7 @@ use crate::{
     i18n::{Lang, msg},
     input::{InputError, NodeName},
     kubespray::{
-        self, Edited, GpuRole, Preview, PreviewRequest,
+        self, Edited, GpuRole, Newcomer, Preview, PreviewRequest,
         edit::{self, FileEdit},
         values,
     },
@@ -71,9 +71,11 @@ fn today(host: &Host) -> jiff::civil::Date {
 }
 
 /// Checks answers against what exists: an unknown driver or toolkit is an error before anything happens.
-pub fn check(answers: &Answers, table: &DriverTable) -> Result<(), Expected> {
+pub fn check(answers: &Answers, facts: &Facts, table: &DriverTable) -> Result<(), Expected> {
+    let here = facts.driver_versions();
+    values::check(answers, &here)?;
     if let Some(version) = &answers.driver_version
-        && crate::catalog::drivers::driver(version).is_none()
+        && !crate::catalog::drivers::exists(version, &here)
     {
         return Err(Expected::new(msg::error::catalog::no_driver(version), msg::error::catalog::hint()));
     }
@@ -140,6 +142,17 @@ fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
     }
 }
 
+/// Refuses to plan for a machine that surely has no card, unless the answers name the one that will come: removals, toolkit, variables and
+/// test pod are all for a card. Where nobody can tell, a finding says so.
+pub fn demand_card(facts: &Facts, answers: &Answers) -> Result<(), Expected> {
+    let is_named = answers.gpus.as_ref().is_some_and(|gpus| !gpus.is_empty());
+    if is_named || !facts.gpus.is_empty() {
+        return Ok(());
+    }
+    let Some(finding) = facts.card_finding() else { return Ok(()) };
+    Err(Expected::new(msg::error::nothing_planned(finding.told("message")), finding.told("remedy")))
+}
+
 /// What plans are made from: a machine, its facts, and the answers. The inventory is read once, when it is first needed.
 pub struct Planner<'a> {
     host: &'a Host,
@@ -170,6 +183,9 @@ impl<'a> Planner<'a> {
     pub fn plan_step(&self, step: Step, session: &Path) -> Result<Vec<Action>, Expected> {
         let Self { host, facts, answers, .. } = *self;
         let folder = folder(host, session);
+        if step != Step::Detect {
+            demand_card(facts, answers)?;
+        }
         match step {
             Step::Detect => Ok(Vec::new()),
             Step::Driver => {
@@ -223,7 +239,7 @@ impl<'a> Planner<'a> {
     /// Plans step 3: the inventory's files, then the playbooks. Without an inventory here, a file to carry to where it is.
     fn plan_variables(&self, folder: &Path) -> Result<Vec<Action>, Expected> {
         let Self { host, facts, answers, .. } = *self;
-        values::check(answers)?;
+        values::check(answers, &facts.driver_versions())?;
         let preview = self.preview()?;
         demand_node_name(preview.inventory_host.as_deref().filter(|_| answers.node.is_none()))?;
         if preview.inventory.is_none() {
@@ -233,6 +249,7 @@ impl<'a> Planner<'a> {
             let file = edit::vars_file(folder.join("gpu-vars.yml"), owner::values(preview, answers), &head);
             return Ok(plan::carried_variables(&file, commands, answers));
         }
+        demand_gpu_nodes(answers, preview)?;
         let answers = joining(facts, answers, preview)?;
         let edits = propose(host, facts, &answers, preview)?;
         let program = preview.layout.ansible_playbook.as_deref().unwrap_or(Path::new("ansible-playbook"));
@@ -263,7 +280,10 @@ impl<'a> Planner<'a> {
         let edits = joining(facts, answers, now).and_then(|answers| propose(host, facts, &answers, now));
         let Ok(edits) = edits else { return Ok(now.clone()) };
         let after = kubespray::preview(&Edited::new(&*host.files, &edits), &preview_request(facts, answers))?;
-        Ok(Preview { capability: after.capability, findings: after.findings, ..now.clone() })
+        // That a machine is written into the inventory is no finding any more once it stands there.
+        let joined = newcomer(facts, answers, now).map(|newcomer| newcomer.finding());
+        let findings = joined.into_iter().chain(after.findings).collect();
+        Ok(Preview { capability: after.capability, findings, ..now.clone() })
     }
 
     /// Runs the pre-flight of step 2 over what is still to be done of `actions`.
@@ -308,9 +328,37 @@ fn joining(facts: &Facts, answers: &Answers, preview: &Preview) -> Result<Answer
     Ok(answers)
 }
 
+/// Tells whether this machine is to be a node.
+fn joins(facts: &Facts, answers: &Answers) -> bool {
+    answers.node.is_some() || !facts.gpus.is_empty()
+}
+
+/// Returns this machine where step 3 would write it into an inventory that does not have it, and nobody has said that it may.
+pub fn newcomer(facts: &Facts, answers: &Answers, preview: &Preview) -> Option<Newcomer> {
+    let newcomer = preview.newcomer().filter(|_| joins(facts, answers) && !answers.add_node)?;
+    let id = format!("edit-file:{}", newcomer.file.display());
+    (!answers.leave_out.contains(&id)).then_some(newcomer)
+}
+
+/// Refuses to write a machine into an inventory that does not have it, unless the answers say so.
+pub fn demand_known_node(host: &Host, facts: &Facts, answers: &Answers) -> Result<(), Expected> {
+    let Some(newcomer) = preview(host, facts, answers).ok().and_then(|preview| newcomer(facts, answers, &preview)) else { return Ok(()) };
+    let what = msg::error::newcomer(newcomer.file.display(), &newcomer.group, &newcomer.name);
+    Err(Expected::new(what, msg::error::newcomer::hint(newcomer.nearest.join(", "))))
+}
+
+/// Refuses names of GPU nodes that are no hosts of the inventory: their label would be put on nothing.
+fn demand_gpu_nodes(answers: &Answers, preview: &Preview) -> Result<(), Expected> {
+    let listed = answers.variables.get("nvidia_gpu_nodes").and_then(|value| value.as_array()).into_iter().flatten();
+    let names = answers.gpu_nodes.iter().flatten().map(|name| &**name).chain(listed.filter_map(|name| name.as_str()));
+    let Some((name, nearest)) = preview.stranger(names) else { return Ok(()) };
+    let name = crate::text::printable(name);
+    Err(Expected::new(msg::error::gpu_nodes(name), msg::error::gpu_nodes::hint(nearest.join(", "))))
+}
+
 /// Works out the edits of the inventory; nothing is written.
 fn propose(host: &Host, facts: &Facts, answers: &Answers, preview: &Preview) -> Result<Vec<FileEdit>, Expected> {
-    let joins = answers.node.is_some() || !facts.gpus.is_empty();
+    let joins = joins(facts, answers);
     let members = if joins { preview.layout.members.as_slice() } else { &[] };
     edit::propose(&*host.files, preview, &owner::values(preview, answers), members)
 }

@@ -110,6 +110,17 @@ pub fn driver(version: &Version) -> Option<&'static Driver> {
     drivers().iter().find(|row| row.version.as_str() == version.as_str())
 }
 
+/// Tells whether there is a driver of exactly this version: the catalog lists it, or it is on the machine (`here`), as one that is newer
+/// than the catalog may be.
+pub fn exists(version: &Version, here: &[Version]) -> bool {
+    driver(version).is_some() || here.iter().any(|other| other.as_str() == version.as_str())
+}
+
+/// Returns the newest version that the catalog lists.
+pub fn newest() -> Option<&'static Version> {
+    drivers().first().map(|row| &row.version)
+}
+
 /// Returns all branches by number.
 pub fn branches() -> &'static BTreeMap<u32, Branch> {
     static ALL: OnceLock<BTreeMap<u32, Branch>> = OnceLock::new();

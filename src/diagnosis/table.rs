@@ -13,7 +13,7 @@ use super::{
     signature_id::SignatureId,
 };
 
-const TABLE: &str = include_str!("../../assets/signatures.yaml");
+pub(crate) const TABLE: &str = include_str!("../../assets/signatures.yaml");
 
 /// The file as it is written.
 #[derive(Debug, Default, Deserialize)]

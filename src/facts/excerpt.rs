@@ -12,11 +12,13 @@ const LIMIT: usize = 64 << 10;
 /// What stands for a file of which only its being there counts.
 pub const ONLY_THERE: &str = "recorded: only that it is there\n";
 
-/// Returns what is kept of a file.
-pub fn file(path: &Path, bytes: &[u8], facts: &Facts) -> String {
+/// Returns what is kept of a file, and whether that was picked line by line; else it is the whole file.
+pub fn file(path: &Path, bytes: &[u8], facts: &Facts) -> (String, bool) {
     let whole = String::from_utf8_lossy(bytes);
-    let text = scrubbed(&excerpt(path, &whole, facts).unwrap_or_else(|| whole.into_owned()));
-    if text.len() > LIMIT { ONLY_THERE.to_owned() } else { text }
+    let picked = excerpt(path, &whole, facts);
+    let is_picked = picked.is_some();
+    let text = scrubbed(&picked.unwrap_or_else(|| whole.into_owned()));
+    (if text.len() > LIMIT { ONLY_THERE.to_owned() } else { text }, is_picked)
 }
 
 /// Returns what is kept of a file that was read in pieces: the line with the C library's version, or the end itself if that is text.

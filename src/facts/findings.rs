@@ -48,6 +48,11 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 }
 
 impl Facts {
+    /// Returns what is said of a machine that surely has no card that is planned for; nothing where there is one, or nobody can tell.
+    pub fn card_finding(&self) -> Option<Finding> {
+        cards::no_card(self)
+    }
+
     /// Notes which cards the answers expect, and judges anew: a node may be prepared before its cards are fitted.
     pub fn expect(&mut self, cards: &[PciId]) {
         self.expected_gpus = cards.iter().map(ToString::to_string).collect();

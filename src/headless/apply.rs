@@ -72,6 +72,10 @@ impl Apply<'_> {
             }
         }
         plan::known::demand(wanted, &planned)?;
+        if wants(args, Step::Variables) {
+            let answers = self.step_driver().answers();
+            steps::demand_known_node(&self.workspace.host, &self.session.facts, &answers)?;
+        }
         for step in steps() {
             let code = self.step(step)?;
             if code != ExitCode::Ok {
@@ -95,7 +99,8 @@ impl Apply<'_> {
             return Err(Expected::new(msg::error::apply::carried(file, name), msg::error::apply::carried::hint()));
         }
         // Of a session that was carried here, the facts are the node's; what this machine is does not matter.
-        let facts = if carried { self.session.facts.clone() } else { facts::probe_all(host) };
+        let mut facts = if carried { self.session.facts.clone() } else { facts::probe_all(host) };
+        facts.expect(wanted.gpus.as_deref().unwrap_or_default());
         if carried {
             let path = self.store.path().display().to_string();
             self.progress.say(msg::apply::carried(&self.session.hostname, &path));
@@ -104,7 +109,7 @@ impl Apply<'_> {
             self.progress.changed(&change);
         }
         let table = steps::driver_table(host, &facts, wanted, wanted.cuda())?;
-        steps::check(wanted, &table)?;
+        steps::check(wanted, &facts, &table)?;
         let answers = steps::complete(wanted, &table);
         match &self.session.answers {
             Some(before) => self.session.invalidate(&owner::invalidated(before, &answers, &self.session.plan)),

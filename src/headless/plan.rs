@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use super::{answers_or_session, print, print_json};
 use crate::{
+    answers::Answers,
     error::Expected,
     exit_code::ExitCode,
-    facts,
+    facts::{self, Facts},
+    finding::Finding,
     i18n::{Lang, Message, msg},
     kubespray, owner, plan,
     plan::{Action, Step},
@@ -21,8 +23,11 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
     let wanted = answers_or_session(workspace, answers)?;
     let mut facts = facts::probe_all(&workspace.host);
     facts.expect(wanted.gpus.as_deref().unwrap_or_default());
+    if let Err(error) = steps::demand_card(&facts, &wanted) {
+        return Err(nothing_planned(workspace, &facts, &wanted, json, error));
+    }
     let table = steps::driver_table(&workspace.host, &facts, &wanted, wanted.cuda())?;
-    steps::check(&wanted, &table)?;
+    steps::check(&wanted, &facts, &table)?;
     let answers = steps::complete(&wanted, &table);
     let planner = steps::Planner::new(&workspace.host, &facts, &answers);
     let mut actions = Vec::new();
@@ -40,17 +45,17 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
     let open: Vec<Action> =
         actions.iter().zip(&states).filter(|(_, state)| **state != State::Done).map(|(action, _)| action.clone()).collect();
     let predictions = planner.preflight(&open, None)?;
-    // What there is to plan for comes first: without a card all of this is for one that will be fitted.
-    let cards = facts.lacks_card().then(|| facts.findings.first().cloned()).flatten();
     let planned = || actions.iter().zip(&states);
     let variables = planner.planned_preview().ok();
+    // What keeps `apply` from beginning comes first.
+    let newcomer = variables.as_ref().and_then(|preview| steps::newcomer(&facts, &answers, preview)).map(|newcomer| newcomer.finding());
     if json {
         print_json(&json!({
             "owner": answers.driver_owner,
             "owners": planner.owners(),
             "actions": planned().map(|(action, state)| describe(action, *state)).collect::<Vec<_>>(),
             "preflight": predictions.iter().map(preflight::describe).collect::<Vec<_>>(),
-            "findings": cards.iter().collect::<Vec<_>>(),
+            "findings": newcomer.iter().collect::<Vec<_>>(),
             "variables": variables.map(|preview| json!({"capability": preview.capability, "findings": preview.findings})),
         }))?;
     } else {
@@ -58,7 +63,7 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
         let text: String = planned().map(|(action, state)| paragraph(lang, action, *state)).collect();
         let root = roots_part(lang, &actions);
         let findings = variables.map(|preview| kubespray::report_planned(&preview, lang)).unwrap_or_default();
-        let first = cards.map(|finding| format!("✗ {}\n    {}\n\n", finding.message(lang), finding.remedy(lang))).unwrap_or_default();
+        let first = newcomer.map(|finding| told("!", &finding, lang)).unwrap_or_default();
         print(&format!("{first}{}\n", owner::report(planner.owners(), lang)))?;
         print(&format!("{text}{root}{findings}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
     }
@@ -67,6 +72,23 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
         Some((step, error)) => Err(error.map(|why| msg::error::plan::step(step.number(), why))),
         None => Ok(ExitCode::Ok),
     }
+}
+
+fn told(glyph: &str, finding: &Finding, lang: Lang) -> String {
+    format!("{glyph} {}\n    {}\n\n", finding.message(lang), finding.remedy(lang))
+}
+
+/// Prints what there is to say of a machine without a card, and nothing of a plan; returns the error that it ends with.
+fn nothing_planned(workspace: &Workspace, facts: &Facts, answers: &Answers, json: bool, error: Expected) -> Expected {
+    let found: Vec<Finding> = facts.card_finding().into_iter().collect();
+    let (none, owner): ([Value; 0], _) = ([], answers.driver_owner);
+    let printed = if json {
+        let object = json!({"owner": owner, "owners": none, "actions": none, "preflight": none, "findings": found, "variables": null});
+        print_json(&object)
+    } else {
+        print(&found.iter().map(|finding| told("✗", finding, workspace.lang)).collect::<String>())
+    };
+    printed.err().unwrap_or(error)
 }
 
 /// Whether an action is still to be done.

@@ -27,7 +27,7 @@ use crate::{
     owner,
     plan::Step,
     preflight, private,
-    report::redact,
+    report::redact::{Redactor, by_form},
     steps,
     workspace::Workspace,
 };
@@ -71,9 +71,16 @@ pub fn record(host: &Host, answers: &Answers) -> Recording {
     compile(&tape.asked(), &facts)
 }
 
+/// A card that every toolkit from 9.0 to 12 serves.
+const CARD: &str = "10de:1db6";
+
 /// Decides on a toolkit where the answers name none: what is planned with the recording may be one, and its pre-flight asks for more.
 fn with_toolkit(host: &Host, facts: &Facts, answers: &Answers) -> Answers {
     let mut answers = answers.clone();
+    if facts.gpus.is_empty() && answers.gpus.is_none() {
+        // It may be replayed for a card that will come; without one nothing is planned, and nothing asked.
+        answers.gpus = CARD.parse().ok().map(|card| vec![card]);
+    }
     if answers.cuda().is_none() {
         let rows = steps::driver_table(host, facts, &answers, None).map(|table| table.cuda).unwrap_or_default();
         let row = rows.iter().find(|row| row.recommended).or_else(|| rows.iter().find(|row| row.fits)).or(rows.first());
@@ -95,7 +102,7 @@ fn foresee(host: &Host, facts: &Facts, answers: &Answers) {
 }
 
 fn compile(asked: &Asked, facts: &Facts) -> Recording {
-    let kept = Kept::new(asked, facts);
+    let (kept, redactor) = (Kept::new(asked, facts), Redactor::of_machine());
     let keep = |path: &&PathBuf| kept.keeps(path);
     let links: BTreeMap<_, _> =
         asked.links.iter().filter(|link| kept.keeps_link(link)).map(|(path, target)| (path.clone(), target.clone())).collect();
@@ -118,12 +125,12 @@ fn compile(asked: &Asked, facts: &Facts) -> Recording {
             FileKind::Other => put(path, excerpt::ONLY_THERE.to_owned()),
         }
     }
-    asked.pieces.iter().filter(|(path, _)| kept.keeps(path)).for_each(|(path, bytes)| put(path, redact::text(&excerpt::piece(bytes))));
+    asked.pieces.iter().filter(|(path, _)| kept.keeps(path)).for_each(|(path, bytes)| put(path, redactor.text(&excerpt::piece(bytes))));
     asked
         .files
         .iter()
         .filter(|(path, _)| kept.keeps(path))
-        .for_each(|(path, bytes)| put(path, redact::text(&excerpt::file(path, bytes, facts))));
+        .for_each(|(path, bytes)| put(path, shown_of(path, excerpt::file(path, bytes, facts), &redactor)));
     // Names of machines and people have no place in a bug report.
     put(Path::new("/proc/sys/kernel/hostname"), "node1\n".to_owned());
     put(Path::new("/etc/machine-id"), "00000000000000000000000000000000\n".to_owned());
@@ -134,6 +141,13 @@ fn compile(asked: &Asked, facts: &Facts) -> Recording {
         files.remove(path);
     }
     Recording { about: about(asked, facts, &kept, links, folders), commands: rules(asked), files }
+}
+
+/// What the kernel writes has no words of anybody, and what was picked from a file are the lines that the facts rest on; of everything
+/// else only what is known is kept.
+fn shown_of(path: &Path, (text, is_picked): (String, bool), redactor: &Redactor) -> String {
+    let is_the_kernels = path.starts_with("/proc") || path.starts_with("/sys");
+    if is_picked || is_the_kernels { by_form(&text).into_owned() } else { redactor.text(&text) }
 }
 
 fn about(asked: &Asked, facts: &Facts, kept: &Kept, links: BTreeMap<PathBuf, PathBuf>, folders: BTreeSet<PathBuf>) -> About {
@@ -221,9 +235,11 @@ fn anonymous(answer: NvmlAnswer) -> NvmlAnswer {
 
 /// Returns a rule for each command that was asked.
 fn rules(asked: &Asked) -> Vec<Rule> {
-    let kept = |argv: &[String], text: &str| redact::text(&excerpt::output(argv, text));
+    let redactor = Redactor::of_machine();
+    let kept = |argv: &[String], text: &str| redactor.text(&excerpt::output(argv, text));
     let rule = |(argv, ran): (&Vec<String>, &Ran)| Rule {
-        command: argv.iter().map(|word| redact::text(word)).collect(),
+        // The words are this program's own, and a replay asks with the same.
+        command: argv.iter().map(|word| by_form(word).into_owned()).collect(),
         output: kept(argv, &ran.output),
         errors: kept(argv, &ran.errors),
         exit: ran.exit,

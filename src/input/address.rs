@@ -20,6 +20,14 @@ fn refused(value: String) -> Message {
     if value.contains('@') { msg::input::address_user() } else { msg::input::address(value) }
 }
 
+impl WebAddress {
+    /// Returns the address up to its path: scheme, host and port.
+    pub fn origin(&self) -> &str {
+        let path = self.0.match_indices('/').nth(2).map_or(self.0.len(), |(place, _)| place);
+        &self.0[..path]
+    }
+}
+
 impl Deref for WebAddress {
     type Target = str;
 

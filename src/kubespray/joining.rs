@@ -3,11 +3,72 @@
 use std::path::{Path, PathBuf};
 
 use super::{
+    Preview,
     context::KubesprayContext,
     inventory::{Ignored, Inventory, Member, sources},
     machine,
 };
-use crate::host::Files;
+use crate::{
+    finding::{Finding, Severity},
+    host::Files,
+    i18n::msg,
+};
+
+/// How many names that there are, are told of for one that there is not.
+const NEAREST: usize = 3;
+
+/// A machine that the inventory does not have, and that would be written into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newcomer {
+    /// Its name.
+    pub name: String,
+    /// The group of the nodes.
+    pub group: String,
+    /// The inventory.
+    pub file: PathBuf,
+    /// Hosts that there are, those with the most similar names first.
+    pub nearest: Vec<String>,
+}
+
+impl Newcomer {
+    /// Returns what a person should know before it is written down.
+    pub fn finding(&self) -> Finding {
+        let text = msg::finding::node_is_added(&self.group, &self.name, self.nearest.join(", "));
+        Finding::of(text, Severity::Warning, self.file.display().to_string())
+    }
+}
+
+impl Preview {
+    /// Returns the machine if the inventory does not have it; one that is only in no group of nodes is no newcomer.
+    pub fn newcomer(&self) -> Option<Newcomer> {
+        let (file, member) = self.layout.members.last()?;
+        let nearest = alike(&member.host, self.layout.hosts.as_deref().unwrap_or_default());
+        let newcomer = Newcomer { name: member.host.clone(), group: member.group.clone(), file: file.clone(), nearest };
+        self.inventory_host.is_none().then_some(newcomer)
+    }
+
+    /// Returns the first of `names` that is no host of the inventory, with those that are most like it; the newcomer counts as one.
+    pub fn stranger<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<(&'n str, Vec<String>)> {
+        let hosts = self.layout.hosts.as_deref()?;
+        let is_host = |name: &str| name == self.layout.subject || hosts.iter().any(|host| host == name);
+        let name = names.into_iter().find(|name| !is_host(name))?;
+        Some((name, alike(name, hosts)))
+    }
+}
+
+/// Returns the names that are most like one that there is not.
+fn alike(name: &str, hosts: &[String]) -> Vec<String> {
+    let mut hosts: Vec<&String> = hosts.iter().collect();
+    hosts.sort_by_cached_key(|host| (strsim::damerau_levenshtein(name, host), (*host).clone()));
+    hosts.into_iter().take(NEAREST).cloned().collect()
+}
+
+/// Returns the names of the inventory's own hosts; nothing where not all of them are known.
+pub(super) fn known_hosts(context: &KubesprayContext) -> Option<Vec<String>> {
+    context.inventory_path.as_ref().filter(|_| context.inventory.is_known())?;
+    let is_future = |name: &str| context.inventory_host.is_none() && name == context.subject;
+    Some(context.inventory.host_names().filter(|name| !is_future(name)).map(str::to_owned).collect())
+}
 
 /// Returns the lines to add, each with its file; nothing when the machine is a node already, or when there is no inventory.
 pub(super) fn members(files: &dyn Files, context: &KubesprayContext) -> Vec<(PathBuf, Member)> {

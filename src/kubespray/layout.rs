@@ -36,6 +36,8 @@ pub struct Layout {
     pub has_overlay2: Option<bool>,
     /// The host whose values are shown: this machine, or a node that would be added.
     pub subject: String,
+    /// The names of the inventory's hosts; absent where not all of them are known.
+    pub hosts: Option<Vec<String>>,
     /// What the inventory lacks for the machine to be a node, each with its file.
     pub members: Vec<(PathBuf, Member)>,
     /// The file that takes the variables of this node alone.
@@ -67,6 +69,7 @@ impl Layout {
             is_control_plane: context.inventory.is_in(host, &context.groups.control_plane),
             has_overlay2: if context.is_here { kernel_fits(files) } else { None },
             subject: context.subject.clone(),
+            hosts: joining::known_hosts(context),
             members: joining::members(files, context),
             gpu_vars: group_vars.filter(|_| is_in_gpu_group(context)).map(|folder| in_group(files, &folder.join(GPU_GROUP), "gpunode")),
             has_joined: context.is_here && context.is_this_machine && files.exists(KUBELET_CONF),

@@ -1,7 +1,10 @@
 //! The values that the answers of the wizard lead to.
 
 use super::{Preview, edit::Change, rules};
-use crate::{answers::Answers, error::Expected, i18n::msg, input::NodeName};
+use crate::{answers::Answers, error::Expected, i18n::msg, input::NodeName, version::Version};
+
+/// Longest piece of a wrong value that is repeated to the user, in cells.
+const SHOWN: usize = 60;
 
 /// Returns the inventory host that is to become a GPU node: the one that was asked for, or this machine's. A host whose name no node of
 /// Kubernetes can have is none.
@@ -22,9 +25,14 @@ pub fn proposed(own: Vec<Change>, answers: &Answers) -> Vec<Change> {
 }
 
 /// Checks the values that a person has chosen.
-pub fn check(answers: &Answers) -> Result<(), Expected> {
+/// `here` are the drivers of this machine.
+pub fn check(answers: &Answers, here: &[Version]) -> Result<(), Expected> {
     for (name, value) in answers.variables.iter().filter(|(_, value)| !value.is_null()) {
-        rules::check(name, value).map_err(|wrong| Expected::new(msg::error::value(name, value), wrong.message()))?;
+        rules::check(name, value, here).map_err(|wrong| {
+            let (name, value) =
+                (crate::text::printable(name), crate::text::cut_middle(&crate::text::printable(&value.to_string()), SHOWN, "…"));
+            Expected::new(msg::error::value(name, value), wrong.message())
+        })?;
     }
     Ok(())
 }

@@ -13,8 +13,8 @@ pub fn forecast(fits: &[Fit], chosen: DriverOwner, knows_inventory: bool) -> Opt
     let says = match fit.works {
         Works::Yes => Forecast::Ok,
         Works::No if knows_inventory => Forecast::WillFail,
-        Works::Partly | Works::No => Forecast::Unknown,
+        Works::Partly => Forecast::Warning,
+        Works::No => Forecast::Unknown,
     };
-    let prediction = Prediction::new(CheckKind::Owner, says, fit.reason.clone());
-    Some(if says == Forecast::WillFail { prediction.stopping() } else { prediction })
+    Some(Prediction::new(CheckKind::Owner, says, fit.reason.clone()))
 }

@@ -80,6 +80,8 @@ fn changes(before: &Answers, after: &Answers) -> [(bool, Changed); 6] {
         take_in: _,
         despite: _,
         remove_taint,
+        // What is asked before it is done changes nothing of what is done.
+        add_node: _,
         reboot: _,
     } = after;
     let toolkit = *cuda_version != before.cuda_version

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Request;
 use crate::{
-    facts::Holder,
+    facts::{Facts, Holder},
     host::Host,
     i18n::msg,
     plan::{
@@ -14,7 +14,7 @@ use crate::{
     },
     prediction::{
         CheckKind, Evidence,
-        Forecast::{self, Ok, Unknown, WillFail},
+        Forecast::{self, Ok, Unknown, Warning, WillFail},
         Prediction,
     },
 };
@@ -32,9 +32,16 @@ pub fn conflicting_driver(request: Request<'_>, action: &str) -> Prediction {
     let (says, seen) = match conflicting_module(request.facts) {
         None => (Ok, msg::preflight::seen::no_rival()),
         Some(name) if request.will(|effect| *effect == Effect::BansConflictingDriver) => (Ok, msg::preflight::seen::rival_goes(name)),
+        // The card is another's: this one is only loaded beside it, and takes what is let go of.
+        Some(name) if !has_card(request.facts, name) => (Warning, msg::preflight::seen::rival(name)),
         Some(name) => (WillFail, msg::preflight::seen::rival(name)),
     };
     Prediction::new(CheckKind::Nouveau, says, seen).about(action, &["nouveau", "nova"])
+}
+
+/// Tells whether a driver of the kernel's own has a card, or will have: one that no driver holds goes to it.
+fn has_card(facts: &Facts, rival: &str) -> bool {
+    facts.gpus.iter().any(|gpu| gpu.kernel_driver.as_deref().is_none_or(|driver| driver == rival))
 }
 
 /// Who uses the driver that is to leave.
@@ -52,7 +59,7 @@ fn holders(request: Request<'_>) -> Option<Prediction> {
     let (says, seen): (Forecast, Evidence) = match (left.is_empty(), hidden) {
         (true, false) => (Ok, msg::preflight::seen::no_holders().into()),
         (true, true) => (Unknown, msg::preflight::seen::holders_hidden().into()),
-        (false, _) => (Unknown, left.join("; ").into()),
+        (false, _) => (Warning, left.join("; ").into()),
     };
     Some(Prediction::new(CheckKind::Holders, says, seen).about("unload-modules", &["module-in-use"]))
 }
@@ -69,7 +76,7 @@ fn removal(request: Request<'_>) -> Vec<Prediction> {
         let ActionSpec::RemovePackages(remove) = &action.kind else { return None };
         let (says, seen) = rehearsed(remove, request.host);
         let prediction = Prediction::new(check_id(&action.id), says, seen);
-        Some(prediction.about(&action.id, &["package-manager-busy", "packages-half-installed"]).stopping())
+        Some(prediction.about(&action.id, &["package-manager-busy", "packages-half-installed"]))
     };
     request.actions.iter().filter_map(rehearse).collect()
 }
@@ -105,5 +112,5 @@ fn repositories(request: Request<'_>) -> Option<Prediction> {
     });
     let (says, seen): (Forecast, Evidence) =
         dead.map_or_else(|| (Ok, msg::preflight::seen::repositories_alive().into()), |seen| (WillFail, seen.into()));
-    Some(Prediction::new(CheckKind::Repositories, says, seen).about("install-packages", &["repo-eol", "dns"]).stopping())
+    Some(Prediction::new(CheckKind::Repositories, says, seen).about("install-packages", &["repo-eol", "dns"]))
 }

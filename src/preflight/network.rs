@@ -9,7 +9,7 @@ use crate::{
     plan::{ActionSpec, action::fetch_runfile::FetchRunfile},
     prediction::{
         CheckKind, Evidence,
-        Forecast::{self, Ok, Unknown, WillFail},
+        Forecast::{self, Ok, Unknown, Warning, WillFail},
         Prediction,
     },
 };
@@ -47,12 +47,10 @@ fn runfile(request: Request<'_>, fetch: &FetchRunfile) -> Prediction {
             let said = output.stderr.lines().next().unwrap_or_default().trim().to_owned();
             // 404, a name nobody knows, a port nobody listens to: that will not mend itself. A slow server may.
             let surely = matches!(output.exit, Exit::Code(5..=7)) || said.contains("error: 40");
-            (if surely { WillFail } else { Unknown }, format!("{url}: {said}").into())
+            (if surely { WillFail } else { Warning }, format!("{url}: {said}").into())
         }
     };
-    Prediction::new(CheckKind::RunfileAddress, says, seen)
-        .about("fetch-runfile", &["runfile-404", "runfile-unreachable", "runfile-tls"])
-        .stopping()
+    Prediction::new(CheckKind::RunfileAddress, says, seen).about("fetch-runfile", &["runfile-404", "runfile-unreachable", "runfile-tls"])
 }
 
 /// The length in the head of the last answer: redirects have their own.
@@ -75,7 +73,7 @@ fn answers(request: Request<'_>, name: &str) -> Prediction {
     let said = |text: String| Evidence::Raw(crate::text::printable(&text));
     let (says, seen): (Forecast, Evidence) = match request.host.commands.capture(&ask(&format!("https://{name}/v2/"))) {
         Result::Ok(output) if output.exit.is_success() => (Ok, msg::preflight::seen::registry_answers(name).into()),
-        Result::Ok(output) => (Unknown, said(format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim()))),
+        Result::Ok(output) => (Warning, said(format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim()))),
         Err(error) => (Unknown, said(format!("{name}: {error}"))),
     };
     Prediction::new(CheckKind::Registry.on(name), says, seen).about("watch-installer", &["image-pull"])

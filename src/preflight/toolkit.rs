@@ -13,7 +13,7 @@ use crate::{
     },
     prediction::{
         CheckKind, Evidence,
-        Forecast::{self, Ok, Unknown, WillFail},
+        Forecast::{self, Ok, Unknown, Warning, WillFail},
         Prediction,
     },
 };
@@ -46,19 +46,19 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 fn fits(row: &CudaRow) -> Prediction {
     let why = row.reason.as_ref().map_or_else(msg::preflight::seen::toolkit_fits, |reason| reason.0.clone());
     let seen = msg::preflight::seen::toolkit(&row.version, why);
-    Prediction::new(CheckKind::ToolkitFits, if row.fits { Ok } else { WillFail }, seen).stopping()
+    Prediction::new(CheckKind::ToolkitFits, if row.fits { Ok } else { WillFail }, seen)
 }
 
-/// The installer takes any compiler (`--override`); it is nvcc that refuses one, long after this step.
+/// Advice: the installer takes any compiler (`--override`); it is nvcc that refuses one, long after this step.
 fn compiler(request: Request<'_>, row: Option<&CudaRow>) -> Prediction {
     let note = row.into_iter().flat_map(|row| &row.notes).find(|note| note.id().starts_with("gcc-"));
     let missing = missing_beside_gcc(request.host);
     let (says, seen) = match (&request.facts.host.gcc_version, note) {
         (None, _) if request.will_install_packages() => (Ok, msg::preflight::seen::gcc_comes()),
-        (None, _) => (WillFail, msg::preflight::seen::no_gcc()),
+        (None, _) => (Warning, msg::preflight::seen::no_gcc()),
         // nvcc's own headers refuse a compiler that is too new; with one that is too old it depends on what is built.
-        (Some(_), Some(note)) => (if note.id() == "gcc-too-new" { WillFail } else { Unknown }, note.0.clone()),
-        (Some(version), None) if !missing.is_empty() => (WillFail, msg::preflight::seen::gcc_alone(missing.join(", "), version)),
+        (Some(_), Some(note)) => (Warning, note.0.clone()),
+        (Some(version), None) if !missing.is_empty() => (Warning, msg::preflight::seen::gcc_alone(missing.join(", "), version)),
         (Some(version), None) => (Ok, msg::preflight::seen::gcc_fits(version)),
     };
     Prediction::new(CheckKind::Compiler, says, seen)
@@ -96,7 +96,7 @@ fn local_file(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaR
         (Result::Ok(meta), Some(size)) if meta.len != size => (WillFail, wrong_size(path, meta.len, size).into()),
         (Result::Ok(meta), _) => (Ok, msg::preflight::seen::runfile_there(path, meta.len).into()),
     };
-    Some(Prediction::new(CheckKind::LocalRunfile, says, seen).about(INSTALL, &["download-corrupt"]).stopping())
+    Some(Prediction::new(CheckKind::LocalRunfile, says, seen).about(INSTALL, &["download-corrupt"]))
 }
 
 /// A place, what it is for, and the bytes that it needs.
@@ -154,7 +154,7 @@ fn room(place: &Path, free: u64, needs: &[Need]) -> Prediction {
     let seen = msg::preflight::seen::space(gib(free), gib(needed), place.display(), what);
     let says = if free >= needed { Ok } else { WillFail };
     let action = if needs.iter().any(|(_, what, _)| *what == Purpose::Download) { "fetch-runfile" } else { INSTALL };
-    Prediction::new(CheckKind::Space.on(place.display()), says, seen).about(action, &["no-space", "runfile-no-space"]).stopping()
+    Prediction::new(CheckKind::Space.on(place.display()), says, seen).about(action, &["no-space", "runfile-no-space"])
 }
 
 fn gib(bytes: u64) -> String {
@@ -177,7 +177,7 @@ fn mounts(request: Request<'_>, install: &InstallToolkit) -> Prediction {
     let found = bad(&install.tmpdir, "noexec").map(msg::preflight::seen::noexec);
     let found = found.or_else(|| bad(&install.prefix, "ro").map(msg::preflight::seen::read_only));
     let (says, seen) = found.map_or_else(|| (Ok, msg::preflight::seen::mounts_fine()), |seen| (WillFail, seen));
-    Prediction::new(ID, says, seen).about(INSTALL, &signatures).stopping()
+    Prediction::new(ID, says, seen).about(INSTALL, &signatures)
 }
 
 /// Returns the mount point that holds `path` if it has the option. `/proc/mounts`: device, point, type, options.
@@ -208,7 +208,7 @@ fn libxml2(request: Request<'_>, install: &InstallToolkit) -> Option<Prediction>
         None if !is_recorded => (Unknown, msg::preflight::seen::library_unrecorded(LIBRARY)),
         None => (WillFail, msg::preflight::seen::library_missing(LIBRARY_FOLDERS.join(", "), LIBRARY)),
     };
-    Some(Prediction::new(CheckKind::Libxml2, says, seen).about(INSTALL, &["libxml2-missing"]).stopping())
+    Some(Prediction::new(CheckKind::Libxml2, says, seen).about(INSTALL, &["libxml2-missing"]))
 }
 
 fn installer_log(request: Request<'_>) -> Prediction {
@@ -223,7 +223,7 @@ fn installer_log(request: Request<'_>) -> Prediction {
         (Err(_), Result::Ok(meta)) if meta.uid == 0 && !request.facts.host.root => (WillFail, msg::preflight::seen::log_of_root(USERS_LOG)),
         (Err(_), _) => (Ok, msg::preflight::seen::no_log(USERS_LOG)),
     };
-    Prediction::new(CheckKind::InstallerLog, says, seen).about(INSTALL, &["cuda-installer-crash"]).stopping()
+    Prediction::new(CheckKind::InstallerLog, says, seen).about(INSTALL, &["cuda-installer-crash"])
 }
 
 #[cfg(test)]
@@ -244,7 +244,7 @@ mod tests {
     fn one_file_system_needs_room_for_all_that_goes_there() {
         let needs = [("/d".into(), Purpose::Download, 3 * GIB), ("/d".into(), Purpose::Unpacking, 6 * GIB)];
         let tight = room(Path::new("/d"), 9 * GIB, &needs);
-        assert_eq!((tight.says, tight.stops), (WillFail, true));
+        assert_eq!((tight.says, tight.stops()), (WillFail, true));
         assert_eq!(tight.evidence, "/d: 9.0 GiB free, 10.0 GiB needed (download, unpacking)");
         assert_eq!(room(Path::new("/d"), 10 * GIB, &needs).says, Ok);
     }

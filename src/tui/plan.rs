@@ -205,18 +205,14 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
     if app.driver.checks_error.is_some() {
         return vec![Line::default(), line("!", ui.theme.warning(), &ui.text(msg::wizard::preflight::failed()))];
     }
-    let (fail, unknown, ok) = (count(Forecast::WillFail), count(Forecast::Unknown), count(Forecast::Ok).to_string());
-    if fail + unknown == 0 {
+    let not_fine = [Forecast::WillFail, Forecast::Warning, Forecast::Unknown];
+    if not_fine.into_iter().all(|says| count(says) == 0) {
+        let ok = count(Forecast::Ok).to_string();
         return vec![Line::default(), line("✓", ui.theme.good(), &app.text(msg::wizard::preflight::fine(&ok)))];
     }
-    let (glyph, style, told) = match fail {
-        0 => ("!", ui.theme.warning(), msg::wizard::preflight::untold(ok, unknown)),
-        _ => ("✗", ui.theme.error(), msg::wizard::preflight::counts(fail, ok, unknown)),
-    };
-    let mut lines = vec![Line::default(), line(glyph, style, &app.text(told))];
-    let worst = [Forecast::WillFail, Forecast::Unknown]
-        .into_iter()
-        .flat_map(|says| app.driver.checks.iter().filter(move |check| check.says == says));
+    let (glyph, style) = if count(Forecast::WillFail) > 0 { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
+    let mut lines = vec![Line::default(), line(glyph, style, &counts(app))];
+    let worst = not_fine.into_iter().flat_map(|says| app.driver.checks.iter().filter(move |check| check.says == says));
     lines.extend(worst.take(most).map(|check| {
         let (glyph, style) = if check.says == Forecast::WillFail { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
         let title = check.title(app.settings.lang);
@@ -226,6 +222,16 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
         Line::from(vec![Span::styled(format!("     {glyph} "), style), Span::styled(text, ui.theme.dim())])
     }));
     lines
+}
+
+/// How many checks say what, worst first, but for what none says.
+fn counts(app: &crate::wizard::App) -> String {
+    use msg::wizard::preflight::counts as text;
+    let [fail, warning, unknown, ok] =
+        [Forecast::WillFail, Forecast::Warning, Forecast::Unknown, Forecast::Ok].map(|says| count_checks(app, says));
+    let parts = [(fail, text::fail(fail)), (warning, text::warning(warning)), (unknown, text::unknown(unknown)), (ok, text::ok(ok))];
+    let told: Vec<String> = parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| app.text(text)).collect();
+    app.text(msg::wizard::preflight::counts(told.join(", ")))
 }
 
 /// What the plan leaves alone; with a toolkit, what happens to the driver inside its runfile.

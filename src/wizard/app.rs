@@ -297,7 +297,7 @@ impl App {
     pub fn context(&self) -> Context {
         if let Some(dialog) = &self.dialog {
             return match dialog {
-                Dialog::Confirm if confirm::for_good(self) + confirm::blocking(self) > 0 => Context::ConfirmForGood,
+                Dialog::Confirm if confirm::wants_letter(self) => Context::ConfirmForGood,
                 Dialog::Confirm | Dialog::TestPod(_) => Context::Confirm,
                 Dialog::AskCancel => Context::AskCancel,
                 Dialog::AskReboot => Context::AskReboot,
@@ -432,7 +432,7 @@ impl App {
         self.notice = Some(Notice { severity, text, until: None });
     }
 
-    /// Says it for as long as the answer to an order is awaited.
+    /// Forecast it for as long as the answer to an order is awaited.
     pub(super) fn say_until(&mut self, slot: Slot, message: Message) {
         self.notice = Some(Notice { severity: Severity::Info, text: self.text(message), until: Some(slot) });
     }

@@ -7,9 +7,10 @@ use super::{
 };
 use crate::{
     i18n::msg,
+    kubespray::Newcomer,
     plan::{Action, Step},
     prediction::{Forecast, Prediction},
-    preflight,
+    preflight, steps,
     text::cut_middle,
 };
 
@@ -26,6 +27,17 @@ pub(super) fn for_good(app: &App) -> usize {
 /// How many checks say that the actions to confirm will fail; `apply` would not begin.
 pub(super) fn blocking(app: &App) -> usize {
     if app.step() == Step::Driver { preflight::blocking(&app.driver.checks, &app.answers).count() } else { 0 }
+}
+
+/// Tells whether a careless Enter must not do: something is for good, will fail, or is a name that the inventory does not know.
+pub(super) fn wants_letter(app: &App) -> bool {
+    for_good(app) + blocking(app) > 0 || newcomer(app).is_some()
+}
+
+/// Returns this machine if the actions to confirm write it into an inventory that does not have it.
+pub(super) fn newcomer(app: &App) -> Option<Newcomer> {
+    let preview = app.variables.preview.as_ref().filter(|_| app.step() == Step::Variables)?;
+    steps::newcomer(&app.session.facts, &app.answers, preview)
 }
 
 /// Returns what the actions will do, line by line, at most `cells` wide.
@@ -69,7 +81,7 @@ pub(super) fn check_rows(app: &App, cells: usize) -> Vec<Row> {
     }
     let mut rows = Row::wrapped(Tone::Dim, &app.text(msg::wizard::preflight::lead()), cells);
     let of = |says| app.driver.checks.iter().filter(move |check| check.says == says);
-    for check in of(Forecast::WillFail).chain(of(Forecast::Unknown)) {
+    for check in of(Forecast::WillFail).chain(of(Forecast::Warning)).chain(of(Forecast::Unknown)) {
         rows.push(Row::new(Tone::Text, ""));
         rows.extend(check_row(app, check, cells));
     }
@@ -84,7 +96,7 @@ fn check_row(app: &App, check: &Prediction, cells: usize) -> Vec<Row> {
     let says = check.says.title().text(lang);
     let tone = match check.says {
         Forecast::WillFail => Tone::Error,
-        Forecast::Unknown => Tone::Warning,
+        Forecast::Warning | Forecast::Unknown => Tone::Warning,
         Forecast::Ok => Tone::Text,
     };
     let mut rows = Row::wrapped(tone, &format!("{}: {says}", check.title(lang)), cells);

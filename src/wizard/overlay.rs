@@ -90,6 +90,11 @@ fn confirm_rows(app: &App, cells: usize) -> Vec<Row> {
     if blocking > 0 {
         rows.extend(Row::wrapped(Tone::Error, &app.text(msg::wizard::confirm::blocking(blocking)), cells));
     }
+    if let Some(newcomer) = confirm::newcomer(app) {
+        let finding = newcomer.finding();
+        rows.extend(Row::wrapped(Tone::Warning, &finding.message(app.settings.lang), cells));
+        rows.extend(Row::wrapped(Tone::Warning, &app.text(msg::wizard::confirm::newcomer()), cells));
+    }
     rows.push(Row::new(Tone::Text, ""));
     rows.extend(confirm::warnings(app, cells));
     rows.extend(confirm::rows(app, &actions, cells));

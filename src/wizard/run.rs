@@ -3,6 +3,7 @@
 use super::{
     App, Dialog, Screen, Slot,
     ask::{self, Subject},
+    confirm,
     keymap::Intent,
     log::LogBuffer,
     message::Effect,
@@ -118,6 +119,8 @@ impl Run {
 /// Starts the actions that were confirmed.
 pub(super) fn begin(app: &mut App) {
     let step = app.step();
+    // Who confirms a plan that adds this machine to the inventory has said that it may be added.
+    app.answers.add_node |= confirm::newcomer(app).is_some();
     let actions: Vec<Action> = app.actions(step).into_iter().cloned().collect();
     let row = |action: &Action| Row {
         action: action.clone(),

@@ -18,6 +18,7 @@ use crate::{
     i18n::msg,
     input::InputError,
     kubespray::{Capability, Level, Preview, Variable, rules},
+    owner,
     plan::{Action, ActionSpec, Step},
 };
 
@@ -233,19 +234,27 @@ pub(super) fn take_value(app: &mut App, variable: &str, text: &str) -> Result<()
     if text.is_empty() {
         app.answers.variables.remove(variable);
     } else {
-        let value = rules::parse(variable, text).map_err(|wrong| app.text(wrong.message()))?;
+        let value = rules::parse(variable, text, &app.session.facts.driver_versions()).map_err(|wrong| app.text(wrong.message()))?;
         app.answers.variables.insert(variable.to_owned(), value);
     }
     values_changed(app);
     Ok(())
 }
 
+/// Tells whether the driver's owner would change a variable that nobody has typed a value for.
+fn owner_changes(app: &App, name: &str) -> bool {
+    let Some(preview) = &app.variables.preview else { return false };
+    let changes = owner::of(app.answers.driver_owner).values(preview, &app.answers);
+    changes.iter().any(|change| change.variable == name)
+}
+
 /// Leaves a variable as it is where the plan would change it, or lets the plan change it again.
 fn leave_value(app: &mut App) {
     let Some(name) = selected(app).map(|variable| variable.name.clone()) else { return };
-    if app.answers.variables.get(&name).is_some_and(Value::is_null) {
-        app.answers.variables.remove(&name);
-    } else if app.answers.variables.remove(&name).is_none() && proposals(app.actions(Step::Variables)).contains_key(name.as_str()) {
+    let is_proposed = proposals(app.actions(Step::Variables)).contains_key(name.as_str());
+    let before = app.answers.variables.remove(&name);
+    // A value that was typed goes back to the old one too, not to the one that it had replaced.
+    if is_proposed && !before.is_some_and(|value| value.is_null()) && owner_changes(app, &name) {
         app.answers.variables.insert(name, Value::Null);
     }
     values_changed(app);

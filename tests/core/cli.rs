@@ -294,7 +294,7 @@ fn a_recording_foresees_what_its_machine_does() {
         let file = file.to_str().unwrap();
         // Nobody has decided on a toolkit yet.
         place.run(demo.iter().chain(&["record", file])).demand(0);
-        let answers = wants_toolkit(&place, "");
+        let answers = wants_toolkit(&place, "gpus: [\"10de:1db6\"]\n");
         let (live, replayed) = (preflight(&place, demo, &answers), preflight(&place, &["--replay", file], &answers));
         assert!(live.contains_key("libxml2") && live.keys().eq(replayed.keys()), "{live:#?}\n{replayed:#?}");
         for (id, row) in replayed {
@@ -392,9 +392,19 @@ fn a_plan_without_a_card_says_so_first() {
     let root = place.path("root");
     let plan = |answers: &str| {
         let answers = place.write("a.yaml", answers);
-        place.run(["--root", root.to_str().unwrap(), "plan", "--answers", answers.to_str().unwrap()]).stdout
+        place.run(["--root", root.to_str().unwrap(), "plan", "--answers", answers.to_str().unwrap()])
     };
-    assert!(plan("driver_owner: installer-pod\n").starts_with("✗ There is no NVIDIA GPU on the PCI bus."));
+    let without = plan("driver_owner: installer-pod\ncuda_version: \"11.0\"\n").demand(2);
+    assert!(
+        without.stdout.starts_with("✗ There is no NVIDIA GPU on the PCI bus.") && !without.stdout.contains("[needed]"),
+        "{}",
+        without.stdout
+    );
+    assert!(without.stderr.contains("nothing is planned") && without.stderr.contains("`gpus`"), "{}", without.stderr);
+    let answers = place.write("a.yaml", "driver_owner: installer-pod\n");
+    let apply = ["--root", root.to_str().unwrap(), "apply", "--yes", "--answers", answers.to_str().unwrap()];
+    place.run(apply).demand_error(2, &["nothing is planned", "`gpus`"]);
+    let plan = |answers: &str| plan(answers).stdout;
     assert!(!plan("driver_owner: installer-pod\ngpus: [\"10de:1db6\"]\n").contains("no NVIDIA GPU"), "one that will come was named");
 }
 

@@ -95,3 +95,21 @@ fn the_suites_are_five() {
     // Each program more is linked on every change: a new file of tests belongs into one of these folders, named in its `main.rs`.
     assert_eq!(names, ["cluster", "core", "kubespray", "screens", "system"].map(PathBuf::from).into());
 }
+
+/// The notices that are shipped are those of the crates that are linked.
+#[test]
+fn the_third_party_notices_name_every_linked_crate() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let notices = fs::read_to_string(root.join("THIRD-PARTY-NOTICES.txt")).unwrap();
+    let args = ["tree", "--offline", "--edges", "normal", "--prefix", "none", "--target", "x86_64-unknown-linux-gnu", "--format", "{p}"];
+    let ran = std::process::Command::new(env!("CARGO")).args(args).current_dir(root).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let linked = String::from_utf8(ran.stdout).unwrap();
+    let linked = linked.lines().filter(|line| !line.contains("(proc-macro)") && !line.starts_with("gpunode "));
+    let names = linked.filter_map(|line| line.split_once(" v")).map(|(name, rest)| format!("{name} {}", rest.split(' ').next().unwrap()));
+    let missing: BTreeSet<String> = names.filter(|name| !notices.contains(&format!("\n{name}  "))).collect();
+    assert!(missing.is_empty(), "run tests/notices: {missing:?}");
+    for family in ["BSD-3-Clause", "Zlib", "ISC"] {
+        assert!(notices.contains(family), "{family}");
+    }
+}

@@ -79,7 +79,7 @@ fn a_run_that_breaks_says_so_and_how_it_ends() {
 #[test]
 fn a_known_failure_of_the_installer_pod_is_an_event() {
     let place = Place::new();
-    let answers = place.write("a.yaml", &format!("{ANSWERS}leave_out: [remove-runfile-driver]\n"));
+    let answers = place.write("a.yaml", &format!("{ANSWERS}leave_out: [remove-runfile-driver]\ndespite: [host-driver]\n"));
     let told =
         events(&place, &["--demo=already-loaded", "--speed", "0", "apply", "--json", "--yes", "--answers", answers.to_str().unwrap()], 1);
     let hits: Vec<_> = told.iter().filter(|event| event["event"] == "hit").map(|event| event["signature"].as_str().unwrap()).collect();
@@ -288,6 +288,57 @@ fn plain_asks_for_another_kubeconfig_while_the_node_is_not_to_be_seen() {
     assert!(ran.stdout.contains("/nowhere/admin.conf") && ran.stdout.contains("/nor/here"), "{}", ran.stdout);
     let kept = place.run(["--demo", "report", "--answers"]).demand(0).stdout;
     assert!(kept.contains("kubeconfig: /etc/kubernetes/admin.conf"), "{kept}");
+}
+
+#[test]
+fn a_node_that_the_inventory_does_not_have_is_not_added_unasked() {
+    let place = Place::new();
+    let wrong = format!("{ANSWERS}node: node11\n");
+    let answers = place.write("a.yaml", &wrong);
+    let file = answers.to_str().unwrap();
+    let plan = ["--demo", "plan", "--answers", file];
+    let text = place.run(plan).demand(0).stdout;
+    assert!(text.starts_with("! node11 is not in the inventory") && text.contains("names like it: node1."), "{text}");
+    let json = place.run(plan.iter().chain(&["--json"])).demand(0).json();
+    assert_eq!(json["findings"][0]["id"], "node-is-added", "{}", json["findings"]);
+    let apply = ["--demo", "--speed", "0", "apply", "--yes", "--answers", file];
+    place.run(apply).demand_error(2, &["node11 is not in the inventory", "names like it: node1", "add_node: true"]);
+    assert!(!place.run(["--demo", "status"]).stdout.contains("begun"), "nothing was done");
+    place.write("a.yaml", &format!("{wrong}add_node: true\n"));
+    place.run(apply).demand(3);
+    // Step 3 alone, so that the questions begin with it.
+    let place = Place::new();
+    let answers = place.write("a.yaml", &wrong);
+    let apply = ["--demo", "--speed", "0", "apply", "--yes", "--until", "2", "--answers", answers.to_str().unwrap()];
+    place.run(apply).demand(3);
+    place.run(apply).demand(0);
+    let ran = asked(&place, &["--demo", "--plain", "--speed", "0"], "\n");
+    assert!(ran.stdout.contains("1) It is node1") && ran.stdout.contains("2) It is new: add node11 to [kube-node]"), "{}", ran.stdout);
+    let kept = |place: &Place| place.run(["--demo", "report", "--answers"]).demand(0).stdout;
+    assert!(kept(&place).contains("node: node11") && !kept(&place).contains("add_node"), "Enter leaves it as it is");
+    asked(&place, &["--demo", "--plain", "--speed", "0"], "1\nn\n").demand(130);
+    assert!(kept(&place).contains("node: node1\n"), "{}", kept(&place));
+}
+
+#[test]
+fn a_value_under_variables_is_read_as_the_key_of_its_meaning() {
+    let place = Place::new();
+    for (variable, why) in [
+        ("nvidia_driver_version: \"999.99\"", "No driver has this version"),
+        ("nvidia_gpu_nodes: [node_1]", "names of hosts"),
+        ("nvidia_gpu_nodes: [node7]", "node7 is among the GPU nodes"),
+        ("kube_override_hostname: --all", "names of hosts"),
+        ("nvidia_driver_install_container: a b", "a container image"),
+        ("nvidia_gpu_tesla_base_url: https://me:pw@mirror/", "the address of a folder"),
+    ] {
+        let answers = place.write("a.yaml", &format!("{ANSWERS}variables: {{{variable}}}\n"));
+        for verb in [&["plan"][..], &["apply", "--yes"]] {
+            let file = answers.to_str().unwrap();
+            let args: Vec<&str> = ["--demo", "--speed", "0"].into_iter().chain(verb.iter().copied()).chain(["--answers", file]).collect();
+            let ran = place.run(args).demand(2);
+            assert!(ran.stderr.contains(why), "{verb:?} {variable}: {}", ran.stderr);
+        }
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod against_smi;
+mod answers;
 mod cards;
 mod catalog;
 mod cli;
@@ -11,6 +12,7 @@ mod headless;
 mod injection;
 mod inputs;
 mod outputs;
+mod redaction;
 mod session;
 mod story;
 mod story_host;

@@ -72,7 +72,7 @@ fn a_second_apply_changes_nothing() {
 #[test]
 fn the_seeds_error_one_is_named_and_the_second_try_works() {
     let place = Place::new();
-    let keep = format!("{ANSWERS}leave_out: [remove-runfile-driver]\n");
+    let keep = format!("{ANSWERS}leave_out: [remove-runfile-driver]\ndespite: [host-driver]\n");
     let failed = apply(&place, "already-loaded", &keep).demand(1);
     assert!(failed.stdout.contains("appears to already be loaded"), "{}", failed.stdout);
     assert!(failed.stdout.contains("-- failed: watch-installer\n   | The kernel module nvidia is already loaded"), "{}", failed.stdout);

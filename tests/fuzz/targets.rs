@@ -1,6 +1,9 @@
 //! What is fuzzed: each target takes any bytes and demands what must hold for all of them. The fuzzers call these, and an ordinary test
 //! runs them over the committed corpora.
 
+#[path = "journey.rs"]
+pub mod journey;
+
 use std::{cell::Cell, path::Path};
 
 use gpunode::{
@@ -27,7 +30,7 @@ use gpunode::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Target; 9] = [
+pub const ALL: [Target; 10] = [
     ("inventory", inventory),
     ("edit", edit),
     ("session", session),
@@ -37,6 +40,7 @@ pub const ALL: [Target; 9] = [
     ("smi", smi),
     ("scenario", scenario),
     ("objects", objects),
+    ("journey", journey::journey),
 ];
 
 /// An inventory in either language never fails, and every host of it can be asked for its groups and values.

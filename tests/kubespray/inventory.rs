@@ -116,6 +116,11 @@ fn a_session_is_carried_to_the_ansible_host_and_done_there() {
     let text = format!("{text}kubespray: {}\ninventory: {}\nrun_playbooks: false\n", checkout.display(), inventory.display());
     let answers = node.write("there.yaml", &text);
     let args = ["--session", session.to_str().unwrap(), "apply", "--steps", "3", "--yes", "--answers", answers.to_str().unwrap()];
+    // Nobody has said yet that the inventory may get another host.
+    let before = fs::read_to_string(&inventory).unwrap();
+    node.run(args).demand_error(2, &["gpu-a is not in the inventory", "add_node: true", "cp1"]);
+    assert_eq!(fs::read_to_string(&inventory).unwrap(), before);
+    node.write("there.yaml", &format!("{text}add_node: true\n"));
     let ran = node.run(args).demand(0).stdout;
     assert!(ran.contains("was carried here") && ran.contains("-- done: edit-file"), "{ran}");
     let hosts = fs::read_to_string(&inventory).unwrap();
@@ -206,6 +211,7 @@ fn a_change_between_preview_and_write_is_seen_and_nothing_is_written() {
     (answers.kubespray, answers.inventory, answers.node) =
         (path(&checkout).parse().ok(), path(&inventory).parse().ok(), "node1".parse().ok());
     answers.run_playbooks = false;
+    answers.gpus = Some(vec!["10de:1db6".parse().unwrap()]);
     let store = Store::open(&place.session()).unwrap();
     let actions = steps::Planner::new(&host, &gpunode::facts::Facts::default(), &answers).plan_step(Step::Variables, store.path()).unwrap();
     let file = checkout.join("sample/group_vars/k8s_cluster/k8s-cluster.yml");

@@ -53,7 +53,12 @@ fn no_gpu(facts: &Facts) -> Option<Finding> {
         let path = reason.args.get("path").map_or(PCI_DEVICES, String::as_str);
         return Some(Finding::of(msg::finding::no_pci_bus(), Error, path));
     }
-    if !facts.gpus.is_empty() || !facts.expected_gpus.is_empty() {
+    no_card(facts).filter(|_| facts.expected_gpus.is_empty())
+}
+
+/// The bus was read, and there is no card on it.
+pub(super) fn no_card(facts: &Facts) -> Option<Finding> {
+    if !facts.gpus.is_empty() || facts.unknown.contains_key(pci::FACT) {
         return None;
     }
     // A Tegra needs no card: its GPU is there, and nothing of what follows is for it.

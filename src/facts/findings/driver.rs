@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{DRIVER_VERSION, Facts, Gpu, LedgerEntry, PCI_DEVICES, brings_driver, driver_origins};
 use crate::{
-    catalog::{KernelModule, gpus},
+    catalog::{KernelModule, drivers as catalog_drivers, gpus},
     facts::{ModuleKind, Origin, ledger::kernel_of, packages},
     finding::{
         Finding,
@@ -21,6 +21,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     found.extend(unfit_kinds(facts));
     found.extend(two_origins(facts));
     found.extend(loaded(facts));
+    found.extend(newer_than_catalog(facts));
     found.extend(other_on_disk(facts));
     found.extend(other_kernels(facts));
     found.extend(unfit_toolkits(facts));
@@ -40,6 +41,13 @@ fn loaded(facts: &Facts) -> Option<Finding> {
         (msg::finding::driver_loaded(version), Warning)
     };
     Some(Finding::of(text, severity, DRIVER_VERSION))
+}
+
+/// A driver that came out after the catalog is none that is wrong.
+fn newer_than_catalog(facts: &Facts) -> Option<Finding> {
+    let newest = catalog_drivers::newest()?;
+    let (version, place) = drivers(facts).into_iter().find(|(version, _)| version > newest)?;
+    Some(Finding::of(msg::finding::driver_newer_than_catalog(newest, version.as_str()), Info, place))
 }
 
 /// The drivers of this machine, each version once: the loaded one first, then what is on disk.

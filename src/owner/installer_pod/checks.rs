@@ -2,13 +2,13 @@
 
 use super::InstallerPod;
 use crate::{
-    facts::{LedgerEntry, Origin},
+    facts::{LedgerEntry, Origin, packages},
     i18n::msg,
     owner::clearing,
     plan::Effect,
     prediction::{
         CheckKind,
-        Forecast::{Ok, Unknown, WillFail},
+        Forecast::{Ok, Unknown, Warning, WillFail},
         Prediction,
     },
     preflight::{Request, conflicting_driver},
@@ -30,14 +30,15 @@ fn driver_fits(request: Request<'_>) -> Option<Prediction> {
     let why = row.reason.as_ref().map_or_else(msg::preflight::seen::fits, |reason| reason.0.clone());
     let says = if row.fits { Ok } else { WillFail };
     let prediction = Prediction::new(CheckKind::DriverFits, says, msg::preflight::seen::driver(version, why));
-    Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "no-card-found", "download-404"]).stopping())
+    Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "no-card-found", "download-404"]))
 }
 
 /// A driver of the host, which the pod would find.
 fn host_driver(request: Request<'_>) -> Prediction {
     let driver = &request.facts.driver;
     let clearing = clearing(&InstallerPod, driver);
-    let is_driver = |entry: &&LedgerEntry| matches!(entry.origin, Origin::Runfile | Origin::Deb | Origin::Rpm);
+    // A toolkit that goes with its driver is none that the pod would find.
+    let is_driver = |entry: &&LedgerEntry| entry.origin == Origin::Runfile || packages::is_driver_package(entry);
     let on_host: Vec<_> = clearing.goes.iter().filter(is_driver).collect();
     let goes = on_host.iter().all(|entry| request.will(|effect| effect.removes(entry)));
     let loaded = driver.loaded_version.as_deref().filter(|_| clearing.unloads);
@@ -72,7 +73,7 @@ fn headers(request: Request<'_>) -> Prediction {
     let (says, seen) = match (host.kernel_headers, offer.offered) {
         (true, _) => (Ok, msg::preflight::seen::headers_installed(&host.kernel)),
         (false, Some(true)) => (Ok, msg::preflight::seen::headers_offered(offer.packages.join(", "))),
-        (false, Some(false)) => (Unknown, msg::preflight::seen::headers_not_offered(&host.kernel)),
+        (false, Some(false)) => (Warning, msg::preflight::seen::headers_not_offered(&host.kernel)),
         (false, None) => (Unknown, msg::preflight::seen::headers_missing(&host.kernel)),
     };
     Prediction::new(CheckKind::Headers, says, seen).about(INSTALLER, &["headers-ubuntu", "headers-centos", "kernel-source"])
@@ -83,5 +84,5 @@ fn pod_repositories(request: Request<'_>) -> Option<Prediction> {
     let host = &request.facts.host;
     let is_seven = host.os_version.split('.').next() == Some("7") && matches!(host.os_id.as_str(), "centos" | "rhel");
     let seen = msg::preflight::seen::centos_mirrors_off(&host.os_name);
-    is_seven.then(|| Prediction::new(CheckKind::PodRepositories, Unknown, seen).about(INSTALLER, &["repo-eol", "headers-centos", "dns"]))
+    is_seven.then(|| Prediction::new(CheckKind::PodRepositories, Warning, seen).about(INSTALLER, &["repo-eol", "headers-centos", "dns"]))
 }

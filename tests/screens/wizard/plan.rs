@@ -144,7 +144,7 @@ fn what_a_check_says_will_fail_wants_a_typed_y() {
     let mut left_out = sample::plan(Step::Driver);
     left_out.actions[1].skipped = true;
     desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(left_out)));
-    let full = Prediction::new("space:/var", Forecast::WillFail, "/var: 1.0 GiB free, 9.6 GiB needed").stopping();
+    let full = Prediction::new("space:/var", Forecast::WillFail, "/var: 1.0 GiB free, 9.6 GiB needed");
     desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Checked(Ok(vec![full])));
     desk.keys(&[Key::Enter, Key::Enter]);
     let screen = desk.screen();

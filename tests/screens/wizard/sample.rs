@@ -154,6 +154,17 @@ pub fn preview() -> Preview {
     steps::preview(host, facts, answers).expect("a preview")
 }
 
+/// Step 3 for a machine that the inventory does not know by this name.
+pub fn newcomer(name: &str) -> (Answers, Preview, Plan) {
+    let Machine { host, facts, answers } = machine();
+    let answers = Answers { node: Some(name.parse().expect("a name")), ..answers.clone() };
+    let session = Path::new("/var/lib/gpunode/session.yaml");
+    let planner = steps::Planner::new(host, facts, &answers);
+    let preview = planner.planned_preview().expect("a preview");
+    let actions = planner.plan_step(Step::Variables, session).expect("a plan");
+    (answers, preview, Plan { actions })
+}
+
 /// The rows of step 4 while the installer is at work, or when all is well: two recorded moments of a cluster.
 pub fn chain(running: bool, lang: Lang) -> Vec<ChainRow> {
     let moment = if running { "41-testpod-after-capacity" } else { "02-init-running" };
