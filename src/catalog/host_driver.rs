@@ -179,6 +179,7 @@ const LAST_SUFFIXED: u32 = 580;
 /// A source of packages on some systems.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of the catalog, where each is a column of its own")]
 pub struct Source {
     /// Which one.
     pub id: DriverSource,
