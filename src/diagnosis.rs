@@ -74,6 +74,9 @@ impl Diagnosis {
     /// Takes the next line of the log; returns what shows with it.
     pub fn push(&mut self, line: &str) -> Option<Event> {
         self.line_number += 1;
+        if line.len() > window::LINE_BYTES {
+            return self.push_long(&prefix::strip(line).text);
+        }
         if table().needles.may_hold(line) {
             self.due = LINES;
         }
@@ -88,6 +91,23 @@ impl Diagnosis {
         }
         self.window.push(self.line_number, line, &table().needles);
         self.look()
+    }
+
+    /// Takes a line, or more of the line that came last, that is too long to be looked at at once: the first thing that shows in it
+    /// counts. No message was wrapped to be so long, so that none goes on into or out of it.
+    fn push_long(&mut self, line: &str) -> Option<Event> {
+        self.quiet.clear();
+        self.window.clear();
+        self.due = 0;
+        for piece in window::pieces(line).filter(|piece| table().needles.may_hold(piece)) {
+            self.window.push(self.line_number, piece, &table().needles);
+            let shown = self.look();
+            self.window.clear();
+            if shown.is_some() {
+                return shown;
+            }
+        }
+        None
     }
 
     /// Looks at the newest lines.

@@ -125,7 +125,13 @@ pub fn follow_live(host: &Host, kubectl: &Kubectl, live: &Live<'_>, options: Opt
             }
         }
     });
-    reader.end.unwrap_or(End::Tail(Outcome::Cancelled))
+    let end = reader.end.unwrap_or(End::Tail(Outcome::Cancelled));
+    // A node that has died since then keeps the success in its pod's status.
+    let silent = || crate::cluster::verify::silence(&live.look().1?.ok()?);
+    match end {
+        End::Tail(Outcome::Succeeded) if options.once => silent().map_or(end, |finding| End::InVain(Cause::Finding(finding))),
+        end => end,
+    }
 }
 
 /// Reads a log from a file.
@@ -187,7 +193,7 @@ impl<'a, 'b> Reader<'a, 'b> {
     }
 
     fn tell(&mut self, (cause, _): &Patience) {
-        if self.told.contains(cause) {
+        if self.told.iter().any(|known| is_same(known, cause)) {
             return;
         }
         self.told.push(cause.clone());

@@ -16,6 +16,7 @@ mod other_roles;
 pub mod playbook;
 mod preview;
 pub mod release;
+pub mod render;
 mod report;
 pub mod rules;
 pub mod runtime_entry;

@@ -29,6 +29,7 @@
 //! - Everything that touches a machine goes through [`host`]: this machine, a picture of one below `--root`, or a simulated one. The
 //!   session file and its logs are this program's own and are written by [`session::store`] and the engine.
 //! - A command is a list of arguments; no value ever passes through a shell.
+//! - Of each thing that is changed (machine, inventory, node), one gpunode at a time has the lock ([`session::lock`]); who looks never waits.
 //! - The intent is on disk before an action, the result after. An intent without a result means: look, never assume.
 //! - A probe never fails; a fact is known, absent, or unknown with a reason.
 //! - What comes from outside is made printable ([`text`]) before it reaches a terminal.

@@ -209,15 +209,14 @@ impl Plain<'_> {
     fn verify(&mut self) -> Result<(), Stop> {
         if self.session.plan.of(Step::Verify).next().is_none() {
             let mut answers = steps::answers_of(&self.workspace.host, &self.session);
-            if let Some(stack) = self.ask_cluster(&mut answers)? {
-                self.ask_taint(&stack, &mut answers)?;
-            }
+            self.ask_cluster(&mut answers)?;
             self.session.answers = Some(answers);
         }
         self.run_step(Step::Verify)?;
         let report = self.step_driver().verdict()?;
         self.ask.say(&format!("\n{}", verify::report(&report, self.lang)));
-        Ok(())
+        // While nothing has proved the GPU here, other pods are better kept away.
+        if report.verdict == Verdict::Ok { self.offer_taint() } else { Ok(()) }
     }
 
     /// Looks at the node in the cluster; while it is not to be seen there, asks for another kubeconfig.
@@ -240,16 +239,31 @@ impl Plain<'_> {
         }
     }
 
-    /// Asks whether the GPU taint is to be taken off at the end, if there is one.
-    fn ask_taint(&self, stack: &GpuStack, answers: &mut Answers) -> Result<(), Stop> {
-        let release = steps::preview(&self.workspace.host, &self.session.facts, answers).ok().and_then(|preview| preview.release);
-        let remedies = remedy::remedies(stack, release.as_deref());
-        if let Some(taint) = remedies.iter().find(|remedy| remedy.id == RemedyId::RemoveTaint && !answers.remove_taint) {
-            let texts = [taint.message(self.lang), taint.next_run(self.lang), taint.durable(self.lang)];
-            self.ask.say(&texts.join("\n"));
-            answers.remove_taint = self.ask.confirm(&msg::plain::taint().text(self.lang), false)?;
+    /// Asks whether the GPU taint is to be taken off now, if there is one, and does it.
+    fn offer_taint(&mut self) -> Result<(), Stop> {
+        let host = &self.workspace.host;
+        let mut answers = steps::answers_of(host, &self.session);
+        let planner = steps::Planner::new(host, &self.session.facts, &answers);
+        let (node, release) = (planner.node_name(), planner.preview().ok().and_then(|preview| preview.release.clone()));
+        let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref());
+        let stack = kubectl.and_then(|kubectl| stack::probe(host, &kubectl, &node, owner::of(answers.driver_owner).stack()));
+        // What cannot be seen any more is not asked about.
+        let Ok(stack) = stack else { return Ok(()) };
+        let remedies = remedy::remedies(&stack, release.as_deref());
+        let Some(taint) = remedies.iter().find(|remedy| remedy.id == RemedyId::RemoveTaint) else { return Ok(()) };
+        self.ask.say(&[taint.message(self.lang), taint.next_run(self.lang), taint.durable(self.lang)].join("\n"));
+        if !self.ask.confirm(&msg::plain::taint().text(self.lang), false)? {
+            return Ok(());
         }
-        Ok(())
+        answers.remove_taint = true;
+        let action = taint.action(answers.kubeconfig.clone().map(Into::into));
+        self.session.answers = Some(answers);
+        // The test pod has passed, and need not run once more for this.
+        self.session.replan(Step::Verify, vec![action]);
+        self.execute(Step::Verify)?;
+        let whole = self.step_driver().planned(Step::Verify)?;
+        self.session.replan(Step::Verify, whole);
+        self.step_driver().verdict().map(drop).map_err(Stop::from)
     }
 
     /// Plans a step unless it was begun, shows every command and diff, asks, and runs.

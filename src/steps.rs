@@ -1,5 +1,7 @@
 //! The four steps as functions from host and answers to values. The wizard, the prompts and the headless commands all call these.
 
+mod config;
+mod engine;
 mod objects;
 
 use std::{
@@ -15,7 +17,8 @@ use crate::{
     cluster::{
         ClusterError, GpuStack, Kubectl,
         check::{Check, KnownFailure, VerifyReport},
-        stack, testpod,
+        stack::Objects,
+        testpod,
         verify::{self, CheckInput, Logs, Tested},
         workload::Rule,
     },
@@ -243,6 +246,8 @@ impl<'a> Planner<'a> {
             preview.layout.ansible_core.as_ref(),
             has_ansible,
         );
+        config::show(host, &answers, preview, folder, &mut actions);
+        actions.extend(engine::plan(host, facts, &answers, preview));
         actions.extend(plan::objects_step(&objects, &answers));
         Ok(actions)
     }
@@ -339,10 +344,24 @@ pub fn judge(
     on_node: &OnNode,
     session: Option<&Session>,
 ) -> Result<(VerifyReport, GpuStack), ClusterError> {
-    let stack = patiently(host, || stack::probe(host, kubectl, node, owner::of(owner).stack()))?;
+    let objects = read(host, kubectl, node, owner::of(owner).stack().namespace)?;
+    Ok(judge_objects(host, kubectl, node, owner, on_node, session, &objects))
+}
+
+/// As [`judge`], for objects that are read already.
+pub fn judge_objects(
+    host: &Host,
+    kubectl: &Kubectl,
+    node: &str,
+    owner: DriverOwner,
+    on_node: &OnNode,
+    session: Option<&Session>,
+    objects: &Objects,
+) -> (VerifyReport, GpuStack) {
+    let stack = objects.stack(host, kubectl, node, owner::of(owner).stack());
     let logs = verify::logs(host, kubectl, &stack);
     let report = judge_stack(host, &stack, &logs, owner, on_node, session.and_then(tested).as_ref());
-    Ok((report, stack))
+    (report, stack)
 }
 
 /// What this machine says of the chain of its owner.
@@ -378,16 +397,15 @@ fn is_node(host: &Host, node: &str) -> bool {
     host.simulation.is_some() || short(&host.name()) == short(node)
 }
 
-/// Returns the owner whose driver workload is in the cluster, by what its room says of it; nothing if there is none, or nobody can tell.
-pub fn owner_at_work(host: &Host, kubectl: &Kubectl, node: &str) -> Option<DriverOwner> {
-    DriverOwner::ALL.into_iter().find(|owner| {
-        let spec = owner::of(*owner).stack();
-        let shows = |workload| {
-            let stack = stack::probe(host, kubectl, node, spec).ok()?;
-            stack.part_of(workload).map(|part| part.set.is_some() || part.pod.is_some())
-        };
-        spec.followed().and_then(shows).unwrap_or(false)
-    })
+/// Reads what there is of a node in the cluster, once the API server answers.
+pub fn read(host: &Host, kubectl: &Kubectl, node: &str, namespace: Option<&str>) -> Result<Objects, ClusterError> {
+    patiently(host, || Objects::read(host, kubectl, node, namespace))
+}
+
+/// Returns the owner whose driver workload is in the cluster, by what its room says of it; nothing if there is none.
+pub fn owner_at_work(objects: &Objects) -> Option<DriverOwner> {
+    let shows = |owner: &DriverOwner| owner::of(*owner).stack().followed().is_some_and(|workload| objects.shows(workload));
+    DriverOwner::ALL.into_iter().find(shows)
 }
 
 /// Asks again, with pauses that grow, while the API server is away for a moment.

@@ -1,25 +1,32 @@
 //! Until when the kubeconfig's client certificate is valid: the API server calls an expired one only `Unauthorized`.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde_yaml::Value;
 
 use crate::host::Host;
 
-/// Returns the end of the client certificate that the current context's user has; nothing if it has none that can be read.
-pub(super) fn expiry(host: &Host, kubeconfig: &Path) -> Option<Timestamp> {
-    let config: Value = serde_yaml::from_str(&host.files.read_text(kubeconfig).ok()?).ok()?;
+/// Returns the end of the client certificate that the current context's user has; nothing if it has none that can be read. Of several
+/// kubeconfigs the first that says something counts, as for kubectl.
+pub(super) fn expiry(host: &Host, kubeconfigs: &[PathBuf]) -> Option<Timestamp> {
+    let read = |path: &PathBuf| Some((path.clone(), serde_yaml::from_str::<Value>(&host.files.read_text(path).ok()?).ok()?));
+    let configs: Vec<(PathBuf, Value)> = kubeconfigs.iter().filter_map(read).collect();
     let named = |list: &str, name: &str| {
-        let items = config.get(list)?.as_sequence()?;
-        items.iter().find(|item| item.get("name").and_then(Value::as_str) == Some(name)).cloned()
+        configs.iter().find_map(|(path, config)| {
+            let items = config.get(list)?.as_sequence()?;
+            let item = items.iter().find(|item| item.get("name").and_then(Value::as_str) == Some(name))?;
+            Some((path, item))
+        })
     };
-    let context = named("contexts", config.get("current-context")?.as_str()?)?;
-    let user = named("users", context.get("context")?.get("user")?.as_str()?)?;
+    let current =
+        |(_, config): &(PathBuf, Value)| config.get("current-context")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned);
+    let (_, context) = named("contexts", &configs.iter().find_map(current)?)?;
+    let (path, user) = named("users", context.get("context")?.get("user")?.as_str()?)?;
     let user = user.get("user")?;
     let pem = match (user.get("client-certificate-data"), user.get("client-certificate")) {
         (Some(data), _) => String::from_utf8(base64(data.as_str()?)).ok()?,
-        (None, Some(path)) => host.files.read_text(kubeconfig.parent()?.join(path.as_str()?)).ok()?,
+        (None, Some(file)) => host.files.read_text(path.parent()?.join(file.as_str()?)).ok()?,
         (None, None) => return None,
     };
     let body: String =
@@ -70,6 +77,8 @@ fn base64(text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     /// A certificate that openssl made, with `notAfter=Jan  1 00:00:00 2021 GMT` or so: read as openssl reads it.
@@ -81,7 +90,14 @@ mod tests {
         let config = "current-context: t\ncontexts: [{name: t, context: {cluster: t, user: u}}]\nusers: [{name: u, user: {client-certificate: client.pem}}]\n";
         std::fs::write(root.path().join("kubeconfig"), config).unwrap();
         let host = Host::local(Path::new("/"));
-        let end = expiry(&host, &root.path().join("kubeconfig")).unwrap();
+        let end = expiry(&host, &[root.path().join("kubeconfig")]).unwrap();
+        // The context in one file, its user in another: as kubectl joins them.
+        let (contexts, users) = config.split_once("users:").unwrap();
+        std::fs::write(root.path().join("contexts"), contexts).unwrap();
+        std::fs::write(root.path().join("users"), format!("users:{users}")).unwrap();
+        let both = ["contexts", "gone", "users"].map(|name| root.path().join(name));
+        assert_eq!(expiry(&host, &both), Some(end));
+        assert_eq!(expiry(&host, &both[..1]), None);
         assert!(end < Timestamp::now() && end > "2000-01-01T00:00:00Z".parse::<Timestamp>().unwrap(), "{end}");
     }
 

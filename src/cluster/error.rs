@@ -113,6 +113,11 @@ impl ClusterError {
         matches!(self, Self::ApiDown(_) | Self::TimedOut(_) | Self::ApiTrouble(_) | Self::KubeletDown(_))
     }
 
+    /// Tells whether the API server has forgotten the place in its history that was asked for (410).
+    pub fn is_expired(&self) -> bool {
+        matches!(self, Self::Failed(words) if words.contains("(Expired)") || words.contains("(Gone)"))
+    }
+
     /// Tells whether waiting may help: the API server of a node that is just joining comes and goes.
     pub fn may_pass(&self) -> bool {
         matches!(

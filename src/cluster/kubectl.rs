@@ -105,27 +105,49 @@ impl Kubectl {
         release.and_then(|release| release.parse().ok()).ok_or_else(garbage)
     }
 
-    /// Asks for objects.
+    /// Asks for objects, page by page. When the pages took so long that the API server has forgotten where they began (410), the whole
+    /// list is asked for at once, as Kubernetes' own clients do.
     pub fn list<T: DeserializeOwned>(&self, host: &Host, source: &Source) -> Result<List<T>, ClusterError> {
-        let body = body(host, &self.raw(&source.list()), &Cancel::default()).map_err(|error| self.explained(host, error))?;
+        let mut list: List<T> = self.read(host, &source.page(""))?;
+        while !list.metadata.next.is_empty() {
+            let page: List<T> = match self.read(host, &source.page(&list.metadata.next)) {
+                Err(error) if error.is_expired() => return self.read(host, &source.list()),
+                page => page?,
+            };
+            list.metadata = page.metadata;
+            list.items.extend(page.items);
+        }
+        Ok(list)
+    }
+
+    fn read<T: DeserializeOwned>(&self, host: &Host, path: &str) -> Result<T, ClusterError> {
+        let body = body(host, &self.raw(path), &Cancel::default()).map_err(|error| self.explained(host, error))?;
         serde_json::from_slice(&body).map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))
     }
-}
 
-impl Kubectl {
+    /// Returns the kubeconfigs that kubectl reads, in the order in which it does.
+    fn kubeconfigs(&self) -> Vec<PathBuf> {
+        let variable = || std::env::var_os("KUBECONFIG").map(PathBuf::from);
+        let used = self.kubeconfig.clone().or_else(variable).unwrap_or_default();
+        files(&used).unwrap_or_else(|| vec![used])
+    }
+
     /// Says what kubectl and the API server do not: that the client certificate is out of date, that the context names no cluster.
     fn explained(&self, host: &Host, error: ClusterError) -> ClusterError {
-        let Some(kubeconfig) = &self.kubeconfig else { return error };
+        // A simulated or recorded machine has no kubeconfig.
+        if host.simulation.is_some() {
+            return error;
+        }
+        let read = self.kubeconfigs();
+        let names = || read.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         match error {
-            ClusterError::Unauthorized(words) => match certificate::expiry(host, kubeconfig).filter(|end| *end < host.clock.now()) {
-                Some(end) => {
-                    ClusterError::CertificateExpired(format!("{}: client-certificate, notAfter {end}. {words}", kubeconfig.display()))
-                }
+            ClusterError::Unauthorized(words) => match certificate::expiry(host, &read).filter(|end| *end < host.clock.now()) {
+                Some(end) => ClusterError::CertificateExpired(format!("{}: client-certificate, notAfter {end}. {words}", names())),
                 None => ClusterError::Unauthorized(words),
             },
             // kubectl falls back to localhost where the file's context leads to no cluster.
             ClusterError::NoKubeconfig(words) if words.contains(":8080") => {
-                ClusterError::BadKubeconfig(format!("{}: current-context, cluster: - ({words})", kubeconfig.display()))
+                ClusterError::BadKubeconfig(format!("{}: current-context, cluster: - ({words})", names()))
             }
             other => other,
         }

@@ -28,6 +28,9 @@ pub struct List<T> {
 pub struct ListMeta {
     /// From here on a watch has to begin to miss nothing.
     pub resource_version: String,
+    /// What the next page is asked for with; empty on the last one.
+    #[serde(rename = "continue", deserialize_with = "nullable")]
+    pub next: String,
 }
 
 /// An object that can be kept and recognised again.

@@ -96,22 +96,53 @@ impl Part {
     }
 }
 
-/// Asks the cluster for the whole stack of `node`, once: what does not depend on another answer side by side.
+/// What was read about one node, whatever is looked for there.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    nodes: Vec<Node>,
+    sets: Vec<DaemonSet>,
+    pods: Vec<Pod>,
+    unread: Vec<(Asked, ClusterError)>,
+}
+
+impl Objects {
+    /// Reads the node, the DaemonSets of a namespace (or of all) and the pods on the node, side by side.
+    pub fn read(host: &Host, kubectl: &Kubectl, node: &str, namespace: Option<&str>) -> Result<Self, ClusterError> {
+        let (nodes, sets, pods) = thread::scope(|scope| {
+            let nodes = worker::beside(scope, || listed::<Node>(host, kubectl, &Source::node(node)));
+            let sets = worker::beside(scope, || listed::<DaemonSet>(host, kubectl, &Source::daemonsets(namespace)));
+            let pods = listed::<Pod>(host, kubectl, &Source::pods_on(node));
+            (nodes.join(), sets.join(), pods)
+        });
+        let refusals = [(Asked::Node, nodes.as_ref().err()), (Asked::DaemonSets, sets.as_ref().err()), (Asked::Pods, pods.as_ref().err())];
+        let unread = unread(&refusals)?;
+        Ok(Self { nodes: nodes.unwrap_or_default(), sets: sets.unwrap_or_default(), pods: pods.unwrap_or_default(), unread })
+    }
+
+    /// Tells whether the DaemonSets could be read.
+    pub fn has_sets(&self) -> bool {
+        self.unread.iter().all(|(kind, _)| *kind != Asked::DaemonSets)
+    }
+
+    /// Tells whether a workload is in the cluster, or on the node.
+    pub fn shows(&self, workload: &Workload) -> bool {
+        set_of(&self.sets, workload).is_some() || self.pods.iter().any(|pod| workload.selects(&pod.metadata.labels))
+    }
+
+    /// Makes the stack of `node`; asks for what it lacks: pods that wait for a node, and events.
+    pub fn stack(&self, host: &Host, kubectl: &Kubectl, node: &str, spec: &'static StackSpec) -> GpuStack {
+        let waiting = unscheduled(host, kubectl, node, spec, &self.sets, &self.pods).unwrap_or_default();
+        let pods = [self.pods.as_slice(), &waiting].concat();
+        let mut stack = GpuStack::from_objects(spec, node, self.nodes.first(), &self.sets, &pods, &[]);
+        stack.unread.clone_from(&self.unread);
+        stack.add_more(host, kubectl, spec);
+        stack
+    }
+}
+
+/// Asks the cluster for the whole stack of `node`, once.
 pub fn probe(host: &Host, kubectl: &Kubectl, node: &str, spec: &'static StackSpec) -> Result<GpuStack, ClusterError> {
-    let (nodes, sets, pods) = thread::scope(|scope| {
-        let nodes = worker::beside(scope, || listed::<Node>(host, kubectl, &Source::node(node)));
-        let sets = worker::beside(scope, || listed::<DaemonSet>(host, kubectl, &Source::daemonsets(spec.namespace)));
-        let pods = listed::<Pod>(host, kubectl, &Source::pods_on(node));
-        (nodes.join(), sets.join(), pods)
-    });
-    let refusals = [(Asked::Node, nodes.as_ref().err()), (Asked::DaemonSets, sets.as_ref().err()), (Asked::Pods, pods.as_ref().err())];
-    let unread = unread(&refusals)?;
-    let (nodes, sets, mut pods) = (nodes.unwrap_or_default(), sets.unwrap_or_default(), pods.unwrap_or_default());
-    pods.extend(unscheduled(host, kubectl, node, spec, &sets, &pods).unwrap_or_default());
-    let mut stack = GpuStack::from_objects(spec, node, nodes.first(), &sets, &pods, &[]);
-    stack.unread = unread;
-    stack.add_more(host, kubectl, spec);
-    Ok(stack)
+    Ok(Objects::read(host, kubectl, node, spec.namespace)?.stack(host, kubectl, node, spec))
 }
 
 fn listed<T: serde::de::DeserializeOwned>(host: &Host, kubectl: &Kubectl, source: &Source) -> Result<Vec<T>, ClusterError> {

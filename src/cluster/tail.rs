@@ -142,6 +142,11 @@ pub enum Gap {
     LogGone,
     /// The log was rotated while nobody read it.
     Rotated,
+    /// What the API server no longer has was read from the node's own files; nothing is missing here.
+    Filled {
+        /// How many lines.
+        lines: u64,
+    },
     /// The file became shorter: it was written anew, and is read from its start.
     FileReplaced,
 }
@@ -155,6 +160,7 @@ impl Gap {
             Self::AttemptsMissed { count } => msg::loss::attempts_missed(count).text(lang),
             Self::LogGone => msg::loss::log_gone().text(lang),
             Self::Rotated => msg::loss::rotated().text(lang),
+            Self::Filled { lines } => msg::loss::filled(lines).text(lang),
             Self::FileReplaced => msg::loss::file_replaced().text(lang),
         }
     }
@@ -225,6 +231,7 @@ mod tests {
             Gap::AttemptsMissed { count: 1 },
             Gap::LogGone,
             Gap::Rotated,
+            Gap::Filled { lines: 3 },
             Gap::FileReplaced,
         ];
         let outcomes = [

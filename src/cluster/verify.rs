@@ -13,6 +13,7 @@ use super::{
     kubectl, scheduling,
     stack::{Asked, Part, RuntimeClassSeen},
     view::{ContainerState, ContainerView, NodeView, PodView},
+    watch,
     workload::{Link, Role, Rule, StackSpec, Workload},
 };
 use crate::{
@@ -115,16 +116,16 @@ pub fn logs(host: &Host, kubectl: &Kubectl, stack: &GpuStack) -> Logs {
     })
 }
 
-/// Reads one log: the plugin's from its start, where it registers; a failed container's to its end, where it says why.
+/// Reads one log: the plugin's from its start, where it registers; a failed container's to its end, where it says why. It is one request:
+/// `kubectl logs` makes five before it.
 fn log(host: &Host, kubectl: &Kubectl, part: &Part) -> Option<String> {
     let pod = part.pod.as_ref()?;
-    let command = kubectl.command(&["logs"]).operand(&pod.name).option("--namespace", &pod.namespace);
-    let command = command.option("--container", &pod.container.name);
-    let limited = match part.workload.role {
-        Role::DevicePlugin => command.option("--limit-bytes", LOG_BYTES),
-        Role::Driver | Role::Toolkit | Role::Validator => command.option("--tail", LOG_LINES),
+    let limit = match part.workload.role {
+        Role::DevicePlugin => ("limitBytes", LOG_BYTES),
+        Role::Driver | Role::Toolkit | Role::Validator => ("tailLines", LOG_LINES),
     };
-    kubectl::answer(host, &limited).ok()
+    let path = watch::log(&pod.namespace, &pod.name, &pod.container.name, limit);
+    kubectl::answer(host, &kubectl.raw(&path)).ok()
 }
 
 /// Judges the chain. What is judged by nobody is not listed.

@@ -17,6 +17,9 @@ use super::{
 /// other end has vanished shows only by its silence.
 pub const WATCH_SECONDS: u32 = 60;
 
+/// How many objects one page holds: as many as kubectl asks for.
+const PAGE: &str = "500";
+
 /// What is listed and watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -72,9 +75,15 @@ impl Source {
         Self { path: format!("/api/v1/namespaces/{}/events", encode(namespace)), selector }
     }
 
-    /// Returns the path of the list.
+    /// Returns the path of the whole list.
     pub fn list(&self) -> String {
         self.with(&[])
+    }
+
+    /// Returns the path of one page of the list: the first, or the one that `next` of the page before it names.
+    pub fn page(&self, next: &str) -> String {
+        let limit = ("limit", PAGE);
+        if next.is_empty() { self.with(&[limit]) } else { self.with(&[limit, ("continue", next)]) }
     }
 
     /// Returns the path of the watch that goes on after `version`.
@@ -88,6 +97,12 @@ impl Source {
         let query: Vec<_> = own.chain(more.iter().copied()).map(|(name, value)| format!("{name}={}", encode(value))).collect();
         if query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, query.join("&")) }
     }
+}
+
+/// Returns the path of a container's log, as far as it is wanted: `limitBytes` from its start, or `tailLines` at its end.
+pub fn log(namespace: &str, pod: &str, container: &str, (limit, count): (&str, u32)) -> String {
+    let pod = format!("/api/v1/namespaces/{}/pods/{}/log", encode(namespace), encode(pod));
+    format!("{pod}?container={}&{limit}={count}", encode(container))
 }
 
 /// Writes a value so that it is one part of a path or query, whatever it holds.
@@ -255,5 +270,7 @@ mod tests {
             "{path}"
         );
         assert_eq!(Source::daemonsets(Some("kube-system")).list(), "/apis/apps/v1/namespaces/kube-system/daemonsets");
+        let path = log("a/b", "p?x", "c&d", ("tailLines", 7));
+        assert_eq!(path, "/api/v1/namespaces/a%2Fb/pods/p%3Fx/log?container=c%26d&tailLines=7");
     }
 }

@@ -87,8 +87,14 @@ pub(super) fn strip(line: &str) -> Bare<'_> {
         return Bare { text: Cow::Owned(inner.text.into_owned()), kernel: inner.kernel };
     }
     let (rest, kernel) = peel(line);
-    let rest = rest.trim_end_matches(['│', '┃', '║', '|', ' ']);
+    let rest = unquoted(rest.trim_end_matches(['│', '┃', '║', '|', ' ']));
     Bare { text: event_row(rest).map_or(Cow::Borrowed(rest), Cow::Owned), kernel }
+}
+
+/// Returns the words of one line of a list, as Ansible writes what a program printed: `"ERROR: x",`.
+fn unquoted(line: &str) -> &str {
+    let inner = line.strip_prefix('"').and_then(|rest| rest.strip_suffix("\",").or_else(|| rest.strip_suffix('"')));
+    inner.filter(|inner| !inner.is_empty() && !inner.replace("\\\"", "").contains('"')).unwrap_or(line)
 }
 
 /// Takes all known prefixes off; tells whether one of them is the kernel's.
@@ -160,10 +166,10 @@ fn event_row(line: &str) -> Option<String> {
 }
 
 /// Returns how much of two lines is a prefix because they begin alike; numbers count as alike. Only what ends like a prefix does
-/// (`node1 | `, `NVRM: `, `[x] `) is one: wrapped lines of prose may begin with the same word.
+/// (`node1 | `, `NVRM: `, `[x] `), or is the name of a pod or container, is one: wrapped lines of prose may begin with the same word.
 fn shared(before: &str, line: &str) -> (usize, usize) {
     let (mut old, mut new) = (before.char_indices().peekable(), line.char_indices().peekable());
-    let (mut ends, mut last) = ((0, 0), ' ');
+    let (mut ends, mut last, mut word) = ((0, 0), ' ', 0);
     while let (Some((from, a)), Some((at, b))) = (old.next(), new.next()) {
         if a.is_ascii_digit() && b.is_ascii_digit() {
             while old.next_if(|(_, c)| c.is_ascii_digit()).is_some() {}
@@ -171,12 +177,20 @@ fn shared(before: &str, line: &str) -> (usize, usize) {
         } else if a != b {
             break;
         }
-        if b == ' ' && !last.is_alphabetic() && last != ',' && last != '.' {
-            ends = (from + 1, at + 1);
+        if b == ' ' {
+            if (!last.is_alphabetic() && last != ',' && last != '.') || is_name(&line[word..at]) {
+                ends = (from + 1, at + 1);
+            }
+            word = at + 1;
         }
         last = b;
     }
     if ends.1 < line.len() { ends } else { (0, 0) }
+}
+
+/// Tells whether a word is a name as Kubernetes gives them, which stern and k9s put before every line.
+fn is_name(word: &str) -> bool {
+    word.contains('-') && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:/".contains(&byte))
 }
 
 #[cfg(test)]
@@ -219,6 +233,8 @@ mod tests {
             assert_eq!(strip(&format!("{prefix}{message}")).text, message, "{prefix:?}");
         }
         assert_eq!(strip(&format!("│ {message}      │")).text, message);
+        assert_eq!(strip(&format!("        \"{message}\",")).text, message);
+        assert_eq!(strip("\"nvidia\" is unknown").text, "\"nvidia\" is unknown");
         let docker = r#"{"log":"[  3.1] NVRM: GPU \"x\"\n","stream":"stderr","time":"2026-11-23T20:59:06.1Z"}"#;
         assert_eq!(strip(docker), Bare { text: "NVRM: GPU \"x\"".into(), kernel: true });
     }
@@ -269,6 +285,8 @@ mod tests {
             ),
             ("node9 ~ 99) ERROR: An NVIDIA", "node9 ~ 100) kernel module", "kernel module"),
             ("the kernel was built", "the compiler differs", "the compiler differs"),
+            ("kube-system a-pod-x7k2p the-container ERROR: An NVIDIA", "kube-system a-pod-x7k2p the-container your kernel", "your kernel"),
+            ("free-form prose goes on", "free words", "free words"),
             ("a: same", "a: same", "same"),
             ("x) [ 9000.1] NVRM: API mismatch, but", "x) NVRM: this kernel", "this kernel"),
         ] {

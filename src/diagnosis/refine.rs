@@ -28,17 +28,19 @@ pub(super) enum Refined {
 /// Looks up what a signature wants to know; may add to the values.
 pub(super) fn refine(how: Refine, args: &mut Args, line: &str) -> Refined {
     match how {
-        Refine::Xid => an_xid(args),
+        Refine::Xid => an_xid(args, line),
         Refine::Card => a_card(args),
         Refine::Taints => taints(args, line),
         Refine::Compilers => compilers(args),
     }
 }
 
-fn an_xid(args: &mut Args) -> Refined {
+fn an_xid(args: &mut Args, line: &str) -> Refined {
     let Some(xid) = args.get("xid").and_then(|number| xid::lookup(number)) else { return Refined::Same };
     args.insert("name".to_owned(), xid.name.clone());
-    Refined::As(xid.class.signature().into())
+    // 154 says itself what has to be done: `recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)`.
+    let asks = xid.number == 154 && line.rsplit(" to ").next().is_some_and(|action| action.contains("Required"));
+    Refined::As(if asks { xid::Class::Reset } else { xid.class }.signature().into())
 }
 
 /// A card that its driver does support is refused when it is only a slice of itself: the guest driver of the hypervisor's release is wanted.

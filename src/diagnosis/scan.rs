@@ -8,8 +8,6 @@ use super::{Diagnosis, Event, Hit, Report, table::table, window};
 
 /// How much is read at once.
 const BLOCK: usize = 128 << 10;
-/// A longer line is cut: the rest of it is passed over.
-const LINE: usize = 64 << 10;
 /// How many hits are kept. A log that shows more different failures than that has told enough.
 const HITS: usize = 500;
 /// Lines that belong to a message with the one that holds the needle, on each side.
@@ -34,8 +32,10 @@ pub fn over_reader(reader: &mut dyn Read) -> io::Result<Report> {
         block.copy_within(from..full, 0);
         held = full - from;
         if held == BLOCK {
-            scan.cut_line(&block[..LINE]);
-            held = 0;
+            scan.long_line(&block);
+            // What stands at the seam is seen whole with what follows.
+            block.copy_within(BLOCK - window::OVERLAP.., 0);
+            held = window::OVERLAP;
         }
     }
     scan.lines(&block[..held]);
@@ -54,8 +54,9 @@ impl Scan {
     /// Takes whole lines.
     fn lines(&mut self, mut text: &[u8]) {
         if self.in_long_line && !text.is_empty() {
-            let Some(end) = memchr(b'\n', text) else { return };
-            text = &text[end + 1..];
+            let end = memchr(b'\n', text).map_or(text.len(), |end| end + 1);
+            self.long_line(&text[..end]);
+            text = &text[end..];
             self.in_long_line = false;
         }
         let mut at = 0;
@@ -80,9 +81,12 @@ impl Scan {
     }
 
     fn look(&mut self, line: &[u8]) {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = crate::text::printable_bytes(&line[..line.len().min(LINE)]);
-        match self.diagnosis.push(&line) {
+        let event = self.diagnosis.push(&printable(line));
+        self.note(event);
+    }
+
+    fn note(&mut self, event: Option<Event>) {
+        match event {
             Some(Event::Hit(hit)) if self.hits.len() < HITS => self.hits.push(hit),
             Some(Event::TakenBack(over)) => self.hits.retain(|hit| !over.contains(&hit.signature)),
             Some(Event::Hit(_)) | None => {}
@@ -98,10 +102,13 @@ impl Scan {
         lines[newest..].split_inclusive(|byte| *byte == b'\n').for_each(|line| self.look(line));
     }
 
-    /// Takes the beginning of a line without end.
-    fn cut_line(&mut self, start: &[u8]) {
-        if !std::mem::replace(&mut self.in_long_line, true) {
-            self.look(start);
+    /// Takes the beginning of a line that does not end in one block, or more of it.
+    fn long_line(&mut self, part: &[u8]) {
+        if std::mem::replace(&mut self.in_long_line, true) {
+            let event = self.diagnosis.push_long(&printable(part));
+            self.note(event);
+        } else {
+            self.look(part);
         }
     }
 
@@ -110,6 +117,10 @@ impl Scan {
         self.hits.extend(last);
         Report { hits: self.hits }
     }
+}
+
+fn printable(line: &[u8]) -> String {
+    crate::text::printable_bytes(line.strip_suffix(b"\n").unwrap_or(line))
 }
 
 /// Returns where the newest lines begin that may belong to what follows.
@@ -150,9 +161,26 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_cut_and_what_follows_is_seen() {
+    fn a_line_without_end_is_one_line_and_what_follows_is_seen() {
         let log = format!("{}\n{FAILURE}", "x".repeat(3 * BLOCK));
         assert_eq!(over_reader(&mut log.as_bytes()).unwrap().hits[0].line_number, Some(2));
+    }
+
+    /// Wherever in a line of any length a cause stands, it is found, and once.
+    #[test]
+    fn the_cause_at_the_end_of_a_long_line_is_found() {
+        let cause = "error: Driver/library version mismatch";
+        for length in [100, 8 << 10, 60 << 10, BLOCK - 20, BLOCK - 60, BLOCK, BLOCK + 1, 5 * BLOCK - 30] {
+            for (end, after) in [("", ""), ("\n", ""), (" and so on\n", "quiet\n"), ("\n", FAILURE)] {
+                let log = format!("first\n{} {cause}{end}{after}", "lorem ipsum ".repeat(length / 12));
+                for size in [4096, 1 << 20] {
+                    let report = over_reader(&mut Trickle(log.as_bytes(), size)).unwrap();
+                    let hits: Vec<_> = report.hits.iter().map(|hit| (hit.signature.as_str(), hit.line_number)).collect();
+                    assert_eq!(hits[0], ("nvml-mismatch", Some(2)), "{length}");
+                    assert_eq!(hits.get(1..), Some(&[("module-loaded", Some(3))][usize::from(after != FAILURE)..]), "{length}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -91,6 +91,8 @@ pub enum Stage {
     Pod,
     /// The device plugin.
     Plugin,
+    /// The GPU Operator and Helm: what they wait for.
+    Operator,
     /// The host itself: disks. Nothing that an installer says proves them.
     Host,
     /// The CUDA toolkit's installer.

@@ -34,7 +34,22 @@ fn fixture(path: &str) -> String {
 }
 
 fn failures() -> BTreeMap<String, Vec<String>> {
-    serde_yaml::from_str(&fixture("logs/failures.yaml")).unwrap()
+    let mut failures: BTreeMap<String, Vec<String>> = serde_yaml::from_str(&fixture("logs/failures.yaml")).unwrap();
+    for (id, more) in other_wordings().into_iter().filter(|(id, _)| id != "none") {
+        failures.entry(id).or_default().extend(more);
+    }
+    failures
+}
+
+fn other_wordings() -> BTreeMap<String, Vec<String>> {
+    serde_yaml::from_str(&fixture("logs/other-wordings.yaml")).unwrap()
+}
+
+#[test]
+fn what_only_sounds_like_a_failure_hits_nothing() {
+    for log in &other_wordings()["none"] {
+        assert_eq!(ids(log), [] as [&str; 0], "{log}");
+    }
 }
 
 #[test]
@@ -77,6 +92,7 @@ fn no_prefix_hides_a_failure() {
         "│ ",
         "> ",
         "weird~prefix) ",
+        "nvidia-driver-installer-abcde nvidia-driver-installer ",
         "\u{1b}[31m",
     ];
     let mut wrong = Vec::new();
@@ -218,6 +234,40 @@ fn the_real_installers_logs_are_diagnosed_rightly() {
         let text = fixture(&format!("real-drivers/{log}"));
         wrong.push((log, ids(&text), wanted.to_vec()));
         wrong.push((log, ids_line_by_line(&text, 5), wanted.to_vec()));
+    }
+    wrong.retain(|(_, found, wanted)| found != wanted);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What a real GPU Operator, Helm and containerd said (tests/fixtures/gpu-operator, README there): a success hits nothing.
+const RECORDED: [(&str, &[&str]); 18] = [
+    ("runtime-A.txt", &["runtime-class-missing"]),
+    ("runtime-B.events.txt", &["runtime-handler-missing"]),
+    ("runtime-C.events.txt", &[]),
+    ("runtime-D.events.txt", &["runtime-binary-missing"]),
+    ("runtime-E.events.txt", &[]),
+    ("runtime-F.events.txt", &[]),
+    ("runtime-G.events.txt", &[]),
+    ("runtime-H.events.txt", &[]),
+    ("runtime-I.events.txt", &["runtime-binary-missing"]),
+    ("runtime-J.events.txt", &["runtime-config"]),
+    ("operator-a1.log", &["operator-no-nfd", "operator-no-gpu-node"]),
+    ("operator-b1.log", &["operator-not-ready"]),
+    ("operator-g2.log", &[]),
+    ("operator-i1.log", &["operator-no-policy"]),
+    ("h-after-kill.txt", &["helm-busy"]),
+    ("h-release-secrets.txt", &[]),
+    ("h-rollback.txt", &[]),
+    ("i-uninstall.txt", &["helm-hook"]),
+];
+
+#[test]
+fn the_recorded_operator_is_diagnosed_rightly() {
+    let mut wrong = Vec::new();
+    for (log, wanted) in RECORDED {
+        let text = fixture(&format!("gpu-operator/{log}"));
+        wrong.push((log, ids(&text), wanted.to_vec()));
+        wrong.push((log, ids_line_by_line(&text, 3), wanted.to_vec()));
     }
     wrong.retain(|(_, found, wanted)| found != wanted);
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -14,8 +14,14 @@ use super::{
 
 /// How many lines are joined: the longest known message that matters takes five.
 pub(super) const LINES: usize = 8;
-/// How much of one line is looked at, in bytes.
-const LINE_BYTES: usize = 8 << 10;
+/// How much of one line is looked at at once, in bytes.
+pub(super) const LINE_BYTES: usize = 8 << 10;
+/// How much of a long line is looked at twice, in bytes, so that no message is cut: more than the longest one.
+pub(super) const OVERLAP: usize = 2 << 10;
+/// How much of a long line is shown with a match, in bytes.
+const SHOWN: usize = 1 << 10;
+/// How much of it before the match, in bytes.
+const LEAD: usize = 200;
 /// A longer line was not wrapped, so nothing before it belongs to it and nothing after it continues it. In bytes.
 const WRAPPED: usize = 160;
 
@@ -96,15 +102,18 @@ impl Window {
         let new_from = self.lines.back()?.start;
         let joined = regex.find_iter(&self.text).find(|found| found.end() > new_from);
         if let Some(captures) = joined.and_then(|found| regex.captures_at(&self.text, found.start())) {
-            let (number, lines) = self.lines_of(captures.get_match().range());
-            return Some(Matched { captures, number, line: self.text[lines].trim() });
+            let matched = captures.get_match().range();
+            let (number, lines) = self.lines_of(matched.clone());
+            return Some(Matched { captures, number, line: shown(&self.text, lines, &matched) });
         }
         self.shortened.then(|| self.find_in_newest(regex)).flatten()
     }
 
     /// Returns a match in the newest line alone.
     pub(super) fn find_in_newest(&self, regex: &Regex) -> Option<Matched<'_>> {
-        Some(Matched { captures: regex.captures(&self.newest)?, number: self.lines.back()?.number, line: &self.newest })
+        let captures = regex.captures(&self.newest)?;
+        let line = shown(&self.newest, 0..self.newest.len(), &captures.get_match().range());
+        Some(Matched { captures, number: self.lines.back()?.number, line })
     }
 
     /// Returns the number of the line in which a match begins, and the place of all lines that it touches.
@@ -128,6 +137,24 @@ impl Window {
         self.lines.clear();
         self.newest.clear();
     }
+}
+
+/// Returns the lines of a match, of long ones what stands around it.
+fn shown<'t>(text: &'t str, lines: Range<usize>, matched: &Range<usize>) -> &'t str {
+    if lines.len() <= SHOWN {
+        return text[lines].trim();
+    }
+    let start = text.floor_char_boundary(matched.start.saturating_sub(LEAD).max(lines.start));
+    text[start..text.floor_char_boundary(lines.end.min(start + SHOWN))].trim()
+}
+
+/// Cuts a long line into pieces that are looked at one by one, each beginning in the one before it.
+pub(super) fn pieces(line: &str) -> impl Iterator<Item = &str> {
+    let starts = (0..line.len()).step_by(LINE_BYTES - OVERLAP);
+    starts.take_while(|start| *start == 0 || start + OVERLAP < line.len()).map(|start| {
+        let start = line.floor_char_boundary(start);
+        &line[start..line.floor_char_boundary(start + LINE_BYTES)]
+    })
 }
 
 /// Appends a line with single spaces between its words. Quotes that structured logs escape, once or several times over, are quotes, and
@@ -182,6 +209,19 @@ mod tests {
         let mut text = String::new();
         append(&mut text, r#"err="no runtime for \\\"nvidia\\\" is\n configured" C:\x"#);
         assert_eq!(text, r#"err="no runtime for "nvidia" is configured" C:\x"#);
+    }
+
+    #[test]
+    fn every_message_of_a_long_line_is_whole_in_one_of_its_pieces() {
+        let message = "é".repeat(OVERLAP / 2);
+        for before in [0, 1, LINE_BYTES - OVERLAP, LINE_BYTES - 1, LINE_BYTES, 3 * LINE_BYTES - 7] {
+            for after in [0, 1, OVERLAP, LINE_BYTES] {
+                let line = format!("{}{message}{}", "x".repeat(before), "y".repeat(after));
+                assert!(pieces(&line).any(|piece| piece.contains(&message)), "{before} {after}");
+                assert!(pieces(&line).all(|piece| piece.len() <= LINE_BYTES));
+            }
+        }
+        assert_eq!(pieces("short").collect::<Vec<_>>(), ["short"]);
     }
 
     #[test]

@@ -31,14 +31,15 @@ pub(super) fn run(workspace: &Workspace, new: bool, args: &ApplyArgs) -> Result<
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
     let (store, session) = workspace.any_session(new)?;
-    let progress = Progress { json: args.json, lang: workspace.lang };
-    let mut run = Apply { workspace, store, session, cancel, progress, began: false };
-    run.all(&wanted, args).map(|code| progress.end(code)).map_err(|error| {
+    let progress = Progress::new(args.json, workspace.lang);
+    let mut run = Apply { workspace, store, session, cancel, progress: progress.clone(), began: false };
+    let ended = run.all(&wanted, args).map_err(|error| {
         // What was begun is not "not begun", however it ended.
         let error = if run.began { error.code(ExitCode::Negative) } else { error };
         progress.broken(&error);
         error
-    })
+    });
+    progress.end(ended?)
 }
 
 fn wants(args: &ApplyArgs, step: Step) -> bool {
@@ -119,7 +120,7 @@ impl Apply<'_> {
     }
 
     fn step(&mut self, step: Step) -> Result<ExitCode, Expected> {
-        let progress = self.progress;
+        let progress = self.progress.clone();
         self.session.step = step;
         progress.step(step);
         self.step_driver().plan(step)?;

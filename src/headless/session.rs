@@ -1,5 +1,6 @@
 //! `gpunode status` and `gpunode undo`: looking at the session, and walking it back.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{print, print_json, progress::Progress};
@@ -62,6 +63,12 @@ impl Status {
         }
     }
 
+    /// Returns when a done step was looked at last: at the end of its newest action, else when the session was saved.
+    fn as_of(&self, step: Step) -> Timestamp {
+        let ended = self.session.journal.iter().filter(|record| record.action.step == step).filter_map(|record| record.ended);
+        ended.max().unwrap_or(self.session.updated)
+    }
+
     fn text(&self, workspace: &Workspace) -> String {
         let lang = workspace.lang;
         let file = workspace.session_path.display().to_string();
@@ -70,11 +77,15 @@ impl Status {
         for step in Step::ALL {
             let title = crate::text::fit(&step.title().text(lang), 24, "…");
             let word = match self.state(step) {
-                StepState::Done => msg::status::done(),
+                StepState::Done => msg::status::done_as_of(self.as_of(step).strftime("%Y-%m-%d %H:%M UTC").to_string()),
                 StepState::Here => msg::status::here(),
                 StepState::Open => msg::status::open(),
             };
             text += &format!("  {} {title} {}\n", step.number(), word.text(lang));
+        }
+        // A chain that was whole then may be broken now, and only the cluster knows.
+        if self.session.done.contains(&Step::Verify) {
+            text += &(msg::status::verify_anew().text(lang) + "\n");
         }
         if let Some(rebooted) = self.rebooted {
             text += &format!("{}\n", (if rebooted { msg::status::reboot_done() } else { msg::status::reboot_needed() }).text(lang));
@@ -84,7 +95,8 @@ impl Status {
     }
 
     fn json(&self, workspace: &Workspace) -> Value {
-        let step = |step: Step| json!({"step": step.number(), "state": self.state(step)});
+        let as_of = |step| self.session.done.contains(&step).then(|| self.as_of(step));
+        let step = |step: Step| json!({"step": step.number(), "state": self.state(step), "as_of": as_of(step)});
         let record = |record: &Record| {
             json!({
                 "id": record.action.id, "step": record.action.step.number(), "title": record.action.title(Lang::En),
@@ -119,7 +131,7 @@ pub(super) fn journal(session: &Session, lang: Lang) -> String {
 /// Shows what an undo would do, and does it with `--yes`. Exit: 0 all of it is undone, 1 something was kept, 130 it was stopped.
 pub(super) fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitCode, Expected> {
     let lang = workspace.lang;
-    let progress = Progress { json, lang };
+    let progress = Progress::new(json, lang);
     let session = workspace.look()?;
     if !yes {
         let line = |record: &&Record| format!("  {}: {}\n", record.action.title(lang), prospect(&session, record, lang));
@@ -143,11 +155,11 @@ pub(super) fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitC
         progress.say(msg::undo::nothing());
     }
     let any = |wanted: fn(&UndoResult) -> bool| results.iter().any(|(_, result)| wanted(result));
-    Ok(progress.end(if any(|result| *result == UndoResult::Stopped) {
+    progress.end(if any(|result| *result == UndoResult::Stopped) {
         ExitCode::Quit
     } else if any(|result| matches!(result, UndoResult::Kept(_))) {
         ExitCode::Negative
     } else {
         ExitCode::Ok
-    }))
+    })
 }

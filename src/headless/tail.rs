@@ -6,7 +6,7 @@ use super::{answers_or_session, output_failed};
 use crate::{
     answers::DriverOwner,
     cli::ClusterArgs,
-    cluster::{Kubectl, tail::Outcome},
+    cluster::{ClusterError, Kubectl, stack::Objects, tail::Outcome},
     diagnosis::{Event, Hit, SignatureId},
     error::Expected,
     exit_code::ExitCode,
@@ -28,7 +28,7 @@ pub(super) fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&P
     let end = if let Some(path) = file {
         installer_log::file(&workspace.host, path, &cancel, &mut |heard| face.show(heard))
     } else {
-        let Reached { kubectl, node, owner } = find_cluster(workspace, answers, cluster)?;
+        let Reached { kubectl, node, owner, .. } = find_cluster(workspace, answers, cluster)?;
         let node = (node.as_str(), owner::of(owner).stack());
         installer_log::follow(&workspace.host, &kubectl, node, &cancel, &mut |heard| face.show(heard))
     };
@@ -49,6 +49,8 @@ pub(super) struct Reached {
     pub node: String,
     /// Who puts the driver on it.
     pub owner: DriverOwner,
+    /// What was read on the way, if the owner had to be found out.
+    pub read: Option<Result<Objects, ClusterError>>,
 }
 
 /// Finds kubectl and the node's name; a failure says what to do.
@@ -64,8 +66,14 @@ pub(super) fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluste
         None => steps::Planner::new(&workspace.host, &facts::probe(&workspace.host), &answers).node_name(),
     };
     // Where nobody has said who brings the driver, the cluster shows who does.
-    let at_work = (!is_said).then(|| steps::owner_at_work(&workspace.host, &kubectl, &node)).flatten();
-    Ok(Reached { kubectl, node, owner: at_work.unwrap_or(answers.driver_owner) })
+    let read = (!is_said).then(|| steps::read(&workspace.host, &kubectl, &node, None));
+    let at_work = read.as_ref().and_then(|read| steps::owner_at_work(read.as_ref().ok()?));
+    // Who may not list the DaemonSets of all namespaces may perhaps list those of one; only a cluster that is away is not asked again.
+    let read = read.filter(|read| match read {
+        Ok(objects) => objects.has_sets(),
+        Err(error) => error.is_blip(),
+    });
+    Ok(Reached { kubectl, node, owner: at_work.unwrap_or(answers.driver_owner), read })
 }
 
 /// Prints what is heard as lines.

@@ -69,12 +69,13 @@ fn judge(
     noted: Option<&SecondBoot>,
 ) -> Result<VerifyReport, Expected> {
     let host = &workspace.host;
-    let Reached { kubectl, node, owner } = find_cluster(workspace, answers, cluster)?;
+    let Reached { kubectl, node, owner, read } = find_cluster(workspace, answers, cluster)?;
+    let spec = owner::of(owner).stack();
     let answers = Answers { driver_owner: owner, ..answers_or_session(workspace, answers)? };
     let on_node = steps::on_node(host, &answers, &node, noted, None);
-    Ok(match steps::judge(host, &kubectl, &node, owner, &on_node, session) {
-        Ok((report, _)) => report,
-        Err(state) => verify::unreachable(&state, owner::of(owner).stack(), &on_node.checks),
+    Ok(match read.unwrap_or_else(|| steps::read(host, &kubectl, &node, spec.namespace)) {
+        Ok(objects) => steps::judge_objects(host, &kubectl, &node, owner, &on_node, session, &objects).0,
+        Err(state) => verify::unreachable(&state, spec, &on_node.checks),
     })
 }
 

@@ -24,6 +24,8 @@ pub struct Layout {
     pub cluster_vars: Option<PathBuf>,
     /// The cluster group, whose name its folder in `group_vars` must have.
     pub cluster_group: String,
+    /// Whether a play makes that group while it runs, where the inventory does not have it.
+    pub makes_cluster_group: bool,
     /// The file that takes docker's variables.
     pub docker_vars: Option<PathBuf>,
     /// The playbook that refreshes all facts, below the checkout.
@@ -59,6 +61,7 @@ impl Layout {
         Self {
             cluster_vars: group_vars.as_deref().map(|folder| cluster_file(files, context, folder)),
             cluster_group: context.groups.cluster.clone(),
+            makes_cluster_group: context.release.is_some() && context.traits.implicit_cluster,
             docker_vars: group_vars.as_deref().map(|folder| in_group(files, &folder.join("all"), "docker")),
             facts_playbook: facts_playbook(files, context.checkout.as_ref().map(|checkout| checkout.path.as_path()), context.traits),
             is_control_plane: context.inventory.is_in(host, &context.groups.control_plane),

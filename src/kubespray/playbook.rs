@@ -19,7 +19,7 @@ const LIST_TASKS_DEADLINE: Duration = Duration::from_mins(5);
 
 /// Ansible refuses to start in a locale that is not UTF-8. Colours, and Kubespray's own choice of an output without skipped tasks, would
 /// hide what is looked for in the output.
-const ENVIRONMENT: [(&str, &str); 4] =
+pub(super) const ENVIRONMENT: [(&str, &str); 4] =
     [("LC_ALL", "C.UTF-8"), ("ANSIBLE_FORCE_COLOR", "0"), ("ANSIBLE_STDOUT_CALLBACK", "default"), ("ANSIBLE_DISPLAY_SKIPPED_HOSTS", "1")];
 
 /// Returns the commands that bring this node into the cluster, in order.

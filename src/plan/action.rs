@@ -44,6 +44,7 @@ pub mod remove_pod_driver;
 pub mod remove_runfile_driver;
 pub mod remove_toolkit;
 pub mod run_playbook;
+pub mod set_engine_runtime;
 pub mod set_paths;
 pub mod stop_unit;
 pub mod target;
@@ -121,6 +122,8 @@ kinds! {
     MarkNode(mark_node::MarkNode),
     /// Delete a pod, which is made anew.
     DeletePod(delete_pod::DeletePod),
+    /// Make the runtime known to CRI-O or docker.
+    SetEngineRuntime(set_engine_runtime::SetEngineRuntime),
     /// Put an object of ours into the cluster.
     ApplyManifest(apply_manifest::ApplyManifest),
     /// Delete a DaemonSet of Kubespray's GPU role.

@@ -43,6 +43,11 @@ pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan, reopens: impl
     steps.into_iter().collect()
 }
 
+/// Tells whether one of these answers is another one than before.
+macro_rules! differs {
+    ($before:ident, $($answer:ident),+) => { $(*$answer != $before.$answer)||+ };
+}
+
 /// Tells of each kind of answer whether one of it has changed.
 fn changes(before: &Answers, after: &Answers) -> [(bool, Changed); 6] {
     // Every answer is named here: a new one does not compile before somebody has thought about it.
@@ -82,32 +87,11 @@ fn changes(before: &Answers, after: &Answers) -> [(bool, Changed); 6] {
         remove_taint,
         reboot: _,
     } = after;
-    let toolkit = *cuda_version != before.cuda_version
-        || *cuda_runfile != before.cuda_runfile
-        || *cuda_runfile_sha256 != before.cuda_runfile_sha256
-        || *cuda_prefix != before.cuda_prefix
-        || *cuda_tmpdir != before.cuda_tmpdir
-        || *cuda_mirror != before.cuda_mirror
-        || *proxy != before.proxy;
-    let packages = *driver_source != before.driver_source
-        || *driver_branch != before.driver_branch
-        || *local_repository != before.local_repository
-        || *local_repository_sha256 != before.local_repository_sha256
-        || *repository_key != before.repository_key
-        || *package_mirror != before.package_mirror
-        || *hold != before.hold
-        || *enroll_key != before.enroll_key;
-    let inventories = *kubespray != before.kubespray
-        || *inventory != before.inventory
-        || *node != before.node
-        || *gpu_nodes != before.gpu_nodes
-        || *run_playbooks != before.run_playbooks
-        || *variables != before.variables;
-    let verification = *kubeconfig != before.kubeconfig
-        || *test_image != before.test_image
-        || *test_image_file != before.test_image_file
-        || *cuda_sample != before.cuda_sample
-        || *remove_taint != before.remove_taint;
+    let toolkit = differs!(before, cuda_version, cuda_runfile, cuda_runfile_sha256, cuda_prefix, cuda_tmpdir, cuda_mirror, proxy);
+    let source = differs!(before, driver_source, driver_branch, local_repository, local_repository_sha256, repository_key);
+    let packages = source || differs!(before, package_mirror, hold, enroll_key);
+    let inventories = differs!(before, kubespray, inventory, node, gpu_nodes, run_playbooks, variables);
+    let verification = differs!(before, kubeconfig, test_image, test_image_file, cuda_sample, remove_taint);
     [
         (*driver_owner != before.driver_owner, Changed::Owner),
         (*gpus != before.gpus, Changed::Cards),

@@ -236,3 +236,33 @@ fn kubeconfigs_have_their_states() {
         users: [{name: t, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: no-such-helper, interactiveMode: Never}}}]\n";
     assert_eq!(state(helper), "no-credentials");
 }
+
+/// A server that speaks the other protocol: whatever comes, it answers what Go's net/http sends then, word for word.
+fn answers(words: &'static str) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let mut some = [0; 4096];
+            let _ = std::io::Read::read(&mut connection, &mut some);
+            let _ = std::io::Write::write_all(&mut connection, words.as_bytes());
+        }
+    });
+    port
+}
+
+/// `https` to a port that speaks plain HTTP, and plain HTTP to one that speaks TLS.
+#[test]
+fn http_and_https_that_meet_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::local(Path::new("/"));
+    for (scheme, words) in [
+        ("https", "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"),
+        ("http", "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"),
+    ] {
+        let cluster = format!("{{server: '{scheme}://127.0.0.1:{}'}}", answers(words));
+        let kubectl = Kubectl::find(&host, Some(&kubeconfig(folder.path(), &cluster))).unwrap();
+        let error = stack::probe(&host, &kubectl, "node1", &kubespray::STACK).unwrap_err();
+        assert_eq!(error.id(), "tls-trouble", "{scheme}: {error:?}");
+    }
+}

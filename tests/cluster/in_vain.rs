@@ -33,6 +33,8 @@ fn waiting_ends_where_only_a_person_can_help() {
     for (moment, node, says) in [
         ("30-node-not-labelled", "node1", "label"),
         ("1.36/53-invalid-image-name", "node1", "image"),
+        // The kubelet tries for ever; after half a minute of it the reading ends.
+        ("1.36/54-image-pull-backoff", "node1", "cannot be pulled"),
         ("1.36/56-unknown-taint", "node1", "dedicated=ml:NoSchedule"),
         ("1.36/50-controller-manager-broken", "node1", "kube-controller-manager"),
         ("1.36/70-all-good", "no-such-node", "no-such-node"),
@@ -61,4 +63,45 @@ fn a_reader_that_goes_away_ends_the_reading() {
         _ => ControlFlow::Continue(()),
     });
     assert_eq!(end, End::Tail(Outcome::Cancelled));
+}
+
+/// Every reason of an image that does not come ends the waiting, whichever of the two the kubelet says when it is looked.
+#[test]
+fn an_image_that_is_tried_again_and_again_ends_the_waiting() {
+    let server = ApiServer::start("02-init-running");
+    let waiting = |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
+    server.change(|state| state.container(0, waiting("ErrImagePull", "failed to pull and unpack image: not found"), json!({})));
+    let turns = std::thread::spawn({
+        let (host, kubectl) = server.kubectl();
+        move || {
+            let mut said = Vec::new();
+            let end = installer_log::follow(&host, &kubectl, ("node1", &kubespray::STACK), &Cancel::default(), &mut |heard| {
+                if let Heard::Known(hit) = heard {
+                    said.push(hit.signature.to_string());
+                }
+                ControlFlow::Continue(())
+            });
+            (end, said)
+        }
+    });
+    for turn in 0..12 {
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        let (reason, message) =
+            [("ImagePullBackOff", "Back-off pulling image \"x\""), ("ErrImagePull", "failed to pull image: not found")][turn % 2];
+        server.change(|state| state.container(0, waiting(reason, message), json!({})));
+    }
+    let (end, said) = turns.join().unwrap();
+    assert!(matches!(&end, End::InVain(cause) if cause.message(Lang::En).contains("cannot be pulled")), "{end:?} {said:?}");
+    assert_eq!(said, ["image-pull"], "told once");
+}
+
+/// What the status of a dead node's pods says is what its kubelet said last: no success.
+#[test]
+fn a_dead_node_is_told_at_once() {
+    let server = ApiServer::start("1.36/58-node-notready");
+    let begun = Instant::now();
+    let (end, said) = follow(&server, "node1");
+    let End::InVain(cause) = &end else { panic!("{end:?} after {said:?}") };
+    assert!(cause.message(Lang::En).contains("stopped posting node status"), "{cause:?}");
+    assert!(begun.elapsed().as_secs() < 15, "{:?}", begun.elapsed());
 }

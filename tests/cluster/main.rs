@@ -4,6 +4,7 @@
 mod chain;
 mod faults;
 mod in_vain;
+mod large;
 mod objects;
 mod program;
 mod recorded;

@@ -1,6 +1,9 @@
 //! The live tail through the real `kubectl`: every line once, whatever happens to streams, containers and pods.
 
 use std::{
+    fmt::Write as _,
+    io::Write as _,
+    path::Path,
     sync::mpsc::{Receiver, channel},
     thread,
     time::Duration,
@@ -9,13 +12,13 @@ use std::{
 use crate::support::apiserver::{ApiServer, Mood, running, terminated};
 use gpunode::{
     cluster::{
-        kubespray,
+        Kubectl, kubespray,
         phases::Phase,
         tail::{self, Gap, Options, Outcome, TailEvent, Wait},
     },
-    host::Cancel,
+    host::{Cancel, Host},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A tail at work on another thread, and what it has said so far.
 struct Tail {
@@ -26,7 +29,16 @@ struct Tail {
 
 impl Tail {
     fn start(server: &ApiServer, once: bool) -> Self {
+        Self::on(server.kubectl(), once)
+    }
+
+    /// Follows on the node itself, whose files stand below a folder.
+    fn on_node(server: &ApiServer, root: &Path) -> Self {
         let (host, kubectl) = server.kubectl();
+        Self::on((Host { files: Host::local(root).files, ..host }, kubectl), true)
+    }
+
+    fn on((host, kubectl): (Host, Kubectl), once: bool) -> Self {
         let (sender, events) = channel();
         let cancel = Cancel::default();
         thread::spawn({
@@ -258,4 +270,186 @@ fn odd_lines_come_once_over_breaks_and_rotations() {
         }
     }
     assert_eq!(tail.lines(), expected);
+}
+
+/// The kubelet's files of the installer's attempts, as they stand on the node: `(file's name, lines)`.
+fn on_disk(server: &ApiServer, files: &[(&str, std::ops::Range<usize>)]) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    put_on_disk(server, root.path(), files);
+    root
+}
+
+fn put_on_disk(server: &ApiServer, root: &Path, files: &[(&str, std::ops::Range<usize>)]) {
+    let pod = server.state().installer().clone();
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let (meta, container) = (&pod["metadata"], &pod["status"]["initContainerStatuses"][0]["name"]);
+    let name = format!("{}_{}_{}", word(&meta["namespace"]), word(&meta["name"]), word(&meta["uid"]));
+    let folder = root.join("var/log/pods").join(name).join(word(container));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (file, lines) in files {
+        let mut text = String::new();
+        for number in lines.clone() {
+            writeln!(text, "{} stdout F line {number}", at(number)).unwrap();
+        }
+        let mut bytes = text.into_bytes();
+        if Path::new(file).extension().is_some_and(|extension| extension == "gz") {
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packed.write_all(&bytes).unwrap();
+            bytes = packed.finish().unwrap();
+        }
+        std::fs::write(folder.join(file), bytes).unwrap();
+    }
+}
+
+fn at(number: usize) -> String {
+    format!("2026-11-23T21:{:02}:{:02}.5Z", number / 60, number % 60)
+}
+
+fn write_lines(server: &ApiServer, pod: &str, attempt: u64, lines: std::ops::Range<usize>) {
+    for number in lines {
+        server.write(pod, attempt, &at(number), &format!("line {number}"));
+    }
+}
+
+fn numbered(lines: std::ops::Range<usize>) -> Vec<String> {
+    lines.map(|number| format!("line {number}")).collect()
+}
+
+fn filled(tail: &Tail) -> Vec<u64> {
+    let lines = |event: &TailEvent| match event {
+        TailEvent::Lost { reason: Gap::Filled { lines } } => Some(*lines),
+        _ => None,
+    };
+    tail.seen.iter().filter_map(lines).collect()
+}
+
+fn lost(tail: &Tail) -> Vec<&Gap> {
+    let reason =
+        |event: &'_ TailEvent| matches!(event, TailEvent::Lost { reason } if !matches!(reason, Gap::Filled { .. } | Gap::Connection(_)));
+    tail.seen
+        .iter()
+        .filter(|event| reason(event))
+        .map(|event| if let TailEvent::Lost { reason } = event { reason } else { unreachable!() })
+        .collect()
+}
+
+/// Whoever begins to read gets the newest file only; on the node, as root, the older ones are read first.
+#[test]
+fn what_was_rotated_away_before_is_read_from_the_nodes_files() {
+    let server = ApiServer::start("02-init-running");
+    let pod = server.state().installer_name();
+    write_lines(&server, &pod, 0, 0..50);
+    server.change(|state| {
+        state.log(&pod, 0).rotated = 40;
+        state.log(&pod, 0).ended = true;
+        state.container(0, terminated(0), json!({}));
+    });
+    let root = on_disk(&server, &[("0.log.20261123-210000.gz", 0..20), ("0.log.20261123-210020", 20..40), ("0.log", 40..50)]);
+    let mut tail = Tail::on_node(&server, root.path());
+    assert_eq!(tail.end(), Outcome::Succeeded);
+    assert_eq!(tail.lines(), numbered(0..50));
+    assert_eq!((filled(&tail), lost(&tail)), (vec![40], vec![]), "it is said");
+}
+
+/// The connection breaks, and the log is rotated twice meanwhile: the gap is filled, in its place, and said; without the files it is told
+/// as a gap.
+#[test]
+fn a_gap_is_filled_from_the_nodes_files_or_told() {
+    for on_node in [true, false] {
+        let server = ApiServer::start("02-init-running");
+        let pod = server.state().installer_name();
+        write_lines(&server, &pod, 0, 0..20);
+        let files: &[(&str, _)] = &[("0.log.20261123-210000.gz", 0..30), ("0.log.20261123-210020", 30..45), ("0.log", 45..60)];
+        let root = on_disk(&server, &[]);
+        let mut tail = Tail::on_node(&server, root.path());
+        tail.until_line("line 19");
+        server.change(|state| state.mood = Mood::Status(500));
+        server.break_streams("");
+        if on_node {
+            put_on_disk(&server, root.path(), files);
+        }
+        write_lines(&server, &pod, 0, 20..60);
+        server.change(|state| {
+            state.log(&pod, 0).rotated = 45;
+            state.log(&pod, 0).ended = true;
+            state.container(0, terminated(0), json!({}));
+            state.mood = Mood::Well;
+        });
+        assert_eq!(tail.end(), Outcome::Succeeded);
+        let wanted = if on_node { numbered(0..60) } else { [numbered(0..20), numbered(45..60)].concat() };
+        assert_eq!(tail.lines(), wanted, "{on_node}");
+        assert_eq!(filled(&tail), if on_node { vec![25] } else { vec![] });
+        assert_eq!(lost(&tail), if on_node { vec![] } else { vec![&Gap::Rotated] });
+    }
+}
+
+/// The API server cannot reach the kubelet any more, or the kubelet has let the log go: what lies on the disk is read.
+#[test]
+fn a_log_that_the_api_server_cannot_give_is_read_from_the_nodes_files() {
+    let server = ApiServer::start("11-init-crashloop");
+    let pod = server.state().installer_name();
+    server.change(|state| {
+        let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "InternalError", "code": 500,
+            "message": "Get \"https://192.0.2.2:10250/containerLogs/kube-system/x/y\": dial tcp 192.0.2.2:10250: connect: connection refused"});
+        state.refused = vec![("/log?".to_owned(), body)];
+    });
+    let attempts = server.state().installer()["status"]["initContainerStatuses"][0]["restartCount"].as_u64().unwrap();
+    let newest = format!("{attempts}.log");
+    let root = on_disk(&server, &[(newest.as_str(), 0..10)]);
+    let mut tail = Tail::on_node(&server, root.path());
+    assert!(matches!(tail.end(), Outcome::Failed { .. }));
+    assert_eq!(tail.lines(), numbered(0..10));
+    assert_eq!((filled(&tail), lost(&tail)), (vec![10], vec![]), "{:?} {pod}", tail.seen);
+    // Whose fault it is is told by its name.
+    let kubelet = |event: &TailEvent| matches!(event, TailEvent::Waiting { why: Wait::Cluster(state) } if state.id() == "kubelet-down");
+    assert!(tail.seen.iter().any(kubelet), "{:?}", tail.seen);
+}
+
+/// A recorded story of Kubernetes 1.36: the container crashes twice, the pod is deleted, a new one succeeds.
+#[test]
+fn the_recorded_crash_and_new_pod_are_followed_to_the_success() {
+    let server = ApiServer::start("02-init-running");
+    let recorded = include_str!("../fixtures/cluster/1.36/90-watch-crash-delete-ok.jsonl");
+    let story: Vec<Value> = recorded.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let is_installer = |line: &&Value| line["object"]["metadata"]["labels"]["name"] == "nvidia-driver-installer";
+    let first = story.iter().find(is_installer).unwrap()["object"].clone();
+    server.change(|state| {
+        state.node["metadata"]["name"] = json!("node1");
+        state.pods.retain(|pod| pod["metadata"]["labels"]["name"] != "nvidia-driver-installer");
+        state.pods.push(first);
+    });
+    let mut tail = Tail::start(&server, false);
+    let mut written: Vec<(String, u64)> = Vec::new();
+    for line in story.iter().filter(is_installer) {
+        let object = &line["object"];
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let status = &object["status"]["initContainerStatuses"][0];
+        let restarts = status["restartCount"].as_u64().unwrap_or(0);
+        // The story begins with a pod of before that is being deleted: its success is not the new one's.
+        let leaving = !object["metadata"]["deletionTimestamp"].is_null();
+        let begun = !leaving && (!status["state"]["running"].is_null() || !status["state"]["terminated"].is_null());
+        if begun && !written.contains(&(name.clone(), restarts)) {
+            written.push((name.clone(), restarts));
+            server.write(&name, restarts, "2026-11-27T17:30:00Z", &format!("{name} attempt {restarts}"));
+        }
+        server.change(|state| {
+            if begun {
+                state.log(&name, restarts).ended = status["state"]["running"].is_null();
+            }
+            state.pods.retain(|pod| pod["metadata"]["uid"] != object["metadata"]["uid"]);
+            if line["type"] != "DELETED" {
+                state.pods.push(object.clone());
+            }
+        });
+        let seen = format!("{name} attempt {restarts}");
+        if begun && !tail.lines().contains(&seen.as_str()) {
+            tail.until_line(&seen);
+        }
+    }
+    assert_eq!(tail.end(), Outcome::Succeeded);
+    let wanted: Vec<_> = written.iter().map(|(name, attempt)| format!("{name} attempt {attempt}")).collect();
+    assert!(wanted.len() >= 3, "{wanted:?}");
+    assert_eq!(tail.lines(), wanted, "each attempt's log once");
+    // A pod that is gone before it was looked at once more may have had more to tell.
+    assert!(lost(&tail).iter().all(|gap| matches!(gap, Gap::PodGone { .. })), "{:?}", lost(&tail));
 }

@@ -105,6 +105,20 @@ fn a_missing_label_is_put_on_from_the_diagnosis() {
     assert!(record.status.is_done() && record.undo.is_some(), "{record:?}");
 }
 
+/// The API server restarts under the wizard: that is a state to wait in, and the chain comes back by itself.
+#[test]
+fn an_api_server_that_restarts_is_waited_for() {
+    let server = ApiServer::start("05-running");
+    let place = Place::new();
+    let mut screen = at_step_four(&server, &place);
+    screen.wait("nvidia.com/gpu=true");
+    server.change(|state| state.mood = apiserver::Mood::Status(500));
+    server.break_streams("");
+    screen.wait("The API server is in trouble");
+    server.change(|state| state.mood = apiserver::Mood::Well);
+    screen.wait_for("the chain again", |screen| screen.contains("nvidia.com/gpu=true") && !screen.contains("in trouble"));
+}
+
 /// The seed's Error 1 in the log leads to step 2; the log can be searched for it and saved.
 #[test]
 fn a_failure_in_the_log_is_marked_found_and_saved() {

@@ -160,13 +160,9 @@ fn plain_questions_take_lines_where_there_are_no_arrow_keys() {
     let args = ["--demo", "--plain", "--ascii", "--speed", "0"];
     let ran = asked(&place, &args, "\n1\n\nx\n\ny\ny\ny\nhuh\ny\ny\n").demand(0);
     assert!(ran.stdout.is_ascii(), "{}", ran.stdout);
-    for words in [
-        "Number from 1 to 3, Enter for 1:",
-        "Type a number from 1 to",
-        "Type y or n.",
-        "Take the taint off at the end?",
-        "done: remove-taint",
-    ] {
+    for words in
+        ["Number from 1 to 3, Enter for 1:", "Type a number from 1 to", "Type y or n.", "Take the taint off now?", "done: remove-taint"]
+    {
         assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
     }
     // Nobody there: the advice is what works.
@@ -188,6 +184,80 @@ fn plain_questions_end_with_the_proof_in_the_report() {
     assert_eq!(report["verdict"]["verdict"], "ok", "{}", report["verdict"]);
     // It was looked at after the driver had come.
     assert_eq!(report["facts"]["driver"]["loaded_version"], "450.51.06", "{}", report["facts"]["driver"]);
+}
+
+/// Half a log on a full disk must not look like a whole one: the work is done, and the exit status says that it was not told.
+#[test]
+fn what_cannot_be_written_is_an_exit_status_with_a_sentence() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", ANSWERS);
+    let file = answers.to_str().unwrap();
+    let log = place.write("x.log", "Failed to initialize NVML: Driver/library version mismatch\n");
+    let full = |args: &[&str]| -> program::Ran {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        place.command(args).stdout(full).output().unwrap().into()
+    };
+    for args in [
+        &["--demo", "--speed", "0", "apply", "--yes", "--answers", file][..],
+        &["--demo", "--speed", "0", "apply", "--json", "--yes", "--answers", file],
+        &["--demo", "status"],
+        &["--demo", "status", "--json"],
+        &["--demo", "report"],
+        &["--demo", "plan"],
+        &["--demo", "--speed", "0", "undo", "--yes"],
+        &["diagnose", log.to_str().unwrap()],
+        &["tail", "--file", log.to_str().unwrap()],
+        &["--demo", "detect"],
+        &["--demo", "drivers"],
+        &["scenarios"],
+    ] {
+        let ran = full(args);
+        assert!(ran.code > 0 && ran.stderr.contains("No space left on device"), "{args:?}: {} {}", ran.code, ran.stderr);
+    }
+    // The work itself was done: the second run goes on behind the reboot, and undo has walked it back.
+    let status = place.run(["--demo", "status", "--json"]).demand(0).json();
+    assert!(status["journal"].as_array().unwrap().iter().any(|record| record["status"] == "undone"), "{status}");
+}
+
+/// A reader that goes away is no failure, and does not stop the work.
+#[test]
+fn a_reader_that_goes_away_stops_nothing() {
+    let place = Place::new();
+    let answers = place.write("a.yaml", ANSWERS);
+    let args = ["--demo", "--speed", "0", "apply", "--yes", "--answers", answers.to_str().unwrap()];
+    let mut child = place.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ran: program::Ran = child.wait_with_output().unwrap().into();
+    assert_eq!((ran.code, ran.stderr.as_str()), (3, ""), "a reboot is needed, as ever");
+}
+
+/// A newer driver chosen, 450 seen: the test pod fails, and nothing asks about the taint or speaks of success.
+#[test]
+fn plain_asks_nothing_about_the_taint_after_a_test_that_failed() {
+    let place = Place::new();
+    // The fourth answer is the driver: the newest of the table.
+    let ran = asked(&place, &["--demo", "--plain", "--ascii", "--speed", "0"], "y\n1\n1\n1\ny\ny\ny\ny\ny\ny\n").demand(1);
+    assert!(ran.stdout.contains("in the pod shows driver 450.51.06, and") && ran.stdout.contains("failed: test-pod"), "{}", ran.stdout);
+    for words in ["Take the taint off", "it is a working GPU node", "is a working GPU node."] {
+        assert!(!ran.stdout.contains(words), "{words}: {}", ran.stdout);
+    }
+    assert!(!ran.stderr.contains("working GPU node"), "{}", ran.stderr);
+    let status = place.run(["--demo", "status", "--json"]).demand(0).json();
+    assert_ne!(status["steps"][3]["state"], "done", "{status}");
+    place.run(["--demo", "--speed", "0", "verify"]).demand(1);
+}
+
+#[test]
+fn status_says_as_of_when_a_step_was_looked_at() {
+    let place = Place::new();
+    asked(&place, &["--demo", "--plain", "--speed", "0"], "y\n\n\n\ny\ny\ny\ny\ny\ny\n").demand(0);
+    let text = place.run(["--demo", "status"]).demand(0).stdout;
+    assert!(text.contains("4 Verify") && text.matches(", not looked at again").count() == 4, "{text}");
+    assert!(text.contains("Whether the GPU works now: gpunode verify"), "{text}");
+    let json = place.run(["--demo", "status", "--json"]).demand(0).json();
+    for step in json["steps"].as_array().unwrap() {
+        assert!(step["state"] == "done" && step["as_of"].as_str().is_some_and(|time| time.ends_with('Z')), "{step}");
+    }
 }
 
 #[test]
@@ -214,7 +284,7 @@ fn plain_asks_for_another_kubeconfig_while_the_node_is_not_to_be_seen() {
     let apply = ["--demo", "--speed", "0", "apply", "--yes", "--until", "3", "--answers", answers.to_str().unwrap()];
     place.run(apply).demand(3);
     place.run(apply).demand(0);
-    let ran = asked(&place, &["--demo", "--plain", "--speed", "0"], "/nor/here\n/etc/kubernetes/admin.conf\nn\ny\n").demand(0);
+    let ran = asked(&place, &["--demo", "--plain", "--speed", "0"], "/nor/here\n/etc/kubernetes/admin.conf\ny\nn\n").demand(0);
     assert!(ran.stdout.contains("/nowhere/admin.conf") && ran.stdout.contains("/nor/here"), "{}", ran.stdout);
     let kept = place.run(["--demo", "report", "--answers"]).demand(0).stdout;
     assert!(kept.contains("kubeconfig: /etc/kubernetes/admin.conf"), "{kept}");

@@ -8,6 +8,7 @@ mod inventory_oracle;
 mod playbooks;
 mod precedence;
 mod preview;
+mod render;
 mod reported;
 mod traps;
 mod verdicts;

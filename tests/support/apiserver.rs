@@ -84,6 +84,12 @@ pub struct State {
     pub test_pod_status: Option<Value>,
     /// Requests (`METHOD path?query`) that contain this are answered with this status object.
     pub refused: Vec<(String, Value)>,
+    /// How many objects a page of a list holds at most.
+    pub page: usize,
+    /// The next page that is asked for is answered with 410.
+    pub forgets_pages: bool,
+    /// How many bytes of objects were sent.
+    pub sent: usize,
     /// Pods that were created and deleted.
     pub created: Vec<Value>,
     pub deleted: Vec<String>,
@@ -135,6 +141,9 @@ impl ApiServer {
             test_pod: (String::new(), 0),
             test_pod_status: None,
             refused: Vec::new(),
+            page: usize::MAX,
+            forgets_pages: false,
+            sent: 0,
             created: Vec::new(),
             deleted: Vec::new(),
             runtime_classes: Vec::new(),

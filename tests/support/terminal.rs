@@ -73,6 +73,20 @@ impl Terminal {
         }
     }
 
+    /// Types keys, once a second, until the screen shows `text`: for keys that are refused while something is still being loaded.
+    #[track_caller]
+    pub fn keys_until(&mut self, keys: &str, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.screen().contains(text) {
+            assert!(Instant::now() < end, "`{text}` never came; the screen shows:\n{}", self.screen());
+            self.keys(keys);
+            let next = Instant::now() + Duration::from_secs(1);
+            while Instant::now() < next && !self.screen().contains(text) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+
     /// Returns all bytes that came.
     pub fn raw(&self) -> Vec<u8> {
         self.raw.lock().unwrap().clone()

@@ -57,7 +57,7 @@ pub fn world(extra: &str) -> World {
     let world = World::debian();
     let file = runfile::make(&world.path("root"), &format!("echo ran >> /runs\n{extra}"));
     let answers = format!(
-        "driver_owner: installer-pod\ncuda_version: \"11.0.3\"\ncuda_runfile: /root/{}\ncuda_runfile_sha256: \"{}\"\n",
+        "driver_owner: installer-pod\ncuda_version: \"11.0.3\"\ncuda_runfile: /root/{}\ncuda_runfile_sha256: \"{}\"\ndespite: [\"space:/var/lib/gpunode\", \"space:/tmp\"]\n",
         file.file_name().unwrap().to_str().unwrap(),
         sha256(&fs::read(&file).unwrap())
     );

@@ -68,19 +68,43 @@ impl Delivery {
         self.fresh
     }
 
-    /// Delivers lines that only the node's own files still have. The stream that follows is as fresh as before.
+    /// Delivers the beginning of an attempt that only the node's own files still have. The stream that follows is as fresh as before.
     pub(super) fn take_past(&mut self, lines: &[Vec<u8>], on_event: &mut dyn FnMut(TailEvent)) {
         if lines.is_empty() {
             return;
         }
         self.resume.begin_anew();
-        lines.chunks(PAST).for_each(|lines| self.take(lines, &Vec::new, on_event));
+        self.fill(lines, on_event);
+    }
+
+    /// Delivers what is new in all lines of an attempt, as the node's own files have them. Tells whether there were any.
+    pub(super) fn take_rest(&mut self, lines: &[Vec<u8>], on_event: &mut dyn FnMut(TailEvent)) -> bool {
+        let since = self.begin_stream();
+        let mut times = Times::default();
+        let is_new = |line: &&Vec<u8>| times.split(line).is_none_or(|(at, _)| since.is_none_or(|since| at >= since));
+        let rest: Vec<Vec<u8>> = lines.iter().filter(is_new).cloned().collect();
+        self.fill(&rest, on_event);
+        !lines.is_empty()
+    }
+
+    /// Says how many lines came from the node's own files, and delivers them.
+    fn fill(&mut self, lines: &[Vec<u8>], on_event: &mut dyn FnMut(TailEvent)) {
+        let before = self.resume.delivered();
+        let mut held = Vec::new();
+        for lines in lines.chunks(PAST) {
+            self.take(lines, &Vec::new, &mut |event| held.push(event));
+        }
+        let filled = self.resume.delivered() - before;
+        if filled > 0 {
+            on_event(TailEvent::Lost { reason: Gap::Filled { lines: filled } });
+        }
+        held.into_iter().for_each(on_event);
     }
 
     /// Delivers what is new of a batch of lines. `past` is asked for all lines that the node's own files have, when the stream does not go
     /// on where the last one ended.
     pub(super) fn take(&mut self, lines: &[Vec<u8>], past: &dyn Fn() -> Vec<Vec<u8>>, on_event: &mut dyn FnMut(TailEvent)) {
-        let mut batch = Batch { lines: Vec::with_capacity(lines.len()), steps: Vec::new(), gap: false, phases: self.phases };
+        let mut batch = Batch { lines: Vec::with_capacity(lines.len()), ..Batch::new(self.phases) };
         for line in lines {
             // The rest of a line that filled its last piece.
             let filled = std::mem::replace(&mut self.filled, line.len() == PIECE);
@@ -125,7 +149,7 @@ impl Delivery {
     pub(super) fn flush_half(&mut self, on_event: &mut dyn FnMut(TailEvent)) {
         if let Some((at, text)) = self.half.take() {
             self.resume.note(Some(at), &text);
-            let mut batch = Batch { lines: Vec::new(), steps: Vec::new(), gap: false, phases: self.phases };
+            let mut batch = Batch::new(self.phases);
             batch.push(&text);
             batch.deliver(&mut self.step, on_event);
         }
@@ -147,10 +171,16 @@ struct Batch {
     lines: Vec<String>,
     steps: Vec<Step>,
     gap: bool,
+    /// How many lines the node's own files have filled in.
+    filled: u64,
     phases: &'static Phases,
 }
 
 impl Batch {
+    fn new(phases: &'static Phases) -> Self {
+        Self { lines: Vec::new(), steps: Vec::new(), gap: false, filled: 0, phases }
+    }
+
     fn push(&mut self, text: &[u8]) {
         let text = printable_bytes(text);
         self.steps.extend(self.phases.step(&text));
@@ -159,6 +189,7 @@ impl Batch {
 
     /// Puts lines that were missing into their place.
     fn insert(&mut self, place: usize, texts: &[Vec<u8>]) {
+        self.filled += texts.len() as u64;
         let texts: Vec<_> = texts.iter().map(|text| printable_bytes(text)).collect();
         self.lines.splice(place..place, texts);
     }
@@ -166,6 +197,9 @@ impl Batch {
     fn deliver(self, step: &mut Option<Step>, on_event: &mut dyn FnMut(TailEvent)) {
         if self.gap {
             on_event(TailEvent::Lost { reason: Gap::Rotated });
+        }
+        if self.filled > 0 {
+            on_event(TailEvent::Lost { reason: Gap::Filled { lines: self.filled } });
         }
         if !self.lines.is_empty() {
             on_event(TailEvent::Lines(self.lines));

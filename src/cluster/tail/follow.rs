@@ -151,11 +151,19 @@ impl Follower<'_> {
         }
         let running = is_running(pod);
         let ended = pod.container.ended();
+        let attempt = pod.container.restarts;
+        if pod.deleting && !running {
+            // However it ended, the pod that takes its place counts; what was begun is read to its end.
+            if ended.is_some() && self.attempt == Some(attempt) && self.finished != Some(attempt) {
+                self.conclude(attempt, ended);
+            }
+            self.wait(not_started(pod));
+            return None;
+        }
         if !running && ended.is_none() {
             self.wait(not_started(pod));
             return None;
         }
-        let attempt = pod.container.restarts;
         if let (Some(end), true) = (ended, self.finished == Some(attempt)) {
             let words = crate::text::printable(&end.message);
             self.wait(Wait::BackOff { pod: pod.name.clone(), exit_code: end.exit_code, restarts: attempt, words });
@@ -224,8 +232,9 @@ impl Follower<'_> {
         if self.cancel.is_cancelled() {
             return Some(Outcome::Cancelled);
         }
+        let gone = std::mem::take(&mut self.delivery.gone) && !self.fill(attempt);
         self.flush_half();
-        if std::mem::take(&mut self.delivery.gone) {
+        if gone {
             self.lost(Gap::LogGone);
         }
         self.tries = 0;
@@ -282,9 +291,16 @@ impl Follower<'_> {
 
     fn previous(&mut self) {
         let failed = self.fetch(Fetch::Previous).is_err();
-        if std::mem::take(&mut self.delivery.gone) || failed {
+        let gone = std::mem::take(&mut self.delivery.gone) || failed;
+        if gone && !self.fill(self.attempt.unwrap_or_default()) {
             self.lost(Gap::LogGone);
         }
+    }
+
+    /// Reads from the node's own files what the API server no longer has of an attempt. Tells whether there was anything to read.
+    fn fill(&mut self, attempt: u32) -> bool {
+        let lines = self.files().map(|files| files.all(attempt)).unwrap_or_default();
+        self.delivery.take_rest(&lines, self.on_event)
     }
 
     fn start(&mut self, pod: &PodView, attempt: u32) {
@@ -299,7 +315,8 @@ impl Follower<'_> {
     fn leave_pod(&mut self) {
         if let Some(pod) = self.pod.clone() {
             let unread = self.attempt.is_some() && self.attempt != self.finished;
-            if unread && self.fetch(Fetch::Whole).is_err() {
+            let failed = unread && self.fetch(Fetch::Whole).is_err();
+            if failed && !self.fill(self.attempt.unwrap_or_default()) {
                 self.lost(Gap::PodGone { pod: pod.name });
             }
             self.flush_half();

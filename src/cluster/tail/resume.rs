@@ -102,6 +102,11 @@ impl Resume {
         self.mode = if known.is_empty() { Mode::Through } else { Mode::Fresh { known } };
     }
 
+    /// Returns how many lines were delivered.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
     /// Returns the hash of the line that was delivered last.
     pub fn last_hash(&self) -> Option<u64> {
         self.recent.back().map(|(_, hash)| *hash)

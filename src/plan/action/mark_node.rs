@@ -163,3 +163,28 @@ pub(super) fn look(host: &Host, kubectl: &Kubectl, node: &str) -> Result<NodeVie
 pub(super) fn refused(state: ClusterError) -> Failure {
     Failure::new(state.explained())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::ActionSpec;
+
+    #[test]
+    fn an_older_sessions_action_of_its_own_is_this_mark() {
+        let old = "!remove-taint {kubeconfig: /root/.kube/config, node: node1}";
+        let ActionSpec::MarkNode(read) = serde_yaml::from_str(old).unwrap() else { panic!("another kind") };
+        assert_eq!((read.node.as_str(), read.mark), ("node1", NodeMark::NoGpuTaint));
+        let kubectl = Kubectl { kubeconfig: None };
+        let words = |command: Command| command.argv()[1..].join(" ");
+        assert!(words(read.command(&kubectl)).ends_with("taint nodes node1 nvidia.com/gpu-"));
+        assert!(words(read.back(&kubectl, None)).ends_with("taint nodes node1 nvidia.com/gpu=:NoSchedule"));
+    }
+
+    #[test]
+    fn a_node_that_would_be_all_nodes_is_refused() {
+        for node in ["all", "-n1", "a b", ""] {
+            let mark = MarkNode { kubeconfig: None, node: node.to_owned(), mark: NodeMark::NoGpuTaint };
+            assert!(mark.validate().is_err(), "{node:?}");
+        }
+    }
+}

@@ -58,7 +58,11 @@ pub fn serve(shared: &Shared, connection: TcpStream) {
             }
             Mood::Status(code) => {
                 drop(state);
-                let reason = if code == 403 { "Forbidden" } else { "InternalError" };
+                let reason = match code {
+                    401 => "Unauthorized",
+                    403 => "Forbidden",
+                    _ => "InternalError",
+                };
                 let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code,
                     "message": reason});
                 if answer(&mut connection, code, &body).is_err() {
@@ -145,9 +149,21 @@ pub fn not_found(kind: &str, name: &str) -> (u16, Value) {
     )
 }
 
-fn list(kind: &str, version: &str, items: &[Value], state: &State) -> (u16, Value) {
-    let metadata = json!({"resourceVersion": state.version.to_string()});
-    (200, json!({"kind": kind, "apiVersion": version, "metadata": metadata, "items": items}))
+/// Lists, in pages where the request wants pages. A page may be told that its beginning is forgotten.
+fn list(kind: &str, version: &str, items: &[Value], state: &mut State, request: &Request) -> (u16, Value) {
+    let number = |name: &str| request.value(name).and_then(|value| value.parse::<usize>().ok());
+    let start = number("continue").unwrap_or(0);
+    if start > 0 && std::mem::take(&mut state.forgets_pages) {
+        return (
+            410,
+            json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410,
+            "message": "The provided continue parameter is too old to display a consistent list result."}),
+        );
+    }
+    let end = number("limit").map_or(items.len(), |limit| items.len().min(start + limit.min(state.page)));
+    let next = if end < items.len() { end.to_string() } else { String::new() };
+    let metadata = json!({"resourceVersion": state.version.to_string(), "continue": next});
+    (200, json!({"kind": kind, "apiVersion": version, "metadata": metadata, "items": &items[start..end]}))
 }
 
 /// Returns the objects of a kind that the request selects.
@@ -216,7 +232,8 @@ fn object(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, 
         ("GET", ["apis"]) => (200, apply::groups(state.http["apis-apps-only"].clone())),
         ("GET", ["apis", "node.k8s.io", "v1"]) => (200, apply::resources()),
         ("GET", ["apis", "node.k8s.io", "v1", "runtimeclasses"]) => {
-            list("RuntimeClassList", "node.k8s.io/v1", &chosen(&state, "runtimeclasses", request), &state)
+            let found = chosen(&state, "runtimeclasses", request);
+            list("RuntimeClassList", "node.k8s.io/v1", &found, &mut state, request)
         }
         (_, ["apis", "node.k8s.io", "v1", "runtimeclasses", name]) => apply::one(&mut state, request, "runtimeclasses", None, name),
         (_, ["apis", "apps", "v1", "namespaces", namespace, "daemonsets", name]) => {
@@ -224,17 +241,22 @@ fn object(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, 
         }
         ("GET", ["api", "v1"]) => (200, state.http["api-v1"].clone()),
         ("GET", ["apis", "apps", "v1"]) => (200, state.http["apis-apps-v1"].clone()),
-        ("GET", ["api", "v1", "nodes"]) => list("NodeList", "v1", &chosen(&state, "nodes", request), &state),
+        ("GET", ["api", "v1", "nodes"]) => {
+            let found = chosen(&state, "nodes", request);
+            list("NodeList", "v1", &found, &mut state, request)
+        }
         ("GET", ["apis", "apps", "v1", "daemonsets"] | ["apis", "apps", "v1", "namespaces", _, "daemonsets"]) => {
-            list("DaemonSetList", "apps/v1", &chosen(&state, "daemonsets", request), &state)
+            let found = chosen(&state, "daemonsets", request);
+            list("DaemonSetList", "apps/v1", &found, &mut state, request)
         }
         ("GET", ["api", "v1", "pods"] | ["api", "v1", "namespaces", _, "pods"]) => {
-            list("PodList", "v1", &chosen(&state, "pods", request), &state)
+            let found = chosen(&state, "pods", request);
+            list("PodList", "v1", &found, &mut state, request)
         }
         ("GET", ["api", "v1", "namespaces", _, "events"]) => {
             let name = request.value("fieldSelector").and_then(|selector| selector.strip_prefix("involvedObject.name=")).unwrap();
             let chosen: Vec<_> = state.events.iter().filter(|event| event["involvedObject"]["name"] == name).cloned().collect();
-            list("EventList", "v1", &chosen, &state)
+            list("EventList", "v1", &chosen, &mut state, request)
         }
         ("GET", ["api", "v1", "namespaces", _, "pods", name]) => match find(&state, name) {
             Some(pod) => (200, pod),
@@ -262,6 +284,7 @@ fn object(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, 
         }
         _ => not_found("paths", &request.path),
     };
+    state.sent += body.to_string().len();
     drop(state);
     shared.changed.notify_all();
     answer(connection, code, &body)
