@@ -13,6 +13,7 @@ mod inputs;
 mod outputs;
 mod session;
 mod story;
+mod story_host;
 
 #[path = "../support/mod.rs"]
 mod support;
