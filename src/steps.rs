@@ -208,6 +208,7 @@ impl<'a> Planner<'a> {
         let node = self.node_name();
         VerifyPlan {
             watch: owner::of(answers.driver_owner).watch(answers, &node),
+            runtime_class: owner::of(answers.driver_owner).stack().runtime_class(),
             node,
             cuda: driver_cuda(answers),
             expected: testpod::Expected {
