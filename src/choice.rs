@@ -79,6 +79,8 @@ pub struct Source {
     pub has_open_module: bool,
     /// Whether the driver should be the release that a wanted toolkit carries, when there is one.
     pub follows_toolkit: bool,
+    /// Whether a branch with long support comes before a newer one: what is installed on a node stays there.
+    pub prefers_long_support: bool,
 }
 
 /// Which releases of the driver a source has.

@@ -3,6 +3,7 @@
 use super::{DriverRow, Reason, Source};
 use crate::{
     catalog::{
+        BranchKind,
         cuda::{self, Toolkit},
         drivers::{self, Driver},
     },
@@ -17,7 +18,7 @@ use crate::{
 /// runs every older toolkit.
 pub(super) fn recommend(rows: &[DriverRow], wanted: Option<&Toolkit>, source: &Source) -> Option<(usize, Reason)> {
     let paired = wanted.filter(|_| source.follows_toolkit).and_then(|toolkit| paired(rows, toolkit));
-    paired.or_else(|| newest(rows))
+    paired.or_else(|| newest(rows, source.prefers_long_support))
 }
 
 /// The driver that goes with a toolkit, if it fits: the one that the seed names for its CUDA version, the one inside its runfile, the
@@ -46,18 +47,21 @@ fn is_newest_of(toolkit: &Toolkit, cuda: &Version) -> bool {
     cuda::newest(cuda).is_some_and(|newest| newest.version == toolkit.version)
 }
 
-/// The newest driver that fits: of a supported production branch, of a production branch, of any data-center release, of any.
-fn newest(rows: &[DriverRow]) -> Option<(usize, Reason)> {
+/// The newest driver that fits: of a branch with long support where that is preferred, of a supported production branch, of a production branch, of any data-center release, of any.
+fn newest(rows: &[DriverRow], long_first: bool) -> Option<(usize, Reason)> {
     // One that runs the wanted toolkit with limits only comes after all that run it in full.
     let full = rows.iter().any(|row| row.fits && row.datacenter && row.notes.is_empty());
     let find = |wanted: &dyn Fn(&DriverRow) -> bool| rows.iter().position(|row| row.fits && (!full || row.notes.is_empty()) && wanted(row));
     let production = |row: &DriverRow| row.datacenter && row.kind.is_for_production();
-    let index = find(&|row| production(row) && !row.ended)
+    let long = |row: &DriverRow| long_first && production(row) && !row.ended && row.kind == BranchKind::LongTerm;
+    let index = find(&long)
+        .or_else(|| find(&|row| production(row) && !row.ended))
         .or_else(|| find(&production))
         .or_else(|| find(&|row| row.datacenter))
         .or_else(|| find(&|_| true))?;
     let row = &rows[index];
     let reason = match row.end_of_life {
+        Some(date) if long(row) => Reason(msg::reason::recommended_long_term(date)),
         Some(date) if production(row) && !row.ended => Reason(msg::reason::recommended_supported(date)),
         _ if production(row) => Reason(msg::reason::recommended_ended()),
         _ => Reason(msg::reason::recommended_other()),

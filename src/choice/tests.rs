@@ -98,9 +98,11 @@ fn a_driver_that_is_only_inside_a_runfile_gives_way_to_a_supported_one() {
 
 #[test]
 fn on_the_host_the_newest_supported_driver_is_recommended() {
-    assert_eq!(recommended(&[V100], Some("11.0"), DriverOwner::Host), Some(("580.178.04".into(), "recommended-supported")));
+    assert_eq!(recommended(&[V100], Some("11.0"), DriverOwner::Host), Some(("580.178.04".into(), "recommended-long-term")));
     assert_eq!(recommended(&[V100], None, DriverOwner::InstallerPod), Some(("580.178.04".into(), "recommended-supported")));
-    assert_eq!(recommended(&[H200], None, DriverOwner::Host), Some(("595.91.07".into(), "recommended-supported")));
+    // What is installed on a node stays there: a branch with long support comes first, as the packages' recipe has it.
+    assert_eq!(recommended(&[H200], None, DriverOwner::Host), Some(("580.178.04".into(), "recommended-long-term")));
+    assert_eq!(recommended(&[H200], None, DriverOwner::Operator), Some(("595.91.07".into(), "recommended-supported")));
     assert_eq!(recommended(&[K80], None, DriverOwner::Host), Some(("470.256.02".into(), "recommended-ended")));
 }
 

@@ -67,7 +67,7 @@ impl Owner for Host {
 
     /// Packages of every kind for every architecture that NVIDIA builds for.
     fn source(&self) -> Source {
-        Source { files: Files::Any, architectures: &[], has_open_module: true, follows_toolkit: false }
+        Source { files: Files::Any, architectures: &[], has_open_module: true, follows_toolkit: false, prefers_long_support: true }
     }
 
     fn install(&self, facts: &Facts, answers: &Answers) -> Vec<Action> {

@@ -59,7 +59,13 @@ impl Owner for InstallerPod {
 
     /// The role's download address names `/tesla/` and `x86_64` whatever the node is, and its runfile asks for no open module.
     fn source(&self) -> Source {
-        Source { files: Files::Tesla, architectures: &[Architecture::X86_64], has_open_module: false, follows_toolkit: true }
+        Source {
+            files: Files::Tesla,
+            architectures: &[Architecture::X86_64],
+            has_open_module: false,
+            follows_toolkit: true,
+            prefers_long_support: false,
+        }
     }
 
     /// Nothing: the pod brings all of it.

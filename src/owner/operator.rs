@@ -65,7 +65,7 @@ impl Owner for Operator {
 
     /// NVIDIA builds driver images of data-center releases only.
     fn source(&self) -> Source {
-        Source { files: Files::Datacenter, architectures: &[], has_open_module: true, follows_toolkit: false }
+        Source { files: Files::Datacenter, architectures: &[], has_open_module: true, follows_toolkit: false, prefers_long_support: false }
     }
 
     /// Nothing: the driver comes in a pod, or is on the host already.

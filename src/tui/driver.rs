@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-const DRIVERS: [Column; 6] = [left(11), left(10), right(5), left(15), left(13), right(9)];
+const DRIVERS: [Column; 6] = [left(11), left(10), right(5), left(16), left(13), right(9)];
 
 /// Draws the choice.
 pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
@@ -112,8 +112,10 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
     let app = ui.app;
     let focus = app.driver.part == Part::Driver;
     let card = app.session.facts.gpus.first().map_or_else(|| ui.text(msg::wizard::choice::no_card()), |gpu| gpu.name.clone());
-    let cuda = app.answers.cuda().map_or_else(|| ui.text(msg::wizard::cuda::none()), |version| format!("CUDA {}", version.major_minor()));
-    let mut title = app.text(msg::wizard::choice::driver(&card, &cuda));
+    let mut title = match app.answers.cuda() {
+        Some(version) => app.text(msg::wizard::choice::driver(&card, format!("CUDA {}", version.major_minor()))),
+        None => app.text(msg::wizard::choice::driver_alone(&card)),
+    };
     if app.waits_for(Slot::Table) && app.driver.table.is_some() {
         title = format!("{title} {}", super::theme::spinner(app.ticks));
     }
@@ -123,8 +125,18 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
     if !app.driver.filter.is_empty() {
         title = format!("{title} · / {}", app.driver.filter);
     }
-    let mut lines = vec![ui.rule(&title, area.width, focus)];
     let rows = app.driver.rows();
+    let chosen = rows.iter().position(|row| Some(&row.version) == app.answers.driver_version.as_ref());
+    let room = usize::from(area.height).saturating_sub(2);
+    // Where there is room, a row that does not fit has its reason below it; else only the selected one has, in the details.
+    let explains = room >= 12 && rows.iter().any(|row| !row.fits);
+    let room = if explains { room / 2 } else { room };
+    let first = first_row(chosen.unwrap_or(0), rows.len(), room);
+    let below = rows.len().saturating_sub(first + room);
+    if below > 0 && app.driver.error.is_none() {
+        title = format!("{title} · {}", ui.text(msg::wizard::more_below(below)));
+    }
+    let mut lines = vec![ui.rule(&title, area.width, focus)];
     match (&app.driver.error, rows.is_empty()) {
         (Some(error), _) => lines.extend(ui.failure(error, area.width)),
         (None, true) if app.driver.table.is_none() => lines.extend([Line::default(), ui.loading(msg::wizard::choice::loading())]),
@@ -134,12 +146,6 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
             let heads =
                 [col::version(), col::released(), col::cuda(), col::branch(), col::support(), col::size()].map(|head| ui.text(head));
             lines.push(ui.dim(format!("   {}", columns(&DRIVERS, &heads))));
-            let chosen = rows.iter().position(|row| Some(&row.version) == app.answers.driver_version.as_ref());
-            let room = usize::from(area.height).saturating_sub(2);
-            // Where there is room, a row that does not fit has its reason below it; else only the selected one has, in the details.
-            let explains = room >= 12 && rows.iter().any(|row| !row.fits);
-            let room = if explains { room / 2 } else { room };
-            let first = first_row(chosen.unwrap_or(0), rows.len(), room);
             for (index, row) in rows.iter().enumerate().skip(first).take(room) {
                 lines.push(driver(ui, row, chosen == Some(index), focus));
                 lines.extend(misfit(ui, row, area.width).filter(|_| explains));

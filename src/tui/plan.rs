@@ -44,8 +44,9 @@ pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let untouched = untouched(ui, main.width);
     let below = state(ui, main.width, if wide { usize::MAX } else { 1 });
     let others = 1 + below.len() + untouched.len() + if wide { 0 } else { DETAILS };
-    let room = usize::from(main.height).saturating_sub(others).clamp(3, rows.len().max(3));
-    let mut lines = list(ui, &rows, main.width, room);
+    let free = usize::from(main.height).saturating_sub(others);
+    let room = free.clamp(3, rows.len().max(3));
+    let mut lines = list(ui, &rows, main.width, room, free);
     lines.extend(below);
     if usize::from(main.height) > others + room {
         lines.push(Line::default());
@@ -81,16 +82,24 @@ fn heading(ui: &Ui, rows: &[Row], below: usize) -> String {
     std::iter::once(title).chain(counts).map(|text| ui.text(text)).collect::<Vec<_>>().join(" · ")
 }
 
-fn list(ui: &Ui, rows: &[Row], cells: u16, room: usize) -> Vec<Line<'static>> {
+/// `room` rows of the list, which may take up to `free` rows of the screen.
+fn list(ui: &Ui, rows: &[Row], cells: u16, room: usize, free: usize) -> Vec<Line<'static>> {
     let here = ui.app.driver.action;
     let first = first_row(here, rows.len(), room);
     let below = rows.len().saturating_sub(first + room);
     let mut lines = vec![ui.rule(&heading(ui, rows, below), cells, true)];
-    lines.extend(rows.iter().enumerate().skip(first).take(room).map(|(index, row)| line(ui, row, index == here, cells)));
+    let shown = rows.iter().enumerate().skip(first).take(room);
+    let whole: Vec<Line> = shown.clone().flat_map(|(index, row)| line(ui, row, index == here, cells, true)).collect();
+    // A title takes a second row where all of them have room; else its middle is left out.
+    lines.extend(if whole.len() <= free {
+        whole
+    } else {
+        shown.flat_map(|(index, row)| line(ui, row, index == here, cells, false)).collect()
+    });
     lines
 }
 
-fn line(ui: &Ui, row: &Row, selected: bool, cells: u16) -> Line<'static> {
+fn line(ui: &Ui, row: &Row, selected: bool, cells: u16, whole: bool) -> Vec<Line<'static>> {
     let (mark, style) = match row.status {
         ActionStatus::Done => ("[✓] ", ui.theme.good()),
         ActionStatus::LeftOut | ActionStatus::Offered => ("[ ] ", ui.theme.dim()),
@@ -107,13 +116,25 @@ fn line(ui: &Ui, row: &Row, selected: bool, cells: u16) -> Line<'static> {
         ActionStatus::Ahead | ActionStatus::Blocked => (None, ui.theme.dim()),
     };
     let word = word.map(|word| format!("  {}", ui.text(word))).unwrap_or_default();
-    let text = cut_middle(&row.action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(8 + width(&word)), CUT);
+    let (title, room) = (row.action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(8 + width(&word)));
     let text_style = match (selected, row.status) {
         (true, _) => ui.theme.selected(),
         (false, ActionStatus::LeftOut | ActionStatus::Offered) => ui.theme.dim(),
         (false, _) => Style::new(),
     };
-    Line::from(vec![ui.mark(selected, true), Span::styled(mark, style), Span::styled(text, text_style), Span::styled(word, word_style)])
+    let texts = if whole { wrap(&title, room) } else { vec![cut_middle(&title, room, CUT)] };
+    let first = |text: &str| {
+        Line::from(vec![
+            ui.mark(selected, true),
+            Span::styled(mark, style),
+            Span::styled(text.to_owned(), text_style),
+            Span::styled(word.clone(), word_style),
+        ])
+    };
+    let row = |(index, text): (usize, &String)| {
+        if index == 0 { first(text) } else { Line::styled(format!("{}{text}", " ".repeat(7)), text_style) }
+    };
+    texts.iter().enumerate().map(row).collect()
 }
 
 /// What stands below the list: the reboot that is waited for, or what the pre-flight says of what is ahead.
@@ -194,8 +215,10 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
     let worst = not_fine.into_iter().flat_map(|says| app.driver.checks.iter().filter(move |check| check.says == says));
     lines.extend(worst.take(most).map(|check| {
         let (glyph, style) = if check.says == Forecast::WillFail { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
-        let text = format!("{}: {}", check.title(app.settings.lang), check.evidence_text(app.settings.lang));
-        let text = crate::wizard::cut_end(&text, usize::from(cells).saturating_sub(8));
+        let title = check.title(app.settings.lang);
+        let text = format!("{title}: {}", check.evidence_text(app.settings.lang));
+        // What has no room in full is told by `c`.
+        let text = if width(&text) + 8 > usize::from(cells) { title } else { text };
         Line::from(vec![Span::styled(format!("     {glyph} "), style), Span::styled(text, ui.theme.dim())])
     }));
     lines

@@ -118,12 +118,14 @@ fn table(ui: &Ui, frame: &mut Frame, area: Rect, preview: &Preview) {
     } else {
         ui.text(msg::wizard::variables::title())
     };
+    let room = usize::from(area.height).saturating_sub(2);
+    let first = first_row(app.variables.selected, preview.variables.len(), room);
+    let below = preview.variables.len().saturating_sub(first + room);
+    let title = if below > 0 { format!("{title} · {}", ui.text(msg::wizard::more_below(below))) } else { title };
     let mut lines = vec![ui.rule(&title, area.width, !app.variables.on_findings)];
     let heads = [col::name(), col::value(), col::state()].map(|head| ui.text(head));
     lines.push(ui.dim(format!("   {}", columns(&widths(area.width), &heads))));
     let proposals = proposals(app.actions(Step::Variables));
-    let room = usize::from(area.height).saturating_sub(2);
-    let first = first_row(app.variables.selected, preview.variables.len(), room);
     let rows = preview.variables.iter().enumerate().skip(first).take(room);
     lines.extend(
         rows.map(|(index, variable)| row(ui, variable, &state(ui.app, variable, &proposals), index == app.variables.selected, area.width)),

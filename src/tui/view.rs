@@ -70,17 +70,21 @@ fn header(ui: &Ui, cells: u16) -> Line<'static> {
     let host = &ui.app.session.facts.host;
     let hostname = if host.hostname.is_empty() { &ui.app.session.hostname } else { &host.hostname };
     let parts: Vec<_> = [hostname, &host.os_name, &host.kernel].into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
-    let simulated = match &ui.app.settings.simulated {
-        Some(title) if cells >= 120 && !title.is_empty() => format!("{title} · {}", ui.text(msg::wizard::simulated())),
-        Some(_) => ui.text(msg::wizard::simulated()),
-        None => String::new(),
-    };
+    let simulated = ui.app.settings.simulated.as_ref().map(|_| ui.text(msg::wizard::simulated()));
     let looking_on = ui.app.watch.as_ref().map(|_| ui.text(msg::wizard::looking_on()));
     let reboot = ui.app.session.reboot.as_ref().map(|_| ui.text(msg::wizard::reboot_pending()));
-    let right: Vec<_> = reboot.into_iter().chain(looking_on).chain(Some(simulated)).filter(|text| !text.is_empty()).collect();
+    let right: Vec<_> = reboot.into_iter().chain(looking_on).chain(simulated).collect();
     let right = right.join(" · ");
+    // The story's title stands there only where everything else has its room.
+    let title = ui.app.settings.simulated.as_ref().map(|title| format!("{title} · ")).filter(|title| title.len() > " · ".len());
+    let all = width(&parts.join(" · ")) + width(&right) + 14;
+    let title = title.filter(|title| cells >= 120 && all + width(title) <= usize::from(cells)).unwrap_or_default();
+    let right = title + &right;
     let room = usize::from(cells).saturating_sub(width(&right) + 14);
-    let machine = cut_middle(&parts.join(" · "), room, CUT);
+    // Where they have no room together, the system gives way first, then the kernel: a name that is cut is none.
+    let fewer = [parts.clone(), [parts.first(), parts.last()].into_iter().flatten().copied().collect()];
+    let machine = fewer.iter().map(|parts| parts.join(" · ")).find(|text| width(text) <= room);
+    let machine = machine.unwrap_or_else(|| cut_middle(parts.first().unwrap_or(&""), room, CUT));
     let fill = room.saturating_sub(width(&machine));
     Line::from(vec![
         Span::styled(" gpunode", ui.theme.strong()),

@@ -135,7 +135,7 @@ impl Field {
             }
             at = end;
         }
-        (shown + right, cursor - first)
+        (shown + right, cursor.saturating_sub(first))
     }
 }
 

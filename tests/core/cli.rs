@@ -123,8 +123,8 @@ fn a_wrong_command_line_is_told_in_two_lines_like_every_error() {
         (&["apply", "--until", "9", "--answers", "x"], &["--until", "1..=4"]),
         (&["--lang", "fr"], &["--lang", "en, ko"]),
         (&["--demo", "--replay", "x"], &["--demo", "--replay"]),
-        (&["--demo", "nope"], &["nope", "--demo=NAME", "seed, already-loaded"]),
-        (&["--demo=nope"], &["nope", "seed, already-loaded"]),
+        (&["--demo", "nope"], &["nope", "--demo=NAME", "seed, already-loaded, ubuntu-2404"]),
+        (&["--demo=nope"], &["nope", "seed, already-loaded, ubuntu-2404"]),
         (&["nope"], &["nope"]),
     ] {
         let ran = place.run(args).demand_error(2, words);

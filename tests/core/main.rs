@@ -15,6 +15,7 @@ mod outputs;
 mod redaction;
 mod session;
 mod story;
+mod story_host;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -247,6 +247,26 @@ mod tests {
         assert_eq!(config.imports, ["/etc/containerd/conf.d/*.toml"]);
     }
 
+    /// Printed by Debian's containerd of these versions for a file of ours with both spellings and a text in the place of a switch.
+    #[test]
+    fn reads_what_real_containerds_print() {
+        for (name, release, format, program) in [
+            ("dump-1.6.20", "1.6.20", 2, "/usr/bin/nvidia-container-runtime"),
+            ("dump-2.1.9", "2.1.9", 3, "/usr/local/bin/runc"),
+            ("dump-2.1.9-of-version-2", "2.1.9", 3, "/usr/local/bin/runc"),
+        ] {
+            let path = format!("{}/tests/fixtures/containerd/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+            let config = parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+            let entry = config.runtime("nvidia").unwrap();
+            assert!(config.version == format && config.knows(entry), "{name}: {}", config.version);
+            assert_eq!(entry.program(Some(&version(release))), Some(program), "{name}");
+            assert_eq!(entry.cgroup(None), Some(&Switch::NotASwitch("True".into())), "{name}");
+            assert_eq!(entry.base_runtime_spec.as_deref(), Some("/etc/containerd/cri-base.json"), "{name}");
+            let runc = config.runtime("runc").unwrap();
+            assert_eq!((runc.cgroup(None), config.default_runtime.as_deref()), (Some(&Switch::On), Some("runc")), "{name}");
+        }
+    }
+
     #[test]
     fn what_is_no_toml_is_an_error_in_one_line() {
         let error = parse("version = 2\nversion = 3\n").unwrap_err();
