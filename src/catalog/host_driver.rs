@@ -179,6 +179,7 @@ const LAST_SUFFIXED: u32 = 580;
 /// A source of packages on some systems.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of the catalog, where each is a column of its own")]
 pub struct Source {
     /// Which one.
     pub id: DriverSource,
@@ -203,6 +204,9 @@ pub struct Source {
     /// dkms stands in EPEL there.
     #[serde(default)]
     pub needs_epel: bool,
+    /// Where a card takes either kind of module, the proprietary one is the better kept.
+    #[serde(default)]
+    pub proprietary_first: bool,
     /// Its modules are signed with a key that firmware does not know by itself.
     #[serde(default)]
     pub enrolls_key: bool,

@@ -3,7 +3,7 @@
 
 use crate::support::world::World;
 
-const DRIVER: [&str; 4] = ["nvidia-open-kernel-dkms", "nvidia-smi", "libcuda1", "nvidia-modprobe"];
+const DRIVER: [&str; 4] = ["nvidia-kernel-dkms", "nvidia-smi", "libcuda1", "nvidia-modprobe"];
 const TOOLKIT: [&str; 4] =
     ["nvidia-container-toolkit", "nvidia-container-toolkit-base", "libnvidia-container-tools", "libnvidia-container1"];
 const PLAYED: &str = "driver_owner: host\ndriver_source: debian\ncuda_version: none\nreboot: never\nleave_out: [load-modules, \
@@ -15,7 +15,7 @@ fn with_archive() -> World {
     let world = World::debian();
     world.write("sys/bus/pci/devices/0000:18:00.0/device", "0x2331\n");
     for (name, fields) in [
-        ("nvidia-open-kernel-dkms", "Depends: nvidia-kernel-support, dkms\nRecommends: docker.io\n"),
+        ("nvidia-kernel-dkms", "Depends: nvidia-kernel-support, dkms\nRecommends: docker.io\n"),
         ("nvidia-smi", "Depends: libcuda1 (= 535.261.03-1~deb12u1)\n"),
         ("libcuda1", "Recommends: nvidia-driver\n"),
         ("nvidia-kernel-support", ""),
@@ -50,7 +50,7 @@ fn debians_driver_is_installed_held_and_taken_back_to_the_byte() {
     world.write("root/answers.yaml", PLAYED);
     let plan = world.gpunode(&["plan", "--answers", "/root/answers.yaml"], 0);
     for line in [
-        "apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends nvidia-open-kernel-dkms nvidia-smi libcuda1 nvidia-modprobe",
+        "apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends nvidia-kernel-dkms nvidia-smi libcuda1 nvidia-modprobe",
         "+Pin: version 535.*",
         "linux-headers-6.1.0-18-amd64 build-essential dkms",
         "1.20.0-1",

@@ -5,6 +5,7 @@ mod disturbed;
 mod download;
 mod forged;
 mod install;
+mod install_rpm;
 mod kill;
 mod kill_real;
 mod left_files;

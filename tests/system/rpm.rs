@@ -60,12 +60,30 @@ fn packages() -> &'static Path {
 }
 
 /// A system below a folder.
-struct World {
+pub(super) struct World {
     root: tempfile::TempDir,
 }
 
 impl World {
+    /// Makes a system with a driver and packages of others.
     fn new(os_release: &str, extra: &[&str]) -> Self {
+        let names: Vec<&str> = DRIVER.iter().chain(&OTHERS).chain(extra).copied().collect();
+        Self::with(os_release, &names)
+    }
+
+    /// Makes a system with these packages.
+    pub(super) fn with(os_release: &str, names: &[&str]) -> Self {
+        let world = Self::bare(os_release);
+        let names = names.iter();
+        let files = names.map(|name| packages().join(format!("top/RPMS/noarch/{name}-535.183.01-1.noarch.rpm")).display().to_string());
+        let mut args = vec!["--install".to_owned()];
+        args.extend(files);
+        let output = world.commands().capture(&Command::from_line(std::iter::once("rpm".to_owned()).chain(args))).unwrap();
+        assert!(output.exit.is_success(), "{}", output.stderr);
+        world
+    }
+
+    fn bare(os_release: &str) -> Self {
         let world = Self { root: tempfile::tempdir().unwrap() };
         let root = world.root.path();
         for folder in ["etc/zypp/repos.d", "proc/self", "home"] {
@@ -75,20 +93,19 @@ impl World {
         fs::write(root.join("proc/self/status"), "Uid:\t0\t0\t0\t0\n").unwrap();
         // Debian's rpm keeps its database in the user's home.
         fs::write(root.join("home/.rpmmacros"), "%_dbpath /var/lib/rpm\n").unwrap();
-        let names = DRIVER.iter().chain(&OTHERS).chain(extra);
-        let files = names.map(|name| packages().join(format!("top/RPMS/noarch/{name}-535.183.01-1.noarch.rpm")).display().to_string());
-        let mut args = vec!["--install".to_owned()];
-        args.extend(files);
-        let output = world.commands().capture(&Command::from_line(std::iter::once("rpm".to_owned()).chain(args))).unwrap();
-        assert!(output.exit.is_success(), "{}", output.stderr);
         world
     }
 
-    fn commands(&self) -> Arc<dyn Commands> {
+    /// Returns the real path of a path in the world.
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    pub(super) fn commands(&self) -> Arc<dyn Commands> {
         Arc::new(Below { root: self.root.path().to_owned(), real: LocalCommands::default() })
     }
 
-    fn host(&self) -> Host {
+    pub(super) fn host(&self) -> Host {
         Host { files: Arc::new(LocalFiles::new(self.root.path())), commands: self.commands(), ..engine::machine() }
     }
 
@@ -109,7 +126,7 @@ impl World {
         engine::run(&host, scratch.path(), action.kind, &mut |_, _| {})
     }
 
-    fn installed(&self) -> BTreeSet<String> {
+    pub(super) fn installed(&self) -> BTreeSet<String> {
         let list = self.commands().capture(&Command::new("rpm", ["-qa", "--qf", "%{NAME}\\n"])).unwrap();
         list.stdout.lines().map(str::to_owned).collect()
     }
@@ -126,7 +143,16 @@ impl Below {
         let root = self.root.display();
         let options = match command.program.as_str() {
             "rpm" => vec![format!("--root={root}"), "--force-debian".to_owned()],
+            // A made repository below /made, where a test has put one.
+            "dnf" | "yum" if self.root.join("made").exists() => vec![
+                format!("--installroot={root}"),
+                "--releasever=9".to_owned(),
+                "--disablerepo=*".to_owned(),
+                format!("--repofrompath=made,{root}/made"),
+                "--nogpgcheck".to_owned(),
+            ],
             "dnf" | "yum" => vec![format!("--installroot={root}"), "--releasever=9".to_owned(), "--disablerepo=*".to_owned()],
+            "zypper" if self.root.join("made").exists() => vec![format!("--root={root}"), "--no-gpg-checks".to_owned()],
             "zypper" => vec![format!("--root={root}"), "--no-refresh".to_owned()],
             _ => Vec::new(),
         };
@@ -163,9 +189,9 @@ impl Commands for Below {
     }
 }
 
-const ROCKY: &str = "ID=rocky\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"\n";
+pub(super) const ROCKY: &str = "ID=rocky\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"\n";
 const CENTOS: &str = "ID=centos\nVERSION_ID=\"7\"\n";
-const SLES: &str = "ID=sles\nVERSION_ID=\"15.6\"\n";
+pub(super) const SLES: &str = "ID=sles\nVERSION_ID=\"15.6\"\n";
 
 fn names(list: &[&str]) -> BTreeSet<String> {
     list.iter().map(|name| (*name).to_owned()).collect()

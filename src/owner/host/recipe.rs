@@ -185,6 +185,8 @@ pub(super) fn of_source(
         let args = [("source", chosen.name().to_owned()), ("os", facts.host.os_name.clone()), ("sources", there.join(", "))];
         return Err(Refusal::new("source-not-here", args));
     };
+    let needs_open = cards.iter().any(|card| card.kernel_module == KernelModule::OpenRequired);
+    let module = if source.proprietary_first && !needs_open { ModuleKind::Proprietary } else { module };
     let branch = branch_of(source, facts, answers, cards, module)?;
     let Some(packages) = source.packages(branch, module, system) else {
         return Err(no_module(chosen, branch, module));
@@ -395,7 +397,7 @@ mod tests {
     fn debians_archive_is_taken_for_a_card_that_it_knows_when_it_is_asked_for() {
         assert_eq!(
             told("debian-12", &[H100], "driver_source: debian\n"),
-            "debian R535 Open: nvidia-open-kernel-dkms nvidia-smi libcuda1 nvidia-modprobe"
+            "debian R535 Proprietary: nvidia-kernel-dkms nvidia-smi libcuda1 nvidia-modprobe"
         );
         assert_eq!(
             told("debian-13", &[V100], "driver_source: debian\n"),
