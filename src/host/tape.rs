@@ -122,8 +122,13 @@ impl Files for TapedFiles {
         })
     }
 
+    /// Where it leads, and that something is there: a replay finds the same.
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
-        self.files.canonical(path)
+        let real = self.files.canonical(path)?;
+        if real != path {
+            self.tape.now().links.entry(path.to_owned()).or_insert_with(|| real.clone());
+        }
+        self.meta(&real).map(|_| real)
     }
 
     fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {

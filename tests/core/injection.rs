@@ -402,7 +402,9 @@ fn no_forged_session_runs_a_word_of_its_own() {
             tried += 1;
             let mut whole = whole.clone();
             whole["journal"] = serde_yaml::Value::Sequence(vec![forged]);
-            let Ok((forged, _)) = store::parse(&serde_yaml::to_string(&whole).unwrap(), Path::new("s.yaml")) else { continue };
+            // The mark of a whole file.
+            let text = serde_yaml::to_string(&whole).unwrap() + "...\n";
+            let Ok((forged, _)) = store::parse(&text, Path::new("s.yaml")) else { continue };
             taken += 1;
             if taken % FORGED != 0 || !seen.insert(format!("{:?}", forged.journal)) {
                 continue;

@@ -36,7 +36,7 @@ fn calls(name: &str) -> Vec<Vec<&'static str>> {
         "diagnose" => vec![vec!["log"], vec!["log", "--json"]],
         "undo" => vec![vec![], vec!["--yes"], vec!["--yes", "--json"]],
         "record" => vec![vec!["recorded.yaml"]],
-        "scenarios" | "man" => vec![vec![]],
+        "scenarios" | "man" | "licences" => vec![vec![]],
         "completions" => vec![vec!["bash"]],
         other => panic!("`{other}` is a new command: say here how it is called"),
     }
