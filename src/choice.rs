@@ -17,7 +17,7 @@ use self::rules::Wanted;
 pub use self::{
     report::report,
     table::{CudaRow, DriverRow, DriverTable, Reason},
-    toolkits::{cuda_rows, runfile},
+    toolkits::{cuda_rows, pairing, runfile},
 };
 use crate::{
     catalog::{

@@ -7,6 +7,7 @@ mod tests;
 use self::ask::Asker;
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
+    choice,
     cli::Global,
     cluster::{ClusterError, GpuStack, Kubectl, check::Verdict, stack, verify},
     console,
@@ -150,7 +151,10 @@ impl Plain<'_> {
         let table = steps::driver_table(host, &self.session.facts, &answers, None)?;
         let mut toolkits: Vec<String> = table.cuda.iter().filter(|row| row.fits).map(|row| row.version.to_string()).collect();
         toolkits.push("none".to_owned());
-        let wanted = answers.cuda().and_then(|version| toolkits.iter().position(|name| name == version.as_str()));
+        // As in the wizard: the toolkit that goes with the driver which is recommended, until somebody has chosen one.
+        let driver = table.drivers.iter().find(|row| row.recommended).map(|row| &row.version);
+        let paired = driver.and_then(|driver| choice::pairing(&table.cuda, driver)).map(|row| &row.version);
+        let wanted = answers.cuda().or(paired).and_then(|version| toolkits.iter().position(|name| name == version.as_str()));
         let chosen = self.ask.choose(&msg::plain::cuda().text(self.lang), &toolkits, wanted.unwrap_or(0))?;
         answers.cuda_version = toolkits.into_iter().nth(chosen).and_then(|name| CudaChoice::try_from(name).ok());
         let table = steps::driver_table(host, &self.session.facts, &answers, answers.cuda())?;

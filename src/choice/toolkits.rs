@@ -14,8 +14,9 @@ use crate::{
 /// nothing is recommended: the toolkit follows the driver.
 pub fn cuda_rows(cards: &[Card], driver: Option<&Version>, host: &HostLimits) -> Vec<CudaRow> {
     let mut rows: Vec<CudaRow> = cuda::toolkits().iter().filter_map(|toolkit| judged(toolkit, cards, driver, host)).collect();
-    if let Some(index) = driver.and_then(|driver| pairing(&rows, driver)) {
-        rows[index].recommended = true;
+    let paired = driver.and_then(|driver| pairing(&rows, driver)).map(|row| row.version.clone());
+    for row in &mut rows {
+        row.recommended = paired.as_ref() == Some(&row.version);
     }
     rows
 }
@@ -83,9 +84,12 @@ fn gcc_note(toolkit: &Toolkit, host: &HostLimits) -> Option<Reason> {
     }
 }
 
-/// The toolkit that goes with a driver: the newest whose runfile carries it, else the newest that needs nothing newer.
-fn pairing(rows: &[CudaRow], driver: &Version) -> Option<usize> {
-    let carries = |row: &CudaRow| row.fits && row.bundled_driver.as_ref() == Some(driver);
-    let runs_on = |row: &CudaRow| row.fits && row.min_driver.as_ref().is_some_and(|needed| needed <= driver);
-    rows.iter().position(carries).or_else(|| rows.iter().position(runs_on))
+/// Returns the toolkit that pairs with a driver: the one released with it, else the newest of its branch, else the newest that runs on it.
+pub fn pairing<'a>(rows: &'a [CudaRow], driver: &Version) -> Option<&'a CudaRow> {
+    let fit = || rows.iter().filter(|row| row.fits);
+    let bundled = |row: &&CudaRow| row.bundled_driver.as_ref() == Some(driver);
+    let branch =
+        |row: &&CudaRow| row.bundled_driver.as_ref().is_some_and(|version| version.branch() == driver.branch() && version <= driver);
+    let runs = |row: &&CudaRow| row.min_driver.as_ref().is_some_and(|least| least <= driver);
+    fit().find(bundled).or_else(|| fit().find(branch)).or_else(|| fit().find(runs))
 }

@@ -48,7 +48,7 @@ pub(super) fn run(workspace: &Workspace, asked: &Asked<'_>, cluster: &ClusterArg
     }
     if let Some(boots) = boots {
         let said = boots.end(workspace, &report)?;
-        // JSON is alone on its output; the certificate is in the session and in `gpunode report`.
+        // JSON is alone on its output; the session keeps what the certificate is made of.
         if !json {
             print(&said)?;
         }

@@ -24,6 +24,8 @@ pub struct VerifyPlan {
     pub cuda: Option<Version>,
     /// What the test pod should show.
     pub expected: Expected,
+    /// The runtime class without which a pod gets no card.
+    pub runtime_class: Option<&'static str>,
     /// What waits until the owner has brought the driver.
     pub watch: Option<Action>,
     /// The image archive to import, or why it cannot be.
@@ -49,6 +51,7 @@ pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
         images,
         task,
         expected: on.expected.clone(),
+        runtime_class: on.runtime_class.map(str::to_owned),
     };
     actions.push(action("test-pod", test(Task::Smi, images).into()));
     if answers.cuda_sample {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
-    choice::{CudaRow, DriverRow, DriverTable},
+    choice::{CudaRow, DriverRow, DriverTable, pairing},
     finding::Severity,
     i18n::{Lang, Message, msg},
     owner::{self, Fit},
@@ -170,16 +170,6 @@ impl DriverStep {
             None => CudaChoice::None,
         });
     }
-}
-
-/// Returns the toolkit that pairs with a driver: the one released with it, else the newest of its branch, else the newest that runs on it.
-fn pairing<'a>(rows: &'a [CudaRow], driver: &Version) -> Option<&'a CudaRow> {
-    let fit = || rows.iter().filter(|row| row.fits);
-    let bundled = |row: &&CudaRow| row.bundled_driver.as_ref() == Some(driver);
-    let branch =
-        |row: &&CudaRow| row.bundled_driver.as_ref().is_some_and(|version| version.branch() == driver.branch() && version <= driver);
-    let runs = |row: &&CudaRow| row.min_driver.as_ref().is_some_and(|least| least <= driver);
-    fit().find(bundled).or_else(|| fit().find(branch)).or_else(|| fit().find(runs))
 }
 
 /// Returns the toolkit row of the answers.

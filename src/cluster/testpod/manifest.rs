@@ -44,6 +44,8 @@ pub struct TestPod {
     pub taints: Vec<Taint>,
     /// Whether it runs as root: where the card's device files are root's alone, nobody else can prove anything.
     pub as_root: bool,
+    /// The runtime class that hands a card to its pods; none where the runtime that all pods get does so.
+    pub runtime_class: Option<String>,
 }
 
 /// Taints that Kubernetes itself puts on a node in trouble. A pod that tolerated them would be bound to a dead node, and wait there.
@@ -60,7 +62,14 @@ impl TestPod {
             task,
             taints: stack.node.as_ref().map(|node| node.taints.clone()).unwrap_or_default(),
             as_root: false,
+            runtime_class: None,
         }
+    }
+
+    /// Asks for a runtime class.
+    #[must_use]
+    pub fn with_runtime_class(self, class: Option<String>) -> Self {
+        Self { runtime_class: class, ..self }
     }
 
     /// Returns the manifest. The pod is pinned by affinity, not by `nodeName`: so the scheduler still says why it does not fit.
@@ -79,6 +88,9 @@ impl TestPod {
         }
         if self.as_root {
             pod["spec"]["securityContext"] = json!({"seccompProfile": {"type": "RuntimeDefault"}});
+        }
+        if let Some(class) = &self.runtime_class {
+            pod["spec"]["runtimeClassName"] = json!(class);
         }
         pod["spec"]["tolerations"] = self.tolerations();
         pod["spec"]["affinity"] = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
@@ -121,6 +133,7 @@ mod tests {
                 taint("node.kubernetes.io/not-ready", "NoSchedule"),
             ],
             as_root: false,
+            runtime_class: None,
         };
         let manifest = pod.manifest();
         assert_eq!(manifest["kind"], "Pod");
@@ -132,6 +145,9 @@ mod tests {
         assert_eq!(manifest["spec"]["restartPolicy"], "Never");
         assert_eq!(manifest["metadata"]["labels"][LABEL.0], LABEL.1);
         assert_eq!(manifest["spec"]["containers"][0]["imagePullPolicy"], "IfNotPresent");
+        assert!(manifest["spec"]["runtimeClassName"].is_null());
+        let classed = pod.clone().with_runtime_class(Some("nvidia".into())).manifest();
+        assert_eq!(classed["spec"]["runtimeClassName"], "nvidia");
         let constraints = pod.constraints();
         assert_eq!((constraints.requests[GPU], constraints.tolerations.len()), (1000, 2));
         // What the pod security level `restricted` demands. Source: Kubernetes documentation, "Pod Security Standards".

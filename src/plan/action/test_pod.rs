@@ -20,7 +20,7 @@ use crate::{
     diagnosis::{self, Hit},
     host::{Command, Host},
     i18n::msg,
-    input::{ImageName, NodeName},
+    input::{ImageName, NodeName, ObjectName},
     plan::action::kind::ActionEvent,
     version::Version,
 };
@@ -40,6 +40,9 @@ pub struct RunTestPod {
     /// What it should show.
     #[serde(default)]
     pub expected: Expected,
+    /// The runtime class that the pod asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_class: Option<String>,
 }
 
 impl RunTestPod {
@@ -58,6 +61,7 @@ impl RunTestPod {
             task: self.task,
             taints: Vec::new(),
             as_root: false,
+            runtime_class: self.runtime_class.clone(),
         };
         let kubectl = Kubectl { kubeconfig: self.kubeconfig.clone() };
         (serde_yaml::to_string(&pod.manifest()).unwrap_or_default(), testpod::commands(&kubectl, &pod))
@@ -98,6 +102,7 @@ impl ActionKind for RunTestPod {
     fn validate(&self) -> Result<(), Failure> {
         valid::path_if_any(self.kubeconfig.as_deref())?;
         self.images.iter().try_for_each(|image| valid::is::<ImageName>(image))?;
+        self.runtime_class.iter().try_for_each(|class| valid::is::<ObjectName>(class))?;
         valid::is::<NodeName>(&self.node)
     }
 
@@ -119,7 +124,7 @@ impl ActionKind for RunTestPod {
         // Which workloads are looked for does not matter: the node does, and what holds its cards.
         let stack = stack::probe(context.host, &kubectl, &self.node, &kubespray::STACK).map_err(refused)?;
         let (first, others) = self.images.split_first().ok_or_else(|| Failure::new(msg::failure::no_image()))?;
-        let pod = TestPod::new(&stack, first, self.task, context.host.clock.now());
+        let pod = TestPod::new(&stack, first, self.task, context.host.clock.now()).with_runtime_class(self.runtime_class.clone());
         for command in testpod::commands(&kubectl, &pod) {
             (context.emit)(ActionEvent::Line(format!("$ {command}")));
         }
