@@ -1,7 +1,7 @@
 //! containerd on this machine: its programs and process, the files of its configuration, and what it makes of them.
 //!
 //! The files tell what is meant, the process since when it is at work, and only `containerd config dump` what holds: the rules by which
-//! files are merged differ between releases. The dump is asked for by [`ask`], which takes its time; the rest is read.
+//! files are merged differ between releases. The dump is asked for by `ask`, which takes its time; the rest is read.
 
 pub mod config;
 pub mod merge;

@@ -88,7 +88,7 @@ fn system_version(files: &dyn Files, program: &Path) -> Option<Version> {
 /// The version of ansible-core in a folder of Python libraries; before 2.11 the package was called ansible-base, before 2.10 ansible.
 fn version_in(files: &dyn Files, library: &Path) -> Option<Version> {
     for python in files.list(library).unwrap_or_default().iter().filter(|name| name.starts_with("python3")) {
-        for packages in ["context-packages", "dist-packages"] {
+        for packages in ["site-packages", "dist-packages"] {
             let names = files.list(&library.join(python).join(packages)).unwrap_or_default();
             for package in ["ansible_core-", "ansible_base-", "ansible-2."] {
                 let version = |name: &String| {
@@ -132,10 +132,10 @@ mod tests {
             "usr/bin/ansible-playbook",
             "usr/lib/python3/dist-packages/ansible_core-2.14.3.egg-info/PKG-INFO",
             "opt/kubespray-venv/bin/ansible-playbook",
-            "opt/kubespray-venv/lib/python3.11/context-packages/ansible_core-2.18.19.dist-info/METADATA",
+            "opt/kubespray-venv/lib/python3.11/site-packages/ansible_core-2.18.19.dist-info/METADATA",
             "opt/kubespray/.venv/bin/python",
             "root/.local/share/pipx/venvs/ansible-core/bin/ansible-playbook",
-            "root/.local/share/pipx/venvs/ansible-core/lib/python3.12/context-packages/ansible_core-2.19.1.dist-info/METADATA",
+            "root/.local/share/pipx/venvs/ansible-core/lib/python3.12/site-packages/ansible_core-2.19.1.dist-info/METADATA",
         ]);
         let found = installed(&LocalFiles::new(root.path()), Some(Path::new("/opt/kubespray")));
         let versions: Vec<_> = found.iter().map(|one| one.version.as_ref().map(Version::as_str)).collect();

@@ -1,6 +1,6 @@
 //! Redact: what may stand in a report or a recording that people pass on.
 //!
-//! Nothing passes because it does not look like a secret; it passes because it is known ([`super::words`]). Before that, what has the form of
+//! Nothing passes because it does not look like a secret; it passes because it is known (`words`). Before that, what has the form of
 //! a secret is hidden whole, so that not even its known words stay: a key in PEM, the user of an address, the value of an assignment.
 
 use std::{borrow::Cow, collections::HashSet, sync::OnceLock};

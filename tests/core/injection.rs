@@ -194,6 +194,7 @@ fn seed() -> &'static Facts {
 struct Counts {
     tried: AtomicUsize,
     taken: AtomicUsize,
+    asked: AtomicUsize,
     run: AtomicUsize,
     commands: AtomicUsize,
 }
@@ -278,9 +279,13 @@ fn try_line(line: &str, host: &Host, ran: &Mutex<Vec<Command>>, counts: &Counts)
     let yaml = if line.starts_with("driver_owner") { yaml.replacen("driver_owner: installer-pod\n", "", 1) } else { yaml };
     let from: String = line.chars().take(120).collect();
     let Ok(answers) = Answers::parse(&yaml, "a.yaml") else { return };
-    Counts::add(&counts.taken, 1);
+    let taken = counts.taken.fetch_add(1, Ordering::Relaxed);
     let (planned, is_in) = plan_all(host, &answers, &from);
-    ask_all(host, &answers, &planned);
+    // Where the plan holds the value everything is asked; of the others, which are alike, one in four.
+    if is_in || taken.is_multiple_of(4) {
+        Counts::add(&counts.asked, 1);
+        ask_all(host, &answers, &planned);
+    }
     let mut commands = std::mem::take(&mut *ran.lock().unwrap());
     // A plan that does not hold the value runs as it does without it.
     if is_in {
@@ -308,8 +313,11 @@ fn no_value_of_the_answers_becomes_a_word_of_another_language() {
             thread.join().unwrap();
         }
     });
-    let [tried, taken, run, commands] = [&counts.tried, &counts.taken, &counts.run, &counts.commands].map(Counts::get);
-    println!("answers: {tried} values tried, {taken} taken and planned, {run} run and undone, {commands} commands looked at");
+    let [tried, taken, asked, run, commands] =
+        [&counts.tried, &counts.taken, &counts.asked, &counts.run, &counts.commands].map(Counts::get);
+    println!(
+        "answers: {tried} values tried, {taken} taken and planned, {asked} of them with all questions, {run} run and undone, {commands} commands looked at"
+    );
     assert!(tried > 1000 && taken > 60 && run > 20 && commands > 1000, "{tried} {taken} {run} {commands}");
 }
 

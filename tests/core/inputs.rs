@@ -134,11 +134,15 @@ fn run(place: &Place, line: &[String]) -> Ran {
 fn whatever_lies_in_the_place_of_an_input_is_an_answer_at_once() {
     let good = Place::new();
     inputs(&good);
-    let mut ran = 0;
+    let (mut ran, mut index) = (0, 0);
     for kind in BAD {
         let place = Place::new();
         folder::copy(good.folder.path(), place.folder.path());
         for input in inputs(&place) {
+            index += 1;
+            if !crate::outputs::is_sampled(index) {
+                continue;
+            }
             let kept = fs::read(&input.file).ok();
             if input.file.starts_with(place.path("bad/machine.yaml/")) {
                 let _ = fs::remove_file(place.path("bad/machine.yaml"));
@@ -162,5 +166,5 @@ fn whatever_lies_in_the_place_of_an_input_is_an_answer_at_once() {
         }
     }
     println!("{} kinds of files, {ran} runs", BAD.len());
-    assert!(ran > 300, "{ran}");
+    assert!(ran > 90, "{ran}");
 }

@@ -61,8 +61,9 @@ fn lines() -> Vec<Vec<String>> {
 /// Runs every command line in a copy of one place, started by `how`, and demands an end of ours. Returns how many ran.
 fn demand_no_panic(what: &str, how: &dyn Fn(Command) -> Command) -> usize {
     let prepared = prepared();
-    let lines = lines();
-    for line in &lines {
+    let all = lines();
+    let lines: Vec<_> = all.iter().enumerate().filter(|(index, _)| is_sampled(*index)).map(|(_, line)| line).collect();
+    for &line in &lines {
         let place = Place::new();
         folder::copy(prepared.folder.path(), place.folder.path());
         private(&place);
@@ -70,7 +71,7 @@ fn demand_no_panic(what: &str, how: &dyn Fn(Command) -> Command) -> usize {
         let status = command.status().unwrap();
         let code = status.code();
         assert!(
-            matches!(code, Some(0..=3 | 130)),
+            matches!(code, Some(0..=4 | 130)),
             "{what}: `gpunode {}` ended with {code:?}, signal {:?}",
             line.join(" "),
             status.signal()
@@ -78,6 +79,12 @@ fn demand_no_panic(what: &str, how: &dyn Fn(Command) -> Command) -> usize {
     }
     println!("{what}: {} command lines", lines.len());
     lines.len()
+}
+
+/// One command line in three, other ones each time; all of them with `GPUNODE_KILLS` set.
+pub(crate) fn is_sampled(index: usize) -> bool {
+    let pid = usize::try_from(std::process::id()).unwrap_or_default();
+    std::env::var_os("GPUNODE_KILLS").is_some() || (index + pid).is_multiple_of(3)
 }
 
 /// Copies are for everybody; a session is for its owner.
@@ -167,7 +174,7 @@ fn a_system_that_gives_no_more_processes_is_no_panic() {
             command
         });
     }
-    assert!(ran > 60, "{ran}");
+    assert!(ran > 30, "{ran}");
 }
 
 #[test]

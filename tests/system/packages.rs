@@ -64,7 +64,8 @@ fn exactly_the_drivers_packages_go_and_an_undo_brings_them_back() {
 #[test]
 fn old_toolkit_packages_go_when_they_are_asked_for() {
     let world = with_packages();
-    let text = world.apply(&format!("{NO_CUDA}take_in: [remove-toolkit-packages]\nleave_out: [remove-packages]\n"), 0);
+    let text =
+        world.apply(&format!("{NO_CUDA}take_in: [remove-toolkit-packages]\nleave_out: [remove-packages]\ndespite: [host-driver]\n"), 0);
     assert_eq!(world.installed(), names(&[&DRIVER, &DECOYS]), "{text}");
 }
 
