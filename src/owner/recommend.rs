@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
     Owner,
-    disposition::{has, is_on_host},
+    disposition::{has, is_of_pod, is_on_host},
     of,
 };
 use crate::{
@@ -202,12 +202,15 @@ fn is_system(host: &HostFacts, system: &str) -> bool {
     host.os_id == id && (version.is_empty() || there == version || there.strip_prefix(version).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// Returns the version of a driver of the host that works: installed, loaded, and of one version with its library.
+/// Returns the version of a driver of the host that works: loaded, and of one version with its library. Images of clouds bring drivers that no
+/// package knows; where NVML answers with the loaded version and no pod has brought it, it is the host's all the same.
 pub(super) fn kept_driver(facts: &Facts) -> Option<Version> {
     let driver = &facts.driver;
+    let loaded = driver.loaded_version.as_deref()?;
+    let answers = matches!(&driver.nvml, Some(NvmlAnswer::Answer { driver_version, .. }) if driver_version == loaded);
     let is_broken = matches!(driver.nvml, Some(NvmlAnswer::Mismatch | NvmlAnswer::NoDriver | NvmlAnswer::NoLibrary(_)));
-    let loaded = driver.loaded_version.as_deref().filter(|_| is_on_host(driver) && !is_broken)?;
-    loaded.parse().ok()
+    let is_hosts = if is_on_host(driver) { !is_broken } else { answers && !is_of_pod(driver) };
+    loaded.parse().ok().filter(|_| is_hosts)
 }
 
 impl Fit {

@@ -291,6 +291,7 @@ mod tests {
     use crate::{
         answers::DriverOwner,
         facts::{Gpu, LedgerEntry},
+        host::NvmlAnswer,
         i18n::Lang,
     };
 
@@ -403,6 +404,30 @@ mod tests {
             told("debian-13", &[V100], "driver_source: debian\n"),
             "debian R550 Proprietary: nvidia-kernel-dkms nvidia-smi libcuda1 nvidia-modprobe"
         );
+    }
+
+    /// As on a real H100 of a cloud: loaded, answering, and in no package's list.
+    #[test]
+    fn a_driver_that_works_is_kept_even_if_no_package_brought_it() {
+        let mut facts = machine("ubuntu-24.04", "6.18.44-cloud");
+        facts.driver.loaded_version = Some("580.159.04".to_owned());
+        facts.driver.ledger = vec![LedgerEntry::new(Origin::LoadedModule, "nvidia 580.159.04", "/proc/modules")];
+        let of = |version: &str| {
+            Some(NvmlAnswer::Answer {
+                driver_version: version.to_owned(),
+                cuda_version: Some("13.0".to_owned()),
+                gpus: Vec::new(),
+                silent: Vec::new(),
+            })
+        };
+        facts.driver.nvml = of("580.159.04");
+        assert_eq!(course(&facts, &answers(&[H100], "")).unwrap(), Course::Adopt("580.159.04".parse().unwrap()));
+        // A library of another version is no driver that works, and a pod's driver is not the host's.
+        facts.driver.nvml = of("580.65.06");
+        assert!(!matches!(course(&facts, &answers(&[H100], "")), Ok(Course::Adopt(_))));
+        facts.driver.nvml = of("580.159.04");
+        facts.driver.ledger.push(LedgerEntry::new(Origin::Operator, "580.159.04", "/run/nvidia/driver"));
+        assert!(!matches!(course(&facts, &answers(&[H100], "")), Ok(Course::Adopt(_))));
     }
 
     #[test]
