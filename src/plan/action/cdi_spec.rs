@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
-    properties::{Preview, Properties, Reversal, RootReason, Witness},
-    target::Target,
+    properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
 };
 use crate::{
@@ -48,16 +47,7 @@ impl CdiSpec {
 
 impl ActionKind for CdiSpec {
     fn properties(&self) -> Properties {
-        Properties {
-            root: Some(RootReason::Etc),
-            reversal: Reversal::Whole,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Machine,
-            scratch: None,
-            until_reboot_of: None,
-        }
+        Properties::on_machine(RootReason::Etc, Reversal::Whole)
     }
 
     fn preview(&self) -> Preview {

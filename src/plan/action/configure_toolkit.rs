@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, ended, file_failure},
-    properties::{Preview, Properties, Reversal, RootReason, Witness},
-    target::Target,
+    properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
     valid,
 };
@@ -48,16 +47,7 @@ impl ConfigureToolkit {
 
 impl ActionKind for ConfigureToolkit {
     fn properties(&self) -> Properties {
-        Properties {
-            root: Some(RootReason::Etc),
-            reversal: Reversal::Whole,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Machine,
-            scratch: None,
-            until_reboot_of: None,
-        }
+        Properties::on_machine(RootReason::Etc, Reversal::Whole)
     }
 
     fn preview(&self) -> Preview {

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
-    properties::{Preview, Properties, Reversal, RootReason, Witness},
-    target::Target,
+    properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
     valid,
 };
@@ -53,16 +52,7 @@ fn quoted(value: &str) -> String {
 
 impl ActionKind for Greeting {
     fn properties(&self) -> Properties {
-        Properties {
-            root: Some(RootReason::Etc),
-            reversal: Reversal::Whole,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Machine,
-            scratch: None,
-            until_reboot_of: None,
-        }
+        Properties::on_machine(RootReason::Etc, Reversal::Whole)
     }
 
     fn preview(&self) -> Preview {

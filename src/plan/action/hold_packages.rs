@@ -12,8 +12,7 @@ use super::{
     add_repository::Manager,
     install_set::rehearsal::parse_apt,
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
-    properties::{Preview, Properties, Reversal, RootReason, Witness},
-    target::Target,
+    properties::{Preview, Properties, Reversal, RootReason},
     undo::{Held, Undo, WayBack},
     valid,
 };
@@ -121,16 +120,7 @@ fn locked_name(line: &str) -> Option<String> {
 
 impl ActionKind for HoldPackages {
     fn properties(&self) -> Properties {
-        Properties {
-            root: Some(RootReason::Packages),
-            reversal: Reversal::Whole,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Machine,
-            scratch: None,
-            until_reboot_of: None,
-        }
+        Properties::on_machine(RootReason::Packages, Reversal::Whole)
     }
 
     fn preview(&self) -> Preview {

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
-    properties::{Preview, Properties, Reversal, RootReason, Witness},
-    target::Target,
+    properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
     valid,
 };
@@ -102,16 +101,7 @@ impl ImportImage {
 
 impl ActionKind for ImportImage {
     fn properties(&self) -> Properties {
-        Properties {
-            root: Some(RootReason::Runtime),
-            reversal: Reversal::Whole,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Machine,
-            scratch: None,
-            until_reboot_of: None,
-        }
+        Properties::on_machine(RootReason::Runtime, Reversal::Whole)
     }
 
     fn preview(&self) -> Preview {

@@ -10,8 +10,7 @@ use super::{
     add_repository::Manager,
     checksum::Checksum,
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
-    properties::{Preview, Properties, Reversal, RootReason, Witness},
-    target::Target,
+    properties::{Preview, Properties, Reversal, RootReason},
     undo::{Reinstall, Undo, WayBack},
     valid,
 };
@@ -75,16 +74,7 @@ impl LocalRepository {
 
 impl ActionKind for LocalRepository {
     fn properties(&self) -> Properties {
-        Properties {
-            root: Some(RootReason::Packages),
-            reversal: Reversal::Whole,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Machine,
-            scratch: None,
-            until_reboot_of: None,
-        }
+        Properties::on_machine(RootReason::Packages, Reversal::Whole)
     }
 
     fn preview(&self) -> Preview {

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
-    properties::{Preview, Properties, Reversal, RootReason, Witness},
-    target::Target,
+    properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
     valid,
 };
@@ -135,16 +134,7 @@ fn parse_candidates(text: &str) -> Vec<(String, String)> {
 
 impl ActionKind for PinDriver {
     fn properties(&self) -> Properties {
-        Properties {
-            root: Some(RootReason::Packages),
-            reversal: Reversal::Whole,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Machine,
-            scratch: None,
-            until_reboot_of: None,
-        }
+        Properties::on_machine(RootReason::Packages, Reversal::Whole)
     }
 
     fn preview(&self) -> Preview {

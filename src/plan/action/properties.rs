@@ -32,6 +32,20 @@ pub struct Properties {
 }
 
 impl Properties {
+    /// Of an action that changes this machine as root, takes nothing away, and tells whoever looks whether it is done.
+    pub fn on_machine(root: RootReason, reversal: Reversal) -> Self {
+        Self {
+            root: Some(root),
+            reversal,
+            takes_away: false,
+            witness: Witness::Machine,
+            effects: Vec::new(),
+            target: Target::Machine,
+            scratch: None,
+            until_reboot_of: None,
+        }
+    }
+
     /// Of an action that changes something in the cluster and nothing on this machine: no root, and who looks sees whether it is done.
     pub fn in_cluster(reversal: Reversal, target: Target) -> Self {
         Self {

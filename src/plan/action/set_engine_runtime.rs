@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 use super::{
     failure::Failure,
     kind::{ActionContext, ActionKind, Prepared, Traces, Verdict, file_failure, sha256},
-    properties::{Preview, Properties, Reversal, RootReason, Witness},
-    target::Target,
+    properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
     valid,
 };
@@ -134,16 +133,7 @@ fn flagged(files: &dyn Files) -> Option<PathBuf> {
 
 impl ActionKind for SetEngineRuntime {
     fn properties(&self) -> Properties {
-        Properties {
-            root: Some(RootReason::Etc),
-            reversal: Reversal::Whole,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Machine,
-            scratch: None,
-            until_reboot_of: None,
-        }
+        Properties::on_machine(RootReason::Etc, Reversal::Whole)
     }
 
     fn preview(&self) -> Preview {
