@@ -1,7 +1,8 @@
 //! Turns the texts of `assets/locales` into the table that the program reads, and into one constructor a key.
 //!
-//! The locale files are the only declaration of a text: a key that is misspelt in the source, or an argument that is missing, does not
-//! compile, a text that nobody uses is dead code, and a text without its translation ends the build here, with the file's name.
+//! The locale files are the only declaration of a text: a key that is misspelt in the source, or an argument that is
+//! missing, does not compile, a text that nobody uses is dead code, and a text without its translation ends the build
+//! here, with the file's name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,11 +12,14 @@ use std::{
 
 const LOCALES: &str = "assets/locales";
 
-/// Families of texts that are looked up by a name: signatures and reasons for an owner have it from the catalog, the others from what a session
-/// keeps of an action, a remedy or an answer of the cluster. A test demands the texts of each name.
-const NAMED_BY_DATA: [&str; 8] = ["signature.", "owner.reason.", "action.", "why.", "undo.", "blocked.", "cluster.", "offer."];
+/// Families of texts that are looked up by a name: signatures and reasons for an owner have it from the catalog, the
+/// others from what a session keeps of an action, a remedy or an answer of the cluster. A test demands the texts of
+/// each name.
+const NAMED_BY_DATA: [&str; 8] =
+    ["signature.", "owner.reason.", "action.", "why.", "undo.", "blocked.", "cluster.", "offer."];
 
-/// Families whose texts come in parts that share their values: `finding.<id>.message` and `.remedy` have one constructor, `finding::<id>`.
+/// Families whose texts come in parts that share their values: `finding.<id>.message` and `.remedy` have one
+/// constructor, `finding::<id>`.
 const IN_PARTS: [(&str, &[&str]); 2] = [("finding.", &[".message", ".remedy"]), ("capability.", &[".why", ".instead"])];
 
 /// Words that cannot be the name of a function or a parameter as they are.
@@ -31,10 +35,14 @@ struct Text {
 }
 
 impl Text {
-    /// Returns the names between braces, in alphabetical order: rewording a text must not swap the arguments of its callers.
+    /// Returns the names between braces, in alphabetical order: rewording a text must not swap the arguments of its
+    /// callers.
     fn placeholders(&self) -> BTreeSet<&str> {
         let parts = self.quoted.split('{').skip(1).filter_map(|part| part.split_once('}'));
-        parts.map(|(name, _)| name).filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).collect()
+        parts
+            .map(|(name, _)| name)
+            .filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+            .collect()
     }
 }
 
@@ -58,7 +66,8 @@ fn read(language: &str) -> io::Result<Texts> {
                 continue;
             }
             let wrong = |what: &str| io::Error::other(format!("{name}:{}: {what}", number + 1));
-            let (key, quoted) = entry(line).ok_or_else(|| wrong("a line is `key: \"text\"`, with no escapes but \\\" \\\\ \\n and \\t"))?;
+            let (key, quoted) = entry(line)
+                .ok_or_else(|| wrong("a line is `key: \"text\"`, with no escapes but \\\" \\\\ \\n and \\t"))?;
             if texts.insert(key.to_owned(), Text { file: name.clone(), quoted: quoted.to_owned() }).is_some() {
                 return Err(wrong(&format!("`{key}` stands here a second time")));
             }
@@ -67,11 +76,13 @@ fn read(language: &str) -> io::Result<Texts> {
     Ok(texts)
 }
 
-/// Splits a line into key and quoted text. YAML and Rust read these quoted texts alike, so that the text need not be unquoted.
+/// Splits a line into key and quoted text. YAML and Rust read these quoted texts alike, so that the text need not be
+/// unquoted.
 fn entry(line: &str) -> Option<(&str, &str)> {
     let (key, quoted) = line.split_once(": ")?;
     let key = key.trim_matches('"');
-    let fits = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
+    let fits =
+        !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
     let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
     let mut chars = inner.chars();
     while let Some(c) = chars.next() {
@@ -85,7 +96,9 @@ fn entry(line: &str) -> Option<(&str, &str)> {
 fn compare(english: &Texts, korean: &Texts) -> io::Result<()> {
     for (one, other, language) in [(english, korean, "ko"), (korean, english, "en")] {
         for (key, text) in one {
-            let translated = other.get(key).ok_or_else(|| io::Error::other(format!("{}: `{key}` has no text in {language}", text.file)))?;
+            let translated = other
+                .get(key)
+                .ok_or_else(|| io::Error::other(format!("{}: `{key}` has no text in {language}", text.file)))?;
             if text.placeholders() != translated.placeholders() {
                 return Err(io::Error::other(format!("{}: `{key}` has other {{arguments}} in {language}", text.file)));
             }
@@ -96,7 +109,10 @@ fn compare(english: &Texts, korean: &Texts) -> io::Result<()> {
 
 /// The texts as one sorted table: nothing is read or hashed when the program starts.
 fn table(english: &Texts, korean: &Texts) -> String {
-    let rows = english.iter().zip(korean.values()).map(|((key, en), ko)| format!("    ({key:?}, {}, {}),\n", en.quoted, ko.quoted));
+    let rows = english
+        .iter()
+        .zip(korean.values())
+        .map(|((key, en), ko)| format!("    ({key:?}, {}, {}),\n", en.quoted, ko.quoted));
     format!("pub(super) static TEXTS: &[(&str, &str, &str)] = &[\n{}];\n", rows.collect::<String>())
 }
 
@@ -145,10 +161,12 @@ fn whole(key: &str) -> &str {
 
 fn constructor(indent: &str, name: &str, key: &str, texts: &[&Text]) -> String {
     let names: BTreeSet<_> = texts.iter().flat_map(|text| text.placeholders()).collect();
-    let parameters: Vec<_> = names.iter().map(|name| format!("{}: impl Into<crate::i18n::Arg>", identifier(name))).collect();
+    let parameters: Vec<_> =
+        names.iter().map(|name| format!("{}: impl Into<crate::i18n::Arg>", identifier(name))).collect();
     let arguments: Vec<_> = names.iter().map(|name| format!("({name:?}, {}.into())", identifier(name))).collect();
     let by_name = NAMED_BY_DATA.iter().any(|family| key.starts_with(family));
-    let allowed = if by_name { format!("{indent}#[allow(dead_code, reason = \"looked up by name\")]\n") } else { String::new() };
+    let allowed =
+        if by_name { format!("{indent}#[allow(dead_code, reason = \"looked up by name\")]\n") } else { String::new() };
     let docs: String = texts.iter().map(|text| format!("{indent}#[doc = {}]\n", text.quoted)).collect();
     format!(
         "{docs}{allowed}{indent}pub(crate) fn {name}({}) -> crate::i18n::Message {{\n{indent}    crate::i18n::Message::new({key:?}, [{}])\n{indent}}}\n",

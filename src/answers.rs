@@ -9,11 +9,15 @@ use crate::{
     catalog::host_driver::DriverSource,
     error::Expected,
     i18n::msg,
-    input::{AbsolutePath, DriverBranch, FilePath, Fingerprint, ImageName, InventoryPath, NodeName, PciId, PlainPath, Sha256, WebAddress},
+    input::{
+        AbsolutePath, DriverBranch, FilePath, Fingerprint, ImageName, InventoryPath, NodeName, PciId, PlainPath,
+        Sha256, WebAddress,
+    },
     version::Version,
 };
 
-/// The user's choices. Every key of an answers file is optional but `driver_owner`; an unknown key is an error that names its line.
+/// The user's choices. Every key of an answers file is optional but `driver_owner`; an unknown key is an error that
+/// names its line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a documented key of the answers file")]
@@ -44,7 +48,8 @@ pub struct Answers {
     /// Whether updates are kept off the host's driver and its kernel.
     #[serde(default = "yes")]
     pub hold: bool,
-    /// Whether a person will be at the console at the next boot, to let the firmware learn the key of a module that is built here.
+    /// Whether a person will be at the console at the next boot, to let the firmware learn the key of a module that is
+    /// built here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub enroll_key: bool,
     /// The CUDA toolkit for the host, or `none`.
@@ -80,13 +85,15 @@ pub struct Answers {
     /// Inventory host of this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeName>,
-    /// Whether this machine may be written into an inventory that does not have it: a name that nobody knows is more often misspelt.
+    /// Whether this machine may be written into an inventory that does not have it: a name that nobody knows is more
+    /// often misspelt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub add_node: bool,
     /// All GPU nodes of the cluster; `[node]` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_nodes: Option<Vec<NodeName>>,
-    /// Values of Kubespray variables that a person has chosen; `null` leaves a variable as it is where this program would change it.
+    /// Values of Kubespray variables that a person has chosen; `null` leaves a variable as it is where this program
+    /// would change it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, serde_json::Value>,
     /// Whether to run the playbooks, or only show their commands.
@@ -157,7 +164,8 @@ impl DriverOwner {
     /// All owners, in the order in which they are offered.
     pub const ALL: [Self; 3] = [Self::InstallerPod, Self::Host, Self::Operator];
 
-    /// Returns the name that answers files and JSON have; the texts are `owner.<name>` and `wizard.owner.<name>` of the locale files.
+    /// Returns the name that answers files and JSON have; the texts are `owner.<name>` and `wizard.owner.<name>` of the
+    /// locale files.
     pub fn name(self) -> &'static str {
         match self {
             Self::InstallerPod => "installer-pod",
@@ -262,20 +270,24 @@ impl Answers {
         })
     }
 
-    /// Tells whether an action is not to be done: one that is planned and was left out, or one that is offered and was not taken in.
+    /// Tells whether an action is not to be done: one that is planned and was left out, or one that is offered and was
+    /// not taken in.
     pub fn leaves_out(&self, id: &str, optional: bool) -> bool {
         let named = |list: &[String]| list.iter().any(|other| other == id);
         named(&self.leave_out) || (optional && !named(&self.take_in))
     }
 
-    /// Returns the names of machines and things that the answers give: nodes, paths, images, servers. None of these types can hold a password.
+    /// Returns the names of machines and things that the answers give: nodes, paths, images, servers. None of these
+    /// types can hold a password.
     pub fn names(&self) -> Vec<String> {
-        let paths = [&self.kubespray, &self.kubeconfig, &self.test_image_file].into_iter().flatten().map(ToString::to_string);
+        let paths =
+            [&self.kubespray, &self.kubeconfig, &self.test_image_file].into_iter().flatten().map(ToString::to_string);
         let plain = [&self.cuda_prefix, &self.cuda_tmpdir].into_iter().flatten().map(ToString::to_string);
         let nodes = self.node.iter().chain(self.gpu_nodes.iter().flatten()).map(ToString::to_string);
         let servers = [&self.cuda_mirror, &self.proxy].into_iter().flatten().map(|address| address.origin().to_owned());
         let images = self.test_image.iter().map(ToString::to_string);
-        let files = self.cuda_runfile.iter().map(ToString::to_string).chain(self.inventory.iter().map(ToString::to_string));
+        let files =
+            self.cuda_runfile.iter().map(ToString::to_string).chain(self.inventory.iter().map(ToString::to_string));
         paths.chain(plain).chain(nodes).chain(servers).chain(images).chain(files).collect()
     }
 
@@ -294,8 +306,7 @@ mod tests {
 
     #[test]
     fn reads_the_documented_example() {
-        let text =
-            "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\ncuda_version: \"11.0.3\"\ngpus: [\"10de:1db6\"]\nreboot: never\n";
+        let text = "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\ncuda_version: \"11.0.3\"\ngpus: [\"10de:1db6\"]\nreboot: never\n";
         let answers = Answers::parse(text, "answers.yaml").unwrap();
         assert_eq!(answers.driver_version.unwrap().as_str(), "450.51.06");
         assert_eq!(answers.reboot, Reboot::Never);
@@ -306,7 +317,13 @@ mod tests {
     fn a_password_in_an_address_is_refused() {
         let error = Answers::parse("driver_owner: host\nproxy: http://me:secret@proxy:3128\n", "a.yaml").unwrap_err();
         assert!(error.to_string().starts_with("a.yaml:2: ") && !error.to_string().contains("secret"), "{error}");
-        assert!(Answers::parse("driver_owner: host\nproxy: http://proxy:3128\ncuda_mirror: https://mirror/cuda@1\n", "a.yaml").is_ok());
+        assert!(
+            Answers::parse(
+                "driver_owner: host\nproxy: http://proxy:3128\ncuda_mirror: https://mirror/cuda@1\n",
+                "a.yaml"
+            )
+            .is_ok()
+        );
     }
 
     #[test]

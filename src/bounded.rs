@@ -1,7 +1,7 @@
 //! Bounded: the one way in which this program opens and reads a file that it does not keep itself.
 //!
-//! A path may lead to a pipe that nobody writes to, a device without an end, or a file larger than the memory; YAML may be nested or repeat
-//! itself until its reader gives up. Each of that is an error here, at once, whoever reads.
+//! A path may lead to a pipe that nobody writes to, a device without an end, or a file larger than the memory; YAML may
+//! be nested or repeat itself until its reader gives up. Each of that is an error here, at once, whoever reads.
 
 use std::{
     fs::{File, OpenOptions},
@@ -20,7 +20,8 @@ pub const MOST_BY_HAND: u64 = 16 << 20;
 /// Deepest nesting of YAML that is read; the session's own is below 20.
 const DEPTH: usize = 64;
 
-/// Opens a regular file for reading. Links are followed, but nothing is waited for: a pipe or a device in the file's place is refused.
+/// Opens a regular file for reading. Links are followed, but nothing is waited for: a pipe or a device in the file's
+/// place is refused.
 pub fn open(path: &Path) -> io::Result<File> {
     open_with(path, OFlags::empty())
 }
@@ -46,8 +47,8 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     String::from_utf8(read(path, most)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
 
-/// Reads an open file of at most `most` bytes. Files of /proc have length 0 and any amount of content; any other is as long as it says,
-/// also while somebody writes on.
+/// Reads an open file of at most `most` bytes. Files of /proc have length 0 and any amount of content; any other is as
+/// long as it says, also while somebody writes on.
 pub fn read_all(file: File, most: u64) -> io::Result<Vec<u8>> {
     let len = file.metadata()?.len();
     if len > most {
@@ -59,8 +60,9 @@ pub fn read_all(file: File, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Refuses YAML that is nested too deeply, or that names a part of itself: neither has a place in a file that this program reads by its
-/// own schema, and both make small files large in memory. What is no YAML at all is left for the reader to say.
+/// Refuses YAML that is nested too deeply, or that names a part of itself: neither has a place in a file that this
+/// program reads by its own schema, and both make small files large in memory. What is no YAML at all is left for the
+/// reader to say.
 pub fn check_yaml(text: &str) -> Result<(), String> {
     let mut depth = 0usize;
     for event in Parser::new_from_str(text) {
@@ -70,7 +72,10 @@ pub fn check_yaml(text: &str) -> Result<(), String> {
             Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
             Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
             Event::Alias(_) => {
-                return Err(format!("line {}: an alias (`*name`) is not taken here; write the value out", span.start.line()));
+                return Err(format!(
+                    "line {}: an alias (`*name`) is not taken here; write the value out",
+                    span.start.line()
+                ));
             }
             _ => {}
         }

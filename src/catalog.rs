@@ -1,7 +1,8 @@
 //! Catalog: what NVIDIA's cards, drivers and CUDA toolkits are, and which fit which.
 //!
-//! The facts, with their sources, are in `assets/catalog`: one row a line, so that a question about one card or one toolkit parses
-//! that line and no other. Nothing here knows this machine: the judgement over the rows is [`choice`](crate::choice)'s.
+//! The facts, with their sources, are in `assets/catalog`: one row a line, so that a question about one card or one
+//! toolkit parses that line and no other. Nothing here knows this machine: the judgement over the rows is
+//! [`choice`](crate::choice)'s.
 
 pub mod cuda;
 pub mod distros;
@@ -117,8 +118,8 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// Returns the architecture that `uname -m` names. Where it could not be learned (a folder without a loader), `x86_64` is assumed, which
-    /// the finding `architecture-not-known` says.
+    /// Returns the architecture that `uname -m` names. Where it could not be learned (a folder without a loader),
+    /// `x86_64` is assumed, which the finding `architecture-not-known` says.
     pub fn from_uname(machine: &str) -> Self {
         match machine {
             "x86_64" | "amd64" | "" => Self::X86_64,

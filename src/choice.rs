@@ -1,7 +1,7 @@
 //! The choice: which drivers and toolkits fit these cards on this host, why the others do not, and which one to take.
 //!
-//! Several different cards share one driver, so a row fits only when it fits all of them. The rules are in `rules`, one function
-//! each; `recommend` picks one of the rows that fit; `toolkits` judges the CUDA runfiles.
+//! Several different cards share one driver, so a row fits only when it fits all of them. The rules are in `rules`, one
+//! function each; `recommend` picks one of the rows that fit; `toolkits` judges the CUDA runfiles.
 
 mod recommend;
 mod report;
@@ -123,8 +123,8 @@ impl HostLimits {
     }
 }
 
-/// Judges every driver and every toolkit of the catalog for these cards, and recommends exactly one driver if any fits. A wanted CUDA
-/// of `11.0` means its newest release.
+/// Judges every driver and every toolkit of the catalog for these cards, and recommends exactly one driver if any fits.
+/// A wanted CUDA of `11.0` means its newest release.
 pub fn driver_table(cards: &[Card], wanted_cuda: Option<&Version>, host: &HostLimits) -> DriverTable {
     let wanted = Wanted::new(wanted_cuda);
     let cuda_misfit = wanted.misfit(cards);

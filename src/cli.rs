@@ -67,8 +67,9 @@ impl Global {
         self.lang.unwrap_or_else(|| Lang::from_env(|name| std::env::var(name).ok()))
     }
 
-    /// Returns the command that comes back to this session. It has the words of this one, the program first, but begins nothing anew;
-    /// what `get` knows of the environment may be another then: a session that it names is an option, and root by `sudo` stays root.
+    /// Returns the command that comes back to this session. It has the words of this one, the program first, but begins
+    /// nothing anew; what `get` knows of the environment may be another then: a session that it names is an option, and
+    /// root by `sudo` stays root.
     pub fn again(&self, words: impl IntoIterator<Item = OsString>, get: &impl Fn(&str) -> Option<String>) -> String {
         let value = |name: &str| get(name).filter(|value| !value.is_empty());
         let session = value("GPUNODE_SESSION").filter(|_| self.session.is_none());
@@ -266,8 +267,8 @@ pub enum Format {
     Json,
 }
 
-/// Returns what is wrong with a command line in the form of all errors here; nothing where clap only has something to tell (help,
-/// version). `words` are the command line's own.
+/// Returns what is wrong with a command line in the form of all errors here; nothing where clap only has something to
+/// tell (help, version). `words` are the command line's own.
 pub fn usage_error(error: &clap::Error, words: &[OsString]) -> Option<Expected> {
     if !error.use_stderr() {
         return None;
@@ -277,12 +278,16 @@ pub fn usage_error(error: &clap::Error, words: &[OsString]) -> Option<Expected> 
     let what = paragraphs.next().unwrap_or_default();
     let what = what.strip_prefix("error: ").unwrap_or(&what).to_owned();
     if let Some(name) = demo_without_equals(error, words) {
-        return Some(Expected::new(msg::error::usage::demo(name), msg::error::usage::demo::hint(Scenario::names().join(", "))));
+        return Some(Expected::new(
+            msg::error::usage::demo(name),
+            msg::error::usage::demo::hint(Scenario::names().join(", ")),
+        ));
     }
     let rest: Vec<String> = paragraphs.collect();
     let tip = rest.iter().find_map(|part| part.strip_prefix("tip: "));
     let usage = rest.iter().find_map(|part| part.strip_prefix("Usage: ")).map(|usage| format!("use it as `{usage}`; "));
-    let hint = tip.map_or_else(|| format!("{}`gpunode --help` shows all there is", usage.unwrap_or_default()), str::to_owned);
+    let hint =
+        tip.map_or_else(|| format!("{}`gpunode --help` shows all there is", usage.unwrap_or_default()), str::to_owned);
     Some(Expected::new(what, hint))
 }
 
@@ -313,7 +318,8 @@ mod tests {
     #[test]
     fn the_command_that_comes_back_finds_the_same_session_and_keeps_it() {
         let again = |words: &[&str], environment: &[(&str, &str)]| {
-            let get = |name: &str| environment.iter().find(|(there, _)| *there == name).map(|(_, value)| (*value).to_owned());
+            let get =
+                |name: &str| environment.iter().find(|(there, _)| *there == name).map(|(_, value)| (*value).to_owned());
             Cli::parse_from(words).global.again(words.iter().map(OsString::from), &get)
         };
         assert_eq!(again(&["gpunode"], &[]), "gpunode");

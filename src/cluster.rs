@@ -1,9 +1,10 @@
 //! The cluster, seen from one node through `kubectl`: is the driver installer there, does it run, does the GPU arrive.
 //!
-//! A driver owner names its [`workload`]s. [`stack::probe`] reads them (node, DaemonSets, pods, events) into one plain value, and [`live`]
-//! keeps it up to date by list and [`watch`]. [`scheduling`] says why nothing happens, [`tail`] follows the log of what installs the driver,
-//! [`verify`] judges the links, [`testpod`] proves them with `nvidia-smi` in a pod. What goes wrong with the cluster itself is a [`ClusterError`]: a state to show and to wait in,
-//! never an exit.
+//! A driver owner names its [`workload`]s. [`stack::probe`] reads them (node, DaemonSets, pods, events) into one plain
+//! value, and [`live`] keeps it up to date by list and [`watch`]. [`scheduling`] says why nothing happens, [`tail`]
+//! follows the log of what installs the driver,
+//! [`verify`] judges the links, [`testpod`] proves them with `nvidia-smi` in a pod. What goes wrong with the cluster
+//! itself is a [`ClusterError`]: a state to show and to wait in, never an exit.
 
 mod certificate;
 pub mod check;

@@ -1,4 +1,5 @@
-//! Standard output and standard error, which may be closed, full, or a pipe that nobody reads any more: writing never panics.
+//! Standard output and standard error, which may be closed, full, or a pipe that nobody reads any more: writing never
+//! panics.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -21,7 +22,8 @@ pub fn password(question: &str) -> Option<Secret> {
     if !io::stdin().is_terminal() {
         return None;
     }
-    let prompt = inquire::Password::new(question).without_confirmation().with_display_mode(inquire::PasswordDisplayMode::Hidden);
+    let prompt =
+        inquire::Password::new(question).without_confirmation().with_display_mode(inquire::PasswordDisplayMode::Hidden);
     prompt.prompt().ok().filter(|text| !text.is_empty()).map(|text| Secret::new(format!("{text}\n")))
 }
 

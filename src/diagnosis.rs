@@ -1,11 +1,12 @@
 //! Known failures recognised in logs, events and statuses.
 //!
-//! [`Diagnosis`] takes a log line by line and says when a known failure shows; [`over_reader`] looks through a log of any size;
-//! [`over_stack`] looks through what the cluster says. The signatures are data: `assets/signatures.yaml`, with their texts in the locale
-//! files.
+//! [`Diagnosis`] takes a log line by line and says when a known failure shows; [`over_reader`] looks through a log of
+//! any size; [`over_stack`] looks through what the cluster says. The signatures are data: `assets/signatures.yaml`,
+//! with their texts in the locale files.
 //!
-//! A line goes this way: what stands before its message is taken off (`prefix`), it is joined with the lines before it (`window`),
-//! the words that it holds (`needles`) say which patterns of the `table` may match, and what a match names is looked up (`refine`).
+//! A line goes this way: what stands before its message is taken off (`prefix`), it is joined with the lines before it
+//! (`window`), the words that it holds (`needles`) say which patterns of the `table` may match, and what a match names
+//! is looked up (`refine`).
 
 mod hit;
 mod needles;
@@ -50,9 +51,9 @@ const CONTEXT: usize = 3;
 
 /// Looks through a log. Memory is bounded: some joined lines, and what was told.
 ///
-/// One cause is told once: the same signature with the same values is not told again in one attempt. What only says that something failed
-/// ("unable to load the module") is kept until the attempt is over, and told only when nothing more telling was found; what is harmless
-/// by itself is told in its place, when it may be the cause.
+/// One cause is told once: the same signature with the same values is not told again in one attempt. What only says
+/// that something failed ("unable to load the module") is kept until the attempt is over, and told only when nothing
+/// more telling was found; what is harmless by itself is told in its place, when it may be the cause.
 #[derive(Debug, Default)]
 pub struct Diagnosis {
     window: Window,
@@ -94,8 +95,8 @@ impl Diagnosis {
         self.look()
     }
 
-    /// Takes a line, or more of the line that came last, that is too long to be looked at at once: the first thing that shows in it
-    /// counts. No message was wrapped to be so long, so that none goes on into or out of it.
+    /// Takes a line, or more of the line that came last, that is too long to be looked at at once: the first thing that
+    /// shows in it counts. No message was wrapped to be so long, so that none goes on into or out of it.
     fn push_long(&mut self, line: &str) -> Option<Event> {
         self.quiet.clear();
         self.window.clear();
@@ -154,8 +155,8 @@ impl Diagnosis {
         lines.iter().enumerate().filter_map(|(index, line)| Some((index, self.push(line.as_ref())?))).collect()
     }
 
-    /// The attempt is over: returns what only says that it failed, or what may be the cause, if nothing more telling was found. What
-    /// follows is another attempt.
+    /// The attempt is over: returns what only says that it failed, or what may be the cause, if nothing more telling
+    /// was found. What follows is another attempt.
     pub fn finish(&mut self) -> Option<Hit> {
         let ended = std::mem::take(self);
         self.line_number = ended.line_number;
@@ -176,7 +177,8 @@ impl Diagnosis {
 
     /// Keeps a line in which nothing can show.
     fn keep_quiet(&mut self, line: &str) {
-        let mut kept = if self.quiet.len() < LINES - 1 { String::new() } else { self.quiet.pop_front().unwrap_or_default() };
+        let mut kept =
+            if self.quiet.len() < LINES - 1 { String::new() } else { self.quiet.pop_front().unwrap_or_default() };
         kept.clear();
         kept.push_str(line);
         self.quiet.push_back(kept);
@@ -195,8 +197,8 @@ impl Diagnosis {
         self.due > 0
     }
 
-    /// Tells whether a pattern that only says that something failed need not be looked for: a better one is held, the line only sounds
-    /// so, or the kernel says it, who says much about other devices.
+    /// Tells whether a pattern that only says that something failed need not be looked for: a better one is held, the
+    /// line only sounds so, or the kernel says it, who says much about other devices.
     fn is_settled(&self, pattern: &Pattern) -> bool {
         let Role::Fallback(index) = pattern.role else { return false };
         let held = self.fallback.as_ref().is_some_and(|(held, _)| *held <= index);
@@ -242,13 +244,13 @@ fn find(line: &str, source: Source) -> Option<Hit> {
 pub fn shown_by(id: &SignatureId, line: &str) -> Option<String> {
     let mut window = Window::default();
     window.push(1, line, &table().needles);
-    let is_this =
-        |pattern: &&Pattern| matches!(pattern.role, Role::Telling(i) | Role::Hint(i) | Role::Fallback(i) if table().list()[i].id == *id);
+    let is_this = |pattern: &&Pattern| matches!(pattern.role, Role::Telling(i) | Role::Hint(i) | Role::Fallback(i) if table().list()[i].id == *id);
     let mut patterns = table().candidates(window.needles()).filter(is_this).filter_map(Pattern::regex);
     patterns.find_map(|regex| Some(window.find(regex)?.line.to_owned()))
 }
 
-/// Tells whether a signature is of anything that fails: its patterns are so general that they must not reach over lines.
+/// Tells whether a signature is of anything that fails: its patterns are so general that they must not reach over
+/// lines.
 fn is_of_any(index: usize) -> bool {
     table().list()[index].stage == Stage::Any
 }

@@ -1,7 +1,7 @@
 //! Engine: runs a plan, for all faces the same way.
 //!
-//! For each action: check (done already?) -> journal the intent -> execute -> prove -> journal the result. An intent without a result
-//! means: look, never assume.
+//! For each action: check (done already?) -> journal the intent -> execute -> prove -> journal the result. An intent
+//! without a result means: look, never assume.
 
 pub mod drift;
 pub mod run;

@@ -7,8 +7,8 @@ use crate::{
     i18n::{Arg, Lang, Message, msg},
 };
 
-/// An error that was to be expected: one line of what happened, one line of what to do. Everything else that fails is a bug and is
-/// reported by color-eyre with its trace.
+/// An error that was to be expected: one line of what happened, one line of what to do. Everything else that fails is a
+/// bug and is reported by color-eyre with its trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     what: Arg,

@@ -1,7 +1,8 @@
 //! Facts: what is on this machine, read through the [`Host`](crate::host::Host), never guessed without saying so.
 //!
-//! `probe_*` functions read, `parse_*` functions are pure. A probe never fails: a fact is known, absent, or unknown, and then
-//! [`Facts::unknown`] has the reason under the fact's name. The serialised form is the documented output of `gpunode detect --json`.
+//! `probe_*` functions read, `parse_*` functions are pure. A probe never fails: a fact is known, absent, or unknown,
+//! and then [`Facts::unknown`] has the reason under the fact's name. The serialised form is the documented output of
+//! `gpunode detect --json`.
 
 mod boot;
 pub mod cdi;
@@ -94,8 +95,9 @@ impl Facts {
         loaded.chain(self.driver.ledger.iter().filter_map(packages::driver_version)).collect()
     }
 
-    /// Tells whether this machine has a GPU that a node can offer: `None` when nothing can tell, because neither the PCI bus nor NVML
-    /// could be read. A card whose last driver branch is older than what the device plugin takes does not count.
+    /// Tells whether this machine has a GPU that a node can offer: `None` when nothing can tell, because neither the
+    /// PCI bus nor NVML could be read. A card whose last driver branch is older than what the device plugin takes does
+    /// not count.
     pub fn usable_gpu(&self) -> Option<bool> {
         let seen_by_nvml = matches!(&self.driver.nvml, Some(NvmlAnswer::Answer { gpus, .. }) if !gpus.is_empty());
         if self.gpus.iter().any(Gpu::is_usable) {
@@ -131,7 +133,8 @@ pub struct Gpu {
     pub kernel_driver: Option<String>,
     /// How the catalog knows it.
     pub catalog: CatalogMatch,
-    /// For a guess, what it rests on: a line of `pci.ids`, or a listed id of the same block; absent when nothing could be said.
+    /// For a guess, what it rests on: a line of `pci.ids`, or a listed id of the same block; absent when nothing could
+    /// be said.
     pub guessed_from: Option<String>,
     /// First driver branch that knows the card.
     pub first_branch: Option<u32>,
@@ -139,7 +142,8 @@ pub struct Gpu {
     pub last_branch: Option<u32>,
     /// Which kind of kernel module the card takes.
     pub kernel_module: KernelModule,
-    /// How many virtual functions (SR-IOV) it has been split into, for virtual machines. They are on the bus too, but are no cards.
+    /// How many virtual functions (SR-IOV) it has been split into, for virtual machines. They are on the bus too, but
+    /// are no cards.
     pub virtual_functions: u32,
     /// What NVML adds, when a driver is loaded.
     pub nvml: Option<GpuNvml>,
@@ -261,7 +265,8 @@ pub struct LedgerEntry {
     /// Of a package, what it brings; absent for what is no package, and in records of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<packages::Role>,
-    /// Of a package that cannot stay without the driver, the packages that it needs and that go: the reason why it goes too.
+    /// Of a package that cannot stay without the driver, the packages that it needs and that go: the reason why it goes
+    /// too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
 }
@@ -305,7 +310,8 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Returns the name that JSON has, which is also the last part of the fact's name in [`Facts::unknown`] (`driver.ledger.rpm`).
+    /// Returns the name that JSON has, which is also the last part of the fact's name in [`Facts::unknown`]
+    /// (`driver.ledger.rpm`).
     pub fn name(self) -> &'static str {
         match self {
             Self::LoadedModule => "loaded-module",
@@ -394,13 +400,13 @@ pub struct HostFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HeadersOffer {
-    /// The packages to install, as the package manager takes them (`kernel-devel-3.10.0-1160.2.2.el7.x86_64`); empty where the
-    /// distribution is not known.
+    /// The packages to install, as the package manager takes them (`kernel-devel-3.10.0-1160.2.2.el7.x86_64`); empty
+    /// where the distribution is not known.
     pub packages: Vec<String>,
     /// Those among them that no repository offers.
     pub missing: Vec<String>,
-    /// Whether all are offered. Absent while nobody was asked, and when the answer is not known: then [`Facts::unknown`] has the reason
-    /// under [`headers::FACT`].
+    /// Whether all are offered. Absent while nobody was asked, and when the answer is not known: then
+    /// [`Facts::unknown`] has the reason under [`headers::FACT`].
     pub offered: Option<bool>,
     /// The command that answered.
     pub asked: Option<String>,

@@ -18,8 +18,8 @@ pub enum Severity {
     Info,
 }
 
-/// One finding. Its texts are looked up by its id: `finding.<id>.message` and `finding.<id>.remedy` of the locale files, with `args`
-/// filled in, so that the value itself has no language.
+/// One finding. Its texts are looked up by its id: `finding.<id>.message` and `finding.<id>.remedy` of the locale
+/// files, with `args` filled in, so that the value itself has no language.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Finding {
     /// Stable name, such as `driver-must-go`.

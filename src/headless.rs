@@ -1,4 +1,5 @@
-//! The headless face: each command of the command line, one file each, over the same steps and the same engine as the wizard.
+//! The headless face: each command of the command line, one file each, over the same steps and the same engine as the
+//! wizard.
 
 mod apply;
 mod detect;
@@ -82,7 +83,8 @@ fn print(text: &str) -> Result<ExitCode, Expected> {
 }
 
 fn print_json(value: &impl Serialize) -> Result<ExitCode, Expected> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Expected::new(msg::error::output::json(error), msg::error::bug()))?;
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Expected::new(msg::error::output::json(error), msg::error::bug()))?;
     print_raw(&printable_json(&text))
 }
 
@@ -103,7 +105,10 @@ fn output_failed(error: &io::Error) -> Expected {
 /// Reads an answers file.
 fn read_answers(path: &Path) -> Result<Answers, Expected> {
     let text = bounded::read_text(path, bounded::MOST_BY_HAND).map_err(|error| {
-        Expected::new(msg::error::answers::unreadable(path.display(), reason(&error)), msg::error::answers::unreadable::hint())
+        Expected::new(
+            msg::error::answers::unreadable(path.display(), reason(&error)),
+            msg::error::answers::unreadable::hint(),
+        )
     })?;
     Answers::parse(&text, &path.display().to_string())
 }

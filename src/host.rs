@@ -1,8 +1,8 @@
 //! The seam: everything that touches a machine goes through [`Host`].
 //!
-//! A host is four small parts: its files, its commands, its GPUs as NVML sees them, and its clock. [`Host::local`] is the real machine
-//! below a root prefix; [`replay`] is a machine made from a scenario folder. Nothing above this module knows which of the two it has,
-//! but for [`Host::simulation`], which the screen must show.
+//! A host is four small parts: its files, its commands, its GPUs as NVML sees them, and its clock. [`Host::local`] is
+//! the real machine below a root prefix; [`replay`] is a machine made from a scenario folder. Nothing above this module
+//! knows which of the two it has, but for [`Host::simulation`], which the screen must show.
 
 pub mod clock;
 pub mod command;
@@ -42,7 +42,8 @@ pub struct Simulation {
     pub scenario: String,
     /// Whether it is a recording: what it does not hold was not asked then.
     pub recorded: bool,
-    /// What the person of the story has decided before: an answers file, unread. The machine does not know what it means.
+    /// What the person of the story has decided before: an answers file, unread. The machine does not know what it
+    /// means.
     pub answers: Option<serde_json::Value>,
 }
 
@@ -58,15 +59,20 @@ impl Host {
     /// Returns the machine's name.
     pub fn name(&self) -> String {
         let places = ["/proc/sys/kernel/hostname", "/etc/hostname"];
-        let name = places.iter().find_map(|path| self.files.read_value(path).ok()).unwrap_or_else(|| "localhost".to_owned());
+        let name =
+            places.iter().find_map(|path| self.files.read_value(path).ok()).unwrap_or_else(|| "localhost".to_owned());
         crate::text::printable(&name)
     }
 
-    /// Returns this machine; all paths are read below `root` (`/` for the machine itself). With another root nothing is run and NVML
-    /// is not asked: the folder is a picture of a machine, and this machine's commands would answer for the wrong one.
+    /// Returns this machine; all paths are read below `root` (`/` for the machine itself). With another root nothing is
+    /// run and NVML is not asked: the folder is a picture of a machine, and this machine's commands would answer for
+    /// the wrong one.
     pub fn local(root: &Path) -> Self {
-        let commands: Arc<dyn Commands> =
-            if root == Path::new("/") { Arc::new(local::LocalCommands::default()) } else { Arc::new(local::NoCommands) };
+        let commands: Arc<dyn Commands> = if root == Path::new("/") {
+            Arc::new(local::LocalCommands::default())
+        } else {
+            Arc::new(local::NoCommands)
+        };
         Self {
             files: Arc::new(local::LocalFiles::new(root)),
             commands,

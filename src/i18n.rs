@@ -1,9 +1,9 @@
 //! Every text a user sees, in English and Korean.
 //!
-//! The texts live in `assets/locales/<language>/<area>.yaml`, one flat map of `key: "text"` a file and a line an entry, with `{name}`
-//! where a value goes. `build.rs` makes of them the table that is compiled in and a constructor a key in `msg`: the text
-//! `plan.count: "{done} of {total}"` is `msg::plan::count(done, total)`, its values in alphabetical order. A misspelt key or a missing
-//! value does not compile, and a text that nobody uses is dead code.
+//! The texts live in `assets/locales/<language>/<area>.yaml`, one flat map of `key: "text"` a file and a line an entry,
+//! with `{name}` where a value goes. `build.rs` makes of them the table that is compiled in and a constructor a key in
+//! `msg`: the text `plan.count: "{done} of {total}"` is `msg::plan::count(done, total)`, its values in alphabetical
+//! order. A misspelt key or a missing value does not compile, and a text that nobody uses is dead code.
 //!
 //! A value below the faces is a [`Message`], which has no language; `message.text(lang)` is for the edge.
 
@@ -33,13 +33,14 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// Returns the language of the environment: the first of `LC_ALL`, `LC_MESSAGES`, `LANG` that is set decides. The Linux console
-    /// has no Korean glyphs, so `TERM=linux` and `vt100` stay English whatever the locale says.
+    /// Returns the language of the environment: the first of `LC_ALL`, `LC_MESSAGES`, `LANG` that is set decides. The
+    /// Linux console has no Korean glyphs, so `TERM=linux` and `vt100` stay English whatever the locale says.
     pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Self {
         if matches!(get("TERM").as_deref(), Some("linux" | "vt100")) {
             return Self::En;
         }
-        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| get(name).filter(|value| !value.is_empty()));
+        let locale =
+            ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| get(name).filter(|value| !value.is_empty()));
         if locale.is_some_and(|value| value.starts_with("ko")) { Self::Ko } else { Self::En }
     }
 

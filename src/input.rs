@@ -1,9 +1,9 @@
 //! Input: values from outside that end up in another program's words, each read once, where it comes in.
 //!
-//! An option's place, curl's configuration, an Ansible pattern, a file of `/etc/profile.d`: every one of them is a small language, and a
-//! value that may hold any character can say something in it. So a value has a type that cannot hold what these languages read: the
-//! answers, the wizard's editors, the plain prompts and the command line all make the same types, and what a file of the machine or an
-//! inventory names goes through them before it reaches a command.
+//! An option's place, curl's configuration, an Ansible pattern, a file of `/etc/profile.d`: every one of them is a
+//! small language, and a value that may hold any character can say something in it. So a value has a type that cannot
+//! hold what these languages read: the answers, the wizard's editors, the plain prompts and the command line all make
+//! the same types, and what a file of the machine or an inventory names goes through them before it reaches a command.
 
 mod address;
 mod name;
@@ -51,7 +51,8 @@ impl fmt::Display for InputError {
 
 impl std::error::Error for InputError {}
 
-/// Gives a type around a `String` its one way in, through `fits`, and its ways out; `why` is the sentence about what does not fit.
+/// Gives a type around a `String` its one way in, through `fits`, and its ways out; `why` is the sentence about what
+/// does not fit.
 macro_rules! parsed {
     ($name:ident, $why:expr, $fits:expr) => {
         impl std::str::FromStr for $name {

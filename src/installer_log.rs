@@ -1,5 +1,6 @@
-//! The one reader of the log of what installs the driver: the tail, the known failures in its lines and in what the cluster says about the
-//! pod, and whether waiting can help at all. The faces and the action that watches only show what it hands over.
+//! The one reader of the log of what installs the driver: the tail, the known failures in its lines and in what the
+//! cluster says about the pod, and whether waiting can help at all. The faces and the action that watches only show
+//! what it hands over.
 
 use std::time::{Duration, Instant};
 
@@ -20,13 +21,16 @@ use crate::{
     i18n::{Lang, Message, msg},
 };
 
-/// How long what only a person can mend may stand before waiting is in vain: the cluster's own parts need a moment to see a change.
+/// How long what only a person can mend may stand before waiting is in vain: the cluster's own parts need a moment to
+/// see a change.
 const SETTLED: Duration = Duration::from_secs(5);
-/// The same for what often mends itself while a node joins: the network of its pods, a volume, an image behind a slow registry.
+/// The same for what often mends itself while a node joins: the network of its pods, a volume, an image behind a slow
+/// registry.
 const STUBBORN: Duration = Duration::from_mins(2);
 /// How often it is looked why there is nothing to read.
 const LOOK: Duration = Duration::from_secs(2);
-/// Reasons of waiting that nothing on the node changes by itself. Source: kubelet, `pkg/kubelet/images/types.go`, `container/sync_result.go`.
+/// Reasons of waiting that nothing on the node changes by itself. Source: kubelet, `pkg/kubelet/images/types.go`,
+/// `container/sync_result.go`.
 const IN_VAIN: [&str; 3] = ["InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"];
 /// Reasons of waiting for an image.
 const PULLING: [&str; 3] = ["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"];
@@ -103,14 +107,31 @@ impl Cause {
 /// Takes what is handed over; [`std::ops::ControlFlow::Break`] ends the reading.
 pub type OnHeard<'a> = dyn FnMut(Heard) -> std::ops::ControlFlow<()> + 'a;
 
-/// Follows what installs the driver on a node, to its first failure or success, or until waiting is in vain. Blocks: call it on a worker.
-pub fn follow(host: &Host, kubectl: &Kubectl, node: (&str, &'static StackSpec), cancel: &Cancel, on: &mut OnHeard<'_>) -> End {
+/// Follows what installs the driver on a node, to its first failure or success, or until waiting is in vain. Blocks:
+/// call it on a worker.
+pub fn follow(
+    host: &Host,
+    kubectl: &Kubectl,
+    node: (&str, &'static StackSpec),
+    cancel: &Cancel,
+    on: &mut OnHeard<'_>,
+) -> End {
     let options = Options { once: true, ..Options::default() };
-    live::watching(host, kubectl, node, options.poll, cancel, |live| follow_live(host, kubectl, live, options, cancel, on))
+    live::watching(host, kubectl, node, options.poll, cancel, |live| {
+        follow_live(host, kubectl, live, options, cancel, on)
+    })
 }
 
-/// As [`follow`], for a caller that watches the node already. Without [`Options::once`] it waits on, whatever the cause is.
-pub fn follow_live(host: &Host, kubectl: &Kubectl, live: &Live<'_>, options: Options, cancel: &Cancel, on: &mut OnHeard<'_>) -> End {
+/// As [`follow`], for a caller that watches the node already. Without [`Options::once`] it waits on, whatever the cause
+/// is.
+pub fn follow_live(
+    host: &Host,
+    kubectl: &Kubectl,
+    live: &Live<'_>,
+    options: Options,
+    cancel: &Cancel,
+    on: &mut OnHeard<'_>,
+) -> End {
     let halt = cancel.child();
     let mut reader = Reader::new(&halt, on);
     let mut watch = CauseWatch { host, kubectl, live, last: None, looked: None };
@@ -129,7 +150,9 @@ pub fn follow_live(host: &Host, kubectl: &Kubectl, live: &Live<'_>, options: Opt
     // A node that has died since then keeps the success in its pod's status.
     let silent = || crate::cluster::verify::silence(&live.look().1?.ok()?);
     match end {
-        End::Tail(Outcome::Succeeded) if options.once => silent().map_or(end, |finding| End::InVain(Cause::Finding(finding))),
+        End::Tail(Outcome::Succeeded) if options.once => {
+            silent().map_or(end, |finding| End::InVain(Cause::Finding(finding)))
+        }
         end => end,
     }
 }
@@ -236,7 +259,8 @@ impl CauseWatch<'_> {
             self.last = None;
             return None;
         };
-        let since = self.last.take().filter(|(last, _)| is_same(last, &found.0)).map_or_else(Instant::now, |(_, since)| since);
+        let since =
+            self.last.take().filter(|(last, _)| is_same(last, &found.0)).map_or_else(Instant::now, |(_, since)| since);
         self.last = Some((found.0.clone(), since));
         Some((found, since.elapsed()))
     }
@@ -255,7 +279,8 @@ fn is_same(one: &Cause, other: &Cause) -> bool {
 fn cause(stack: &GpuStack, spec: &StackSpec) -> Option<Patience> {
     let part = stack.part_of(spec.followed()?)?;
     if let Some(finding) = scheduling::why(stack, part) {
-        let patience = if finding.severity == Severity::Info || finding.id == "pod-refused" { Duration::MAX } else { SETTLED };
+        let patience =
+            if finding.severity == Severity::Info || finding.id == "pod-refused" { Duration::MAX } else { SETTLED };
         return Some((Cause::Finding(finding), patience));
     }
     if let Some(finding) = crate::cluster::verify::silence(stack) {
@@ -273,7 +298,8 @@ fn patience(waiting: &Waiting) -> Duration {
     let is_in = |reasons: &[&str]| reasons.contains(&waiting.reason.as_str());
     match () {
         () if is_in(&IN_VAIN) => SETTLED,
-        // The kubelet tries for ever, with pauses of up to five minutes; a name that does not resolve does not come back.
+        // The kubelet tries for ever, with pauses of up to five minutes; a name that does not resolve does not come
+        // back.
         () if is_in(&PULLING) => SETTLED * 6,
         () => STUBBORN,
     }

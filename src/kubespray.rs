@@ -1,4 +1,5 @@
-//! Kubespray: the checkout, the inventory, which value of a variable wins, what the GPU role will do with it, and how to change it.
+//! Kubespray: the checkout, the inventory, which value of a variable wins, what the GPU role will do with it, and how
+//! to change it.
 
 pub mod ansible;
 pub mod capability;
@@ -292,7 +293,8 @@ impl Level {
 pub struct Capability {
     /// In a word.
     pub verdict: Verdict,
-    /// Stable name of the reason; the texts are `capability.<why>.why` and `capability.<why>.instead` of the locale files.
+    /// Stable name of the reason; the texts are `capability.<why>.why` and `capability.<why>.instead` of the locale
+    /// files.
     #[serde(skip)]
     pub reason: String,
     /// Values for the texts.

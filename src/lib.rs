@@ -1,15 +1,19 @@
-//! gpunode takes a machine with an NVIDIA card and makes it a working GPU node of a Kubernetes cluster built with Kubespray.
+//! gpunode takes a machine with an NVIDIA card and makes it a working GPU node of a Kubernetes cluster built with
+//! Kubespray.
 //!
 //! # The nouns
 //!
 //! - **Facts** ([`facts`]): what is, read off the machine, each with its source or the reason for not knowing.
 //! - **Answers** ([`answers`]): what the user wants.
-//! - **Plan** ([`plan`]): what will be done, a pure function of the two and of the [`catalog`], of which [`choice`] judges
-//!   what fits; shown before anything happens.
-//! - **Owner** ([`owner`]): who brings the driver, and everything that follows from it; what stands below is handed its data.
-//! - **Session** ([`session`]): all three, and the journal of what happened, in one file on disk; with it each [`prediction`] of the [`preflight`].
+//! - **Plan** ([`plan`]): what will be done, a pure function of the two and of the [`catalog`], of which [`choice`]
+//!   judges what fits; shown before anything happens.
+//! - **Owner** ([`owner`]): who brings the driver, and everything that follows from it; what stands below is handed its
+//!   data.
+//! - **Session** ([`session`]): all three, and the journal of what happened, in one file on disk; with it each
+//!   [`prediction`] of the [`preflight`].
 //!
-//! Every command and every face is a view on these four. Resume = load the session, probe the facts again, say what changed, go on.
+//! Every command and every face is a view on these four. Resume = load the session, probe the facts again, say what
+//! changed, go on.
 //!
 //! # The flow
 //!
@@ -20,25 +24,29 @@
 //!                                                           └──▶ journal in the Session, before and after each action
 //! ```
 //!
-//! [`steps`] holds the four steps as functions, [`step_driver`] the way through them; [`wizard`] (with [`tui`] and [`perform`]), [`plain`]
-//! and [`headless`] are the three faces, which ask and show. In the wizard, a message goes into `update`, which is pure; effects come out as data; [`perform`] carries them
-//! out on worker threads and sends messages back through the one queue.
+//! [`steps`] holds the four steps as functions, [`step_driver`] the way through them; [`wizard`] (with [`tui`] and
+//! [`perform`]), [`plain`] and [`headless`] are the three faces, which ask and show. In the wizard, a message goes into
+//! `update`, which is pure; effects come out as data; [`perform`] carries them out on worker threads and sends messages
+//! back through the one queue.
 //!
 //! # The rules
 //!
-//! - Everything that touches a machine goes through [`host`]: this machine, a picture of one below `--root`, or a simulated one. The
-//!   session file and its logs are this program's own and are written by [`session::store`] and the engine.
+//! - Everything that touches a machine goes through [`host`]: this machine, a picture of one below `--root`, or a
+//!   simulated one. The session file and its logs are this program's own and are written by [`session::store`] and the
+//!   engine.
 //! - A command is a list of arguments; no value ever passes through a shell.
-//! - Of each thing that is changed (machine, inventory, node), one gpunode at a time has the lock ([`session::lock`]); who looks never waits.
+//! - Of each thing that is changed (machine, inventory, node), one gpunode at a time has the lock ([`session::lock`]);
+//!   who looks never waits.
 //! - The intent is on disk before an action, the result after. An intent without a result means: look, never assume.
 //! - A probe never fails; a fact is known, absent, or unknown with a reason.
 //! - What comes from outside is made printable ([`text`]) before it reaches a terminal.
-//! - Every text a user sees, errors too, stands in both languages in `assets/locales`. `build.rs` makes a constructor of each: the text
-//!   `plan.count: "{done} of {total}"` is `msg::plan::count(done, total)` (values in alphabetical order), a [`i18n::Message`] that gets
-//!   its language at the edge.
+//! - Every text a user sees, errors too, stands in both languages in `assets/locales`. `build.rs` makes a constructor
+//!   of each: the text `plan.count: "{done} of {total}"` is `msg::plan::count(done, total)` (values in alphabetical
+//!   order), a [`i18n::Message`] that gets its language at the edge.
 //!
-//! Dependencies point downwards: plain, headless, perform → tui, `step_driver` → wizard, steps → engine, owner → session, preflight → plan →
-//! diagnosis, choice, prediction → kubespray, cluster, facts → catalog, host → version, text, secret, i18n. No two files name each other.
+//! Dependencies point downwards: plain, headless, perform → tui, `step_driver` → wizard, steps → engine, owner →
+//! session, preflight → plan → diagnosis, choice, prediction → kubespray, cluster, facts → catalog, host → version,
+//! text, secret, i18n. No two files name each other.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_macros, clippy::disallowed_methods, unreachable_pub))]
 

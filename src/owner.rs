@@ -1,9 +1,9 @@
 //! Owner: everything that depends on who puts the NVIDIA driver on the node, one file each.
 //!
-//! An owner answers for all four steps: what on this host stays, stops or goes, where drivers come from, what step 2 installs, which
-//! variables step 3 writes and which playbooks carry them out, which checks step 4 judges, and which steps a changed answer reopens.
-//! It answers with data. What stands below ([`plan`], [`kubespray`](crate::kubespray), [`cluster`](crate::cluster),
-//! [`catalog`](crate::catalog)) is handed that data and does not know whose it is.
+//! An owner answers for all four steps: what on this host stays, stops or goes, where drivers come from, what step 2
+//! installs, which variables step 3 writes and which playbooks carry them out, which checks step 4 judges, and which
+//! steps a changed answer reopens. It answers with data. What stands below ([`plan`], [`kubespray`](crate::kubespray),
+//! [`cluster`](crate::cluster), [`catalog`](crate::catalog)) is handed that data and does not know whose it is.
 //!
 //! No method has a default, so that a new owner does not compile before it has answered everything.
 
@@ -69,14 +69,15 @@ pub trait Owner: Sync {
     /// Step 2: returns what takes this owner's driver off the node when another owner is wanted, its pods first.
     fn leave(&self, facts: &Facts, answers: &Answers) -> Vec<Action>;
 
-    /// Step 2: tells whether the driver of the answers is the one that will be on the node; otherwise it is there already, or somebody
-    /// else decides.
+    /// Step 2: tells whether the driver of the answers is the one that will be on the node; otherwise it is there
+    /// already, or somebody else decides.
     fn brings_chosen_driver(&self) -> bool;
 
     /// Step 2: returns what this program puts on the host for the driver, in order.
     fn install(&self, facts: &Facts, answers: &Answers) -> Vec<Action>;
 
-    /// Step 2: returns the sources of packages that it can install from on this system, in the order in which they are tried.
+    /// Step 2: returns the sources of packages that it can install from on this system, in the order in which they are
+    /// tried.
     fn offers(&self, facts: &Facts, answers: &Answers) -> Vec<Offer>;
 
     /// Step 2: foretells what will fail later as things stand. Nothing is changed.
@@ -100,13 +101,16 @@ pub trait Owner: Sync {
     /// Step 3: returns the objects that it wants in the cluster, put there by this program, in order.
     fn objects(&self) -> &'static [ObjectKind];
 
-    /// Step 4: returns what waits until it has brought the driver to the node; nothing where that is there before, or nobody knows when.
+    /// Step 4: returns what waits until it has brought the driver to the node; nothing where that is there before, or
+    /// nobody knows when.
     fn watch(&self, answers: &Answers, node: &str) -> Option<Action>;
 
-    /// Step 4: returns what this machine itself says of the links of the chain; nothing where all of them are the cluster's.
+    /// Step 4: returns what this machine itself says of the links of the chain; nothing where all of them are the
+    /// cluster's.
     fn on_node(&self, seen: &NodeEvidence<'_>) -> Vec<Check>;
 
-    /// Step 4: returns what is watched in the cluster: its workloads, the links of its chain, the log that is followed with its phases.
+    /// Step 4: returns what is watched in the cluster: its workloads, the links of its chain, the log that is followed
+    /// with its phases.
     fn stack(&self) -> &'static StackSpec;
 
     /// Returns the steps whose work rests on an answer of this kind.
@@ -122,7 +126,8 @@ pub fn of(owner: DriverOwner) -> &'static dyn Owner {
     }
 }
 
-/// Returns the name that this machine most likely has in the cluster, for what is planned before the inventory is looked at.
+/// Returns the name that this machine most likely has in the cluster, for what is planned before the inventory is
+/// looked at.
 fn node_name(facts: &Facts, answers: &Answers) -> String {
     answers.node.as_deref().unwrap_or(&facts.host.hostname).to_owned()
 }
@@ -134,7 +139,8 @@ pub fn clearing(owner: &dyn Owner, driver: &DriverFacts) -> Clearing {
     };
     // The version alone proves that a driver is loaded, also where the list of modules cannot be read.
     let loaded = LedgerEntry::new(Origin::LoadedModule, "nvidia", "/proc/driver/nvidia/version");
-    let is_loaded = driver.loaded_version.is_some() || driver.modules.iter().any(|module| modules::is_driver(&module.name));
+    let is_loaded =
+        driver.loaded_version.is_some() || driver.modules.iter().any(|module| modules::is_driver(&module.name));
     let unloads = is_loaded && owner.disposition(driver, &loaded) == Disposition::MustGo;
     let is_left = |path: &&String| {
         let file = LedgerEntry::new(Origin::ModuleFile, path.rsplit('/').next().unwrap_or_default(), path.as_str());
@@ -158,7 +164,8 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<
     let owner = of(answers.driver_owner);
     let clearing = clearing(owner, &facts.driver);
     let leave = leaving(owner, facts, answers, clearing.unloads);
-    let (first, install) = owner.install(facts, answers).into_iter().partition(|action| matches!(action.kind, ActionSpec::DrainNode(_)));
+    let (first, install) =
+        owner.install(facts, answers).into_iter().partition(|action| matches!(action.kind, ActionSpec::DrainNode(_)));
     plan::driver_step(facts, answers, places, Handover { first, leave, clearing, install })
 }
 

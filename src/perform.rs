@@ -1,4 +1,5 @@
-//! Carries out the wizard's effects: the one place where the full-screen wizard touches the machine, the cluster and the session.
+//! Carries out the wizard's effects: the one place where the full-screen wizard touches the machine, the cluster and
+//! the session.
 
 mod cluster;
 mod look_on;
@@ -70,8 +71,8 @@ pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expect
     show(app, Arc::new(performer))
 }
 
-/// Starts this program over in its own place: the machine is another one by now, and the thread that reads keys cannot be called back
-/// from its wait. Comes back only when that fails.
+/// Starts this program over in its own place: the machine is another one by now, and the thread that reads keys cannot
+/// be called back from its wait. Comes back only when that fails.
 fn start_over() -> Expected {
     let error = match std::env::current_exe() {
         Ok(program) => std::process::Command::new(program).args(std::env::args_os().skip(1)).exec(),
@@ -83,7 +84,9 @@ fn start_over() -> Expected {
 fn show(app: App, performer: Arc<dyn Performer>) -> Result<ExitCode, Expected> {
     tui::run(app, performer).map_err(|error| match error {
         RunError::NoTerminal(error) => error,
-        RunError::Io(error) => Expected::new(msg::error::terminal::failed(reason(&error)), msg::error::terminal::failed::hint()),
+        RunError::Io(error) => {
+            Expected::new(msg::error::terminal::failed(reason(&error)), msg::error::terminal::failed::hint())
+        }
     })
 }
 
@@ -124,7 +127,9 @@ impl Performer for Perform {
             Effect::RunTestPod { actions } => self.test_pod(actions, reply),
             Effect::Verify { answers } => self.verify(&answers),
             Effect::SaveSession(draft) => self.save(*draft),
-            Effect::WriteReport => Answer::ReportWritten(self.write_report().map_err(|error| error.line(self.workspace.lang))),
+            Effect::WriteReport => {
+                Answer::ReportWritten(self.write_report().map_err(|error| error.line(self.workspace.lang)))
+            }
             Effect::Cancel(id) => return self.cancel(id),
             // The runtime itself leaves; looking on has a performer of its own.
             Effect::Quit(_) | Effect::Watch => return,
@@ -170,7 +175,11 @@ impl Perform {
         facts.expect(session.answers.as_ref().and_then(|answers| answers.gpus.as_deref()).unwrap_or_default());
         // What else happened while nobody was here is told once.
         let again = self.looked.swap(true, Ordering::SeqCst);
-        let changes = if again { facts::changes(&session.facts, &facts) } else { steps::since(&self.workspace.host, &session, &facts) };
+        let changes = if again {
+            facts::changes(&session.facts, &facts)
+        } else {
+            steps::since(&self.workspace.host, &session, &facts)
+        };
         let changes = changes.iter().map(|change| change.text(self.workspace.lang)).collect();
         session.facts = facts.clone();
         // A session that cannot be written is told by the save that follows every change.
@@ -178,12 +187,16 @@ impl Perform {
         if !matches!(driver.settle_reboot(), Ok(true)) {
             let _ = driver.save();
         }
-        let owners =
-            steps::owners(&self.workspace.host, &facts, &session.answers.clone().unwrap_or_else(|| Answers::new(DriverOwner::default())));
+        let owners = steps::owners(
+            &self.workspace.host,
+            &facts,
+            &session.answers.clone().unwrap_or_else(|| Answers::new(DriverOwner::default())),
+        );
         Answer::Probed { facts: Box::new(facts), changes, owners }
     }
 
-    /// Takes the machine's fingerprint until the order is cancelled. A simulated machine changes only by what we do to it.
+    /// Takes the machine's fingerprint until the order is cancelled. A simulated machine changes only by what we do to
+    /// it.
     fn watch_fingerprint(&self, reply: &Reply) {
         let host = &self.workspace.host;
         if host.simulation.is_some() {
@@ -224,8 +237,8 @@ impl Perform {
 
     fn plan(&self, step: Step, answers: &Answers) -> Result<Plan, String> {
         let facts = self.facts();
-        let table =
-            steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda()).map_err(|error| error.line(self.workspace.lang))?;
+        let table = steps::driver_table(&self.workspace.host, &facts, answers, answers.cuda())
+            .map_err(|error| error.line(self.workspace.lang))?;
         let answers = steps::complete(answers, &table);
         let actions = steps::Planner::new(&self.workspace.host, &facts, &answers).plan_step(step, self.store.path());
         actions.map(|actions| Plan { actions }).map_err(|error| error.line(self.workspace.lang))
@@ -233,13 +246,21 @@ impl Perform {
 
     fn preflight(&self, actions: &[Action], answers: &Answers) -> Result<Vec<Prediction>, String> {
         let session = self.session().clone();
-        let checks = steps::Planner::new(&self.workspace.host, &session.facts, answers).preflight(actions, Some(&session));
+        let checks =
+            steps::Planner::new(&self.workspace.host, &session.facts, answers).preflight(actions, Some(&session));
         let checks = checks.map_err(|error| error.line(self.workspace.lang))?;
         self.session().keep_predictions(checks.clone());
         Ok(checks)
     }
 
-    fn run_step(&self, step: Step, actions: Vec<Action>, answers: Answers, secret: Option<Secret>, reply: &Reply) -> Answer {
+    fn run_step(
+        &self,
+        step: Step,
+        actions: Vec<Action>,
+        answers: Answers,
+        secret: Option<Secret>,
+        reply: &Reply,
+    ) -> Answer {
         let cancel = self.begin(reply);
         let mut session = self.session();
         self.in_run.store(true, Ordering::SeqCst);
@@ -262,7 +283,8 @@ impl Perform {
             .map_or_else(|error| Answer::Failed(error.line(self.workspace.lang)), |()| Answer::Rebooted)
     }
 
-    /// At the end of a run, keeps the step of the draft that came meanwhile; the run's own view of what is done is newer.
+    /// At the end of a run, keeps the step of the draft that came meanwhile; the run's own view of what is done is
+    /// newer.
     fn keep_draft(&self, session: &mut Session) {
         // First this, then the look at the draft: one that comes later finds no run, and waits for the session.
         self.in_run.store(false, Ordering::SeqCst);
@@ -297,7 +319,8 @@ impl Perform {
     }
 
     fn write_report(&self) -> Result<PathBuf, Expected> {
-        let failed = |error: std::io::Error| Expected::new(msg::error::report(reason(&error)), msg::error::report::hint());
+        let failed =
+            |error: std::io::Error| Expected::new(msg::error::report(reason(&error)), msg::error::report::hint());
         let path = self.store.folder().map_err(failed)?.join("report.md");
         let session = self.session();
         let answers = steps::answers_of(&self.workspace.host, &session);

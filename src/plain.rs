@@ -1,4 +1,5 @@
-//! The plain face: the same questions as the wizard, one after the other, for dumb terminals, serial lines and screen readers.
+//! The plain face: the same questions as the wizard, one after the other, for dumb terminals, serial lines and screen
+//! readers.
 
 mod ask;
 #[cfg(test)]
@@ -89,7 +90,12 @@ impl Plain<'_> {
         self.session.facts = now;
         for step in Step::ALL {
             if self.session.done.contains(&step) && (step != Step::Verify || self.is_proved()) {
-                self.ask.say(&format!("{} {} - {}", step.number(), self.title(step), msg::status::done().text(self.lang)));
+                self.ask.say(&format!(
+                    "{} {} - {}",
+                    step.number(),
+                    self.title(step),
+                    msg::status::done().text(self.lang)
+                ));
                 continue;
             }
             self.ask.say(&format!("\n== {} {} ==", step.number(), self.title(step)));
@@ -149,12 +155,14 @@ impl Plain<'_> {
         answers.driver_owner = self.ask_owner(&fits, answers.driver_owner)?;
         let host = &self.workspace.host;
         let table = steps::driver_table(host, &self.session.facts, &answers, None)?;
-        let mut toolkits: Vec<String> = table.cuda.iter().filter(|row| row.fits).map(|row| row.version.to_string()).collect();
+        let mut toolkits: Vec<String> =
+            table.cuda.iter().filter(|row| row.fits).map(|row| row.version.to_string()).collect();
         toolkits.push("none".to_owned());
         // As in the wizard: the toolkit that goes with the driver which is recommended, until somebody has chosen one.
         let driver = table.drivers.iter().find(|row| row.recommended).map(|row| &row.version);
         let paired = driver.and_then(|driver| choice::pairing(&table.cuda, driver)).map(|row| &row.version);
-        let wanted = answers.cuda().or(paired).and_then(|version| toolkits.iter().position(|name| name == version.as_str()));
+        let wanted =
+            answers.cuda().or(paired).and_then(|version| toolkits.iter().position(|name| name == version.as_str()));
         let chosen = self.ask.choose(&msg::plain::cuda().text(self.lang), &toolkits, wanted.unwrap_or(0))?;
         answers.cuda_version = toolkits.into_iter().nth(chosen).and_then(|name| CudaChoice::try_from(name).ok());
         let table = steps::driver_table(host, &self.session.facts, &answers, answers.cuda())?;
@@ -194,7 +202,9 @@ impl Plain<'_> {
             self.ask.say(&error.text(self.lang));
             answers.kubespray = self.ask_path(&msg::plain::kubespray().text(self.lang), &error.hint(self.lang))?;
         }
-        let planned = |answers: &Answers| steps::Planner::new(&self.workspace.host, &self.session.facts, answers).planned_preview();
+        let planned = |answers: &Answers| {
+            steps::Planner::new(&self.workspace.host, &self.session.facts, answers).planned_preview()
+        };
         let mut preview = planned(&answers)?;
         if let Some(newcomer) = steps::newcomer(&self.session.facts, &answers, &preview) {
             self.ask_newcomer(&newcomer, &mut answers)?;
@@ -207,12 +217,14 @@ impl Plain<'_> {
         self.run_step(Step::Variables)
     }
 
-    /// Asks whether a machine that the inventory does not have is to be written into it, or which of its hosts the machine is.
+    /// Asks whether a machine that the inventory does not have is to be written into it, or which of its hosts the
+    /// machine is.
     fn ask_newcomer(&self, newcomer: &Newcomer, answers: &mut Answers) -> Result<(), Stop> {
         self.ask.say(&format!("! {}", newcomer.finding().message(self.lang)));
         let hosts = newcomer.nearest.iter().filter_map(|name| name.parse::<NodeName>().ok());
         let hosts: Vec<NodeName> = hosts.collect();
-        let mut options: Vec<String> = hosts.iter().map(|name| msg::plain::newcomer::is(name).text(self.lang)).collect();
+        let mut options: Vec<String> =
+            hosts.iter().map(|name| msg::plain::newcomer::is(name).text(self.lang)).collect();
         options.push(msg::plain::newcomer::add(&newcomer.group, &newcomer.name).text(self.lang));
         options.push(msg::plain::newcomer::quit().text(self.lang));
         let last = options.len() - 1;
@@ -255,13 +267,16 @@ impl Plain<'_> {
         loop {
             let node = steps::Planner::new(host, &self.session.facts, answers).node_name();
             let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref());
-            let state = match kubectl.and_then(|kubectl| stack::probe(host, &kubectl, &node, owner::of(answers.driver_owner).stack())) {
+            let state = match kubectl
+                .and_then(|kubectl| stack::probe(host, &kubectl, &node, owner::of(answers.driver_owner).stack()))
+            {
                 Ok(stack) if stack.node.is_some() => return Ok(Some(stack)),
                 Ok(_) => ClusterError::NotFound(node),
                 Err(state) => state,
             };
             self.ask.say(&format!("! {}\n  {}", state.message(self.lang), state.remedy(self.lang)));
-            let path = self.ask_path(&msg::plain::kubeconfig().text(self.lang), &msg::plain::kubeconfig::help().text(self.lang))?;
+            let path = self
+                .ask_path(&msg::plain::kubeconfig().text(self.lang), &msg::plain::kubeconfig::help().text(self.lang))?;
             if path.is_none() {
                 return Ok(None);
             }
@@ -276,7 +291,8 @@ impl Plain<'_> {
         let planner = steps::Planner::new(host, &self.session.facts, &answers);
         let (node, release) = (planner.node_name(), planner.preview().ok().and_then(|preview| preview.release.clone()));
         let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref());
-        let stack = kubectl.and_then(|kubectl| stack::probe(host, &kubectl, &node, owner::of(answers.driver_owner).stack()));
+        let stack =
+            kubectl.and_then(|kubectl| stack::probe(host, &kubectl, &node, owner::of(answers.driver_owner).stack()));
         // What cannot be seen any more is not asked about.
         let Ok(stack) = stack else { return Ok(()) };
         let remedies = remedy::remedies(&stack, release.as_deref());
@@ -304,7 +320,11 @@ impl Plain<'_> {
         }
         if step == Step::Driver {
             let predictions = self.step_driver().preflight(lang)?;
-            self.ask.say(&format!("\n{}\n{}", msg::preflight::title().text(lang), crate::preflight::report(&predictions, lang)));
+            self.ask.say(&format!(
+                "\n{}\n{}",
+                msg::preflight::title().text(lang),
+                crate::preflight::report(&predictions, lang)
+            ));
         }
         // What changes the machine is never one careless Enter away.
         self.go_on(&msg::plain::run(), false)?;
@@ -327,20 +347,26 @@ impl Plain<'_> {
             Outcome::Cancelled => Err(Stop::Quit),
             Outcome::RebootNeeded => self.reboot(step),
             Outcome::Failed { id, .. } => Err(Stop::Failed(
-                Expected::new(msg::apply::failed(self.session.title(&id, lang)), msg::plain::failed_hint()).code(ExitCode::Negative),
+                Expected::new(msg::apply::failed(self.session.title(&id, lang)), msg::plain::failed_hint())
+                    .code(ExitCode::Negative),
             )),
         }
     }
 
     fn show(&self, action: &Action) {
-        let left_out = if action.skipped { format!(" ({})", msg::plan::state::left_out().text(self.lang)) } else { String::new() };
+        let left_out =
+            if action.skipped { format!(" ({})", msg::plan::state::left_out().text(self.lang)) } else { String::new() };
         self.ask.say(&format!(
             "\n* {}{left_out}\n  {}",
             action.title(self.lang),
             action.blocked_text(self.lang).unwrap_or_else(|| action.reason(self.lang))
         ));
         action.commands.iter().for_each(|command| self.ask.say(&format!("  $ {command}")));
-        action.diff.iter().flat_map(|diff| diff.lines()).for_each(|line| self.ask.say(&format!("  {}", crate::text::printable(line))));
+        action
+            .diff
+            .iter()
+            .flat_map(|diff| diff.lines())
+            .for_each(|line| self.ask.say(&format!("  {}", crate::text::printable(line))));
     }
 
     /// A simulated machine boots at once and the questions go on; a real one goes down.

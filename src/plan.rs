@@ -1,8 +1,8 @@
 //! Plan: the ordered actions that lead from the facts to the answers.
 //!
-//! [`driver_step()`] and its siblings are pure functions; nothing has happened when a plan exists. Each [`Action`] is one change to the
-//! host, the inventory or the cluster: data for the eyes and for the journal, with an [`ActionSpec`] that knows how to check, do, prove and
-//! undo it (one file a kind). That it is executed is the engine's business.
+//! [`driver_step()`] and its siblings are pure functions; nothing has happened when a plan exists. Each [`Action`] is
+//! one change to the host, the inventory or the cluster: data for the eyes and for the journal, with an [`ActionSpec`]
+//! that knows how to check, do, prove and undo it (one file a kind). That it is executed is the engine's business.
 
 pub mod action;
 mod driver_step;

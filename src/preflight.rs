@@ -1,7 +1,7 @@
 //! Pre-flight: everything of step 2 that would fail later, found before anything is done.
 //!
-//! Each check says what was looked at, what was seen, what will happen, and what to do about it. The predictions are kept in the
-//! session and compared with what then happened. Checks read and ask; none of them changes anything.
+//! Each check says what was looked at, what was seen, what will happen, and what to do about it. The predictions are
+//! kept in the session and compared with what then happened. Checks read and ask; none of them changes anything.
 
 mod machine;
 mod network;
@@ -54,12 +54,14 @@ impl Request<'_> {
 
     /// Returns the installation of the toolkit, if it is still to be done.
     fn install(&self) -> Option<&InstallToolkit> {
-        self.actions.iter().find_map(|action| if let ActionSpec::InstallToolkit(install) = &action.kind { Some(install) } else { None })
+        self.actions.iter().find_map(|action| {
+            if let ActionSpec::InstallToolkit(install) = &action.kind { Some(install) } else { None }
+        })
     }
 }
 
-/// Runs the checks that count for every owner and adds them to `own`, those of the driver's owner; what asks the network does so at the
-/// same time. Takes some seconds at most.
+/// Runs the checks that count for every owner and adds them to `own`, those of the driver's owner; what asks the
+/// network does so at the same time. Takes some seconds at most.
 pub fn check(request: Request<'_>, own: Vec<Prediction>) -> Vec<Prediction> {
     thread::scope(|scope| {
         let asked = worker::beside(scope, move || network::checks(request));

@@ -1,7 +1,9 @@
-//! Private files: this program's own session, logs and backups, for the owner's eyes only, in places where others may write too.
+//! Private files: this program's own session, logs and backups, for the owner's eyes only, in places where others may
+//! write too.
 //!
-//! A session may lie in `/tmp`, and a session is a plan that root carries out. So nothing of ours is ever opened through a symbolic
-//! link, through a second hard link, or when it belongs to somebody who could not have written it honestly.
+//! A session may lie in `/tmp`, and a session is a plan that root carries out. So nothing of ours is ever opened
+//! through a symbolic link, through a second hard link, or when it belongs to somebody who could not have written it
+//! honestly.
 
 use std::{
     fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError},
@@ -18,8 +20,8 @@ use crate::bounded;
 /// Session files are small; a larger one is none.
 const READ_LIMIT: u64 = 64 << 20;
 
-/// Writes a file for the owner's eyes only, whole or not at all, durably. What was at `path` is replaced, a link itself and not its
-/// target.
+/// Writes a file for the owner's eyes only, whole or not at all, durably. What was at `path` is replaced, a link itself
+/// and not its target.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Owner and mode are set below: where the crate fails to set one, it leaves its temporary file behind.
     let before = fs::symlink_metadata(path).ok().filter(Metadata::is_file);
@@ -33,12 +35,16 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.commit().inspect_err(|_| sweep(path, bytes))
 }
 
-/// Removes what a write of the same bytes to `target` has left beside it when it failed or was killed in its last moment: the whole new text under
-/// the name that [`AtomicWriteFile`] gives before the right one. Whatever differs is somebody else's.
+/// Removes what a write of the same bytes to `target` has left beside it when it failed or was killed in its last
+/// moment: the whole new text under the name that [`AtomicWriteFile`] gives before the right one. Whatever differs is
+/// somebody else's.
 pub(crate) fn sweep(target: &Path, bytes: &[u8]) {
-    let (Some(folder), Some(name)) = (target.parent(), target.file_name().and_then(|name| name.to_str())) else { return };
+    let (Some(folder), Some(name)) = (target.parent(), target.file_name().and_then(|name| name.to_str())) else {
+        return;
+    };
     let is_ours = |path: &Path| {
-        let random = path.file_name().and_then(|other| other.to_str()?.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.'));
+        let random =
+            path.file_name().and_then(|other| other.to_str()?.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.'));
         random.is_some_and(|random| random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
             && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == bytes.len() as u64)
             && bounded::read(path, bounded::MOST).is_ok_and(|left| left == bytes)
@@ -82,7 +88,8 @@ pub enum Locked {
     Theirs(File),
 }
 
-/// Locks a file, made when it is not there. Whoever has it may remove it, so a lock counts only while the file has its name.
+/// Locks a file, made when it is not there. Whoever has it may remove it, so a lock counts only while the file has its
+/// name.
 pub fn lock(path: &Path) -> io::Result<Locked> {
     const TRIES: usize = 10;
     for _ in 0..TRIES {
@@ -105,7 +112,8 @@ pub fn open_existing(path: &Path) -> io::Result<File> {
     open(OpenOptions::new().read(true), path)
 }
 
-/// Makes a folder that only the owner can enter, or takes one that is there if nobody else could have put things into it.
+/// Makes a folder that only the owner can enter, or takes one that is there if nobody else could have put things into
+/// it.
 pub fn folder(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -125,8 +133,9 @@ pub fn demand_owner(folder: &Path) -> io::Result<()> {
     if is_ours(&meta) { Ok(()) } else { Err(refused(&format!("belongs to another user (uid {})", meta.uid()))) }
 }
 
-/// Refuses a path that somebody else than root or this user can change: as sshd does with `StrictModes`, the file or folder and every folder
-/// above it must belong to one of them, and nobody else may write there. The path must be free of links.
+/// Refuses a path that somebody else than root or this user can change: as sshd does with `StrictModes`, the file or
+/// folder and every folder above it must belong to one of them, and nobody else may write there. The path must be free
+/// of links.
 pub fn demand_trusted(path: &Path) -> io::Result<()> {
     demand_chain(path, 0o022)
 }
@@ -160,7 +169,11 @@ fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     // Without NONBLOCK, a named pipe put in our place would hold us for ever.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
     let file = options.mode(0o600).custom_flags(flags).open(path).map_err(|error| {
-        if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) { refused("is a symbolic link") } else { error }
+        if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+            refused("is a symbolic link")
+        } else {
+            error
+        }
     })?;
     let meta = file.metadata()?;
     if !meta.is_file() {
@@ -229,7 +242,8 @@ mod tests {
         fs::set_permissions(&victim, Permissions::from_mode(0o600)).unwrap();
         symlink(&victim, folder.path().join("link")).unwrap();
         fs::hard_link(&victim, folder.path().join("hard")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, folder.path().join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, folder.path().join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
         assert_eq!(why(append(&folder.path().join("link"))), "it is a symbolic link");
         assert_eq!(why(read(&folder.path().join("link"))), "it is a symbolic link");
         assert_eq!(why(append(&folder.path().join("hard"))), "it has a second name (a hard link)");

@@ -1,5 +1,6 @@
-//! The final report: what is there, what was decided, what was changed, what proves it. Made from the session, and from the variables as
-//! they are now where the checkout can be read; as text, Markdown and JSON. Secrets are taken out ([`redact`]).
+//! The final report: what is there, what was decided, what was changed, what proves it. Made from the session, and from
+//! the variables as they are now where the checkout can be read; as text, Markdown and JSON. Secrets are taken out
+//! ([`redact`]).
 
 mod form;
 pub mod redact;
@@ -37,7 +38,8 @@ pub struct Report<'a> {
     pub facts: &'a Facts,
     /// What was wanted.
     pub answers: Option<&'a Answers>,
-    /// Kubespray's variables as they are now, each with where its value comes from; absent where the inventory cannot be read.
+    /// Kubespray's variables as they are now, each with where its value comes from; absent where the inventory cannot
+    /// be read.
     pub variables: Option<&'a Preview>,
     /// What the pre-flight of step 2 foretold, and what came of it.
     pub predictions: &'a [Prediction],
@@ -137,7 +139,8 @@ impl<'a> Report<'a> {
         out += &form.paragraph(&msg::report::release(&inventory, release).text(lang));
         let shown = |variable: &&Variable| variable.value.is_some();
         for variable in preview.variables.iter().filter(shown) {
-            let value = variable.value.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            let value =
+                variable.value.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
             out += &form.item(&format!("{} = {}", variable.name, value.unwrap_or_default()));
             out += &form.detail(&provenance(variable, lang));
         }
@@ -150,7 +153,8 @@ impl<'a> Report<'a> {
             return String::new();
         }
         let mut out = form.heading(&msg::report::predictions().text(lang));
-        let right = self.predictions.iter().filter(|prediction| prediction.was_right() == Some(true)).count().to_string();
+        let right =
+            self.predictions.iter().filter(|prediction| prediction.was_right() == Some(true)).count().to_string();
         let known = self.predictions.iter().filter(|prediction| prediction.was_right().is_some()).count().to_string();
         out += &form.paragraph(&msg::report::came_true(&known, &right).text(lang));
         for prediction in self.predictions {
@@ -188,7 +192,12 @@ impl<'a> Report<'a> {
         let host = &self.facts.host;
         let mut lines = vec![format!("{} · {} · {}", host.os_name, host.kernel, host.architecture)];
         lines.extend(host.container_runtime.as_ref().map(|runtime| msg::report::runtime(runtime).text(lang)));
-        lines.extend(self.facts.gpus.iter().map(|gpu| format!("{} {} ({}:{})", gpu.pci_address, gpu.name, gpu.vendor_id, gpu.device_id)));
+        lines.extend(
+            self.facts
+                .gpus
+                .iter()
+                .map(|gpu| format!("{} {} ({}:{})", gpu.pci_address, gpu.name, gpu.vendor_id, gpu.device_id)),
+        );
         let loaded = self.facts.driver.loaded_version.as_deref();
         lines.push(msg::report::loaded(loaded.unwrap_or("-")).text(lang));
         if let Some(answers) = self.answers {
@@ -203,8 +212,8 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Returns the names that a report shows on purpose: the machine, what the answers name, and the values of the variables that this program
-/// writes, as far as these have a form of their own.
+/// Returns the names that a report shows on purpose: the machine, what the answers name, and the values of the
+/// variables that this program writes, as far as these have a form of their own.
 fn shown(session: &Session, variables: Option<&Preview>) -> Vec<String> {
     let mut shown = vec![session.hostname.clone()];
     shown.extend(session.answers.iter().flat_map(Answers::names));
@@ -249,7 +258,8 @@ impl<'a> Done<'a> {
 
     fn render(&self, lang: Lang, form: &dyn Form) -> String {
         let status = self.status.title().text(lang);
-        let mut out = form.item(&format!("[{status}] {} · {}", self.title, self.started.strftime("%Y-%m-%d %H:%M UTC")));
+        let mut out =
+            form.item(&format!("[{status}] {} · {}", self.title, self.started.strftime("%Y-%m-%d %H:%M UTC")));
         self.commands.iter().for_each(|command| out += &form.detail(&format!("$ {command}")));
         self.evidence.iter().for_each(|line| out += &form.detail(line));
         out += &self.diff.as_ref().map(|diff| form.code(diff)).unwrap_or_default();

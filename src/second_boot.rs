@@ -45,12 +45,18 @@ impl SecondBoot {
     pub fn certificate(&self, report: &VerifyReport, lang: Lang) -> Option<String> {
         let proven = self.proven.as_ref()?;
         let time = |note: &BootNote| note.at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-        let line =
-            |note: &BootNote| msg::second_boot::line(&note.boot_id, &note.command, time(note), verdict(note.verdict, lang)).text(lang);
+        let line = |note: &BootNote| {
+            msg::second_boot::line(&note.boot_id, &note.command, time(note), verdict(note.verdict, lang)).text(lang)
+        };
         let passed = report.checks.iter().filter(|check| check.state == crate::cluster::check::State::Pass);
         let proved: String = passed.map(|check| format!("  - {}: {}\n", check.title(lang), check.evidence)).collect();
         let head = msg::second_boot::head().text(lang);
-        Some(format!("{head}\n  1. {}\n  2. {}\n{}\n{proved}", line(&self.noted), line(proven), msg::second_boot::proved().text(lang)))
+        Some(format!(
+            "{head}\n  1. {}\n  2. {}\n{}\n{proved}",
+            line(&self.noted),
+            line(proven),
+            msg::second_boot::proved().text(lang)
+        ))
     }
 }
 
@@ -70,8 +76,12 @@ mod tests {
 
     #[test]
     fn only_another_boot_is_a_second_one() {
-        let note =
-            |boot: &str| BootNote { boot_id: boot.into(), at: jiff::Timestamp::UNIX_EPOCH, verdict: Verdict::Ok, command: "x".into() };
+        let note = |boot: &str| BootNote {
+            boot_id: boot.into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            verdict: Verdict::Ok,
+            command: "x".into(),
+        };
         let mut boots = SecondBoot { noted: note("a"), proven: None };
         assert!(boots.has_booted("b") && !boots.has_booted("a") && !boots.has_booted(""));
         assert_eq!(boots.on("b"), None);

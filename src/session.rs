@@ -28,8 +28,9 @@ use crate::{
     second_boot::SecondBoot,
 };
 
-/// The session file's schema version: 2 since a record may name another machine and an undo is journalled like an action, 3 since the
-/// file ends with a mark, so that a copy that was cut off is seen, 4 since an undo holds data and no command line, 5 since a second boot is noted. It goes up with every field that an older gpunode would lose. Older
+/// The session file's schema version: 2 since a record may name another machine and an undo is journalled like an
+/// action, 3 since the file ends with a mark, so that a copy that was cut off is seen, 4 since an undo holds data and
+/// no command line, 5 since a second boot is noted. It goes up with every field that an older gpunode would lose. Older
 /// files are migrated; newer ones are refused and left alone.
 pub const SCHEMA_VERSION: u32 = 5;
 
@@ -132,7 +133,11 @@ impl Session {
 
     /// Returns the title of a planned action.
     pub fn title(&self, id: &str, lang: Lang) -> String {
-        self.plan.actions.iter().find(|action| action.id == id).map_or_else(|| id.to_owned(), |action| action.title(lang))
+        self.plan
+            .actions
+            .iter()
+            .find(|action| action.id == id)
+            .map_or_else(|| id.to_owned(), |action| action.title(lang))
     }
 
     /// Tells whether an action is in effect as far as the journal knows.
@@ -140,21 +145,23 @@ impl Session {
         self.record(id).is_some_and(|record| record.status.is_done())
     }
 
-    /// Tells whether the journal alone proves that this very action is in effect. What was done to an inventory does not show that its
-    /// present values are at work once a file of it was changed again.
+    /// Tells whether the journal alone proves that this very action is in effect. What was done to an inventory does
+    /// not show that its present values are at work once a file of it was changed again.
     pub fn attests(&self, action: &Action) -> bool {
         let Some(place) = self.journal.iter().rposition(|record| record.action.id == action.id) else { return false };
         let record = &self.journal[place];
         let is_of_inventory = |action: &Action| matches!(action.kind.properties().target, Target::Inventory(_));
         let is_edit = |later: &Record| {
-            later.status == Status::Done && is_of_inventory(&later.action) && later.action.kind.properties().witness == Witness::Machine
+            later.status == Status::Done
+                && is_of_inventory(&later.action)
+                && later.action.kind.properties().witness == Witness::Machine
         };
         let is_overtaken = || is_of_inventory(action) && self.journal[place..].iter().any(is_edit);
         record.status.is_done() && !record.is_foreign && record.action.kind == action.kind && !is_overtaken()
     }
 
-    /// Replaces the actions of one step by newly planned ones. The step is open again, and with it the verdict; the variables stay
-    /// done, for they follow from the answers and not from what is done to the host.
+    /// Replaces the actions of one step by newly planned ones. The step is open again, and with it the verdict; the
+    /// variables stay done, for they follow from the answers and not from what is done to the host.
     pub fn replan(&mut self, step: Step, actions: Vec<Action>) {
         self.foreign_plans.remove(&step);
         self.plan.actions.retain(|action| action.step != step);
@@ -163,8 +170,9 @@ impl Session {
         self.done.retain(|done| *done != step && *done != Step::Verify);
     }
 
-    /// Opens steps again whose work no longer follows from the answers. Their actions are planned anew; what the journal says of them
-    /// stays. Whatever is opened, the verdict is about another node than the one that is wanted now.
+    /// Opens steps again whose work no longer follows from the answers. Their actions are planned anew; what the
+    /// journal says of them stays. Whatever is opened, the verdict is about another node than the one that is wanted
+    /// now.
     pub fn invalidate(&mut self, steps: &[Step]) {
         if steps.is_empty() {
             return;
@@ -187,7 +195,8 @@ impl Session {
         self.plan.of(step).next().is_some() && !self.foreign_plans.contains(&step)
     }
 
-    /// Tells whether a record is about another machine than the session's own: step 3 may have been done on the Ansible host.
+    /// Tells whether a record is about another machine than the session's own: step 3 may have been done on the Ansible
+    /// host.
     pub fn is_elsewhere(&self, record: &Record, here: &str) -> bool {
         record.done_on.as_ref().map_or(&self.machine, |place| &place.machine) != here
     }
@@ -261,7 +270,8 @@ pub struct Record {
     /// What went wrong in this run, for a reader of any language; the file has it in English, as evidence.
     #[serde(skip)]
     pub failure: Option<Message>,
-    /// This machine's gpunode has not written it, or somebody has changed it since: it is shown, and neither run nor taken back.
+    /// This machine's gpunode has not written it, or somebody has changed it since: it is shown, and neither run nor
+    /// taken back.
     #[serde(skip)]
     pub is_foreign: bool,
 }

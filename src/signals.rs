@@ -16,12 +16,13 @@ use crate::{
     worker,
 };
 
-/// Sets `cancel` at the first SIGINT or SIGTERM; the next one ends the program. SIGHUP (a cut line, a logout) ends the program at once
-/// and leaves the running command alone: it goes on, its intent is in the journal, and the next start finds it. Where SIGHUP is ignored
-/// (`nohup`), it stays ignored.
+/// Sets `cancel` at the first SIGINT or SIGTERM; the next one ends the program. SIGHUP (a cut line, a logout) ends the
+/// program at once and leaves the running command alone: it goes on, its intent is in the journal, and the next start
+/// finds it. Where SIGHUP is ignored (`nohup`), it stays ignored.
 pub fn cancel_on_signal(cancel: &Cancel) -> Result<(), Expected> {
     let wanted = [SIGINT, SIGTERM].into_iter().chain((!is_ignored(SIGHUP)).then_some(SIGHUP));
-    let mut signals = Signals::new(wanted).map_err(|error| Expected::new(msg::error::signals(reason(&error)), msg::error::bug()))?;
+    let mut signals =
+        Signals::new(wanted).map_err(|error| Expected::new(msg::error::signals(reason(&error)), msg::error::bug()))?;
     let cancel = cancel.clone();
     let watched = worker::spawn(move || {
         for signal in signals.forever() {

@@ -1,5 +1,5 @@
-//! Step driver: the way through the four steps that all faces share. A face only asks and shows; when it plans, checks, runs, boots or
-//! judges, it does so here, so that the wizard, the questions and `apply` cannot come to different ends.
+//! Step driver: the way through the four steps that all faces share. A face only asks and shows; when it plans, checks,
+//! runs, boots or judges, it does so here, so that the wizard, the questions and `apply` cannot come to different ends.
 //!
 //! ```text
 //! answers ──▶ plan ──▶ preflight ──▶ run ──▶ look again ──▶ verdict
@@ -45,8 +45,8 @@ impl StepDriver<'_> {
         self.store.save(self.session, self.host.clock.now())
     }
 
-    /// Returns the actions of a step as they would be done now. Of a plan that was begun they are its own: after a reboot the facts no
-    /// longer show what had to go.
+    /// Returns the actions of a step as they would be done now. Of a plan that was begun they are its own: after a
+    /// reboot the facts no longer show what had to go.
     pub fn planned(&self, step: Step) -> Result<Vec<Action>, Expected> {
         if self.session.has_plan(step) {
             return Ok(self.session.plan.of(step).cloned().collect());
@@ -63,18 +63,27 @@ impl StepDriver<'_> {
         Ok(actions)
     }
 
-    /// Step 2: refuses what this user may not do, and foretells what would fail; the forecast is kept, and compared with what happens.
+    /// Step 2: refuses what this user may not do, and foretells what would fail; the forecast is kept, and compared
+    /// with what happens.
     pub fn preflight(&mut self, lang: Lang) -> Result<Vec<Prediction>, Expected> {
         let actions: Vec<Action> = self.session.plan.of(Step::Driver).cloned().collect();
         steps::demand_root(&actions, lang)?;
-        let predictions = steps::Planner::new(self.host, &self.session.facts, &self.answers()).preflight(&actions, Some(self.session))?;
+        let predictions = steps::Planner::new(self.host, &self.session.facts, &self.answers())
+            .preflight(&actions, Some(self.session))?;
         self.session.keep_predictions(predictions.clone());
         self.save()?;
         Ok(predictions)
     }
 
-    /// Does what is left of a step; where anything was begun, looks at the machine again: what comes next, and the report, are about the machine as it is then.
-    pub fn run(&mut self, step: Step, cancel: &Cancel, secret: Option<Secret>, emit: &mut dyn FnMut(Event)) -> Result<Outcome, Expected> {
+    /// Does what is left of a step; where anything was begun, looks at the machine again: what comes next, and the
+    /// report, are about the machine as it is then.
+    pub fn run(
+        &mut self,
+        step: Step,
+        cancel: &Cancel,
+        secret: Option<Secret>,
+        emit: &mut dyn FnMut(Event),
+    ) -> Result<Outcome, Expected> {
         if step == Step::Variables {
             steps::demand_known_node(self.host, &self.session.facts, &self.answers())?;
         }
@@ -83,7 +92,8 @@ impl StepDriver<'_> {
             began |= matches!(event, Event::Started { .. });
             emit(event);
         };
-        let outcome = Runner { host: self.host, store: self.store, session: self.session, cancel, secret }.run(step, &mut tell);
+        let outcome =
+            Runner { host: self.host, store: self.store, session: self.session, cancel, secret }.run(step, &mut tell);
         if began {
             self.look_again();
         }
@@ -91,8 +101,8 @@ impl StepDriver<'_> {
         outcome
     }
 
-    /// As [`Self::run`]; where `sudo` on a host wants a password, `ask` is asked for it, and the rest goes on. It is handed to Ansible
-    /// through a pipe and kept nowhere.
+    /// As [`Self::run`]; where `sudo` on a host wants a password, `ask` is asked for it, and the rest goes on. It is
+    /// handed to Ansible through a pipe and kept nowhere.
     pub fn run_asking(
         &mut self,
         step: Step,
@@ -125,7 +135,8 @@ impl StepDriver<'_> {
     /// Journals a planned reboot that has happened meanwhile; tells whether there was one.
     pub fn settle_reboot(&mut self) -> Result<bool, Expected> {
         let cancel = Cancel::default();
-        Runner { host: self.host, store: self.store, session: self.session, cancel: &cancel, secret: None }.settle_reboot()
+        Runner { host: self.host, store: self.store, session: self.session, cancel: &cancel, secret: None }
+            .settle_reboot()
     }
 
     /// Judges the whole of step 4 and keeps the verdict for the report.
@@ -137,15 +148,20 @@ impl StepDriver<'_> {
     }
 }
 
-/// Boots the machine, unless another gpunode is changing it. On a real one this program ends soon after; the session goes on where it was.
+/// Boots the machine, unless another gpunode is changing it. On a real one this program ends soon after; the session
+/// goes on where it was.
 pub fn reboot(host: &Host, store: &Store) -> Result<(), Expected> {
     let _lock = Locks::take(host, store, [Target::Machine])?;
     let command = Reboot::command();
-    let output = host.commands.capture(&command).map_err(|error| Expected::new(error.message(), msg::error::reboot::hint()))?;
+    let output =
+        host.commands.capture(&command).map_err(|error| Expected::new(error.message(), msg::error::reboot::hint()))?;
     if output.exit.is_success() {
         return Ok(());
     }
-    Err(Expected::new(msg::error::command::ended(&command, output.exit, output.stderr.trim()), msg::error::reboot::hint()))
+    Err(Expected::new(
+        msg::error::command::ended(&command, output.exit, output.stderr.trim()),
+        msg::error::reboot::hint(),
+    ))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The four steps as functions from host and answers to values. The wizard, the prompts and the headless commands all call these.
+//! The four steps as functions from host and answers to values. The wizard, the prompts and the headless commands all
+//! call these.
 
 mod config;
 mod engine;
@@ -48,13 +49,24 @@ pub use planner::Planner;
 
 /// The variable that names the installer pod's driver.
 const INVENTORY_DRIVER: &str = "nvidia_driver_version";
-/// How long to wait before the cluster is asked again that did not answer: about as long as an API server takes to start anew.
-const BLIP_PAUSES: [Duration; 4] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+/// How long to wait before the cluster is asked again that did not answer: about as long as an API server takes to
+/// start anew.
+const BLIP_PAUSES: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
 /// Step 2: the drivers and toolkits that fit this machine's cards, or the cards that are expected.
-pub fn driver_table(host: &Host, facts: &Facts, answers: &Answers, wanted_cuda: Option<&Version>) -> Result<DriverTable, Expected> {
+pub fn driver_table(
+    host: &Host,
+    facts: &Facts,
+    answers: &Answers,
+    wanted_cuda: Option<&Version>,
+) -> Result<DriverTable, Expected> {
     let cards = cards(facts, answers)?;
-    Ok(choice::driver_table(&cards, wanted_cuda, &HostLimits::new(&facts.host, owner::of(answers.driver_owner).source(), today(host))))
+    Ok(choice::driver_table(
+        &cards,
+        wanted_cuda,
+        &HostLimits::new(&facts.host, owner::of(answers.driver_owner).source(), today(host)),
+    ))
 }
 
 /// Returns this machine's cards, or the cards that are expected.
@@ -107,7 +119,10 @@ pub fn check_cuda(wanted: &Version, table: &DriverTable) -> Result<(), Expected>
     let place = names.iter().filter(|name| name.parse::<Version>().is_ok_and(|version| version < *wanted)).count();
     let first = place.saturating_sub(NEARBY / 2).min(names.len().saturating_sub(NEARBY));
     let nearby: Vec<String> = names.into_iter().skip(first).take(NEARBY).collect();
-    Err(Expected::new(msg::error::catalog::no_toolkit(wanted), msg::error::catalog::no_toolkit::hint(nearby.join(", "))))
+    Err(Expected::new(
+        msg::error::catalog::no_toolkit(wanted),
+        msg::error::catalog::no_toolkit::hint(nearby.join(", ")),
+    ))
 }
 
 /// Completes answers: the driver is the recommended one, `11.0` becomes its newest release.
@@ -117,7 +132,8 @@ pub fn complete(answers: &Answers, table: &DriverTable) -> Answers {
         answers.driver_version = table.drivers.iter().find(|row| row.recommended).map(|row| row.version.clone());
     }
     if let Some(wanted) = answers.cuda().cloned()
-        && let Some(row) = table.cuda.iter().filter(|row| row.version.starts_with(&wanted)).max_by_key(|row| row.version.clone())
+        && let Some(row) =
+            table.cuda.iter().filter(|row| row.version.starts_with(&wanted)).max_by_key(|row| row.version.clone())
     {
         answers.cuda_version = Some(CudaChoice::Version(row.version.clone()));
     }
@@ -141,8 +157,8 @@ fn preview_request(facts: &Facts, answers: &Answers) -> PreviewRequest {
     }
 }
 
-/// Refuses to plan for a machine that surely has no card, unless the answers name the one that will come: removals, toolkit, variables and
-/// test pod are all for a card. Where nobody can tell, a finding says so.
+/// Refuses to plan for a machine that surely has no card, unless the answers name the one that will come: removals,
+/// toolkit, variables and test pod are all for a card. Where nobody can tell, a finding says so.
 pub fn demand_card(facts: &Facts, answers: &Answers) -> Result<(), Expected> {
     let is_named = answers.gpus.as_ref().is_some_and(|gpus| !gpus.is_empty());
     if is_named || !facts.gpus.is_empty() {
@@ -160,8 +176,8 @@ fn import_image(host: &Host, facts: &Facts, file: &Path) -> Result<ImportImage, 
     Ok(ImportImage { file: file.to_owned(), image, runtime })
 }
 
-/// Returns the answers with the node that joins. A machine is made a node when somebody says so, or when it has a card: this may be the
-/// Ansible host.
+/// Returns the answers with the node that joins. A machine is made a node when somebody says so, or when it has a card:
+/// this may be the Ansible host.
 fn joining(facts: &Facts, answers: &Answers, preview: &Preview) -> Result<Answers, Expected> {
     let mut answers = answers.clone();
     if answers.node.is_none() && !facts.gpus.is_empty() {
@@ -175,7 +191,8 @@ fn joins(facts: &Facts, answers: &Answers) -> bool {
     answers.node.is_some() || !facts.gpus.is_empty()
 }
 
-/// Returns this machine where step 3 would write it into an inventory that does not have it, and nobody has said that it may.
+/// Returns this machine where step 3 would write it into an inventory that does not have it, and nobody has said that
+/// it may.
 pub fn newcomer(facts: &Facts, answers: &Answers, preview: &Preview) -> Option<Newcomer> {
     let newcomer = preview.newcomer().filter(|_| joins(facts, answers) && !answers.add_node)?;
     let id = format!("edit-file:{}", newcomer.file.display());
@@ -184,7 +201,10 @@ pub fn newcomer(facts: &Facts, answers: &Answers, preview: &Preview) -> Option<N
 
 /// Refuses to write a machine into an inventory that does not have it, unless the answers say so.
 pub fn demand_known_node(host: &Host, facts: &Facts, answers: &Answers) -> Result<(), Expected> {
-    let Some(newcomer) = preview(host, facts, answers).ok().and_then(|preview| newcomer(facts, answers, &preview)) else { return Ok(()) };
+    let Some(newcomer) = preview(host, facts, answers).ok().and_then(|preview| newcomer(facts, answers, &preview))
+    else {
+        return Ok(());
+    };
     let what = msg::error::newcomer(newcomer.file.display(), &newcomer.group, &newcomer.name);
     Err(Expected::new(what, msg::error::newcomer::hint(newcomer.nearest.join(", "))))
 }
@@ -205,7 +225,8 @@ fn propose(host: &Host, facts: &Facts, answers: &Answers, preview: &Preview) -> 
     edit::propose(&*host.files, preview, &owner::values(preview, answers), members)
 }
 
-/// Reads a name that an inventory or the machine gives: it becomes a pattern of Ansible's and a part of kubectl's words.
+/// Reads a name that an inventory or the machine gives: it becomes a pattern of Ansible's and a part of kubectl's
+/// words.
 fn demand_node_name(name: Option<&str>) -> Result<Option<NodeName>, Expected> {
     name.map(str::parse).transpose().map_err(|error: InputError| Expected::new(error.0, msg::error::node_name::hint()))
 }
@@ -224,8 +245,8 @@ pub fn demand_root(actions: &[Action], lang: Lang) -> Result<(), Expected> {
     Err(Expected::new(what, hint).code(ExitCode::Negative))
 }
 
-/// Step 4: looks at the stack and judges it, once the API server answers: a restart of it is waited for. A test pod that the session has
-/// run counts, for judging runs none.
+/// Step 4: looks at the stack and judges it, once the API server answers: a restart of it is waited for. A test pod
+/// that the session has run counts, for judging runs none.
 pub fn judge(
     host: &Host,
     kubectl: &Kubectl,
@@ -263,9 +284,15 @@ pub struct OnNode {
     pub cards: Option<usize>,
 }
 
-/// Looks at the machine's own links: programs are asked, unless the facts of `looked` have been. Another machine than the node says
-/// nothing.
-pub fn on_node(host: &Host, answers: &Answers, node: &str, second_boot: Option<&SecondBoot>, looked: Option<&Facts>) -> OnNode {
+/// Looks at the machine's own links: programs are asked, unless the facts of `looked` have been. Another machine than
+/// the node says nothing.
+pub fn on_node(
+    host: &Host,
+    answers: &Answers,
+    node: &str,
+    second_boot: Option<&SecondBoot>,
+    looked: Option<&Facts>,
+) -> OnNode {
     let owner = owner::of(answers.driver_owner);
     let has_links = owner.stack().links.iter().any(|link| link.rule == Rule::OnNode);
     if !has_links || !is_node(host, node) {
@@ -281,7 +308,8 @@ pub fn on_node(host: &Host, answers: &Answers, node: &str, second_boot: Option<&
     OnNode { checks, cards: Some(facts.gpus.len()) }
 }
 
-/// Tells whether this machine is the node of this name. A node's name is its host name or what the inventory calls it, up to a domain.
+/// Tells whether this machine is the node of this name. A node's name is its host name or what the inventory calls it,
+/// up to a domain.
 fn is_node(host: &Host, node: &str) -> bool {
     let short = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
     host.simulation.is_some() || short(&host.name()) == short(node)
@@ -294,7 +322,8 @@ pub fn read(host: &Host, kubectl: &Kubectl, node: &str, namespace: Option<&str>)
 
 /// Returns the owner whose driver workload is in the cluster, by what its room says of it; nothing if there is none.
 pub fn owner_at_work(objects: &Objects) -> Option<DriverOwner> {
-    let shows = |owner: &DriverOwner| owner::of(*owner).stack().followed().is_some_and(|workload| objects.shows(workload));
+    let shows =
+        |owner: &DriverOwner| owner::of(*owner).stack().followed().is_some_and(|workload| objects.shows(workload));
     DriverOwner::ALL.into_iter().find(shows)
 }
 
@@ -318,7 +347,10 @@ pub fn verdict(host: &Host, session: &Session, answers: &Answers) -> VerifyRepor
     let on_node = on_node(host, answers, &node, session.second_boot.as_ref(), None);
     let judged = Kubectl::find(host, answers.kubeconfig.as_deref())
         .and_then(|kubectl| judge(host, &kubectl, &node, answers.driver_owner, &on_node, Some(session)));
-    judged.map_or_else(|error| verify::unreachable(&error, owner::of(answers.driver_owner).stack(), &on_node.checks), |(report, _)| report)
+    judged.map_or_else(
+        |error| verify::unreachable(&error, owner::of(answers.driver_owner).stack(), &on_node.checks),
+        |(report, _)| report,
+    )
 }
 
 /// As [`judge`], for what is known already. Each failing part says which known failure it shows.
@@ -333,7 +365,15 @@ pub fn judge_stack(
     let driver = host.files.read_text("/proc/driver/nvidia/version").ok();
     let host_driver = driver.as_deref().and_then(|text| text.lines().next());
     let spec = owner::of(owner).stack();
-    let mut report = verify::checks(&CheckInput { stack, spec, logs, host_driver, on_node: &on_node.checks, cards: on_node.cards, tested });
+    let mut report = verify::checks(&CheckInput {
+        stack,
+        spec,
+        logs,
+        host_driver,
+        on_node: &on_node.checks,
+        cards: on_node.cards,
+        tested,
+    });
     for (role, hit) in diagnosis::over_stack(stack, logs) {
         if let Some(check) = spec.check_of(role) {
             report.explain(check, hit.into());
@@ -347,12 +387,15 @@ pub fn judge_stack(
 
 /// Returns what the last test pod of this session has shown; nothing while one is under way.
 pub fn tested(session: &Session) -> Option<Tested> {
-    let records = || ["test-pod", "cuda-sample"].iter().filter_map(|id| session.record(id)).filter(|record| record.ended.is_some());
+    let records = || {
+        ["test-pod", "cuda-sample"].iter().filter_map(|id| session.record(id)).filter(|record| record.ended.is_some())
+    };
     // One that failed counts, whatever the other has shown.
     let record = records().find(|record| !record.status.is_done()).or_else(|| records().next())?;
     let known = record.hits.last().cloned().map(KnownFailure::from);
     let passed = record.status.is_done();
-    let evidence = if passed { record.evidence.first().cloned().unwrap_or_default() } else { record.evidence.join(" ") };
+    let evidence =
+        if passed { record.evidence.first().cloned().unwrap_or_default() } else { record.evidence.join(" ") };
     Some(Tested { passed, at: record.ended?, evidence, known: known.filter(|_| !passed) })
 }
 
@@ -383,8 +426,8 @@ pub fn answers_of(host: &Host, session: &Session) -> Answers {
     session.answers.clone().unwrap_or_else(|| first_answers(host, &session.facts))
 }
 
-/// Returns what has changed since the session was left, as `now` shows: on the machine, and of what this program did to it. A session
-/// without facts is new, and in it nothing can have changed.
+/// Returns what has changed since the session was left, as `now` shows: on the machine, and of what this program did to
+/// it. A session without facts is new, and in it nothing can have changed.
 pub fn since(host: &Host, session: &Session, now: &Facts) -> Vec<Change> {
     if session.facts == Facts::default() {
         return Vec::new();
@@ -395,8 +438,12 @@ pub fn since(host: &Host, session: &Session, now: &Facts) -> Vec<Change> {
     found
 }
 
-/// Returns the folder on the machine for downloads and the variables file: the session's, or where root's session usually is on a
-/// simulated machine.
+/// Returns the folder on the machine for downloads and the variables file: the session's, or where root's session
+/// usually is on a simulated machine.
 pub fn folder(host: &Host, session: &Path) -> PathBuf {
-    if host.simulation.is_some() { PathBuf::from("/var/lib/gpunode") } else { session.parent().unwrap_or(Path::new("/")).to_owned() }
+    if host.simulation.is_some() {
+        PathBuf::from("/var/lib/gpunode")
+    } else {
+        session.parent().unwrap_or(Path::new("/")).to_owned()
+    }
 }

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Returns `raw` without anything a terminal could take for a command: escape sequences, control characters and the bidirectional
-/// overrides are dropped, a tab becomes spaces up to the next multiple of eight, and of a progress line that carriage returns wrote anew
-/// only the last state stays. A sentence before a carriage return is no progress, and stays too: an error must not vanish under it.
+/// Returns `raw` without anything a terminal could take for a command: escape sequences, control characters and the
+/// bidirectional overrides are dropped, a tab becomes spaces up to the next multiple of eight, and of a progress line
+/// that carriage returns wrote anew only the last state stays. A sentence before a carriage return is no progress, and
+/// stays too: an error must not vanish under it.
 pub fn printable(raw: &str) -> String {
     // Nearly every line is plain: that is seen faster than it is taken apart.
     if raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -42,8 +43,10 @@ fn without_progress(line: &str) -> Cow<'_, str> {
         return Cow::Borrowed(line);
     }
     let parts: Vec<&str> = line.split('\r').filter(|part| !part.is_empty()).collect();
-    let stays = |part: &str, next: Option<&&str>| next.is_none_or(|next| is_sentence(part) && !words(part).eq(words(next)));
-    let kept: Vec<&str> = parts.iter().enumerate().filter(|(at, part)| stays(part, parts.get(at + 1))).map(|(_, part)| *part).collect();
+    let stays =
+        |part: &str, next: Option<&&str>| next.is_none_or(|next| is_sentence(part) && !words(part).eq(words(next)));
+    let kept: Vec<&str> =
+        parts.iter().enumerate().filter(|(at, part)| stays(part, parts.get(at + 1))).map(|(_, part)| *part).collect();
     Cow::Owned(kept.join(" "))
 }
 
@@ -63,8 +66,8 @@ pub fn printable_lines(raw: &str) -> String {
     raw.split_inclusive('\n').map(|line| printable(line) + if line.ends_with('\n') { "\n" } else { "" }).collect()
 }
 
-/// Returns JSON text whose strings hold nothing a terminal could take for a command: the same value, with escapes for what
-/// [`printable`] would drop. JSON itself only demands that for the oldest of these characters.
+/// Returns JSON text whose strings hold nothing a terminal could take for a command: the same value, with escapes for
+/// what [`printable`] would drop. JSON itself only demands that for the oldest of these characters.
 pub fn printable_json(json: &str) -> String {
     if is_plain(json) {
         return json.to_owned();
@@ -82,8 +85,8 @@ pub fn printable_json(json: &str) -> String {
     out
 }
 
-/// Tells whether a text is all printable ASCII, tabs and line ends, as nearly every text is. It looks at all bytes without a way out in
-/// between, which is the fastest there is.
+/// Tells whether a text is all printable ASCII, tabs and line ends, as nearly every text is. It looks at all bytes
+/// without a way out in between, which is the fastest there is.
 pub fn is_plain(text: &str) -> bool {
     text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r'))
 }
@@ -93,16 +96,17 @@ pub fn printable_bytes(raw: &[u8]) -> String {
     printable(&String::from_utf8_lossy(raw))
 }
 
-/// Control characters (C0, DEL, C1) and the Unicode characters that reorder, hide or end text: the marks of direction, the characters
-/// without width, the line and paragraph ends, the marks of annotations, and the tags that no terminal shows.
+/// Control characters (C0, DEL, C1) and the Unicode characters that reorder, hide or end text: the marks of direction,
+/// the characters without width, the line and paragraph ends, the marks of annotations, and the tags that no terminal
+/// shows.
 pub(crate) fn is_unsafe(c: char) -> bool {
-    let hides =
-        matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let hides = matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     c.is_control() || hides || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Skips what follows ESC: a CSI sequence to its final byte, an OSC or DCS string to its terminator, else one character. A string without
-/// a terminator is none: what follows is shown, or one such mark would hide the rest of a line. `unended` is set once none is left.
+/// Skips what follows ESC: a CSI sequence to its final byte, an OSC or DCS string to its terminator, else one
+/// character. A string without a terminator is none: what follows is shown, or one such mark would hide the rest of a
+/// line. `unended` is set once none is left.
 fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, unended: &mut bool) {
     match chars.next() {
         Some('[') => {
@@ -135,7 +139,8 @@ pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
-/// Cuts `text` in the middle to at most `cells` cells, with `mark` where something is missing: both ends of a path or a version carry meaning.
+/// Cuts `text` in the middle to at most `cells` cells, with `mark` where something is missing: both ends of a path or a
+/// version carry meaning.
 pub fn cut_middle(text: &str, cells: usize, mark: &str) -> String {
     if width(text) <= cells {
         return text.to_owned();

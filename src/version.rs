@@ -1,7 +1,7 @@
 //! Versions as NVIDIA writes them: `450.51.06`, `384.111`, `11.0.3`.
 //!
-//! Semantic versioning rejects all of these (leading zeros, two or four parts), so this is its own type: it compares the parts as
-//! numbers and prints what was read, to the letter.
+//! Semantic versioning rejects all of these (leading zeros, two or four parts), so this is its own type: it compares
+//! the parts as numbers and prints what was read, to the letter.
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 

@@ -1,8 +1,9 @@
 //! Wizard: the pure heart of the full-screen face.
 //!
-//! [`App`] is everything the screen can show. [`update()`] is pure and total: every (state, message) has an answer, which is a new state
-//! and the [`Order`]s that it takes. Orders are data; a performer carries them out and sends [`Answer`]s back under the order's id. An
-//! answer to an order that was given up in the meantime is recognised by that id and dropped.
+//! [`App`] is everything the screen can show. [`update()`] is pure and total: every (state, message) has an answer,
+//! which is a new state and the [`Order`]s that it takes. Orders are data; a performer carries them out and sends
+//! [`Answer`]s back under the order's id. An answer to an order that was given up in the meantime is recognised by that
+//! id and dropped.
 
 mod answer;
 mod app;

@@ -1,5 +1,5 @@
-//! Threads of this program. The system may refuse another one; then the work is done here and now, or the one who asked is told, and nothing
-//! panics.
+//! Threads of this program. The system may refuse another one; then the work is done here and now, or the one who asked
+//! is told, and nothing panics.
 
 use std::{
     io,
@@ -31,8 +31,8 @@ fn do_it(work: impl FnOnce()) {
     work();
 }
 
-/// Starts a thread within a scope, for work that goes on until it is told to stop and can only be done beside something else; the error is
-/// why there is none.
+/// Starts a thread within a scope, for work that goes on until it is told to stop and can only be done beside something
+/// else; the error is why there is none.
 pub fn spawn_within<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     work: impl FnOnce() -> T + Send + 'scope,

@@ -36,7 +36,8 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Opens what the options ask for. A simulated machine comes back in the state it was left in, unless a new session is wanted.
+    /// Opens what the options ask for. A simulated machine comes back in the state it was left in, unless a new session
+    /// is wanted.
     pub fn open(global: &Global) -> Result<Self, Expected> {
         let lang = global.lang();
         let refused = |error: ScenarioError| Expected::new(error.message(), msg::error::scenario::hint());
@@ -48,7 +49,10 @@ impl Workspace {
         let Some(scenario) = scenario else {
             let root = global.root.clone().unwrap_or_else(|| PathBuf::from("/"));
             if !root.is_dir() {
-                return Err(Expected::new(msg::error::session::root(root.display()), msg::error::session::root::hint()));
+                return Err(Expected::new(
+                    msg::error::session::root(root.display()),
+                    msg::error::session::root::hint(),
+                ));
             }
             let session_path = session_path(global, Path::new("session.yaml"));
             return Ok(Self { host: Host::local(&root), lang, session_path, title: None });
@@ -81,7 +85,8 @@ impl Workspace {
         Ok((store, session))
     }
 
-    /// As [`Self::session`], but the session may have been carried here from another machine: the Ansible host may do step 3 of it.
+    /// As [`Self::session`], but the session may have been carried here from another machine: the Ansible host may do
+    /// step 3 of it.
     pub fn any_session(&self, new: bool) -> Result<(Store, Session), Expected> {
         let locks = self.host.simulation.is_none().then(state_folder);
         let store = Store::open(&self.session_path)?.sealed(self.seal()?).locking_in(locks);
@@ -103,13 +108,16 @@ impl Workspace {
     /// Reads the session without locking it. While another gpunode is about to write its first, that is an empty one.
     pub fn look(&self) -> Result<Session, Expected> {
         let begins = || store::holder(&self.session_path).map(|_| self.new_session());
-        self.peek()?
-            .or_else(begins)
-            .ok_or_else(|| Expected::new(msg::error::session::none(self.session_path.display()), msg::error::session::none::hint()))
+        self.peek()?.or_else(begins).ok_or_else(|| {
+            Expected::new(msg::error::session::none(self.session_path.display()), msg::error::session::none::hint())
+        })
     }
 
     fn new_session(&self) -> Session {
-        Session { answers: self.story_answers(), ..Session::new(self.host.identity(), self.host.name(), self.host.clock.now()) }
+        Session {
+            answers: self.story_answers(),
+            ..Session::new(self.host.identity(), self.host.name(), self.host.clock.now())
+        }
     }
 
     /// Reads the session without locking it, if there is one. It may have been carried here.
@@ -126,7 +134,8 @@ impl Workspace {
         serde_json::from_value(self.host.simulation.as_ref()?.answers.clone()?).ok()
     }
 
-    /// Refuses a simulated machine's session on another machine, and the other way round: a story must never become a plan for root.
+    /// Refuses a simulated machine's session on another machine, and the other way round: a story must never become a
+    /// plan for root.
     fn same_world(&self, session: Session) -> Result<Session, Expected> {
         let simulated = |machine: &str| machine.starts_with("simulated:");
         let here = self.host.identity();
@@ -142,8 +151,9 @@ impl Workspace {
             return Ok(None);
         }
         let folder = state_folder();
-        let failed =
-            |error: io::Error| Expected::new(msg::error::session::key(folder.display(), reason(&error)), msg::error::session::key::hint());
+        let failed = |error: io::Error| {
+            Expected::new(msg::error::session::key(folder.display(), reason(&error)), msg::error::session::key::hint())
+        };
         Seal::open(&folder, &self.host.identity()).map(Some).map_err(failed)
     }
 
@@ -157,7 +167,10 @@ impl Workspace {
 
     fn foreign(&self, session: &Session) -> Expected {
         let machine = crate::text::printable(&session.hostname);
-        Expected::new(msg::error::session::foreign(self.session_path.display(), machine), msg::error::session::foreign::hint())
+        Expected::new(
+            msg::error::session::foreign(self.session_path.display(), machine),
+            msg::error::session::foreign::hint(),
+        )
     }
 }
 
@@ -165,7 +178,13 @@ impl Workspace {
 fn story_of(scenario: &Scenario) -> Result<Option<Answers>, ScenarioError> {
     let file = || Path::new(&scenario.name).join("scenario.yaml").display().to_string();
     let unreadable = |error| ScenarioError::Unreadable { file: file(), reason: format!("answers: {error}") };
-    scenario.about.answers.clone().map(serde_json::from_value).transpose().map_err(|error: serde_json::Error| unreadable(error))
+    scenario
+        .about
+        .answers
+        .clone()
+        .map(serde_json::from_value)
+        .transpose()
+        .map_err(|error: serde_json::Error| unreadable(error))
 }
 
 /// Returns where the state of a simulated machine is kept.
@@ -173,7 +192,8 @@ fn machine_state(session: &Path) -> PathBuf {
     session.with_extension("machine.yaml")
 }
 
-/// Returns a variable of the environment that holds a path. Set to nothing, it is not set: that is how a script takes one back.
+/// Returns a variable of the environment that holds a path. Set to nothing, it is not set: that is how a script takes
+/// one back.
 fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
@@ -188,16 +208,17 @@ fn state_folder() -> PathBuf {
     default_session(Path::new("session.yaml")).parent().unwrap_or(Path::new("/")).to_owned()
 }
 
-/// Returns the session's usual place: below `/var/lib` for root, else below `$XDG_STATE_HOME` or `~/.local/state`. A simulated
-/// machine never puts anything below `/var/lib`.
+/// Returns the session's usual place: below `/var/lib` for root, else below `$XDG_STATE_HOME` or `~/.local/state`. A
+/// simulated machine never puts anything below `/var/lib`.
 fn default_session(name: &Path) -> PathBuf {
     let is_demo = name.components().count() > 1;
     if rustix::process::geteuid().is_root() && !is_demo {
         return Path::new("/var/lib/gpunode").join(name);
     }
     // A relative one is invalid, and to be ignored. Source: the XDG Base Directory Specification.
-    let state =
-        variable("XDG_STATE_HOME").filter(|path| path.is_absolute()).or_else(|| variable("HOME").map(|home| home.join(".local/state")));
+    let state = variable("XDG_STATE_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| variable("HOME").map(|home| home.join(".local/state")));
     match state {
         Some(state) => state.join("gpunode").join(name),
         // Without a home; the name tells users apart, and what another user has put there is refused when it is opened.

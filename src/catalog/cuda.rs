@@ -66,15 +66,18 @@ impl Toolkit {
         }
     }
 
-    /// Returns the driver it needs: its own minimum, or where none is published, that of the release before it with the same
-    /// `major.minor`, which it cannot be below.
+    /// Returns the driver it needs: its own minimum, or where none is published, that of the release before it with the
+    /// same `major.minor`, which it cannot be below.
     pub fn needs(&self) -> Option<&Version> {
-        let same_minor = |other: &&Self| other.version.major_minor() == self.version.major_minor() && other.version <= self.version;
-        self.min_driver.as_ref().or_else(|| toolkits().iter().filter(same_minor).find_map(|other| other.min_driver.as_ref()))
+        let same_minor =
+            |other: &&Self| other.version.major_minor() == self.version.major_minor() && other.version <= self.version;
+        self.min_driver
+            .as_ref()
+            .or_else(|| toolkits().iter().filter(same_minor).find_map(|other| other.min_driver.as_ref()))
     }
 
-    /// Returns the oldest driver that runs it at all: by minor-version compatibility (CUDA 11 and later) one below its own may do, with
-    /// limits. Source: NVIDIA's CUDA compatibility guide.
+    /// Returns the oldest driver that runs it at all: by minor-version compatibility (CUDA 11 and later) one below its
+    /// own may do, with limits. Source: NVIDIA's CUDA compatibility guide.
     pub fn least_driver(&self) -> Option<&Version> {
         self.needs().into_iter().chain(&self.minor_compat_driver).min()
     }
@@ -90,7 +93,8 @@ pub fn toolkits() -> &'static [Toolkit] {
     })
 }
 
-/// Returns the newest toolkit that a wish names: `11.0` is 11.0.3, `11.0.2` itself. A release candidate only by its whole version.
+/// Returns the newest toolkit that a wish names: `11.0` is 11.0.3, `11.0.2` itself. A release candidate only by its
+/// whole version.
 pub fn newest(wanted: &Version) -> Option<&'static Toolkit> {
     toolkits().iter().find(|row| row.version == *wanted || (row.version.starts_with(wanted) && !row.prerelease))
 }
@@ -111,8 +115,8 @@ pub struct RunfileName {
     pub architecture: Architecture,
 }
 
-/// Reads a runfile's name: `cuda_11.0.3_450.51.06_linux.run`. Other endings that NVIDIA used: `_linux_sbsa.run`, `_linux-run` and
-/// `_linux` (9.x and 10.0), and no driver (13.4 and later). Returns nothing for any other name.
+/// Reads a runfile's name: `cuda_11.0.3_450.51.06_linux.run`. Other endings that NVIDIA used: `_linux_sbsa.run`,
+/// `_linux-run` and `_linux` (9.x and 10.0), and no driver (13.4 and later). Returns nothing for any other name.
 pub fn parse_runfile_name(name: &str) -> Option<RunfileName> {
     let (versions, ending) = name.strip_prefix("cuda_")?.split_once("_linux")?;
     let architecture = match ending {
@@ -121,7 +125,8 @@ pub fn parse_runfile_name(name: &str) -> Option<RunfileName> {
         "_ppc64le.run" => Architecture::Other,
         _ => return None,
     };
-    let (version, driver) = versions.split_once('_').map_or((versions, None), |(version, driver)| (version, Some(driver)));
+    let (version, driver) =
+        versions.split_once('_').map_or((versions, None), |(version, driver)| (version, Some(driver)));
     let bundled_driver = driver.map(str::parse).transpose().ok()?;
     Some(RunfileName { version: version.parse().ok()?, bundled_driver, architecture })
 }
@@ -149,7 +154,10 @@ mod tests {
         let toolkit = exactly(&version("11.0.3")).unwrap();
         let row = toolkit.runfile(Architecture::X86_64).unwrap();
         assert_eq!(row.file, "cuda_11.0.3_450.51.06_linux.run");
-        assert_eq!(row.url, "https://developer.download.nvidia.com/compute/cuda/11.0.3/local_installers/cuda_11.0.3_450.51.06_linux.run");
+        assert_eq!(
+            row.url,
+            "https://developer.download.nvidia.com/compute/cuda/11.0.3/local_installers/cuda_11.0.3_450.51.06_linux.run"
+        );
         assert_eq!((row.size, toolkit.prefix.as_str()), (Some(3_112_522_594), "/usr/local/cuda-11.0"));
         assert!(row.sha256.is_some() && row.md5.is_some());
         assert!(toolkit.runfile(Architecture::Aarch64).unwrap().file.ends_with("_linux_sbsa.run"));
@@ -164,16 +172,25 @@ mod tests {
                 let name = parse_runfile_name(&file.file).unwrap_or_else(|| panic!("{}", file.file));
                 assert_eq!(name.version, toolkit.version, "{}", file.file);
                 assert_eq!(name.architecture, Architecture::from_uname(architecture), "{}", file.file);
-                assert!(name.bundled_driver.is_none() || name.bundled_driver == toolkit.bundled_driver, "{}", file.file);
+                assert!(
+                    name.bundled_driver.is_none() || name.bundled_driver == toolkit.bundled_driver,
+                    "{}",
+                    file.file
+                );
             }
         }
     }
 
     #[test]
     fn names_that_are_no_runfiles_are_refused() {
-        for name in
-            ["", "cuda_11.0.3", "cuda__linux.run", "cuda_a_linux.run", "cuda_11.0.3_450.51.06_linux.run.part", "cuda_1_2_3_linux.run"]
-        {
+        for name in [
+            "",
+            "cuda_11.0.3",
+            "cuda__linux.run",
+            "cuda_a_linux.run",
+            "cuda_11.0.3_450.51.06_linux.run.part",
+            "cuda_1_2_3_linux.run",
+        ] {
             assert_eq!(parse_runfile_name(name), None, "{name}");
         }
     }

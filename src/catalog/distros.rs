@@ -1,4 +1,5 @@
-//! The distributions: how each family installs kernel headers and a compiler, removes packages and rebuilds its initramfs.
+//! The distributions: how each family installs kernel headers and a compiler, removes packages and rebuilds its
+//! initramfs.
 
 use std::sync::OnceLock;
 
@@ -77,7 +78,8 @@ fn any_major() -> u32 {
     u32::MAX
 }
 
-/// Returns the family of a system: the first that has its id, else the first that has one of its `ID_LIKE`, in their order.
+/// Returns the family of a system: the first that has its id, else the first that has one of its `ID_LIKE`, in their
+/// order.
 pub fn family(system: System<'_>) -> Option<Family> {
     let like = system.like.iter().map(String::as_str);
     std::iter::once(system.id)
@@ -86,7 +88,8 @@ pub fn family(system: System<'_>) -> Option<Family> {
         .map(|row| row.of(system.kernel))
 }
 
-/// Returns the family with this name in the catalog, for its package manager's commands: the names that depend on a kernel are not filled.
+/// Returns the family with this name in the catalog, for its package manager's commands: the names that depend on a
+/// kernel are not filled.
 pub fn named(name: &str) -> Option<Family> {
     families().iter().find(|row| row.name == name).map(|row| row.of(""))
 }
@@ -100,7 +103,8 @@ impl FamilyRow {
     }
 
     fn of(&self, kernel: &str) -> Family {
-        let release = kernel.rsplit_once('-').filter(|(_, flavour)| flavour.bytes().all(|byte| byte.is_ascii_alphabetic()));
+        let release =
+            kernel.rsplit_once('-').filter(|(_, flavour)| flavour.bytes().all(|byte| byte.is_ascii_alphabetic()));
         let release = release.map_or(kernel, |(release, _)| release);
         let fill = |name: &String| name.replace("{kernel}", kernel).replace("{kernel_release}", release);
         Family {
@@ -143,9 +147,18 @@ mod tests {
         let catalog: Catalog = serde_yaml::from_str(DISTROS).unwrap();
         for row in catalog.families {
             assert!(
-                [&row.install, &row.remove, &row.rehearse, &row.restore, &row.libxml2, &row.headers, &row.compiler, &row.initramfs]
-                    .iter()
-                    .all(|list| !list.is_empty()),
+                [
+                    &row.install,
+                    &row.remove,
+                    &row.rehearse,
+                    &row.restore,
+                    &row.libxml2,
+                    &row.headers,
+                    &row.compiler,
+                    &row.initramfs
+                ]
+                .iter()
+                .all(|list| !list.is_empty()),
                 "{}",
                 row.name
             );
@@ -156,22 +169,34 @@ mod tests {
     #[test]
     fn the_seeds_host_installs_what_the_seed_installs() {
         let family = family_of("centos", "rhel fedora", "7.8.2003", "3.10.0-1160.2.2.el7.x86_64").unwrap();
-        assert_eq!(family.headers, ["kernel-devel-3.10.0-1160.2.2.el7.x86_64", "kernel-headers-3.10.0-1160.2.2.el7.x86_64"]);
+        assert_eq!(
+            family.headers,
+            ["kernel-devel-3.10.0-1160.2.2.el7.x86_64", "kernel-headers-3.10.0-1160.2.2.el7.x86_64"]
+        );
         assert_eq!(family.install, ["yum", "install", "-y"]);
         assert_eq!(family.initramfs, ["dracut", "--force"]);
     }
 
     #[test]
     fn each_system_has_its_own_packages() {
-        assert_eq!(headers("ubuntu", "debian", "22.04", "5.15.0-91-generic"), ("debian".into(), "linux-headers-5.15.0-91-generic".into()));
+        assert_eq!(
+            headers("ubuntu", "debian", "22.04", "5.15.0-91-generic"),
+            ("debian".into(), "linux-headers-5.15.0-91-generic".into())
+        );
         assert_eq!(headers("debian", "", "12", "6.1.0-18-amd64").1, "linux-headers-6.1.0-18-amd64");
         assert_eq!(headers("rocky", "rhel centos fedora", "8.9", "4.18.0").0, "rhel-8");
         assert_eq!(headers("rocky", "rhel centos fedora", "9.4", "5.14.0").0, "rhel-9");
         assert_eq!(headers("rhel", "fedora", "10.0", "6.12.0").0, "rhel-9");
         assert_eq!(headers("fedora", "", "42", "6.14").1, "kernel-devel-matched-6.14 kernel-headers");
-        assert_eq!(headers("ol", "fedora", "8.9", "5.15.0-3.el8uek.x86_64").1, "kernel-uek-devel-5.15.0-3.el8uek.x86_64 kernel-headers");
+        assert_eq!(
+            headers("ol", "fedora", "8.9", "5.15.0-3.el8uek.x86_64").1,
+            "kernel-uek-devel-5.15.0-3.el8uek.x86_64 kernel-headers"
+        );
         assert_eq!(headers("openEuler", "", "22.03", "5.10.0").0, "openeuler");
-        assert_eq!(headers("sles", "suse", "15.6", "6.4.0-150600.21-default").1, "kernel-default-devel=6.4.0-150600.21");
+        assert_eq!(
+            headers("sles", "suse", "15.6", "6.4.0-150600.21-default").1,
+            "kernel-default-devel=6.4.0-150600.21"
+        );
     }
 
     #[test]

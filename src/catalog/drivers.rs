@@ -94,8 +94,8 @@ impl Driver {
     }
 }
 
-/// Returns all drivers, newest first. Two releases may compare equal (440.64 for desktops, 440.64.00 for data centers): to find one,
-/// compare the text.
+/// Returns all drivers, newest first. Two releases may compare equal (440.64 for desktops, 440.64.00 for data centers):
+/// to find one, compare the text.
 pub fn drivers() -> &'static [Driver] {
     static ALL: OnceLock<Vec<Driver>> = OnceLock::new();
     ALL.get_or_init(|| {
@@ -110,8 +110,8 @@ pub fn driver(version: &Version) -> Option<&'static Driver> {
     drivers().iter().find(|row| row.version.as_str() == version.as_str())
 }
 
-/// Tells whether there is a driver of exactly this version: the catalog lists it, or it is on the machine (`here`), as one that is newer
-/// than the catalog may be.
+/// Tells whether there is a driver of exactly this version: the catalog lists it, or it is on the machine (`here`), as
+/// one that is newer than the catalog may be.
 pub fn exists(version: &Version, here: &[Version]) -> bool {
     driver(version).is_some() || here.iter().any(|other| other.as_str() == version.as_str())
 }
@@ -127,10 +127,14 @@ pub fn branches() -> &'static BTreeMap<u32, Branch> {
     ALL.get_or_init(|| rows::all::<Branch>(DRIVERS, "branches").into_iter().map(|row| (row.branch, row)).collect())
 }
 
-/// Tells whether NVIDIA's support of a branch has ended by `today`. A branch without a date has ended when a later one has.
+/// Tells whether NVIDIA's support of a branch has ended by `today`. A branch without a date has ended when a later one
+/// has.
 pub fn has_ended(branch: u32, today: Date) -> bool {
     let own = branches().get(&branch).and_then(|row| row.eol);
-    own.map_or_else(|| branches().range(branch..).any(|(_, later)| later.eol.is_some_and(|eol| eol < today)), |eol| eol < today)
+    own.map_or_else(
+        || branches().range(branch..).any(|(_, later)| later.eol.is_some_and(|eol| eol < today)),
+        |eol| eol < today,
+    )
 }
 
 #[cfg(test)]
@@ -165,7 +169,11 @@ mod tests {
     fn checksums_and_addresses_have_their_form() {
         for file in drivers().iter().flat_map(|driver| &driver.files) {
             assert!(file.url.starts_with("https://us.download.nvidia.com/"), "{}", file.url);
-            assert!(file.sha256.as_ref().is_none_or(|sum| sum.len() == 64 && sum.bytes().all(|b| b.is_ascii_hexdigit())), "{}", file.url);
+            assert!(
+                file.sha256.as_ref().is_none_or(|sum| sum.len() == 64 && sum.bytes().all(|b| b.is_ascii_hexdigit())),
+                "{}",
+                file.url
+            );
             assert!(file.size.is_none_or(|size| size > 10 << 20), "{}", file.url);
         }
     }

@@ -68,14 +68,21 @@ pub(crate) fn capability(cc: &str) -> Option<CapabilityRow> {
     rows::with(GPUS, "compute_capabilities", &format!("cc: \"{cc}\"")).next()
 }
 
-/// Returns the first and the last toolkit (`major.minor`) that build for a compute capability; no last one while current toolkits do.
+/// Returns the first and the last toolkit (`major.minor`) that build for a compute capability; no last one while
+/// current toolkits do.
 pub fn toolkits(cc: &str) -> Option<(Version, Option<Version>)> {
     capability(cc).map(|row| (row.cuda_first, row.cuda_last))
 }
 
-/// Finds a card by its PCI ids: by device and subsystem, else by device alone, else by the chip in `pci_ids_name`, the text of pci.ids
-/// (`GH100 [H200 NVL]`), else by the chip of the ids around it. Returns nothing when not even the chip can be told.
-pub fn identify(device_id: &str, subsystem_vendor: &str, subsystem_device: &str, pci_ids_name: Option<&str>) -> Option<GpuModel> {
+/// Finds a card by its PCI ids: by device and subsystem, else by device alone, else by the chip in `pci_ids_name`, the
+/// text of pci.ids (`GH100 [H200 NVL]`), else by the chip of the ids around it. Returns nothing when not even the chip
+/// can be told.
+pub fn identify(
+    device_id: &str,
+    subsystem_vendor: &str,
+    subsystem_device: &str,
+    pci_ids_name: Option<&str>,
+) -> Option<GpuModel> {
     let device = hex(device_id);
     by_id(&device, &hex(subsystem_vendor), &hex(subsystem_device))
         .or_else(|| guess(&printable(pci_ids_name?)))
@@ -100,7 +107,9 @@ pub fn lookup(id: &str) -> Result<GpuModel, Expected> {
 fn by_id(device: &str, subvendor: &str, subdevice: &str) -> Option<GpuModel> {
     // With the brace of the row's start: `subdevice_id` ends in the same words.
     let rows: Vec<GpuRow> = rows::with(GPUS, "gpus", &format!("{{device_id: \"{device}\", ")).collect();
-    let exact = |row: &&GpuRow| row.subvendor_id.as_deref() == Some(subvendor) && row.subdevice_id.as_deref() == Some(subdevice);
+    let exact = |row: &&GpuRow| {
+        row.subvendor_id.as_deref() == Some(subvendor) && row.subdevice_id.as_deref() == Some(subdevice)
+    };
     let own = rows.iter().find(|row| row.subvendor_id.is_none());
     if let Some(row) = rows.iter().find(exact) {
         return Some(GpuModel { first_branch: first_branch_of(row, &rows), ..model(row, CatalogMatch::Exact) });
@@ -113,16 +122,17 @@ fn by_id(device: &str, subvendor: &str, subdevice: &str) -> Option<GpuModel> {
     rows.first().map(|row| GpuModel { first_branch: newest, ..model(row, CatalogMatch::Device) })
 }
 
-/// Returns the first branch that drives a board: the earliest that names its product on this device, with or without a board. A driver
-/// takes a card by its device id, and its lists name further boards of a product only later (the Tesla T4's one board from R575 on).
-/// Another product on the same device keeps its own. Source: supported-gpus.json of 470.256.02, which names 1e91, 1e93, 1ed1, 1ed3 and 1eb8
-/// without their boards.
+/// Returns the first branch that drives a board: the earliest that names its product on this device, with or without a
+/// board. A driver takes a card by its device id, and its lists name further boards of a product only later (the Tesla
+/// T4's one board from R575 on). Another product on the same device keeps its own. Source: supported-gpus.json of
+/// 470.256.02, which names 1e91, 1e93, 1ed1, 1ed3 and 1eb8 without their boards.
 fn first_branch_of(board: &GpuRow, device: &[GpuRow]) -> Option<u32> {
     let same = device.iter().filter(|row| product(&row.name) == product(&board.name));
     same.filter_map(|row| row.first_branch).min()
 }
 
-/// Returns what tells a product from others: its name without the maker, spaces, and the Max-Q build of the same part for thin laptops.
+/// Returns what tells a product from others: its name without the maker, spaces, and the Max-Q build of the same part
+/// for thin laptops.
 fn product(name: &str) -> String {
     let name = name.trim_start_matches("NVIDIA ").trim_end_matches(" with Max-Q Design");
     name.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase()
@@ -142,7 +152,8 @@ fn model(row: &GpuRow, catalog: CatalogMatch) -> GpuModel {
     }
 }
 
-/// Guesses from `GV100GL [Tesla V100 PCIe 32GB]`: the chip's other cards if the catalog has any, else the rules of its architecture.
+/// Guesses from `GV100GL [Tesla V100 PCIe 32GB]`: the chip's other cards if the catalog has any, else the rules of its
+/// architecture.
 fn guess(pci_ids_name: &str) -> Option<GpuModel> {
     let word = pci_ids_name.split([' ', '[', '/']).next()?;
     let name = match (pci_ids_name.find('['), pci_ids_name.rfind(']')) {
@@ -153,7 +164,9 @@ fn guess(pci_ids_name: &str) -> Option<GpuModel> {
     let rules = rows::with(GPUS, "architectures", &format!("chip_prefix: {prefix},"))
         .find(|row: &ArchitectureRow| names_a_chip(word, &row.chip_prefix))?;
     let chip = chip_of(word);
-    let sister = [chip.0, chip.1].into_iter().find_map(|chip| rows::with::<GpuRow>(GPUS, "gpus", &format!("chip: {chip}, ")).next());
+    let sister = [chip.0, chip.1]
+        .into_iter()
+        .find_map(|chip| rows::with::<GpuRow>(GPUS, "gpus", &format!("chip: {chip}, ")).next());
     let only_capability = (rules.cc.len() == 1).then(|| rules.cc[0].clone());
     Some(GpuModel {
         chip: sister.as_ref().map_or(chip.0, |row| &row.chip).to_owned(),
@@ -162,7 +175,8 @@ fn guess(pci_ids_name: &str) -> Option<GpuModel> {
     })
 }
 
-/// Guesses from the ids around an unlisted one: NVIDIA gives each chip its ids in blocks of 64, four lines of 16 as the catalog is read.
+/// Guesses from the ids around an unlisted one: NVIDIA gives each chip its ids in blocks of 64, four lines of 16 as the
+/// catalog is read.
 fn guess_from_neighbours(device: &str) -> Option<GpuModel> {
     let id = u16::from_str_radix(device, 16).ok()?;
     let sixteens = (0..4).map(|part| format!("{{device_id: \"{:03x}", (id >> 6 << 2) + part));
@@ -177,11 +191,12 @@ fn guess_from_neighbours(device: &str) -> Option<GpuModel> {
     })
 }
 
-/// Returns a card of the id's block of 64, if all that are listed there, but for the id itself, are of one chip. Of the 725 listed ids,
-/// each taken away in turn, this finds the chip of 662 and is wrong about none; a test does it.
+/// Returns a card of the id's block of 64, if all that are listed there, but for the id itself, are of one chip. Of the
+/// 725 listed ids, each taken away in turn, this finds the chip of 662 and is wrong about none; a test does it.
 fn of_one_chip<'a>(rows: impl Iterator<Item = &'a GpuRow>, id: u16) -> Option<&'a GpuRow> {
     let number = |row: &GpuRow| u16::from_str_radix(&row.device_id, 16).ok();
-    let near: Vec<_> = rows.filter(|row| number(row).is_some_and(|other| other >> 6 == id >> 6 && other != id)).collect();
+    let near: Vec<_> =
+        rows.filter(|row| number(row).is_some_and(|other| other >> 6 == id >> 6 && other != id)).collect();
     near.first().filter(|first| near.iter().all(|row| row.chip == first.chip)).copied()
 }
 
@@ -207,7 +222,8 @@ fn names_a_chip(word: &str, prefix: &str) -> bool {
 
 /// Splits the segment letters off a chip name: `GV100GL` is (`GV100`, `GV100`), `GK110BGL` is (`GK110B`, `GK110`).
 fn chip_of(word: &str) -> (&str, &str) {
-    let rest = word.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start_matches(|c: char| c.is_ascii_digit());
+    let rest =
+        word.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start_matches(|c: char| c.is_ascii_digit());
     let digits = word.len() - rest.len();
     let revision = rest.bytes().next().is_some_and(|letter| matches!(letter, b'A'..=b'F'));
     (word.get(..digits + usize::from(revision)).unwrap_or(word), word.get(..digits).unwrap_or(word))
@@ -249,18 +265,27 @@ mod tests {
     #[test]
     fn every_id_of_the_catalog_is_found_exactly_or_by_device() {
         for ids in strict::<Ids>(GPUS, "gpus") {
-            let (vendor, device) = (ids.subvendor.clone().unwrap_or_default(), ids.subdevice.clone().unwrap_or_default());
+            let (vendor, device) =
+                (ids.subvendor.clone().unwrap_or_default(), ids.subdevice.clone().unwrap_or_default());
             let expected = if ids.subvendor.is_some() { CatalogMatch::Exact } else { CatalogMatch::Device };
             assert_eq!(identify(&ids.device, &vendor, &device, None).unwrap().catalog, expected, "{}", ids.device);
-            assert!(identify(&ids.device, "ffff", "ffff", None).is_some_and(|model| model.catalog == CatalogMatch::Device));
+            assert!(
+                identify(&ids.device, "ffff", "ffff", None).is_some_and(|model| model.catalog == CatalogMatch::Device)
+            );
         }
     }
 
     #[test]
     fn the_seeds_card_is_known() {
         let card = lookup("10de:1db6").unwrap();
-        assert_eq!((card.name.as_str(), card.chip.as_str(), card.architecture.as_str()), ("Tesla V100-PCIE-32GB", "GV100", "volta"));
-        assert_eq!((card.first_branch, card.last_branch, card.kernel_module), (Some(384), Some(580), KernelModule::ProprietaryOnly));
+        assert_eq!(
+            (card.name.as_str(), card.chip.as_str(), card.architecture.as_str()),
+            ("Tesla V100-PCIE-32GB", "GV100", "volta")
+        );
+        assert_eq!(
+            (card.first_branch, card.last_branch, card.kernel_module),
+            (Some(384), Some(580), KernelModule::ProprietaryOnly)
+        );
         assert_eq!(lookup("10DE:1DB6").unwrap(), card);
     }
 
@@ -274,8 +299,16 @@ mod tests {
 
     #[test]
     fn a_board_does_not_start_later_than_its_device_unless_it_is_another_product() {
-        assert_eq!(identify("1eb8", "10de", "12a2", None).unwrap().first_branch, Some(410), "the only board of the Tesla T4");
-        assert_eq!(identify("1e93", "1028", "09d2", None).unwrap().first_branch, Some(440), "Max-Q of the RTX 2080 Super");
+        assert_eq!(
+            identify("1eb8", "10de", "12a2", None).unwrap().first_branch,
+            Some(410),
+            "the only board of the Tesla T4"
+        );
+        assert_eq!(
+            identify("1e93", "1028", "09d2", None).unwrap().first_branch,
+            Some(440),
+            "Max-Q of the RTX 2080 Super"
+        );
         assert_eq!(identify("25a0", "103c", "8928", None).unwrap().first_branch, Some(460), "written `3050Ti` there");
         assert_eq!(identify("20b7", "10de", "1852", None).unwrap().first_branch, Some(460), "a later board of the A30");
         let rows = strict::<GpuRow>(GPUS, "gpus");
@@ -283,8 +316,11 @@ mod tests {
         for row in &rows {
             devices.entry(&row.device_id).or_default().push(row.clone());
         }
-        let own = |row: &GpuRow| devices[row.device_id.as_str()].iter().find(|row| row.subvendor_id.is_none())?.first_branch;
-        let is_later = |row: &&GpuRow| own(row).is_some_and(|own| first_branch_of(row, &devices[row.device_id.as_str()]) > Some(own));
+        let own =
+            |row: &GpuRow| devices[row.device_id.as_str()].iter().find(|row| row.subvendor_id.is_none())?.first_branch;
+        let is_later = |row: &&GpuRow| {
+            own(row).is_some_and(|own| first_branch_of(row, &devices[row.device_id.as_str()]) > Some(own))
+        };
         let later: BTreeSet<&str> = rows.iter().filter(is_later).map(|row| row.name.as_str()).collect();
         let others = [
             "EIZO Quadro MED-XN92",
@@ -305,7 +341,10 @@ mod tests {
     #[test]
     fn an_unknown_card_is_guessed_from_its_chip() {
         let card = identify("ffff", "10de", "0001", Some("GH100 [H300 NVL]")).unwrap();
-        assert_eq!((card.name.as_str(), card.chip.as_str(), card.compute_capability.as_str()), ("H300 NVL", "GH100", "9.0"));
+        assert_eq!(
+            (card.name.as_str(), card.chip.as_str(), card.compute_capability.as_str()),
+            ("H300 NVL", "GH100", "9.0")
+        );
         assert_eq!((card.catalog, card.first_branch), (CatalogMatch::Guess, Some(520)));
         let chip = |name| identify("ffff", "", "", Some(name)).map(|card| (card.chip, card.architecture));
         assert_eq!(chip("GV100GL [Tesla V100 PCIe 32GB]"), Some(("GV100".into(), "volta".into())));
@@ -321,12 +360,17 @@ mod tests {
     #[test]
     fn an_id_between_those_of_one_chip_is_of_that_chip() {
         let rows = strict::<GpuRow>(GPUS, "gpus");
-        let chips: BTreeMap<_, _> = rows.iter().map(|row| (u16::from_str_radix(&row.device_id, 16).unwrap(), &row.chip)).collect();
-        let told: Vec<_> = chips.iter().filter_map(|(id, chip)| Some((*chip, &of_one_chip(rows.iter(), *id)?.chip))).collect();
+        let chips: BTreeMap<_, _> =
+            rows.iter().map(|row| (u16::from_str_radix(&row.device_id, 16).unwrap(), &row.chip)).collect();
+        let told: Vec<_> =
+            chips.iter().filter_map(|(id, chip)| Some((*chip, &of_one_chip(rows.iter(), *id)?.chip))).collect();
         assert!(told.iter().all(|(chip, guess)| chip == guess));
         assert_eq!((told.len(), chips.len()), (662, 725), "the numbers in the documentation of the function");
         let card = identify("233e", "", "", Some("[unnamed]")).unwrap();
-        assert_eq!((card.chip.as_str(), card.compute_capability.as_str(), card.catalog), ("GH100", "9.0", CatalogMatch::Guess));
+        assert_eq!(
+            (card.chip.as_str(), card.compute_capability.as_str(), card.catalog),
+            ("GH100", "9.0", CatalogMatch::Guess)
+        );
         assert!(card.neighbour.is_some() && card.name.is_empty());
     }
 

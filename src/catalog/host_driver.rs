@@ -1,5 +1,6 @@
-//! Where packages of the driver come from, for an owner that installs them on the host: `assets/catalog/host-driver.yaml`. Data with its
-//! sources, and which row is about this machine; the judgement over it is the owner's.
+//! Where packages of the driver come from, for an owner that installs them on the host:
+//! `assets/catalog/host-driver.yaml`. Data with its sources, and which row is about this machine; the judgement over it
+//! is the owner's.
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
@@ -31,8 +32,14 @@ pub enum DriverSource {
 
 impl DriverSource {
     /// All of them, in the order in which they are tried where nobody has chosen.
-    pub const ALL: [Self; 6] =
-        [Self::UbuntuPrecompiled, Self::Nvidia, Self::UbuntuDkms, Self::Debian, Self::NvidiaPrecompiled, Self::LocalRepository];
+    pub const ALL: [Self; 6] = [
+        Self::UbuntuPrecompiled,
+        Self::Nvidia,
+        Self::UbuntuDkms,
+        Self::Debian,
+        Self::NvidiaPrecompiled,
+        Self::LocalRepository,
+    ];
 
     /// Returns its name in answers and JSON; the texts are `source.<name>` of the locale files.
     pub fn name(self) -> &'static str {
@@ -239,18 +246,19 @@ impl Source {
         self.branches.iter().copied().filter(|branch| newest(branch) && only(branch)).collect()
     }
 
-    /// Returns the packages of a branch with this kind of module, their places filled in; none where it has no such module.
+    /// Returns the packages of a branch with this kind of module, their places filled in; none where it has no such
+    /// module.
     pub fn packages(&self, branch: u32, module: ModuleKind, machine: System<'_>) -> Option<Vec<String>> {
-        let row = self
-            .recipes
-            .iter()
-            .find(|row| row.since.is_none_or(|since| branch >= since) && row.until.is_none_or(|until| branch <= until))?;
+        let row = self.recipes.iter().find(|row| {
+            row.since.is_none_or(|since| branch >= since) && row.until.is_none_or(|until| branch <= until)
+        })?;
         let names = match module {
             ModuleKind::Open => row.open.as_ref(),
             ModuleKind::Proprietary => row.proprietary.as_ref(),
         };
         let is_built = packaged_branch(branch).is_none_or(|row| row.modules.contains(&module));
-        let fill = |name: &String| name.replace("{branch}", &branch.to_string()).replace("{flavour}", &flavour(machine));
+        let fill =
+            |name: &String| name.replace("{branch}", &branch.to_string()).replace("{flavour}", &flavour(machine));
         names.filter(|_| is_built).map(|names| names.iter().map(fill).collect())
     }
 
@@ -390,25 +398,36 @@ pub fn cuda_repository(machine: System<'_>, architecture: &str, mirror: Option<&
         other => other,
     };
     let base = mirror.unwrap_or(&catalog()?.cuda_repositories).trim_end_matches('/');
-    Some(CudaRepository { address: format!("{base}/{}/{architecture}", row.folder), key: key(&row.key)?, verified: row.verified })
+    Some(CudaRepository {
+        address: format!("{base}/{}/{architecture}", row.folder),
+        key: key(&row.key)?,
+        verified: row.verified,
+    })
 }
 
 /// Tells whether a machine runs a system, as `ubuntu-24.04`, `rhel-9` or `debian`, or one whose packages are the same.
 fn is_system(machine: System<'_>, system: &str) -> bool {
-    let (id, version) =
-        system.rsplit_once('-').filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit())).unwrap_or((system, ""));
+    let (id, version) = system
+        .rsplit_once('-')
+        .filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit()))
+        .unwrap_or((system, ""));
     let like = catalog().into_iter().flat_map(|catalog| &catalog.like).find(|like| like.system == machine.id);
     let own = like.map_or(machine.id, |like| like.r#as.as_str());
     let there = machine.version;
-    own == id && (version.is_empty() || there == version || there.strip_prefix(version).is_some_and(|rest| rest.starts_with('.')))
+    own == id
+        && (version.is_empty()
+            || there == version
+            || there.strip_prefix(version).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// Returns the flavour of Ubuntu's running kernel, as its packages are named: `6.8.0-45-generic` is `generic`; the same with another
-/// kernel than the release began with is `generic-hwe-24.04`.
+/// Returns the flavour of Ubuntu's running kernel, as its packages are named: `6.8.0-45-generic` is `generic`; the same
+/// with another kernel than the release began with is `generic-hwe-24.04`.
 pub fn flavour(machine: System<'_>) -> String {
     let flavour = machine.kernel.splitn(3, '-').nth(2).unwrap_or("generic");
-    let first = catalog().into_iter().flat_map(|catalog| &catalog.ubuntu_kernels).find(|row| machine.version == row.release);
-    let is_first = first.is_none_or(|row| machine.kernel.strip_prefix(&row.kernel).is_some_and(|rest| rest.starts_with('.')));
+    let first =
+        catalog().into_iter().flat_map(|catalog| &catalog.ubuntu_kernels).find(|row| machine.version == row.release);
+    let is_first =
+        first.is_none_or(|row| machine.kernel.strip_prefix(&row.kernel).is_some_and(|rest| rest.starts_with('.')));
     if flavour == "generic" && !is_first { format!("generic-hwe-{}", machine.version) } else { flavour.to_owned() }
 }
 
@@ -428,7 +447,9 @@ mod tests {
         }
         assert!(all.container_toolkit.deb.key().is_some() && all.container_toolkit.rpm.key().is_some());
         for key in &all.keys {
-            let is_whole = |text: &String| text.len() == 40 && text.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b));
+            let is_whole = |text: &String| {
+                text.len() == 40 && text.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
+            };
             assert!(key.fingerprint.as_ref().is_none_or(is_whole), "{key:?}");
             assert_eq!(key.fingerprint.is_some(), key.verified, "{key:?}");
         }
@@ -461,10 +482,16 @@ mod tests {
     fn names_in_nvidias_repository_lose_their_branch_from_590_on() {
         let host = host("ubuntu", "24.04", "6.8.0-45-generic");
         let nvidia = sources(host).find(|source| source.id == DriverSource::Nvidia).unwrap();
-        assert_eq!(nvidia.packages(580, ModuleKind::Open, host).unwrap(), ["libnvidia-compute-580", "nvidia-dkms-580-open"]);
+        assert_eq!(
+            nvidia.packages(580, ModuleKind::Open, host).unwrap(),
+            ["libnvidia-compute-580", "nvidia-dkms-580-open"]
+        );
         assert_eq!(nvidia.packages(595, ModuleKind::Proprietary, host).unwrap(), ["libnvidia-compute", "nvidia-dkms"]);
         assert_eq!(nvidia.packages(620, ModuleKind::Proprietary, host), None);
-        assert_eq!(nvidia.fabric_manager.as_ref().unwrap().packages(580), ["nvidia-fabricmanager-580", "libnvidia-nscq-580"]);
+        assert_eq!(
+            nvidia.fabric_manager.as_ref().unwrap().packages(580),
+            ["nvidia-fabricmanager-580", "libnvidia-nscq-580"]
+        );
         assert_eq!(nvidia.fabric_manager.as_ref().unwrap().packages(595), ["nvidia-fabricmanager", "libnvidia-nscq"]);
         assert_eq!(nvidia.pin_package(595).as_deref(), Some("nvidia-driver-pinning-595"));
     }
@@ -490,7 +517,8 @@ mod tests {
         let noble = cuda_repository(host("ubuntu", "24.04", ""), "x86_64", None).unwrap();
         assert_eq!(noble.address, "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64");
         assert_eq!(noble.key.fingerprint.as_deref(), Some("EB693B3035CD5710E231E123A4B469963BF863CC"));
-        let mirrored = cuda_repository(host("rocky", "10.0", ""), "x86_64", Some("http://mirror.local/nvidia/")).unwrap();
+        let mirrored =
+            cuda_repository(host("rocky", "10.0", ""), "x86_64", Some("http://mirror.local/nvidia/")).unwrap();
         assert_eq!(mirrored.address, "http://mirror.local/nvidia/rhel10/x86_64");
         assert_eq!(mirrored.key.fingerprint, None);
     }

@@ -1,9 +1,14 @@
-//! Reads the catalog's files line by line: a row is one line, so a question about one card or one toolkit parses only its lines.
+//! Reads the catalog's files line by line: a row is one line, so a question about one card or one toolkit parses only
+//! its lines.
 
 use serde::de::DeserializeOwned;
 
 /// Returns the rows of a catalog file's list whose line holds `needle`, in the file's order.
-pub(super) fn with<'a, T: DeserializeOwned + 'a>(text: &'a str, list: &str, needle: &'a str) -> impl Iterator<Item = T> + 'a {
+pub(super) fn with<'a, T: DeserializeOwned + 'a>(
+    text: &'a str,
+    list: &str,
+    needle: &'a str,
+) -> impl Iterator<Item = T> + 'a {
     lines(text, list).filter(move |line| line.contains(needle)).filter_map(parse)
 }
 
@@ -32,7 +37,9 @@ pub(super) mod tests {
 
     /// Parses every line of a list, and tells which one fails.
     pub fn strict<T: DeserializeOwned>(text: &str, list: &str) -> Vec<T> {
-        lines(text, list).map(|line| serde_yaml::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        lines(text, list)
+            .map(|line| serde_yaml::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect()
     }
 
     #[derive(serde::Deserialize)]

@@ -10,8 +10,8 @@ use crate::{
 const LINE: usize = 78;
 const INDENT: &str = "    ";
 
-/// Returns both tables as aligned text: ★ the recommended row with its reason, ✗ a row that does not fit with its reason. Without
-/// `all`, rows that do not fit and desktop releases are left out.
+/// Returns both tables as aligned text: ★ the recommended row with its reason, ✗ a row that does not fit with its
+/// reason. Without `all`, rows that do not fit and desktop releases are left out.
 pub fn report(table: &DriverTable, lang: Lang, all: bool) -> String {
     let shown = table.shown(all);
     let mut out = drivers_text(&shown, lang);
@@ -29,7 +29,14 @@ fn drivers_text(shown: &DriverTable, lang: Lang) -> String {
     if shown.drivers.is_empty() {
         return String::new();
     }
-    let heads = [column::version(), column::released(), column::cuda(), column::branch(), column::support_ends(), column::size()];
+    let heads = [
+        column::version(),
+        column::released(),
+        column::cuda(),
+        column::branch(),
+        column::support_ends(),
+        column::size(),
+    ];
     let rows = shown.drivers.iter().map(|row| Row {
         mark: mark(row.fits, row.recommended),
         cells: driver_cells(row, lang),

@@ -68,7 +68,8 @@ pub(super) fn toolkit_misfit(toolkit: &Toolkit, cards: &[Card]) -> Option<Reason
         let cc = card.compute_capability.as_ref()?;
         let known = gpus::capability(cc.as_str());
         let ended = known.as_ref().and_then(|row| row.cuda_last.as_ref());
-        let dropped = *cc < toolkit.cc_min || ended.is_some_and(|last| toolkit.version > *last && !toolkit.version.starts_with(last));
+        let dropped = *cc < toolkit.cc_min
+            || ended.is_some_and(|last| toolkit.version > *last && !toolkit.version.starts_with(last));
         let too_new = *cc > toolkit.cc_max || known.as_ref().is_some_and(|row| toolkit.version < row.cuda_first);
         match (dropped, too_new) {
             (true, _) => Some(Reason(msg::reason::cuda_drops_card(&card.name, cc, &toolkit.version))),

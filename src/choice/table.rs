@@ -19,7 +19,8 @@ pub struct DriverTable {
 }
 
 impl DriverTable {
-    /// Returns the rows to show: what fits and is a data-center release, and what is recommended or wanted; with `all`, every row.
+    /// Returns the rows to show: what fits and is a data-center release, and what is recommended or wanted; with `all`,
+    /// every row.
     #[must_use]
     pub fn shown(&self, all: bool) -> Self {
         let drivers = self.drivers.iter().filter(|row| all || row.recommended || (row.fits && row.datacenter));
@@ -62,7 +63,8 @@ pub struct DriverRow {
     pub end_of_life: Option<Date>,
     /// Whether support has ended: by its date, or, for a branch without one, because a later branch's has.
     pub ended: bool,
-    /// Whether it is a data-center release, which is what servers run and what the `/tesla/` tree of the download server holds.
+    /// Whether it is a data-center release, which is what servers run and what the `/tesla/` tree of the download
+    /// server holds.
     pub datacenter: bool,
     /// Whether it fits all cards and the wanted CUDA.
     pub fits: bool,

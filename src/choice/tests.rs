@@ -64,7 +64,10 @@ fn the_seeds_row_for_cuda_10_2_is_recommended() {
     let row = table.recommended().unwrap();
     assert_eq!((row.version.as_str(), row.release_date.unwrap().to_string().as_str()), ("440.95.01", "2020-06-24"));
     assert_eq!((row.cuda_version.as_deref(), row.size_bytes), (Some("10.2"), Some(143_652_320)));
-    assert!(report(&table, Lang::En, false).contains("★ 440.95.01   2020-06-24  10.2  R440 production   ended          137.0 MiB"));
+    assert!(
+        report(&table, Lang::En, false)
+            .contains("★ 440.95.01   2020-06-24  10.2  R440 production   ended          137.0 MiB")
+    );
     assert_eq!(table.recommended_cuda().unwrap().file, "cuda_10.2.89_440.33.01_linux.run");
 }
 
@@ -75,7 +78,10 @@ fn the_seeds_row_for_cuda_11_0_is_recommended() {
         let row = table.recommended().unwrap();
         assert_eq!((row.version.as_str(), row.release_date.unwrap().to_string().as_str()), ("450.51.06", "2020-07-28"));
         assert_eq!((row.cuda_version.as_deref(), row.size_bytes), (Some("11.0"), Some(143_102_160)));
-        assert_eq!(row.url.as_deref(), Some("https://us.download.nvidia.com/tesla/450.51.06/NVIDIA-Linux-x86_64-450.51.06.run"));
+        assert_eq!(
+            row.url.as_deref(),
+            Some("https://us.download.nvidia.com/tesla/450.51.06/NVIDIA-Linux-x86_64-450.51.06.run")
+        );
         assert_eq!(row.reason.as_ref().unwrap().id(), "recommended-bundled");
         assert!(report(&table, Lang::En, false).contains("136.5 MiB"));
         assert_eq!(table.recommended_cuda().unwrap().file, "cuda_11.0.3_450.51.06_linux.run");
@@ -98,8 +104,14 @@ fn a_driver_that_is_only_inside_a_runfile_gives_way_to_a_supported_one() {
 
 #[test]
 fn on_the_host_the_newest_supported_driver_is_recommended() {
-    assert_eq!(recommended(&[V100], Some("11.0"), DriverOwner::Host), Some(("580.178.04".into(), "recommended-long-term")));
-    assert_eq!(recommended(&[V100], None, DriverOwner::InstallerPod), Some(("580.178.04".into(), "recommended-supported")));
+    assert_eq!(
+        recommended(&[V100], Some("11.0"), DriverOwner::Host),
+        Some(("580.178.04".into(), "recommended-long-term"))
+    );
+    assert_eq!(
+        recommended(&[V100], None, DriverOwner::InstallerPod),
+        Some(("580.178.04".into(), "recommended-supported"))
+    );
     // What is installed on a node stays there: a branch with long support comes first, as the packages' recipe has it.
     assert_eq!(recommended(&[H200], None, DriverOwner::Host), Some(("580.178.04".into(), "recommended-long-term")));
     assert_eq!(recommended(&[H200], None, DriverOwner::Operator), Some(("595.91.07".into(), "recommended-supported")));
@@ -155,7 +167,10 @@ fn several_cards_take_what_fits_all() {
 fn a_driver_must_not_be_older_than_the_wanted_cuda() {
     let table = table(&[V100], Some("11.0"), DriverOwner::InstallerPod);
     assert_eq!(misfit(&table, "440.95.01"), Some("older-than-cuda-needs"));
-    assert_eq!(driver(&table, "440.95.01").reason.as_ref().unwrap().text(Lang::En), "Older than CUDA 11.0.3 needs (450.51.06).");
+    assert_eq!(
+        driver(&table, "440.95.01").reason.as_ref().unwrap().text(Lang::En),
+        "Older than CUDA 11.0.3 needs (450.51.06)."
+    );
 }
 
 #[test]
@@ -201,7 +216,8 @@ fn another_architecture_has_other_files() {
     assert!(on_arm.cuda.iter().all(|row| row.file.ends_with("_sbsa.run")));
     let pod = driver_table(&cards(&[T4]), None, &arm(DriverOwner::InstallerPod));
     assert_eq!(misfit(&pod, "580.95.05"), Some("pod-x86-only"));
-    let other = driver_table(&cards(&[T4]), None, &HostLimits { architecture: Architecture::Other, ..host(DriverOwner::Host) });
+    let other =
+        driver_table(&cards(&[T4]), None, &HostLimits { architecture: Architecture::Other, ..host(DriverOwner::Host) });
     assert!(other.recommended().is_none() && other.cuda.is_empty());
 }
 
@@ -229,7 +245,9 @@ fn a_toolkit_may_run_on_an_older_driver_of_its_generation() {
 
 #[test]
 fn toolkits_are_judged_by_the_cards() {
-    let id = |ids: &[&str], text: &str| cuda(&cuda_rows(&cards(ids), None, &host(DriverOwner::Host)), text).reason.as_ref().map(id_of);
+    let id = |ids: &[&str], text: &str| {
+        cuda(&cuda_rows(&cards(ids), None, &host(DriverOwner::Host)), text).reason.as_ref().map(id_of)
+    };
     assert_eq!(id(&[V100], "12.9.2"), None);
     assert_eq!(id(&[V100], "13.0.0"), Some("cuda-drops-card"));
     assert_eq!(id(&[K80], "11.8.0"), None);
@@ -240,7 +258,11 @@ fn toolkits_are_judged_by_the_cards() {
 
 #[test]
 fn the_hosts_compiler_and_c_library_are_checked() {
-    let old = HostLimits { gcc_version: Some(version("4.8.5")), glibc_version: Some(version("2.17")), ..host(DriverOwner::InstallerPod) };
+    let old = HostLimits {
+        gcc_version: Some(version("4.8.5")),
+        glibc_version: Some(version("2.17")),
+        ..host(DriverOwner::InstallerPod)
+    };
     let rows = cuda_rows(&cards(&[V100]), None, &old);
     assert_eq!(cuda(&rows, "12.8.0").reason.as_ref().unwrap().id(), "glibc-too-old");
     assert!(cuda(&rows, "11.0.3").fits);
@@ -263,7 +285,10 @@ fn json_has_the_documented_fields() {
     assert_eq!((&row["release_date"], &row["end_of_life"]), (&"2020-07-28".into(), &"2023-07-01".into()));
     assert!(row["reason"].as_str().unwrap().starts_with("The driver that CUDA 11.0.3"));
     let unfit = json["drivers"].as_array().unwrap().iter().find(|row| row["version"] == "440.95.01").unwrap();
-    assert_eq!((&unfit["fits"], &unfit["reason"]), (&false.into(), &"Older than CUDA 11.0.3 needs (450.51.06).".into()));
+    assert_eq!(
+        (&unfit["fits"], &unfit["reason"]),
+        (&false.into(), &"Older than CUDA 11.0.3 needs (450.51.06).".into())
+    );
     let cuda = json["cuda"].as_array().unwrap().iter().find(|row| row["version"] == "11.0.3").unwrap();
     for field in ["file", "url", "size_bytes", "sha256", "md5", "fits", "reason"] {
         assert!(cuda.get(field).is_some(), "{field}");
@@ -280,12 +305,15 @@ fn shown_leaves_out_what_nobody_asked_for() {
 }
 
 fn any_card() -> impl Strategy<Value = Card> {
-    let ids: Vec<&str> = gpus::GPUS.lines().filter_map(|line| line.strip_prefix("- {device_id: \"")?.get(..4)).collect();
+    let ids: Vec<&str> =
+        gpus::GPUS.lines().filter_map(|line| line.strip_prefix("- {device_id: \"")?.get(..4)).collect();
     select(ids).prop_map(|id| Card::from(&gpus::identify(id, "", "", None).unwrap()))
 }
 
 fn any_cuda() -> impl Strategy<Value = Option<Version>> {
-    proptest::option::of(select(vec!["9.0", "10.2", "11.0", "11.1", "11.8", "12.4", "12.9", "13.0", "13.4"]).prop_map(version))
+    proptest::option::of(
+        select(vec!["9.0", "10.2", "11.0", "11.1", "11.8", "12.4", "12.9", "13.0", "13.4"]).prop_map(version),
+    )
 }
 
 fn any_owner() -> impl Strategy<Value = DriverOwner> {

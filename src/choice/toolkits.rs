@@ -10,10 +10,11 @@ use crate::{
     version::Version,
 };
 
-/// Judges every toolkit that has a runfile for the host's architecture, newest first. Without a driver that rule is left out, and
-/// nothing is recommended: the toolkit follows the driver.
+/// Judges every toolkit that has a runfile for the host's architecture, newest first. Without a driver that rule is
+/// left out, and nothing is recommended: the toolkit follows the driver.
 pub fn cuda_rows(cards: &[Card], driver: Option<&Version>, host: &HostLimits) -> Vec<CudaRow> {
-    let mut rows: Vec<CudaRow> = cuda::toolkits().iter().filter_map(|toolkit| judged(toolkit, cards, driver, host)).collect();
+    let mut rows: Vec<CudaRow> =
+        cuda::toolkits().iter().filter_map(|toolkit| judged(toolkit, cards, driver, host)).collect();
     let paired = driver.and_then(|driver| pairing(&rows, driver)).map(|row| row.version.clone());
     for row in &mut rows {
         row.recommended = paired.as_ref() == Some(&row.version);
@@ -69,7 +70,8 @@ fn glibc_misfit(toolkit: &Toolkit, host: &HostLimits) -> Option<Reason> {
 
 fn notes(toolkit: &Toolkit, driver: Option<&Version>, host: &HostLimits) -> Vec<Reason> {
     let minor = driver.and_then(|driver| rules::limits(toolkit, driver));
-    let clash = host.glibc_version.as_ref().filter(|there| toolkit.glibc_below.as_ref().is_some_and(|limit| *there >= limit));
+    let clash =
+        host.glibc_version.as_ref().filter(|there| toolkit.glibc_below.as_ref().is_some_and(|limit| *there >= limit));
     let glibc = clash.map(|there| Reason(msg::reason::glibc_too_new(there)));
     [minor, gcc_note(toolkit, host), glibc].into_iter().flatten().collect()
 }
@@ -84,12 +86,14 @@ fn gcc_note(toolkit: &Toolkit, host: &HostLimits) -> Option<Reason> {
     }
 }
 
-/// Returns the toolkit that pairs with a driver: the one released with it, else the newest of its branch, else the newest that runs on it.
+/// Returns the toolkit that pairs with a driver: the one released with it, else the newest of its branch, else the
+/// newest that runs on it.
 pub fn pairing<'a>(rows: &'a [CudaRow], driver: &Version) -> Option<&'a CudaRow> {
     let fit = || rows.iter().filter(|row| row.fits);
     let bundled = |row: &&CudaRow| row.bundled_driver.as_ref() == Some(driver);
-    let branch =
-        |row: &&CudaRow| row.bundled_driver.as_ref().is_some_and(|version| version.branch() == driver.branch() && version <= driver);
+    let branch = |row: &&CudaRow| {
+        row.bundled_driver.as_ref().is_some_and(|version| version.branch() == driver.branch() && version <= driver)
+    };
     let runs = |row: &&CudaRow| row.min_driver.as_ref().is_some_and(|least| least <= driver);
     fit().find(bundled).or_else(|| fit().find(branch)).or_else(|| fit().find(runs))
 }

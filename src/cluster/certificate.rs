@@ -7,10 +7,11 @@ use serde_yaml::Value;
 
 use crate::host::Host;
 
-/// Returns the end of the client certificate that the current context's user has; nothing if it has none that can be read. Of several
-/// kubeconfigs the first that says something counts, as for kubectl.
+/// Returns the end of the client certificate that the current context's user has; nothing if it has none that can be
+/// read. Of several kubeconfigs the first that says something counts, as for kubectl.
 pub(super) fn expiry(host: &Host, kubeconfigs: &[PathBuf]) -> Option<Timestamp> {
-    let read = |path: &PathBuf| Some((path.clone(), serde_yaml::from_str::<Value>(&host.files.read_text(path).ok()?).ok()?));
+    let read =
+        |path: &PathBuf| Some((path.clone(), serde_yaml::from_str::<Value>(&host.files.read_text(path).ok()?).ok()?));
     let configs: Vec<(PathBuf, Value)> = kubeconfigs.iter().filter_map(read).collect();
     let named = |list: &str, name: &str| {
         configs.iter().find_map(|(path, config)| {
@@ -19,8 +20,9 @@ pub(super) fn expiry(host: &Host, kubeconfigs: &[PathBuf]) -> Option<Timestamp> 
             Some((path, item))
         })
     };
-    let current =
-        |(_, config): &(PathBuf, Value)| config.get("current-context")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned);
+    let current = |(_, config): &(PathBuf, Value)| {
+        config.get("current-context")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
+    };
     let (_, context) = named("contexts", &configs.iter().find_map(current)?)?;
     let (path, user) = named("users", context.get("context")?.get("user")?.as_str()?)?;
     let user = user.get("user")?;
@@ -29,12 +31,17 @@ pub(super) fn expiry(host: &Host, kubeconfigs: &[PathBuf]) -> Option<Timestamp> 
         (None, Some(file)) => host.files.read_text(path.parent()?.join(file.as_str()?)).ok()?,
         (None, None) => return None,
     };
-    let body: String =
-        pem.lines().skip_while(|line| !line.contains("BEGIN CERTIFICATE")).skip(1).take_while(|line| !line.contains("END")).collect();
+    let body: String = pem
+        .lines()
+        .skip_while(|line| !line.contains("BEGIN CERTIFICATE"))
+        .skip(1)
+        .take_while(|line| !line.contains("END"))
+        .collect();
     not_after(&base64(&body))
 }
 
-/// Reads the second time of a certificate: its validity holds the only two, after the issuer's name. Source: RFC 5280, 4.1.2.5.
+/// Reads the second time of a certificate: its validity holds the only two, after the issuer's name. Source: RFC 5280,
+/// 4.1.2.5.
 fn not_after(der: &[u8]) -> Option<Timestamp> {
     const UTC_TIME: [u8; 2] = [0x17, 13];
     const GENERALIZED_TIME: [u8; 2] = [0x18, 15];
@@ -55,8 +62,10 @@ fn not_after(der: &[u8]) -> Option<Timestamp> {
         _ => digits.to_owned(),
     };
     let part = |from: usize, to: usize| whole.get(from..to);
-    let (date, time) =
-        (format!("{}-{}-{}", part(0, 4)?, part(4, 6)?, part(6, 8)?), format!("{}:{}:{}", part(8, 10)?, part(10, 12)?, part(12, 14)?));
+    let (date, time) = (
+        format!("{}-{}-{}", part(0, 4)?, part(4, 6)?, part(6, 8)?),
+        format!("{}:{}:{}", part(8, 10)?, part(10, 12)?, part(12, 14)?),
+    );
     format!("{date}T{time}Z").parse().ok()
 }
 

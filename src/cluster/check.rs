@@ -222,7 +222,8 @@ impl VerifyReport {
         }
     }
 
-    /// Says of a part's check which known failure shows there. What is at work and shows one fails: it tries again and again.
+    /// Says of a part's check which known failure shows there. What is at work and shows one fails: it tries again and
+    /// again.
     pub fn explain(&mut self, id: CheckId, known: KnownFailure) {
         let unexplained = |check: &Check| check.known.is_none() && check.because.is_none() && check.cluster.is_none();
         let open = |check: &&mut Check| check.id == id && !check.state.is_fine() && unexplained(check);

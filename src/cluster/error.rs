@@ -191,22 +191,25 @@ impl fmt::Display for ClusterError {
 
 impl std::error::Error for ClusterError {}
 
-/// How the API server says that it asked a kubelet in vain. Source: kubectl 1.35 and 1.32 against a stopped kubelet; Kubernetes,
-/// pkg/registry/core/node/rest and the apiserver's egress dialer.
-const KUBELET: [&str; 5] = [":10250", "/containerLogs/", "error dialing backend", "no preferred addresses found", "proxy error from"];
+/// How the API server says that it asked a kubelet in vain. Source: kubectl 1.35 and 1.32 against a stopped kubelet;
+/// Kubernetes, pkg/registry/core/node/rest and the apiserver's egress dialer.
+const KUBELET: [&str; 5] =
+    [":10250", "/containerLogs/", "error dialing backend", "no preferred addresses found", "proxy error from"];
 
-/// Tells whether admission refused: a right that lacks is always said as `User "…" cannot VERB resource "…"`. Source: recorded in
-/// tests/fixtures/cluster/http-1.36.json; Kubernetes, apiserver/pkg/endpoints/handlers/responsewriters/errors.go, `forbiddenMessage`.
+/// Tells whether admission refused: a right that lacks is always said as `User "…" cannot VERB resource "…"`. Source:
+/// recorded in tests/fixtures/cluster/http-1.36.json; Kubernetes,
+/// apiserver/pkg/endpoints/handlers/responsewriters/errors.go, `forbiddenMessage`.
 fn is_of_admission(words: &str) -> bool {
     let of_rights = words.contains(" cannot ") && (words.contains("resource \"") || words.contains("User \""));
-    let refused = words.contains(" is forbidden: ") || words.contains(" denied the request") || words.contains("(Invalid)");
+    let refused =
+        words.contains(" is forbidden: ") || words.contains(" denied the request") || words.contains("(Invalid)");
     refused && !of_rights
 }
 
 type Make = fn(String) -> ClusterError;
 
-/// What kubectl says, most telling first: a refused connection to localhost:8080 is kubectl without any kubeconfig, and an expired
-/// certificate is reported inside an "Unable to connect". Source: kubectl 1.20 and 1.32; recorded in
+/// What kubectl says, most telling first: a refused connection to localhost:8080 is kubectl without any kubeconfig, and
+/// an expired certificate is reported inside an "Unable to connect". Source: kubectl 1.20 and 1.32; recorded in
 /// tests/fixtures/cluster/kubectl-errors.txt.
 const PHRASES: [(&[&str], Make); 15] = [
     (&["localhost:8080 was refused", "[::1]:8080", "no configuration has been provided"], ClusterError::NoKubeconfig),
@@ -225,7 +228,10 @@ const PHRASES: [(&[&str], Make); 15] = [
         ],
         ClusterError::TlsTrouble,
     ),
-    (&["(Unauthorized)", "must be logged in", "asked for the client to provide credentials"], ClusterError::Unauthorized),
+    (
+        &["(Unauthorized)", "must be logged in", "asked for the client to provide credentials"],
+        ClusterError::Unauthorized,
+    ),
     (&["(Forbidden)"], ClusterError::Forbidden),
     (&["(NotFound)", "the server could not find the requested resource"], ClusterError::NotFound),
     (
@@ -239,7 +245,10 @@ const PHRASES: [(&[&str], Make); 15] = [
         ],
         ClusterError::ApiTrouble,
     ),
-    (&["deadline exceeded", "Client.Timeout", "i/o timeout", "TLS handshake timeout", "(Timeout)", "timed out"], ClusterError::TimedOut),
+    (
+        &["deadline exceeded", "Client.Timeout", "i/o timeout", "TLS handshake timeout", "(Timeout)", "timed out"],
+        ClusterError::TimedOut,
+    ),
     (
         &[
             "was refused",
@@ -291,9 +300,18 @@ mod tests {
         let ids: Vec<_> = said
             .iter()
             .filter(|part| !part.contains("can-i"))
-            .map(|part| id(&part.lines().filter(|line| !line.starts_with('$') && !line.starts_with("exit")).collect::<Vec<_>>().join("\n")))
+            .map(|part| {
+                id(&part
+                    .lines()
+                    .filter(|line| !line.starts_with('$') && !line.starts_with("exit"))
+                    .collect::<Vec<_>>()
+                    .join("\n"))
+            })
             .collect();
-        assert_eq!(ids, ["api-down", "not-found", "not-found", "unauthorized", "forbidden", "wrong-context", "no-kubeconfig"]);
+        assert_eq!(
+            ids,
+            ["api-down", "not-found", "not-found", "unauthorized", "forbidden", "wrong-context", "no-kubeconfig"]
+        );
     }
 
     #[test]
@@ -306,17 +324,29 @@ mod tests {
             id("Unable to connect to the server: x509: certificate has expired or is not yet valid: current time …"),
             "certificate-expired"
         );
-        assert_eq!(id("Unable to connect to the server: x509: certificate signed by unknown authority"), "certificate-untrusted");
+        assert_eq!(
+            id("Unable to connect to the server: x509: certificate signed by unknown authority"),
+            "certificate-untrusted"
+        );
         assert_eq!(id("Unable to connect to the server: net/http: TLS handshake timeout"), "timed-out");
-        assert_eq!(id("Unable to connect to the server: dial tcp 10.0.0.1:6443: connect: no route to host"), "api-down");
+        assert_eq!(
+            id("Unable to connect to the server: dial tcp 10.0.0.1:6443: connect: no route to host"),
+            "api-down"
+        );
         assert_eq!(
             id(
                 "E1123 21:57:25.141584 77 memcache.go:265] \"Unhandled Error\" err=\"connection refused\"\nerror: You must be logged in to the server (Unauthorized)"
             ),
             "unauthorized"
         );
-        assert_eq!(id("Unable to connect to the server: http: server gave HTTP response to HTTPS client"), "tls-trouble");
-        assert_eq!(id("Unable to connect to the server: getting credentials: exec: executable aws not found"), "no-credentials");
+        assert_eq!(
+            id("Unable to connect to the server: http: server gave HTTP response to HTTPS client"),
+            "tls-trouble"
+        );
+        assert_eq!(
+            id("Unable to connect to the server: getting credentials: exec: executable aws not found"),
+            "no-credentials"
+        );
         assert_eq!(id("Error: unknown flag: --raw\nSee 'kubectl get --help' for usage."), "kubectl-too-old");
         assert_eq!(id("Error from server (Expired): too old resource version"), "failed");
         assert_eq!(id("error: unexpected EOF"), "api-down");
@@ -338,7 +368,10 @@ mod tests {
         for state in all.into_iter().chain(others) {
             for lang in [Lang::En, Lang::Ko] {
                 let id = state.id();
-                assert!(lang.has(&format!("cluster.{id}.message")) && lang.has(&format!("cluster.{id}.remedy")), "{id}");
+                assert!(
+                    lang.has(&format!("cluster.{id}.message")) && lang.has(&format!("cluster.{id}.remedy")),
+                    "{id}"
+                );
             }
         }
     }

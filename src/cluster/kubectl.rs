@@ -13,7 +13,8 @@ use crate::{
     version::Version,
 };
 
-/// When a query is given up from outside: kubectl allows the API server 10 seconds for one answer, asks more than once (discovery first), and may hang before it asks at all.
+/// When a query is given up from outside: kubectl allows the API server 10 seconds for one answer, asks more than once
+/// (discovery first), and may hang before it asks at all.
 const DEADLINE: Duration = Duration::from_secs(25);
 /// Most that is read of one answer, in bytes: some ten thousand pods.
 const MOST: usize = 64 << 20;
@@ -27,13 +28,15 @@ const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 /// kubectl with the kubeconfig that it is to use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kubectl {
-    /// The kubeconfig, or several between colons as in `$KUBECONFIG`; absent where that variable names one, which kubectl reads itself.
+    /// The kubeconfig, or several between colons as in `$KUBECONFIG`; absent where that variable names one, which
+    /// kubectl reads itself.
     pub kubeconfig: Option<PathBuf>,
 }
 
 impl Kubectl {
-    /// Finds kubectl and the kubeconfig: the given one, else what `$KUBECONFIG` says, else `/etc/kubernetes/admin.conf` when it can be
-    /// read, else `~/.kube/config`, else the kubelet's own, with which root of a worker may read this node and its pods.
+    /// Finds kubectl and the kubeconfig: the given one, else what `$KUBECONFIG` says, else `/etc/kubernetes/admin.conf`
+    /// when it can be read, else `~/.kube/config`, else the kubelet's own, with which root of a worker may read this
+    /// node and its pods.
     pub fn find(host: &Host, kubeconfig: Option<&Path>) -> Result<Self, ClusterError> {
         if host.commands.locate("kubectl").is_none() {
             return Err(ClusterError::NoKubectl);
@@ -51,14 +54,17 @@ impl Kubectl {
             return if found { Ok(Self { kubeconfig: Some(given.to_owned()) }) } else { Err(missing(&[given])) };
         }
         // The environment is this process's, so it says nothing about a simulated machine.
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty() && host.simulation.is_none());
+        let variable =
+            |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty() && host.simulation.is_none());
         if variable("KUBECONFIG").is_some() {
             return Ok(Self { kubeconfig: None });
         }
         let home = variable("HOME").unwrap_or_else(|| "/root".to_owned());
         let places = [PathBuf::from(ADMIN_CONF), Path::new(&home).join(".kube/config"), PathBuf::from(KUBELET_CONF)];
         let found = places.iter().find(|path| readable(path));
-        found.map(|path| Self { kubeconfig: Some(path.clone()) }).ok_or_else(|| missing(&places.each_ref().map(PathBuf::as_path)))
+        found
+            .map(|path| Self { kubeconfig: Some(path.clone()) })
+            .ok_or_else(|| missing(&places.each_ref().map(PathBuf::as_path)))
     }
 
     /// Makes a query or a change that answers within the deadline.
@@ -82,7 +88,8 @@ impl Kubectl {
         command.words([timeout]).words(words.iter().copied())
     }
 
-    /// Returns what tells this cluster from others as far as this machine knows: the server's address, else the kubeconfig.
+    /// Returns what tells this cluster from others as far as this machine knows: the server's address, else the
+    /// kubeconfig.
     pub fn cluster(&self, host: &Host) -> String {
         let command = self.command(&["config", "view", "--minify", "--output=jsonpath={.clusters[0].cluster.server}"]);
         let server = answer(host, &command).ok().filter(|server| !server.is_empty());
@@ -100,13 +107,14 @@ impl Kubectl {
         let garbage = || ClusterError::Garbage(crate::text::printable(&text));
         let known: serde_json::Value = serde_json::from_str(&text).map_err(|_| garbage())?;
         // A distribution adds its own mark: `v1.20.8+k3s1`.
-        let release =
-            known["gitVersion"].as_str().map(|version| version.trim_start_matches('v').split(['+', '-']).next().unwrap_or_default());
+        let release = known["gitVersion"]
+            .as_str()
+            .map(|version| version.trim_start_matches('v').split(['+', '-']).next().unwrap_or_default());
         release.and_then(|release| release.parse().ok()).ok_or_else(garbage)
     }
 
-    /// Asks for objects, page by page. When the pages took so long that the API server has forgotten where they began (410), the whole
-    /// list is asked for at once, as Kubernetes' own clients do.
+    /// Asks for objects, page by page. When the pages took so long that the API server has forgotten where they began
+    /// (410), the whole list is asked for at once, as Kubernetes' own clients do.
     pub fn list<T: DeserializeOwned>(&self, host: &Host, source: &Source) -> Result<List<T>, ClusterError> {
         let mut list: List<T> = self.read(host, &source.page(""))?;
         while !list.metadata.next.is_empty() {
@@ -132,7 +140,8 @@ impl Kubectl {
         files(&used).unwrap_or_else(|| vec![used])
     }
 
-    /// Says what kubectl and the API server do not: that the client certificate is out of date, that the context names no cluster.
+    /// Says what kubectl and the API server do not: that the client certificate is out of date, that the context names
+    /// no cluster.
     fn explained(&self, host: &Host, error: ClusterError) -> ClusterError {
         // A simulated or recorded machine has no kubeconfig.
         if host.simulation.is_some() {
@@ -141,10 +150,15 @@ impl Kubectl {
         let read = self.kubeconfigs();
         let names = || read.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         match error {
-            ClusterError::Unauthorized(words) => match certificate::expiry(host, &read).filter(|end| *end < host.clock.now()) {
-                Some(end) => ClusterError::CertificateExpired(format!("{}: client-certificate, notAfter {end}. {words}", names())),
-                None => ClusterError::Unauthorized(words),
-            },
+            ClusterError::Unauthorized(words) => {
+                match certificate::expiry(host, &read).filter(|end| *end < host.clock.now()) {
+                    Some(end) => ClusterError::CertificateExpired(format!(
+                        "{}: client-certificate, notAfter {end}. {words}",
+                        names()
+                    )),
+                    None => ClusterError::Unauthorized(words),
+                }
+            }
             // kubectl falls back to localhost where the file's context leads to no cluster.
             ClusterError::NoKubeconfig(words) if words.contains(":8080") => {
                 ClusterError::BadKubeconfig(format!("{}: current-context, cluster: - ({words})", names()))
@@ -188,7 +202,8 @@ pub fn answer(host: &Host, command: &Command) -> Result<String, ClusterError> {
     if output.exit.is_success() { Ok(output.stdout) } else { Err(failed(command, &output.stderr, output.exit)) }
 }
 
-/// Turns a failure into its state. kubectl that hangs says nothing of itself, so that the command and its deadline are said for it.
+/// Turns a failure into its state. kubectl that hangs says nothing of itself, so that the command and its deadline are
+/// said for it.
 fn failed(command: &Command, words: &str, exit: Exit) -> ClusterError {
     match (ClusterError::from_words(words, exit), command.deadline) {
         (ClusterError::TimedOut(words), Some(deadline)) if exit == Exit::TimedOut => {
@@ -231,7 +246,10 @@ mod tests {
     fn values_are_arguments_of_their_own() {
         let kubectl = Kubectl { kubeconfig: Some("/a b/admin.conf".into()) };
         let command = kubectl.command(&["get", "node"]).operand("n; reboot");
-        assert_eq!(command.argv(), ["kubectl", "--kubeconfig", "/a b/admin.conf", "--request-timeout=10s", "get", "node", "n; reboot"]);
+        assert_eq!(
+            command.argv(),
+            ["kubectl", "--kubeconfig", "/a b/admin.conf", "--request-timeout=10s", "get", "node", "n; reboot"]
+        );
         assert!(command.deadline.is_some());
     }
 }

@@ -1,4 +1,5 @@
-//! What Kubespray's role `nvidia_gpu` puts into a cluster: a DaemonSet that installs the driver, and one that offers the GPUs.
+//! What Kubespray's role `nvidia_gpu` puts into a cluster: a DaemonSet that installs the driver, and one that offers
+//! the GPUs.
 
 use super::{
     GPU,
@@ -7,7 +8,8 @@ use super::{
     workload::{Done, FollowedLog, Link, Missing, Role, Rule, StackSpec, Workload},
 };
 
-/// Kubespray's installer. Source: Kubespray's role `nvidia_gpu`, template nvidia-driver-install-daemonset.yml, all releases.
+/// Kubespray's installer. Source: Kubespray's role `nvidia_gpu`, template nvidia-driver-install-daemonset.yml, all
+/// releases.
 pub const INSTALLER: Workload = Workload {
     role: Role::Driver,
     name: "nvidia-driver-installer",
@@ -17,7 +19,8 @@ pub const INSTALLER: Workload = Workload {
     missing: Missing::GpuRole,
 };
 
-/// Kubespray's device plugin, which is Google's. Source: the same role, template k8s-device-plugin-nvidia-daemonset.yml.
+/// Kubespray's device plugin, which is Google's. Source: the same role, template
+/// k8s-device-plugin-nvidia-daemonset.yml.
 const PLUGIN: Workload = Workload {
     role: Role::DevicePlugin,
     name: "nvidia-gpu-device-plugin",

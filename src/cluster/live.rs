@@ -1,8 +1,8 @@
 //! The one watcher: keeps what is known of the node up to date, for everybody who looks.
 //!
-//! One thread a kind of object lists, then watches from the list's version on. A watch that ends is taken up where it was; one that broke,
-//! or whose version is too old (410), begins with a new list. What a list answers is also the state of the cluster: while it fails, the
-//! state is why, and the next try waits longer each time.
+//! One thread a kind of object lists, then watches from the list's version on. A watch that ends is taken up where it
+//! was; one that broke, or whose version is too old (410), begins with a new list. What a list answers is also the
+//! state of the cluster: while it fails, the state is why, and the next try waits longer each time.
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -103,7 +103,9 @@ pub fn watching<R>(
     thread::scope(|scope| {
         let begun = [
             worker::spawn_within(scope, || live.keep(&Source::node(node), |state| &mut state.node, stop)),
-            worker::spawn_within(scope, || live.keep(&Source::daemonsets(spec.namespace), |state| &mut state.sets, stop)),
+            worker::spawn_within(scope, || {
+                live.keep(&Source::daemonsets(spec.namespace), |state| &mut state.sets, stop);
+            }),
             worker::spawn_within(scope, || live.keep(&Source::pods_on(node), |state| &mut state.pods, stop)),
         ];
         if let Some(error) = begun.into_iter().find_map(Result::err) {
@@ -182,7 +184,12 @@ impl Live<'_> {
     }
 
     /// Keeps one kind of object up to date until it is stopped.
-    fn keep<T: Object + DeserializeOwned>(&self, source: &Source, known: fn(&mut State) -> &mut Known<T>, stop: &Cancel) {
+    fn keep<T: Object + DeserializeOwned>(
+        &self,
+        source: &Source,
+        known: fn(&mut State) -> &mut Known<T>,
+        stop: &Cancel,
+    ) {
         let mut pause = Pause { next: self.poll, least: self.poll };
         while !stop.is_cancelled() {
             match self.kubectl.list::<T>(self.host, source) {
@@ -238,7 +245,12 @@ impl Live<'_> {
         }
     }
 
-    fn watch_once<T: Object + DeserializeOwned>(&self, path: &str, known: fn(&mut State) -> &mut Known<T>, stop: &Cancel) -> End {
+    fn watch_once<T: Object + DeserializeOwned>(
+        &self,
+        path: &str,
+        known: fn(&mut State) -> &mut Known<T>,
+        stop: &Cancel,
+    ) -> End {
         let command = self.kubectl.stream(&["get", "--raw"]).operand(path).deadline(Some(WATCH_DEADLINE));
         let (mut line, mut words, mut broken) = (Vec::new(), String::new(), false);
         let ended = run(self.host, &command, stop, &mut |stream, piece, whole, halt| {
@@ -268,12 +280,17 @@ impl Live<'_> {
         }
     }
 
-    /// Asks for pods on no node while a DaemonSet wants one here and there is none. A failure shows in the lists that go on.
+    /// Asks for pods on no node while a DaemonSet wants one here and there is none. A failure shows in the lists that
+    /// go on.
     fn look_for_waiting(&self) {
         let (sets, pods, ready) = {
             let state = self.state();
             let ready = state.sets.listed && state.pods.listed;
-            (state.sets.cache.items().cloned().collect::<Vec<_>>(), state.pods.cache.items().cloned().collect::<Vec<_>>(), ready)
+            (
+                state.sets.cache.items().cloned().collect::<Vec<_>>(),
+                state.pods.cache.items().cloned().collect::<Vec<_>>(),
+                ready,
+            )
         };
         if !ready {
             return;

@@ -1,5 +1,5 @@
-//! The objects that this program puts into a cluster: by server-side apply, under a name of its own among the managers of fields, so that
-//! what somebody else manages is a conflict to be told and never overwritten.
+//! The objects that this program puts into a cluster: by server-side apply, under a name of its own among the managers
+//! of fields, so that what somebody else manages is a conflict to be told and never overwritten.
 
 mod found;
 mod pins;
@@ -20,7 +20,8 @@ use crate::{
 
 /// The name under which the API server knows what is ours.
 pub const FIELD_MANAGER: &str = "gpunode";
-/// How kubectl begins to tell of fields that others manage. Source: `k8s.io/apimachinery`, the reason `Conflict` of an apply.
+/// How kubectl begins to tell of fields that others manage. Source: `k8s.io/apimachinery`, the reason `Conflict` of an
+/// apply.
 const CONFLICT: &str = "Apply failed with";
 /// The label of all that is ours.
 pub const OURS: (&str, &str) = ("app.kubernetes.io/managed-by", "gpunode");
@@ -97,7 +98,9 @@ impl Manifest {
     fn path(&self) -> &'static str {
         match self {
             Self::RuntimeClass => "/apis/node.k8s.io/v1/runtimeclasses/nvidia",
-            Self::DevicePlugin { .. } => "/apis/apps/v1/namespaces/kube-system/daemonsets/nvidia-device-plugin-daemonset",
+            Self::DevicePlugin { .. } => {
+                "/apis/apps/v1/namespaces/kube-system/daemonsets/nvidia-device-plugin-daemonset"
+            }
         }
     }
 
@@ -131,9 +134,9 @@ impl Manifest {
     /// Returns the object as it is in the cluster; nothing where there is none.
     fn live(&self, host: &Host, kubectl: &Kubectl) -> Result<Option<Value>, ClusterError> {
         match answer(host, &kubectl.raw(self.path())) {
-            Ok(text) => {
-                serde_json::from_str(&text).map(Some).map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))
-            }
+            Ok(text) => serde_json::from_str(&text)
+                .map(Some)
+                .map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string()))),
             Err(ClusterError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
@@ -148,17 +151,23 @@ impl Manifest {
             return Ok(Comparison::Theirs { handler: known.handler });
         }
         let text = match answer(host, &self.rehearsal(kubectl)) {
-            Err(error) if error.detail().contains(CONFLICT) => return Ok(Comparison::Conflict { words: error.detail().to_owned() }),
+            Err(error) if error.detail().contains(CONFLICT) => {
+                return Ok(Comparison::Conflict { words: error.detail().to_owned() });
+            }
             answered => answered?,
         };
-        let wanted: Value =
-            serde_json::from_str(&text).map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))?;
+        let wanted: Value = serde_json::from_str(&text)
+            .map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))?;
         let (before, after) = (live.map(shown).unwrap_or_default(), shown(wanted));
         if before == after {
             return Ok(Comparison::Same);
         }
         let name = self.called();
-        let diff = similar::TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).header(&name, &name).to_string();
+        let diff = similar::TextDiff::from_lines(&before, &after)
+            .unified_diff()
+            .context_radius(3)
+            .header(&name, &name)
+            .to_string();
         Ok(Comparison::Differs { diff })
     }
 
@@ -219,7 +228,11 @@ mod tests {
         let plugin = Manifest::DevicePlugin { image: "nvcr.io/nvidia/k8s-device-plugin:v0.20.0".to_owned() };
         let object = plugin.object();
         assert!(plugin.path().ends_with(object["metadata"]["name"].as_str().unwrap()));
-        assert!(Manifest::RuntimeClass.path().ends_with(Manifest::RuntimeClass.object()["metadata"]["name"].as_str().unwrap()));
+        assert!(
+            Manifest::RuntimeClass
+                .path()
+                .ends_with(Manifest::RuntimeClass.object()["metadata"]["name"].as_str().unwrap())
+        );
         let set: DaemonSet = serde_json::from_value(object.clone()).unwrap();
         assert!(is_ours(&set.metadata.labels) && is_ours(&set.spec.template.metadata.labels));
         assert_eq!(set.spec.template.spec.runtime_class_name.as_deref(), Some("nvidia"));
@@ -238,9 +251,15 @@ mod tests {
         let kubectl = Kubectl { kubeconfig: Some("/k".into()) };
         for manifest in [Manifest::RuntimeClass, Manifest::DevicePlugin { image: "i:1".to_owned() }] {
             let apply = manifest.apply(&kubectl);
-            assert!(apply.args.iter().any(|arg| arg == "--server-side") && apply.args.iter().all(|arg| !arg.contains("force")));
+            assert!(
+                apply.args.iter().any(|arg| arg == "--server-side")
+                    && apply.args.iter().all(|arg| !arg.contains("force"))
+            );
             let delete = manifest.delete(&kubectl);
-            assert!(delete.args.iter().any(|arg| arg.starts_with("--selector=app.kubernetes.io/managed-by=gpunode,")), "{delete}");
+            assert!(
+                delete.args.iter().any(|arg| arg.starts_with("--selector=app.kubernetes.io/managed-by=gpunode,")),
+                "{delete}"
+            );
         }
     }
 }

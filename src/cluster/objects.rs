@@ -1,5 +1,5 @@
-//! The few fields of Kubernetes objects that matter here. Everything is optional and unknown fields are ignored, so that any release's
-//! answer can be read.
+//! The few fields of Kubernetes objects that matter here. Everything is optional and unknown fields are ignored, so
+//! that any release's answer can be read.
 
 use std::collections::BTreeMap;
 

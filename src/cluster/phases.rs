@@ -1,7 +1,7 @@
 //! The steps of the driver installer, recognised from its log, for a progress display.
 //!
-//! Source: the entrypoint of the installer images (GoogleCloudPlatform/container-engine-accelerators, nvidia-driver-installer/ubuntu, and
-//! its CentOS port in pull request 91). Each step prints `X...` and `X... DONE.`.
+//! Source: the entrypoint of the installer images (GoogleCloudPlatform/container-engine-accelerators,
+//! nvidia-driver-installer/ubuntu, and its CentOS port in pull request 91). Each step prints `X...` and `X... DONE.`.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,14 +46,22 @@ pub struct Phases {
 }
 
 /// The log of the installer images: after its last line the container ends with status 0.
-pub const INSTALLER_IMAGE: Phases = Phases { order: &Phase::ALL, beginnings: &BEGINNINGS, success: "Updating host's ld cache... DONE." };
+pub const INSTALLER_IMAGE: Phases =
+    Phases { order: &Phase::ALL, beginnings: &BEGINNINGS, success: "Updating host's ld cache... DONE." };
 /// A log of which no steps are known.
 pub const UNKNOWN: Phases = Phases { order: &[], beginnings: &[], success: "" };
 
 impl Phase {
     /// All steps, in order.
-    pub const ALL: [Self; 7] =
-        [Self::CachedVersion, Self::KernelSources, Self::Configure, Self::Download, Self::Run, Self::Verify, Self::LdCache];
+    pub const ALL: [Self; 7] = [
+        Self::CachedVersion,
+        Self::KernelSources,
+        Self::Configure,
+        Self::Download,
+        Self::Run,
+        Self::Verify,
+        Self::LdCache,
+    ];
 
     /// Returns the stable name of the step; its text is `phase.<id>`.
     pub fn id(self) -> &'static str {
@@ -126,7 +134,8 @@ mod tests {
     #[test]
     fn follows_a_good_log_in_order() {
         let log = include_str!("../../tests/fixtures/logs/logs-ok.txt");
-        let mut phases: Vec<_> = log.lines().filter_map(|line| INSTALLER_IMAGE.step(line)).map(|step| step.phase).collect();
+        let mut phases: Vec<_> =
+            log.lines().filter_map(|line| INSTALLER_IMAGE.step(line)).map(|step| step.phase).collect();
         phases.dedup();
         assert_eq!(phases, [Phase::KernelSources, Phase::Download, Phase::Run, Phase::Verify, Phase::LdCache]);
         assert!(INSTALLER_IMAGE.is_success(log.lines().last().unwrap()));

@@ -1,4 +1,5 @@
-//! The status of a pod in a word, as `kubectl get pods` shows it. Source: Kubernetes, pkg/printers/internalversion/printers.go, `printPod`.
+//! The status of a pod in a word, as `kubectl get pods` shows it. Source: Kubernetes,
+//! pkg/printers/internalversion/printers.go, `printPod`.
 
 use super::objects::{ContainerStatus, Pod, Terminated};
 
@@ -25,14 +26,19 @@ fn initializing(pod: &Pod) -> Option<String> {
     let statuses = &pod.status.init_container_statuses;
     let beside = |status: &ContainerStatus| {
         let wanted = pod.spec.init_containers.iter().find(|container| container.name == status.name);
-        wanted.is_some_and(|container| container.restart_policy.as_deref() == Some("Always")) && status.state.running.is_some()
+        wanted.is_some_and(|container| container.restart_policy.as_deref() == Some("Always"))
+            && status.state.running.is_some()
     };
-    let done = |status: &ContainerStatus| status.state.terminated.as_ref().is_some_and(|end| end.exit_code == 0) || beside(status);
+    let done = |status: &ContainerStatus| {
+        status.state.terminated.as_ref().is_some_and(|end| end.exit_code == 0) || beside(status)
+    };
     let (place, status) = statuses.iter().enumerate().find(|(_, status)| !done(status))?;
     let state = &status.state;
     Some(match (&state.terminated, &state.waiting) {
         (Some(end), _) => ended(end),
-        (None, Some(waiting)) if !waiting.reason.is_empty() && waiting.reason != "PodInitializing" => waiting.reason.clone(),
+        (None, Some(waiting)) if !waiting.reason.is_empty() && waiting.reason != "PodInitializing" => {
+            waiting.reason.clone()
+        }
         _ => format!("{place}/{}", pod.spec.init_containers.len().max(statuses.len())),
     })
 }
@@ -65,7 +71,9 @@ mod tests {
         for moment in MOMENTS {
             let table = recorded_table(moment);
             for pod in recorded_pods(moment) {
-                let Some(row) = table.lines().find(|row| row.contains(&format!(" {} ", pod.metadata.name))) else { continue };
+                let Some(row) = table.lines().find(|row| row.contains(&format!(" {} ", pod.metadata.name))) else {
+                    continue;
+                };
                 let theirs = row.split_whitespace().nth(3).unwrap();
                 assert_eq!(super::shown(&pod), theirs, "{moment}: {row}");
                 compared += 1;

@@ -25,7 +25,8 @@ const SUFFIXES: [(&str, i128); 14] = [
     ("", 1000),
 ];
 
-/// Reads a quantity in thousandths; nothing if it is none. What is smaller than a thousandth is rounded up, as Kubernetes does.
+/// Reads a quantity in thousandths; nothing if it is none. What is smaller than a thousandth is rounded up, as
+/// Kubernetes does.
 pub fn parse(text: &str) -> Option<i128> {
     let text = text.trim();
     if let Some((mantissa, exponent)) = text.split_once(['e', 'E']).filter(|(_, exponent)| !exponent.is_empty()) {
@@ -38,7 +39,8 @@ pub fn parse(text: &str) -> Option<i128> {
 
 /// Multiplies a decimal number without going through floating point.
 fn scaled(number: &str, factor: i128) -> Option<i128> {
-    let (sign, number) = number.strip_prefix('-').map_or((1, number.strip_prefix('+').unwrap_or(number)), |number| (-1, number));
+    let (sign, number) =
+        number.strip_prefix('-').map_or((1, number.strip_prefix('+').unwrap_or(number)), |number| (-1, number));
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let digits = format!("{whole}{fraction}");
     if digits.is_empty() || fraction.len() > 15 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -51,7 +53,8 @@ fn scaled(number: &str, factor: i128) -> Option<i128> {
 
 /// Reads the quantities of an object; those that cannot be read are left out.
 pub fn amounts(map: &BTreeMap<String, Value>) -> Amounts {
-    let read = |value: &Value| value.as_str().map_or_else(|| value.as_i64().map(|number| i128::from(number) * 1000), parse);
+    let read =
+        |value: &Value| value.as_str().map_or_else(|| value.as_i64().map(|number| i128::from(number) * 1000), parse);
     map.iter().filter_map(|(name, value)| Some((name.clone(), read(value)?))).collect()
 }
 

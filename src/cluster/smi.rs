@@ -1,4 +1,5 @@
-//! Reads the table that `nvidia-smi` prints: a pod's output is all there is to parse, and its `-q` forms need arguments.
+//! Reads the table that `nvidia-smi` prints: a pod's output is all there is to parse, and its `-q` forms need
+//! arguments.
 
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +62,12 @@ fn gpu(first: &str, second: &str) -> Option<SmiGpu> {
     let bus_id = second.split_whitespace().next().filter(|word| word.matches(':').count() == 2)?;
     let (index, rest) = first.split_once(char::is_whitespace)?;
     let (name, _persistence) = rest.trim().rsplit_once(char::is_whitespace)?;
-    Some(SmiGpu { index: index.parse().ok()?, name: name.trim().to_owned(), bus_id: bus_id.to_owned(), memory_mib: None })
+    Some(SmiGpu {
+        index: index.parse().ok()?,
+        name: name.trim().to_owned(),
+        bus_id: bus_id.to_owned(),
+        memory_mib: None,
+    })
 }
 
 /// Reads the total of `0MiB / 32510MiB`.
@@ -78,7 +84,12 @@ mod tests {
         let smi = parse(include_str!("../../tests/fixtures/logs/logs-ok.txt")).unwrap();
         assert_eq!(smi.driver_version.as_str(), "450.51.06");
         assert_eq!(smi.cuda_version.unwrap().as_str(), "11.0");
-        let gpu = SmiGpu { index: 0, name: "Tesla V100-PCIE...".into(), bus_id: "00000000:18:00.0".into(), memory_mib: Some(32510) };
+        let gpu = SmiGpu {
+            index: 0,
+            name: "Tesla V100-PCIE...".into(),
+            bus_id: "00000000:18:00.0".into(),
+            memory_mib: Some(32510),
+        };
         assert_eq!(smi.gpus, [gpu]);
     }
 
@@ -86,7 +97,12 @@ mod tests {
     fn reads_the_new_table() {
         let smi = parse(include_str!("../../tests/fixtures/logs/nvidia-smi-580.txt")).unwrap();
         assert_eq!(smi.driver_version.as_str(), "580.159.04");
-        let gpu = SmiGpu { index: 0, name: "NVIDIA H200".into(), bus_id: "00000000:00:06.0".into(), memory_mib: Some(143_771) };
+        let gpu = SmiGpu {
+            index: 0,
+            name: "NVIDIA H200".into(),
+            bus_id: "00000000:00:06.0".into(),
+            memory_mib: Some(143_771),
+        };
         assert_eq!(smi.gpus, [gpu]);
     }
 

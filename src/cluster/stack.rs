@@ -1,4 +1,5 @@
-//! The GPU stack of one node, as one plain value: the node, each workload with its DaemonSet and its pod there, and their events.
+//! The GPU stack of one node, as one plain value: the node, each workload with its DaemonSet and its pod there, and
+//! their events.
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -114,9 +115,18 @@ impl Objects {
             let pods = listed::<Pod>(host, kubectl, &Source::pods_on(node));
             (nodes.join(), sets.join(), pods)
         });
-        let refusals = [(Asked::Node, nodes.as_ref().err()), (Asked::DaemonSets, sets.as_ref().err()), (Asked::Pods, pods.as_ref().err())];
+        let refusals = [
+            (Asked::Node, nodes.as_ref().err()),
+            (Asked::DaemonSets, sets.as_ref().err()),
+            (Asked::Pods, pods.as_ref().err()),
+        ];
         let unread = unread(&refusals)?;
-        Ok(Self { nodes: nodes.unwrap_or_default(), sets: sets.unwrap_or_default(), pods: pods.unwrap_or_default(), unread })
+        Ok(Self {
+            nodes: nodes.unwrap_or_default(),
+            sets: sets.unwrap_or_default(),
+            pods: pods.unwrap_or_default(),
+            unread,
+        })
     }
 
     /// Tells whether the DaemonSets could be read.
@@ -145,7 +155,11 @@ pub fn probe(host: &Host, kubectl: &Kubectl, node: &str, spec: &'static StackSpe
     Ok(Objects::read(host, kubectl, node, spec.namespace)?.stack(host, kubectl, node, spec))
 }
 
-fn listed<T: serde::de::DeserializeOwned>(host: &Host, kubectl: &Kubectl, source: &Source) -> Result<Vec<T>, ClusterError> {
+fn listed<T: serde::de::DeserializeOwned>(
+    host: &Host,
+    kubectl: &Kubectl,
+    source: &Source,
+) -> Result<Vec<T>, ClusterError> {
     kubectl.list::<T>(host, source).map(|list| list.items)
 }
 
@@ -160,7 +174,12 @@ pub(super) fn unread(kinds: &[(Asked, Option<&ClusterError>)]) -> Result<Vec<(As
 }
 
 /// Asks for the pod of one workload on `node`, which must be on it already.
-pub fn pod_of(host: &Host, kubectl: &Kubectl, node: &str, workload: &Workload) -> Result<Option<PodView>, ClusterError> {
+pub fn pod_of(
+    host: &Host,
+    kubectl: &Kubectl,
+    node: &str,
+    workload: &Workload,
+) -> Result<Option<PodView>, ClusterError> {
     let pods = kubectl.list::<Pod>(host, &Source::pods_on(node))?.items;
     Ok(newest(&pods, node, workload).map(|pod| PodView::of(pod, workload.containers)))
 }
@@ -175,15 +194,18 @@ pub fn unscheduled(
     pods: &[Pod],
 ) -> Result<Vec<Pod>, ClusterError> {
     let lacking = spec.all().filter(|workload| newest(pods, node, workload).is_none());
-    let wanting = lacking.filter_map(|workload| set_of(sets, workload)).find(|set| set.status.desired_number_scheduled > 0);
+    let wanting =
+        lacking.filter_map(|workload| set_of(sets, workload)).find(|set| set.status.desired_number_scheduled > 0);
     let Some(set) = wanting else { return Ok(Vec::new()) };
     Ok(kubectl.list::<Pod>(host, &Source::unscheduled(&set.metadata.namespace))?.items)
 }
 
-/// Returns the DaemonSet of a workload: by the labels of its pods, because charts name it freely; one that wants pods before one that
-/// does not.
+/// Returns the DaemonSet of a workload: by the labels of its pods, because charts name it freely; one that wants pods
+/// before one that does not.
 fn set_of<'a>(sets: &'a [DaemonSet], workload: &Workload) -> Option<&'a DaemonSet> {
-    let labelled = sets.iter().filter(|set| workload.selects(&set.spec.template.metadata.labels) || set.metadata.name == workload.name);
+    let labelled = sets
+        .iter()
+        .filter(|set| workload.selects(&set.spec.template.metadata.labels) || set.metadata.name == workload.name);
     labelled.max_by_key(|set| set.status.desired_number_scheduled)
 }
 
@@ -197,10 +219,13 @@ fn newest<'a>(pods: &'a [Pod], node: &str, workload: &Workload) -> Option<&'a Po
     pods.iter().filter(|pod| workload.selects(&pod.metadata.labels)).filter(here).max_by_key(age)
 }
 
-/// Tells whether a pod may run only on `node`: the DaemonSet controller writes so into each pod (`matchFields: metadata.name In [node]`).
+/// Tells whether a pod may run only on `node`: the DaemonSet controller writes so into each pod
+/// (`matchFields: metadata.name In [node]`).
 pub(super) fn is_for(pod: &Pod, node: &str) -> bool {
     let terms = pod.spec.affinity.node_affinity.required.iter().flat_map(|selector| &selector.node_selector_terms);
-    terms.flat_map(|term| &term.match_fields).any(|field| field.key == "metadata.name" && field.values.iter().any(|value| value == node))
+    terms
+        .flat_map(|term| &term.match_fields)
+        .any(|field| field.key == "metadata.name" && field.values.iter().any(|value| value == node))
 }
 
 impl GpuStack {
@@ -262,8 +287,8 @@ impl GpuStack {
         self.add_events(host, kubectl);
     }
 
-    /// Asks for the events of pods that are not at work, and of DaemonSets that have made none: those of a whole namespace may be very
-    /// many, and a pod that runs needs none. Without them, the rest stands.
+    /// Asks for the events of pods that are not at work, and of DaemonSets that have made none: those of a whole
+    /// namespace may be very many, and a pod that runs needs none. Without them, the rest stands.
     pub fn add_events(&mut self, host: &Host, kubectl: &Kubectl) {
         let of_pods = self.pods().filter(|pod| !pod.is_at_work()).map(|pod| (pod.namespace.clone(), pod.name.clone()));
         let silent = self.parts.iter().filter(|part| part.pod.is_none()).filter_map(|part| part.set.as_ref());

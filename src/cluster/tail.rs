@@ -1,9 +1,10 @@
-//! The live tail of the driver installer: every line once, across restarts, back-off, pods made anew and broken connections.
+//! The live tail of the driver installer: every line once, across restarts, back-off, pods made anew and broken
+//! connections.
 //!
-//! [`follow()`] is a small state machine over one question, "which pod, which attempt, does it run?", which the one watcher
-//! ([`live`](super::live)) answers. A running attempt is streamed with `kubectl logs -f --timestamps`; whenever a stream ends, for whatever
-//! reason, the question is asked again, and what may be missing is fetched with some seconds of overlap, of which [`resume::Resume`]
-//! passes over what was delivered before.
+//! [`follow()`] is a small state machine over one question, "which pod, which attempt, does it run?", which the one
+//! watcher ([`live`](super::live)) answers. A running attempt is streamed with `kubectl logs -f --timestamps`; whenever
+//! a stream ends, for whatever reason, the question is asked again, and what may be missing is fetched with some
+//! seconds of overlap, of which [`resume::Resume`] passes over what was delivered before.
 
 mod delivery;
 mod file;

@@ -125,7 +125,11 @@ impl TestPodResult {
         let smi = self.smi.as_ref()?;
         let finding = |text| Some(Finding::of(text, Severity::Error, self.evidence()).with("pod", &self.pod));
         if let Some(driver) = expected.driver.as_ref().filter(|driver| **driver != smi.driver_version) {
-            return finding(msg::finding::test_driver_differs(smi.driver_version.as_str(), expected.driver_source.as_str(), driver));
+            return finding(msg::finding::test_driver_differs(
+                smi.driver_version.as_str(),
+                expected.driver_source.as_str(),
+                driver,
+            ));
         }
         let known = |bus: &str| expected.gpus.iter().any(|address| smi::same_address(address, bus));
         let stranger = smi.gpus.iter().find(|gpu| !expected.gpus.is_empty() && !known(&gpu.bus_id))?;
@@ -135,9 +139,10 @@ impl TestPodResult {
     /// Returns the scheduler's, the kubelet's or the runtime's words about a pod that did not come to run.
     pub fn words(&self) -> Option<&str> {
         match &self.outcome {
-            Outcome::NotStarted(words) | Outcome::Pending(words) | Outcome::ImageUnavailable(words) | Outcome::NodeDead(words) => {
-                Some(words)
-            }
+            Outcome::NotStarted(words)
+            | Outcome::Pending(words)
+            | Outcome::ImageUnavailable(words)
+            | Outcome::NodeDead(words) => Some(words),
             Outcome::Passed | Outcome::NoTable | Outcome::Failed(_) | Outcome::TimedOut(_) | Outcome::Cancelled => None,
         }
     }
@@ -156,7 +161,9 @@ impl TestPodResult {
     /// Says why it did not pass.
     pub fn why(&self, stack: &GpuStack) -> Option<Finding> {
         use msg::finding as text;
-        let finding = |text| Some(Finding::of(text, Severity::Error, self.evidence()).with("pod", &self.pod).with("image", &self.image));
+        let finding = |text| {
+            Some(Finding::of(text, Severity::Error, self.evidence()).with("pod", &self.pod).with("image", &self.image))
+        };
         match &self.outcome {
             Outcome::Passed | Outcome::Cancelled => None,
             Outcome::NoTable => finding(text::test_pod_no_table()),
@@ -164,7 +171,8 @@ impl TestPodResult {
             Outcome::NotStarted(words) => finding(text::test_pod_not_started(words)),
             Outcome::NodeDead(words) => finding(text::test_node_dead(words)),
             Outcome::Pending(words) => {
-                let constraints = TestPod::new(stack, &self.image, self.task, jiff::Timestamp::UNIX_EPOCH).constraints();
+                let constraints =
+                    TestPod::new(stack, &self.image, self.task, jiff::Timestamp::UNIX_EPOCH).constraints();
                 Some(scheduling::pending(&self.pod, &constraints, words, &self.node, stack.node.as_ref()))
             }
             Outcome::ImageUnavailable(words) => finding(text::test_image_unavailable(words)),
@@ -207,8 +215,8 @@ pub fn clean_up(host: &Host, kubectl: &Kubectl, node: &str) -> Result<Vec<String
     Ok(names)
 }
 
-/// Runs the test with the pod's image, then with each of `fallbacks` until one can be pulled. The pod is deleted in every case. A node
-/// whose kubelet reports no more is told at once, and gets no pod.
+/// Runs the test with the pod's image, then with each of `fallbacks` until one can be pulled. The pod is deleted in
+/// every case. A node whose kubelet reports no more is told at once, and gets no pod.
 pub fn run(
     host: &Host,
     kubectl: &Kubectl,
@@ -226,10 +234,16 @@ pub fn run(
         if !matches!(result.outcome, Outcome::ImageUnavailable(_)) || cancel.is_cancelled() {
             break;
         }
-        result = test.once(&TestPod { name: format!("{}-{}", pod.name, index + 2), image: image.clone(), ..pod.clone() })?;
+        result =
+            test.once(&TestPod { name: format!("{}-{}", pod.name, index + 2), image: image.clone(), ..pod.clone() })?;
     }
     if matches!(result.outcome, Outcome::Failed(_)) && result.log.contains(NOT_PERMITTED) && !cancel.is_cancelled() {
-        result = test.once(&TestPod { name: format!("{}-root", pod.name), image: result.image.clone(), as_root: true, ..pod.clone() })?;
+        result = test.once(&TestPod {
+            name: format!("{}-root", pod.name),
+            image: result.image.clone(),
+            as_root: true,
+            ..pod.clone()
+        })?;
     }
     Ok(result)
 }
@@ -289,8 +303,10 @@ impl Test<'_> {
 
     /// Returns what the cluster has warned of about the pod, as far as it can be had.
     fn warnings(self, pod: &TestPod) -> Vec<String> {
-        let events = self.kubectl.list::<Event>(self.host, &Source::events(NAMESPACE, &pod.name)).map(|list| list.items);
-        let warnings = events.unwrap_or_default().iter().map(EventView::of).filter(|event| event.warning).collect::<Vec<_>>();
+        let events =
+            self.kubectl.list::<Event>(self.host, &Source::events(NAMESPACE, &pod.name)).map(|list| list.items);
+        let warnings =
+            events.unwrap_or_default().iter().map(EventView::of).filter(|event| event.warning).collect::<Vec<_>>();
         warnings.iter().map(|event| format!("{}: {}", event.reason, event.message)).collect()
     }
 
@@ -299,7 +315,9 @@ impl Test<'_> {
         let mut waited = Duration::ZERO;
         loop {
             match ask() {
-                Err(error) if error.is_blip() && waited < BLIP && self.host.clock.sleep(POLL, self.cancel) => waited += POLL,
+                Err(error) if error.is_blip() && waited < BLIP && self.host.clock.sleep(POLL, self.cancel) => {
+                    waited += POLL;
+                }
                 answer => return answer,
             }
         }
@@ -309,8 +327,8 @@ impl Test<'_> {
         let (mut waited, mut looks) = (Duration::ZERO, 0);
         loop {
             let text = self.patiently(|| answer(self.host, &look(self.kubectl, pod)))?;
-            let seen: Pod =
-                serde_json::from_str(&text).map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))?;
+            let seen: Pod = serde_json::from_str(&text)
+                .map_err(|error| ClusterError::Garbage(crate::text::printable(&error.to_string())))?;
             let view = PodView::of(&seen, &[manifest::CONTAINER]);
             if let Some(outcome) = judge(&view, waited) {
                 return Ok(outcome);
@@ -344,7 +362,8 @@ fn judge(pod: &PodView, waited: Duration) -> Option<Outcome> {
     let printable = crate::text::printable;
     match (&pod.container.state, pod.phase.as_str(), &pod.refused) {
         (ContainerState::Terminated(end), ..) if end.exit_code == 0 => Some(Outcome::Passed),
-        // With words of the runtime it never ran, whatever its status is: `StartError` and 128, `ContainerCannotRun` and 127.
+        // With words of the runtime it never ran, whatever its status is: `StartError` and 128, `ContainerCannotRun`
+        // and 127.
         (ContainerState::Terminated(end), ..) if !end.message.is_empty() => {
             Some(Outcome::NotStarted(format!("{}: {}", end.reason, printable(&end.message))))
         }
@@ -420,7 +439,10 @@ mod tests {
     fn every_finding_has_its_texts() {
         for id in IDS {
             for lang in [Lang::En, Lang::Ko] {
-                assert!(lang.has(&format!("finding.{id}.message")) && lang.has(&format!("finding.{id}.remedy")), "{id}");
+                assert!(
+                    lang.has(&format!("finding.{id}.message")) && lang.has(&format!("finding.{id}.remedy")),
+                    "{id}"
+                );
             }
         }
     }

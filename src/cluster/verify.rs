@@ -28,14 +28,21 @@ use crate::{
 const LOG_BYTES: u32 = 256 << 10;
 /// How many of the last lines of a failed container's log are read.
 const LOG_LINES: u32 = 2000;
-/// What a device plugin logs once the kubelet knows it: GCE's, then NVIDIA's own. Source: kubespray.md 2.1 and NVIDIA/k8s-device-plugin.
+/// What a device plugin logs once the kubelet knows it: GCE's, then NVIDIA's own. Source: kubespray.md 2.1 and
+/// NVIDIA/k8s-device-plugin.
 const REGISTERED: [&str; 2] = ["registered with the kubelet", "Registered device plugin for"];
 /// Reasons of waiting that are part of every start. Source: Kubernetes, `pkg/kubelet/kubelet_pods.go`.
 const STARTING: [&str; 3] = ["PodInitializing", "ContainerCreating", ""];
 
 /// Ids of the findings of this module.
-pub const IDS: [&str; 6] =
-    ["fewer-gpus-than-cards", "kubelet-silent", "link-not-on-node", "runtime-class-handler", "runtime-class-missing", "test-pod-outdated"];
+pub const IDS: [&str; 6] = [
+    "fewer-gpus-than-cards",
+    "kubelet-silent",
+    "link-not-on-node",
+    "runtime-class-handler",
+    "runtime-class-missing",
+    "test-pod-outdated",
+];
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +93,8 @@ pub fn unreachable(error: &ClusterError, spec: &StackSpec, on_node: &[Check]) ->
     report
 }
 
-/// What the machine has said of a link; one that it left out does not concern it. On another machine nobody has said anything.
+/// What the machine has said of a link; one that it left out does not concern it. On another machine nobody has said
+/// anything.
 fn said_by_node(id: CheckId, on_node: &[Check], node: &str) -> Option<Check> {
     if on_node.is_empty() {
         let finding = Finding::of(msg::finding::link_not_on_node(node), Severity::Info, "");
@@ -98,14 +106,16 @@ fn said_by_node(id: CheckId, on_node: &[Check], node: &str) -> Option<Check> {
 /// What is read of the logs of a stack, by role.
 pub type Logs = BTreeMap<Role, String>;
 
-/// Reads the logs that tell more than a status does, side by side: the device plugin's, which says whether it registered, and those of
-/// containers that failed.
+/// Reads the logs that tell more than a status does, side by side: the device plugin's, which says whether it
+/// registered, and those of containers that failed.
 pub fn logs(host: &Host, kubectl: &Kubectl, stack: &GpuStack) -> Logs {
     let tells = |part: &&Part| {
         let pod = part.pod.as_ref().filter(|pod| part.own && pod.refused.is_none());
         pod.is_some_and(|pod| match &pod.container.state {
             ContainerState::Running(_) => part.workload.role == Role::DevicePlugin,
-            ContainerState::Waiting(_) | ContainerState::Terminated(_) => pod.container.ended().is_some_and(|end| end.exit_code != 0),
+            ContainerState::Waiting(_) | ContainerState::Terminated(_) => {
+                pod.container.ended().is_some_and(|end| end.exit_code != 0)
+            }
             ContainerState::Unknown => false,
         })
     };
@@ -116,8 +126,8 @@ pub fn logs(host: &Host, kubectl: &Kubectl, stack: &GpuStack) -> Logs {
     })
 }
 
-/// Reads one log: the plugin's from its start, where it registers; a failed container's to its end, where it says why. It is one request:
-/// `kubectl logs` makes five before it.
+/// Reads one log: the plugin's from its start, where it registers; a failed container's to its end, where it says why.
+/// It is one request: `kubectl logs` makes five before it.
 fn log(host: &Host, kubectl: &Kubectl, part: &Part) -> Option<String> {
     let pod = part.pod.as_ref()?;
     let limit = match part.workload.role {
@@ -148,14 +158,17 @@ fn check(link: &Link, input: &CheckInput<'_>) -> Option<Check> {
         Rule::WorksIfThere(role) => works(id, stack, part(role).filter(|part| scheduling::is_wanted(stack, part))?),
         Rule::Registered => registered(id, input, part(Role::DevicePlugin)?),
         Rule::Absent(workload) => absent(id, stack, workload),
-        Rule::Loaded { unless } if unless.and_then(part).is_some_and(|part| scheduling::is_wanted(stack, part)) => return None,
+        Rule::Loaded { unless } if unless.and_then(part).is_some_and(|part| scheduling::is_wanted(stack, part)) => {
+            return None;
+        }
         Rule::Loaded { .. } => loaded(id, input.host_driver),
         Rule::RuntimeClass(name) => runtime_class(id, name, stack.runtime_class.as_ref()),
         Rule::OnNode => said_by_node(id, input.on_node, &stack.node_name)?,
         Rule::Allocatable => on_node(id, stack, |node| allocatable(id, node, input.cards)),
         Rule::TestPod => test_pod(id, stack, input.tested),
     };
-    let of_the_kubelet = matches!(link.rule, Rule::Works(_) | Rule::WorksIfThere(_) | Rule::Registered | Rule::Allocatable);
+    let of_the_kubelet =
+        matches!(link.rule, Rule::Works(_) | Rule::WorksIfThere(_) | Rule::Registered | Rule::Allocatable);
     Some(if of_the_kubelet { unless_silent(check, stack) } else { check })
 }
 
@@ -177,7 +190,8 @@ fn node_ready(id: CheckId, stack: &GpuStack, node: &NodeView) -> Check {
         Some(false) => (State::Fail, "NotReady"),
         None => (State::Fail, "Unknown"),
     };
-    Check::new(id, state, format!("{}: {word} ({})", stack.node_name, printable(&node.ready_message))).because(silence(stack))
+    Check::new(id, state, format!("{}: {word} ({})", stack.node_name, printable(&node.ready_message)))
+        .because(silence(stack))
 }
 
 /// Says that the kubelet no longer reports: whatever the cluster knows of pods and cards is what it said last.
@@ -264,11 +278,12 @@ fn has_failed(container: &ContainerView) -> bool {
 
 /// Writes down what was seen of a pod, with the words of what keeps it.
 fn seen_of(pod: &PodView, more: &str) -> String {
-    let words = pod.containers().filter(|container| has_failed(container)).find_map(|container| match &container.state {
-        ContainerState::Waiting(waiting) => Some(waiting.message.as_str()),
-        ContainerState::Terminated(end) => Some(end.message.as_str()),
-        ContainerState::Running(_) | ContainerState::Unknown => None,
-    });
+    let words =
+        pod.containers().filter(|container| has_failed(container)).find_map(|container| match &container.state {
+            ContainerState::Waiting(waiting) => Some(waiting.message.as_str()),
+            ContainerState::Terminated(end) => Some(end.message.as_str()),
+            ContainerState::Running(_) | ContainerState::Unknown => None,
+        });
     let what = format!("{}: {}, restarts {}{more}", pod.name, pod.status, pod.container.restarts);
     with_words(what, &printable(words.unwrap_or_default()))
 }
@@ -278,12 +293,15 @@ fn with_words(what: String, words: &str) -> String {
     if words.is_empty() { what } else { format!("{what} · {words}") }
 }
 
-/// Judges the plugin by its log and by what the kubelet offers. `Running` says nothing: without a driver it runs and waits for ever.
+/// Judges the plugin by its log and by what the kubelet offers. `Running` says nothing: without a driver it runs and
+/// waits for ever.
 fn registered(id: CheckId, input: &CheckInput<'_>, part: &Part) -> Check {
     let stack = input.stack;
     let Some(pod) = &part.pod else { return no_pod(id, stack, scheduling::why(stack, part)) };
     let allocatable = stack.node.as_ref().and_then(|node| node.allocatable).unwrap_or(0);
-    let lines = || input.logs.get(&Role::DevicePlugin).map_or("", String::as_str).lines().filter(|line| !line.trim().is_empty());
+    let lines = || {
+        input.logs.get(&Role::DevicePlugin).map_or("", String::as_str).lines().filter(|line| !line.trim().is_empty())
+    };
     let line = lines().rfind(|line| REGISTERED.iter().any(|words| line.contains(words)));
     let said = line.or_else(|| lines().next_back()).map(printable).unwrap_or_default();
     let evidence = with_words(seen_of(pod, &format!(", allocatable {allocatable}")), &said);
@@ -301,35 +319,50 @@ fn registered(id: CheckId, input: &CheckInput<'_>, part: &Part) -> Check {
 
 fn runtime_class(id: CheckId, name: &str, seen: Option<&RuntimeClassSeen>) -> Check {
     let command = format!("kubectl get runtimeclass {name}");
-    let failed = |text, evidence: &str| Check::new(id, State::Fail, evidence).because(Some(Finding::of(text, Severity::Error, &command)));
+    let failed = |text, evidence: &str| {
+        Check::new(id, State::Fail, evidence).because(Some(Finding::of(text, Severity::Error, &command)))
+    };
     match seen {
-        Some(RuntimeClassSeen::Handler(handler)) if handler == name => Check::new(id, State::Pass, format!("{name}: handler {handler}")),
-        Some(RuntimeClassSeen::Handler(handler)) => {
-            failed(msg::finding::runtime_class_handler(printable(handler), name), &format!("{name}: handler {}", printable(handler)))
+        Some(RuntimeClassSeen::Handler(handler)) if handler == name => {
+            Check::new(id, State::Pass, format!("{name}: handler {handler}"))
         }
-        Some(RuntimeClassSeen::Absent) => failed(msg::finding::runtime_class_missing(name), &format!("{name}: NotFound")),
+        Some(RuntimeClassSeen::Handler(handler)) => failed(
+            msg::finding::runtime_class_handler(printable(handler), name),
+            &format!("{name}: handler {}", printable(handler)),
+        ),
+        Some(RuntimeClassSeen::Absent) => {
+            failed(msg::finding::runtime_class_missing(name), &format!("{name}: NotFound"))
+        }
         Some(RuntimeClassSeen::Unread(error)) => Check::unread(id, error),
         None => Check::new(id, State::Unknown, ""),
     }
 }
 
-/// With time slicing a card counts several times; fewer GPUs than cards are some that the plugin does not hand out. A card in parts (MIG)
-/// is offered under other names.
+/// With time slicing a card counts several times; fewer GPUs than cards are some that the plugin does not hand out. A
+/// card in parts (MIG) is offered under other names.
 fn allocatable(id: CheckId, node: &NodeView, cards: Option<usize>) -> Check {
     let shown = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
-    let evidence = format!("nvidia.com/gpu: capacity {}, allocatable {}", shown(node.capacity), shown(node.allocatable));
+    let evidence =
+        format!("nvidia.com/gpu: capacity {}, allocatable {}", shown(node.capacity), shown(node.allocatable));
     let parts: Vec<&String> = node.resources.keys().filter(|name| name.starts_with("nvidia.com/mig-")).collect();
     let count = node.allocatable.unwrap_or(0);
-    let lacking = cards.and_then(|cards| u64::try_from(cards).ok()).filter(|cards| count > 0 && count < *cards && parts.is_empty());
+    let lacking = cards
+        .and_then(|cards| u64::try_from(cards).ok())
+        .filter(|cards| count > 0 && count < *cards && parts.is_empty());
     if let Some(cards) = lacking {
-        let finding = Finding::of(msg::finding::fewer_gpus_than_cards(cards.to_string(), count.to_string()), Severity::Error, &evidence);
+        let finding = Finding::of(
+            msg::finding::fewer_gpus_than_cards(cards.to_string(), count.to_string()),
+            Severity::Error,
+            &evidence,
+        );
         return Check::new(id, State::Fail, evidence).because(Some(finding));
     }
     let state = if count > 0 || !parts.is_empty() { State::Pass } else { State::Fail };
     Check::new(id, state, evidence)
 }
 
-/// A test that failed is a failure until a later one passes; one that passed before the node or its plugin began anew proves nothing.
+/// A test that failed is a failure until a later one passes; one that passed before the node or its plugin began anew
+/// proves nothing.
 fn test_pod(id: CheckId, stack: &GpuStack, tested: Option<&Tested>) -> Check {
     let Some(tested) = tested else { return Check::new(id, State::Unknown, "") };
     if !tested.passed {
@@ -337,18 +370,20 @@ fn test_pod(id: CheckId, stack: &GpuStack, tested: Option<&Tested>) -> Check {
     }
     let Some(since) = outdated_since(stack, tested) else { return Check::new(id, State::Pass, &tested.evidence) };
     let time = |at: jiff::Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
-    let finding = Finding::of(msg::finding::test_pod_outdated(time(tested.at), time(since)), Severity::Info, &tested.evidence);
+    let finding =
+        Finding::of(msg::finding::test_pod_outdated(time(tested.at), time(since)), Severity::Info, &tested.evidence);
     Check::new(id, State::Unknown, &tested.evidence).because(Some(finding))
 }
 
 /// Returns since when the node, or what puts the GPU to work there, is another than the one that was tested.
 fn outdated_since(stack: &GpuStack, tested: &Tested) -> Option<Timestamp> {
     let node = stack.node.as_ref().and_then(|node| node.ready_since.clone());
-    let started = stack.parts.iter().filter(|part| part.own).filter_map(|part| match &part.pod.as_ref()?.container.state {
-        ContainerState::Running(running) => running.started_at.clone(),
-        ContainerState::Terminated(end) => end.started_at.clone(),
-        ContainerState::Waiting(_) | ContainerState::Unknown => None,
-    });
+    let started =
+        stack.parts.iter().filter(|part| part.own).filter_map(|part| match &part.pod.as_ref()?.container.state {
+            ContainerState::Running(running) => running.started_at.clone(),
+            ContainerState::Terminated(end) => end.started_at.clone(),
+            ContainerState::Waiting(_) | ContainerState::Unknown => None,
+        });
     let times = started.chain(node).filter_map(|time| time.parse::<Timestamp>().ok());
     times.filter(|time| *time > tested.at).max()
 }
@@ -366,7 +401,9 @@ pub fn report(report: &VerifyReport, lang: Lang) -> String {
     let mut said = HashSet::new();
     for check in &report.checks {
         // One cause fails many checks: it is told at the first of them.
-        for line in std::iter::once(heading(check, lang)).chain(details(check, lang).filter(|detail| said.insert(detail.clone()))) {
+        for line in std::iter::once(heading(check, lang))
+            .chain(details(check, lang).filter(|detail| said.insert(detail.clone())))
+        {
             out.push_str(&line);
             out.push('\n');
         }

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     GPU,
-    objects::{Container, ContainerStatus, DaemonSet, Event, Node, Pod, PodStatus, Running, Taint, Terminated, Waiting},
+    objects::{
+        Container, ContainerStatus, DaemonSet, Event, Node, Pod, PodStatus, Running, Taint, Terminated, Waiting,
+    },
     pod_status,
     quantity::{self, Amounts},
     scheduling::SchedulingConstraints,
@@ -140,7 +142,8 @@ pub struct EventView {
 impl NodeView {
     /// Makes the view of a node and of the pods on it.
     pub fn of(node: &Node, pods: &[Pod]) -> Self {
-        let here = || pods.iter().filter(|pod| pod.spec.node_name.as_deref() == Some(&node.metadata.name) && !is_over(pod));
+        let here =
+            || pods.iter().filter(|pod| pod.spec.node_name.as_deref() == Some(&node.metadata.name) && !is_over(pod));
         let mut requested = Amounts::new();
         for (resource, amount) in here().flat_map(|pod| SchedulingConstraints::of(&pod.spec).requests) {
             *requested.entry(resource).or_default() += amount;
@@ -163,7 +166,10 @@ impl NodeView {
             allocatable: count(&node.status.allocatable),
             resources: quantity::amounts(&node.status.allocatable),
             requested,
-            gpu_pods: here().filter(holds_gpu).map(|pod| format!("{}/{}", pod.metadata.namespace, pod.metadata.name)).collect(),
+            gpu_pods: here()
+                .filter(holds_gpu)
+                .map(|pod| format!("{}/{}", pod.metadata.namespace, pod.metadata.name))
+                .collect(),
         }
     }
 }
@@ -197,7 +203,11 @@ impl DaemonSetView {
 impl PodView {
     /// Makes the view of a pod in which the first of `containers` that it has matters.
     pub fn of(pod: &Pod, containers: &[&str]) -> Self {
-        let unscheduled = pod.status.conditions.iter().find(|condition| condition.kind == "PodScheduled" && condition.status == "False");
+        let unscheduled = pod
+            .status
+            .conditions
+            .iter()
+            .find(|condition| condition.kind == "PodScheduled" && condition.status == "False");
         let refused = unscheduled.and_then(|condition| condition.message.clone().or_else(|| condition.reason.clone()));
         let statuses = || pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
         let all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
@@ -207,8 +217,13 @@ impl PodView {
         };
         let mut others: Vec<_> = all.map(view).collect();
         let place = containers.iter().find_map(|name| others.iter().position(|container| container.name == *name));
-        let absent =
-            || ContainerView::of(containers.first().unwrap_or(&""), "", statuses().find(|status| containers.contains(&&*status.name)));
+        let absent = || {
+            ContainerView::of(
+                containers.first().unwrap_or(&""),
+                "",
+                statuses().find(|status| containers.contains(&&*status.name)),
+            )
+        };
         let container = place.map_or_else(absent, |place| others.remove(place));
         Self {
             name: pod.metadata.name.clone(),
@@ -219,7 +234,11 @@ impl PodView {
             phase: pod.status.phase.clone(),
             refused: refused.or_else(|| refusal(&pod.status)),
             constraints: SchedulingConstraints::of(&pod.spec),
-            ready: pod.status.conditions.iter().any(|condition| condition.kind == "Ready" && condition.status == "True"),
+            ready: pod
+                .status
+                .conditions
+                .iter()
+                .any(|condition| condition.kind == "Ready" && condition.status == "True"),
             status: pod_status::shown(pod),
             container,
             others,

@@ -1,8 +1,9 @@
 //! List and watch: what the API server says about one kind of object, kept up to date.
 //!
-//! The pure half of the watcher: [`Source`] names what is asked for, [`change`] reads one line of a watch, [`Cache`] keeps the objects.
-//! Requests go through `kubectl get --raw`: the same from kubectl 1.18 to today, with the list's `resourceVersion` (which `kubectl get -o
-//! json` leaves out) and without the discovery requests that cost more than the answer.
+//! The pure half of the watcher: [`Source`] names what is asked for, [`change`] reads one line of a watch, [`Cache`]
+//! keeps the objects. Requests go through `kubectl get --raw`: the same from kubectl 1.18 to today, with the list's
+//! `resourceVersion` (which `kubectl get -o json` leaves out) and without the discovery requests that cost more than
+//! the answer.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,8 @@ use super::{
     objects::{List, Meta, Object},
 };
 
-/// How long the API server keeps one watch open, in seconds; then it is taken up again where it was. Short, because a connection whose
-/// other end has vanished shows only by its silence.
+/// How long the API server keeps one watch open, in seconds; then it is taken up again where it was. Short, because a
+/// connection whose other end has vanished shows only by its silence.
 pub const WATCH_SECONDS: u32 = 60;
 
 /// How many objects one page holds: as many as kubectl asks for.
@@ -39,7 +40,8 @@ impl Source {
         Self { path: format!("/apis/apps/v1/{place}daemonsets"), selector: None }
     }
 
-    /// Asks for all pods on one node, whatever their namespace: a cluster of thousands of pods answers with some dozens.
+    /// Asks for all pods on one node, whatever their namespace: a cluster of thousands of pods answers with some
+    /// dozens.
     pub fn pods_on(node: &str) -> Self {
         Self { path: "/api/v1/pods".to_owned(), selector: Some(("fieldSelector", format!("spec.nodeName={node}"))) }
     }
@@ -60,7 +62,10 @@ impl Source {
 
     /// Asks for pods by a label, in one namespace.
     pub fn labelled(namespace: &str, label: &str) -> Self {
-        Self { path: format!("/api/v1/namespaces/{}/pods", encode(namespace)), selector: Some(("labelSelector", label.to_owned())) }
+        Self {
+            path: format!("/api/v1/namespaces/{}/pods", encode(namespace)),
+            selector: Some(("labelSelector", label.to_owned())),
+        }
     }
 
     /// Asks for the runtime class of this name.
@@ -89,17 +94,24 @@ impl Source {
     /// Returns the path of the watch that goes on after `version`.
     pub fn watch(&self, version: &str) -> String {
         let timeout = WATCH_SECONDS.to_string();
-        self.with(&[("watch", "1"), ("resourceVersion", version), ("allowWatchBookmarks", "true"), ("timeoutSeconds", &timeout)])
+        self.with(&[
+            ("watch", "1"),
+            ("resourceVersion", version),
+            ("allowWatchBookmarks", "true"),
+            ("timeoutSeconds", &timeout),
+        ])
     }
 
     fn with(&self, more: &[(&str, &str)]) -> String {
         let own = self.selector.iter().map(|(name, value)| (*name, value.as_str()));
-        let query: Vec<_> = own.chain(more.iter().copied()).map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        let query: Vec<_> =
+            own.chain(more.iter().copied()).map(|(name, value)| format!("{name}={}", encode(value))).collect();
         if query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, query.join("&")) }
     }
 }
 
-/// Returns the path of a container's log, as far as it is wanted: `limitBytes` from its start, or `tailLines` at its end.
+/// Returns the path of a container's log, as far as it is wanted: `limitBytes` from its start, or `tailLines` at its
+/// end.
 pub fn log(namespace: &str, pod: &str, container: &str, (limit, count): (&str, u32)) -> String {
     let pod = format!("/api/v1/namespaces/{}/pods/{}/log", encode(namespace), encode(pod));
     format!("{pod}?container={}&{limit}={count}", encode(container))
@@ -137,8 +149,13 @@ pub fn change<T: DeserializeOwned>(line: &[u8]) -> Result<Change<T>, ClusterErro
         }
         Kind::Error => {
             let status: Status = serde_json::from_value(raw.object).map_err(garbage)?;
-            // 410 is the only one that a watch sends in its normal life. Source: Kubernetes API concepts, "410 Gone responses".
-            if status.code == 410 { Ok(Change::Expired) } else { Err(ClusterError::ApiTrouble(crate::text::printable(&status.message))) }
+            // 410 is the only one that a watch sends in its normal life. Source: Kubernetes API concepts, "410 Gone
+            // responses".
+            if status.code == 410 {
+                Ok(Change::Expired)
+            } else {
+                Err(ClusterError::ApiTrouble(crate::text::printable(&status.message)))
+            }
         }
     }
 }
@@ -266,7 +283,9 @@ mod tests {
     fn values_cannot_leave_their_place_in_the_path() {
         let path = Source::pods_on("n&watch=0/../x y").watch("7");
         assert!(
-            path.starts_with("/api/v1/pods?fieldSelector=spec.nodeName%3Dn%26watch%3D0%2F..%2Fx%20y&watch=1&resourceVersion=7&"),
+            path.starts_with(
+                "/api/v1/pods?fieldSelector=spec.nodeName%3Dn%26watch%3D0%2F..%2Fx%20y&watch=1&resourceVersion=7&"
+            ),
             "{path}"
         );
         assert_eq!(Source::daemonsets(Some("kube-system")).list(), "/apis/apps/v1/namespaces/kube-system/daemonsets");

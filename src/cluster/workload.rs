@@ -1,4 +1,5 @@
-//! What is watched in the cluster, as data: a driver owner's workloads, the links of its chain, and the log that is followed.
+//! What is watched in the cluster, as data: a driver owner's workloads, the links of its chain, and the log that is
+//! followed.
 //!
 //! Nothing in this folder knows who the owner is: its room hands a [`StackSpec`] down.
 
@@ -101,7 +102,8 @@ pub enum Rule {
     Registered,
     /// No pod of this workload is on the node: two owners would fight over one card.
     Absent(&'static Workload),
-    /// The kernel of this machine has NVIDIA's driver loaded. Left out where a DaemonSet has this role: it brings the driver.
+    /// The kernel of this machine has NVIDIA's driver loaded. Left out where a DaemonSet has this role: it brings the
+    /// driver.
     Loaded {
         /// The role that stands in for it.
         unless: Option<Role>,

@@ -17,7 +17,8 @@ pub struct Hit {
     pub signature: SignatureId,
     /// Line of the log, from 1, in which its text begins; absent for what the cluster says.
     pub line_number: Option<u64>,
-    /// The line, or the event: safe for a terminal. Wrapped lines are joined, what stood before the message is left out.
+    /// The line, or the event: safe for a terminal. Wrapped lines are joined, what stood before the message is left
+    /// out.
     pub line: String,
     /// The lines before it, where the line alone does not say why.
     #[serde(default)]
@@ -45,7 +46,9 @@ impl Hit {
 
     /// Tells whether this is a cause, and not only that something failed.
     pub fn says_why(&self) -> bool {
-        table().signature(&self.signature).is_none_or(|signature| signature.fallback.is_empty() || !signature.patterns.is_empty())
+        table()
+            .signature(&self.signature)
+            .is_none_or(|signature| signature.fallback.is_empty() || !signature.patterns.is_empty())
     }
 
     /// Returns the cause and what to do about it.

@@ -1,4 +1,5 @@
-//! The needles: words of which every pattern holds one. A line without any of them shows nothing, and that is what has to be fast.
+//! The needles: words of which every pattern holds one. A line without any of them shows nothing, and that is what has
+//! to be fast.
 
 use aho_corasick::{AhoCorasick, Span, packed};
 
@@ -27,15 +28,19 @@ impl Needles {
         Finder { needles: self, text, next: vec![Next::At(0); self.packed.len().max(1)] }
     }
 
-    /// Tells whether a line may hold one. A colour may stand in the middle of a word, so that it is seen only when it is gone.
+    /// Tells whether a line may hold one. A colour may stand in the middle of a word, so that it is seen only when it
+    /// is gone.
     pub(super) fn may_hold(&self, line: &str) -> bool {
         let line = line.as_bytes();
-        memchr::memchr(0x1b, line).is_some() || (0..self.packed.len().max(1)).any(|part| self.find(part, line, 0).is_some())
+        memchr::memchr(0x1b, line).is_some()
+            || (0..self.packed.len().max(1)).any(|part| self.find(part, line, 0).is_some())
     }
 
     /// Returns the needles of a text.
     pub(super) fn of(&self, text: &str) -> Set {
-        let bits = |every: &AhoCorasick| every.find_overlapping_iter(text).fold(0, |set, found| set | 1 << found.pattern().as_u32());
+        let bits = |every: &AhoCorasick| {
+            every.find_overlapping_iter(text).fold(0, |set, found| set | 1 << found.pattern().as_u32())
+        };
         self.every.as_ref().map_or(Set::MAX, bits)
     }
 

@@ -1,7 +1,9 @@
-//! What stands before a message on its line: times, hosts, pods, log levels' headers, frames, line numbers. All of it is taken off in
-//! one place, because it would stand in the middle of a message that its program wrapped over several lines.
+//! What stands before a message on its line: times, hosts, pods, log levels' headers, frames, line numbers. All of it
+//! is taken off in one place, because it would stand in the middle of a message that its program wrapped over several
+//! lines.
 //!
-//! What no rule here knows is found by [`shared`]: the words that a line begins with like the line before it are a prefix too.
+//! What no rule here knows is found by [`shared`]: the words that a line begins with like the line before it are a
+//! prefix too.
 
 use std::{borrow::Cow, sync::OnceLock};
 
@@ -51,8 +53,9 @@ fn month(byte: u8) -> bool {
     matches!(byte, b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D')
 }
 
-/// Where each comes from: a terminal's frame, quoted mail and Markdown; logrus; `kubectl logs --timestamps`, the container runtimes' files
-/// (CRI), `journalctl -o short-iso` and Go's log package; syslog and `journalctl`, with host and program; klog; `dmesg` with -r, -x and
+/// Where each comes from: a terminal's frame, quoted mail and Markdown; logrus; `kubectl logs --timestamps`, the
+/// container runtimes' files (CRI), `journalctl -o short-iso` and Go's log package; syslog and `journalctl`, with host
+/// and program; klog; `dmesg` with -r, -x and
 /// -T; `kubectl logs --prefix`; stern; `grep -n` and `grep -Hn`; docker compose.
 const PREFIXES: [Prefix; 14] = [
     prefix(frame, "", r"^[│┃║▏▎|>¦]\s?"),
@@ -110,7 +113,8 @@ fn peel(line: &str) -> (&str, bool) {
     (rest, kernel)
 }
 
-/// Returns a line's own words: without what it begins with like the line before it, and without the known prefixes behind that.
+/// Returns a line's own words: without what it begins with like the line before it, and without the known prefixes
+/// behind that.
 pub(super) fn own<'l>(before: &str, line: &'l str) -> &'l str {
     let (mut before, mut line) = (before, line);
     for _ in 0..DEPTH {
@@ -165,8 +169,9 @@ fn event_row(line: &str) -> Option<String> {
     Some(format!("{}: {}", &row["reason"], &row["message"]))
 }
 
-/// Returns how much of two lines is a prefix because they begin alike; numbers count as alike. Only what ends like a prefix does
-/// (`node1 | `, `NVRM: `, `[x] `), or is the name of a pod or container, is one: wrapped lines of prose may begin with the same word.
+/// Returns how much of two lines is a prefix because they begin alike; numbers count as alike. Only what ends like a
+/// prefix does (`node1 | `, `NVRM: `, `[x] `), or is the name of a pod or container, is one: wrapped lines of prose may
+/// begin with the same word.
 fn shared(before: &str, line: &str) -> (usize, usize) {
     let (mut old, mut new) = (before.char_indices().peekable(), line.char_indices().peekable());
     let (mut ends, mut last, mut word) = ((0, 0), ' ', 0);
@@ -190,7 +195,8 @@ fn shared(before: &str, line: &str) -> (usize, usize) {
 
 /// Tells whether a word is a name as Kubernetes gives them, which stern and k9s put before every line.
 fn is_name(word: &str) -> bool {
-    word.contains('-') && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:/".contains(&byte))
+    word.contains('-')
+        && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:/".contains(&byte))
 }
 
 #[cfg(test)]
@@ -285,7 +291,11 @@ mod tests {
             ),
             ("node9 ~ 99) ERROR: An NVIDIA", "node9 ~ 100) kernel module", "kernel module"),
             ("the kernel was built", "the compiler differs", "the compiler differs"),
-            ("kube-system a-pod-x7k2p the-container ERROR: An NVIDIA", "kube-system a-pod-x7k2p the-container your kernel", "your kernel"),
+            (
+                "kube-system a-pod-x7k2p the-container ERROR: An NVIDIA",
+                "kube-system a-pod-x7k2p the-container your kernel",
+                "your kernel",
+            ),
             ("free-form prose goes on", "free words", "free words"),
             ("a: same", "a: same", "same"),
             ("x) [ 9000.1] NVRM: API mismatch, but", "x) NVRM: this kernel", "this kernel"),

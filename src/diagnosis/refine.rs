@@ -1,5 +1,5 @@
-//! What the words alone do not tell: the card and the driver that they name are looked up in the catalog, the number of an Xid in
-//! NVIDIA's list, and what only looks like a failure is sorted out.
+//! What the words alone do not tell: the card and the driver that they name are looked up in the catalog, the number of
+//! an Xid in NVIDIA's list, and what only looks like a failure is sorted out.
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
@@ -43,7 +43,8 @@ fn an_xid(args: &mut Args, line: &str) -> Refined {
     Refined::As(if asks { xid::Class::Reset } else { xid.class }.signature().into())
 }
 
-/// A card that its driver does support is refused when it is only a slice of itself: the guest driver of the hypervisor's release is wanted.
+/// A card that its driver does support is refused when it is only a slice of itself: the guest driver of the
+/// hypervisor's release is wanted.
 fn a_card(args: &mut Args) -> Refined {
     let Some(model) = args.get("device").and_then(|id| gpus::lookup(id).ok()) else { return Refined::Same };
     args.insert("card".to_owned(), format!("{} ({})", model.name, args["device"].to_ascii_lowercase()));
@@ -68,7 +69,9 @@ fn branches(model: &GpuModel) -> String {
 /// Names the taints that keep the pod off, the one that somebody chose before those that every cluster has.
 fn taints(args: &mut Args, line: &str) -> Refined {
     static TAINT: OnceLock<Option<Regex>> = OnceLock::new();
-    let Some(taint) = TAINT.get_or_init(|| Regex::new(r"taint(?:s)? \{([^:}]+):? ?([^}]*)\}").ok()) else { return Refined::Same };
+    let Some(taint) = TAINT.get_or_init(|| Regex::new(r"taint(?:s)? \{([^:}]+):? ?([^}]*)\}").ok()) else {
+        return Refined::Same;
+    };
     let mut names: Vec<String> = Vec::new();
     for found in taint.captures_iter(line) {
         let name = if found[2].is_empty() { found[1].to_owned() } else { format!("{}={}", &found[1], &found[2]) };
@@ -81,7 +84,9 @@ fn taints(args: &mut Args, line: &str) -> Refined {
     args.insert("taint".to_owned(), told.join(", "));
     match told.first() {
         Some(name) if name.starts_with("node.kubernetes.io/") => Refined::As("pending-node-condition".into()),
-        Some(name) if name == "nvidia.com/gpu" || name.starts_with("nvidia.com/gpu=") => Refined::As("test-pod-pending".into()),
+        Some(name) if name == "nvidia.com/gpu" || name.starts_with("nvidia.com/gpu=") => {
+            Refined::As("test-pod-pending".into())
+        }
         _ => Refined::Same,
     }
 }

@@ -1,4 +1,5 @@
-//! A whole log, of any size, from a reader: blocks without a needle are passed over, and only the lines around one are looked at.
+//! A whole log, of any size, from a reader: blocks without a needle are passed over, and only the lines around one are
+//! looked at.
 
 use std::io::{self, Read};
 
@@ -145,8 +146,7 @@ mod tests {
         }
     }
 
-    const FAILURE: &str =
-        "ERROR: An NVIDIA kernel module 'nvidia' appears to already\n       be loaded in your\n       kernel.  This may\n";
+    const FAILURE: &str = "ERROR: An NVIDIA kernel module 'nvidia' appears to already\n       be loaded in your\n       kernel.  This may\n";
 
     #[test]
     fn lines_are_counted_and_messages_found_wherever_they_are_cut() {
@@ -155,7 +155,11 @@ mod tests {
             for size in [1, 7, 50, 1 << 20] {
                 let report = over_reader(&mut Trickle(log.as_bytes(), size)).unwrap();
                 let hits: Vec<_> = report.hits.iter().map(|hit| (hit.signature.as_str(), hit.line_number)).collect();
-                assert_eq!(hits, [("module-loaded", Some(quiet as u64 + 1))], "{quiet} quiet lines, {size} bytes at a time");
+                assert_eq!(
+                    hits,
+                    [("module-loaded", Some(quiet as u64 + 1))],
+                    "{quiet} quiet lines, {size} bytes at a time"
+                );
             }
         }
     }
@@ -175,9 +179,14 @@ mod tests {
                 let log = format!("first\n{} {cause}{end}{after}", "lorem ipsum ".repeat(length / 12));
                 for size in [4096, 1 << 20] {
                     let report = over_reader(&mut Trickle(log.as_bytes(), size)).unwrap();
-                    let hits: Vec<_> = report.hits.iter().map(|hit| (hit.signature.as_str(), hit.line_number)).collect();
+                    let hits: Vec<_> =
+                        report.hits.iter().map(|hit| (hit.signature.as_str(), hit.line_number)).collect();
                     assert_eq!(hits[0], ("nvml-mismatch", Some(2)), "{length}");
-                    assert_eq!(hits.get(1..), Some(&[("module-loaded", Some(3))][usize::from(after != FAILURE)..]), "{length}");
+                    assert_eq!(
+                        hits.get(1..),
+                        Some(&[("module-loaded", Some(3))][usize::from(after != FAILURE)..]),
+                        "{length}"
+                    );
                 }
             }
         }
@@ -185,7 +194,8 @@ mod tests {
 
     #[test]
     fn colours_in_the_middle_of_a_word_hide_nothing() {
-        let log = "x\nFailed to ini\u{1b}[01;31mtialize NV\u{1b}[0mML: Driver/library vers\u{1b}[1mion mism\u{1b}[0match\n";
+        let log =
+            "x\nFailed to ini\u{1b}[01;31mtialize NV\u{1b}[0mML: Driver/library vers\u{1b}[1mion mism\u{1b}[0match\n";
         assert_eq!(over_reader(&mut log.as_bytes()).unwrap().hits[0].signature, "nvml-mismatch");
     }
 }

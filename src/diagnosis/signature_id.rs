@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The stable name of a signature. One that this version does not know comes from a session of another version, and is kept.
+/// The stable name of a signature. One that this version does not know comes from a session of another version, and is
+/// kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SignatureId(String);

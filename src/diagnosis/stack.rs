@@ -14,8 +14,8 @@ use crate::cluster::{
 /// What Google's device plugin says first, with or without a driver.
 const PLUGIN_STARTED: &str = "device-plugin started";
 
-/// Returns the known failures that show, of each of the owner's parts the most telling one. What a part waits for is no failure of its own
-/// before those that it depends on work.
+/// Returns the known failures that show, of each of the owner's parts the most telling one. What a part waits for is no
+/// failure of its own before those that it depends on work.
 pub fn over_stack(stack: &GpuStack, logs: &Logs) -> Vec<(Role, Hit)> {
     let mut hits: Vec<(Role, Hit)> = Vec::new();
     let mut works = true;
@@ -36,7 +36,9 @@ fn has_failed(part: &Part) -> bool {
 pub fn over_part(stack: &GpuStack, part: &Part, log: Option<&str>) -> Option<Hit> {
     let name = part.name();
     let set = match &part.set {
-        None if stack.refusal(crate::cluster::stack::Asked::DaemonSets).is_none() => status(&format!("daemonset/{name} NotFound")),
+        None if stack.refusal(crate::cluster::stack::Asked::DaemonSets).is_none() => {
+            status(&format!("daemonset/{name} NotFound"))
+        }
         Some(set) if set.desired == 0 => status(&format!("daemonset/{name} DESIRED 0")),
         None | Some(_) => Vec::new(),
     };
@@ -96,7 +98,8 @@ fn statuses(pod: &PodView, log: Option<&str>) -> Vec<String> {
     lines
 }
 
-/// Looks through the warnings about a pod, newest first. They stay for an hour: once its container has started they tell of the past.
+/// Looks through the warnings about a pod, newest first. They stay for an hour: once its container has started they
+/// tell of the past.
 fn events(stack: &GpuStack, pod: &PodView) -> Vec<Hit> {
     if pod.is_at_work() || matches!(pod.container.state, ContainerState::Terminated(_)) {
         return Vec::new();
@@ -138,8 +141,14 @@ mod tests {
     #[test]
     fn good_moments_hit_nothing() {
         let log = include_str!("../../tests/fixtures/logs/plugin-ok.txt");
-        for moment in ["01-just-created", "02-init-running", "03-init-done", "05-running", "31-labelled-after", "41-testpod-after-capacity"]
-        {
+        for moment in [
+            "01-just-created",
+            "02-init-running",
+            "03-init-done",
+            "05-running",
+            "31-labelled-after",
+            "41-testpod-after-capacity",
+        ] {
             assert_eq!(ids(&recorded(moment), Some(log)), [] as [&str; 0], "{moment}");
         }
     }
@@ -161,21 +170,41 @@ mod tests {
             stack.parts[0].pod.as_mut().unwrap().container.state = ContainerState::Waiting(state);
             ids(&stack, None)
         };
-        assert_eq!(waiting("InvalidImageName", "Failed to apply default image tag \"A/B\": couldn't parse"), ["image-name"]);
+        assert_eq!(
+            waiting("InvalidImageName", "Failed to apply default image tag \"A/B\": couldn't parse"),
+            ["image-name"]
+        );
         assert_eq!(waiting("CreateContainerError", "context deadline exceeded"), ["container-not-created"]);
-        assert_eq!(waiting("ErrImagePull", "toomanyrequests: You have reached your pull rate limit."), ["image-rate-limit"]);
+        assert_eq!(
+            waiting("ErrImagePull", "toomanyrequests: You have reached your pull rate limit."),
+            ["image-rate-limit"]
+        );
         assert_eq!(waiting("PodInitializing", ""), [] as [&str; 0]);
         let mut stack = recorded("05-running");
         let end = Terminated { exit_code: 137, reason: "OOMKilled".to_owned(), ..Terminated::default() };
         let container = &mut stack.parts[1].pod.as_mut().unwrap().container;
-        (container.state, container.last) =
-            (ContainerState::Waiting(Waiting { reason: "CrashLoopBackOff".to_owned(), message: String::new() }), Some(end));
+        (container.state, container.last) = (
+            ContainerState::Waiting(Waiting { reason: "CrashLoopBackOff".to_owned(), message: String::new() }),
+            Some(end),
+        );
         assert_eq!(ids(&stack, None), ["out-of-memory"]);
         for (phase, words, id) in [
             ("Failed", "Evicted: The node was low on resource: ephemeral-storage.", "evicted"),
-            ("Failed", "UnexpectedAdmissionError: Allocate failed due to no healthy devices present", "device-unhealthy"),
-            ("Failed", "UnexpectedAdmissionError: Allocate failed due to requested number of devices unavailable", "admission"),
-            ("Failed", "UnexpectedAdmissionError: Allocate failed due to error creating nvml.Device 3: nvml: GPU is lost", "gpu-lost"),
+            (
+                "Failed",
+                "UnexpectedAdmissionError: Allocate failed due to no healthy devices present",
+                "device-unhealthy",
+            ),
+            (
+                "Failed",
+                "UnexpectedAdmissionError: Allocate failed due to requested number of devices unavailable",
+                "admission",
+            ),
+            (
+                "Failed",
+                "UnexpectedAdmissionError: Allocate failed due to error creating nvml.Device 3: nvml: GPU is lost",
+                "gpu-lost",
+            ),
             ("Pending", "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", "test-pod-pending"),
         ] {
             let mut stack = recorded("05-running");
@@ -189,7 +218,8 @@ mod tests {
     fn events_of_the_past_are_not_told() {
         let mut stack = recorded("20-image-pull-backoff");
         for part in &mut stack.parts {
-            part.pod.as_mut().unwrap().container.state = ContainerState::Running(crate::cluster::objects::Running::default());
+            part.pod.as_mut().unwrap().container.state =
+                ContainerState::Running(crate::cluster::objects::Running::default());
         }
         assert_eq!(ids(&stack, None), [] as [&str; 0]);
     }
@@ -198,7 +228,8 @@ mod tests {
     fn a_sandbox_that_is_not_made_shows_in_events_only() {
         let mut stack = recorded("01-just-created");
         let pod = stack.parts[0].pod.as_mut().unwrap();
-        pod.container.state = ContainerState::Waiting(Waiting { reason: "PodInitializing".to_owned(), message: String::new() });
+        pod.container.state =
+            ContainerState::Waiting(Waiting { reason: "PodInitializing".to_owned(), message: String::new() });
         let event = crate::cluster::view::EventView {
             object: pod.name.clone(),
             warning: true,

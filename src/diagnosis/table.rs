@@ -1,4 +1,5 @@
-//! The table of signatures, `assets/signatures.yaml`: read at first use, each pattern compiled when its words first show.
+//! The table of signatures, `assets/signatures.yaml`: read at first use, each pattern compiled when its words first
+//! show.
 
 use std::{
     collections::BTreeMap,
@@ -52,7 +53,8 @@ pub struct Signature {
     /// Patterns of what is harmless by itself: the cause only if the attempt fails and nothing tells more.
     #[serde(default)]
     pub hints: Vec<String>,
-    /// Patterns of what is said about any failure of its kind: told only when nothing else is found in the same attempt.
+    /// Patterns of what is said about any failure of its kind: told only when nothing else is found in the same
+    /// attempt.
     #[serde(default)]
     pub fallback: Vec<String>,
     /// What to do, by kind.
@@ -206,8 +208,8 @@ pub struct Table {
     holders: Vec<Vec<usize>>,
 }
 
-/// Returns the table. It is part of the program and its test reads it, so that an unreadable one, which would be empty here, cannot be
-/// shipped.
+/// Returns the table. It is part of the program and its test reads it, so that an unreadable one, which would be empty
+/// here, cannot be shipped.
 pub fn table() -> &'static Table {
     static TABLE_: LazyLock<Table> = LazyLock::new(|| Table::new(serde_yaml::from_str(TABLE).unwrap_or_default()));
     &TABLE_
@@ -226,7 +228,9 @@ impl Table {
             patterns.extend(signature.fallback.iter().map(|pattern| Pattern::new(Role::Fallback(index), pattern)));
         }
         patterns.sort_by_key(|pattern| pattern.role);
-        let held = |needle: &String| (0..patterns.len()).filter(|index| patterns[*index].text.contains(needle.as_str())).collect();
+        let held = |needle: &String| {
+            (0..patterns.len()).filter(|index| patterns[*index].text.contains(needle.as_str())).collect()
+        };
         let holders = file.needles.iter().map(held).collect();
         let harmless = file.harmless.iter().map(|pattern| Pattern::new(Role::Context, pattern)).collect();
         Self {
@@ -262,11 +266,16 @@ impl Table {
         indices.into_iter().map(|index| &self.patterns[index])
     }
 
-    /// Returns the names that the texts of a signature may use: the groups of all its patterns, also those that the pattern which matched
-    /// lacks, and what it wants.
+    /// Returns the names that the texts of a signature may use: the groups of all its patterns, also those that the
+    /// pattern which matched lacks, and what it wants.
     pub(super) fn names(&self, signature: usize) -> impl Iterator<Item = &str> {
         let own = move |pattern: &&Pattern| matches!(pattern.role, Role::Telling(i) | Role::Hint(i) | Role::Fallback(i) if i == signature);
-        let groups = self.patterns.iter().filter(own).filter_map(Pattern::regex).flat_map(|regex| regex.capture_names().flatten());
+        let groups = self
+            .patterns
+            .iter()
+            .filter(own)
+            .filter_map(Pattern::regex)
+            .flat_map(|regex| regex.capture_names().flatten());
         groups.chain(self.list[signature].wants.iter().map(String::as_str))
     }
 

@@ -57,7 +57,8 @@ fn each_failure_hits_exactly_its_signature() {
     let failures = failures();
     let mut wrong = Vec::new();
     for signature in table().list() {
-        let excerpts = failures.get(signature.id.as_str()).unwrap_or_else(|| panic!("no log excerpt for {}", signature.id));
+        let excerpts =
+            failures.get(signature.id.as_str()).unwrap_or_else(|| panic!("no log excerpt for {}", signature.id));
         assert!(!excerpts.is_empty() || !signature.sources.contains(&Source::Log), "{}", signature.id);
         wrong.extend(excerpts.iter().map(|excerpt| (signature.id.as_str(), ids(excerpt), excerpt)));
     }
@@ -97,7 +98,9 @@ fn no_prefix_hides_a_failure() {
     ];
     let mut wrong = Vec::new();
     for (id, excerpts) in failures() {
-        for (excerpt, prefix) in excerpts.iter().flat_map(|excerpt| prefixes.iter().map(move |prefix| (excerpt, prefix))) {
+        for (excerpt, prefix) in
+            excerpts.iter().flat_map(|excerpt| prefixes.iter().map(move |prefix| (excerpt, prefix)))
+        {
             let log: String = excerpt.lines().map(|line| format!("{prefix}{line}\n")).collect();
             wrong.push((id.clone(), ids(&log), log));
         }
@@ -131,22 +134,45 @@ const CASES: &[Case] = &[
     },
     Case {
         silent_about: CNI,
-        ..case("03-sandbox-pause-image/events.log", &[("pause-image", 1)], &["registry.k8s.io/pause:3.9", "pod_infra_image_repo"])
+        ..case(
+            "03-sandbox-pause-image/events.log",
+            &[("pause-image", 1)],
+            &["registry.k8s.io/pause:3.9", "pod_infra_image_repo"],
+        )
     },
     case("04-container-cli-requirement/events.log", &[("container-cli-requirement", 2)], &["CUDA 12.8", "step 2"]),
-    case("06-container-cli-ldcache-and-mount/ldcache.log", &[("container-cli-ldcache", 1)], &["ldconfig = \"@/sbin/ldconfig\""]),
-    case("06-container-cli-ldcache-and-mount/mount.log", &[("container-cli-mount", 1)], &["image itself", "libnvidia-ml.so.1"]),
+    case(
+        "06-container-cli-ldcache-and-mount/ldcache.log",
+        &[("container-cli-ldcache", 1)],
+        &["ldconfig = \"@/sbin/ldconfig\""],
+    ),
+    case(
+        "06-container-cli-ldcache-and-mount/mount.log",
+        &[("container-cli-mount", 1)],
+        &["image itself", "libnvidia-ml.so.1"],
+    ),
     case(
         "07-device-plugin-incompatible-platform/plugin.log",
         &[("plugin-incompatible", 5)],
         &["runtimeClassName nvidia", "nvidia-smi on the node"],
     ),
-    case("09-nvrm-not-supported-wrapped/dmesg.log", &[("vgpu-guest", 2)], &["NVIDIA A40 (10de:2235)", "550.90.07", "guest", "GRID"]),
-    case("11-nvrm-bar-zero/dmesg.log", &[("pci-bar", 2)], &["0000:14:00.0", "Above 4G", "64bitMMIOSizeGB", "OVMF", "pci=realloc"]),
+    case(
+        "09-nvrm-not-supported-wrapped/dmesg.log",
+        &[("vgpu-guest", 2)],
+        &["NVIDIA A40 (10de:2235)", "550.90.07", "guest", "GRID"],
+    ),
+    case(
+        "11-nvrm-bar-zero/dmesg.log",
+        &[("pci-bar", 2)],
+        &["0000:14:00.0", "Above 4G", "64bitMMIOSizeGB", "OVMF", "pci=realloc"],
+    ),
     case("12-xid-lines/xid79.log", &[("xid-bus", 2)], &["0000:a1:00", "fallen off the bus", "node"]),
     case("12-xid-lines/xid48.log", &[("xid-memory", 1), ("xid-memory", 2)], &["0000:9c:00", "ECC", "replaced"]),
     case("12-xid-lines/xid119.log", &[("xid-gsp", 1)], &["0002:00:00", "GSP", "newer release"]),
-    Case { silent_about: &["replace"], ..case("12-xid-lines/xid13.log", &[("xid-application", 1)], &["0000:cb:00", "program"]) },
+    Case {
+        silent_about: &["replace"],
+        ..case("12-xid-lines/xid13.log", &[("xid-application", 1)], &["0000:cb:00", "program"])
+    },
     Case {
         silent_about: &["open modules"],
         ..case("12-xid-lines/gsp.log", &[("gsp-init", 2)], &["0000:98:00.0", "off completely", "another release"])
@@ -155,14 +181,30 @@ const CASES: &[Case] = &[
     case("15-benign-compiler-warning/built-fine.log", &[], &[]),
     Case {
         silent_about: &["install the compiler"],
-        ..case("15-benign-compiler-warning/real-error-below.log", &[("build-error", 4)], &["newer driver", "older kernel", "sys_close"])
+        ..case(
+            "15-benign-compiler-warning/real-error-below.log",
+            &[("build-error", 4)],
+            &["newer driver", "older kernel", "sys_close"],
+        )
     },
-    case("17-driver-container-kernel-not-resolved/driver.log", &[("kernel-not-resolved", 5)], &["3.10.0-862.el7.x86_64", "vault"]),
+    case(
+        "17-driver-container-kernel-not-resolved/driver.log",
+        &[("kernel-not-resolved", 5)],
+        &["3.10.0-862.el7.x86_64", "vault"],
+    ),
     case("18-driver-in-use-and-repo-key/in-use.log", &[("driver-in-use", 3)], &["drain the node and reboot"]),
     case("18-driver-in-use-and-repo-key/key.log", &[("repo-key", 2)], &["imagePullPolicy Always", "cuda-keyring"]),
-    case("18-driver-in-use-and-repo-key/dkms.log", &[("dkms-build", 2)], &["/var/lib/dkms/nvidia/470.86/build/make.log", "5.13.18-custom"]),
+    case(
+        "18-driver-in-use-and-repo-key/dkms.log",
+        &[("dkms-build", 2)],
+        &["/var/lib/dkms/nvidia/470.86/build/make.log", "5.13.18-custom"],
+    ),
     case("18-driver-in-use-and-repo-key/no-python.log", &[("build-tool-missing", 2)], &["python3", "newer image"]),
-    case("19-nvml-unknown-error/pod.log", &[("container-lost-card", 1)], &["daemon-reload", "Delete the pod", "/dev/char", "CDI"]),
+    case(
+        "19-nvml-unknown-error/pod.log",
+        &[("container-lost-card", 1)],
+        &["daemon-reload", "Delete the pod", "/dev/char", "CDI"],
+    ),
     Case {
         silent_about: &["Delete the pod", "2m"],
         ..case("21-admission-lost-card/events.log", &[("gpu-lost", 1)], &["Card 3", "Xid 79", "cordon"])
@@ -177,8 +219,11 @@ fn the_public_cases_are_diagnosed_rightly() {
         let report = Diagnosis::over(&log);
         let found: Vec<_> = report.hits.iter().map(|hit| (hit.signature.as_str(), hit.line_number.unwrap())).collect();
         assert_eq!(found, case.hits, "{}", case.log);
-        let texts: String =
-            report.hits.iter().map(|hit| format!("{} {} {}\n", hit.cause(Lang::En), hit.remedy(Lang::En), hit.remedy(Lang::Ko))).collect();
+        let texts: String = report
+            .hits
+            .iter()
+            .map(|hit| format!("{} {} {}\n", hit.cause(Lang::En), hit.remedy(Lang::En), hit.remedy(Lang::Ko)))
+            .collect();
         for words in case.says {
             assert!(texts.contains(words), "{}: no `{words}` in {texts}", case.log);
         }
@@ -189,7 +234,8 @@ fn the_public_cases_are_diagnosed_rightly() {
     }
 }
 
-/// What NVIDIA's real installers wrote (tests/fixtures/real-drivers, README there), with the one thing that is wrong in each.
+/// What NVIDIA's real installers wrote (tests/fixtures/real-drivers, README there), with the one thing that is wrong in
+/// each.
 const REAL_LOGS: [(&str, &[&str]); 34] = [
     ("cuda-installer.12.1.driver-failed.log", &["driver-component-failed"]),
     ("dkms-make.550-open.linux-6.12.117.pci_resize_resource.log", &["build-error"]),
@@ -239,7 +285,8 @@ fn the_real_installers_logs_are_diagnosed_rightly() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// What a real GPU Operator, Helm and containerd said (tests/fixtures/gpu-operator, README there): a success hits nothing.
+/// What a real GPU Operator, Helm and containerd said (tests/fixtures/gpu-operator, README there): a success hits
+/// nothing.
 const RECORDED: [(&str, &[&str]); 18] = [
     ("runtime-A.txt", &["runtime-class-missing"]),
     ("runtime-B.events.txt", &["runtime-handler-missing"]),
@@ -289,7 +336,11 @@ fn what_says_that_it_failed_is_never_passed_over() {
         "./install.sh: line 3: frobnicate: command not found\n",
     ] {
         let report = Diagnosis::over(log);
-        assert_eq!(report.hits.iter().map(|hit| hit.signature.as_str()).collect::<Vec<_>>(), ["unknown-failure"], "{log}");
+        assert_eq!(
+            report.hits.iter().map(|hit| hit.signature.as_str()).collect::<Vec<_>>(),
+            ["unknown-failure"],
+            "{log}"
+        );
         assert!(!report.hits[0].cause(Lang::En).contains('{'));
     }
     let hit = Diagnosis::over("one\ntwo\nthree\nfour\nERROR: the quux is gone\n").hits.remove(0);
@@ -299,7 +350,8 @@ fn what_says_that_it_failed_is_never_passed_over() {
 #[test]
 fn a_fallback_is_told_only_when_nothing_more_telling_is() {
     let fallback = "ERROR: Unable to load the kernel module 'nvidia.ko'.  This happens most frequently when\n";
-    let cause = "insmod: ERROR: could not insert module /usr/local/nvidia/drivers/nvidia.ko: Required key not available\n";
+    let cause =
+        "insmod: ERROR: could not insert module /usr/local/nvidia/drivers/nvidia.ko: Required key not available\n";
     assert_eq!(ids(fallback), ["load-failed"]);
     assert_eq!(ids(&format!("{fallback}{cause}")), ["secure-boot"]);
     assert_eq!(ids(&format!("{cause}{fallback}")), ["secure-boot"]);
@@ -329,7 +381,8 @@ fn a_later_success_takes_an_earlier_hit_back() {
     assert_eq!(ids(&format!("{done}{early}")), ["nvml-mismatch"]);
     let full = "write: No space left on device\n";
     assert_eq!(ids(&format!("{full}{done}")), ["no-space"], "an installer does not prove the disk");
-    let registered = "I1127 10:00:00.000001       1 server.go:125] Registered device plugin for 'nvidia.com/gpu' with Kubelet\n";
+    let registered =
+        "I1127 10:00:00.000001       1 server.go:125] Registered device plugin for 'nvidia.com/gpu' with Kubelet\n";
     assert_eq!(
         ids(&format!("2022/12/19 07:04:53 Could not register device plugin: context deadline exceeded\n{registered}")),
         [] as [&str; 0]
@@ -367,7 +420,8 @@ fn a_hit_says_where_and_joins_the_lines() {
     assert_eq!(serde_json::from_value::<Hit>(json).unwrap(), hit);
 }
 
-/// Sessions of earlier versions name remedies that are none any more; one of a later version may name a signature that is new.
+/// Sessions of earlier versions name remedies that are none any more; one of a later version may name a signature that
+/// is new.
 #[test]
 fn hits_of_other_versions_are_read() {
     let old = "signature: module-loaded\nline_number: 3\nline: x\ncause: c\nremedy: r\nargs: {module: nvidia}\nremedy_kind: !action remove-host-driver\n";
@@ -467,17 +521,24 @@ fn every_pattern_holds_a_needle() {
     let needles = table().words();
     assert!(needles.len() <= 128, "a bit each");
     assert!(needles.iter().all(|needle| needle.len() >= 4 && !needle.contains([' ', '\\'])));
-    let bare: Vec<_> =
-        table().patterns().map(table::Pattern::text).filter(|pattern| !holds(&regex_syntax::parse(pattern).unwrap(), needles)).collect();
+    let bare: Vec<_> = table()
+        .patterns()
+        .map(table::Pattern::text)
+        .filter(|pattern| !holds(&regex_syntax::parse(pattern).unwrap(), needles))
+        .collect();
     assert!(bare.is_empty(), "{bare:#?}");
-    let unused: Vec<_> =
-        needles.iter().filter(|needle| !table().patterns().any(|pattern| pattern.text().contains(needle.as_str()))).collect();
+    let unused: Vec<_> = needles
+        .iter()
+        .filter(|needle| !table().patterns().any(|pattern| pattern.text().contains(needle.as_str())))
+        .collect();
     assert!(unused.is_empty(), "{unused:?}");
 }
 
 fn holds(hir: &Hir, needles: &[String]) -> bool {
     match hir.kind() {
-        HirKind::Literal(literal) => needles.iter().any(|needle| String::from_utf8_lossy(&literal.0).contains(needle.as_str())),
+        HirKind::Literal(literal) => {
+            needles.iter().any(|needle| String::from_utf8_lossy(&literal.0).contains(needle.as_str()))
+        }
         HirKind::Capture(capture) => holds(&capture.sub, needles),
         HirKind::Concat(parts) => parts.iter().any(|part| holds(part, needles)),
         HirKind::Alternation(parts) => parts.iter().all(|part| holds(part, needles)),

@@ -1,7 +1,7 @@
 //! The newest lines of a log, joined.
 //!
-//! NVIDIA's installer wraps its messages at about 72 columns and indents what follows, and its kernel module begins each line of a
-//! message with `NVRM:`, so that no message is to be found in a single line.
+//! NVIDIA's installer wraps its messages at about 72 columns and indents what follows, and its kernel module begins
+//! each line of a message with `NVRM:`, so that no message is to be found in a single line.
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -119,7 +119,8 @@ impl Window {
     /// Returns the number of the line in which a match begins, and the place of all lines that it touches.
     fn lines_of(&self, matched: Range<usize>) -> (u64, Range<usize>) {
         let first = self.lines.iter().rfind(|line| line.start <= matched.start).or(self.lines.front());
-        let after = self.lines.iter().map(|line| line.start).find(|start| *start >= matched.end).unwrap_or(self.text.len());
+        let after =
+            self.lines.iter().map(|line| line.start).find(|start| *start >= matched.end).unwrap_or(self.text.len());
         first.map_or((0, 0..after), |line| (line.number, line.start..after))
     }
 
@@ -157,8 +158,8 @@ pub(super) fn pieces(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Appends a line with single spaces between its words. Quotes that structured logs escape, once or several times over, are quotes, and
-/// the line ends that they write as `\n` are spaces.
+/// Appends a line with single spaces between its words. Quotes that structured logs escape, once or several times over,
+/// are quotes, and the line ends that they write as `\n` are spaces.
 fn append(text: &mut String, line: &str) {
     let line = crate::text::printable(line);
     let start = text.len();

@@ -1,4 +1,5 @@
-//! Xids: the numbers by which NVIDIA's kernel module reports what went wrong with a card. `assets/xids.yaml` holds NVIDIA's public list.
+//! Xids: the numbers by which NVIDIA's kernel module reports what went wrong with a card. `assets/xids.yaml` holds
+//! NVIDIA's public list.
 
 use std::sync::LazyLock;
 

@@ -34,7 +34,8 @@ pub struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// Runs what is still to be done of `step`. The error is about the session file: nothing is done that cannot be journalled.
+    /// Runs what is still to be done of `step`. The error is about the session file: nothing is done that cannot be
+    /// journalled.
     pub fn run(&mut self, step: Step, emit: &mut dyn FnMut(Event)) -> Result<Outcome, Expected> {
         if self.session.foreign_plans.contains(&step) {
             return Err(Expected::new(
@@ -109,7 +110,12 @@ impl Runner<'_> {
     }
 
     /// Does one action, or finds that nothing is left to do.
-    fn one(&mut self, action: &Action, locks: &mut Locks, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
+    fn one(
+        &mut self,
+        action: &Action,
+        locks: &mut Locks,
+        emit: &mut dyn FnMut(ActionEvent),
+    ) -> Result<Record, Expected> {
         if let Err(failure) = action.kind.validate() {
             return self.fail(action, failure);
         }
@@ -118,10 +124,14 @@ impl Runner<'_> {
         let is_done = known.as_ref().is_some_and(|record| record.status.is_done());
         match known {
             // What another machine began, or somebody wrote, is not gone on with.
-            Some(record) if !record.is_foreign && record.status == Status::Intent => return self.recover(action, record, locks, emit),
+            Some(record) if !record.is_foreign && record.status == Status::Intent => {
+                return self.recover(action, record, locks, emit);
+            }
             // What the Ansible host has done cannot be looked at from here.
             Some(record) if is_done && self.session.is_elsewhere(&record, &here) => return Ok(record),
-            Some(record) if action.kind.properties().witness == Witness::Journal && self.session.attests(action) => return Ok(record),
+            Some(record) if action.kind.properties().witness == Witness::Journal && self.session.attests(action) => {
+                return Ok(record);
+            }
             known => {
                 if let Some(proof) = action.kind.check(self.host) {
                     // What we did ourselves keeps its own record, and with it the way back.
@@ -134,7 +144,12 @@ impl Runner<'_> {
     }
 
     /// Journals the intent with all that will be needed later, and does it.
-    fn begin(&mut self, action: &Action, locks: &mut Locks, emit: &mut dyn FnMut(ActionEvent)) -> Result<Record, Expected> {
+    fn begin(
+        &mut self,
+        action: &Action,
+        locks: &mut Locks,
+        emit: &mut dyn FnMut(ActionEvent),
+    ) -> Result<Record, Expected> {
         let log = self.log_path(action)?;
         let prepared = match action.kind.prepare(&self.context(log.clone(), emit, &mut |_| Ok(()))?) {
             Ok(prepared) => prepared,
@@ -148,7 +163,8 @@ impl Runner<'_> {
         self.execute(action, record, locks, emit)
     }
 
-    /// An action caught in the middle: what still runs is followed, what is done is proven, what is neither is done again.
+    /// An action caught in the middle: what still runs is followed, what is done is proven, what is neither is done
+    /// again.
     fn recover(
         &mut self,
         action: &Action,
@@ -175,8 +191,8 @@ impl Runner<'_> {
         }
     }
 
-    /// Demands that nothing of a record's job runs any more. Where that cannot be told, nothing is begun beside it and nothing cleared: the
-    /// user has to look.
+    /// Demands that nothing of a record's job runs any more. Where that cannot be told, nothing is begun beside it and
+    /// nothing cleared: the user has to look.
     fn demand_ended(&self, record: &Record) -> Result<(), Expected> {
         let Some(log) = &record.log else { return Ok(()) };
         let id = &record.action.id;
@@ -194,8 +210,8 @@ impl Runner<'_> {
         record.action.kind.judge(self.host, &Traces { before: &record.before, log, notes, ended_well })
     }
 
-    /// Follows the job of a record to its end, if there is one. Killed between the start and its note in the journal, the job is found by
-    /// the log that the intent names, and noted now.
+    /// Follows the job of a record to its end, if there is one. Killed between the start and its note in the journal,
+    /// the job is found by the log that the intent names, and noted now.
     fn follow_job(&mut self, record: &mut Record, emit: &mut dyn FnMut(ActionEvent)) -> Result<Option<Exit>, Expected> {
         let Some(log) = record.log.clone() else { return Ok(None) };
         if record.job.is_none() {
@@ -225,7 +241,8 @@ impl Runner<'_> {
         let (hits, notes) = (context.hits, context.notes);
         let record = Record { job, hits, ..record };
         let verdict = result.map_or_else(Verdict::Failed, |()| self.judge(&record, Some(&notes), true));
-        let verdict = if let Verdict::Proven(proof) = verdict { Verdict::Proven([proof, notes].concat()) } else { verdict };
+        let verdict =
+            if let Verdict::Proven(proof) = verdict { Verdict::Proven([proof, notes].concat()) } else { verdict };
         self.close(record, verdict)
     }
 
@@ -251,12 +268,15 @@ impl Runner<'_> {
         Ok(record)
     }
 
-    /// Removes what only the execution needed: one that was stopped may leave gigabytes behind. While its log is locked, it still runs, and
-    /// what it works in is not taken away from it.
+    /// Removes what only the execution needed: one that was stopped may leave gigabytes behind. While its log is
+    /// locked, it still runs, and what it works in is not taken away from it.
     fn tidied(&self, record: &Record, verdict: Verdict) -> Result<Vec<String>, Failure> {
         let clear = |folder: PathBuf| {
             self.demand_ended(record).map_err(|error| Failure::new(error.message()))?;
-            self.host.files.remove_all(&folder).map_err(|error| file_failure(msg::failure::cannot_remove, &folder, &error))
+            self.host
+                .files
+                .remove_all(&folder)
+                .map_err(|error| file_failure(msg::failure::cannot_remove, &folder, &error))
         };
         let removed = record.action.kind.properties().scratch.map_or(Ok(()), clear);
         match verdict {
@@ -273,7 +293,13 @@ impl Runner<'_> {
         self.push(Record { evidence, failure: Some(failure.message), ..record })
     }
 
-    fn add(&mut self, action: &Action, status: Status, evidence: Vec<String>, log: Option<PathBuf>) -> Result<Record, Expected> {
+    fn add(
+        &mut self,
+        action: &Action,
+        status: Status,
+        evidence: Vec<String>,
+        log: Option<PathBuf>,
+    ) -> Result<Record, Expected> {
         let record = self.record(action, status, log);
         self.push(Record { evidence, ..record })
     }

@@ -1,4 +1,5 @@
-//! What the engine does with an action, whatever the action is: on a machine whose files are in a folder and whose programs are a table.
+//! What the engine does with an action, whatever the action is: on a machine whose files are in a folder and whose
+//! programs are a table.
 
 use std::{
     collections::BTreeMap,
@@ -49,7 +50,9 @@ impl Table {
             during(&line);
         }
         let ends = self.ends.lock().unwrap();
-        ends.iter().find(|(start, _)| line.starts_with(start.as_str())).map_or((Exit::Code(0), String::new()), |(_, end)| end.clone())
+        ends.iter()
+            .find(|(start, _)| line.starts_with(start.as_str()))
+            .map_or((Exit::Code(0), String::new()), |(_, end)| end.clone())
     }
 }
 
@@ -159,12 +162,20 @@ fn action(id: &str, kind: impl Into<ActionSpec>) -> Action {
 fn edit(path: &str, before: &str, after: &str) -> Action {
     action(
         &format!("edit-file:{path}"),
-        EditFile { path: path.into(), before_sha256: sha256(before.as_bytes()), after: after.to_owned(), changes: Vec::new() },
+        EditFile {
+            path: path.into(),
+            before_sha256: sha256(before.as_bytes()),
+            after: after.to_owned(),
+            changes: Vec::new(),
+        },
     )
 }
 
 fn removal() -> Action {
-    action("remove-runfile-driver", RemoveRunfileDriver { uninstaller: "/usr/bin/nvidia-uninstall".into(), version: "1".to_owned() })
+    action(
+        "remove-runfile-driver",
+        RemoveRunfileDriver { uninstaller: "/usr/bin/nvidia-uninstall".into(), version: "1".to_owned() },
+    )
 }
 
 #[test]
@@ -264,7 +275,11 @@ fn an_interrupted_action_gets_the_verdict_of_a_watched_one() {
         let record = killed.session.journal.last_mut().unwrap();
         (record.status, record.evidence) = (Status::Intent, Vec::new());
         killed.run();
-        assert_eq!(killed.session.journal.last().unwrap().status, watched.session.journal[0].status, "uninstalls: {uninstalls}");
+        assert_eq!(
+            killed.session.journal.last().unwrap().status,
+            watched.session.journal[0].status,
+            "uninstalls: {uninstalls}"
+        );
         assert_eq!(killed.session.journal.last().unwrap().evidence, watched.session.journal[0].evidence);
     }
 }
@@ -276,8 +291,14 @@ fn the_walk_back_goes_from_the_newest_to_the_oldest_and_leaves_what_others_chang
     assert_eq!(world.run(), Outcome::Done);
     world.write("/etc/a", "somebody's");
     let results = world.undo();
-    assert_eq!(results.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["edit-file:/etc/c", "edit-file:/etc/b", "edit-file:/etc/a"]);
-    assert!(matches!(&results[2].1, UndoResult::Kept(why) if why.text(Lang::En).contains("changed since")), "{results:?}");
+    assert_eq!(
+        results.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(),
+        ["edit-file:/etc/c", "edit-file:/etc/b", "edit-file:/etc/a"]
+    );
+    assert!(
+        matches!(&results[2].1, UndoResult::Kept(why) if why.text(Lang::En).contains("changed since")),
+        "{results:?}"
+    );
     assert_eq!(fs::read_to_string(world.path("/etc/b")).unwrap(), "old b");
     assert!(!world.path("/etc/c").exists());
     assert_eq!(fs::read_to_string(world.path("/etc/a")).unwrap(), "somebody's");
@@ -302,10 +323,14 @@ const HOSTILE: [&str; 9] = ["", "--all", "-o=x", "a\nb", "../../etc/shadow", "a/
 #[test]
 fn while_a_job_is_not_known_to_have_ended_nothing_is_taken_back() {
     let left = [Liveness::Running, Liveness::Unknown("no locks here".to_owned())];
-    for (status, alive) in
-        [Status::Intent, Status::Failed, Status::Undoing, Status::Done].into_iter().flat_map(|s| left.clone().map(|a| (s, a)))
+    for (status, alive) in [Status::Intent, Status::Failed, Status::Undoing, Status::Done]
+        .into_iter()
+        .flat_map(|s| left.clone().map(|a| (s, a)))
     {
-        let mut world = World::new(vec![action("x", StopUnit { unit: "nvidia-persistenced.service".to_owned() }), edit("/etc/a", "", "a")]);
+        let mut world = World::new(vec![
+            action("x", StopUnit { unit: "nvidia-persistenced.service".to_owned() }),
+            edit("/etc/a", "", "a"),
+        ]);
         world.run();
         world.session.journal.iter_mut().for_each(|record| {
             (record.status, record.log) = (status, Some("/some/log".into()));
@@ -318,7 +343,11 @@ fn while_a_job_is_not_known_to_have_ended_nothing_is_taken_back() {
             !results.is_empty() && results.iter().all(|(_, result)| matches!(result, UndoResult::Kept(_))),
             "{status:?} {alive:?}: {results:?}"
         );
-        assert_eq!((world.table.ran.lock().unwrap().len(), fs::read(world.path("/etc/a")).ok()), before, "{status:?} {alive:?}");
+        assert_eq!(
+            (world.table.ran.lock().unwrap().len(), fs::read(world.path("/etc/a")).ok()),
+            before,
+            "{status:?} {alive:?}"
+        );
     }
 }
 
@@ -328,7 +357,8 @@ fn hostile_parameters_run_nothing_and_take_nothing_back() {
         let kinds: [ActionSpec; 4] = [
             StopUnit { unit: value.to_owned() }.into(),
             RemoveRunfileDriver { uninstaller: value.into(), version: "1".to_owned() }.into(),
-            EditFile { path: value.into(), before_sha256: sha256(b""), after: "x".to_owned(), changes: Vec::new() }.into(),
+            EditFile { path: value.into(), before_sha256: sha256(b""), after: "x".to_owned(), changes: Vec::new() }
+                .into(),
             crate::plan::action::mark_node::MarkNode {
                 kubeconfig: None,
                 node: value.to_owned(),
@@ -378,7 +408,8 @@ fn a_forged_session_is_shown_and_neither_run_nor_taken_back() {
     ]);
     world.write("/etc/a", "a");
     let mut forged = world.session.clone();
-    let mut runner = Runner { host: &world.host, store: &world.store, session: &mut forged, cancel: &world.cancel, secret: None };
+    let mut runner =
+        Runner { host: &world.host, store: &world.store, session: &mut forged, cancel: &world.cancel, secret: None };
     runner.run(Step::Driver, &mut |_| {}).unwrap();
     for record in &mut forged.journal {
         (record.status, record.undo) = (Status::Done, Some(Undo::Parameters));

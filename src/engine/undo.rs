@@ -1,7 +1,7 @@
 //! Walks back what was done, newest first, and looks each time whether it is still as we left it.
 //!
-//! An undo is journalled like an action: [`Status::Undoing`] is on disk before anything is taken back, so a walk that was stopped or
-//! killed goes on where it was.
+//! An undo is journalled like an action: [`Status::Undoing`] is on disk before anything is taken back, so a walk that
+//! was stopped or killed goes on where it was.
 
 use std::path::{Path, PathBuf};
 
@@ -65,8 +65,8 @@ fn lacks_driver(session: &Session, place: usize) -> bool {
     needs_driver && session.journal[place..].iter().any(removes)
 }
 
-/// Takes everything back. What has changed since is left alone and said so; what fails is said so too, and the walk goes on. At the end
-/// the machine is looked at again: what was taken back is nobody else's change.
+/// Takes everything back. What has changed since is left alone and said so; what fails is said so too, and the walk
+/// goes on. At the end the machine is looked at again: what was taken back is nobody else's change.
 pub fn undo_all(
     host: &Host,
     store: &Store,
@@ -92,7 +92,9 @@ pub fn undo_all(
             break;
         }
     }
-    if results.iter().any(|(_, result)| matches!(result, UndoResult::Undone(_))) && walk.session.machine == host.identity() {
+    if results.iter().any(|(_, result)| matches!(result, UndoResult::Undone(_)))
+        && walk.session.machine == host.identity()
+    {
         let mut facts = facts::probe(host);
         facts.keep_asked(&walk.session.facts);
         walk.session.facts = facts;
@@ -122,7 +124,8 @@ impl Walk<'_> {
         if record.is_foreign {
             return Ok(UndoResult::Kept(msg::undo::not_made_here()));
         }
-        // While its job has its log locked, or nobody can tell, nothing is taken away from it and nothing begun beside it.
+        // While its job has its log locked, or nobody can tell, nothing is taken away from it and nothing begun beside
+        // it.
         if let Some(alive) = record.log.as_ref().and_then(|log| self.alive(&record, log)) {
             return Ok(UndoResult::Kept(alive));
         }
@@ -167,7 +170,9 @@ impl Walk<'_> {
         self.mark(place, Status::Undoing, None)?;
         let result = restore_all(self.host, &folder, &ours, files);
         let UndoResult::Undone(done) = result else { return Ok(result) };
-        Ok(self.follow_up(then).map_or(UndoResult::Undone(done), |failure| UndoResult::Kept(msg::failure::undo::followed(failure))))
+        Ok(self
+            .follow_up(then)
+            .map_or(UndoResult::Undone(done), |failure| UndoResult::Kept(msg::failure::undo::followed(failure))))
     }
 
     /// Runs what has to follow, to the first that fails.
@@ -190,7 +195,13 @@ impl Walk<'_> {
     }
 
     /// Runs the undo's command, or follows it where an earlier walk has started it.
-    fn run(&mut self, place: usize, record: &Record, command: &Command, gone: Option<&PathBuf>) -> Result<UndoResult, Expected> {
+    fn run(
+        &mut self,
+        place: usize,
+        record: &Record,
+        command: &Command,
+        gone: Option<&PathBuf>,
+    ) -> Result<UndoResult, Expected> {
         let commands = self.host.commands.clone();
         let what = gone.map_or_else(|| format!("`{command}`"), |path| path.display().to_string());
         let is_gone = |host: &Host| gone.is_some_and(|path| !host.files.exists(path));
@@ -199,7 +210,8 @@ impl Walk<'_> {
             Err(error) => return Ok(UndoResult::Kept(msg::failure::undo::no_logs(reason(&error)))),
         };
         // A walk that was killed may have started it: it is followed to its end before anything else.
-        let begun = (record.status == Status::Undoing).then(|| record.job.clone().or_else(|| commands.find(&log))).flatten();
+        let begun =
+            (record.status == Status::Undoing).then(|| record.job.clone().or_else(|| commands.find(&log))).flatten();
         if begun.is_some_and(|job| self.follow(&job) == Exit::Cancelled) {
             return Ok(UndoResult::Stopped);
         }
@@ -218,8 +230,8 @@ impl Walk<'_> {
         })
     }
 
-    /// Removes packages that were not there, installs the others again, then gives them their marks and their configuration back. What
-    /// fails of that says so, and is done again by the next walk.
+    /// Removes packages that were not there, installs the others again, then gives them their marks and their
+    /// configuration back. What fails of that says so, and is done again by the next walk.
     fn reinstall(&mut self, place: usize, record: &Record, back: &Reinstall) -> Result<UndoResult, Expected> {
         let mut done = msg::failure::undo::nothing_left();
         for command in back.remove.iter().chain(&back.install) {
@@ -281,12 +293,14 @@ impl Walk<'_> {
 
     fn follow(&mut self, job: &Job) -> Exit {
         let emit = &mut *self.emit;
-        self.host.commands.follow(job, 0, self.cancel, &mut |line| emit(Event::Line(crate::text::printable_bytes(&line.bytes))))
+        self.host
+            .commands
+            .follow(job, 0, self.cancel, &mut |line| emit(Event::Line(crate::text::printable_bytes(&line.bytes))))
     }
 }
 
-/// Returns the files that still are as we left them; those that are as before need nothing. The error names a file that is neither:
-/// one that somebody else changed keeps the others too.
+/// Returns the files that still are as we left them; those that are as before need nothing. The error names a file that
+/// is neither: one that somebody else changed keeps the others too.
 fn standing<'f>(host: &Host, files: &'f [SavedFile]) -> Result<Vec<&'f SavedFile>, Message> {
     let mut ours = Vec::new();
     for file in files {
@@ -326,7 +340,8 @@ fn restore(host: &Host, folder: &Path, file: &SavedFile) -> Result<(), Message> 
     let Some(backup) = file.backup(folder) else {
         return host.files.remove(&file.path).map_err(|error| msg::failure::cannot_remove(path, reason(&error)));
     };
-    let bytes = private::read(&backup).map_err(|error| msg::failure::undo::unreadable_backup(backup.display(), reason(&error)))?;
+    let bytes = private::read(&backup)
+        .map_err(|error| msg::failure::undo::unreadable_backup(backup.display(), reason(&error)))?;
     if file.before_sha256.as_ref() != Some(&sha256(&bytes)) {
         return Err(msg::failure::undo::bad_backup(backup.display()));
     }

@@ -53,7 +53,8 @@ pub struct InstalledKernel {
     pub kind: Option<ModuleKind>,
 }
 
-/// Returns the kernels with the driver's module of each, oldest first. A folder that a removed kernel has left counts for nothing.
+/// Returns the kernels with the driver's module of each, oldest first. A folder that a removed kernel has left counts
+/// for nothing.
 pub(super) fn probe_kernels(reader: &mut Reader<'_>, ledger: &[LedgerEntry]) -> Vec<InstalledKernel> {
     let mut releases: Vec<String> = reader.list_if_there(KERNELS, MODULES);
     releases.retain(|release| is_installed(reader, release));
@@ -62,15 +63,19 @@ pub(super) fn probe_kernels(reader: &mut Reader<'_>, ledger: &[LedgerEntry]) -> 
 }
 
 fn is_installed(reader: &Reader<'_>, release: &str) -> bool {
-    let places =
-        [format!("{BOOT}/vmlinuz-{release}"), format!("{MODULES}/{release}/vmlinuz"), format!("{MODULES}/{release}/modules.builtin")];
+    let places = [
+        format!("{BOOT}/vmlinuz-{release}"),
+        format!("{MODULES}/{release}/vmlinuz"),
+        format!("{MODULES}/{release}/modules.builtin"),
+    ];
     places.iter().any(|path| reader.host.files.exists(path))
 }
 
 fn kernel(reader: &Reader<'_>, ledger: &[LedgerEntry], release: &str) -> InstalledKernel {
     let is_main = |entry: &&LedgerEntry| {
         let stem = entry.name.split(".ko").next().unwrap_or_default().replace('_', "-");
-        let is_part = ["-uvm", "-modeset", "-drm", "-peermem", "-fs", "-vgpu-vfio"].iter().any(|part| stem.ends_with(part));
+        let is_part =
+            ["-uvm", "-modeset", "-drm", "-peermem", "-fs", "-vgpu-vfio"].iter().any(|part| stem.ends_with(part));
         entry.origin == Origin::ModuleFile && !is_part && kernel_of(&entry.source) == Some(release)
     };
     let module = ledger.iter().find(is_main).map(|entry| entry.source.clone());
@@ -102,21 +107,26 @@ fn module_info(reader: &Reader<'_>, path: &str) -> ModuleInfo {
     }
     let Ok(meta) = reader.host.files.meta(path) else { return ModuleInfo::default() };
     let cache = ReadCache::new(Pieces { files: &*reader.host.files, path: path.to_owned(), offset: 0, len: meta.len });
-    let section = object::File::parse(&cache).ok().and_then(|file| file.section_by_name(".modinfo")?.data().ok().map(<[u8]>::to_vec));
+    let section = object::File::parse(&cache)
+        .ok()
+        .and_then(|file| file.section_by_name(".modinfo")?.data().ok().map(<[u8]>::to_vec));
     section.map(|bytes| parse_modinfo(&bytes)).unwrap_or_default()
 }
 
-/// Reads `key=value` texts with a zero behind each. Source: Linux, include/linux/moduleparam.h; NVIDIA's open module is licensed
-/// "Dual MIT/GPL", the other "NVIDIA".
+/// Reads `key=value` texts with a zero behind each. Source: Linux, include/linux/moduleparam.h; NVIDIA's open module is
+/// licensed "Dual MIT/GPL", the other "NVIDIA".
 fn parse_modinfo(bytes: &[u8]) -> ModuleInfo {
-    let texts: Vec<String> = bytes.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned()).collect();
+    let texts: Vec<String> =
+        bytes.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned()).collect();
     let value = |key: &str| texts.iter().find_map(|text| text.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned);
     info(value("version"), value("license").as_deref())
 }
 
 /// Reads what `modinfo` prints: `version:        580.65.06`, a line an entry.
 fn parse_printed_modinfo(text: &str) -> ModuleInfo {
-    let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(|value| value.trim().to_owned());
+    let value = |key: &str| {
+        text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(|value| value.trim().to_owned())
+    };
     info(value("version"), value("license").as_deref())
 }
 
@@ -183,9 +193,12 @@ pub(super) fn probe_next(reader: &mut Reader<'_>, kernels: &[InstalledKernel]) -
     // `next_entry` is for one boot; `saved_entry` counts where the settings say so, which they do on systems with BLS.
     let is_saved = settings.as_ref().is_none_or(|default| default == "saved");
     let chosen = value("next_entry").or_else(|| value("saved_entry").filter(|_| is_saved)).zip(environment);
-    let chosen = chosen.or_else(|| settings.clone().filter(|default| default != "saved").map(|default| (default, GRUB)));
+    let chosen =
+        chosen.or_else(|| settings.clone().filter(|default| default != "saved").map(|default| (default, GRUB)));
     let next = match chosen {
-        Some((entry, source)) => named(kernels, &entry).map(|release| (release, source)).or_else(|| first(reader.host, kernels, &entry)),
+        Some((entry, source)) => {
+            named(kernels, &entry).map(|release| (release, source)).or_else(|| first(reader.host, kernels, &entry))
+        }
         None => first(reader.host, kernels, "0"),
     };
     // A machine that is booted from outside has no say in it.
@@ -195,7 +208,8 @@ pub(super) fn probe_next(reader: &mut Reader<'_>, kernels: &[InstalledKernel]) -
     next.map(|(release, source)| NextKernel { release, source: source.to_owned() })
 }
 
-/// Returns `GRUB_DEFAULT`: files beside the settings are read after them, so that the last one counts. Nothing where there is no GRUB.
+/// Returns `GRUB_DEFAULT`: files beside the settings are read after them, so that the last one counts. Nothing where
+/// there is no GRUB.
 fn grub_default(reader: &mut Reader<'_>) -> Option<String> {
     const MORE: &str = "/etc/default/grub.d";
     let mut text = reader.text_if_there(NEXT, GRUB)?;
@@ -206,15 +220,15 @@ fn grub_default(reader: &mut Reader<'_>) -> Option<String> {
     Some(parse_grub_default(&text))
 }
 
-/// Returns the kernel whose release an entry's name holds: `gnulinux-6.8.0-45-generic-advanced-…`, `<machine id>-5.14.0-427.el9.x86_64`.
-/// Of two that fit, one begins the other: the longer one is meant.
+/// Returns the kernel whose release an entry's name holds: `gnulinux-6.8.0-45-generic-advanced-…`,
+/// `<machine id>-5.14.0-427.el9.x86_64`. Of two that fit, one begins the other: the longer one is meant.
 fn named(kernels: &[InstalledKernel], entry: &str) -> Option<String> {
     let fits = kernels.iter().filter(|kernel| entry.contains(&kernel.release));
     fits.max_by_key(|kernel| kernel.release.len()).map(|kernel| kernel.release.clone())
 }
 
-/// The entry with the number 0 is the newest kernel that has a file in `/boot`: so grub-mkconfig and BLS sort them. Another number, or a
-/// name without a release, says nothing here.
+/// The entry with the number 0 is the newest kernel that has a file in `/boot`: so grub-mkconfig and BLS sort them.
+/// Another number, or a name without a release, says nothing here.
 fn first(host: &Host, kernels: &[InstalledKernel], entry: &str) -> Option<(String, &'static str)> {
     let bootable = |kernel: &&InstalledKernel| host.files.exists(format!("{BOOT}/vmlinuz-{}", kernel.release));
     (entry == "0").then(|| kernels.iter().rev().find(bootable))?.map(|kernel| (kernel.release.clone(), BOOT))
@@ -226,10 +240,14 @@ pub(super) fn parse_grubenv(text: &str, key: &str) -> Option<String> {
     (!value.is_empty()).then(|| printable(value))
 }
 
-/// Returns `GRUB_DEFAULT` of `/etc/default/grub`, `0` where it is not set. Source: GRUB manual, "Simple configuration handling".
+/// Returns `GRUB_DEFAULT` of `/etc/default/grub`, `0` where it is not set. Source: GRUB manual, "Simple configuration
+/// handling".
 pub(super) fn parse_grub_default(text: &str) -> String {
     let value = text.lines().rev().find_map(|line| line.trim().strip_prefix("GRUB_DEFAULT="));
-    value.map(|value| printable(value.trim_matches(['"', '\'']))).filter(|value| !value.is_empty()).unwrap_or_else(|| "0".to_owned())
+    value
+        .map(|value| printable(value.trim_matches(['"', '\''])))
+        .filter(|value| !value.is_empty())
+        .unwrap_or_else(|| "0".to_owned())
 }
 
 /// The numbers of a release, for an order in which 6.8.0-100 comes after 6.8.0-45.
@@ -244,13 +262,15 @@ mod tests {
     use super::*;
 
     fn kernels(releases: &[&str]) -> Vec<InstalledKernel> {
-        releases.iter().map(|release| InstalledKernel { release: (*release).into(), ..InstalledKernel::default() }).collect()
+        releases
+            .iter()
+            .map(|release| InstalledKernel { release: (*release).into(), ..InstalledKernel::default() })
+            .collect()
     }
 
     #[test]
     fn reads_the_boot_loaders_settings() {
-        let environment =
-            "# GRUB Environment Block\nsaved_entry=ffffffffffffffffffffffffffffffff-5.14.0-427.13.1.el9_4.x86_64\nboot_success=0\n####";
+        let environment = "# GRUB Environment Block\nsaved_entry=ffffffffffffffffffffffffffffffff-5.14.0-427.13.1.el9_4.x86_64\nboot_success=0\n####";
         let saved = parse_grubenv(environment, "saved_entry").unwrap();
         assert_eq!(
             named(&kernels(&["5.14.0-427.13.1.el9_4.x86_64", "5.14.0-427"]), &saved).as_deref(),
@@ -267,7 +287,12 @@ mod tests {
         assert_eq!(open, ModuleInfo { version: Some("580.65.06".into()), kind: Some(ModuleKind::Open) });
         assert_eq!(parse_modinfo(b"version=535.183.01\0license=NVIDIA\0").kind, Some(ModuleKind::Proprietary));
         assert_eq!(parse_modinfo(b"\xff\0"), ModuleInfo::default());
-        assert_eq!(parse_printed_modinfo("filename:       /x.ko.zst\nversion:        580.65.06\nlicense:        Dual MIT/GPL\n"), open);
+        assert_eq!(
+            parse_printed_modinfo(
+                "filename:       /x.ko.zst\nversion:        580.65.06\nlicense:        Dual MIT/GPL\n"
+            ),
+            open
+        );
     }
 
     #[test]

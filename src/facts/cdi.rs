@@ -1,5 +1,5 @@
-//! Specifications of the Container Device Interface: which cards a container can be handed by name, and for which driver they were made.
-//! Source: cncf-tags/container-device-interface, SPEC.md; nvidia-ctk cdi generate.
+//! Specifications of the Container Device Interface: which cards a container can be handed by name, and for which
+//! driver they were made. Source: cncf-tags/container-device-interface, SPEC.md; nvidia-ctk cdi generate.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -74,12 +74,17 @@ pub fn parse(text: &str) -> Option<CdiSpec> {
 
 /// A name that is only digits may stand without quotes.
 fn name(value: &Value) -> String {
-    printable(&value.as_str().map_or_else(|| value.as_u64().map(|number| number.to_string()).unwrap_or_default(), str::to_owned))
+    printable(
+        &value
+            .as_str()
+            .map_or_else(|| value.as_u64().map(|number| number.to_string()).unwrap_or_default(), str::to_owned),
+    )
 }
 
 /// `/dev/nvidia3`, and not `/dev/nvidiactl`.
 fn is_card(path: &str) -> bool {
-    path.strip_prefix("/dev/nvidia").is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    path.strip_prefix("/dev/nvidia")
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn library_version(path: &str) -> Option<String> {

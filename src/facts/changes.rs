@@ -76,7 +76,8 @@ fn gpus(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
         return;
     }
     let mut missing = |text: fn(String, String) -> Message, from: &Facts, other: &Facts| {
-        let same = |gpu: &super::Gpu, one: &super::Gpu| gpu.pci_address == one.pci_address && gpu.device_id == one.device_id;
+        let same =
+            |gpu: &super::Gpu, one: &super::Gpu| gpu.pci_address == one.pci_address && gpu.device_id == one.device_id;
         let gone = from.gpus.iter().filter(|gpu| !other.gpus.iter().any(|one| same(gpu, one)));
         found.extend(gone.map(|gpu| text(gpu.pci_address.clone(), gpu.name.clone()).into()));
     };
@@ -84,11 +85,14 @@ fn gpus(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
     missing(msg::change::gpu_removed, before, now);
 }
 
-/// A card that another driver has now. That NVIDIA's has it with its loading, or lets go with its unloading, goes without saying.
+/// A card that another driver has now. That NVIDIA's has it with its loading, or lets go with its unloading, goes
+/// without saying.
 fn bindings(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
     let said = before.driver.loaded_version.is_some() != now.driver.loaded_version.is_some();
     for gpu in &now.gpus {
-        let Some(was) = before.gpus.iter().find(|other| other.pci_address == gpu.pci_address && other.device_id == gpu.device_id) else {
+        let Some(was) =
+            before.gpus.iter().find(|other| other.pci_address == gpu.pci_address && other.device_id == gpu.device_id)
+        else {
             continue;
         };
         let (old, new) = (was.kernel_driver.as_deref(), gpu.kernel_driver.as_deref());
@@ -123,10 +127,18 @@ fn rivals(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
 fn ledger(found: &mut Vec<Change>, before: &Facts, now: &Facts) {
     let lasts = |entry: &&LedgerEntry| !matches!(entry.origin, Origin::LoadedModule | Origin::Unit);
     let mut missing = |text: fn(String, String, String) -> Message, from: &Facts, other: &Facts| {
-        let known = |entry: &&LedgerEntry| !other.unknown.contains_key(&format!("driver.ledger.{}", entry.origin.name()));
-        let gone =
-            from.driver.ledger.iter().filter(lasts).filter(known).filter(|entry| !other.driver.ledger.iter().any(|one| one.is_same(entry)));
-        found.extend(gone.map(|entry| text(entry.origin.name().to_owned(), entry.name.clone(), entry.source.clone()).into()));
+        let known =
+            |entry: &&LedgerEntry| !other.unknown.contains_key(&format!("driver.ledger.{}", entry.origin.name()));
+        let gone = from
+            .driver
+            .ledger
+            .iter()
+            .filter(lasts)
+            .filter(known)
+            .filter(|entry| !other.driver.ledger.iter().any(|one| one.is_same(entry)));
+        found.extend(
+            gone.map(|entry| text(entry.origin.name().to_owned(), entry.name.clone(), entry.source.clone()).into()),
+        );
     };
     missing(msg::change::ledger_added, now, before);
     missing(msg::change::ledger_removed, before, now);
@@ -154,7 +166,8 @@ mod tests {
 
     #[test]
     fn nothing_changed() {
-        let facts = Facts { gpus: vec![Gpu { pci_address: "0000:18:00.0".into(), ..Gpu::default() }], ..Facts::default() };
+        let facts =
+            Facts { gpus: vec![Gpu { pci_address: "0000:18:00.0".into(), ..Gpu::default() }], ..Facts::default() };
         assert_eq!(changes(&facts, &facts), []);
     }
 
@@ -181,7 +194,10 @@ mod tests {
             facts.host.kernel_headers = headers;
             facts
         };
-        assert_eq!(ids(&look("1", true), &look("2", false)), ["host-name", "kernel", "os-version", "driver", "headers-removed"]);
+        assert_eq!(
+            ids(&look("1", true), &look("2", false)),
+            ["host-name", "kernel", "os-version", "driver", "headers-removed"]
+        );
         assert_eq!(ids(&look("1", false), &look("1", true)), ["headers-added"]);
         let mut more = look("1", true);
         more.driver.ledger = vec![LedgerEntry::new(Origin::Deb, "nvidia-driver-535 1", "/x")];
@@ -196,12 +212,21 @@ mod tests {
     #[test]
     fn a_card_that_changes_hands_shows() {
         let look = |driver: Option<&str>, module: Option<&str>| {
-            let mut facts = Facts { gpus: vec![Gpu { kernel_driver: driver.map(str::to_owned), ..Gpu::default() }], ..Facts::default() };
-            facts.driver.modules.extend(module.map(|name| super::super::Module { name: name.into(), ..Default::default() }));
+            let mut facts = Facts {
+                gpus: vec![Gpu { kernel_driver: driver.map(str::to_owned), ..Gpu::default() }],
+                ..Facts::default()
+            };
+            facts
+                .driver
+                .modules
+                .extend(module.map(|name| super::super::Module { name: name.into(), ..Default::default() }));
             facts
         };
         assert_eq!(ids(&look(None, None), &look(Some("nouveau"), Some("nouveau"))), ["gpu-bound", "module-loaded"]);
-        assert_eq!(ids(&look(Some("nouveau"), Some("nouveau")), &look(Some("nvidia"), Some("nvidia"))), ["gpu-driver", "module-unloaded"]);
+        assert_eq!(
+            ids(&look(Some("nouveau"), Some("nouveau")), &look(Some("nvidia"), Some("nvidia"))),
+            ["gpu-driver", "module-unloaded"]
+        );
         assert_eq!(ids(&look(Some("nvidia"), None), &look(None, None)), ["gpu-unbound"]);
     }
 

@@ -1,4 +1,5 @@
-//! NVIDIA Container Toolkit: its settings and who brought it. Its packages are among those of [`node_packages`](super::node_packages).
+//! NVIDIA Container Toolkit: its settings and who brought it. Its packages are among those of
+//! [`node_packages`](super::node_packages).
 
 use std::collections::BTreeMap;
 
@@ -48,9 +49,14 @@ pub enum CliInfo {
 
 /// Returns what is known of the toolkit without starting it; nothing on a machine without.
 pub(super) fn probe(reader: &mut Reader<'_>) -> Option<ToolkitFacts> {
-    const PROGRAMS: [&str; 4] =
-        ["/usr/bin/nvidia-container-runtime", "/usr/bin/nvidia-ctk", "/usr/bin/nvidia-cdi-hook", "/usr/bin/nvidia-container-cli"];
-    let programs: Vec<String> = PROGRAMS.iter().filter(|path| reader.host.files.exists(path)).map(|path| (*path).to_owned()).collect();
+    const PROGRAMS: [&str; 4] = [
+        "/usr/bin/nvidia-container-runtime",
+        "/usr/bin/nvidia-ctk",
+        "/usr/bin/nvidia-cdi-hook",
+        "/usr/bin/nvidia-container-cli",
+    ];
+    let programs: Vec<String> =
+        PROGRAMS.iter().filter(|path| reader.host.files.exists(path)).map(|path| (*path).to_owned()).collect();
     let operator = reader.first_there(&[OPERATORS]).map(str::to_owned);
     let text = reader.text_if_there(FACT, CONFIG);
     let settings_file = text.as_ref().map(|_| CONFIG.to_owned());
@@ -61,7 +67,14 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> Option<ToolkitFacts> {
         })
     });
     let is_here = !programs.is_empty() || operator.is_some() || settings.is_some();
-    is_here.then(|| ToolkitFacts { settings: settings.unwrap_or_default(), settings_file, operator, programs, version: None, info: None })
+    is_here.then(|| ToolkitFacts {
+        settings: settings.unwrap_or_default(),
+        settings_file,
+        operator,
+        programs,
+        version: None,
+        info: None,
+    })
 }
 
 /// Asks the toolkit for its version and for the driver that it sees. It loads no module: `--load-kmods` is left out.
@@ -139,7 +152,10 @@ mod tests {
         assert_eq!(settings["nvidia-container-runtime.runtimes"], "/usr/libexec/crio/crun,runc");
         assert_eq!(settings["nvidia-container-runtime.modes.cdi.default-kind"], "nvidia.com/gpu");
         assert_eq!(settings["disable-require"], "false");
-        assert_eq!(parse_version("NVIDIA Container Toolkit CLI version 1.17.8\ncommit: x\n").as_deref(), Some("1.17.8"));
+        assert_eq!(
+            parse_version("NVIDIA Container Toolkit CLI version 1.17.8\ncommit: x\n").as_deref(),
+            Some("1.17.8")
+        );
         assert_eq!(parse_info("NVRM version:   580.65.06\nCUDA version:   13.0\n").as_deref(), Some("580.65.06"));
     }
 

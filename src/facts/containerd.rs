@@ -1,7 +1,8 @@
 //! containerd on this machine: its programs and process, the files of its configuration, and what it makes of them.
 //!
-//! The files tell what is meant, the process since when it is at work, and only `containerd config dump` what holds: the rules by which
-//! files are merged differ between releases. The dump is asked for by `ask`, which takes its time; the rest is read.
+//! The files tell what is meant, the process since when it is at work, and only `containerd config dump` what holds:
+//! the rules by which files are merged differ between releases. The dump is asked for by `ask`, which takes its time;
+//! the rest is read.
 
 pub mod config;
 pub mod merge;
@@ -120,7 +121,8 @@ impl ContainerdFacts {
 
 /// Returns what is known of containerd without starting it; nothing on a machine without.
 pub(super) fn probe(reader: &mut Reader<'_>) -> Option<ContainerdFacts> {
-    let programs: Vec<String> = PROGRAMS.iter().filter(|path| reader.host.files.exists(path)).map(|path| (*path).to_owned()).collect();
+    let programs: Vec<String> =
+        PROGRAMS.iter().filter(|path| reader.host.files.exists(path)).map(|path| (*path).to_owned()).collect();
     if programs.is_empty() && !reader.host.files.exists(ROOT_FILE) {
         return None;
     }
@@ -169,12 +171,15 @@ fn config_file(reader: &mut Reader<'_>, path: &Path, is_read: bool) -> Option<Co
 
 /// Returns the files beside the root file: those that it takes in, and those that lie where tools put them.
 fn drop_ins(reader: &mut Reader<'_>, root: Option<&ConfigFile>) -> Vec<ConfigFile> {
-    let folder = root.and_then(|root| Path::new(&root.path).parent()).unwrap_or(Path::new("/etc/containerd")).to_owned();
-    let imports = root.and_then(|root| root.config.as_ref()).map(|config| config.imports.as_slice()).unwrap_or_default();
+    let folder =
+        root.and_then(|root| Path::new(&root.path).parent()).unwrap_or(Path::new("/etc/containerd")).to_owned();
+    let imports =
+        root.and_then(|root| root.config.as_ref()).map(|config| config.imports.as_slice()).unwrap_or_default();
     let mut paths: BTreeMap<PathBuf, bool> = BTreeMap::new();
     for known in DROP_IN_FOLDERS {
         let names = reader.list_if_there(FACT, known);
-        paths.extend(names.iter().filter(|name| has_end(name, "toml")).map(|name| (Path::new(known).join(name), false)));
+        paths
+            .extend(names.iter().filter(|name| has_end(name, "toml")).map(|name| (Path::new(known).join(name), false)));
     }
     for import in imports {
         paths.extend(matching(reader, &folder.join(import)).into_iter().map(|path| (path, true)));
@@ -185,7 +190,9 @@ fn drop_ins(reader: &mut Reader<'_>, root: Option<&ConfigFile>) -> Vec<ConfigFil
 /// Returns the files that an import names. In a glob, the last part may have `*` and `?`.
 /// Source: containerd's `resolveImports`, which is Go's `filepath.Glob`.
 fn matching(reader: &Reader<'_>, import: &Path) -> Vec<PathBuf> {
-    let (Some(folder), Some(name)) = (import.parent(), import.file_name().and_then(|name| name.to_str())) else { return Vec::new() };
+    let (Some(folder), Some(name)) = (import.parent(), import.file_name().and_then(|name| name.to_str())) else {
+        return Vec::new();
+    };
     if !name.contains(['*', '?']) {
         return vec![import.to_owned()];
     }
@@ -222,10 +229,14 @@ fn startable(reader: &Reader<'_>, program: &str) -> Startable {
     }
 }
 
-/// Asks containerd for its version and for the configuration that holds. It reads the files anew: what the daemon has read may be older.
+/// Asks containerd for its version and for the configuration that holds. It reads the files anew: what the daemon has
+/// read may be older.
 pub(super) fn ask(reader: &mut Reader<'_>, facts: &mut ContainerdFacts) {
     let running = facts.process.as_ref().map(|process| process.program.clone());
-    let Some(program) = running.filter(|program| program.starts_with('/')).or_else(|| facts.programs.first().cloned()) else { return };
+    let Some(program) = running.filter(|program| program.starts_with('/')).or_else(|| facts.programs.first().cloned())
+    else {
+        return;
+    };
     let version = reader.command(EFFECTIVE, &Command::new(program.clone(), ["--version"]));
     facts.version = version.as_deref().and_then(parse_version);
     let config = facts.process.as_ref().and_then(|process| process.config.clone());
@@ -258,7 +269,8 @@ fn dump(reader: &mut Reader<'_>, facts: &mut ContainerdFacts, command: &Command)
     }
 }
 
-/// Returns the version in `containerd github.com/containerd/containerd/v2 v2.1.9 HASH`, as far as it is numbers (`1.6.20` of `1.6.20~ds1`).
+/// Returns the version in `containerd github.com/containerd/containerd/v2 v2.1.9 HASH`, as far as it is numbers
+/// (`1.6.20` of `1.6.20~ds1`).
 pub fn parse_version(text: &str) -> Option<String> {
     let word = text.split_whitespace().nth(2)?.trim_start_matches('v');
     let numbers = word.split(|c: char| !c.is_ascii_digit() && c != '.').next()?.trim_end_matches('.');

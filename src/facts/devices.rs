@@ -28,19 +28,22 @@ pub(super) fn probe_nodes(reader: &mut Reader<'_>) -> Vec<String> {
     names.iter().filter(|name| name.starts_with("nvidia")).map(|name| printable(&format!("{DEV}/{name}"))).collect()
 }
 
-/// Returns the links `/dev/char/MAJOR:MINOR` of these device files, without which a container loses its cards when systemd reloads.
-/// Source: nvidia-container-toolkit#48, #251, #1227.
+/// Returns the links `/dev/char/MAJOR:MINOR` of these device files, without which a container loses its cards when
+/// systemd reloads. Source: nvidia-container-toolkit#48, #251, #1227.
 pub(super) fn probe_char_links(reader: &mut Reader<'_>) -> Vec<String> {
     const CHAR: &str = "/dev/char";
     let devices = reader.text_if_there(LINKS, "/proc/devices").unwrap_or_default();
     let mut majors = parse_majors(&devices);
     majors.insert(CARDS_MAJOR);
-    let is_ours = |name: &&String| name.split_once(':').and_then(|(major, _)| major.parse().ok()).is_some_and(|n| majors.contains(&n));
+    let is_ours = |name: &&String| {
+        name.split_once(':').and_then(|(major, _)| major.parse().ok()).is_some_and(|n| majors.contains(&n))
+    };
     let names = reader.list_if_there(LINKS, CHAR);
     names.iter().filter(is_ours).map(|name| printable(&format!("{CHAR}/{name}"))).collect()
 }
 
-/// Returns the major numbers that NVIDIA's modules have registered: that of `nvidia-uvm` is another after each boot. Source: proc(5).
+/// Returns the major numbers that NVIDIA's modules have registered: that of `nvidia-uvm` is another after each boot.
+/// Source: proc(5).
 pub(super) fn parse_majors(devices: &str) -> BTreeSet<u32> {
     let line = |line: &str| {
         let (number, name) = line.trim().split_once(' ')?;
@@ -49,7 +52,8 @@ pub(super) fn parse_majors(devices: &str) -> BTreeSet<u32> {
     devices.lines().take_while(|line| !line.starts_with("Block")).filter_map(line).collect()
 }
 
-/// Returns the libraries of a driver that belong to the host; those of the installer pod and of the operator are in folders of their own.
+/// Returns the libraries of a driver that belong to the host; those of the installer pod and of the operator are in
+/// folders of their own.
 pub(super) fn probe_libraries(reader: &Reader<'_>) -> Vec<DriverLibrary> {
     let mut found: Vec<DriverLibrary> = Vec::new();
     for place in search::places(Path::new("/")) {
@@ -58,7 +62,9 @@ pub(super) fn probe_libraries(reader: &Reader<'_>) -> Vec<DriverLibrary> {
         }
         let Ok(path) = reader.host.files.canonical(&place) else { continue };
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let version = name.strip_prefix("libnvidia-ml.so.").filter(|version| version.contains('.') && version.parse::<Version>().is_ok());
+        let version = name
+            .strip_prefix("libnvidia-ml.so.")
+            .filter(|version| version.contains('.') && version.parse::<Version>().is_ok());
         let library = DriverLibrary { path: printable(&path.to_string_lossy()), version: version.map(str::to_owned) };
         if !found.contains(&library) {
             found.push(library);
@@ -67,9 +73,11 @@ pub(super) fn probe_libraries(reader: &Reader<'_>) -> Vec<DriverLibrary> {
     found
 }
 
-/// Returns the first `nvidia-smi` where the GPU Operator looks for a driver of the host. Source: gpu-operator#398, #2150 (owners.md 3.4).
+/// Returns the first `nvidia-smi` where the GPU Operator looks for a driver of the host. Source: gpu-operator#398,
+/// #2150 (owners.md 3.4).
 pub(super) fn probe_smi(reader: &Reader<'_>) -> Option<String> {
-    const PLACES: [&str; 5] = ["/usr/bin/nvidia-smi", "/usr/sbin/nvidia-smi", "/bin/nvidia-smi", "/sbin/nvidia-smi", "/opt/bin/nvidia-smi"];
+    const PLACES: [&str; 5] =
+        ["/usr/bin/nvidia-smi", "/usr/sbin/nvidia-smi", "/bin/nvidia-smi", "/sbin/nvidia-smi", "/opt/bin/nvidia-smi"];
     reader.first_there(&PLACES).map(str::to_owned)
 }
 

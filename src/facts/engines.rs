@@ -1,5 +1,5 @@
-//! The other container runtimes, CRI-O and docker: which runtimes their files add. Kubespray rewrites `/etc/crio/crio.conf` and leaves
-//! `/etc/crio/crio.conf.d` and `/etc/docker/daemon.json` alone. Source: owners.md 1.3.
+//! The other container runtimes, CRI-O and docker: which runtimes their files add. Kubespray rewrites
+//! `/etc/crio/crio.conf` and leaves `/etc/crio/crio.conf.d` and `/etc/docker/daemon.json` alone. Source: owners.md 1.3.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -59,7 +59,11 @@ impl CrioFacts {
     /// Returns the program of a runtime, and where it is written: what CRI-O says, else what its files say.
     pub fn runtime(&self, name: &str) -> Option<(&str, &str)> {
         let of = |file: &'_ EngineFile| file.runtimes.contains_key(name);
-        let file = self.effective.as_ref().filter(|file| of(file)).or_else(|| self.files.iter().rev().find(|file| of(file)))?;
+        let file = self
+            .effective
+            .as_ref()
+            .filter(|file| of(file))
+            .or_else(|| self.files.iter().rev().find(|file| of(file)))?;
         Some((file.runtimes.get(name)?.as_str(), file.path.as_str()))
     }
 }
@@ -70,7 +74,9 @@ pub(super) fn probe_crio(reader: &mut Reader<'_>) -> Option<CrioFacts> {
     let mut files: Vec<EngineFile> = root.into_iter().collect();
     files.extend(in_folder(reader, CRIO_DROP_INS));
     let misplaced = in_folder(reader, CRIO_MISPLACED);
-    let is_here = !files.is_empty() || !misplaced.is_empty() || reader.first_there(&["/usr/bin/crio", "/usr/local/bin/crio"]).is_some();
+    let is_here = !files.is_empty()
+        || !misplaced.is_empty()
+        || reader.first_there(&["/usr/bin/crio", "/usr/local/bin/crio"]).is_some();
     is_here.then_some(CrioFacts { files, misplaced, effective: None })
 }
 
@@ -98,7 +104,12 @@ pub(super) fn probe_docker(reader: &mut Reader<'_>) -> Option<DockerFacts> {
     engine_file(reader, DOCKER_FACT, Path::new(DAEMON_JSON), parse_daemon_json).map(|settings| DockerFacts { settings })
 }
 
-fn engine_file(reader: &mut Reader<'_>, fact: &str, path: &Path, parse: fn(&str) -> Result<EngineFile, String>) -> Option<EngineFile> {
+fn engine_file(
+    reader: &mut Reader<'_>,
+    fact: &str,
+    path: &Path,
+    parse: fn(&str) -> Result<EngineFile, String>,
+) -> Option<EngineFile> {
     let text = reader.text_if_there(fact, path)?;
     let path = printable(&path.to_string_lossy());
     match parse(&text) {
@@ -116,7 +127,10 @@ pub fn parse_crio(text: &str) -> Result<EngineFile, String> {
     let runtime = root.get("crio").and_then(|crio| crio.get("runtime"));
     let runtimes = runtime.and_then(|runtime| runtime.get("runtimes")).and_then(Value::as_table).into_iter().flatten();
     let path = |entry: &Value| entry.get("runtime_path").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let default = runtime.and_then(|runtime| runtime.get("default_runtime")).and_then(Value::as_str).filter(|name| !name.is_empty());
+    let default = runtime
+        .and_then(|runtime| runtime.get("default_runtime"))
+        .and_then(Value::as_str)
+        .filter(|name| !name.is_empty());
     Ok(EngineFile {
         runtimes: runtimes.map(|(name, entry)| (printable(name), printable(&path(entry)))).collect(),
         default_runtime: default.map(printable),
@@ -128,7 +142,9 @@ pub fn parse_crio(text: &str) -> Result<EngineFile, String> {
 pub fn parse_daemon_json(text: &str) -> Result<EngineFile, String> {
     let json: serde_json::Value = serde_json::from_str(text).map_err(|error| printable(&error.to_string()))?;
     let runtimes = json.get("runtimes").and_then(serde_json::Value::as_object).into_iter().flatten();
-    let path = |entry: &serde_json::Value| entry.get("path").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let path = |entry: &serde_json::Value| {
+        entry.get("path").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+    };
     Ok(EngineFile {
         runtimes: runtimes.map(|(name, entry)| (printable(name), printable(&path(entry)))).collect(),
         default_runtime: json.get("default-runtime").and_then(serde_json::Value::as_str).map(printable),
@@ -147,8 +163,10 @@ pub(super) fn excerpt(path: &str, text: &str) -> String {
     }
     let Ok(file) = parse_crio(text) else { return "= is no TOML\n".to_owned() };
     let default = file.default_runtime.map(|name| format!("default_runtime = \"{name}\"\n")).unwrap_or_default();
-    let storage = super::toml_text::parse_toml(text, "storage_driver").map(|driver| format!("storage_driver = \"{driver}\"\n"));
-    let entry = |(name, program): (&String, &String)| format!("[crio.runtime.runtimes.{name}]\nruntime_path = \"{program}\"\n");
+    let storage =
+        super::toml_text::parse_toml(text, "storage_driver").map(|driver| format!("storage_driver = \"{driver}\"\n"));
+    let entry =
+        |(name, program): (&String, &String)| format!("[crio.runtime.runtimes.{name}]\nruntime_path = \"{program}\"\n");
     let runtimes: String = file.runtimes.iter().map(entry).collect();
     format!("[crio]\n{}[crio.runtime]\n{default}{runtimes}", storage.unwrap_or_default())
 }
@@ -170,7 +188,10 @@ mod tests {
         );
         let docker = r#"{"runtimes": {"nvidia": {"path": "nvidia-container-runtime", "runtimeArgs": []}}, "default-runtime": "nvidia"}"#;
         let docker = parse_daemon_json(docker).unwrap();
-        assert_eq!((docker.runtimes["nvidia"].as_str(), docker.default_runtime.as_deref()), ("nvidia-container-runtime", Some("nvidia")));
+        assert_eq!(
+            (docker.runtimes["nvidia"].as_str(), docker.default_runtime.as_deref()),
+            ("nvidia-container-runtime", Some("nvidia"))
+        );
         assert!(parse_daemon_json("{").is_err() && parse_crio("[").is_err());
         assert_eq!(parse_crio("").unwrap(), EngineFile::default());
     }

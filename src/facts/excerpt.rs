@@ -1,5 +1,5 @@
-//! What a recording keeps of what the probes read: enough to find the same facts again, and nothing of the people and the other things
-//! on the machine. Nothing here is a secret by its form; whoever writes it down takes those out.
+//! What a recording keeps of what the probes read: enough to find the same facts again, and nothing of the people and
+//! the other things on the machine. Nothing here is a secret by its form; whoever writes it down takes those out.
 
 use std::{path::Path, sync::LazyLock};
 
@@ -21,10 +21,13 @@ pub fn file(path: &Path, bytes: &[u8], facts: &Facts) -> (String, bool) {
     (if text.len() > LIMIT { ONLY_THERE.to_owned() } else { text }, is_picked)
 }
 
-/// Returns what is kept of a file that was read in pieces: the line with the C library's version, or the end itself if that is text.
+/// Returns what is kept of a file that was read in pieces: the line with the C library's version, or the end itself if
+/// that is text.
 pub fn piece(bytes: &[u8]) -> String {
-    let banner =
-        String::from_utf8_lossy(bytes).split(|c: char| c.is_control()).find(|line| line.contains(" release version ")).map(str::to_owned);
+    let banner = String::from_utf8_lossy(bytes)
+        .split(|c: char| c.is_control())
+        .find(|line| line.contains(" release version "))
+        .map(str::to_owned);
     let text = || std::str::from_utf8(bytes).ok().filter(|text| text.len() < 256).map(str::to_owned);
     banner.map(|line| line + "\n").or_else(text).unwrap_or_else(|| ONLY_THERE.to_owned())
 }
@@ -36,13 +39,18 @@ pub fn names(folder: &Path, names: Vec<String>) -> Vec<String> {
         // Names of processes' folders come with what is kept of the processes; pods are somebody's work.
         "/proc" | "/var/log/pods" => Vec::new(),
         // The repositories may be the company's own.
-        "/var/lib/apt/lists" => {
-            names.iter().any(|name| name.contains("_Packages")).then(|| "recorded_Packages".to_owned()).into_iter().collect()
-        }
+        "/var/lib/apt/lists" => names
+            .iter()
+            .any(|name| name.contains("_Packages"))
+            .then(|| "recorded_Packages".to_owned())
+            .into_iter()
+            .collect(),
         // What a process has open is told by the links that are kept.
         fds if fds.starts_with("/proc/") => Vec::new(),
         "/dev" => only(&|name| name.starts_with("nvidia")),
-        "/dev/char" => only(&|name| name.split(':').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= 195)),
+        "/dev/char" => only(&|name| {
+            name.split(':').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= 195)
+        }),
         // The files that are kept come by themselves.
         "/etc/apt/sources.list.d" | "/etc/zypp/repos.d" | "/boot" => Vec::new(),
         "/usr/local" => only(&|name| name.starts_with("cuda")),
@@ -76,7 +84,9 @@ fn excerpt(path: &Path, text: &str, facts: &Facts) -> Option<String> {
         "/var/log/nvidia-installer.log" => only(&|line| line.starts_with("installer version:")),
         "/var/lib/nvidia/log" => Some(lines(text.lines().take(1))),
         "/home/kubernetes/bin/nvidia/.cache" => only(&|line| line.starts_with("CACHE_NVIDIA_DRIVER_VERSION=")),
-        whole if whole.starts_with("/proc/") && name == "cmdline" => text.split('\0').next().map(|program| format!("{program}\0")),
+        whole if whole.starts_with("/proc/") && name == "cmdline" => {
+            text.split('\0').next().map(|program| format!("{program}\0"))
+        }
         whole if whole.starts_with("/proc/") && name == "maps" => {
             Some(lines(holders::parse_maps(text.as_bytes()).iter().map(|path| format!("0-0 r--p 0 00:00 0 {path}"))))
         }
@@ -88,8 +98,12 @@ fn excerpt(path: &Path, text: &str, facts: &Facts) -> Option<String> {
             Some(lines(moved) + &sources::excerpt(path, text).unwrap_or_default())
         }
         _ if name == "pci.ids" => {
-            let is_ours =
-                |line: &str| facts.gpus.iter().any(|gpu| line.strip_prefix('\t').is_some_and(|rest| rest.starts_with(&gpu.device_id)));
+            let is_ours = |line: &str| {
+                facts
+                    .gpus
+                    .iter()
+                    .any(|gpu| line.strip_prefix('\t').is_some_and(|rest| rest.starts_with(&gpu.device_id)))
+            };
             let nvidia = text.split_once("\n10de  ").map_or("", |(_, rest)| rest);
             let devices = nvidia.lines().skip(1).take_while(|line| line.is_empty() || line.starts_with(['\t', '#']));
             Some("10de  NVIDIA Corporation\n".to_owned() + &lines(devices.filter(|line| is_ours(line))))
@@ -101,7 +115,9 @@ fn excerpt(path: &Path, text: &str, facts: &Facts) -> Option<String> {
 /// Keeps the mounts that hold the folders whose free space is known, without what is mounted there.
 fn mounts(text: &str, facts: &Facts) -> String {
     let holds = |point: &str| {
-        facts.host.free_space.keys().any(|path| Path::new(path).starts_with(point)) || point == "/opt" || point.starts_with("/usr")
+        facts.host.free_space.keys().any(|path| Path::new(path).starts_with(point))
+            || point == "/opt"
+            || point.starts_with("/usr")
     };
     let mount = |line: &str| {
         let words: Vec<_> = line.split(' ').collect();

@@ -1,6 +1,7 @@
 //! What a person should know about a machine: pure judgements from its facts, worst first.
 //!
-//! A cause has one finding. What follows from it (a card that NVML does not see because nouveau holds it) is not told again.
+//! A cause has one finding. What follows from it (a card that NVML does not see because nouveau holds it) is not told
+//! again.
 
 mod cards;
 mod driver;
@@ -48,7 +49,8 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 }
 
 impl Facts {
-    /// Returns what is said of a machine that surely has no card that is planned for; nothing where there is one, or nobody can tell.
+    /// Returns what is said of a machine that surely has no card that is planned for; nothing where there is one, or
+    /// nobody can tell.
     pub fn card_finding(&self) -> Option<Finding> {
         cards::no_card(self)
     }
@@ -81,5 +83,6 @@ fn driver_origins(facts: &Facts) -> BTreeSet<Origin> {
 }
 
 fn brings_driver(entry: &LedgerEntry) -> bool {
-    matches!(entry.origin, Origin::Runfile | Origin::InstallerPod | Origin::Operator) || packages::is_driver_package(entry)
+    matches!(entry.origin, Origin::Runfile | Origin::InstallerPod | Origin::Operator)
+        || packages::is_driver_package(entry)
 }

@@ -1,12 +1,13 @@
-//! The machine's fingerprint: a quick look at what shows that it has changed, taken every few seconds while a person looks at step 1. What has
-//! changed, only the whole probe tells.
+//! The machine's fingerprint: a quick look at what shows that it has changed, taken every few seconds while a person
+//! looks at step 1. What has changed, only the whole probe tells.
 
 use std::path::Path;
 
 use super::{kernel, pci};
 use crate::host::Host;
 
-/// Files whose coming, going or rewriting means another driver: databases of packages, uninstallers, what the owners leave.
+/// Files whose coming, going or rewriting means another driver: databases of packages, uninstallers, what the owners
+/// leave.
 const WATCHED: [&str; 10] = [
     "/dev/nvidiactl",
     "/home/kubernetes/bin/nvidia/.cache",
@@ -31,7 +32,8 @@ pub fn fingerprint(host: &Host) -> Fingerprint {
     seen.extend(files.read_text("/proc/driver/nvidia/version").ok());
     seen.extend(files.read_value("/proc/sys/kernel/random/boot_id").ok());
     seen.extend(pci::bindings(host));
-    let stamp = |path: &&str| files.meta(Path::new(path)).ok().map(|meta| format!("{path} {} {}", meta.len, meta.modified));
+    let stamp =
+        |path: &&str| files.meta(Path::new(path)).ok().map(|meta| format!("{path} {} {}", meta.len, meta.modified));
     seen.extend(WATCHED.iter().filter_map(stamp));
     Fingerprint(seen)
 }

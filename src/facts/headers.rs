@@ -1,5 +1,5 @@
-//! Asks the package manager whether it offers headers for the running kernel. It may refresh its lists over the network first, so this
-//! is no part of [`probe`](super::probe()) and has a deadline of its own.
+//! Asks the package manager whether it offers headers for the running kernel. It may refresh its lists over the network
+//! first, so this is no part of [`probe`](super::probe()) and has a deadline of its own.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ pub struct Answer {
     unknown: Option<Unknown>,
 }
 
-/// Asks for the headers of this host's kernel; blocks for `deadline` at most. Headers that are installed need no offer: then nobody is
-/// asked.
+/// Asks for the headers of this host's kernel; blocks for `deadline` at most. Headers that are installed need no offer:
+/// then nobody is asked.
 pub fn ask(host: &Host, facts: &HostFacts, deadline: Duration) -> Answer {
     let family = distros::family(facts.system());
     let packages = family.as_ref().map(|family| family.headers.clone()).unwrap_or_default();
@@ -114,7 +114,11 @@ fn command(reader: &Reader<'_>, manager: &str, packages: &[String]) -> Command {
         "zypper" => {
             // The build is matched by us: zypper takes only whole ones.
             let mut names = names.map(|name| name.split('=').next().unwrap_or_default().to_owned());
-            with("zypper", &["--non-interactive", "--xmlout", "search", "--details", "--match-exact", "--type", "package"], &mut names)
+            with(
+                "zypper",
+                &["--non-interactive", "--xmlout", "search", "--details", "--match-exact", "--type", "package"],
+                &mut names,
+            )
         }
         "yum" if reader.host.commands.locate("repoquery").is_some() => with("repoquery", &["--quiet"], &mut names),
         "yum" => with("yum", &["--quiet", "list"], &mut names),
@@ -152,14 +156,16 @@ fn is_offer(found: &str, wanted: &str) -> bool {
     })
 }
 
-/// Returns the packages with a candidate in the output of `apt-cache policy`: a name at the start of a line, ended by a colon, then
-/// its fields.
+/// Returns the packages with a candidate in the output of `apt-cache policy`: a name at the start of a line, ended by a
+/// colon, then its fields.
 pub fn parse_apt_policy(text: &str) -> Vec<String> {
     let mut name = "";
     let mut found = Vec::new();
     for line in text.lines() {
         match line.trim_start().strip_prefix("Candidate:") {
-            Some(candidate) if line.starts_with(' ') && !matches!(candidate.trim(), "" | "(none)") => found.push(printable(name)),
+            Some(candidate) if line.starts_with(' ') && !matches!(candidate.trim(), "" | "(none)") => {
+                found.push(printable(name));
+            }
             _ if !line.starts_with(' ') => name = line.trim_end().trim_end_matches(':'),
             _ => {}
         }
@@ -167,7 +173,8 @@ pub fn parse_apt_policy(text: &str) -> Vec<String> {
     found
 }
 
-/// Returns the packages of `dnf repoquery` and of yum's `repoquery`, a line each, without the epoch (`kernel-devel-0:3.10.0-…`).
+/// Returns the packages of `dnf repoquery` and of yum's `repoquery`, a line each, without the epoch
+/// (`kernel-devel-0:3.10.0-…`).
 pub fn parse_repoquery(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| line.contains('-')).map(|line| printable(&without_epoch(line))).collect()
 }
@@ -175,15 +182,18 @@ pub fn parse_repoquery(text: &str) -> Vec<String> {
 fn without_epoch(name: &str) -> String {
     let epoch = name.split_once(':').and_then(|(front, rest)| Some((front.rsplit_once('-')?, rest)));
     match epoch {
-        Some(((name, epoch), rest)) if !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit()) => format!("{name}-{rest}"),
+        Some(((name, epoch), rest)) if !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{name}-{rest}")
+        }
         _ => name.to_owned(),
     }
 }
 
-/// Returns the packages of `yum list`: three words each, name with architecture, version and repository, which a narrow output breaks
-/// over lines.
+/// Returns the packages of `yum list`: three words each, name with architecture, version and repository, which a narrow
+/// output breaks over lines.
 pub fn parse_yum_list(text: &str) -> Vec<String> {
-    let words: Vec<_> = text.lines().filter(|line| !line.trim_end().ends_with("Packages")).flat_map(str::split_whitespace).collect();
+    let words: Vec<_> =
+        text.lines().filter(|line| !line.trim_end().ends_with("Packages")).flat_map(str::split_whitespace).collect();
     let package = |row: &[&str]| {
         let (name, arch) = row[0].rsplit_once('.')?;
         Some(printable(&without_epoch(&format!("{name}-{}.{arch}", row[1]))))
@@ -221,14 +231,20 @@ mod tests {
     #[test]
     fn repoquery_may_name_the_epoch() {
         let text = "kernel-devel-0:3.10.0-1160.2.2.el7.x86_64\nkernel-headers-4.18.0-553.el8_10.x86_64\n\n";
-        assert_eq!(parse_repoquery(text), ["kernel-devel-3.10.0-1160.2.2.el7.x86_64", "kernel-headers-4.18.0-553.el8_10.x86_64"]);
+        assert_eq!(
+            parse_repoquery(text),
+            ["kernel-devel-3.10.0-1160.2.2.el7.x86_64", "kernel-headers-4.18.0-553.el8_10.x86_64"]
+        );
     }
 
     #[test]
     fn yum_breaks_its_lines() {
         let text = "Available Packages\nkernel-devel.x86_64       3.10.0-1160.2.2.el7        updates\nkernel-headers.x86_64\n          \
             3.10.0-1160.2.2.el7                                                    updates\n";
-        assert_eq!(parse_yum_list(text), ["kernel-devel-3.10.0-1160.2.2.el7.x86_64", "kernel-headers-3.10.0-1160.2.2.el7.x86_64"]);
+        assert_eq!(
+            parse_yum_list(text),
+            ["kernel-devel-3.10.0-1160.2.2.el7.x86_64", "kernel-headers-3.10.0-1160.2.2.el7.x86_64"]
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@ const COMMAND_LENGTH: usize = 200;
 /// Where the kubelet keeps the logs of its pods, a folder each.
 const POD_LOGS: &str = "/var/log/pods";
 
-/// Daemons that use the driver: the name of the process, cut by the kernel to 15 characters, and the unit it belongs to.
+/// Daemons that use the driver: the name of the process, cut by the kernel to 15 characters, and the unit it belongs
+/// to.
 const DAEMONS: [(&str, &str); 4] = [
     ("nvidia-persiste", "nvidia-persistenced"),
     ("nv-fabricmanage", "nvidia-fabricmanager"),
@@ -25,8 +26,8 @@ const PROC: &str = "/proc";
 /// The devices through which a card can be held besides `/dev/nvidia*`: what other drivers make of it.
 pub(super) type Devices = BTreeSet<String>;
 
-/// Returns the holders, and the ledger entries of running daemons. Without `devices` nothing is loaded that could be held, and only the
-/// daemons are looked for.
+/// Returns the holders, and the ledger entries of running daemons. Without `devices` nothing is loaded that could be
+/// held, and only the daemons are looked for.
 pub(super) fn probe(reader: &mut Reader<'_>, devices: Option<&Devices>) -> (Vec<Holder>, Vec<LedgerEntry>) {
     const FACT: &str = "driver.holders";
     let names = match reader.host.files.list(Path::new(PROC)) {
@@ -36,15 +37,19 @@ pub(super) fn probe(reader: &mut Reader<'_>, devices: Option<&Devices>) -> (Vec<
             return Default::default();
         }
     };
-    let own = reader.host.files.read_link(Path::new("/proc/self")).ok().and_then(|path| path.to_str()?.parse::<u32>().ok());
-    let mut pids: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).filter(|pid| Some(*pid) != own).collect();
+    let own =
+        reader.host.files.read_link(Path::new("/proc/self")).ok().and_then(|path| path.to_str()?.parse::<u32>().ok());
+    let mut pids: Vec<u32> =
+        names.iter().filter_map(|name| name.parse().ok()).filter(|pid| Some(*pid) != own).collect();
     pids.sort_unstable();
     let daemons = pids.iter().filter_map(|pid| daemon(reader, *pid)).collect();
     let (mut holders, mut hidden) = (Vec::new(), 0);
     for pid in devices.iter().flat_map(|_| &pids) {
         match held_by(reader, *pid, devices.unwrap_or(&Devices::new())) {
             // Those that ask the driver on our behalf hold it too, but are gone in a moment.
-            Ok(held) if !held.is_empty() && (own.is_none() || parent(reader, *pid) != own) => holders.push(describe(reader, *pid, held)),
+            Ok(held) if !held.is_empty() && (own.is_none() || parent(reader, *pid) != own) => {
+                holders.push(describe(reader, *pid, held));
+            }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => hidden += 1,
             Ok(_) | Err(_) => {}
         }
@@ -70,15 +75,17 @@ fn daemon(reader: &Reader<'_>, pid: u32) -> Option<LedgerEntry> {
     Some(LedgerEntry::new(Origin::Unit, *unit, format!("/proc/{pid}")))
 }
 
-/// Returns what a process holds: GPU devices it has open, driver libraries and GPU memory it has mapped, each once. A process that ended
-/// meanwhile is an error of its own kind.
+/// Returns what a process holds: GPU devices it has open, driver libraries and GPU memory it has mapped, each once. A
+/// process that ended meanwhile is an error of its own kind.
 fn held_by(reader: &Reader<'_>, pid: u32, devices: &Devices) -> io::Result<Vec<String>> {
     let files = &reader.host.files;
     let folder = format!("/proc/{pid}/fd");
     let names = files.list(Path::new(&folder))?;
     let targets = names.iter().filter_map(|name| files.read_link(&Path::new(&folder).join(name)).ok());
-    let mut held: BTreeSet<String> =
-        targets.map(|target| printable(&target.to_string_lossy())).filter(|path| is_gpu_device(path) || devices.contains(path)).collect();
+    let mut held: BTreeSet<String> = targets
+        .map(|target| printable(&target.to_string_lossy()))
+        .filter(|path| is_gpu_device(path) || devices.contains(path))
+        .collect();
     match files.read(Path::new(&format!("/proc/{pid}/maps"))) {
         Ok(maps) => held.extend(parse_maps(&maps)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -88,7 +95,9 @@ fn held_by(reader: &Reader<'_>, pid: u32, devices: &Devices) -> io::Result<Vec<S
 }
 
 fn is_gpu_device(target: &str) -> bool {
-    target.strip_prefix("/dev/nvidia").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == 'c'))
+    target
+        .strip_prefix("/dev/nvidia")
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == 'c'))
 }
 
 /// Returns the GPU devices and driver libraries in a memory map (`start-end flags offset device inode path`).
@@ -110,8 +119,10 @@ fn is_driver_library(path: &str) -> bool {
 
 fn describe(reader: &Reader<'_>, pid: u32, holds: Vec<String>) -> Holder {
     let files = &reader.host.files;
-    let command = files.read_text(format!("/proc/{pid}/cmdline")).map(|text| parse_command_line(&text)).unwrap_or_default();
-    let command = if command.is_empty() { files.read_value(format!("/proc/{pid}/comm")).unwrap_or_default() } else { command };
+    let command =
+        files.read_text(format!("/proc/{pid}/cmdline")).map(|text| parse_command_line(&text)).unwrap_or_default();
+    let command =
+        if command.is_empty() { files.read_value(format!("/proc/{pid}/comm")).unwrap_or_default() } else { command };
     let cgroup = files.read_text(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     let pod = parse_pod(&cgroup);
     let pod_name = pod.as_deref().and_then(|uid| pod_name(reader, uid));
@@ -136,15 +147,16 @@ pub fn parse_command_line(text: &str) -> String {
     printable(words.trim()).chars().take(COMMAND_LENGTH).collect()
 }
 
-/// Returns the unit of `0::/system.slice/nvidia-persistenced.service`: the outermost service or scope, for what lies below one was named
-/// by whoever runs in it, and may be called like a unit of the system.
+/// Returns the unit of `0::/system.slice/nvidia-persistenced.service`: the outermost service or scope, for what lies
+/// below one was named by whoever runs in it, and may be called like a unit of the system.
 pub fn parse_unit(cgroup: &str) -> Option<String> {
     let is_unit = |part: &&str| [".service", ".scope"].iter().any(|end| part.ends_with(end));
     let unit = cgroup.lines().find_map(|line| line.split('/').find(is_unit))?;
     unit.parse::<UnitName>().ok().map(String::from)
 }
 
-/// Returns the UID of `…/kubepods-burstable-pod0a1b…_….slice/…`: 36 characters, or 32 for a static pod; systemd writes `_` for `-`.
+/// Returns the UID of `…/kubepods-burstable-pod0a1b…_….slice/…`: 36 characters, or 32 for a static pod; systemd writes
+/// `_` for `-`.
 pub fn parse_pod(cgroup: &str) -> Option<String> {
     cgroup.match_indices("pod").find_map(|(at, _)| {
         let is_uid = |c: &char| c.is_ascii_hexdigit() || matches!(c, '-' | '_');
@@ -161,7 +173,10 @@ mod tests {
 
     #[test]
     fn finds_the_unit() {
-        assert_eq!(parse_unit("0::/system.slice/nvidia-persistenced.service\n").as_deref(), Some("nvidia-persistenced.service"));
+        assert_eq!(
+            parse_unit("0::/system.slice/nvidia-persistenced.service\n").as_deref(),
+            Some("nvidia-persistenced.service")
+        );
         let old = "9:cpu:/system.slice\n1:name=systemd:/user.slice/user-0.slice/session-3.scope\n";
         assert_eq!(parse_unit(old).as_deref(), Some("session-3.scope"));
         assert_eq!(parse_unit("0::/\n"), None);

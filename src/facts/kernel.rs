@@ -8,7 +8,8 @@ use crate::{host::Host, i18n::msg, text::printable, version::Version};
 const SYSFS_MODULES: &str = "/sys/module";
 const EFI_VARS: &str = "/sys/firmware/efi/efivars";
 
-/// Returns the loaded modules that matter, and where they were seen: without `/proc/modules`, `/sys/module` shows them too.
+/// Returns the loaded modules that matter, and where they were seen: without `/proc/modules`, `/sys/module` shows them
+/// too.
 pub(super) fn probe_modules(reader: &mut Reader<'_>) -> (Vec<Module>, &'static str) {
     const MODULES: &str = "/proc/modules";
     match reader.host.files.read_text(MODULES) {
@@ -76,7 +77,8 @@ pub(super) fn probe_loaded_driver(reader: &mut Reader<'_>) -> (Option<String>, O
     (version.filter(|text| text.parse::<Version>().is_ok()), None)
 }
 
-/// Reads `NVRM version: NVIDIA UNIX x86_64 Kernel Module  418.87.00  Thu Aug …`, where an open module says `Open Kernel Module`.
+/// Reads `NVRM version: NVIDIA UNIX x86_64 Kernel Module  418.87.00  Thu Aug …`, where an open module says
+/// `Open Kernel Module`.
 pub fn parse_driver_version(text: &str) -> (Option<String>, Option<ModuleKind>) {
     let Some(line) = text.lines().find(|line| line.starts_with("NVRM version:")) else { return (None, None) };
     let is_version = |word: &&str| word.contains('.') && word.parse::<Version>().is_ok();
@@ -90,8 +92,8 @@ pub(super) fn probe_release(reader: &mut Reader<'_>) -> String {
     reader.text("host.kernel", "/proc/sys/kernel/osrelease").map(|text| printable(text.trim())).unwrap_or_default()
 }
 
-/// Tells whether the headers of the running kernel are there: where its modules point, or where the distributions put them. A folder that
-/// a removed package left empty does not count.
+/// Tells whether the headers of the running kernel are there: where its modules point, or where the distributions put
+/// them. A folder that a removed package left empty does not count.
 pub(super) fn probe_headers(reader: &mut Reader<'_>, release: &str) -> bool {
     if release.is_empty() {
         reader.note("host.kernel_headers", Unknown::from(msg::unknown::kernel_not_known()));
@@ -102,10 +104,15 @@ pub(super) fn probe_headers(reader: &mut Reader<'_>, release: &str) -> bool {
 
 /// The places where headers of a kernel can be.
 pub(super) fn header_places(release: &str) -> [String; 3] {
-    [format!("/lib/modules/{release}/build"), format!("/usr/src/kernels/{release}"), format!("/usr/src/linux-headers-{release}")]
+    [
+        format!("/lib/modules/{release}/build"),
+        format!("/usr/src/kernels/{release}"),
+        format!("/usr/src/linux-headers-{release}"),
+    ]
 }
 
-/// Tells whether Secure Boot is on. A machine that was not started by EFI has none; where `/sys/firmware` is hidden, nobody knows.
+/// Tells whether Secure Boot is on. A machine that was not started by EFI has none; where `/sys/firmware` is hidden,
+/// nobody knows.
 pub(super) fn probe_secure_boot(reader: &mut Reader<'_>) -> Option<bool> {
     const FACT: &str = "host.secure_boot";
     let firmware = reader.list_if_there(FACT, "/sys/firmware");
@@ -134,7 +141,10 @@ pub fn parse_secure_boot(bytes: &[u8]) -> Option<bool> {
 
 /// Returns the kernel's random id of this boot.
 pub(super) fn probe_boot_id(reader: &mut Reader<'_>) -> String {
-    reader.text("host.boot_id", "/proc/sys/kernel/random/boot_id").map(|text| printable(text.trim())).unwrap_or_default()
+    reader
+        .text("host.boot_id", "/proc/sys/kernel/random/boot_id")
+        .map(|text| printable(text.trim()))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -150,19 +160,22 @@ mod tests {
         let modules = parse_modules(text);
         let names: Vec<_> = modules.iter().map(|module| module.name.as_str()).collect();
         assert_eq!(names, ["nvidia_drm", "nvidia_modeset", "nvidia"]);
-        assert_eq!(modules[2], Module { name: "nvidia".into(), refcount: Some(1), used_by: vec!["nvidia_modeset".into()] });
+        assert_eq!(
+            modules[2],
+            Module { name: "nvidia".into(), refcount: Some(1), used_by: vec!["nvidia_modeset".into()] }
+        );
     }
 
     #[test]
     fn a_kernel_that_cannot_unload_says_no_counts() {
-        let modules = parse_modules("nvidia 14299136 - - Live 0xffffffffc0400000 (O)\nnvidia_wmi_ec_backlight 1 0 - Live 0x0\n");
+        let modules =
+            parse_modules("nvidia 14299136 - - Live 0xffffffffc0400000 (O)\nnvidia_wmi_ec_backlight 1 0 - Live 0x0\n");
         assert_eq!(modules, [Module { name: "nvidia".into(), refcount: None, used_by: vec![] }]);
     }
 
     #[test]
     fn reads_both_kinds_of_driver() {
-        let old =
-            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  418.87.00  Thu Aug  8 15:35:46 CDT 2019\nGCC version:  gcc version 4.8.5\n";
+        let old = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  418.87.00  Thu Aug  8 15:35:46 CDT 2019\nGCC version:  gcc version 4.8.5\n";
         assert_eq!(parse_driver_version(old), (Some("418.87.00".into()), Some(ModuleKind::Proprietary)));
         let open = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build  (nixbld@)  \n";
         assert_eq!(parse_driver_version(open), (Some("580.159.04".into()), Some(ModuleKind::Open)));

@@ -14,9 +14,11 @@ const NO_VERSION: &str = "unknown";
 /// Where the kernels have their modules, a folder each.
 const MODULES: &str = "/lib/modules";
 
-/// Folders below `/lib/modules/RELEASE` where installers put modules: `extra` and `weak-updates` (rpm), `updates` (dkms, SUSE), `misc`,
-/// `kernel/drivers/video` (runfile), `kernel/nvidia-…` (Ubuntu's signed modules), `video` (installer pod).
-const MODULE_FOLDERS: [&str; 7] = ["extra", "updates", "weak-updates", "misc", "kernel/drivers/video", "kernel/drivers/char/drm", "video"];
+/// Folders below `/lib/modules/RELEASE` where installers put modules: `extra` and `weak-updates` (rpm), `updates`
+/// (dkms, SUSE), `misc`, `kernel/drivers/video` (runfile), `kernel/nvidia-…` (Ubuntu's signed modules), `video`
+/// (installer pod).
+const MODULE_FOLDERS: [&str; 7] =
+    ["extra", "updates", "weak-updates", "misc", "kernel/drivers/video", "kernel/drivers/char/drm", "video"];
 
 /// How deep below such a folder modules are looked for; a link in a circle ends there too.
 const MODULE_DEPTH: usize = 5;
@@ -91,7 +93,9 @@ pub(super) fn probe_vgpu_guest(reader: &Reader<'_>) -> Option<String> {
 fn probe_dkms(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
     const DKMS: &str = "/var/lib/dkms";
     let names = reader.list_if_there("driver.ledger.dkms", DKMS);
-    let is_driver = |name: &&String| name.starts_with("nvidia") && !name.starts_with("nvidia-fs") && !name.starts_with("nvidia-peermem");
+    let is_driver = |name: &&String| {
+        name.starts_with("nvidia") && !name.starts_with("nvidia-fs") && !name.starts_with("nvidia-peermem")
+    };
     let mut found = Vec::new();
     for name in names.iter().filter(is_driver) {
         let folder = Path::new(DKMS).join(name);
@@ -99,19 +103,23 @@ fn probe_dkms(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
             .list_if_there("driver.ledger.dkms", &folder)
             .into_iter()
             .filter(|version| version.starts_with(|c: char| c.is_ascii_digit()));
-        found.extend(versions.map(|version| entry(Origin::Dkms, printable(&format!("{name} {version}")), folder.join(&version))));
+        found.extend(
+            versions.map(|version| entry(Origin::Dkms, printable(&format!("{name} {version}")), folder.join(&version))),
+        );
     }
     found
 }
 
-/// Modules of every kernel that is installed: a driver that was built for another one explains why none is loaded, and is loaded once that
-/// kernel boots again. `release` is the running one; where `/lib/modules` cannot be listed it is looked at alone.
+/// Modules of every kernel that is installed: a driver that was built for another one explains why none is loaded, and
+/// is loaded once that kernel boots again. `release` is the running one; where `/lib/modules` cannot be listed it is
+/// looked at alone.
 fn probe_module_files(reader: &mut Reader<'_>, release: &str) -> Vec<LedgerEntry> {
     let mut kernels: Vec<String> = reader.host.files.list(Path::new(MODULES)).unwrap_or_default();
     kernels.extend((!release.is_empty()).then(|| release.to_owned()));
     kernels.sort();
     kernels.dedup();
-    let mut paths: Vec<PathBuf> = kernels.iter().flat_map(|kernel| modules_of(reader, &Path::new(MODULES).join(kernel))).collect();
+    let mut paths: Vec<PathBuf> =
+        kernels.iter().flat_map(|kernel| modules_of(reader, &Path::new(MODULES).join(kernel))).collect();
     paths.sort();
     let name = |path: &PathBuf| path.file_name().map(|name| printable(&name.to_string_lossy())).unwrap_or_default();
     paths.iter().map(|path| entry(Origin::ModuleFile, name(path), path)).collect()
@@ -144,10 +152,14 @@ pub(super) fn probe_unsigned(reader: &Reader<'_>, ledger: &[LedgerEntry]) -> Vec
         let offset = len.checked_sub(SIGNATURE.len() as u64)?;
         Some(reader.host.files.read_at(path, offset, SIGNATURE.len()).ok()? != SIGNATURE)
     };
-    let is_plain =
-        |entry: &&LedgerEntry| entry.origin == Origin::ModuleFile && Path::new(&entry.source).extension() == Some(OsStr::new("ko"));
+    let is_plain = |entry: &&LedgerEntry| {
+        entry.origin == Origin::ModuleFile && Path::new(&entry.source).extension() == Some(OsStr::new("ko"))
+    };
     let files = ledger.iter().filter(is_plain);
-    files.filter(|entry| is_unsigned(Path::new(&entry.source)) == Some(true)).map(|entry| entry.source.clone()).collect()
+    files
+        .filter(|entry| is_unsigned(Path::new(&entry.source)) == Some(true))
+        .map(|entry| entry.source.clone())
+        .collect()
 }
 
 fn collect_modules(reader: &Reader<'_>, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
@@ -155,7 +167,10 @@ fn collect_modules(reader: &Reader<'_>, folder: &Path, depth: usize, found: &mut
         let path = folder.join(&name);
         if modules::is_driver_file(&name) {
             found.push(path);
-        } else if depth > 0 && !name.contains(".ko") && reader.host.files.meta(&path).is_ok_and(|meta| meta.kind == FileKind::Folder) {
+        } else if depth > 0
+            && !name.contains(".ko")
+            && reader.host.files.meta(&path).is_ok_and(|meta| meta.kind == FileKind::Folder)
+        {
             collect_modules(reader, &path, depth - 1, found);
         }
     }
@@ -164,15 +179,22 @@ fn collect_modules(reader: &Reader<'_>, folder: &Path, depth: usize, found: &mut
 fn probe_installer_pod(reader: &mut Reader<'_>) -> Option<LedgerEntry> {
     let cache = Path::new(INSTALLER_POD_FOLDER).join(".cache");
     if let Some(text) = reader.text_if_there("driver.ledger.installer-pod", &cache) {
-        return Some(entry(Origin::InstallerPod, parse_pod_cache(&text).unwrap_or_else(|| NO_VERSION.to_owned()), cache));
+        return Some(entry(
+            Origin::InstallerPod,
+            parse_pod_cache(&text).unwrap_or_else(|| NO_VERSION.to_owned()),
+            cache,
+        ));
     }
-    let left_over = ["drivers", "lib64", "bin"].iter().any(|name| reader.host.files.exists(Path::new(INSTALLER_POD_FOLDER).join(name)));
+    let left_over = ["drivers", "lib64", "bin"]
+        .iter()
+        .any(|name| reader.host.files.exists(Path::new(INSTALLER_POD_FOLDER).join(name)));
     left_over.then(|| entry(Origin::InstallerPod, NO_VERSION, INSTALLER_POD_FOLDER))
 }
 
 /// Returns the driver that the installer pod has cached (`CACHE_NVIDIA_DRIVER_VERSION=450.51.06`).
 pub fn parse_pod_cache(text: &str) -> Option<String> {
-    text.lines().find_map(|line| version_of(line.trim().strip_prefix("CACHE_NVIDIA_DRIVER_VERSION=")?.trim_matches('"')))
+    text.lines()
+        .find_map(|line| version_of(line.trim().strip_prefix("CACHE_NVIDIA_DRIVER_VERSION=")?.trim_matches('"')))
 }
 
 /// GPU Operator mounts a driver container's root here; with a driver on the host the folder stays empty.
@@ -183,7 +205,9 @@ fn probe_operator(reader: &mut Reader<'_>) -> Option<LedgerEntry> {
     }
     let folders = ["usr/lib64", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu"];
     let names = folders.iter().flat_map(|folder| reader.host.files.list(&root.join(folder)).unwrap_or_default());
-    let version = names.filter_map(|name| version_of(name.strip_prefix("libnvidia-ml.so.")?)).find(|version| version.contains('.'));
+    let version = names
+        .filter_map(|name| version_of(name.strip_prefix("libnvidia-ml.so.")?))
+        .find(|version| version.contains('.'));
     Some(entry(Origin::Operator, version.unwrap_or_else(|| NO_VERSION.to_owned()), root))
 }
 
@@ -199,8 +223,9 @@ fn toolkit_version(reader: &Reader<'_>, prefix: &Path) -> String {
     let json = reader.host.files.read_text(prefix.join("version.json")).ok();
     let text = reader.host.files.read_text(prefix.join("version.txt")).ok();
     let from_name = || prefix.to_string_lossy().split_once("cuda-").and_then(|(_, version)| version_of(version));
-    let version =
-        json.and_then(|json| parse_version_json(&json)).or_else(|| version_of(text?.lines().next()?.strip_prefix("CUDA Version")?));
+    let version = json
+        .and_then(|json| parse_version_json(&json))
+        .or_else(|| version_of(text?.lines().next()?.strip_prefix("CUDA Version")?));
     version.or_else(from_name).unwrap_or_else(|| NO_VERSION.to_owned())
 }
 
@@ -230,7 +255,10 @@ mod tests {
 
     #[test]
     fn reads_the_version_of_a_toolkit() {
-        assert_eq!(parse_version_json(r#"{"cuda": {"name": "CUDA SDK", "version": "11.0.3"}}"#).as_deref(), Some("11.0.3"));
+        assert_eq!(
+            parse_version_json(r#"{"cuda": {"name": "CUDA SDK", "version": "11.0.3"}}"#).as_deref(),
+            Some("11.0.3")
+        );
         assert_eq!(parse_version_json("[]"), None);
     }
 

@@ -1,7 +1,7 @@
-//! Files of a driver that nobody accounts for: an uninstaller leaves what was changed since, and a package manager what it did not bring.
-//! A module among them is loaded at the next boot.
-//! Source: nvidia-installer's `backup.c` (a file whose checksum differs from its record is left) and its file list; dpkg-query(1) and
-//! rpm(8) for the owner of a file.
+//! Files of a driver that nobody accounts for: an uninstaller leaves what was changed since, and a package manager what
+//! it did not bring. A module among them is loaded at the next boot.
+//! Source: nvidia-installer's `backup.c` (a file whose checksum differs from its record is left) and its file list;
+//! dpkg-query(1) and rpm(8) for the owner of a file.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,14 @@ use crate::{
 };
 
 /// Folders of libraries and, by their names, the driver's libraries; a version of the driver follows.
-const LIBRARY_FOLDERS: [&str; 6] =
-    ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/i386-linux-gnu", "/usr/lib32"];
+const LIBRARY_FOLDERS: [&str; 6] = [
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+    "/usr/lib/i386-linux-gnu",
+    "/usr/lib32",
+];
 const LIBRARIES: [&str; 11] = [
     "libcuda.so.",
     "libcudadebugger.so.",
@@ -28,8 +34,12 @@ const LIBRARIES: [&str; 11] = [
     "libglxserver_nvidia.so.",
 ];
 /// Folders of rules and options that act on the driver's modules, and how such a file's name ends.
-const SETTINGS: [(&str, &str); 4] =
-    [("/etc/udev/rules.d", ".rules"), ("/usr/lib/udev/rules.d", ".rules"), ("/etc/modprobe.d", ".conf"), ("/usr/lib/modprobe.d", ".conf")];
+const SETTINGS: [(&str, &str); 4] = [
+    ("/etc/udev/rules.d", ".rules"),
+    ("/usr/lib/udev/rules.d", ".rules"),
+    ("/etc/modprobe.d", ".conf"),
+    ("/usr/lib/modprobe.d", ".conf"),
+];
 
 /// Returns the files that nobody accounts for, as the machine is now.
 pub fn left_files(host: &Host) -> Vec<PathBuf> {
@@ -37,7 +47,8 @@ pub fn left_files(host: &Host) -> Vec<PathBuf> {
     probe(&mut reader, &super::driver_ledger(host)).into_iter().map(PathBuf::from).collect()
 }
 
-/// Returns the files that nobody accounts for. While an uninstaller, a package or a dkms tree of a driver is there, the files are its.
+/// Returns the files that nobody accounts for. While an uninstaller, a package or a dkms tree of a driver is there, the
+/// files are its.
 pub(super) fn probe(reader: &mut Reader<'_>, ledger: &[LedgerEntry]) -> Vec<String> {
     let is_explained = |entry: &LedgerEntry| {
         matches!(entry.origin, Origin::Runfile | Origin::Dkms | Origin::Operator) || packages::is_driver_package(entry)
@@ -64,7 +75,8 @@ fn is_of_pod(path: &str) -> bool {
 fn libraries(reader: &Reader<'_>) -> Vec<String> {
     let is_driver = |name: &String| {
         let version = name.split_once(".so.").and_then(|(_, version)| version.parse::<Version>().ok());
-        let is_drivers = version.is_some_and(|version| (100..1000).contains(&version.branch()) && version.as_str().contains('.'));
+        let is_drivers =
+            version.is_some_and(|version| (100..1000).contains(&version.branch()) && version.as_str().contains('.'));
         is_drivers && LIBRARIES.iter().any(|start| name.starts_with(start))
     };
     LIBRARY_FOLDERS.iter().flat_map(|folder| plain_files(reader, folder, &is_driver)).collect()
@@ -72,7 +84,9 @@ fn libraries(reader: &Reader<'_>) -> Vec<String> {
 
 fn settings(reader: &Reader<'_>) -> Vec<String> {
     let of = |(folder, end): &(&'static str, &'static str)| {
-        plain_files(reader, folder, &|name| name.contains("nvidia") && name.ends_with(end) && !name.starts_with("gpunode"))
+        plain_files(reader, folder, &|name| {
+            name.contains("nvidia") && name.ends_with(end) && !name.starts_with("gpunode")
+        })
     };
     let keeps_others_off = |path: &String| reader.host.files.read_text(path).is_ok_and(|text| only_blacklists(&text));
     SETTINGS.iter().flat_map(of).filter(|path| !keeps_others_off(path)).collect()
@@ -89,13 +103,14 @@ fn plain_files(reader: &Reader<'_>, folder: &str, is_ours: &dyn Fn(&String) -> b
     let names = reader.host.files.list(Path::new(folder)).unwrap_or_default().into_iter().filter(is_ours);
     let paths = names.map(|name| Path::new(folder).join(name));
     let is_plain = |path: &PathBuf| {
-        reader.host.files.read_link(path).is_err() && reader.host.files.meta(path).is_ok_and(|meta| meta.kind == FileKind::File)
+        reader.host.files.read_link(path).is_err()
+            && reader.host.files.meta(path).is_ok_and(|meta| meta.kind == FileKind::File)
     };
     paths.filter(is_plain).map(|path| path.display().to_string()).collect()
 }
 
-/// Returns those of the files that a package owns; all of them where the package manager does not answer, so that nothing is taken for
-/// nobody's by mistake.
+/// Returns those of the files that a package owns; all of them where the package manager does not answer, so that
+/// nothing is taken for nobody's by mistake.
 fn owned(reader: &mut Reader<'_>, paths: &[String]) -> Vec<String> {
     if paths.is_empty() {
         return Vec::new();
@@ -106,7 +121,9 @@ fn owned(reader: &mut Reader<'_>, paths: &[String]) -> Vec<String> {
     if packages::has_dpkg(reader.host) {
         let query = Command::new("dpkg-query", ["--search", "--"]).operands(&all);
         match reader.host.commands.capture(&query) {
-            Ok(output) => found.extend(output.stdout.lines().filter_map(|line| Some(line.rsplit_once(": ")?.1.to_owned()))),
+            Ok(output) => {
+                found.extend(output.stdout.lines().filter_map(|line| Some(line.rsplit_once(": ")?.1.to_owned())));
+            }
             Err(error) => return unanswered(reader, &query, &error, all),
         }
     }
@@ -114,7 +131,8 @@ fn owned(reader: &mut Reader<'_>, paths: &[String]) -> Vec<String> {
         let query = Command::new("rpm", ["--query", "--file"]).operands(&all).env("LC_ALL", "C");
         match reader.host.commands.capture(&query) {
             Ok(output) => {
-                let is_nobodys = |path: &&String| output.stdout.contains(&format!("{path} ")) || output.stderr.contains(*path);
+                let is_nobodys =
+                    |path: &&String| output.stdout.contains(&format!("{path} ")) || output.stderr.contains(*path);
                 found.extend(all.iter().filter(|path| !is_nobodys(path)).cloned());
             }
             Err(error) => return unanswered(reader, &query, &error, all),
@@ -132,7 +150,9 @@ fn unanswered(reader: &mut Reader<'_>, query: &Command, error: &CommandError, al
 
 /// `/lib` and `/usr/lib` are one folder on all but old systems, and a package may name either.
 fn other_spelling(path: &str) -> Option<String> {
-    path.strip_prefix("/usr/lib/").map(|rest| format!("/lib/{rest}")).or_else(|| path.starts_with("/lib/").then(|| format!("/usr{path}")))
+    path.strip_prefix("/usr/lib/")
+        .map(|rest| format!("/lib/{rest}"))
+        .or_else(|| path.starts_with("/lib/").then(|| format!("/usr{path}")))
 }
 
 fn spelled_alike(path: &str, other: &str) -> bool {

@@ -1,5 +1,5 @@
-//! Which kernel modules have to do with the cards, by name: NVIDIA's driver, other drivers that can hold a card, and those that only carry
-//! NVIDIA's name. One list for what is loaded and for what lies in `/lib/modules`.
+//! Which kernel modules have to do with the cards, by name: NVIDIA's driver, other drivers that can hold a card, and
+//! those that only carry NVIDIA's name. One list for what is loaded and for what lies in `/lib/modules`.
 
 /// What a kernel module is to a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,19 +12,22 @@ pub enum ModuleRole {
     Passthrough,
 }
 
-/// The parts of NVIDIA's driver behind `nvidia` and the flavour. Source: the `.ko` files of drivers 390 to 595, of the GRID host driver
-/// (`vgpu_vfio`) and of NVIDIA's `nvidia-fs` (`GPUDirect` storage).
+/// The parts of NVIDIA's driver behind `nvidia` and the flavour. Source: the `.ko` files of drivers 390 to 595, of the
+/// GRID host driver (`vgpu_vfio`) and of NVIDIA's `nvidia-fs` (`GPUDirect` storage).
 const PARTS: [&str; 7] = ["", "uvm", "modeset", "drm", "peermem", "fs", "vgpu_vfio"];
 
-/// Drivers of the kernel that bind to a card: the modules' names, and those on the PCI bus where they differ (nova says `NovaCore`).
+/// Drivers of the kernel that bind to a card: the modules' names, and those on the PCI bus where they differ (nova says
+/// `NovaCore`).
 const CONFLICTING: [&str; 7] = ["nouveau", "nova", "nova_core", "nova_drm", "NovaCore", "nvidiafb", "rivafb"];
 
-/// Stand-ins that hold a card for a virtual machine. Source: the kernel's drivers/vfio and drivers/xen; `nvgrace_gpu_vfio_pci` is that of
-/// Grace Hopper.
-const PASSTHROUGH: [&str; 6] = ["vfio_pci", "nvgrace_gpu_vfio_pci", "pci_stub", "xen_pciback", "pciback", "uio_pci_generic"];
+/// Stand-ins that hold a card for a virtual machine. Source: the kernel's drivers/vfio and drivers/xen;
+/// `nvgrace_gpu_vfio_pci` is that of Grace Hopper.
+const PASSTHROUGH: [&str; 6] =
+    ["vfio_pci", "nvgrace_gpu_vfio_pci", "pci_stub", "xen_pciback", "pciback", "uio_pci_generic"];
 
-/// Returns what a loaded module, or a driver on the PCI bus, is to a card; nothing for all others, such as `nvidia_cspmu` (performance
-/// counters of Grace), `nvidia_vrs_pseq` (a voltage regulator) or `nvidia_wmi_ec_backlight`.
+/// Returns what a loaded module, or a driver on the PCI bus, is to a card; nothing for all others, such as
+/// `nvidia_cspmu` (performance counters of Grace), `nvidia_vrs_pseq` (a voltage regulator) or
+/// `nvidia_wmi_ec_backlight`.
 pub fn role(name: &str) -> Option<ModuleRole> {
     let name = name.replace('-', "_");
     if is_part(&name) || name == "nv_peer_mem" {
@@ -43,14 +46,15 @@ pub fn is_driver(name: &str) -> bool {
     role(name) == Some(ModuleRole::Driver)
 }
 
-/// Tells whether a file name is a module of NVIDIA's driver: `nvidia-uvm.ko.xz`, Debian's `nvidia-current-drm.ko`, but not the kernel's
-/// own `nvidiafb.ko`.
+/// Tells whether a file name is a module of NVIDIA's driver: `nvidia-uvm.ko.xz`, Debian's `nvidia-current-drm.ko`, but
+/// not the kernel's own `nvidiafb.ko`.
 pub(super) fn is_driver_file(name: &str) -> bool {
     let Some((stem, end)) = name.split_once(".ko") else { return false };
     matches!(end, "" | ".xz" | ".zst" | ".gz") && is_part(&stem.replace('-', "_"))
 }
 
-/// Tells whether a name is `nvidia`, a flavour of it (`nvidia_current`, `nvidia_tesla_470`, `nvidia_legacy_390xx`, `nvidia_open`), and a part.
+/// Tells whether a name is `nvidia`, a flavour of it (`nvidia_current`, `nvidia_tesla_470`, `nvidia_legacy_390xx`,
+/// `nvidia_open`), and a part.
 fn is_part(name: &str) -> bool {
     let Some(rest) = name.strip_prefix("nvidia") else { return false };
     let words: Vec<&str> = rest.split('_').skip(1).collect();
@@ -112,18 +116,33 @@ mod tests {
     fn a_name_on_the_bus_is_a_name_of_a_module() {
         assert_eq!(role("vfio-pci"), Some(ModuleRole::Passthrough));
         assert_eq!(role("nvgrace-gpu-vfio-pci"), Some(ModuleRole::Passthrough));
-        assert_eq!((role("nvidiafb"), role("NovaCore")), (Some(ModuleRole::Conflicting), Some(ModuleRole::Conflicting)));
+        assert_eq!(
+            (role("nvidiafb"), role("NovaCore")),
+            (Some(ModuleRole::Conflicting), Some(ModuleRole::Conflicting))
+        );
         assert_eq!(role("ast"), None);
     }
 
     #[test]
     fn only_the_drivers_module_files_count() {
-        for name in
-            ["nvidia.ko", "nvidia-uvm.ko.xz", "nvidia_drm.ko.zst", "nvidia-current-modeset.ko", "nvidia-peermem.ko", "nvidia-tesla-470.ko"]
-        {
+        for name in [
+            "nvidia.ko",
+            "nvidia-uvm.ko.xz",
+            "nvidia_drm.ko.zst",
+            "nvidia-current-modeset.ko",
+            "nvidia-peermem.ko",
+            "nvidia-tesla-470.ko",
+        ] {
             assert!(is_driver_file(name), "{name}");
         }
-        for name in ["nvidiafb.ko", "nvidia-wmi-ec-backlight.ko", "i2c-nvidia-gpu.ko", "nvidia", "typec_nvidia.ko.xz", "nvidia.ko.bak"] {
+        for name in [
+            "nvidiafb.ko",
+            "nvidia-wmi-ec-backlight.ko",
+            "i2c-nvidia-gpu.ko",
+            "nvidia",
+            "typec_nvidia.ko.xz",
+            "nvidia.ko.bak",
+        ] {
             assert!(!is_driver_file(name), "{name}");
         }
     }

@@ -1,4 +1,5 @@
-//! What stands between the driver and a pod on this machine: container runtime, container toolkit, CDI, services and packages.
+//! What stands between the driver and a pod on this machine: container runtime, container toolkit, CDI, services and
+//! packages.
 
 use std::thread;
 
@@ -85,13 +86,15 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> NodeFacts {
     }
 }
 
-/// Asks the programs of the machine what its files do not tell: containerd what holds, the toolkit what it sees, the package manager
-/// where packages came from, `modinfo` of compressed modules. Each is asked only where it is here, all side by side. Judges anew.
+/// Asks the programs of the machine what its files do not tell: containerd what holds, the toolkit what it sees, the
+/// package manager where packages came from, `modinfo` of compressed modules. Each is asked only where it is here, all
+/// side by side. Judges anew.
 pub fn examine(host: &Host, facts: &mut Facts) {
     let (node, kernels, has_switches) = (&facts.node, &facts.driver.kernels, !facts.nvswitches.is_empty());
     let (runtime, toolkit, packages, fabric) = thread::scope(|scope| {
         let runtime = beside(scope, || with_reader(host, |reader| ask_runtimes(reader, node.clone())));
-        let toolkit = beside(scope, || with_reader(host, |reader| ask_toolkit(reader, node.toolkit.clone(), kernels.clone())));
+        let toolkit =
+            beside(scope, || with_reader(host, |reader| ask_toolkit(reader, node.toolkit.clone(), kernels.clone())));
         let packages = with_reader(host, |reader| ask_packages(reader, node.clone()));
         let fabric = with_reader(host, |reader| if has_switches { ask_fabric(reader) } else { Vec::new() });
         (runtime.join(), toolkit.join(), packages, fabric)
@@ -116,7 +119,11 @@ fn ask_runtimes(reader: &mut Reader<'_>, mut node: NodeFacts) -> (Option<Contain
 
 type Kernels = Vec<InstalledKernel>;
 
-fn ask_toolkit(reader: &mut Reader<'_>, mut toolkit: Option<ToolkitFacts>, mut kernels: Kernels) -> (Option<ToolkitFacts>, Kernels) {
+fn ask_toolkit(
+    reader: &mut Reader<'_>,
+    mut toolkit: Option<ToolkitFacts>,
+    mut kernels: Kernels,
+) -> (Option<ToolkitFacts>, Kernels) {
     if let Some(facts) = &mut toolkit {
         container_toolkit::ask(reader, facts);
     }
@@ -175,7 +182,8 @@ impl Facts {
             *now = then.clone();
         }
         for package in &mut self.node.packages {
-            let same = before.node.packages.iter().find(|one| (&one.name, &one.version) == (&package.name, &package.version));
+            let same =
+                before.node.packages.iter().find(|one| (&one.name, &one.version) == (&package.name, &package.version));
             package.origin = same.and_then(|one| one.origin.clone());
         }
         self.node.is_examined = true;

@@ -1,5 +1,6 @@
-//! The packages that decide whether a node keeps its GPU: those of the driver, of the container toolkit and of container engines, each
-//! with its version, whether it is held, and (once somebody asked) the repository that it came from.
+//! The packages that decide whether a node keeps its GPU: those of the driver, of the container toolkit and of
+//! container engines, each with its version, whether it is held, and (once somebody asked) the repository that it came
+//! from.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +30,8 @@ pub struct NodePackage {
     pub part: Part,
     /// Whether its version is held, and by what: `apt-mark hold`, or the file of a lock.
     pub held: Option<String>,
-    /// The repository it came from: the address of apt's source, or the id of the key that signed the rpm; absent while nobody asked,
-    /// and where no enabled repository has this version.
+    /// The repository it came from: the address of apt's source, or the id of the key that signed the rpm; absent while
+    /// nobody asked, and where no enabled repository has this version.
     pub origin: Option<String>,
 }
 
@@ -52,12 +53,21 @@ pub enum Part {
 }
 
 /// Container engines that are not Kubespray's. Source: kubespray#8693, owners.md 1.3.
-const ENGINES: [&str; 8] =
-    ["containerd", "containerd.io", "docker.io", "docker-ce", "docker-engine", "moby-engine", "moby-containerd", "podman-docker"];
+const ENGINES: [&str; 8] = [
+    "containerd",
+    "containerd.io",
+    "docker.io",
+    "docker-ce",
+    "docker-engine",
+    "moby-engine",
+    "moby-containerd",
+    "podman-docker",
+];
 
 /// Returns the packages that matter.
 pub(super) fn of(packages: &[Package], locks: &[Lock]) -> Vec<NodePackage> {
-    let mut found: Vec<NodePackage> = packages.iter().filter_map(|package| Some(node_package(package, part(package)?, locks))).collect();
+    let mut found: Vec<NodePackage> =
+        packages.iter().filter_map(|package| Some(node_package(package, part(package)?, locks))).collect();
     found.sort_by(|a, b| (a.part, &a.name, &a.version).cmp(&(b.part, &b.name, &b.version)));
     found
 }
@@ -107,7 +117,8 @@ impl Lock {
 /// Reads the names that a file locks.
 type ParseLocks = fn(&str) -> Vec<String>;
 
-/// Files of locks, each with how it is read. Source: dnf versionlock plugin (dnf 4 and 5), yum-plugin-versionlock, zypper(8) `addlock`.
+/// Files of locks, each with how it is read. Source: dnf versionlock plugin (dnf 4 and 5), yum-plugin-versionlock,
+/// zypper(8) `addlock`.
 const LOCKS: [(&str, ParseLocks); 5] = [
     ("/etc/dnf/plugins/versionlock.list", parse_versionlock),
     ("/etc/yum/pluginconf.d/versionlock.list", parse_versionlock),
@@ -121,7 +132,9 @@ pub(super) fn probe_locks(reader: &mut Reader<'_>) -> Vec<Lock> {
     let mut found = Vec::new();
     for (file, parse) in LOCKS {
         let text = reader.text_if_there(HOLDS, file).unwrap_or_default();
-        found.extend(parse(&text).into_iter().map(|package| Lock { file: file.to_owned(), package: printable(&package) }));
+        found.extend(
+            parse(&text).into_iter().map(|package| Lock { file: file.to_owned(), package: printable(&package) }),
+        );
     }
     found
 }
@@ -151,7 +164,8 @@ pub fn parse_zypper_locks(text: &str) -> Vec<String> {
 
 /// Asks the package manager where each package came from.
 pub(super) fn ask_origins(reader: &mut Reader<'_>, packages: &mut [NodePackage]) {
-    let asked: Vec<String> = packages.iter().filter(|package| package.part != Part::Kernel).map(|package| package.name.clone()).collect();
+    let asked: Vec<String> =
+        packages.iter().filter(|package| package.part != Part::Kernel).map(|package| package.name.clone()).collect();
     if asked.is_empty() {
         return;
     }
@@ -159,7 +173,9 @@ pub(super) fn ask_origins(reader: &mut Reader<'_>, packages: &mut [NodePackage])
     let origins = if has_dpkg {
         reader.command(ORIGINS, &Command::new("apt-cache", ["policy"]).operands(asked)).map(|text| parse_policy(&text))
     } else {
-        let command = Command::new("rpm", ["-q", "--qf"]).operand("%{NAME}\\t%{SIGPGP:pgpsig} %{RSAHEADER:pgpsig}\\n").operands(asked);
+        let command = Command::new("rpm", ["-q", "--qf"])
+            .operand("%{NAME}\\t%{SIGPGP:pgpsig} %{RSAHEADER:pgpsig}\\n")
+            .operands(asked);
         reader.command(ORIGINS, &command).map(|text| parse_signatures(&text))
     };
     let origins = origins.unwrap_or_default();
@@ -168,20 +184,24 @@ pub(super) fn ask_origins(reader: &mut Reader<'_>, packages: &mut [NodePackage])
     }
 }
 
-/// Reads `apt-cache policy`: of each package the address of the first source that has the installed version. What only dpkg's database
-/// knows has no address.
+/// Reads `apt-cache policy`: of each package the address of the first source that has the installed version. What only
+/// dpkg's database knows has no address.
 pub fn parse_policy(text: &str) -> BTreeMap<String, String> {
     let (mut found, mut package, mut is_installed) = (BTreeMap::new(), String::new(), false);
     for line in text.lines() {
         let depth = line.len() - line.trim_start().len();
         match line.trim() {
-            name if depth == 0 && name.ends_with(':') => (package, is_installed) = (printable(name.trim_end_matches(':')), false),
+            name if depth == 0 && name.ends_with(':') => {
+                (package, is_installed) = (printable(name.trim_end_matches(':')), false);
+            }
             version if version.starts_with("*** ") => is_installed = true,
             // Another version of the table: `     580.65.06-0ubuntu1 500`.
             _ if depth == 5 => is_installed = false,
             source if is_installed && depth > 5 => {
-                if let Some(address) =
-                    source.split_whitespace().nth(1).filter(|address| address.contains("://") || address.starts_with("file:"))
+                if let Some(address) = source
+                    .split_whitespace()
+                    .nth(1)
+                    .filter(|address| address.contains("://") || address.starts_with("file:"))
                 {
                     found.entry(package.clone()).or_insert_with(|| printable(&without_name(address)));
                 }
@@ -202,11 +222,15 @@ pub fn parse_signatures(text: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(line).collect()
 }
 
-/// Returns what a recording keeps of `apt-cache policy`: the address of a mirror that is nobody's but the company's is none of ours.
+/// Returns what a recording keeps of `apt-cache policy`: the address of a mirror that is nobody's but the company's is
+/// none of ours.
 pub(super) fn policy_excerpt(text: &str) -> String {
-    const PUBLIC: [&str; 5] = [".nvidia.com", "nvidia.github.io", ".ubuntu.com", ".debian.org", "ppa.launchpadcontent.net"];
+    const PUBLIC: [&str; 5] =
+        [".nvidia.com", "nvidia.github.io", ".ubuntu.com", ".debian.org", "ppa.launchpadcontent.net"];
     let word = |word: &str| match word.split_once("://") {
-        Some((scheme, rest)) if !PUBLIC.iter().any(|host| rest.split('/').next().is_some_and(|found| found.ends_with(host))) => {
+        Some((scheme, rest))
+            if !PUBLIC.iter().any(|host| rest.split('/').next().is_some_and(|found| found.ends_with(host))) =>
+        {
             format!("{scheme}://mirror.invalid/{}", rest.split_once('/').map_or("", |(_, path)| path))
         }
         _ => word.to_owned(),
@@ -225,7 +249,10 @@ mod tests {
         let list = "# comment\nnvidia-driver-3:580.65.06-1.el9.*\nkernel-core-0:5.14.0-427.el9.x86_64\n!bash-0:5.1-1.el9.*\nnvidia*580*\n";
         assert_eq!(parse_versionlock(list), ["nvidia-driver", "kernel-core", "nvidia*580*"]);
         assert_eq!(parse_dnf5_lock("version = \"1.0\"\n[[packages]]\nname = \"nvidia-open\"\n"), ["nvidia-open"]);
-        assert_eq!(parse_zypper_locks("type: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: nvidia*\n"), ["nvidia*"]);
+        assert_eq!(
+            parse_zypper_locks("type: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: nvidia*\n"),
+            ["nvidia*"]
+        );
         let lock = Lock { file: "x".into(), package: "nvidia*".into() };
         assert!(lock.holds("nvidia-open") && !lock.holds("libnvidia-ml"));
     }
@@ -237,9 +264,16 @@ mod tests {
             \x20       600 https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64  Packages\n *** 580.65.06-0ubuntu1 500\n\
             \x20       500 http://user:pw@archive.ubuntu.com/ubuntu noble-updates/restricted amd64 Packages\n        100 /var/lib/dpkg/status\n\
             local:\n  Installed: 1\n  Version table:\n *** 1 100\n        100 /var/lib/dpkg/status\n";
-        assert_eq!(parse_policy(text), [("nvidia-dkms-580".to_owned(), "http://archive.ubuntu.com/ubuntu".to_owned())].into());
-        let signed = "kmod-nvidia-open-dkms\t(none) RSA/SHA512, Mon 01 Sep 2025, Key ID 9cd0a493d42d0685\nx\t(none) (none)\n";
-        assert_eq!(parse_signatures(signed), [("kmod-nvidia-open-dkms".to_owned(), "key 9cd0a493d42d0685".to_owned())].into());
+        assert_eq!(
+            parse_policy(text),
+            [("nvidia-dkms-580".to_owned(), "http://archive.ubuntu.com/ubuntu".to_owned())].into()
+        );
+        let signed =
+            "kmod-nvidia-open-dkms\t(none) RSA/SHA512, Mon 01 Sep 2025, Key ID 9cd0a493d42d0685\nx\t(none) (none)\n";
+        assert_eq!(
+            parse_signatures(signed),
+            [("kmod-nvidia-open-dkms".to_owned(), "key 9cd0a493d42d0685".to_owned())].into()
+        );
     }
 
     proptest! {

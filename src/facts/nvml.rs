@@ -11,7 +11,8 @@ pub(super) fn probe(reader: &mut Reader<'_>, deadline: std::time::Duration) -> N
     if let NvmlAnswer::Answer { gpus, .. } = &mut answer
         && gpus.iter().any(|gpu| gpu.memory_mib.is_none())
     {
-        let query = Command::new("nvidia-smi", ["--query-gpu=pci.bus_id,memory.total", "--format=csv,noheader,nounits"]);
+        let query =
+            Command::new("nvidia-smi", ["--query-gpu=pci.bus_id,memory.total", "--format=csv,noheader,nounits"]);
         let sizes = reader.command("gpus.nvml.memory_mib", &query).map(|text| parse_memory(&text)).unwrap_or_default();
         for gpu in gpus {
             gpu.memory_mib = gpu.memory_mib.or_else(|| sizes.get(&gpu.pci_address).copied());
@@ -59,14 +60,27 @@ mod tests {
 
     #[test]
     fn joins_by_address() {
-        let mut gpus = ["0000:18:00.0", "0000:3b:00.0"].map(|address| Gpu { pci_address: address.into(), ..Gpu::default() });
-        let seen = NvmlGpu { pci_address: "0000:3b:00.0".into(), uuid: "GPU-1".into(), memory_mib: Some(32510), ..NvmlGpu::default() };
-        let answer =
-            NvmlAnswer::Answer { driver_version: "450.51.06".into(), cuda_version: Some("11.0".into()), gpus: vec![seen], silent: vec![] };
+        let mut gpus =
+            ["0000:18:00.0", "0000:3b:00.0"].map(|address| Gpu { pci_address: address.into(), ..Gpu::default() });
+        let seen = NvmlGpu {
+            pci_address: "0000:3b:00.0".into(),
+            uuid: "GPU-1".into(),
+            memory_mib: Some(32510),
+            ..NvmlGpu::default()
+        };
+        let answer = NvmlAnswer::Answer {
+            driver_version: "450.51.06".into(),
+            cuda_version: Some("11.0".into()),
+            gpus: vec![seen],
+            silent: vec![],
+        };
         join(&mut gpus, &answer);
         assert_eq!(gpus[0].nvml, None);
         let nvml = gpus[1].nvml.as_ref().unwrap();
-        assert_eq!((nvml.uuid.as_str(), nvml.memory_mib, nvml.driver_version.as_str()), ("GPU-1", Some(32510), "450.51.06"));
+        assert_eq!(
+            (nvml.uuid.as_str(), nvml.memory_mib, nvml.driver_version.as_str()),
+            ("GPU-1", Some(32510), "450.51.06")
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The operating system around the GPUs: distribution, name, architecture, compiler, C library, package manager, free space.
+//! The operating system around the GPUs: distribution, name, architecture, compiler, C library, package manager, free
+//! space.
 
 use std::{
     collections::BTreeMap,
@@ -69,15 +70,17 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> HostFacts {
     }
 }
 
-/// Returns the sign that this is a Tegra, whose GPU is a part of the chip: what `JetPack` (L4T) leaves, or the chip's own name.
-/// Source: L4T's `/etc/nv_tegra_release`; the kernel's drivers/soc/tegra (`family`); the device trees of arch/arm64/boot/dts/nvidia.
+/// Returns the sign that this is a Tegra, whose GPU is a part of the chip: what `JetPack` (L4T) leaves, or the chip's
+/// own name. Source: L4T's `/etc/nv_tegra_release`; the kernel's drivers/soc/tegra (`family`); the device trees of
+/// arch/arm64/boot/dts/nvidia.
 fn probe_tegra(reader: &Reader<'_>) -> Option<&'static str> {
     const RELEASE: &str = "/etc/nv_tegra_release";
     const FAMILY: &str = "/sys/devices/soc0/family";
     const COMPATIBLE: &str = "/proc/device-tree/compatible";
     let files = &reader.host.files;
-    let is_tegra =
-        |path: &str, word: &str| files.read_text(path).is_ok_and(|text| text.split(['\0', '\n']).any(|line| line.starts_with(word)));
+    let is_tegra = |path: &str, word: &str| {
+        files.read_text(path).is_ok_and(|text| text.split(['\0', '\n']).any(|line| line.starts_with(word)))
+    };
     if files.exists(RELEASE) {
         Some(RELEASE)
     } else if is_tegra(FAMILY, "Tegra") {
@@ -161,12 +164,16 @@ fn probe_architecture(reader: &mut Reader<'_>) -> String {
     if let Ok(name) = reader.host.files.read_value("/proc/sys/kernel/arch") {
         return printable(&name);
     }
-    if let Some((_, name)) =
-        LOADERS.iter().find(|(path, _)| reader.host.commands.locate("uname").is_none() && reader.host.files.exists(path))
+    if let Some((_, name)) = LOADERS
+        .iter()
+        .find(|(path, _)| reader.host.commands.locate("uname").is_none() && reader.host.files.exists(path))
     {
         return (*name).to_owned();
     }
-    reader.command("host.architecture", &Command::new("uname", ["-m"])).map(|name| printable(name.trim())).unwrap_or_default()
+    reader
+        .command("host.architecture", &Command::new("uname", ["-m"]))
+        .map(|name| printable(name.trim()))
+        .unwrap_or_default()
 }
 
 /// Returns the version of the compiler; in a folder that is not running, the newest that has its files there.
@@ -207,8 +214,8 @@ fn probe_glibc(reader: &mut Reader<'_>) -> Option<String> {
     None
 }
 
-/// Looks for the banner piece by piece: the library is two megabytes, and only these bytes are wanted. The pieces overlap, so that a
-/// banner across two of them is whole in one.
+/// Looks for the banner piece by piece: the library is two megabytes, and only these bytes are wanted. The pieces
+/// overlap, so that a banner across two of them is whole in one.
 fn read_libc_banner(reader: &Reader<'_>, path: &Path) -> io::Result<Option<String>> {
     const PIECE: usize = 64 << 10;
     const OVERLAP: u64 = 256;
@@ -236,7 +243,8 @@ fn parse_libc_name(name: &str) -> Option<String> {
 
 /// Finds `GNU C Library (…) stable release version 2.36.` in the library.
 pub fn parse_libc_banner(bytes: &[u8]) -> Option<String> {
-    static BANNER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?-u) release version ([0-9]+(?:\.[0-9]+)+)\.?[^0-9.]").ok());
+    static BANNER: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?-u) release version ([0-9]+(?:\.[0-9]+)+)\.?[^0-9.]").ok());
     let found = BANNER.as_ref()?.captures(bytes)?;
     let text = std::str::from_utf8(found.get(1)?.as_bytes()).ok()?;
     text.parse::<Version>().ok().map(String::from)
@@ -286,10 +294,15 @@ mod tests {
 
     #[test]
     fn reads_os_release() {
-        let release =
-            parse_os_release("NAME=\"Ubuntu\"\nPRETTY_NAME=\"Ubuntu 24.04.3 LTS\"\nID=ubuntu\nVERSION_ID='24.04'\nID_LIKE=debian\n# c\n");
-        let expected =
-            Release { id: "ubuntu".into(), version: "24.04".into(), name: "Ubuntu 24.04.3 LTS".into(), like: vec!["debian".into()] };
+        let release = parse_os_release(
+            "NAME=\"Ubuntu\"\nPRETTY_NAME=\"Ubuntu 24.04.3 LTS\"\nID=ubuntu\nVERSION_ID='24.04'\nID_LIKE=debian\n# c\n",
+        );
+        let expected = Release {
+            id: "ubuntu".into(),
+            version: "24.04".into(),
+            name: "Ubuntu 24.04.3 LTS".into(),
+            like: vec!["debian".into()],
+        };
         assert_eq!(release, expected);
     }
 

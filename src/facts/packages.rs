@@ -80,7 +80,8 @@ pub fn package_name(entry: &LedgerEntry) -> Option<&str> {
     }
 }
 
-/// Returns what a package of the ledger brings; nothing for what is no package. Records of older versions have only the name.
+/// Returns what a package of the ledger brings; nothing for what is no package. Records of older versions have only the
+/// name.
 pub fn role(entry: &LedgerEntry) -> Option<Role> {
     let name = package_name(entry)?;
     Some(entry.role.unwrap_or_else(|| role_of_name(name.split(':').next().unwrap_or(name))))
@@ -91,7 +92,8 @@ pub fn is_driver_package(entry: &LedgerEntry) -> bool {
     role(entry) == Some(Role::Driver)
 }
 
-/// Tells whether a ledger entry is a package that leaves the host when the driver does: one of the driver, or one that needs it.
+/// Tells whether a ledger entry is a package that leaves the host when the driver does: one of the driver, or one that
+/// needs it.
 pub fn goes_with_driver(entry: &LedgerEntry) -> bool {
     is_driver_package(entry) || !entry.needs.is_empty()
 }
@@ -110,7 +112,8 @@ const VERSIONED_APART: [&str; 10] = [
     "libnvsdm",
 ];
 
-/// Returns the version of a package: what its name or its version begins with, up to the release (`535.183.01` of `535.183.01-0ubuntu1`).
+/// Returns the version of a package: what its name or its version begins with, up to the release (`535.183.01` of
+/// `535.183.01-0ubuntu1`).
 pub fn version(entry: &LedgerEntry) -> Option<Version> {
     let text = match entry.origin {
         Origin::Deb => entry.name.split(' ').nth(1)?,
@@ -127,7 +130,9 @@ pub fn driver_version(entry: &LedgerEntry) -> Option<Version> {
     let version = match entry.origin {
         Origin::Runfile | Origin::InstallerPod | Origin::Operator => entry.name.parse().ok()?,
         Origin::Dkms => entry.name.rsplit(' ').next()?.parse().ok()?,
-        Origin::Deb | Origin::Rpm => version(entry).filter(|_| is_driver_package(entry) && tells_driver_version(entry))?,
+        Origin::Deb | Origin::Rpm => {
+            version(entry).filter(|_| is_driver_package(entry) && tells_driver_version(entry))?
+        }
         _ => return None,
     };
     // 418.87.00 or 595.45: neither a date, nor the version of a meta package or of a kernel.
@@ -141,7 +146,9 @@ fn tells_driver_version(entry: &LedgerEntry) -> bool {
 /// Tells whether a ledger entry is a package of the open kernel module.
 pub fn is_open_module(entry: &LedgerEntry) -> bool {
     let is_open = |name: &str| {
-        name == "nvidia-open" || name.starts_with("nvidia-open-") || (name.contains("nvidia") && name.split('-').any(|part| part == "open"))
+        name == "nvidia-open"
+            || name.starts_with("nvidia-open-")
+            || (name.contains("nvidia") && name.split('-').any(|part| part == "open"))
     };
     is_driver_package(entry) && package_name(entry).is_some_and(is_open)
 }
@@ -155,7 +162,8 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> Vec<LedgerEntry> {
 pub(super) fn probe_installed(reader: &mut Reader<'_>) -> (Vec<LedgerEntry>, Vec<Package>) {
     let status = reader.text_if_there("driver.ledger.deb", DPKG_STATUS).unwrap_or_default();
     let mut installed = parse_dpkg_status(&status);
-    let of_dpkg = |package: &Package| LedgerEntry::new(Origin::Deb, format!("{} {}", package.id, package.version), DPKG_STATUS);
+    let of_dpkg =
+        |package: &Package| LedgerEntry::new(Origin::Deb, format!("{} {}", package.id, package.version), DPKG_STATUS);
     let mut found = entries(&installed, of_dpkg);
     if let Some((packages, database)) = rpm::probe(reader) {
         found.extend(entries(&packages, |package| LedgerEntry::new(Origin::Rpm, &package.id, database)));
@@ -178,7 +186,10 @@ mod tests {
     #[test]
     fn gives_the_name_that_the_package_manager_takes() {
         let entry = |origin, what: &str| LedgerEntry::new(origin, what, "");
-        assert_eq!(package_name(&entry(Origin::Rpm, "kmod-nvidia-latest-dkms-418.87.00-1.el7.x86_64")), Some("kmod-nvidia-latest-dkms"));
+        assert_eq!(
+            package_name(&entry(Origin::Rpm, "kmod-nvidia-latest-dkms-418.87.00-1.el7.x86_64")),
+            Some("kmod-nvidia-latest-dkms")
+        );
         assert_eq!(package_name(&entry(Origin::Deb, "cuda-toolkit-12-4 12.4.1-1")), Some("cuda-toolkit-12-4"));
         assert_eq!(package_name(&entry(Origin::Runfile, "418.87.00")), None);
         assert!(is_driver_package(&entry(Origin::Rpm, "nvidia-driver-418.87.00-1.el7.x86_64")));
@@ -187,8 +198,10 @@ mod tests {
 
     #[test]
     fn only_what_is_a_drivers_version_is_taken_for_one() {
-        let version = |what: &str| driver_version(&LedgerEntry::new(Origin::Deb, what, "")).map(|version| version.to_string());
-        let rpm = |what: &str| driver_version(&LedgerEntry::new(Origin::Rpm, what, "")).map(|version| version.to_string());
+        let version =
+            |what: &str| driver_version(&LedgerEntry::new(Origin::Deb, what, "")).map(|version| version.to_string());
+        let rpm =
+            |what: &str| driver_version(&LedgerEntry::new(Origin::Rpm, what, "")).map(|version| version.to_string());
         for (what, expected) in [
             ("nvidia-driver 535.261.03-1", Some("535.261.03")),
             ("libnvidia-compute-535 535.183.01-0ubuntu0.22.04.1", Some("535.183.01")),
@@ -207,7 +220,10 @@ mod tests {
         ] {
             assert_eq!(version(what).as_deref(), expected, "{what}");
         }
-        assert_eq!(rpm("nvidia-open-driver-G06-signed-kmp-default-580.82.07_k6.4.0_150600.21-1.1.x86_64").as_deref(), Some("580.82.07"));
+        assert_eq!(
+            rpm("nvidia-open-driver-G06-signed-kmp-default-580.82.07_k6.4.0_150600.21-1.1.x86_64").as_deref(),
+            Some("580.82.07")
+        );
         assert_eq!(rpm("kmod-nvidia-550.54.15-5.14.0-427-550.54.15-3.el9_4.x86_64").as_deref(), Some("550.54.15"));
     }
 

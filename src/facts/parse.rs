@@ -1,5 +1,5 @@
-//! The parsers of step 1: pure functions from what a machine's files and programs say to facts. None fails, none panics; what makes no
-//! sense is left out. They are public so that fuzzers can reach each of them.
+//! The parsers of step 1: pure functions from what a machine's files and programs say to facts. None fails, none
+//! panics; what makes no sense is left out. They are public so that fuzzers can reach each of them.
 
 pub use super::{
     headers::{parse_apt_policy, parse_repoquery, parse_yum_list, parse_zypper},

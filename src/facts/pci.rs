@@ -39,11 +39,12 @@ pub struct PciDevice {
 }
 
 impl PciDevice {
-    /// The lowest device id of an NVSwitch; far below are the bridges and network ports of NVIDIA's nForce boards, of the same class.
+    /// The lowest device id of an NVSwitch; far below are the bridges and network ports of NVIDIA's nForce boards, of
+    /// the same class.
     const FIRST_NVSWITCH: u16 = 0x1a00;
 
-    /// Tells whether this is a GPU: a VGA (0300) or 3D controller (0302) of NVIDIA. Its audio and USB functions and NVSwitch bridges
-    /// have other classes.
+    /// Tells whether this is a GPU: a VGA (0300) or 3D controller (0302) of NVIDIA. Its audio and USB functions and
+    /// NVSwitch bridges have other classes.
     pub fn is_nvidia_gpu(&self) -> bool {
         self.vendor_id == NVIDIA && matches!(self.class >> 8, 0x0300 | 0x0302)
     }
@@ -83,7 +84,8 @@ pub(super) fn probe(reader: &mut Reader<'_>, identify: &Identify<'_>) -> Bus {
         let model = models.entry(kind).or_insert_with(|| model(reader, card, identify)).clone();
         gpus.push(Gpu { virtual_functions: is_virtual_function_of(&card), ..at(card, model) });
     }
-    let nvswitches = devices.iter().filter(|device| device.is_nvswitch()).map(|device| device.address.clone()).collect();
+    let nvswitches =
+        devices.iter().filter(|device| device.is_nvswitch()).map(|device| device.address.clone()).collect();
     Bus { gpus, nvswitches }
 }
 
@@ -107,7 +109,10 @@ pub fn has_card(host: &Host) -> bool {
 /// Returns each of NVIDIA's devices with the driver that it is bound to.
 pub(super) fn bindings(host: &Host) -> Vec<String> {
     let devices = probe_nvidia_devices(&mut Reader::new(host));
-    devices.into_iter().map(|device| format!("{} {}", device.address, device.kernel_driver.unwrap_or_default())).collect()
+    devices
+        .into_iter()
+        .map(|device| format!("{} {}", device.address, device.kernel_driver.unwrap_or_default()))
+        .collect()
 }
 
 /// The numbers of an address: as text, domain `10000` would come before `2000`.
@@ -140,8 +145,8 @@ fn probe_device(reader: &mut Reader<'_>, address: &str) -> Option<PciDevice> {
     })
 }
 
-/// Returns the device files that other drivers make of the cards: those of nouveau and nova for the display (`drm`), that of vfio for a
-/// virtual machine (the card's IOMMU group).
+/// Returns the device files that other drivers make of the cards: those of nouveau and nova for the display (`drm`),
+/// that of vfio for a virtual machine (the card's IOMMU group).
 pub(super) fn other_devices(reader: &Reader<'_>, gpus: &[Gpu]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for gpu in gpus {
@@ -210,12 +215,13 @@ fn parse_class(text: &str) -> Option<u32> {
     u32::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok()
 }
 
-/// Returns NVIDIA's name of one device id in the text of `pci.ids`, and its line, counted from 1: a vendor starts a line, its devices
-/// follow with one tab.
+/// Returns NVIDIA's name of one device id in the text of `pci.ids`, and its line, counted from 1: a vendor starts a
+/// line, its devices follow with one tab.
 pub fn parse_pci_ids(text: &str, device_id: &str) -> Option<(usize, String)> {
     let mut lines = text.lines().enumerate().skip_while(|(_, line)| !line.starts_with("10de  ")).skip(1);
     let mut devices = lines.by_ref().take_while(|(_, line)| line.is_empty() || line.starts_with(['\t', '#']));
-    let name = |line: &str| Some(printable(line.strip_prefix('\t')?.strip_prefix(device_id)?.strip_prefix("  ")?.trim()));
+    let name =
+        |line: &str| Some(printable(line.strip_prefix('\t')?.strip_prefix(device_id)?.strip_prefix("  ")?.trim()));
     devices.find_map(|(index, line)| Some((index + 1, name(line)?)))
 }
 
@@ -250,8 +256,12 @@ mod tests {
 
     #[test]
     fn the_ports_of_an_old_board_are_no_nvswitch() {
-        let bridge =
-            |device: &str| PciDevice { vendor_id: "10de".into(), device_id: device.into(), class: 0x06_8000, ..PciDevice::default() };
+        let bridge = |device: &str| PciDevice {
+            vendor_id: "10de".into(),
+            device_id: device.into(),
+            class: 0x06_8000,
+            ..PciDevice::default()
+        };
         assert!(bridge("22a3").is_nvswitch() && bridge("1af1").is_nvswitch());
         assert!(!bridge("0373").is_nvswitch(), "the network port of MCP55");
     }

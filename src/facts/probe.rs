@@ -3,8 +3,8 @@
 use std::{thread, time::Duration};
 
 use super::{
-    DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, boot, devices, findings, headers, holders, kernel, ledger, left_files, node, nvml, os,
-    packages, pci,
+    DriverFacts, Facts, Gpu, LedgerEntry, PciDevice, boot, devices, findings, headers, holders, kernel, ledger,
+    left_files, node, nvml, os, packages, pci,
     reader::{Learned, Reader, with_reader},
     units,
 };
@@ -49,8 +49,8 @@ impl From<gpus::GpuModel> for Gpu {
     }
 }
 
-/// As [`probe`], with the catalog given: from a device and its name in `pci.ids` to a [`Gpu`] whose model fields (name to kernel
-/// module) are filled in.
+/// As [`probe`], with the catalog given: from a device and its name in `pci.ids` to a [`Gpu`] whose model fields (name
+/// to kernel module) are filled in.
 pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> Option<Gpu> + Sync)) -> Facts {
     let mut facts = thread::scope(|scope| {
         let nvml = beside(scope, || with_reader(host, |reader| nvml::probe(reader, NVML_DEADLINE)));
@@ -60,7 +60,8 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
         let mut reader = Reader::new(host);
         let mut driver = probe_loaded(&mut reader);
         let bus = pci::probe(&mut reader, identify);
-        let can_be_held = !driver.modules.is_empty() || driver.loaded_version.is_some() || host.files.exists("/dev/nvidiactl");
+        let can_be_held =
+            !driver.modules.is_empty() || driver.loaded_version.is_some() || host.files.exists("/dev/nvidiactl");
         let devices = can_be_held.then(|| pci::other_devices(&reader, &bus.gpus));
         let holders = beside(scope, move || with_reader(host, |reader| holders::probe(reader, devices.as_ref())));
         let release = host.files.read_value("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -76,7 +77,8 @@ pub fn probe_with(host: &Host, identify: &(dyn Fn(&PciDevice, Option<&str>) -> O
         driver.smi = devices::probe_smi(&reader);
         let next_kernel = boot::probe_next(&mut reader, &driver.kernels);
 
-        let mut facts = Facts { gpus: bus.gpus, nvswitches: bus.nvswitches, unknown: reader.unknown, ..Facts::default() };
+        let mut facts =
+            Facts { gpus: bus.gpus, nvswitches: bus.nvswitches, unknown: reader.unknown, ..Facts::default() };
         let answer = facts.take(nvml.join());
         facts.host = facts.take(around.join());
         facts.host.next_kernel = next_kernel;

@@ -11,7 +11,8 @@ use crate::text::printable;
 const PROC: &str = "/proc";
 /// The control groups of systemd's services, version 2 and 1.
 const SERVICES: [&str; 2] = ["/sys/fs/cgroup/system.slice", "/sys/fs/cgroup/systemd/system.slice"];
-/// How many ticks `/proc/PID/stat` counts a second: `USER_HZ`, 100 on every architecture that NVIDIA builds for. Source: proc(5).
+/// How many ticks `/proc/PID/stat` counts a second: `USER_HZ`, 100 on every architecture that NVIDIA builds for.
+/// Source: proc(5).
 const TICKS: i64 = 100;
 
 /// A daemon that runs.
@@ -30,10 +31,19 @@ pub(super) struct Daemon {
 /// Returns the process of this name: that of its unit, else the oldest on the machine.
 pub(super) fn find(reader: &Reader<'_>, name: &str) -> Option<Daemon> {
     let is_it = |pid: &u32| reader.host.files.read_value(format!("{PROC}/{pid}/comm")).is_ok_and(|comm| comm == name);
-    let of_unit = SERVICES.iter().find_map(|folder| reader.host.files.read_text(format!("{folder}/{name}.service/cgroup.procs")).ok());
+    let of_unit = SERVICES
+        .iter()
+        .find_map(|folder| reader.host.files.read_text(format!("{folder}/{name}.service/cgroup.procs")).ok());
     let pids: Vec<u32> = match of_unit {
         Some(text) => text.lines().filter_map(|line| line.trim().parse().ok()).collect(),
-        None => reader.host.files.list(Path::new(PROC)).unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect(),
+        None => reader
+            .host
+            .files
+            .list(Path::new(PROC))
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect(),
     };
     let pid = pids.into_iter().filter(is_it).min()?;
     let line = reader.host.files.read_text(format!("{PROC}/{pid}/cmdline")).unwrap_or_default();

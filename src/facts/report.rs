@@ -71,7 +71,9 @@ fn one_gpu(gpu: &Gpu, lang: Lang) -> Vec<Row> {
         let mut parts = vec![nvml.uuid.clone()];
         parts.extend(nvml.memory_mib.map(|mib| format!("{mib} MiB")));
         parts.extend(nvml.temperature_c.map(|degrees| format!("{degrees} °C")));
-        parts.extend(nvml.pcie_generation.zip(nvml.pcie_width).map(|(generation, lanes)| format!("PCIe {generation} x{lanes}")));
+        parts.extend(
+            nvml.pcie_generation.zip(nvml.pcie_width).map(|(generation, lanes)| format!("PCIe {generation} x{lanes}")),
+        );
         let switch = |name: &str, on: Option<bool>| {
             on.map(|on| format!("{name} {}", (if on { msg::detect::on() } else { msg::detect::off() }).text(lang)))
         };
@@ -84,8 +86,9 @@ fn one_gpu(gpu: &Gpu, lang: Lang) -> Vec<Row> {
 
 fn driver_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
     let driver = &facts.driver;
-    let kind =
-        driver.loaded_kind.map(|kind| (if kind == ModuleKind::Open { msg::detect::open() } else { msg::detect::proprietary() }).text(lang));
+    let kind = driver.loaded_kind.map(|kind| {
+        (if kind == ModuleKind::Open { msg::detect::open() } else { msg::detect::proprietary() }).text(lang)
+    });
     let loaded = match (&driver.loaded_version, kind) {
         (Some(version), Some(kind)) => format!("{version} ({kind})"),
         (Some(version), None) => version.clone(),
@@ -140,13 +143,17 @@ fn host_rows(facts: &Facts, lang: Lang) -> Vec<Row> {
         (msg::detect::architecture(), some(&host.architecture)),
         (msg::detect::gcc(), host.gcc_version.clone()),
         (msg::detect::glibc(), host.glibc_version.clone()),
-        (msg::detect::secure_boot(), host.secure_boot.map(|on| (if on { msg::detect::on() } else { msg::detect::off() }).text(lang))),
+        (
+            msg::detect::secure_boot(),
+            host.secure_boot.map(|on| (if on { msg::detect::on() } else { msg::detect::off() }).text(lang)),
+        ),
         (msg::detect::runtime(), host.container_runtime.clone()),
         (msg::detect::storage_driver(), host.storage_driver.clone()),
         (msg::detect::package_manager(), host.package_manager.clone()),
     ];
     let mut rows: Vec<Row> = rows.into_iter().filter_map(|(name, value)| Some((name.text(lang), value?))).collect();
-    let gib = |bytes: u64| msg::detect::free(format!("{}.{}", bytes >> 30, ((bytes & 0x3fff_ffff) * 10) >> 30)).text(lang);
+    let gib =
+        |bytes: u64| msg::detect::free(format!("{}.{}", bytes >> 30, ((bytes & 0x3fff_ffff) * 10) >> 30)).text(lang);
     rows.extend(host.free_space.iter().map(|(path, bytes)| (path.clone(), gib(*bytes))));
     rows
 }

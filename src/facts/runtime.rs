@@ -108,8 +108,8 @@ pub(super) fn probe_storage_driver(reader: &mut Reader<'_>, runtime: &str) -> Op
     storage.drivers.iter().find(there).map(|driver| (*driver).to_owned())
 }
 
-/// Returns what a recording keeps of a settings file of the kubelet or a runtime: the one line that is looked for, for the rest names
-/// registries and users; `None` for any other file.
+/// Returns what a recording keeps of a settings file of the kubelet or a runtime: the one line that is looked for, for
+/// the rest names registries and users; `None` for any other file.
 pub(super) fn settings_excerpt(path: &str, text: &str) -> Option<String> {
     if KUBELET_SETTINGS.contains(&path) {
         let socket = match parse_runtime(text) {
@@ -164,7 +164,10 @@ mod tests {
         let kubeadm = "KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint=unix:///var/run/containerd/containerd.sock --pod-infra=x\"\n";
         assert_eq!(parse_runtime(kubeadm), Some("containerd"));
         assert_eq!(parse_runtime("containerRuntimeEndpoint: unix:///var/run/crio/crio.sock\n"), Some("cri-o"));
-        assert_eq!(parse_runtime("KUBELET_ARGS=\"--container-runtime-endpoint=unix:///var/run/cri-dockerd.sock\""), Some("docker"));
+        assert_eq!(
+            parse_runtime("KUBELET_ARGS=\"--container-runtime-endpoint=unix:///var/run/cri-dockerd.sock\""),
+            Some("docker")
+        );
         assert_eq!(parse_runtime("--container-runtime=docker"), Some("docker"));
         assert_eq!(parse_runtime("# --container-runtime-endpoint=unix:///run/containerd/containerd.sock"), None);
     }

@@ -125,8 +125,12 @@ fn stanzas(text: &str) -> Vec<String> {
 fn sections(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for section in text.split("\n[").map(|section| section.trim_start_matches('[')) {
-        let value =
-            |key: &str| section.lines().find_map(|line| line.split_once('=').filter(|(name, _)| name.trim() == key)).map(|(_, v)| v.trim());
+        let value = |key: &str| {
+            section
+                .lines()
+                .find_map(|line| line.split_once('=').filter(|(name, _)| name.trim() == key))
+                .map(|(_, v)| v.trim())
+        };
         if value("enabled").is_some_and(|on| matches!(on, "0" | "no" | "false" | "False")) {
             continue;
         }
@@ -138,7 +142,9 @@ fn sections(text: &str) -> Vec<String> {
 /// Returns what a recording keeps of a file of repositories: those with NVIDIA's packages.
 pub(super) fn excerpt(path: &Path, text: &str) -> Option<String> {
     let name = path.file_name()?.to_str()?;
-    let is_one = PLACES.iter().any(|(folder, ends)| path.parent() == Some(Path::new(folder)) && ends.iter().any(|end| name.ends_with(end)));
+    let is_one = PLACES
+        .iter()
+        .any(|(folder, ends)| path.parent() == Some(Path::new(folder)) && ends.iter().any(|end| name.ends_with(end)));
     let ours = || addresses(name, text).into_iter().filter(|address| source("", address).is_some());
     let written = |address: String| match name.rsplit('.').next() {
         Some("sources") => format!("URIs: {address}\n\n"),
@@ -156,14 +162,14 @@ mod tests {
 
     #[test]
     fn reads_each_form_and_leaves_out_what_is_off() {
-        let list =
-            "deb [signed-by=/k.gpg] https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/ /\n# deb https://x /\n";
+        let list = "deb [signed-by=/k.gpg] https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/ /\n# deb https://x /\n";
         let [address] = &addresses("cuda.list", list)[..] else { panic!("one") };
         let source = source("cuda.list", address).unwrap();
         assert_eq!((source.kind, source.distribution.as_deref()), (SourceKind::CudaNetwork, Some("ubuntu2404")));
         let stanzas = "Types: deb\nURIs: https://a/\nSuites: x\n\nTypes: deb\nURIs: https://b/\nEnabled: no\n";
         assert_eq!(addresses("x.sources", stanzas), ["https://a/"]);
-        let repo = "[cuda-rhel9-x86_64]\nname=cuda\nbaseurl=https://c/\nenabled=1\n[off]\nbaseurl = https://d/\nenabled=0\n";
+        let repo =
+            "[cuda-rhel9-x86_64]\nname=cuda\nbaseurl=https://c/\nenabled=1\n[off]\nbaseurl = https://d/\nenabled=0\n";
         assert_eq!(addresses("x.repo", repo), ["https://c/"]);
     }
 

@@ -109,8 +109,9 @@ fn an_h200_whose_kernel_counts_no_users() {
 
 #[test]
 fn a_card_held_by_nouveau() {
-    let machine =
-        Machine::ubuntu().gpu("0000:01:00.0", "1db6", "10de 1214", Some("nouveau")).file("/proc/modules", "nouveau 1 4 - Live 0x0\n");
+    let machine = Machine::ubuntu()
+        .gpu("0000:01:00.0", "1db6", "10de 1214", Some("nouveau"))
+        .file("/proc/modules", "nouveau 1 4 - Live 0x0\n");
     let facts = look_at(&machine);
     assert_eq!(facts.gpus[0].kernel_driver.as_deref(), Some("nouveau"));
     assert_eq!(facts.driver.modules[0].refcount, Some(4));
@@ -132,7 +133,8 @@ fn siblings_of_the_card_and_switches_are_no_gpus() {
 #[test]
 fn a_card_that_the_catalog_does_not_know_is_shown_as_a_guess() {
     let ids_file = "10de  NVIDIA Corporation\n\t2bb5  GB202GL [RTX PRO 6000]\n";
-    let machine = Machine::ubuntu().gpu("0000:01:00.0", "2bb5", "10de 204e", None).file("/usr/share/misc/pci.ids", ids_file);
+    let machine =
+        Machine::ubuntu().gpu("0000:01:00.0", "2bb5", "10de 204e", None).file("/usr/share/misc/pci.ids", ids_file);
     let facts = look_at(&machine);
     let gpu = &facts.gpus[0];
     assert_eq!((gpu.name.as_str(), gpu.chip.as_str(), gpu.catalog), ("RTX PRO 6000", "GB202GL", CatalogMatch::Guess));
@@ -154,7 +156,10 @@ fn without_proc_modules_sysfs_tells_what_is_loaded() {
         .file("/sys/module/nvidia/version", "535.183.01\n")
         .file("/sys/module/nvidia/holders/nvidia_uvm/x", "");
     let facts = look_at(&machine);
-    assert_eq!(facts.driver.modules, [Module { name: "nvidia".into(), refcount: Some(3), used_by: vec!["nvidia_uvm".into()] }]);
+    assert_eq!(
+        facts.driver.modules,
+        [Module { name: "nvidia".into(), refcount: Some(3), used_by: vec!["nvidia_uvm".into()] }]
+    );
     assert_eq!(facts.driver.loaded_version.as_deref(), Some("535.183.01"));
     assert!(!facts.unknown.contains_key("driver.modules"));
 }
@@ -183,7 +188,9 @@ fn a_container_says_so() {
 #[test]
 fn a_card_too_old_for_the_device_plugin_is_not_usable() {
     let machine = Machine::ubuntu().gpu("0000:01:00.0", "06d1", "10de 0771", None);
-    let fermi = |_: &PciDevice, _: Option<&str>| Some(Gpu { catalog: CatalogMatch::Exact, last_branch: Some(340), ..Gpu::default() });
+    let fermi = |_: &PciDevice, _: Option<&str>| {
+        Some(Gpu { catalog: CatalogMatch::Exact, last_branch: Some(340), ..Gpu::default() })
+    };
     assert_eq!(probe_with(&Host::local(machine.root()), &fermi).usable_gpu(), Some(false));
 }
 
@@ -247,7 +254,9 @@ fn every_reason_has_a_text() {
         assert_unknown_has_text(&Unknown::from_io(path, &Error::from(kind)));
     }
     let command = crate::host::Command::new("rpm", ["-qa"]);
-    for error in [crate::host::CommandError::NotFound("rpm".into()), crate::host::CommandError::NotAMachine("rpm".into())] {
+    for error in
+        [crate::host::CommandError::NotFound("rpm".into()), crate::host::CommandError::NotAMachine("rpm".into())]
+    {
         assert_unknown_has_text(&Unknown::from_command(&command, &error));
     }
     assert_unknown_has_text(&Unknown::from(msg::unknown::not_understood("/x")));

@@ -9,7 +9,8 @@ pub(super) fn table(text: &str) -> Result<Table, String> {
     text.parse().map_err(|error: Error| printable(&error.message().replace('\n', " ")))
 }
 
-/// Returns the value of the first `key = "value"` of a TOML file that is not commented out; an empty one means the default.
+/// Returns the value of the first `key = "value"` of a TOML file that is not commented out; an empty one means the
+/// default.
 pub fn parse_toml(text: &str, key: &str) -> Option<String> {
     let value = |line: &str| {
         let value = line.trim_start().strip_prefix(key)?.trim_start().strip_prefix('=')?.trim_start();

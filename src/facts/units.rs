@@ -1,5 +1,5 @@
-//! Services of the driver: whether each is installed, is started at boot, and runs. Read from systemd's folders, without asking it.
-//! Source: systemd.unit(5), "Unit file load path"; what an enabled unit is: systemctl(1), `enable`.
+//! Services of the driver: whether each is installed, is started at boot, and runs. Read from systemd's folders,
+//! without asking it. Source: systemd.unit(5), "Unit file load path"; what an enabled unit is: systemctl(1), `enable`.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,9 +34,15 @@ pub(super) fn probe(reader: &Reader<'_>) -> Vec<Unit> {
         let file = FOLDERS.iter().map(|folder| format!("{folder}/{name}.service")).find(|path| files.exists(path))?;
         // The unit may itself be started by a path or a timer of its name.
         let ends = ["service", "path", "timer"];
-        let linked =
-            |folder: &str| WANTS.iter().any(|wants| ends.iter().any(|end| is_link(reader, &format!("{folder}/{wants}/{name}.{end}"))));
-        Some(Unit { name: (*name).to_owned(), file, is_enabled: FOLDERS.iter().any(|folder| linked(folder)), is_running: false })
+        let linked = |folder: &str| {
+            WANTS.iter().any(|wants| ends.iter().any(|end| is_link(reader, &format!("{folder}/{wants}/{name}.{end}"))))
+        };
+        Some(Unit {
+            name: (*name).to_owned(),
+            file,
+            is_enabled: FOLDERS.iter().any(|folder| linked(folder)),
+            is_running: false,
+        })
     };
     UNITS.iter().filter_map(unit).collect()
 }

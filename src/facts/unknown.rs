@@ -39,7 +39,11 @@ impl Unknown {
     /// The reason why what `command` printed is no answer.
     pub(super) fn from_output(command: &Command, output: &Output) -> Self {
         let first_line = output.stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        let error = if first_line.is_empty() { output.exit.to_string() } else { format!("{}: {}", output.exit, first_line.trim()) };
+        let error = if first_line.is_empty() {
+            output.exit.to_string()
+        } else {
+            format!("{}: {}", output.exit, first_line.trim())
+        };
         msg::unknown::no_answer(command, error).into()
     }
 

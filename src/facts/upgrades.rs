@@ -58,12 +58,17 @@ pub(super) fn probe(reader: &mut Reader<'_>) -> Option<AutomaticUpgrades> {
 
 /// Returns the value of a key of an ini file, in whichever section.
 fn ini<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    text.lines().rev().find_map(|line| line.split_once('=').filter(|(name, _)| name.trim() == key)).map(|(_, value)| value.trim())
+    text.lines()
+        .rev()
+        .find_map(|line| line.split_once('=').filter(|(name, _)| name.trim() == key))
+        .map(|(_, value)| value.trim())
 }
 
 fn exclusions(text: &str) -> Vec<String> {
     let values = ["exclude", "excludepkgs"].iter().filter_map(|key| ini(text, key));
-    values.flat_map(|value| value.split([',', ' ']).filter(|name| !name.is_empty()).map(printable).collect::<Vec<_>>()).collect()
+    values
+        .flat_map(|value| value.split([',', ' ']).filter(|name| !name.is_empty()).map(printable).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Asks apt what its settings come to, for they are spread over many files.
@@ -79,8 +84,8 @@ pub(super) fn ask(reader: &mut Reader<'_>, upgrades: &mut AutomaticUpgrades) {
     *upgrades = AutomaticUpgrades { source: command.to_string(), is_on: told.is_on.map(|on| on && !is_masked), ..told };
 }
 
-/// Reads the lines of `apt-config dump` that unattended-upgrades goes by: `Unattended-Upgrade::Package-Blacklist:: "linux-";`.
-/// Source: unattended-upgrades, README and `get_allowed_origins`.
+/// Reads the lines of `apt-config dump` that unattended-upgrades goes by:
+/// `Unattended-Upgrade::Package-Blacklist:: "linux-";`. Source: unattended-upgrades, README and `get_allowed_origins`.
 pub fn parse_apt_config(text: &str) -> AutomaticUpgrades {
     let entries: Vec<(&str, &str)> = text
         .lines()
@@ -88,11 +93,17 @@ pub fn parse_apt_config(text: &str) -> AutomaticUpgrades {
         .map(|(key, value)| (key, value.trim_matches('"')))
         .collect();
     let list = |keys: &[&str]| -> Vec<String> {
-        let is_in = |key: &str| keys.iter().any(|list| key.eq_ignore_ascii_case(&format!("Unattended-Upgrade::{list}::")));
-        entries.iter().filter(|(key, value)| is_in(key) && !value.is_empty()).map(|(_, value)| printable(value)).collect()
+        let is_in =
+            |key: &str| keys.iter().any(|list| key.eq_ignore_ascii_case(&format!("Unattended-Upgrade::{list}::")));
+        entries
+            .iter()
+            .filter(|(key, value)| is_in(key) && !value.is_empty())
+            .map(|(_, value)| printable(value))
+            .collect()
     };
     let periodic = entries.iter().rfind(|(key, _)| key.eq_ignore_ascii_case("APT::Periodic::Unattended-Upgrade"));
-    let is_enabled = !entries.iter().any(|(key, value)| key.eq_ignore_ascii_case("APT::Periodic::Enable") && *value == "0");
+    let is_enabled =
+        !entries.iter().any(|(key, value)| key.eq_ignore_ascii_case("APT::Periodic::Enable") && *value == "0");
     AutomaticUpgrades {
         program: "unattended-upgrades".to_owned(),
         is_on: Some(is_enabled && periodic.is_some_and(|(_, value)| !matches!(*value, "0" | ""))),
@@ -109,10 +120,14 @@ pub(super) fn excerpt(text: &str) -> String {
 }
 
 impl AutomaticUpgrades {
-    /// Returns the packages of the driver that it will upgrade: those that are not held, not excluded, and from an origin that it takes.
+    /// Returns the packages of the driver that it will upgrade: those that are not held, not excluded, and from an
+    /// origin that it takes.
     pub fn touched<'a>(&self, packages: &'a [NodePackage]) -> Vec<&'a NodePackage> {
         let takes = |package: &&NodePackage| {
-            package.part == Part::Driver && package.held.is_none() && !self.excludes(&package.name) && self.takes_from(package)
+            package.part == Part::Driver
+                && package.held.is_none()
+                && !self.excludes(&package.name)
+                && self.takes_from(package)
         };
         if self.is_on == Some(true) { packages.iter().filter(takes).collect() } else { Vec::new() }
     }
@@ -126,14 +141,17 @@ impl AutomaticUpgrades {
         self.excluded.iter().any(|text| Regex::new(&pattern(text)).is_ok_and(|pattern| pattern.is_match(name)))
     }
 
-    /// A package of NVIDIA's own repository is taken only where the settings name that: its origin is `NVIDIA`, its site is known. One of
-    /// a source on this disk, or that no source has, is not upgraded by anybody.
+    /// A package of NVIDIA's own repository is taken only where the settings name that: its origin is `NVIDIA`, its
+    /// site is known. One of a source on this disk, or that no source has, is not upgraded by anybody.
     fn takes_from(&self, package: &NodePackage) -> bool {
         if self.program != "unattended-upgrades" {
             return true;
         }
-        let Some(origin) = package.origin.as_deref().filter(|origin| !origin.starts_with("file:")) else { return false };
-        let names_nvidia = |text: &String| text.to_ascii_lowercase().contains("nvidia") || text.contains("origin=*") || text == "*:*";
+        let Some(origin) = package.origin.as_deref().filter(|origin| !origin.starts_with("file:")) else {
+            return false;
+        };
+        let names_nvidia =
+            |text: &String| text.to_ascii_lowercase().contains("nvidia") || text.contains("origin=*") || text == "*:*";
         if origin.contains(".nvidia.") { self.origins.iter().any(names_nvidia) } else { !self.origins.is_empty() }
     }
 }
@@ -162,7 +180,8 @@ mod tests {
     #[test]
     fn only_what_is_neither_held_nor_excluded_nor_foreign_is_touched() {
         let upgrades = parse_apt_config(DUMP);
-        let (debian, nvidia) = (Some("http://deb.debian.org/debian"), Some("https://developer.download.nvidia.com/compute/cuda/x"));
+        let (debian, nvidia) =
+            (Some("http://deb.debian.org/debian"), Some("https://developer.download.nvidia.com/compute/cuda/x"));
         let packages = [
             package("nvidia-driver", debian, false),
             package("libnvidia-ml1", debian, false),
@@ -190,7 +209,11 @@ mod tests {
     #[test]
     fn dnf_names_what_it_leaves_alone() {
         assert_eq!(exclusions("[main]\nexcludepkgs=nvidia* kernel*,x\n"), ["nvidia*", "kernel*", "x"]);
-        let upgrades = AutomaticUpgrades { program: "dnf-automatic".into(), excluded: vec!["nvidia*".into()], ..Default::default() };
+        let upgrades = AutomaticUpgrades {
+            program: "dnf-automatic".into(),
+            excluded: vec!["nvidia*".into()],
+            ..Default::default()
+        };
         assert!(upgrades.excludes("nvidia-driver") && !upgrades.excludes("kmod-nvidia"));
     }
 

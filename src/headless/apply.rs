@@ -138,7 +138,8 @@ impl Apply<'_> {
             progress.event(event);
         };
         // A program that reads JSON cannot be asked.
-        let mut ask = || if progress.json { None } else { console::password(&msg::apply::password().text(progress.lang)) };
+        let mut ask =
+            || if progress.json { None } else { console::password(&msg::apply::password().text(progress.lang)) };
         let outcome = self.step_driver().run_asking(step, &cancel, &mut ask, &mut show);
         self.began |= began;
         let outcome = outcome?;
@@ -165,9 +166,13 @@ impl Apply<'_> {
     fn preflight(&mut self) -> Result<(), Expected> {
         let lang = self.progress.lang_of_values();
         let predictions = self.step_driver().preflight(lang)?;
-        predictions.iter().filter(|prediction| prediction.says != Forecast::Ok).for_each(|prediction| self.progress.prediction(prediction));
+        predictions
+            .iter()
+            .filter(|prediction| prediction.says != Forecast::Ok)
+            .for_each(|prediction| self.progress.prediction(prediction));
         let answers = self.step_driver().answers();
-        let blocking: Vec<String> = preflight::blocking(&predictions, &answers).map(|prediction| prediction.id.clone()).collect();
+        let blocking: Vec<String> =
+            preflight::blocking(&predictions, &answers).map(|prediction| prediction.id.clone()).collect();
         if blocking.is_empty() {
             return Ok(());
         }

@@ -18,7 +18,9 @@ use crate::{
 /// Prints the hits. Exit: 0 nothing known, 1 hits.
 pub(super) fn run(workspace: &Workspace, file: Option<&Path>, json: bool) -> Result<ExitCode, Expected> {
     let name = file.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
-    let failed = |error: &io::Error| Expected::new(msg::error::log::unreadable(&name, reason(error)), msg::error::log::unreadable::hint());
+    let failed = |error: &io::Error| {
+        Expected::new(msg::error::log::unreadable(&name, reason(error)), msg::error::log::unreadable::hint())
+    };
     let mut reader: Box<dyn Read> = match file {
         Some(path) => Box::new(bounded::open(path).map_err(|error| failed(&error))?),
         None => Box::new(io::stdin().lock()),

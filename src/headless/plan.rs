@@ -42,13 +42,20 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
         plan::known::demand(&answers, &actions)?;
     }
     let states: Vec<State> = actions.iter().map(|action| state(workspace, action)).collect();
-    let open: Vec<Action> =
-        actions.iter().zip(&states).filter(|(_, state)| **state != State::Done).map(|(action, _)| action.clone()).collect();
+    let open: Vec<Action> = actions
+        .iter()
+        .zip(&states)
+        .filter(|(_, state)| **state != State::Done)
+        .map(|(action, _)| action.clone())
+        .collect();
     let predictions = planner.preflight(&open, None)?;
     let planned = || actions.iter().zip(&states);
     let variables = planner.planned_preview().ok();
     // What keeps `apply` from beginning comes first.
-    let newcomer = variables.as_ref().and_then(|preview| steps::newcomer(&facts, &answers, preview)).map(|newcomer| newcomer.finding());
+    let newcomer = variables
+        .as_ref()
+        .and_then(|preview| steps::newcomer(&facts, &answers, preview))
+        .map(|newcomer| newcomer.finding());
     if json {
         print_json(&json!({
             "owner": answers.driver_owner,
@@ -65,7 +72,11 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
         let findings = variables.map(|preview| kubespray::report_planned(&preview, lang)).unwrap_or_default();
         let first = newcomer.map(|finding| told("!", &finding, lang)).unwrap_or_default();
         print(&format!("{first}{}\n", owner::report(planner.owners(), lang)))?;
-        print(&format!("{text}{root}{findings}{}\n{}", msg::preflight::title().text(lang), preflight::report(&predictions, lang)))?;
+        print(&format!(
+            "{text}{root}{findings}{}\n{}",
+            msg::preflight::title().text(lang),
+            preflight::report(&predictions, lang)
+        ))?;
     }
     match missing {
         // What can be planned was shown; what is missing is said with it.
@@ -144,7 +155,11 @@ fn roots_part(lang: Lang, actions: &[Action]) -> String {
         .filter(|action| action.lacks_root() && !action.skipped)
         .map(|action| format!("  {}: {}\n", action.title(lang), action.root_text(lang)))
         .collect();
-    if rows.is_empty() { rows } else { format!("{}\n{rows}{}\n\n", msg::plan::root().text(lang), msg::plan::root::others().text(lang)) }
+    if rows.is_empty() {
+        rows
+    } else {
+        format!("{}\n{rows}{}\n\n", msg::plan::root().text(lang), msg::plan::root::others().text(lang))
+    }
 }
 
 fn paragraph(lang: Lang, action: &Action, state: State) -> String {

@@ -1,7 +1,8 @@
 //! Progress of a run for scripts and configuration management: greppable lines, or one JSON object a line.
 //!
-//! As text, `== ` begins a step, `-- ` begins and ends an action, three spaces lead what a command printed, and `   | ` what proves it. As
-//! JSON, every object has `event`; the events and their fields are listed in the README and never lose a field.
+//! As text, `== ` begins a step, `-- ` begins and ends an action, three spaces lead what a command printed, and `   | `
+//! what proves it. As JSON, every object has `event`; the events and their fields are listed in the README and never
+//! lose a field.
 
 use std::{
     cell::RefCell,
@@ -146,8 +147,8 @@ impl Progress {
         }
     }
 
-    /// The end, as JSON only: a reader of lines has the exit status. What could not be written is an error at the end, when the work is
-    /// done: half a log on a full disk must not look like a whole one.
+    /// The end, as JSON only: a reader of lines has the exit status. What could not be written is an error at the end,
+    /// when the work is done: half a log on a full disk must not look like a whole one.
     pub(super) fn end(&self, code: ExitCode) -> Result<ExitCode, Expected> {
         if self.json {
             self.object(&json!({"event": "end", "exit": code as u8}));
@@ -189,7 +190,9 @@ fn object_of(event: &Event) -> Value {
         Event::Progress(progress) => json!({
             "event": "progress", "done": progress.done, "total": progress.total, "unit": progress.unit, "rate": progress.rate,
         }),
-        Event::Ended { id, status, evidence, .. } => json!({"event": "ended", "id": id, "status": status.name(), "evidence": evidence}),
+        Event::Ended { id, status, evidence, .. } => {
+            json!({"event": "ended", "id": id, "status": status.name(), "evidence": evidence})
+        }
     }
 }
 
@@ -200,7 +203,8 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_of_json() {
-        let ended = Event::Ended { id: "x".to_owned(), status: Status::Done, evidence: vec!["a\nb".to_owned()], failure: None };
+        let ended =
+            Event::Ended { id: "x".to_owned(), status: Status::Done, evidence: vec!["a\nb".to_owned()], failure: None };
         let text = object_of(&ended).to_string();
         assert_eq!(text, r#"{"event":"ended","id":"x","status":"done","evidence":["a\nb"]}"#);
     }

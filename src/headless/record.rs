@@ -1,7 +1,7 @@
 //! `gpunode record`: this machine as a scenario in one file, without its names, addresses and serial numbers.
 //!
-//! Hardly anything is listed here: step 1 and the pre-flight run on a host that writes down what they ask ([`Tape`]), and that is the
-//! recording.
+//! Hardly anything is listed here: step 1 and the pre-flight run on a host that writes down what they ask ([`Tape`]),
+//! and that is the recording.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,9 +38,11 @@ pub(super) fn run(workspace: &Workspace, file: &Path) -> Result<ExitCode, Expect
         return Ok(ExitCode::Quit);
     }
     let recording = record(&workspace.host, &answers_or_session(workspace, None)?);
-    let text = serde_yaml::to_string(&recording).map_err(|error| Expected::new(msg::error::recording(error), msg::error::bug()))?;
-    private::write(file, text.as_bytes())
-        .map_err(|error| Expected::new(msg::error::write(file.display(), reason(&error)), msg::error::write::other()))?;
+    let text = serde_yaml::to_string(&recording)
+        .map_err(|error| Expected::new(msg::error::recording(error), msg::error::bug()))?;
+    private::write(file, text.as_bytes()).map_err(|error| {
+        Expected::new(msg::error::write(file.display(), reason(&error)), msg::error::write::other())
+    })?;
     print(&msg::record::written(recording.files.len().to_string(), file.display().to_string()).text(workspace.lang))
 }
 
@@ -64,7 +66,8 @@ pub fn record(host: &Host, answers: &Answers) -> Recording {
     if first != *answers {
         foresee(&listening, &facts, &with_toolkit(&listening, &facts, &first));
     }
-    // Steps 3 and 4 look for these. What else they ask is the inventory's and the cluster's, and nobody else's business.
+    // Steps 3 and 4 look for these. What else they ask is the inventory's and the cluster's, and nobody else's
+    // business.
     for program in ["ansible-playbook", "kubectl"] {
         listening.commands.locate(program);
     }
@@ -74,7 +77,8 @@ pub fn record(host: &Host, answers: &Answers) -> Recording {
 /// A card that every toolkit from 9.0 to 12 serves.
 const CARD: &str = "10de:1db6";
 
-/// Decides on a toolkit where the answers name none: what is planned with the recording may be one, and its pre-flight asks for more.
+/// Decides on a toolkit where the answers name none: what is planned with the recording may be one, and its pre-flight
+/// asks for more.
 fn with_toolkit(host: &Host, facts: &Facts, answers: &Answers) -> Answers {
     let mut answers = answers.clone();
     if facts.gpus.is_empty() && answers.gpus.is_none() {
@@ -93,7 +97,9 @@ fn with_toolkit(host: &Host, facts: &Facts, answers: &Answers) -> Answers {
 fn foresee(host: &Host, facts: &Facts, answers: &Answers) {
     let Ok(table) = steps::driver_table(host, facts, answers, answers.cuda()) else { return };
     let answers = steps::complete(answers, &table);
-    let Ok(actions) = steps::Planner::new(host, facts, &answers).plan_step(Step::Driver, Path::new("/var/lib/gpunode/session.yaml")) else {
+    let Ok(actions) =
+        steps::Planner::new(host, facts, &answers).plan_step(Step::Driver, Path::new("/var/lib/gpunode/session.yaml"))
+    else {
         return;
     };
     // Images are named by the inventory, which is nobody else's business.
@@ -104,14 +110,23 @@ fn foresee(host: &Host, facts: &Facts, answers: &Answers) {
 fn compile(asked: &Asked, facts: &Facts) -> Recording {
     let (kept, redactor) = (Kept::new(asked, facts), Redactor::of_machine());
     let keep = |path: &&PathBuf| kept.keeps(path);
-    let links: BTreeMap<_, _> =
-        asked.links.iter().filter(|link| kept.keeps_link(link)).map(|(path, target)| (path.clone(), target.clone())).collect();
+    let links: BTreeMap<_, _> = asked
+        .links
+        .iter()
+        .filter(|link| kept.keeps_link(link))
+        .map(|(path, target)| (path.clone(), target.clone()))
+        .collect();
     let mut files = BTreeMap::new();
     let mut folders: BTreeSet<PathBuf> = asked.folders.keys().filter(keep).cloned().collect();
     // A path behind a link is where the link leads.
-    let mut put = |path: &Path, text: String| drop(files.insert(follow(&links, path).unwrap_or_else(|_| path.to_owned()), text));
+    let mut put =
+        |path: &Path, text: String| drop(files.insert(follow(&links, path).unwrap_or_else(|_| path.to_owned()), text));
     for (folder, names) in asked.folders.iter().filter(|(path, _)| kept.keeps(path)) {
-        for path in excerpt::names(folder, names.clone()).iter().map(|name| folder.join(name)).filter(|path| !links.contains_key(path)) {
+        for path in excerpt::names(folder, names.clone())
+            .iter()
+            .map(|name| folder.join(name))
+            .filter(|path| !links.contains_key(path))
+        {
             put(&path, excerpt::ONLY_THERE.to_owned());
         }
     }
@@ -121,11 +136,17 @@ fn compile(asked: &Asked, facts: &Facts) -> Recording {
                 folders.insert(path.clone());
             }
             // No longer than the file: what is too short to be signed stays so.
-            FileKind::File => put(path, excerpt::ONLY_THERE.chars().take(usize::try_from(meta.len).unwrap_or(usize::MAX)).collect()),
+            FileKind::File => {
+                put(path, excerpt::ONLY_THERE.chars().take(usize::try_from(meta.len).unwrap_or(usize::MAX)).collect());
+            }
             FileKind::Other => put(path, excerpt::ONLY_THERE.to_owned()),
         }
     }
-    asked.pieces.iter().filter(|(path, _)| kept.keeps(path)).for_each(|(path, bytes)| put(path, redactor.text(&excerpt::piece(bytes))));
+    asked
+        .pieces
+        .iter()
+        .filter(|(path, _)| kept.keeps(path))
+        .for_each(|(path, bytes)| put(path, redactor.text(&excerpt::piece(bytes))));
     asked
         .files
         .iter()
@@ -135,22 +156,30 @@ fn compile(asked: &Asked, facts: &Facts) -> Recording {
     put(Path::new("/proc/sys/kernel/hostname"), "node1\n".to_owned());
     put(Path::new("/etc/machine-id"), "00000000000000000000000000000000\n".to_owned());
     // What is listed as a name and has something in it is a folder.
-    let inner: BTreeSet<&Path> = files.keys().chain(&folders).chain(links.keys()).flat_map(|path| path.ancestors().skip(1)).collect();
-    let hollow: Vec<PathBuf> = files.keys().filter(|path| folders.contains(*path) || inner.contains(path.as_path())).cloned().collect();
+    let inner: BTreeSet<&Path> =
+        files.keys().chain(&folders).chain(links.keys()).flat_map(|path| path.ancestors().skip(1)).collect();
+    let hollow: Vec<PathBuf> =
+        files.keys().filter(|path| folders.contains(*path) || inner.contains(path.as_path())).cloned().collect();
     for path in &hollow {
         files.remove(path);
     }
     Recording { about: about(asked, facts, &kept, links, folders), commands: rules(asked), files }
 }
 
-/// What the kernel writes has no words of anybody, and what was picked from a file are the lines that the facts rest on; of everything
-/// else only what is known is kept.
+/// What the kernel writes has no words of anybody, and what was picked from a file are the lines that the facts rest
+/// on; of everything else only what is known is kept.
 fn shown_of(path: &Path, (text, is_picked): (String, bool), redactor: &Redactor) -> String {
     let is_the_kernels = path.starts_with("/proc") || path.starts_with("/sys");
     if is_picked || is_the_kernels { by_form(&text).into_owned() } else { redactor.text(&text) }
 }
 
-fn about(asked: &Asked, facts: &Facts, kept: &Kept, links: BTreeMap<PathBuf, PathBuf>, folders: BTreeSet<PathBuf>) -> About {
+fn about(
+    asked: &Asked,
+    facts: &Facts,
+    kept: &Kept,
+    links: BTreeMap<PathBuf, PathBuf>,
+    folders: BTreeSet<PathBuf>,
+) -> About {
     let kept = |paths: &BTreeSet<PathBuf>| paths.iter().filter(|path| kept.keeps(path)).cloned().collect();
     let (os, kernel) = (&facts.host.os_name, &facts.host.kernel);
     let answer = anonymous(facts.driver.nvml.clone().unwrap_or(NvmlAnswer::NotAsked));
@@ -202,10 +231,13 @@ impl Kept {
     }
 
     fn keeps(&self, path: &Path) -> bool {
-        let of_repositories =
-            ["/etc/apt/sources.list.d", "/etc/zypp/repos.d"].iter().any(|folder| path.parent() == Some(Path::new(folder)));
+        let of_repositories = ["/etc/apt/sources.list.d", "/etc/zypp/repos.d"]
+            .iter()
+            .any(|folder| path.parent() == Some(Path::new(folder)));
         let is_other = of_repositories && !self.repositories.contains(path.to_string_lossy().as_ref());
-        process(path).is_none_or(|pid| self.processes.contains(pid)) && path != Path::new("/proc/self/status") && !is_other
+        process(path).is_none_or(|pid| self.processes.contains(pid))
+            && path != Path::new("/proc/self/status")
+            && !is_other
     }
 
     /// What a process has open is its own business, but for the cards.

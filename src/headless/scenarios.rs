@@ -10,7 +10,11 @@ pub(super) fn run(workspace: &Workspace) -> Result<ExitCode, Expected> {
         let scenario = Scenario::built_in(&name).map_err(|error| Expected::new(error.message(), msg::error::bug()))?;
         let code = workspace.lang.code();
         let of = |texts: &std::collections::BTreeMap<String, String>| texts.get(code).cloned().unwrap_or_default();
-        text += &format!("{name}\n  {}\n  {}\n  gpunode --demo={name}\n\n", of(&scenario.about.title), of(&scenario.about.lesson));
+        text += &format!(
+            "{name}\n  {}\n  {}\n  gpunode --demo={name}\n\n",
+            of(&scenario.about.title),
+            of(&scenario.about.lesson)
+        );
     }
     print(&text)
 }

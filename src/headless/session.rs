@@ -65,7 +65,8 @@ impl Status {
 
     /// Returns when a done step was looked at last: at the end of its newest action, else when the session was saved.
     fn as_of(&self, step: Step) -> Timestamp {
-        let ended = self.session.journal.iter().filter(|record| record.action.step == step).filter_map(|record| record.ended);
+        let ended =
+            self.session.journal.iter().filter(|record| record.action.step == step).filter_map(|record| record.ended);
         ended.max().unwrap_or(self.session.updated)
     }
 
@@ -88,7 +89,10 @@ impl Status {
             text += &(msg::status::verify_anew().text(lang) + "\n");
         }
         if let Some(rebooted) = self.rebooted {
-            text += &format!("{}\n", (if rebooted { msg::status::reboot_done() } else { msg::status::reboot_needed() }).text(lang));
+            text += &format!(
+                "{}\n",
+                (if rebooted { msg::status::reboot_done() } else { msg::status::reboot_needed() }).text(lang)
+            );
         }
         text += &self.changes.iter().map(|change| change.text(lang) + "\n").collect::<String>();
         text + &journal(&self.session, lang)
@@ -118,7 +122,11 @@ impl Status {
 pub(super) fn journal(session: &Session, lang: Lang) -> String {
     let line = |record: &Record| {
         let status = record.status.title().text(lang);
-        let place = record.done_on.as_ref().map(|place| format!(" @{}", crate::text::printable(&place.hostname))).unwrap_or_default();
+        let place = record
+            .done_on
+            .as_ref()
+            .map(|place| format!(" @{}", crate::text::printable(&place.hostname)))
+            .unwrap_or_default();
         // What proved it then is not so any more once it was taken back.
         let proof = record.evidence.first().filter(|_| record.status != crate::session::Status::Undone);
         let failure = record.failure.as_ref().map(|failure| failure.text(lang));
@@ -128,13 +136,15 @@ pub(super) fn journal(session: &Session, lang: Lang) -> String {
     session.journal.iter().map(line).collect()
 }
 
-/// Shows what an undo would do, and does it with `--yes`. Exit: 0 all of it is undone, 1 something was kept, 130 it was stopped.
+/// Shows what an undo would do, and does it with `--yes`. Exit: 0 all of it is undone, 1 something was kept, 130 it was
+/// stopped.
 pub(super) fn undo(workspace: &Workspace, yes: bool, json: bool) -> Result<ExitCode, Expected> {
     let lang = workspace.lang;
     let progress = Progress::new(json, lang);
     let session = workspace.look()?;
     if !yes {
-        let line = |record: &&Record| format!("  {}: {}\n", record.action.title(lang), prospect(&session, record, lang));
+        let line =
+            |record: &&Record| format!("  {}: {}\n", record.action.title(lang), prospect(&session, record, lang));
         let found = candidates(&session);
         if found.is_empty() {
             return print(&msg::undo::nothing().text(lang));

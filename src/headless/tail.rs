@@ -18,9 +18,14 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Follows the log to its end. Exit: 0 the installer succeeded, 1 it failed or cannot even start, 2 there is nothing to follow or the log
-/// tells neither.
-pub(super) fn run(workspace: &Workspace, file: Option<&Path>, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
+/// Follows the log to its end. Exit: 0 the installer succeeded, 1 it failed or cannot even start, 2 there is nothing to
+/// follow or the log tells neither.
+pub(super) fn run(
+    workspace: &Workspace,
+    file: Option<&Path>,
+    answers: Option<&Path>,
+    cluster: &ClusterArgs,
+) -> Result<ExitCode, Expected> {
     let cancel = Cancel::default();
     crate::signals::cancel_on_signal(&cancel)?;
     let lang = workspace.lang;
@@ -54,7 +59,11 @@ pub(super) struct Reached {
 }
 
 /// Finds kubectl and the node's name; a failure says what to do.
-pub(super) fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluster: &ClusterArgs) -> Result<Reached, Expected> {
+pub(super) fn find_cluster(
+    workspace: &Workspace,
+    answers: Option<&Path>,
+    cluster: &ClusterArgs,
+) -> Result<Reached, Expected> {
     let is_said = answers.is_some() || workspace.peek()?.is_some_and(|session| session.answers.is_some());
     let mut answers = answers_or_session(workspace, answers)?;
     answers.kubeconfig = cluster.kubeconfig.clone().or(answers.kubeconfig);
@@ -68,7 +77,8 @@ pub(super) fn find_cluster(workspace: &Workspace, answers: Option<&Path>, cluste
     // Where nobody has said who brings the driver, the cluster shows who does.
     let read = (!is_said).then(|| steps::read(&workspace.host, &kubectl, &node, None));
     let at_work = read.as_ref().and_then(|read| steps::owner_at_work(read.as_ref().ok()?));
-    // Who may not list the DaemonSets of all namespaces may perhaps list those of one; only a cluster that is away is not asked again.
+    // Who may not list the DaemonSets of all namespaces may perhaps list those of one; only a cluster that is away is
+    // not asked again.
     let read = read.filter(|read| match read {
         Ok(objects) => objects.has_sets(),
         Err(error) => error.is_blip(),
@@ -94,7 +104,9 @@ impl Lines {
         match heard {
             Heard::Lines(lines, events) => self.lines(&lines, &events),
             Heard::Waiting(why) => self.line(&format!(".. {}", why.text(lang))),
-            Heard::Because(finding) => self.line(&format!(".. {}\n   -> {}", finding.message(lang), finding.remedy(lang))),
+            Heard::Because(finding) => {
+                self.line(&format!(".. {}\n   -> {}", finding.message(lang), finding.remedy(lang)));
+            }
             Heard::Started(pod, attempt) => self.line(&format!("== {pod} ({attempt})")),
             Heard::Phase(_) => {}
             Heard::Known(hit) => self.hit(&hit),

@@ -14,9 +14,11 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Prints the preview, as the owner sees it whom the session has, else the recommended one. Exit: 0 fine, 1 findings, 2 unreadable.
+/// Prints the preview, as the owner sees it whom the session has, else the recommended one. Exit: 0 fine, 1 findings, 2
+/// unreadable.
 pub(super) fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Expected> {
-    let of_session = workspace.peek().ok().flatten().and_then(|session| session.answers).map(|answers| answers.driver_owner);
+    let of_session =
+        workspace.peek().ok().flatten().and_then(|session| session.answers).map(|answers| answers.driver_owner);
     let named = args.owner.or(of_session);
     let fits = if named.is_none() { fits(workspace, args) } else { Vec::new() };
     let chosen = named.or_else(|| (!fits.is_empty()).then(|| owner::best(&fits)));
@@ -45,8 +47,8 @@ pub(super) fn run(workspace: &Workspace, args: &VarsArgs) -> Result<ExitCode, Ex
     Ok(if is_fine { ExitCode::Ok } else { ExitCode::Negative })
 }
 
-/// Judges the owners on a machine with a card. Elsewhere, as on the Ansible host, nothing is known of the node: then the GPU role is judged
-/// as if it were wanted.
+/// Judges the owners on a machine with a card. Elsewhere, as on the Ansible host, nothing is known of the node: then
+/// the GPU role is judged as if it were wanted.
 fn fits(workspace: &Workspace, args: &VarsArgs) -> Vec<owner::Fit> {
     if !facts::has_card(&workspace.host) {
         return Vec::new();

@@ -1,4 +1,5 @@
-//! `gpunode verify`: step 4's checks, once. It changes nothing, so it runs no test pod; one that the session has run counts.
+//! `gpunode verify`: step 4's checks, once. It changes nothing, so it runs no test pod; one that the session has run
+//! counts.
 
 use std::path::Path;
 
@@ -38,7 +39,8 @@ pub(super) struct Asked<'a> {
 pub(super) fn run(workspace: &Workspace, asked: &Asked<'_>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
     let session = workspace.peek()?;
     let boots = if asked.after_boot { Some(Boots::begin(workspace, session.as_ref())?) } else { None };
-    let noted = boots.as_ref().map_or_else(|| session.as_ref().and_then(|session| session.second_boot.clone()), Boots::judging);
+    let noted =
+        boots.as_ref().map_or_else(|| session.as_ref().and_then(|session| session.second_boot.clone()), Boots::judging);
     let report = judge(workspace, asked.answers, cluster, session.as_ref(), noted.as_ref())?;
     let json = asked.json;
     if json {
@@ -122,7 +124,9 @@ impl Boots {
             Some(noted) => SecondBoot { noted, proven: Some(now) },
             None => SecondBoot { noted: now, proven: None },
         };
-        let said = boots.certificate(report, lang).unwrap_or_else(|| msg::second_boot::noted(&boots.noted.boot_id).text(lang) + "\n");
+        let said = boots
+            .certificate(report, lang)
+            .unwrap_or_else(|| msg::second_boot::noted(&boots.noted.boot_id).text(lang) + "\n");
         session.second_boot = Some(boots);
         store.save(&mut session, workspace.host.clock.now())?;
         Ok(said)

@@ -26,7 +26,8 @@ pub fn later(wait: Duration) -> Instant {
 
 /// Returns a number of seconds as a duration: what is no number is none, and what is too long is for ever.
 pub fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).map_or(if seconds > 0.0 { FOR_EVER } else { Duration::ZERO }, |wait| wait.min(FOR_EVER))
+    Duration::try_from_secs_f64(seconds)
+        .map_or(if seconds > 0.0 { FOR_EVER } else { Duration::ZERO }, |wait| wait.min(FOR_EVER))
 }
 
 /// A machine's time.
@@ -70,7 +71,9 @@ mod tests {
 
     #[test]
     fn no_number_of_seconds_is_too_much() {
-        for (number, wait) in [(1e30, FOR_EVER), (f64::INFINITY, FOR_EVER), (f64::NAN, Duration::ZERO), (-1.0, Duration::ZERO)] {
+        for (number, wait) in
+            [(1e30, FOR_EVER), (f64::INFINITY, FOR_EVER), (f64::NAN, Duration::ZERO), (-1.0, Duration::ZERO)]
+        {
             assert_eq!(seconds(number), wait, "{number}");
         }
         assert_eq!(seconds(0.5), Duration::from_millis(500));

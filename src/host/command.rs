@@ -45,8 +45,8 @@ pub struct Command {
     /// What the program reads from its standard input; nothing if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
-    /// A secret that the program reads from its standard input instead. It is never written anywhere: a command that comes back from a
-    /// session has none.
+    /// A secret that the program reads from its standard input instead. It is never written anywhere: a command that
+    /// comes back from a session has none.
     #[serde(skip)]
     pub secret: Option<Secret>,
     /// How it is run.
@@ -67,8 +67,8 @@ pub struct Command {
 }
 
 impl Command {
-    /// Makes a command with a deadline of 20 seconds, enough for any query that is going to answer. The words are this program's own; a
-    /// value from elsewhere is an [operand](Self::operand) or the value of an [option](Self::option).
+    /// Makes a command with a deadline of 20 seconds, enough for any query that is going to answer. The words are this
+    /// program's own; a value from elsewhere is an [operand](Self::operand) or the value of an [option](Self::option).
     pub fn new(program: impl Into<String>, words: impl IntoIterator<Item = &'static str>) -> Self {
         Self {
             program: program.into(),
@@ -100,8 +100,8 @@ impl Command {
         self
     }
 
-    /// Adds a value from elsewhere, one argument. Where it could be taken for an option, or holds a control character, the command is
-    /// refused as a whole.
+    /// Adds a value from elsewhere, one argument. Where it could be taken for an option, or holds a control character,
+    /// the command is refused as a whole.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "what a path or a number shows itself as is made for the call")]
     pub fn operand(mut self, value: impl ToString) -> Self {
@@ -113,7 +113,8 @@ impl Command {
         self
     }
 
-    /// Adds a value that must read as a `T`, such as a node's name; the command is refused as a whole where it does not.
+    /// Adds a value that must read as a `T`, such as a node's name; the command is refused as a whole where it does
+    /// not.
     #[must_use]
     pub fn operand_of<T: std::str::FromStr>(mut self, value: &str) -> Self {
         if value.parse::<T>().is_err() {
@@ -143,7 +144,8 @@ impl Command {
     /// Refuses a command with an operand that says more than a value. Every way to start a program asks this first.
     pub fn demand_plain(&self) -> Result<(), CommandError> {
         self.refused.as_ref().map_or(Ok(()), |operand| {
-            let operand = crate::text::printable(&operand.chars().take(80).collect::<String>().escape_debug().to_string());
+            let operand =
+                crate::text::printable(&operand.chars().take(80).collect::<String>().escape_debug().to_string());
             Err(CommandError::Refused { program: self.program.clone(), operand })
         })
     }
@@ -211,7 +213,8 @@ impl Command {
     }
 }
 
-/// Prints the command as a person would type it, quoted where a shell needs it. For display only: nothing is ever run from this text.
+/// Prints the command as a person would type it, quoted where a shell needs it. For display only: nothing is ever run
+/// from this text.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in &self.env {
@@ -224,7 +227,11 @@ impl fmt::Display for Command {
 
 fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+^".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// Which of its two outputs a command wrote to.
@@ -236,8 +243,9 @@ pub enum Stream {
     Stderr,
 }
 
-/// Longest piece of a line that is handed over at once, in bytes. A piece of this length is always followed by the rest of its line,
-/// which may be empty: so a line can be put together again, and is cut at the same places whenever it is read.
+/// Longest piece of a line that is handed over at once, in bytes. A piece of this length is always followed by the rest
+/// of its line, which may be empty: so a line can be put together again, and is cut at the same places whenever it is
+/// read.
 pub const PIECE: usize = 64 << 10;
 
 /// One line of output, without its line end. Lines of [`PIECE`] bytes and more come in pieces.
@@ -365,23 +373,24 @@ pub trait Commands: Send + Sync {
     /// Returns where a program is in the machine's PATH.
     fn locate(&self, program: &str) -> Option<PathBuf>;
 
-    /// Runs a [`Kind::Query`] command to its end and hands over each line as it comes. The whole process group is stopped (TERM, then
-    /// KILL) at the deadline or once `cancel` is set.
+    /// Runs a [`Kind::Query`] command to its end and hands over each line as it comes. The whole process group is
+    /// stopped (TERM, then KILL) at the deadline or once `cancel` is set.
     fn run(&self, command: &Command, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Result<Exit, CommandError>;
 
-    /// Starts a [`Kind::Detached`] command whose output goes to `log`, and returns what is needed to find it again. It does nothing
-    /// before `note` has written that down, and nothing at all when `note` fails. While another still writes to `log`, none is begun.
+    /// Starts a [`Kind::Detached`] command whose output goes to `log`, and returns what is needed to find it again. It
+    /// does nothing before `note` has written that down, and nothing at all when `note` fails. While another still
+    /// writes to `log`, none is begun.
     fn start(&self, command: &Command, log: &Path, note: &mut Note<'_>) -> Result<Job, CommandError>;
 
     /// Tells whether a job that writes to `log` still runs, whoever began it and from wherever one looks.
     fn liveness(&self, log: &Path) -> Liveness;
 
-    /// Finds a job that still runs by the log it writes to: this program may have been killed after the start and before it could note
-    /// the process id.
+    /// Finds a job that still runs by the log it writes to: this program may have been killed after the start and
+    /// before it could note the process id.
     fn find(&self, log: &Path) -> Option<Job>;
 
-    /// Follows a started job until it ends and hands over the lines of its log from byte `offset` on. Stops the job's whole session
-    /// once `cancel` is set.
+    /// Follows a started job until it ends and hands over the lines of its log from byte `offset` on. Stops the job's
+    /// whole session once `cancel` is set.
     fn follow(&self, job: &Job, offset: u64, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Exit;
 }
 
@@ -404,7 +413,8 @@ pub enum Liveness {
 pub struct Job {
     /// Its process id, which is also its session and process group.
     pub pid: u32,
-    /// The kernel's start time of the process (field 22 of `/proc/PID/stat`), so that a reused pid is not mistaken for it.
+    /// The kernel's start time of the process (field 22 of `/proc/PID/stat`), so that a reused pid is not mistaken for
+    /// it.
     pub started: u64,
     /// The file that its output goes to.
     pub log: PathBuf,

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::private::Locked;
 
-/// Reads and changes files. Paths are absolute and as the machine itself sees them; an implementation puts them below its root.
+/// Reads and changes files. Paths are absolute and as the machine itself sees them; an implementation puts them below
+/// its root.
 pub trait Files: Send + Sync {
     /// Reads a whole file. Files of more than 64 MiB are refused with [`io::ErrorKind::FileTooLarge`].
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
@@ -29,28 +30,32 @@ pub trait Files: Send + Sync {
     /// Returns the path with every link followed.
     fn canonical(&self, path: &Path) -> io::Result<PathBuf>;
 
-    /// Replaces or creates a file as a whole, durably: after a crash the file has the old or the new bytes, nothing else. A link is
-    /// followed; the mode and the owner of an existing file are kept, a new one gets `mode`. Missing folders are made (0755).
+    /// Replaces or creates a file as a whole, durably: after a crash the file has the old or the new bytes, nothing
+    /// else. A link is followed; the mode and the owner of an existing file are kept, a new one gets `mode`. Missing
+    /// folders are made (0755).
     fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()>;
 
     /// Removes a file or a link; a path that is not there is fine.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Removes a folder with all that is below it; links below it are removed, not followed. A path that is not there is fine.
+    /// Removes a folder with all that is below it; links below it are removed, not followed. A path that is not there
+    /// is fine.
     fn remove_all(&self, path: &Path) -> io::Result<()>;
 
-    /// Tells whether a file has this digest. It is opened once and read to its end: a path that is changed meanwhile changes nothing.
+    /// Tells whether a file has this digest. It is opened once and read to its end: a path that is changed meanwhile
+    /// changes nothing.
     fn has_digest(&self, path: &Path, digest: &Checksum) -> io::Result<bool>;
 
     /// Copies a file to `to`, a new file that only this user can read: what was at `to` is removed first.
     fn copy_private(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Locks a file, made when it is not there, against every other gpunode that reaches it. Nobody else is on a simulated machine:
-    /// nothing is locked there.
+    /// Locks a file, made when it is not there, against every other gpunode that reaches it. Nobody else is on a
+    /// simulated machine: nothing is locked there.
     fn lock(&self, path: &Path) -> io::Result<Option<Locked>>;
 
-    /// Refuses what somebody else than root or this user could change: the file or folder itself, or any folder above it. A folder with
-    /// the sticky bit (`/tmp`) is fine above, for in it nobody can move what is another's. The error names the place.
+    /// Refuses what somebody else than root or this user could change: the file or folder itself, or any folder above
+    /// it. A folder with the sticky bit (`/tmp`) is fine above, for in it nobody can move what is another's. The error
+    /// names the place.
     fn demand_trusted(&self, path: &Path) -> io::Result<()>;
 
     /// Returns the bytes that an unprivileged user can still write to the file system of `path`.

@@ -114,8 +114,8 @@ impl Gpus for LocalGpus {
     }
 }
 
-/// Returns a PCI address in the kernel's form: NVML writes the domain with eight digits and upper case (`00000000:3B:00.0`). Text that
-/// is not such an address comes back in lower case.
+/// Returns a PCI address in the kernel's form: NVML writes the domain with eight digits and upper case
+/// (`00000000:3B:00.0`). Text that is not such an address comes back in lower case.
 pub fn normalise_address(address: &str) -> String {
     let lower = address.to_ascii_lowercase();
     let parts = lower.split_once(':').and_then(|(domain, rest)| Some((u32::from_str_radix(domain, 16).ok()?, rest)));

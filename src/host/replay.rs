@@ -1,8 +1,8 @@
 //! A machine made from a scenario: the same seam, nothing real behind it.
 //!
-//! The scenario's files, command rules and NVML answers depend on flags; commands set and clear flags, a reboot has rules of its own.
-//! What the machine became is kept in one state file beside the session, so that a demo can be killed and resumed like a real node.
-//! Everything here touches memory and that one file, never this machine.
+//! The scenario's files, command rules and NVML answers depend on flags; commands set and clear flags, a reboot has
+//! rules of its own. What the machine became is kept in one state file beside the session, so that a demo can be killed
+//! and resumed like a real node. Everything here touches memory and that one file, never this machine.
 
 mod commands;
 mod files;
@@ -32,7 +32,11 @@ impl Speed {
 
 /// Makes the host of a scenario. Its state is read from and kept in `state`; without a path it lives in memory only.
 pub fn host(scenario: Scenario, state: Option<PathBuf>, speed: Speed) -> Result<Host, ScenarioError> {
-    let simulation = Simulation { scenario: scenario.name.clone(), recorded: scenario.recorded, answers: scenario.about.answers.clone() };
+    let simulation = Simulation {
+        scenario: scenario.name.clone(),
+        recorded: scenario.recorded,
+        answers: scenario.about.answers.clone(),
+    };
     let machine = Arc::new(Machine::open(scenario, state)?);
     Ok(Host {
         files: Arc::new(files::ReplayFiles(Arc::clone(&machine))),

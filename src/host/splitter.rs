@@ -1,4 +1,5 @@
-//! Cuts what a program writes into lines: each byte is looked at once, and never more than one piece of a line is kept, however long it is.
+//! Cuts what a program writes into lines: each byte is looked at once, and never more than one piece of a line is kept,
+//! however long it is.
 
 use super::{Line, Stream, command::PIECE};
 
@@ -59,7 +60,8 @@ mod tests {
         let text = [vec![b'x'; PIECE], b"\n".to_vec(), vec![b'y'; PIECE + 1], b"\n".to_vec()].concat();
         for size in [1000, PIECE - 1, PIECE, PIECE + 1, text.len()] {
             let (mut lines, mut splitter) = (Vec::new(), Splitter::default());
-            text.chunks(size).for_each(|chunk| splitter.push(chunk, Stream::Stdout, &mut |line| lines.push(line.bytes.len())));
+            text.chunks(size)
+                .for_each(|chunk| splitter.push(chunk, Stream::Stdout, &mut |line| lines.push(line.bytes.len())));
             assert_eq!(lines, [PIECE, 0, PIECE, 1], "in pieces of {size}");
         }
     }

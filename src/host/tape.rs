@@ -1,5 +1,5 @@
-//! Tape: a host that answers as the one behind it does, and keeps what it was asked and what it answered. A recording is made of it, so
-//! that nothing a probe asks can be forgotten there.
+//! Tape: a host that answers as the one behind it does, and keeps what it was asked and what it answered. A recording
+//! is made of it, so that nothing a probe asks can be forgotten there.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -96,7 +96,8 @@ struct TapedFiles {
 
 impl Files for TapedFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.tape.note(path, self.files.read(path), |asked, bytes| drop(asked.files.insert(path.to_owned(), bytes.clone())))
+        self.tape
+            .note(path, self.files.read(path), |asked, bytes| drop(asked.files.insert(path.to_owned(), bytes.clone())))
     }
 
     fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
@@ -105,11 +106,15 @@ impl Files for TapedFiles {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        self.tape.note(path, self.files.list(path), |asked, names| drop(asked.folders.insert(path.to_owned(), names.clone())))
+        self.tape.note(path, self.files.list(path), |asked, names| {
+            drop(asked.folders.insert(path.to_owned(), names.clone()));
+        })
     }
 
     fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
-        self.tape.note(path, self.files.read_link(path), |asked, target| drop(asked.links.insert(path.to_owned(), target.clone())))
+        self.tape.note(path, self.files.read_link(path), |asked, target| {
+            drop(asked.links.insert(path.to_owned(), target.clone()));
+        })
     }
 
     fn meta(&self, path: &Path) -> io::Result<FileMeta> {

@@ -43,7 +43,9 @@ impl Arg {
     pub fn text(&self, lang: Lang) -> Cow<'_, str> {
         match self {
             Self::Plain(text) => text.into(),
-            Self::Messages(messages) => messages.iter().map(|message| message.text(lang)).collect::<Vec<_>>().join(", ").into(),
+            Self::Messages(messages) => {
+                messages.iter().map(|message| message.text(lang)).collect::<Vec<_>>().join(", ").into()
+            }
         }
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::parsed;
 use crate::i18n::{Message, msg};
 
-/// An `http` or `https` address without a user, a query or a fragment, of characters that need no quoting: it is one line of curl's
-/// configuration, one argument, and the same address in each.
+/// An `http` or `https` address without a user, a query or a fragment, of characters that need no quoting: it is one
+/// line of curl's configuration, one argument, and the same address in each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WebAddress(String);
@@ -71,7 +71,9 @@ mod tests {
 
     #[test]
     fn addresses_are_taken_and_languages_are_not() {
-        for good in ["http://proxy:3128", "https://mirror.local/compute/cuda/", "http://[::1]:8080/x", "http://10.0.0.1/a%20b"] {
+        for good in
+            ["http://proxy:3128", "https://mirror.local/compute/cuda/", "http://[::1]:8080/x", "http://10.0.0.1/a%20b"]
+        {
             assert!(good.parse::<WebAddress>().is_ok(), "{good}");
         }
         for bad in [

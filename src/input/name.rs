@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::parsed;
 use crate::i18n::msg;
 
-/// A node's name, in the inventory and in the cluster: an RFC 1123 subdomain, as Kubernetes demands and Kubespray's own pre-flight too.
-/// So it is no option, no pattern of Ansible's (`all`, which is a group, is refused with it), and no other part of a path.
+/// A node's name, in the inventory and in the cluster: an RFC 1123 subdomain, as Kubernetes demands and Kubespray's own
+/// pre-flight too. So it is no option, no pattern of Ansible's (`all`, which is a group, is refused with it), and no
+/// other part of a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NodeName(String);
@@ -27,7 +28,8 @@ parsed!(NodeName, msg::input::node, |text| {
 fn is_subdomain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_label = |label: &str| {
-        let ends = label.as_bytes().first().is_some_and(|byte| plain(*byte)) && label.as_bytes().last().is_some_and(|byte| plain(*byte));
+        let ends = label.as_bytes().first().is_some_and(|byte| plain(*byte))
+            && label.as_bytes().last().is_some_and(|byte| plain(*byte));
         ends && label.bytes().all(|byte| plain(byte) || byte == b'-')
     };
     text.len() <= NAME_LENGTH && text.split('.').all(is_label)
@@ -41,7 +43,8 @@ impl Deref for NodeName {
     }
 }
 
-/// The name of an object of Kubernetes, such as a pod: an RFC 1123 subdomain, of which a part may be as long as the whole.
+/// The name of an object of Kubernetes, such as a pod: an RFC 1123 subdomain, of which a part may be as long as the
+/// whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectName(String);
@@ -60,7 +63,8 @@ parsed!(Sha256, msg::input::sha256, |text| text.len() == 64 && text.bytes().all(
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint(String);
 
-parsed!(Fingerprint, msg::input::fingerprint, |text| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+parsed!(Fingerprint, msg::input::fingerprint, |text| text.len() == 40
+    && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
 
 /// A branch of NVIDIA's driver: the first number of its versions, three digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +82,11 @@ impl TryFrom<u32> for DriverBranch {
     type Error = super::InputError;
 
     fn try_from(number: u32) -> Result<Self, Self::Error> {
-        if (100..1000).contains(&number) { Ok(Self(number)) } else { Err(super::InputError::new(&number.to_string(), msg::input::branch)) }
+        if (100..1000).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(super::InputError::new(&number.to_string(), msg::input::branch))
+        }
     }
 }
 
@@ -114,7 +122,10 @@ fn is_image(text: &str) -> bool {
     let plain = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let is_part = |part: &str| {
         let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'-');
-        plain(part.as_bytes().first()) && plain(part.as_bytes().last()) && part.bytes().all(inner) && !part.contains("..")
+        plain(part.as_bytes().first())
+            && plain(part.as_bytes().last())
+            && part.bytes().all(inner)
+            && !part.contains("..")
     };
     registry.is_none_or(is_registry) && parts.all(is_part) && tag.is_none_or(is_tag) && digest.is_none_or(is_digest)
 }
@@ -137,27 +148,33 @@ impl Deref for PciId {
     }
 }
 
-/// A package as dpkg or rpm names it, with or without its architecture or version: no option, no glob, no regular expression, and none
-/// of apt's suffixes that turn an order around (`name-`, `name+`).
+/// A package as dpkg or rpm names it, with or without its architecture or version: no option, no glob, no regular
+/// expression, and none of apt's suffixes that turn an order around (`name-`, `name+`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PackageName(String);
 
 parsed!(PackageName, msg::input::package, |text| {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'~' | b':' | b'=' | b'^');
+    let inner = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'~' | b':' | b'=' | b'^')
+    };
     let ends = text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && !text.ends_with('-');
     // A name may end in `+` (`g++`); apt then looks for the package of that very name first.
     ends && text.len() <= 256 && text.bytes().all(inner)
 });
 
-/// A unit of systemd with its kind. Source: systemd.unit(5). A cgroup that a user made may have any name: `*.service` would be a pattern.
+/// A unit of systemd with its kind. Source: systemd.unit(5). A cgroup that a user made may have any name: `*.service`
+/// would be a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UnitName(String);
 
 parsed!(UnitName, msg::input::unit, |text| {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_' | b'.' | b'\\' | b'@');
-    text.len() <= 255 && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && text.contains('.') && text.bytes().all(inner)
+    text.len() <= 255
+        && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+        && text.contains('.')
+        && text.bytes().all(inner)
 });
 
 #[cfg(test)]
@@ -170,7 +187,13 @@ mod tests {
         for name in ["node1", "gpu-2.example.org", "10-0-0-1", &long] {
             assert!(name.parse::<NodeName>().is_ok(), "{name}");
         }
-        for image in ["cuda", "nvidia/cuda:11.0-base", "nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04", "my.reg:5000/a/b_c", "localhost/x"] {
+        for image in [
+            "cuda",
+            "nvidia/cuda:11.0-base",
+            "nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04",
+            "my.reg:5000/a/b_c",
+            "localhost/x",
+        ] {
             assert!(image.parse::<ImageName>().is_ok(), "{image}");
         }
         let digest = format!("a/b@sha256:{}", "0".repeat(64));
@@ -183,13 +206,20 @@ mod tests {
         }
         assert!("10de:20b5:10de:1533".parse::<PciId>().is_ok());
         let pod = format!("{long}-worker-x7k2p");
-        assert!(pod.parse::<ObjectName>().is_ok() && pod.parse::<NodeName>().is_err() && "a/b".parse::<ObjectName>().is_err());
+        assert!(
+            pod.parse::<ObjectName>().is_ok()
+                && pod.parse::<NodeName>().is_err()
+                && "a/b".parse::<ObjectName>().is_err()
+        );
     }
 
     #[test]
     fn names_that_say_more_than_a_name() {
         let long = "a".repeat(64);
-        for name in ["", "--all", "-n1", "all", "a:b", "!a", "~a.*", "@file", "a,b", "Node1", "a b", "a\n", "a/b", "..", "a.", &long] {
+        for name in [
+            "", "--all", "-n1", "all", "a:b", "!a", "~a.*", "@file", "a,b", "Node1", "a b", "a\n", "a/b", "..", "a.",
+            &long,
+        ] {
             assert!(name.parse::<NodeName>().is_err(), "{name:?}");
         }
         for image in ["", "-x", "a b", "a\nb", "A/b", "a//b", "a:b:c", "a@b", "../a", "a:-x", "{{ x }}", "$(x)"] {
@@ -202,7 +232,13 @@ mod tests {
             assert!(unit.parse::<UnitName>().is_err(), "{unit:?}");
         }
         assert!("10de".parse::<PciId>().is_err() && "abc".parse::<Sha256>().is_err());
-        assert!("D42D0685".parse::<Fingerprint>().is_err() && "610C7B14E068A878070DA4E99CD0A493D42D0685".parse::<Fingerprint>().is_ok());
-        assert!(DriverBranch::try_from(5).is_err() && DriverBranch::try_from(580).is_ok_and(|branch| branch.number() == 580));
+        assert!(
+            "D42D0685".parse::<Fingerprint>().is_err()
+                && "610C7B14E068A878070DA4E99CD0A493D42D0685".parse::<Fingerprint>().is_ok()
+        );
+        assert!(
+            DriverBranch::try_from(5).is_err()
+                && DriverBranch::try_from(580).is_ok_and(|branch| branch.number() == 580)
+        );
     }
 }

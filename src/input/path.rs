@@ -70,8 +70,8 @@ pub struct InventoryPath(String);
 parsed!(InventoryPath, msg::input::inventory, |text| is_path(text) && !text.contains(','));
 path!(InventoryPath);
 
-/// As [`AbsolutePath`], of characters that a shell, PATH, the loader's configuration and an installer's script all take as they are: the
-/// toolkit's folder is written into files of `/etc` that these read.
+/// As [`AbsolutePath`], of characters that a shell, PATH, the loader's configuration and an installer's script all take
+/// as they are: the toolkit's folder is written into files of `/etc` that these read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PlainPath(String);
@@ -91,7 +91,17 @@ mod tests {
         for good in ["/root/a b.run", "/x/한국", "/a"] {
             assert!(good.parse::<AbsolutePath>().is_ok(), "{good}");
         }
-        for bad in ["", "x", "-x", "/a\n/b", "/a\0", "/a/../b", "/a\u{202e}b", "/a\u{2028}b", &format!("/{}", "a".repeat(65536))] {
+        for bad in [
+            "",
+            "x",
+            "-x",
+            "/a\n/b",
+            "/a\0",
+            "/a/../b",
+            "/a\u{202e}b",
+            "/a\u{2028}b",
+            &format!("/{}", "a".repeat(65536)),
+        ] {
             assert!(bad.parse::<AbsolutePath>().is_err(), "{bad:?}");
         }
         for bad in ["/opt/a b", "/opt/$(x)", "/opt/a:b", "/opt/'a", "/opt/{{ a }}", "/opt/a,b"] {

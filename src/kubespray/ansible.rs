@@ -1,7 +1,7 @@
 //! The Ansible installations of this machine, and which of them fits the release.
 //!
-//! Kubespray pins the versions of ansible-core that it runs with, so people keep one in a virtual environment beside the checkout. The version is read
-//! from the package's metadata; nothing is run.
+//! Kubespray pins the versions of ansible-core that it runs with, so people keep one in a virtual environment beside
+//! the checkout. The version is read from the package's metadata; nothing is run.
 
 use std::path::{Path, PathBuf};
 
@@ -17,8 +17,8 @@ pub struct Installed {
     pub version: Option<Version>,
 }
 
-/// Returns every installation, in the order in which people would use them: the checkout's own environment, those in the usual
-/// places, then the system's.
+/// Returns every installation, in the order in which people would use them: the checkout's own environment, those in
+/// the usual places, then the system's.
 pub fn installed(files: &dyn Files, checkout: Option<&Path>) -> Vec<Installed> {
     let mut found: Vec<Installed> = Vec::new();
     for environment in environments(files, checkout) {
@@ -31,22 +31,34 @@ pub fn installed(files: &dyn Files, checkout: Option<&Path>) -> Vec<Installed> {
     for folder in ["/usr/local/bin", "/usr/bin"] {
         let program = Path::new(folder).join("ansible-playbook");
         if files.exists(&program) && !found.iter().any(|known| known.program == Path::new("ansible-playbook")) {
-            found.push(Installed { version: system_version(files, &program), program: PathBuf::from("ansible-playbook") });
+            found.push(Installed {
+                version: system_version(files, &program),
+                program: PathBuf::from("ansible-playbook"),
+            });
         }
     }
     found
 }
 
-/// Returns the installation to use: the first that fits, or else the first whose version is not known, or else the first.
+/// Returns the installation to use: the first that fits, or else the first whose version is not known, or else the
+/// first.
 pub fn choose<'i>(installed: &'i [Installed], bounds: Option<&Bounds>) -> Option<&'i Installed> {
-    let fits = |one: &&Installed| one.version.as_ref().is_some_and(|version| bounds.is_none_or(|bounds| bounds.holds(version)));
-    installed.iter().find(fits).or_else(|| installed.iter().find(|one| one.version.is_none())).or_else(|| installed.first())
+    let fits = |one: &&Installed| {
+        one.version.as_ref().is_some_and(|version| bounds.is_none_or(|bounds| bounds.holds(version)))
+    };
+    installed
+        .iter()
+        .find(fits)
+        .or_else(|| installed.iter().find(|one| one.version.is_none()))
+        .or_else(|| installed.first())
 }
 
-/// Returns the versions that the checkout's own check demands, from `ansible_version.yml`; the play that it holds stops at any other.
+/// Returns the versions that the checkout's own check demands, from `ansible_version.yml`; the play that it holds stops
+/// at any other.
 pub fn demanded(files: &dyn Files, checkout: &Checkout) -> Option<Bounds> {
-    let text =
-        ["playbooks/ansible_version.yml", "ansible_version.yml"].iter().find_map(|name| files.read_text(checkout.path.join(name)).ok())?;
+    let text = ["playbooks/ansible_version.yml", "ansible_version.yml"]
+        .iter()
+        .find_map(|name| files.read_text(checkout.path.join(name)).ok())?;
     let value = |name: &str| {
         let line = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'))?;
         let value = line.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']);
@@ -55,11 +67,17 @@ pub fn demanded(files: &dyn Files, checkout: &Checkout) -> Option<Bounds> {
     Some(Bounds { min: value("minimal_ansible_version")?, below: value("maximal_ansible_version")? })
 }
 
-/// Folders with a Python environment: their name has `venv` in it, or they are the one of the tools that install programs.
+/// Folders with a Python environment: their name has `venv` in it, or they are the one of the tools that install
+/// programs.
 fn environments(files: &dyn Files, checkout: Option<&Path>) -> Vec<PathBuf> {
-    let mut places: Vec<PathBuf> =
-        checkout.into_iter().flat_map(|checkout| [Some(checkout), checkout.parent()]).flatten().map(Path::to_owned).collect();
-    let homes = files.list(Path::new("/home")).unwrap_or_default().into_iter().map(|name| Path::new("/home").join(name));
+    let mut places: Vec<PathBuf> = checkout
+        .into_iter()
+        .flat_map(|checkout| [Some(checkout), checkout.parent()])
+        .flatten()
+        .map(Path::to_owned)
+        .collect();
+    let homes =
+        files.list(Path::new("/home")).unwrap_or_default().into_iter().map(|name| Path::new("/home").join(name));
     places.extend([PathBuf::from("/root"), PathBuf::from("/opt")].into_iter().chain(homes.clone()));
     let mut found: Vec<PathBuf> = Vec::new();
     for place in &places {
@@ -85,7 +103,8 @@ fn system_version(files: &dyn Files, program: &Path) -> Option<Version> {
     own.or_else(|| ["/usr/local/lib", "/usr/lib"].iter().find_map(|library| version_in(files, Path::new(library))))
 }
 
-/// The version of ansible-core in a folder of Python libraries; before 2.11 the package was called ansible-base, before 2.10 ansible.
+/// The version of ansible-core in a folder of Python libraries; before 2.11 the package was called ansible-base, before
+/// 2.10 ansible.
 fn version_in(files: &dyn Files, library: &Path) -> Option<Version> {
     for python in files.list(library).unwrap_or_default().iter().filter(|name| name.starts_with("python3")) {
         for packages in ["site-packages", "dist-packages"] {

@@ -40,7 +40,10 @@ pub enum ReleaseSource {
 /// Returns the checkout in `path`.
 pub fn open(files: &dyn Files, path: &Path) -> Result<Checkout, Expected> {
     if !is_checkout(files, path) {
-        return Err(Expected::new(msg::error::kubespray::no_checkout(path.display()), msg::error::kubespray::no_checkout::hint()));
+        return Err(Expected::new(
+            msg::error::kubespray::no_checkout(path.display()),
+            msg::error::kubespray::no_checkout::hint(),
+        ));
     }
     let (release, source) = release(files, path);
     Ok(Checkout { path: path.to_owned(), release, source })
@@ -61,15 +64,24 @@ pub fn find(files: &dyn Files) -> Vec<Checkout> {
     found
 }
 
-/// Returns the checkout that an inventory lies in, such as `…/kubespray` of `…/kubespray/inventory/mycluster/inventory.ini`.
+/// Returns the checkout that an inventory lies in, such as `…/kubespray` of
+/// `…/kubespray/inventory/mycluster/inventory.ini`.
 pub fn around(files: &dyn Files, inventory: &Path) -> Option<Checkout> {
     inventory.ancestors().skip(1).take(4).find(|path| is_checkout(files, path)).and_then(|path| open(files, path).ok())
 }
 
 /// Lists the inventories of a checkout; the samples that come with it stand last.
 pub fn inventories(files: &dyn Files, checkout: &Path) -> Vec<PathBuf> {
-    const NAMES: [&str; 8] =
-        ["inventory.ini", "hosts.ini", "hosts.yaml", "hosts.yml", "inventory.yaml", "inventory.yml", "hosts.json", "hosts"];
+    const NAMES: [&str; 8] = [
+        "inventory.ini",
+        "hosts.ini",
+        "hosts.yaml",
+        "hosts.yml",
+        "inventory.yaml",
+        "inventory.yml",
+        "hosts.json",
+        "hosts",
+    ];
     let mut found = Vec::new();
     for folder in [checkout.join("inventory"), checkout.to_owned()] {
         for cluster in files.list(&folder).unwrap_or_default() {
@@ -147,7 +159,11 @@ fn git_folder(files: &dyn Files, path: &Path) -> Option<PathBuf> {
 }
 
 fn packed_ref(packed: &str, name: &str) -> Option<String> {
-    packed.lines().filter_map(|line| line.split_once(' ')).find(|(_, known)| *known == name).map(|(hash, _)| hash.to_owned())
+    packed
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .find(|(_, known)| *known == name)
+        .map(|(hash, _)| hash.to_owned())
 }
 
 fn tag_at(files: &dyn Files, git: &Path, packed: &str, commit: &str) -> Option<Release> {
@@ -170,11 +186,17 @@ fn tag_at(files: &dyn Files, git: &Path, packed: &str, commit: &str) -> Option<R
     found.into_iter().max()
 }
 
-/// Returns the groups that the checkout's own plays are for (`hosts:`): what they name counts, whatever release a fork began with. Newer
-/// plays still name the old groups, to take their hosts over.
+/// Returns the groups that the checkout's own plays are for (`hosts:`): what they name counts, whatever release a fork
+/// began with. Newer plays still name the old groups, to take their hosts over.
 pub fn groups(files: &dyn Files, path: &Path) -> Option<Groups> {
-    const PLAYS: [&str; 6] =
-        ["playbooks/cluster.yml", "cluster.yml", "playbooks/scale.yml", "scale.yml", "playbooks/facts.yml", "playbooks/boilerplate.yml"];
+    const PLAYS: [&str; 6] = [
+        "playbooks/cluster.yml",
+        "cluster.yml",
+        "playbooks/scale.yml",
+        "scale.yml",
+        "playbooks/facts.yml",
+        "playbooks/boilerplate.yml",
+    ];
     let mut found = BTreeSet::new();
     for play in PLAYS {
         let text = files.read_text(path.join(play)).unwrap_or_default();
@@ -182,7 +204,9 @@ pub fn groups(files: &dyn Files, path: &Path) -> Option<Groups> {
         let is_part = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
         found.extend(hosts.flat_map(|hosts| hosts.split(is_part)).map(str::to_owned));
     }
-    let names = |groups: &Groups| [&groups.control_plane, &groups.node, &groups.cluster].iter().any(|name| found.contains(*name));
+    let names = |groups: &Groups| {
+        [&groups.control_plane, &groups.node, &groups.cluster].iter().any(|name| found.contains(*name))
+    };
     [Groups::underscored(), Groups::dashed()].into_iter().find(names)
 }
 
@@ -240,7 +264,10 @@ mod tests {
     #[test]
     fn galaxy_names_the_release() {
         let galaxy = "namespace: kubernetes_sigs\nversion: 2.27.1\n";
-        assert_eq!(release_of(&[("opt/kubespray/galaxy.yml", galaxy)]), (Some("v2.27.1".to_owned()), ReleaseSource::Galaxy));
+        assert_eq!(
+            release_of(&[("opt/kubespray/galaxy.yml", galaxy)]),
+            (Some("v2.27.1".to_owned()), ReleaseSource::Galaxy)
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `ansible.cfg`, as far as it changes what Ansible reads: sections of `key = value`, as Python's configparser reads them.
+//! `ansible.cfg`, as far as it changes what Ansible reads: sections of `key = value`, as Python's configparser reads
+//! them.
 
 use std::{collections::HashMap, path::Path};
 
@@ -42,8 +43,9 @@ mod tests {
 
     #[test]
     fn reads_what_kubespray_writes() {
-        let config =
-            Config::parse("[defaults]\n# x=1\nHash_Behaviour=merge ; why\n\n[inventory]\nignore_patterns = artifacts, credentials\n");
+        let config = Config::parse(
+            "[defaults]\n# x=1\nHash_Behaviour=merge ; why\n\n[inventory]\nignore_patterns = artifacts, credentials\n",
+        );
         assert_eq!(config.get("defaults", "hash_behaviour"), Some("merge"));
         assert_eq!(config.get("inventory", "ignore_patterns"), Some("artifacts, credentials"));
         assert_eq!(config.get("defaults", "x"), None);

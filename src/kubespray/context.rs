@@ -1,4 +1,5 @@
-//! What the preview reads, before anything is concluded: checkout, release, inventory, variables folders, and which host this machine is.
+//! What the preview reads, before anything is concluded: checkout, release, inventory, variables folders, and which
+//! host this machine is.
 
 use std::{
     collections::BTreeSet,
@@ -50,7 +51,8 @@ pub struct KubesprayContext {
     pub release: Option<Release>,
     /// What the release does; the newest row when the release is unknown.
     pub traits: &'static Traits,
-    /// Names of the inventory groups: those of the checkout's own plays, of its release, or of the inventory, the first that is known.
+    /// Names of the inventory groups: those of the checkout's own plays, of its release, or of the inventory, the first
+    /// that is known.
     pub groups: Groups,
     /// The inventory file or folder.
     pub inventory_path: Option<PathBuf>,
@@ -164,7 +166,8 @@ impl KubesprayContext {
         inventory.add_groups_of_run_time(&groups, implicit_cluster);
         let playbooks = root.map(|root| playbook_folder(files, root));
         let is_open_to_all = root.and_then(|root| files.meta(root).ok()).is_some_and(|meta| meta.mode & 0o002 != 0);
-        let unread = root.filter(|root| playbooks.as_deref() != Some(root)).map(|root| VarsFolder::read(files, root, true));
+        let unread =
+            root.filter(|root| playbooks.as_deref() != Some(root)).map(|root| VarsFolder::read(files, root, true));
         let first_control_plane = inventory.hosts_of(&groups.control_plane).first().map(|host| (*host).to_owned());
         let inventory_host = machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
         let is_here = machine::is_here(files, &request.hostname);
@@ -172,14 +175,18 @@ impl KubesprayContext {
         let is_control_plane = is_here && first_control_plane.is_some() && first_control_plane == inventory_host;
         let control_plane_os = os_of(request, is_control_plane.then_some(files))?;
         let inventory_host_found = inventory_host.is_some();
-        let subject = inventory_host.clone().or_else(|| request.node.clone()).unwrap_or_else(|| request.hostname.clone());
+        let subject =
+            inventory_host.clone().or_else(|| request.node.clone()).unwrap_or_else(|| request.hostname.clone());
         if inventory_host.is_none() {
             add_future_node(&mut inventory, &subject, &groups, implicit_cluster);
         }
         // The two hosts whose values matter.
         let is_wanted = |name: &str| name == subject || Some(name) == first_control_plane.as_deref();
         let folders = vars_folders(files, inventory_path.as_deref(), playbooks.as_deref(), &is_wanted);
-        let demanded = checkout.as_ref().and_then(|checkout| ansible::demanded(files, checkout)).or_else(|| traits.ansible_core.clone());
+        let demanded = checkout
+            .as_ref()
+            .and_then(|checkout| ansible::demanded(files, checkout))
+            .or_else(|| traits.ansible_core.clone());
         let ansible = ansible::choose(&ansible::installed(files, root), demanded.as_ref()).cloned();
         Ok(Self {
             checkout,
@@ -196,7 +203,8 @@ impl KubesprayContext {
             is_here,
             merges: config.get("defaults", "hash_behaviour") == Some("merge"),
             inventory_host,
-            is_this_machine: machine::is_same_name(&subject, &request.hostname) || (inventory_host_found && request.node.is_none()),
+            is_this_machine: machine::is_same_name(&subject, &request.hostname)
+                || (inventory_host_found && request.node.is_none()),
             subject,
             ignored,
             first_control_plane,
@@ -270,7 +278,11 @@ fn find_checkout(files: &dyn Files, request: &PreviewRequest) -> Result<Option<C
     Ok(checkout::find(files).into_iter().next())
 }
 
-fn find_inventory(files: &dyn Files, request: &PreviewRequest, checkout: Option<&Checkout>) -> Result<Option<PathBuf>, Expected> {
+fn find_inventory(
+    files: &dyn Files,
+    request: &PreviewRequest,
+    checkout: Option<&Checkout>,
+) -> Result<Option<PathBuf>, Expected> {
     if let Some(path) = &request.inventory {
         let below = checkout.map(|checkout| checkout.path.join(path)).filter(|path| files.exists(path));
         let path = below.unwrap_or_else(|| path.clone());
@@ -307,11 +319,14 @@ fn vars_folders(
 ) -> Vec<VarsFolder> {
     let base = inventory.map(|path| if files.list(path).is_ok() { path } else { path.parent().unwrap_or(path) });
     let beside = playbooks.filter(|path| Some(*path) != base);
-    let read = |path: Option<&Path>, beside_playbook| path.map(|path| VarsFolder::read_for(files, path, beside_playbook, is_wanted));
+    let read = |path: Option<&Path>, beside_playbook| {
+        path.map(|path| VarsFolder::read_for(files, path, beside_playbook, is_wanted))
+    };
     read(base, false).into_iter().chain(read(beside, true)).collect()
 }
 
-/// The folder of the plays: since v2.22 `cluster.yml` only imports `playbooks/cluster.yml`, and Ansible then looks beside that one.
+/// The folder of the plays: since v2.22 `cluster.yml` only imports `playbooks/cluster.yml`, and Ansible then looks
+/// beside that one.
 fn playbook_folder(files: &dyn Files, checkout: &Path) -> PathBuf {
     let inner = checkout.join("playbooks");
     if files.exists(inner.join("cluster.yml")) { inner } else { checkout.to_owned() }

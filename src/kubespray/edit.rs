@@ -1,5 +1,5 @@
-//! Changing variables in files that people own: only the lines of the variable change, and nothing is proposed that does not read back
-//! as exactly that.
+//! Changing variables in files that people own: only the lines of the variable change, and nothing is proposed that
+//! does not read back as exactly that.
 
 mod member;
 mod revise;
@@ -48,7 +48,9 @@ impl Change {
 
     /// Returns the line that a person would write, or the key whose lines are to go.
     fn line(&self) -> String {
-        self.value.as_ref().map_or_else(|| format!("# {}:", self.variable), |value| write::block(&self.variable, value, "", "\n"))
+        self.value
+            .as_ref()
+            .map_or_else(|| format!("# {}:", self.variable), |value| write::block(&self.variable, value, "", "\n"))
     }
 }
 
@@ -69,18 +71,30 @@ impl FileEdit {
     /// Returns the change as a unified diff.
     pub fn diff(&self) -> String {
         let name = self.path.display().to_string();
-        similar::TextDiff::from_lines(&self.before, &self.after).unified_diff().context_radius(3).header(&name, &name).to_string()
+        similar::TextDiff::from_lines(&self.before, &self.after)
+            .unified_diff()
+            .context_radius(3)
+            .header(&name, &name)
+            .to_string()
     }
 }
 
-/// Works out the edits that give the variables their values; nothing is written. A variable that already has its value needs no edit, so
-/// a second call after writing returns nothing.
-pub fn propose(files: &dyn Files, preview: &Preview, changes: &[Change], members: &[(PathBuf, Member)]) -> Result<Vec<FileEdit>, Expected> {
+/// Works out the edits that give the variables their values; nothing is written. A variable that already has its value
+/// needs no edit, so a second call after writing returns nothing.
+pub fn propose(
+    files: &dyn Files,
+    preview: &Preview,
+    changes: &[Change],
+    members: &[(PathBuf, Member)],
+) -> Result<Vec<FileEdit>, Expected> {
     let mut edits = Edits { files, list: Vec::new() };
     for (path, member) in members {
         let edit = edits.of(path.clone())?;
         edit.after = member::add(&edit.after, &edit.path, member).map_err(|why| {
-            Expected::new(msg::error::edit::file(edit.path.display(), why), msg::error::edit::member::hint(&member.group, &member.host))
+            Expected::new(
+                msg::error::edit::file(edit.path.display(), why),
+                msg::error::edit::member::hint(&member.group, &member.host),
+            )
         })?;
     }
     for change in changes.iter().filter(|change| !becomes(preview, change)) {
@@ -122,7 +136,8 @@ impl Edits<'_> {
     }
 }
 
-/// Returns a new file of variables with these values, for where there is no inventory to edit; `notes` stand above them as comments.
+/// Returns a new file of variables with these values, for where there is no inventory to edit; `notes` stand above them
+/// as comments.
 pub fn vars_file(path: PathBuf, changes: Vec<Change>, notes: &str) -> FileEdit {
     let lines: Vec<String> = changes.iter().map(Change::line).collect();
     let notes: String = notes.lines().map(|line| format!("# {line}\n")).collect();
@@ -154,7 +169,10 @@ fn target(preview: &Preview, change: &Change) -> Result<PathBuf, Expected> {
     let scope = VariableSpec::of(name).map(|spec| spec.scope);
     let is_docker = scope == Some(Scope::Docker);
     if is_docker && preview.container_manager != "docker" {
-        return Err(Expected::new(msg::error::edit::docker(&preview.container_manager), msg::error::edit::docker::hint()));
+        return Err(Expected::new(
+            msg::error::edit::docker(&preview.container_manager),
+            msg::error::edit::docker::hint(),
+        ));
     }
     let winner = preview.variable(name).and_then(|variable| variable.winner.as_ref());
     if let Some(of_node) = scope.filter(|scope| !scope.is_of_cluster()) {
@@ -176,17 +194,20 @@ fn target(preview: &Preview, change: &Change) -> Result<PathBuf, Expected> {
     }
 }
 
-/// The file for what is not for the whole cluster: the node's own where it is there already, for it always wins; else that of the group of
-/// GPU nodes, where the node is in one; else the node's own.
+/// The file for what is not for the whole cluster: the node's own where it is there already, for it always wins; else
+/// that of the group of GPU nodes, where the node is in one; else the node's own.
 fn node_target(preview: &Preview, change: &Change, scope: Scope, winner: Option<&Place>) -> Result<PathBuf, Expected> {
     let layout = &preview.layout;
     let group = layout.gpu_vars.as_ref().filter(|_| scope != Scope::OneNode);
-    let of_group = |place: &&Place| group.is_some() && place.level == Level::GroupVars && is_of_group(&place.file, GPU_GROUP);
+    let of_group =
+        |place: &&Place| group.is_some() && place.level == Level::GroupVars && is_of_group(&place.file, GPU_GROUP);
     match winner {
         Some(place) if place.level == Level::InventoryHostVars => {
             Err(by_hand(&place.file, change, msg::error::edit::in_inventory(place.line, &change.variable)))
         }
-        Some(place) if matches!(place.level, Level::HostVars | Level::PlaybookHostVars) || of_group(&place) => Ok(place.file.clone()),
+        Some(place) if matches!(place.level, Level::HostVars | Level::PlaybookHostVars) || of_group(&place) => {
+            Ok(place.file.clone())
+        }
         _ => group.or(layout.node_vars.as_ref()).cloned().ok_or_else(no_inventory),
     }
 }
@@ -204,19 +225,24 @@ fn read(files: &dyn Files, path: &Path) -> Result<String, Expected> {
     let mode = files.meta(path).map_or(0o644, |meta| meta.mode);
     if mode & 0o222 == 0 {
         // Root could write it all the same; somebody has said that it is not to be written.
-        return Err(Expected::new(msg::error::edit::read_only(path.display()), msg::error::edit::read_only::hint(path.display())));
+        return Err(Expected::new(
+            msg::error::edit::read_only(path.display()),
+            msg::error::edit::read_only::hint(path.display()),
+        ));
     }
     match files.read(path) {
         Ok(bytes) => String::from_utf8(bytes)
             .map_err(|_| Expected::new(msg::error::edit::no_text(path.display()), msg::error::edit::no_text::hint())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => {
-            Err(Expected::new(msg::error::edit::unreadable(path.display(), reason(&error)), msg::error::edit::unreadable::hint()))
-        }
+        Err(error) => Err(Expected::new(
+            msg::error::edit::unreadable(path.display(), reason(&error)),
+            msg::error::edit::unreadable::hint(),
+        )),
     }
 }
 
-/// Returns the text of a vars file with the change made, checked by reading it back; the error says why it cannot be made.
+/// Returns the text of a vars file with the change made, checked by reading it back; the error says why it cannot be
+/// made.
 pub fn set(before: &str, change: &Change) -> Result<String, Arg> {
     if before.starts_with("$ANSIBLE_VAULT") {
         return Err(msg::error::edit::encrypted().into());
@@ -227,7 +253,9 @@ pub fn set(before: &str, change: &Change) -> Result<String, Arg> {
     let Some(value) = &change.value else {
         let after = if own.is_empty() { Some(before.to_owned()) } else { revise::commented_out(before, &own) };
         wanted.remove(&change.variable);
-        return after.filter(|after| reads_back(before, after, &wanted)).ok_or_else(|| msg::error::edit::r#unsafe().into());
+        return after
+            .filter(|after| reads_back(before, after, &wanted))
+            .ok_or_else(|| msg::error::edit::r#unsafe().into());
     };
     let candidates = match own[..] {
         [] => text::additions(before, &entries, &change.variable, value),
@@ -242,7 +270,9 @@ pub fn set(before: &str, change: &Change) -> Result<String, Arg> {
 
 /// The guard: the new text says what the old one said, with the change, and has every comment of it, in its order.
 fn reads_back(before: &str, after: &str, wanted: &Map<String, Value>) -> bool {
-    let comments = |text: &str| text.lines().map(str::trim).filter(|line| line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    let comments = |text: &str| {
+        text.lines().map(str::trim).filter(|line| line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+    };
     let Ok(entries) = yaml11::parse_vars(after) else { return false };
     let count = entries.len();
     let read: Map<String, Value> = entries.into_iter().map(|entry| (entry.key, entry.value.value())).collect();
@@ -251,7 +281,9 @@ fn reads_back(before: &str, after: &str, wanted: &Map<String, Value>) -> bool {
         names.len() != entries.len()
     });
     let mut kept = comments(after).into_iter();
-    read == *wanted && (had_duplicates || count == wanted.len()) && comments(before).iter().all(|old| kept.any(|new| new == *old))
+    read == *wanted
+        && (had_duplicates || count == wanted.len())
+        && comments(before).iter().all(|old| kept.any(|new| new == *old))
 }
 
 fn by_hand(path: &Path, change: &Change, why: impl Into<Arg>) -> Expected {

@@ -70,7 +70,11 @@ impl Files for Edited<'_> {
         if let Some(edit) = self.edit(path) {
             return Ok(meta(FileKind::File, edit.after.len() as u64));
         }
-        if self.edits.iter().any(|edit| edit.path.starts_with(path)) { Ok(meta(FileKind::Folder, 0)) } else { Err(error) }
+        if self.edits.iter().any(|edit| edit.path.starts_with(path)) {
+            Ok(meta(FileKind::Folder, 0))
+        } else {
+            Err(error)
+        }
     }
 
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
@@ -120,8 +124,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("a")).unwrap();
         std::fs::write(root.path().join("a/old.yml"), "x: 1\n").unwrap();
-        let edit =
-            |path: &str, after: &str| FileEdit { path: path.into(), before: String::new(), after: after.to_owned(), changes: Vec::new() };
+        let edit = |path: &str, after: &str| FileEdit {
+            path: path.into(),
+            before: String::new(),
+            after: after.to_owned(),
+            changes: Vec::new(),
+        };
         let edits = [edit("/a/old.yml", "x: 2\n"), edit("/b/c/new.yml", "y: 1\n")];
         let files = LocalFiles::new(root.path());
         let edited = Edited::new(&files, &edits);
@@ -132,7 +140,10 @@ mod tests {
         assert_eq!(edited.meta(Path::new("/b/c")).unwrap().kind, FileKind::Folder);
         assert_eq!(edited.meta(Path::new("/b/c/new.yml")).unwrap().kind, FileKind::File);
         assert!(edited.list(Path::new("/z")).is_err() && edited.meta(Path::new("/z")).is_err());
-        assert!(edited.write(Path::new("/a/old.yml"), b"", 0o644).is_err() && edited.remove(Path::new("/a/old.yml")).is_err());
+        assert!(
+            edited.write(Path::new("/a/old.yml"), b"", 0o644).is_err()
+                && edited.remove(Path::new("/a/old.yml")).is_err()
+        );
         assert_eq!(files.read(Path::new("/a/old.yml")).unwrap(), b"x: 1\n");
     }
 }

@@ -24,7 +24,12 @@ use crate::{
 };
 
 /// Returns everything that was found, worst first.
-pub(super) fn all(context: &KubesprayContext, variables: &ResolvedVariables<'_>, container_manager: &str, wanted: GpuRole) -> Vec<Finding> {
+pub(super) fn all(
+    context: &KubesprayContext,
+    variables: &ResolvedVariables<'_>,
+    container_manager: &str,
+    wanted: GpuRole,
+) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(refused(context, variables));
     found.extend(names(context));
@@ -66,7 +71,11 @@ fn evidence(variables: &ResolvedVariables<'_>, name: &str) -> String {
 impl VarsFile {
     /// Returns why Ansible would stop at this file.
     pub fn problem(&self) -> Option<Problem> {
-        self.error.as_ref().map(|error| Problem { file: self.path.clone(), line: error.line, what: error.message.clone() })
+        self.error.as_ref().map(|error| Problem {
+            file: self.path.clone(),
+            line: error.line,
+            what: error.message.clone(),
+        })
     }
 }
 
@@ -84,7 +93,9 @@ fn refused(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec
     let problems = files().filter_map(VarsFile::problem).chain(variables.problems.iter().cloned());
     found.extend(problems.map(|problem| finding(msg::finding::vars_file_refused, &problem)));
     let vaulted = files().filter(|file| file.vault == Vault::Encrypted);
-    found.extend(vaulted.map(|file| Finding::of(msg::finding::vaulted_file(), Severity::Info, file.path.display().to_string())));
+    found.extend(
+        vaulted.map(|file| Finding::of(msg::finding::vaulted_file(), Severity::Info, file.path.display().to_string())),
+    );
     found
 }
 
@@ -101,14 +112,21 @@ fn not_read(unread: &Unread) -> Finding {
     }
 }
 
-/// The three names of this machine, and its place in the cluster. Of an inventory that is not known whole nothing is said to be missing.
+/// The three names of this machine, and its place in the cluster. Of an inventory that is not known whole nothing is
+/// said to be missing.
 fn names(context: &KubesprayContext) -> Vec<Finding> {
-    let Some(path) = context.inventory_path.as_ref().filter(|_| context.inventory.is_known()) else { return Vec::new() };
+    let Some(path) = context.inventory_path.as_ref().filter(|_| context.inventory.is_known()) else {
+        return Vec::new();
+    };
     let evidence = path.display().to_string();
     let groups = &context.groups;
     let mut found = Vec::new();
     match &context.inventory_host {
-        None => found.push(Finding::of(msg::finding::node_not_in_inventory(&groups.node, &context.subject), Severity::Warning, &evidence)),
+        None => found.push(Finding::of(
+            msg::finding::node_not_in_inventory(&groups.node, &context.subject),
+            Severity::Warning,
+            &evidence,
+        )),
         Some(host) if !context.inventory.is_in(host, &groups.node) => {
             found.push(Finding::of(msg::finding::not_a_kube_node(&groups.node, host), Severity::Error, &evidence));
         }
@@ -156,7 +174,8 @@ fn templated(variables: &ResolvedVariables<'_>) -> Vec<Finding> {
     .collect()
 }
 
-/// Tells whether the switches are known: what is not defined in what was read may be defined in a group that nobody here knows.
+/// Tells whether the switches are known: what is not defined in what was read may be defined in a group that nobody
+/// here knows.
 fn is_told(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> bool {
     let is_read = context.inventory.is_known() || context.inventory_path.is_none();
     is_read && !variables.is_templated("nvidia_accelerator_enabled") && !variables.is_templated("nvidia_gpu_nodes")
@@ -171,7 +190,11 @@ fn switches(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Ve
     let enabled = variables.node_value("nvidia_accelerator_enabled").is_some_and(|value| as_bool(&value));
     let has_nodes = variables.node_value("nvidia_gpu_nodes").is_some_and(|value| is_truthy(&value));
     if is_switch_missing(variables) {
-        found.push(Finding::of(msg::finding::gpu_nodes_without_switch(), Severity::Error, evidence(variables, "nvidia_gpu_nodes")));
+        found.push(Finding::of(
+            msg::finding::gpu_nodes_without_switch(),
+            Severity::Error,
+            evidence(variables, "nvidia_gpu_nodes"),
+        ));
     } else if has_nodes && !enabled {
         found.push(Finding::of(
             msg::finding::gpu_nodes_switched_off(),
@@ -199,10 +222,18 @@ fn switches(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Ve
 fn switched_on(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     if is_told(context, variables) && is_switch_missing(variables) {
-        found.push(Finding::of(msg::finding::gpu_nodes_without_switch(), Severity::Error, evidence(variables, "nvidia_gpu_nodes")));
+        found.push(Finding::of(
+            msg::finding::gpu_nodes_without_switch(),
+            Severity::Error,
+            evidence(variables, "nvidia_gpu_nodes"),
+        ));
     }
     if is_on(variables) && !variables.is_templated("nvidia_accelerator_enabled") {
-        found.push(Finding::of(msg::finding::second_owner(), Severity::Error, evidence(variables, "nvidia_accelerator_enabled")));
+        found.push(Finding::of(
+            msg::finding::second_owner(),
+            Severity::Error,
+            evidence(variables, "nvidia_accelerator_enabled"),
+        ));
     }
     found
 }
@@ -219,7 +250,10 @@ fn gpu_nodes(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> V
     let mut found = Vec::new();
     for name in &names {
         let is_future = context.inventory_host.is_none() && *name == context.subject;
-        if context.inventory_path.is_some() && context.inventory.is_known() && (is_future || !context.inventory.has_host(name)) {
+        if context.inventory_path.is_some()
+            && context.inventory.is_known()
+            && (is_future || !context.inventory.has_host(name))
+        {
             found.push(Finding::of(msg::finding::gpu_node_not_in_inventory(name), Severity::Error, &evidence));
         }
     }
@@ -234,22 +268,38 @@ fn role_values(variables: &ResolvedVariables<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let flavor = variables.role_value("nvidia_gpu_flavor").map(|value| as_text(&value)).unwrap_or_default();
     let own_url = variables.own(DOWNLOAD_URL).is_some();
-    if !matches!(flavor.to_lowercase().as_str(), "tesla" | "gtx") && !own_url && !variables.is_templated("nvidia_gpu_flavor") {
-        found.push(Finding::of(msg::finding::unknown_flavor(&flavor), Severity::Error, evidence(variables, "nvidia_gpu_flavor")));
+    if !matches!(flavor.to_lowercase().as_str(), "tesla" | "gtx")
+        && !own_url
+        && !variables.is_templated("nvidia_gpu_flavor")
+    {
+        found.push(Finding::of(
+            msg::finding::unknown_flavor(&flavor),
+            Severity::Error,
+            evidence(variables, "nvidia_gpu_flavor"),
+        ));
     }
-    if let Some(image) =
-        variables.own("nvidia_driver_install_container").filter(|image| is_boolean(&image.value) && is_truthy(&image.value))
+    if let Some(image) = variables
+        .own("nvidia_driver_install_container")
+        .filter(|image| is_boolean(&image.value) && is_truthy(&image.value))
     {
         // On a system that the role knows, its vars file wins and the value does no harm.
         let severity = if variables.is_os_supported() { Severity::Info } else { Severity::Error };
         found.push(Finding::of(msg::finding::image_true(), severity, place(image)));
     }
     if let Some(version) = variables.own("nvidia_driver_version").filter(|version| version.value.is_number()) {
-        found.push(Finding::of(msg::finding::version_is_a_number(as_text(&version.value)), Severity::Error, place(version)));
+        found.push(Finding::of(
+            msg::finding::version_is_a_number(as_text(&version.value)),
+            Severity::Error,
+            place(version),
+        ));
     }
     let url = variables.role_value(DOWNLOAD_URL).map(|value| as_text(&value)).unwrap_or_default();
     if url.starts_with("http://") {
-        found.push(Finding::of(msg::finding::http_url(&url), Severity::Warning, evidence(variables, "nvidia_gpu_gtx_base_url")));
+        found.push(Finding::of(
+            msg::finding::http_url(&url),
+            Severity::Warning,
+            evidence(variables, "nvidia_gpu_gtx_base_url"),
+        ));
     }
     found
 }
@@ -268,7 +318,8 @@ fn invented(variables: &ResolvedVariables<'_>) -> Vec<Finding> {
         let name = definition.name.as_str();
         name.starts_with("nvidia_") && VariableSpec::of(name).is_none()
     };
-    let unknown = variables.all_own().filter(is_invented).filter(|definition| seen.insert((&definition.file, definition.line)));
+    let unknown =
+        variables.all_own().filter(is_invented).filter(|definition| seen.insert((&definition.file, definition.line)));
     unknown.map(unknown_variable).collect()
 }
 
@@ -293,7 +344,8 @@ fn role_in_release(context: &KubesprayContext) -> Option<Finding> {
 fn release(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let Some(release) = &context.release else {
-        let evidence = context.checkout.as_ref().map(|checkout| checkout.path.display().to_string()).unwrap_or_default();
+        let evidence =
+            context.checkout.as_ref().map(|checkout| checkout.path.display().to_string()).unwrap_or_default();
         return vec![Finding::of(msg::finding::release_unknown(), Severity::Warning, evidence)];
     };
     let text = release.to_string();

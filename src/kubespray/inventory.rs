@@ -1,4 +1,5 @@
-//! The inventory as Ansible sees it: groups, hosts, and every definition of a variable in the order in which they override each other.
+//! The inventory as Ansible sees it: groups, hosts, and every definition of a variable in the order in which they
+//! override each other.
 
 mod files;
 mod ini;
@@ -174,8 +175,11 @@ impl Inventory {
             return self.unread.push(Unread { file: file.to_owned(), kind });
         }
         // Ansible tries these endings, and no ending, as YAML first, and then as INI whatever the ending says.
-        let is_yaml = matches!(file.extension().and_then(|ending| ending.to_str()), None | Some("yaml" | "yml" | "json"));
-        let Some(not_yaml) = (if is_yaml { yaml::read(text, file, self).err() } else { Some(Problem::new(file, 1, String::new())) }) else {
+        let is_yaml =
+            matches!(file.extension().and_then(|ending| ending.to_str()), None | Some("yaml" | "yml" | "json"));
+        let Some(not_yaml) =
+            (if is_yaml { yaml::read(text, file, self).err() } else { Some(Problem::new(file, 1, String::new())) })
+        else {
             return;
         };
         if let Err(not_ini) = ini::read(text, file, self) {
@@ -240,15 +244,20 @@ impl Inventory {
     pub fn host_text(&self, host: &str, name: &str) -> Option<String> {
         let host = &self.hosts[*self.host_index.get(host)?];
         let of_lines = host.lines.iter().filter(|line| line.may_set(name)).flat_map(HostLine::definitions);
-        let all = host.vars.iter().filter(|var| var.name == name).cloned().chain(of_lines.filter(|var| var.name == name));
+        let all =
+            host.vars.iter().filter(|var| var.name == name).cloned().chain(of_lines.filter(|var| var.name == name));
         all.last().and_then(|definition| definition.value.as_str().map(str::to_owned))
     }
 
-    /// Adds the groups that Kubespray makes at run time: `k8s_cluster` where the inventory has none (v2.27 and later), and the new
-    /// spelling of groups that the inventory still writes with dashes (v2.16 and later).
+    /// Adds the groups that Kubespray makes at run time: `k8s_cluster` where the inventory has none (v2.27 and later),
+    /// and the new spelling of groups that the inventory still writes with dashes (v2.16 and later).
     pub fn add_groups_of_run_time(&mut self, groups: &Groups, implicit_cluster: bool) {
-        const SPELLINGS: [(&str, &str); 4] =
-            [("kube-master", "kube_control_plane"), ("kube-node", "kube_node"), ("calico-rr", "calico_rr"), ("k8s-cluster", "k8s_cluster")];
+        const SPELLINGS: [(&str, &str); 4] = [
+            ("kube-master", "kube_control_plane"),
+            ("kube-node", "kube_node"),
+            ("calico-rr", "calico_rr"),
+            ("k8s-cluster", "k8s_cluster"),
+        ];
         if groups.has_dashes() {
             return;
         }
@@ -279,8 +288,8 @@ impl Inventory {
         self.add_host(name, None, group, &Arc::from(Path::new("")), 0);
     }
 
-    /// Returns every definition that reaches `host`, weakest first: the inventory's own and those of `group_vars` and `host_vars`
-    /// in `folders`.
+    /// Returns every definition that reaches `host`, weakest first: the inventory's own and those of `group_vars` and
+    /// `host_vars` in `folders`.
     pub fn definitions(&self, host: &str, folders: &[VarsFolder]) -> Vec<Definition> {
         let groups = self.groups_of(host);
         let mut found: Vec<Definition> = Vec::new();
@@ -321,7 +330,9 @@ impl Inventory {
         }
         let mut depths = HashMap::new();
         let mut sorted: Vec<&str> = found.into_iter().collect();
-        sorted.sort_by_key(|name| (depth(name, &parents, &mut depths), self.groups.get(*name).map_or(1, |group| group.priority), *name));
+        sorted.sort_by_key(|name| {
+            (depth(name, &parents, &mut depths), self.groups.get(*name).map_or(1, |group| group.priority), *name)
+        });
         sorted
     }
 
@@ -359,7 +370,9 @@ impl Inventory {
                 return true;
             }
             if seen.insert(at) {
-                queue.extend(self.groups.get(at).into_iter().flat_map(|group| group.children.iter().map(String::as_str)));
+                queue.extend(
+                    self.groups.get(at).into_iter().flat_map(|group| group.children.iter().map(String::as_str)),
+                );
             }
         }
         false
@@ -412,10 +425,18 @@ impl Inventory {
         Ok(())
     }
 
-    fn set_group_var(&mut self, group: &str, name: String, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
+    fn set_group_var(
+        &mut self,
+        group: &str,
+        name: String,
+        value: Value,
+        file: &Arc<Path>,
+        line: usize,
+    ) -> Result<(), String> {
         let group = self.groups.entry(group.into()).or_default();
         if name == "ansible_group_priority" {
-            group.priority = whole_number(&value).ok_or_else(|| format!("ansible_group_priority is not a number: {value}"))?;
+            group.priority =
+                whole_number(&value).ok_or_else(|| format!("ansible_group_priority is not a number: {value}"))?;
             return Ok(());
         }
         let level = Level::InventoryGroupVars;
@@ -423,7 +444,14 @@ impl Inventory {
         Ok(())
     }
 
-    fn set_host_var(&mut self, index: usize, name: String, value: Value, file: &Arc<Path>, line: usize) -> Result<(), String> {
+    fn set_host_var(
+        &mut self,
+        index: usize,
+        name: String,
+        value: Value,
+        file: &Arc<Path>,
+        line: usize,
+    ) -> Result<(), String> {
         let host = &mut self.hosts[index];
         if self.groups.contains_key(&host.name) {
             // Of a host and a group with one name, Ansible gives the variables to the group.
@@ -463,7 +491,8 @@ fn depth<'g>(name: &'g str, parents: &HashMap<&'g str, Vec<&'g str>>, known: &mu
     above + 1
 }
 
-/// Tells whether Ansible would ask somebody else for what a source says. Source: ansible-core, `plugins/inventory/{script,auto,toml}.py`.
+/// Tells whether Ansible would ask somebody else for what a source says. Source: ansible-core,
+/// `plugins/inventory/{script,auto,toml}.py`.
 fn unread(text: &str, file: &Path) -> Option<UnreadKind> {
     let ending = file.extension().and_then(|ending| ending.to_str());
     if text.starts_with("#!") {
@@ -472,7 +501,10 @@ fn unread(text: &str, file: &Path) -> Option<UnreadKind> {
     if ending == Some("toml") {
         return Some(UnreadKind::Toml);
     }
-    let plugin = text.lines().find_map(|line| line.strip_prefix("plugin:")).filter(|_| matches!(ending, Some("yml" | "yaml")))?;
+    let plugin = text
+        .lines()
+        .find_map(|line| line.strip_prefix("plugin:"))
+        .filter(|_| matches!(ending, Some("yml" | "yaml")))?;
     Some(UnreadKind::Plugin(plugin.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned()))
 }
 
@@ -490,5 +522,8 @@ fn looks_like_yaml(text: &str) -> bool {
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> Expected {
-    Expected::new(msg::error::inventory::unreadable(file.display(), reason(error)), msg::error::inventory::unreadable::hint())
+    Expected::new(
+        msg::error::inventory::unreadable(file.display(), reason(error)),
+        msg::error::inventory::unreadable::hint(),
+    )
 }

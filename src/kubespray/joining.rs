@@ -47,7 +47,8 @@ impl Preview {
         self.inventory_host.is_none().then_some(newcomer)
     }
 
-    /// Returns the first of `names` that is no host of the inventory, with those that are most like it; the newcomer counts as one.
+    /// Returns the first of `names` that is no host of the inventory, with those that are most like it; the newcomer
+    /// counts as one.
     pub fn stranger<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<(&'n str, Vec<String>)> {
         let hosts = self.layout.hosts.as_deref()?;
         let is_host = |name: &str| name == self.layout.subject || hosts.iter().any(|host| host == name);
@@ -70,20 +71,26 @@ pub(super) fn known_hosts(context: &KubesprayContext) -> Option<Vec<String>> {
     Some(context.inventory.host_names().filter(|name| !is_future(name)).map(str::to_owned).collect())
 }
 
-/// Returns the lines to add, each with its file; nothing when the machine is a node already, or when there is no inventory.
+/// Returns the lines to add, each with its file; nothing when the machine is a node already, or when there is no
+/// inventory.
 pub(super) fn members(files: &dyn Files, context: &KubesprayContext) -> Vec<(PathBuf, Member)> {
     // Who does not know the hosts does not add one.
-    let Some(path) = context.inventory_path.as_ref().filter(|_| context.inventory.is_known()) else { return Vec::new() };
+    let Some(path) = context.inventory_path.as_ref().filter(|_| context.inventory.is_known()) else {
+        return Vec::new();
+    };
     let group = &context.groups.node;
     let is_node = context.inventory_host.as_ref().is_some_and(|host| context.inventory.is_in(host, group));
     if is_node || context.subject.is_empty() {
         return Vec::new();
     }
     let read = Source::read_all(files, path, &context.ignored);
-    let in_file = |group: &str| read.iter().find(|source| source.has_hosts(group)).or(read.first()).map(|source| source.path.clone());
+    let in_file = |group: &str| {
+        read.iter().find(|source| source.has_hosts(group)).or(read.first()).map(|source| source.path.clone())
+    };
     let member = |group: &str, vars| Member { host: context.subject.clone(), group: group.to_owned(), vars };
     let mut found = Vec::new();
-    // Older inventories list every host with its address in [all] and then only by name; newer ones list it where it belongs.
+    // Older inventories list every host with its address in [all] and then only by name; newer ones list it where it
+    // belongs.
     let has_all = read.iter().any(|source| source.has_hosts("all"));
     let is_new = context.inventory_host.is_none();
     let vars = if is_new { vars(files, context) } else { Vec::new() };
@@ -108,7 +115,8 @@ impl Source {
             let mut inventory = Inventory::empty();
             let text = files.read_text(&path).unwrap_or_default();
             inventory.add_source(&text, &path);
-            let has_all = inventory.has_members("all") || text.lines().any(|line| line.trim_start().starts_with("[all]"));
+            let has_all =
+                inventory.has_members("all") || text.lines().any(|line| line.trim_start().starts_with("[all]"));
             Self { path, inventory, has_all }
         };
         sources(files, path, ignored).unwrap_or_default().into_iter().map(read).collect()
@@ -124,8 +132,9 @@ fn vars(files: &dyn Files, context: &KubesprayContext) -> Vec<(String, String)> 
     if !context.is_here || !machine::is_same_name(&context.subject, &context.hostname) {
         return Vec::new();
     }
-    let known =
-        |name: &str| -> Vec<String> { context.inventory.host_names().filter_map(|host| context.inventory.host_text(host, name)).collect() };
+    let known = |name: &str| -> Vec<String> {
+        context.inventory.host_names().filter_map(|host| context.inventory.host_text(host, name)).collect()
+    };
     let (hosts, ips) = (known("ansible_host"), known("ip"));
     let Some(address) = nearest(machine::addresses(files), hosts.iter().chain(&ips)) else { return Vec::new() };
     let mut vars = vec![("ansible_host".to_owned(), address.clone())];
@@ -139,7 +148,8 @@ fn vars(files: &dyn Files, context: &KubesprayContext) -> Vec<(String, String)> 
 fn nearest<'a>(own: Vec<String>, others: impl Iterator<Item = &'a String>) -> Option<String> {
     let others: Vec<&String> = others.collect();
     let common = |address: &String| {
-        let shared = |other: &&String| address.bytes().zip(other.bytes()).take_while(|(mine, theirs)| mine == theirs).count();
+        let shared =
+            |other: &&String| address.bytes().zip(other.bytes()).take_while(|(mine, theirs)| mine == theirs).count();
         others.iter().map(shared).max().unwrap_or(0)
     };
     // `max_by_key` takes the last of equals, and the first is the machine's own first.

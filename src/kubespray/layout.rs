@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{host::Files, version::Version};
 
-/// The group of GPU nodes, below the group of all nodes. At the top it would lose to the groups of nodes and of the cluster: Ansible lets the
-/// deeper group win, and of two at one depth the later in the alphabet.
+/// The group of GPU nodes, below the group of all nodes. At the top it would lose to the groups of nodes and of the
+/// cluster: Ansible lets the deeper group win, and of two at one depth the later in the alphabet.
 pub(super) const GPU_GROUP: &str = "gpu_node";
 
 /// What kubeadm leaves on a node that has joined.
@@ -42,7 +42,8 @@ pub struct Layout {
     pub members: Vec<(PathBuf, Member)>,
     /// The file that takes the variables of this node alone.
     pub node_vars: Option<PathBuf>,
-    /// The file that takes what all GPU nodes share; absent where the machine is in no group of GPU nodes below that of the nodes.
+    /// The file that takes what all GPU nodes share; absent where the machine is in no group of GPU nodes below that of
+    /// the nodes.
     pub gpu_vars: Option<PathBuf>,
     /// Whether this machine's kubelet has joined a cluster; of another machine nobody here knows.
     pub has_joined: bool,
@@ -57,7 +58,8 @@ pub struct Layout {
 impl Layout {
     /// Finds the places: files that are there come first, the release's custom second.
     pub fn new(files: &dyn Files, context: &KubesprayContext) -> Self {
-        let group_vars = context.vars_base().filter(|_| context.inventory_path.is_some()).map(|base| base.join("group_vars"));
+        let group_vars =
+            context.vars_base().filter(|_| context.inventory_path.is_some()).map(|base| base.join("group_vars"));
         let host_vars = group_vars.as_deref().map(|folder| folder.with_file_name("host_vars"));
         let host = context.inventory_host.as_deref().unwrap_or_default();
         Self {
@@ -65,13 +67,19 @@ impl Layout {
             cluster_group: context.groups.cluster.clone(),
             makes_cluster_group: context.release.is_some() && context.traits.implicit_cluster,
             docker_vars: group_vars.as_deref().map(|folder| in_group(files, &folder.join("all"), "docker")),
-            facts_playbook: facts_playbook(files, context.checkout.as_ref().map(|checkout| checkout.path.as_path()), context.traits),
+            facts_playbook: facts_playbook(
+                files,
+                context.checkout.as_ref().map(|checkout| checkout.path.as_path()),
+                context.traits,
+            ),
             is_control_plane: context.inventory.is_in(host, &context.groups.control_plane),
             has_overlay2: if context.is_here { kernel_fits(files) } else { None },
             subject: context.subject.clone(),
             hosts: joining::known_hosts(context),
             members: joining::members(files, context),
-            gpu_vars: group_vars.filter(|_| is_in_gpu_group(context)).map(|folder| in_group(files, &folder.join(GPU_GROUP), "gpunode")),
+            gpu_vars: group_vars
+                .filter(|_| is_in_gpu_group(context))
+                .map(|folder| in_group(files, &folder.join(GPU_GROUP), "gpunode")),
             has_joined: context.is_here && context.is_this_machine && files.exists(KUBELET_CONF),
             node_vars: host_vars.map(|folder| in_group(files, &folder.join(&context.subject), "gpu")),
             ansible_playbook: context.ansible.as_ref().map(|ansible| ansible.program.clone()),
@@ -87,7 +95,14 @@ pub(super) fn is_in_gpu_group(context: &KubesprayContext) -> bool {
     let mut below = vec![context.groups.node.as_str()];
     let mut index = 0;
     while let Some(name) = below.get(index).copied() {
-        below.extend(inventory.children_of(name).iter().map(String::as_str).filter(|child| !below.contains(child)).collect::<Vec<_>>());
+        below.extend(
+            inventory
+                .children_of(name)
+                .iter()
+                .map(String::as_str)
+                .filter(|child| !below.contains(child))
+                .collect::<Vec<_>>(),
+        );
         index += 1;
     }
     below.contains(&GPU_GROUP) && inventory.is_in(&context.subject, GPU_GROUP)
@@ -102,18 +117,23 @@ fn cluster_file(files: &dyn Files, context: &KubesprayContext, group_vars: &Path
     let usual = context.groups.cluster.as_str();
     let other = if usual == "k8s_cluster" { "k8s-cluster" } else { "k8s_cluster" };
     let is_group = |name: &&str| context.inventory.has_group(name);
-    let has_vars = |name: &&str| ["", ".yml", ".yaml"].iter().any(|ending| files.exists(group_vars.join(format!("{name}{ending}"))));
+    let has_vars = |name: &&str| {
+        ["", ".yml", ".yaml"].iter().any(|ending| files.exists(group_vars.join(format!("{name}{ending}"))))
+    };
     let both = [usual, other];
-    let name = both.iter().find(|name| is_group(name) && has_vars(name)).or_else(|| both.iter().find(|name| is_group(name)));
+    let name =
+        both.iter().find(|name| is_group(name) && has_vars(name)).or_else(|| both.iter().find(|name| is_group(name)));
     in_group(files, &group_vars.join(name.unwrap_or(&usual)), "k8s-cluster")
 }
 
-/// Returns `name.yml` in the group's folder, in the spelling that is there. Where the group has one file instead of a folder, that file:
-/// a new folder would hide it from Ansible.
+/// Returns `name.yml` in the group's folder, in the spelling that is there. Where the group has one file instead of a
+/// folder, that file: a new folder would hide it from Ansible.
 fn in_group(files: &dyn Files, group: &Path, name: &str) -> PathBuf {
     let beside = |ending: &str| PathBuf::from(format!("{}{ending}", group.display()));
     let has_folder = files.list(group).is_ok();
-    if !has_folder && let Some(single) = ["", ".yml", ".yaml", ".json"].iter().map(|ending| beside(ending)).find(|path| files.exists(path))
+    if !has_folder
+        && let Some(single) =
+            ["", ".yml", ".yaml", ".json"].iter().map(|ending| beside(ending)).find(|path| files.exists(path))
     {
         return single;
     }
@@ -128,7 +148,8 @@ fn facts_playbook(files: &dyn Files, checkout: Option<&Path>, traits: &Traits) -
 }
 
 /// Tells whether overlay2 works on this kernel: 3.10.0-514 of RHEL and CentOS, 4.0 elsewhere.
-/// Source: Docker's documentation of the overlay2 storage driver; it needs Docker 17.06 too, and every release here installs a newer one.
+/// Source: Docker's documentation of the overlay2 storage driver; it needs Docker 17.06 too, and every release here
+/// installs a newer one.
 fn overlay2_fits(kernel: &str) -> Option<bool> {
     let mut numbers = kernel.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
     let version = (numbers.next()?, numbers.next()?);

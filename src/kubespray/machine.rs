@@ -5,8 +5,14 @@ use std::collections::BTreeSet;
 use super::inventory::Inventory;
 use crate::host::Files;
 
-/// Returns the inventory host of this machine: the one that was asked for, or by name, by short name, by address, or the only one.
-pub(super) fn identify(files: &dyn Files, inventory: &Inventory, asked: Option<&str>, hostname: &str) -> Option<String> {
+/// Returns the inventory host of this machine: the one that was asked for, or by name, by short name, by address, or
+/// the only one.
+pub(super) fn identify(
+    files: &dyn Files,
+    inventory: &Inventory,
+    asked: Option<&str>,
+    hostname: &str,
+) -> Option<String> {
     if let Some(node) = asked {
         return inventory.has_host(node).then(|| node.to_owned());
     }
@@ -19,11 +25,14 @@ pub(super) fn identify(files: &dyn Files, inventory: &Inventory, asked: Option<&
     };
     let is_short_name = |host: &&&str| !hostname.is_empty() && short(host) == short(hostname);
     let by_name = hosts.iter().find(|host| **host == hostname);
-    let found = by_name.or_else(|| only(hosts.iter().filter(is_short_name))).or_else(|| only(hosts.iter().filter(has_own_address)));
+    let found = by_name
+        .or_else(|| only(hosts.iter().filter(is_short_name)))
+        .or_else(|| only(hosts.iter().filter(has_own_address)));
     found.or_else(|| only(hosts.iter())).map(|host| (*host).to_owned())
 }
 
-/// Tells whether the machine of this name is the one whose files are read: a session may have been carried to the Ansible host.
+/// Tells whether the machine of this name is the one whose files are read: a session may have been carried to the
+/// Ansible host.
 pub(super) fn is_here(files: &dyn Files, hostname: &str) -> bool {
     files.read_value("/proc/sys/kernel/hostname").map_or(true, |name| is_same_name(&name, hostname))
 }

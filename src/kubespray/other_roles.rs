@@ -1,4 +1,5 @@
-//! Ansible roles other than Kubespray's that people run on the same inventory, and whose variables look like those of its GPU role.
+//! Ansible roles other than Kubespray's that people run on the same inventory, and whose variables look like those of
+//! its GPU role.
 
 use std::sync::OnceLock;
 
@@ -27,7 +28,8 @@ pub(super) struct Role {
 pub(super) fn reader_of(variable: &str) -> Option<&'static Role> {
     static ALL: OnceLock<Vec<Role>> = OnceLock::new();
     let reads = |role: &&Role| {
-        role.names.iter().any(|name| name == variable) || role.prefixes.iter().any(|prefix| variable.starts_with(prefix.as_str()))
+        role.names.iter().any(|name| name == variable)
+            || role.prefixes.iter().any(|prefix| variable.starts_with(prefix.as_str()))
     };
     // Read when somebody has such a variable, which is seldom.
     ALL.get_or_init(|| serde_yaml::from_str(ROLES).unwrap_or_default()).iter().find(reads)
@@ -41,9 +43,14 @@ mod tests {
     #[test]
     fn a_role_is_told_by_its_variables() {
         assert!(!serde_yaml::from_str::<Vec<Role>>(ROLES).unwrap().is_empty());
-        assert!(reader_of("nvidia_driver_branch").is_some_and(|role| role.brings_driver && role.name == "nvidia.nvidia_driver"));
+        assert!(
+            reader_of("nvidia_driver_branch")
+                .is_some_and(|role| role.brings_driver && role.name == "nvidia.nvidia_driver")
+        );
         assert!(reader_of("nvidia_dcgm_state").is_some_and(|role| !role.brings_driver));
-        for invented in ["nvidia_driver_install", "nvidia_gpu_device_plugin_enabled", "nvidia_gpu_device_plugin_mig_strategy"] {
+        for invented in
+            ["nvidia_driver_install", "nvidia_gpu_device_plugin_enabled", "nvidia_gpu_device_plugin_mig_strategy"]
+        {
             assert_eq!(reader_of(invented), None, "{invented}");
         }
         assert!(VariableSpec::all().all(|spec| reader_of(spec.name).is_none()));

@@ -17,14 +17,19 @@ use crate::{answers::Answers, host::Command, input::NodeName, secret::Secret, ve
 /// Reading all roles of a checkout takes ansible a while, on a slow disk more than a minute.
 const LIST_TASKS_DEADLINE: Duration = Duration::from_mins(5);
 
-/// Ansible refuses to start in a locale that is not UTF-8. Colours, and Kubespray's own choice of an output without skipped tasks, would
-/// hide what is looked for in the output.
-pub(super) const ENVIRONMENT: [(&str, &str); 4] =
-    [("LC_ALL", "C.UTF-8"), ("ANSIBLE_FORCE_COLOR", "0"), ("ANSIBLE_STDOUT_CALLBACK", "default"), ("ANSIBLE_DISPLAY_SKIPPED_HOSTS", "1")];
+/// Ansible refuses to start in a locale that is not UTF-8. Colours, and Kubespray's own choice of an output without
+/// skipped tasks, would hide what is looked for in the output.
+pub(super) const ENVIRONMENT: [(&str, &str); 4] = [
+    ("LC_ALL", "C.UTF-8"),
+    ("ANSIBLE_FORCE_COLOR", "0"),
+    ("ANSIBLE_STDOUT_CALLBACK", "default"),
+    ("ANSIBLE_DISPLAY_SKIPPED_HOSTS", "1"),
+];
 
 /// Returns the commands that bring this node into the cluster, in order.
 ///
-/// - Facts of all hosts first, without a limit: with `--limit` the roles of a new node need the cached facts of the others.
+/// - Facts of all hosts first, without a limit: with `--limit` the roles of a new node need the cached facts of the
+///   others.
 /// - `scale.yml --limit` adds the node, with label and taint. It never deploys the GPU role.
 ///
 /// A machine of the control plane is not added by `scale.yml`: there `cluster.yml` does everything.
@@ -33,33 +38,43 @@ pub fn joining(preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
         return vec![playbook(preview, answers, "cluster.yml")];
     }
     let facts = preview.layout.facts_playbook.as_ref().map(|facts| playbook(preview, answers, facts));
-    let limited = |node: NodeName| PlaybookRun { limit: Some(node.to_string()), ..playbook(preview, answers, "scale.yml") };
+    let limited =
+        |node: NodeName| PlaybookRun { limit: Some(node.to_string()), ..playbook(preview, answers, "scale.yml") };
     facts.into_iter().chain(values::node(preview, answers).map(limited)).collect()
 }
 
-/// Returns the commands that bring changed values to a node that has joined: the facts of all hosts, then only the parts that read these
-/// values. containerd is restarted where its configuration has changed; pods live on.
-/// Source: the tags of `playbooks/cluster.yml`, v2.18 to v2.31; that the labels need no other part is inferred from the roles.
+/// Returns the commands that bring changed values to a node that has joined: the facts of all hosts, then only the
+/// parts that read these values. containerd is restarted where its configuration has changed; pods live on.
+/// Source: the tags of `playbooks/cluster.yml`, v2.18 to v2.31; that the labels need no other part is inferred from the
+/// roles.
 pub fn renewing(preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
     const LABELS: &str = "node-label,node-taint";
     let facts = preview.layout.facts_playbook.as_ref().map(|facts| playbook(preview, answers, facts));
     let with_engine = preview.container_manager == "containerd";
     let tags = if with_engine { format!("{CONTAINER_ENGINE},{LABELS}") } else { LABELS.to_owned() };
-    let limited =
-        |node: NodeName| PlaybookRun { limit: Some(node.to_string()), tags: Some(tags), ..playbook(preview, answers, "cluster.yml") };
+    let limited = |node: NodeName| PlaybookRun {
+        limit: Some(node.to_string()),
+        tags: Some(tags),
+        ..playbook(preview, answers, "cluster.yml")
+    };
     facts.into_iter().chain(values::node(preview, answers).map(limited)).collect()
 }
 
-/// Returns the command that deploys the GPU role: without a limit, for its tasks run on the first control plane. Nothing where the whole
-/// `cluster.yml` runs anyway.
+/// Returns the command that deploys the GPU role: without a limit, for its tasks run on the first control plane.
+/// Nothing where the whole `cluster.yml` runs anyway.
 pub fn gpu_role(preview: &Preview, answers: &Answers) -> Option<PlaybookRun> {
     let role = || PlaybookRun { tags: Some("nvidia_gpu".to_owned()), ..playbook(preview, answers, "cluster.yml") };
     (!preview.layout.is_control_plane).then(role)
 }
 
 fn playbook(preview: &Preview, answers: &Answers, name: &str) -> PlaybookRun {
-    let inventory = preview.inventory.as_deref().or(answers.inventory.as_deref()).unwrap_or(Path::new("inventory/mycluster/inventory.ini"));
-    let below = preview.checkout.as_deref().and_then(|checkout| inventory.strip_prefix(checkout).ok()).unwrap_or(inventory);
+    let inventory = preview
+        .inventory
+        .as_deref()
+        .or(answers.inventory.as_deref())
+        .unwrap_or(Path::new("inventory/mycluster/inventory.ini"));
+    let below =
+        preview.checkout.as_deref().and_then(|checkout| inventory.strip_prefix(checkout).ok()).unwrap_or(inventory);
     PlaybookRun {
         program: preview.layout.ansible_playbook.clone().unwrap_or_else(|| PROGRAM.into()),
         checkout: preview.checkout.clone(),
@@ -125,8 +140,9 @@ impl std::fmt::Display for PlaybookRun {
     }
 }
 
-/// Returns the command with the password for `sudo`: Ansible reads it from its standard input, so that it is in no argument, no
-/// environment and no file. Before ansible-core 2.12 only the prompt could be asked for; without a terminal it reads the same input.
+/// Returns the command with the password for `sudo`: Ansible reads it from its standard input, so that it is in no
+/// argument, no environment and no file. Before ansible-core 2.12 only the prompt could be asked for; without a
+/// terminal it reads the same input.
 pub fn with_password(command: &Command, secret: &Secret, core: Option<&Version>) -> Command {
     let reads_file = core.is_some_and(|core| (core.part(0), core.part(1)) >= (2, 12));
     let mut command = command.clone();

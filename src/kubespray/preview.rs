@@ -10,17 +10,20 @@ use super::{
 };
 use crate::{error::Expected, host::Files};
 
-/// Reads checkout and inventory and returns what the GPU role will see. Without a checkout or inventory the release's built-in data
-/// is shown. An error means that what was asked for is not there or not readable at all.
+/// Reads checkout and inventory and returns what the GPU role will see. Without a checkout or inventory the release's
+/// built-in data is shown. An error means that what was asked for is not there or not readable at all.
 pub fn preview(files: &dyn Files, request: &PreviewRequest) -> Result<Preview, Expected> {
     let context = KubesprayContext::read(files, request)?;
     let resolved = ResolvedVariables::new(files, &context);
-    let container_manager =
-        resolved.node_value("container_manager").map_or_else(|| context.traits.container_manager.clone(), |value| truth::as_text(&value));
-    let is_known =
-        |spec: &VariableSpec| context.release.as_ref().is_none_or(|release| release.has(spec)) || resolved.own(spec.name).is_some();
+    let container_manager = resolved
+        .node_value("container_manager")
+        .map_or_else(|| context.traits.container_manager.clone(), |value| truth::as_text(&value));
+    let is_known = |spec: &VariableSpec| {
+        context.release.as_ref().is_none_or(|release| release.has(spec)) || resolved.own(spec.name).is_some()
+    };
     let is_shown = |spec: &&VariableSpec| spec.is_for(&container_manager) && is_known(spec);
-    let variables: Vec<Variable> = VariableSpec::all().filter(is_shown).map(|spec| resolved.variable(spec.name)).collect();
+    let variables: Vec<Variable> =
+        VariableSpec::all().filter(is_shown).map(|spec| resolved.variable(spec.name)).collect();
     let capability = capability::judge(&context, &resolved, request.gpu_role);
     let findings = findings::all(&context, &resolved, &container_manager, request.gpu_role);
     Ok(Preview {

@@ -1,4 +1,5 @@
-//! Kubespray's releases: how their versions are written, and what each range of them does (`assets/catalog/kubespray.yaml`).
+//! Kubespray's releases: how their versions are written, and what each range of them does
+//! (`assets/catalog/kubespray.yaml`).
 
 use std::{cmp::Ordering, collections::BTreeMap, fmt, sync::OnceLock};
 
@@ -136,7 +137,8 @@ fn role() -> &'static BTreeMap<String, Value> {
     DEFAULTS.get_or_init(|| read(ROLE).unwrap_or_default())
 }
 
-/// Reads a part of the catalog; a test reads all. Our own reader takes a tenth of the time of the general one, at every start.
+/// Reads a part of the catalog; a test reads all. Our own reader takes a tenth of the time of the general one, at every
+/// start.
 fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
     let root = yaml11::parse(text).ok()??;
     serde_json::from_value(root.value()).ok()
@@ -173,8 +175,8 @@ impl Release {
         ranges().iter().rev().find(|range| range.since <= *self).or(ranges().first())?.traits()
     }
 
-    /// Returns the release of Kubernetes that it installs by itself: its own minor number and four, from v2.18 to v2.31.
-    /// Source: `kube_version` of the releases' defaults.
+    /// Returns the release of Kubernetes that it installs by itself: its own minor number and four, from v2.18 to
+    /// v2.31. Source: `kube_version` of the releases' defaults.
     pub fn kubernetes(&self) -> Option<Version> {
         self.at_least(18).then(|| format!("1.{}", self.number.1 + 4).parse().ok()).flatten()
     }
@@ -200,7 +202,9 @@ pub fn role_defaults(traits: &Traits) -> Map<String, Value> {
     // The device plugin was on k8s.gcr.io before the installer came there.
     let plugin_registry = if traits.registry == "registry.k8s.io" { "registry.k8s.io" } else { "k8s.gcr.io" };
     let fill = |value: &Value| match value {
-        Value::String(text) => text.replace("{registry}", &traits.registry).replace("{plugin_registry}", plugin_registry).into(),
+        Value::String(text) => {
+            text.replace("{registry}", &traits.registry).replace("{plugin_registry}", plugin_registry).into()
+        }
         other => other.clone(),
     };
     // Before v2.9 the images stood in the role's vars files.
@@ -249,8 +253,12 @@ mod tests {
 
     #[test]
     fn the_catalog_is_readable_and_sorted() {
-        let all: Vec<Traits> = serde_yaml::Deserializer::from_str(RANGES).map(|document| Traits::deserialize(document).unwrap()).collect();
-        assert_eq!(ranges().iter().map(|range| range.traits().unwrap()).collect::<Vec<_>>(), all.iter().collect::<Vec<_>>());
+        let all: Vec<Traits> =
+            serde_yaml::Deserializer::from_str(RANGES).map(|document| Traits::deserialize(document).unwrap()).collect();
+        assert_eq!(
+            ranges().iter().map(|range| range.traits().unwrap()).collect::<Vec<_>>(),
+            all.iter().collect::<Vec<_>>()
+        );
         assert!(ranges().iter().is_sorted_by_key(|range| range.since.clone()));
         assert_eq!(*role(), serde_yaml::from_str(ROLE).unwrap());
         assert_eq!(role().len(), 13);
@@ -258,8 +266,12 @@ mod tests {
 
     #[test]
     fn reads_every_form_of_a_version() {
-        for (text, shown) in [("2.14.2", "v2.14.2"), ("v2.31.0", "v2.31.0"), ("release-2.25", "v2.25"), ("v2.14.2-31-gab12cd3", "v2.14.2")]
-        {
+        for (text, shown) in [
+            ("2.14.2", "v2.14.2"),
+            ("v2.31.0", "v2.31.0"),
+            ("release-2.25", "v2.25"),
+            ("v2.14.2-31-gab12cd3", "v2.14.2"),
+        ] {
             assert_eq!(Release::parse(text).unwrap().to_string(), shown);
         }
         for text in ["master", "v2", "", "kubespray", "2020.1.1"] {

@@ -1,8 +1,9 @@
-//! What Kubespray will write to containerd's configuration: the template of the user's own checkout, filled in by the Ansible of this machine
-//! with the inventory as it is, and as it will be. Nothing leaves a folder of this program's own.
+//! What Kubespray will write to containerd's configuration: the template of the user's own checkout, filled in by the
+//! Ansible of this machine with the inventory as it is, and as it will be. Nothing leaves a folder of this program's
+//! own.
 //!
-//! The role's defaults are laid out as the defaults of a role of one play, so that the inventory beats them as it does in Kubespray's plays.
-//! Variables beside Kubespray's own playbooks are not seen by it.
+//! The role's defaults are laid out as the defaults of a role of one play, so that the inventory beats them as it does
+//! in Kubespray's plays. Variables beside Kubespray's own playbooks are not seen by it.
 
 use std::{
     path::{Path, PathBuf},
@@ -43,7 +44,9 @@ pub enum NotRendered {
 
 /// Renders containerd's configuration of the node, twice. `folder` is made for it, and gone afterwards.
 pub fn containerd(host: &Host, preview: &Preview, changes: &[Change], folder: &Path) -> Result<Rendered, NotRendered> {
-    let (Some(checkout), Some(inventory), Some(program)) = (&preview.checkout, &preview.inventory, &preview.layout.ansible_playbook) else {
+    let (Some(checkout), Some(inventory), Some(program)) =
+        (&preview.checkout, &preview.inventory, &preview.layout.ansible_playbook)
+    else {
         return Err(NotRendered::NoAnsible);
     };
     let templates = checkout.join("roles").join(ENGINE).join("templates");
@@ -109,7 +112,8 @@ impl Play<'_> {
         } else {
             Vec::new()
         };
-        let play = json!([{"hosts": preview.layout.subject, "gather_facts": false, "pre_tasks": groups, "roles": ["render"]}]);
+        let play =
+            json!([{"hosts": preview.layout.subject, "gather_facts": false, "pre_tasks": groups, "roles": ["render"]}]);
         self.put(&self.folder.join("play.yml"), play.to_string().as_bytes())
     }
 
@@ -129,9 +133,12 @@ impl Play<'_> {
     fn parts(&self, role: &str, kind: &str) -> Vec<PathBuf> {
         let base = self.checkout.join("roles").join(role).join(kind);
         let inner = base.join("main");
-        let mut found: Vec<PathBuf> = self.files.list(&inner).unwrap_or_default().iter().map(|name| inner.join(name)).collect();
+        let mut found: Vec<PathBuf> =
+            self.files.list(&inner).unwrap_or_default().iter().map(|name| inner.join(name)).collect();
         found.extend(["main.yml", "main.yaml"].map(|name| base.join(name)));
-        found.retain(|path| path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml") && self.files.exists(path));
+        found.retain(|path| {
+            path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml") && self.files.exists(path)
+        });
         found
     }
 

@@ -22,7 +22,8 @@ pub fn report(preview: &Preview, lang: Lang) -> String {
     out
 }
 
-/// Returns the verdict and the findings of a preview that is judged by the values that will be; nothing where there is nothing to say.
+/// Returns the verdict and the findings of a preview that is judged by the values that will be; nothing where there is
+/// nothing to say.
 pub fn report_planned(preview: &Preview, lang: Lang) -> String {
     if preview.findings.is_empty() {
         return String::new();
@@ -70,7 +71,8 @@ fn variables(preview: &Preview, lang: Lang, out: &mut String) {
     let name_width = preview.variables.iter().map(|variable| text::width(&variable.name)).max().unwrap_or(0);
     for variable in &preview.variables {
         let value = text::fit(&value_text(variable, lang), VALUE_WIDTH, "…");
-        let row = format!("{}  {value}  {}", text::fit(&variable.name, name_width, "…"), winner(preview, variable, lang));
+        let row =
+            format!("{}  {value}  {}", text::fit(&variable.name, name_width, "…"), winner(preview, variable, lang));
         line(out, format_args!("{}", row.trim_end()));
         for shadowed in &variable.shadowed {
             let place = place(preview, &shadowed.file, shadowed.line);

@@ -81,11 +81,16 @@ impl ValueError {
     }
 }
 
-/// Reads a value as a person types it: a list as names with commas between them, labels as `key=value` pairs. `here` as for [`check`].
+/// Reads a value as a person types it: a list as names with commas between them, labels as `key=value` pairs. `here` as
+/// for [`check`].
 pub fn parse(variable: &str, text: &str, here: &[Version]) -> Result<Value, ValueError> {
     let text = text.trim();
-    let items =
-        || text.trim_matches(['[', ']']).split([',', ' ']).map(|item| item.trim_matches(['"', '\''])).filter(|item| !item.is_empty());
+    let items = || {
+        text.trim_matches(['[', ']'])
+            .split([',', ' '])
+            .map(|item| item.trim_matches(['"', '\'']))
+            .filter(|item| !item.is_empty())
+    };
     let value = match shape_of(variable)? {
         Shape::Bool => Value::Bool(boolean(text).ok_or(ValueError::Bool)?),
         Shape::ImageOrFalse => boolean(text).map_or_else(|| Value::from(text), Value::Bool),
@@ -98,8 +103,8 @@ pub fn parse(variable: &str, text: &str, here: &[Version]) -> Result<Value, Valu
     Ok(value)
 }
 
-/// Tells whether a value can be written for a variable. What the answers have a key of the same meaning for is read by that key's own type.
-/// `here` are the drivers of this machine: one of them exists, whatever the catalog knows.
+/// Tells whether a value can be written for a variable. What the answers have a key of the same meaning for is read by
+/// that key's own type. `here` are the drivers of this machine: one of them exists, whatever the catalog knows.
 pub fn check(variable: &str, value: &Value, here: &[Version]) -> Result<(), ValueError> {
     let shape = shape_of(variable)?;
     match (shape, value) {
@@ -190,10 +195,11 @@ fn shape_of(variable: &str) -> Result<Shape, ValueError> {
     VariableSpec::of(variable).map(|spec| spec.shape).ok_or(ValueError::Unknown)
 }
 
-/// Tells whether a value has a form in which nothing else can stand: a switch, a version, a name, an image; no address, no free text, no
-/// template.
+/// Tells whether a value has a form in which nothing else can stand: a switch, a version, a name, an image; no address,
+/// no free text, no template.
 pub fn is_plain(variable: &str, value: &Value) -> bool {
-    let is_free = matches!(shape_of(variable), Err(_) | Ok(Shape::Text | Shape::Url | Shape::BaseUrl | Shape::Runtimes));
+    let is_free =
+        matches!(shape_of(variable), Err(_) | Ok(Shape::Text | Shape::Url | Shape::BaseUrl | Shape::Runtimes));
     let has_template = value.as_str().is_some_and(is_template);
     !is_free && !has_template && matches!(check(variable, value, &[]), Ok(()) | Err(ValueError::NoDriver))
 }
@@ -205,7 +211,9 @@ pub fn typed(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) if items.iter().any(Value::is_object) => value.to_string(),
         Value::Array(items) => items.iter().map(typed).collect::<Vec<_>>().join(", "),
-        Value::Object(map) => map.iter().map(|(key, value)| format!("{key}={}", typed(value))).collect::<Vec<_>>().join(", "),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| format!("{key}={}", typed(value))).collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
     }
 }
@@ -276,7 +284,11 @@ mod tests {
             ("node_taints", "nvidia.com/gpu=:NoSchedule", json!(["nvidia.com/gpu=:NoSchedule"])),
             ("nvidia_url_end", "{{ nvidia_driver_version }}/x.run", json!("{{ nvidia_driver_version }}/x.run")),
             ("nvidia_gpu_device_plugin_memory", "30Mi", json!("30Mi")),
-            ("containerd_additional_runtimes", "[{name: a, options: {x: 'true'}}]", json!([{"name": "a", "options": {"x": "true"}}])),
+            (
+                "containerd_additional_runtimes",
+                "[{name: a, options: {x: 'true'}}]",
+                json!([{"name": "a", "options": {"x": "true"}}]),
+            ),
         ] {
             let read = parse(variable, text, &[]).unwrap_or_else(|wrong| panic!("{variable} {text}: {wrong:?}"));
             assert_eq!(read, value, "{variable} {text}");

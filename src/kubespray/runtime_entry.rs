@@ -1,6 +1,7 @@
-//! The entry of NVIDIA's runtime in `containerd_additional_runtimes`, which is the one durable place for it: Kubespray writes containerd's
-//! configuration anew at each run of its role.
-//! Source: roles/container-engine/containerd/templates/config.toml.j2 of v2.18 to v2.31, and renders of it read by containerd 1.6 to 2.1.
+//! The entry of NVIDIA's runtime in `containerd_additional_runtimes`, which is the one durable place for it: Kubespray
+//! writes containerd's configuration anew at each run of its role.
+//! Source: roles/container-engine/containerd/templates/config.toml.j2 of v2.18 to v2.31, and renders of it read by
+//! containerd 1.6 to 2.1.
 
 use serde_json::{Map, Value, json};
 
@@ -33,15 +34,16 @@ impl Fit {
     pub fn of(preview: &Preview) -> Self {
         let value = |name: &str| preview.variable(name).and_then(|variable| variable.value.as_ref());
         Self {
-            // Kubespray's own default is true. Source: `roles/kubespray_defaults/defaults/main/main.yml`, v2.18 to v2.31.
+            // Kubespray's own default is true. Source: `roles/kubespray_defaults/defaults/main/main.yml`, v2.18 to
+            // v2.31.
             systemd_cgroup: value("containerd_use_systemd_cgroup").is_none_or(as_bool),
             needs_engine: preview.layout.release.as_ref().is_none_or(|release| !release.at_least(30)),
         }
     }
 }
 
-/// Returns the list with NVIDIA's entry in it, whole: a list of host or group variables replaces the one below it. Other entries stay as
-/// they are written. Nothing where the list cannot be known: it is a template, or no list.
+/// Returns the list with NVIDIA's entry in it, whole: a list of host or group variables replaces the one below it.
+/// Other entries stay as they are written. Nothing where the list cannot be known: it is a template, or no list.
 pub fn merged(list: Option<&Value>, resolved: Option<&Value>, fit: Fit) -> Option<Value> {
     let is_known = |value: &&Value| value.is_array();
     let written = match list {
@@ -95,15 +97,16 @@ fn default(map: &mut Map<String, Value>, key: &str, value: &str) {
     }
 }
 
-/// One spelling of each option, and texts: containerd 2 reads both spellings, and of two the lower-case one wins; a YAML boolean becomes
-/// the text "True", which every pod of the class fails with.
+/// One spelling of each option, and texts: containerd 2 reads both spellings, and of two the lower-case one wins; a
+/// YAML boolean becomes the text "True", which every pod of the class fails with.
 fn mended_options(options: Option<&Map<String, Value>>, fit: Fit) -> Map<String, Value> {
     let is_binary = |value: &Value| {
         let path = value.as_str().unwrap_or_default();
         let name = path.rsplit('/').next().unwrap_or_default();
         name.starts_with("nvidia-container-runtime") && !path.starts_with(OF_OPERATOR)
     };
-    let mut named = options.into_iter().flatten().filter(|(key, _)| key.eq_ignore_ascii_case(BINARY_NAME)).map(|(_, value)| value);
+    let mut named =
+        options.into_iter().flatten().filter(|(key, _)| key.eq_ignore_ascii_case(BINARY_NAME)).map(|(_, value)| value);
     let binary = named.find(|value| is_binary(value)).cloned().unwrap_or_else(|| BINARY.into());
     let mut mended = Map::new();
     for (key, value) in options.into_iter().flatten() {
@@ -142,7 +145,9 @@ pub fn fault(entry: &Value, release: Option<&Release>) -> Option<Fault> {
         Some(Fault::BothSpellings)
     } else if options.is_some_and(|options| options.values().any(Value::is_boolean)) {
         Some(Fault::Boolean)
-    } else if options.is_none() || release.is_some_and(|release| !release.at_least(30)) && (lacks("engine") || lacks("root")) {
+    } else if options.is_none()
+        || release.is_some_and(|release| !release.at_least(30)) && (lacks("engine") || lacks("root"))
+    {
         Some(Fault::Incomplete)
     } else {
         None
@@ -152,7 +157,9 @@ pub fn fault(entry: &Value, release: Option<&Release>) -> Option<Fault> {
 /// Tells whether the containerd of the node is older than 2.0; nothing where nobody can say.
 /// Source: `containerd_version` of the releases: 1.7 up to v2.27, 2.0 from v2.28 on.
 pub fn is_before_2(preview: &Preview) -> Option<bool> {
-    let version = preview.variable("containerd_version").and_then(|variable| variable.value.as_ref()?.as_str()?.parse::<Version>().ok());
+    let version = preview
+        .variable("containerd_version")
+        .and_then(|variable| variable.value.as_ref()?.as_str()?.parse::<Version>().ok());
     match version {
         Some(version) => Some(version.part(0) < 2),
         None => preview.layout.release.as_ref().map(|release| !release.at_least(28)),
@@ -197,7 +204,10 @@ mod tests {
             let list = merged(Some(&json!([entry, {"name": "nvidia"}])), None, FIT).unwrap();
             assert_eq!(list.as_array().map(Vec::len), Some(1), "one table of a name");
             assert_eq!(list[0]["options"], json!({"BinaryName": binary, "SystemdCgroup": "true"}), "{options}");
-            assert_eq!((&list[0]["mine"], &list[0]["type"], fault(&list[0], None)), (&json!(1), &json!("io.containerd.runc.v2"), None));
+            assert_eq!(
+                (&list[0]["mine"], &list[0]["type"], fault(&list[0], None)),
+                (&json!(1), &json!("io.containerd.runc.v2"), None)
+            );
         }
         let other = json!({"name": "nvidia", "options": {"NoPivotRoot": false, "CriuPath": "x"}});
         let options = merged(Some(&json!([other])), None, FIT).unwrap()[0]["options"].clone();

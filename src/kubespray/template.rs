@@ -1,8 +1,8 @@
-//! Templates in values: what can be worked out from the inventory alone is filled in; anything else stays as it is written, and nobody
-//! draws a conclusion from its text.
+//! Templates in values: what can be worked out from the inventory alone is filled in; anything else stays as it is
+//! written, and nobody draws a conclusion from its text.
 //!
-//! Names, lists, conditions and the usual filters are evaluated (`groups['gpu'] | default([])`, `'gpu' in groups`). Lookups, facts, other
-//! hosts' variables, blocks and methods are Ansible's alone.
+//! Names, lists, conditions and the usual filters are evaluated (`groups['gpu'] | default([])`, `'gpu' in groups`).
+//! Lookups, facts, other hosts' variables, blocks and methods are Ansible's alone.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,9 +17,20 @@ use super::{
 /// Names that may lead to each other; more is a circle.
 const DEPTH_LIMIT: usize = 20;
 
-/// What only Ansible knows, besides all names that begin with `ansible_`. Source: Ansible documentation, "Special variables".
-const OF_ANSIBLE: [&str; 10] =
-    ["hostvars", "lookup", "query", "q", "vars", "omit", "environment", "play_hosts", "inventory_dir", "inventory_file"];
+/// What only Ansible knows, besides all names that begin with `ansible_`. Source: Ansible documentation, "Special
+/// variables".
+const OF_ANSIBLE: [&str; 10] = [
+    "hostvars",
+    "lookup",
+    "query",
+    "q",
+    "vars",
+    "omit",
+    "environment",
+    "play_hosts",
+    "inventory_dir",
+    "inventory_file",
+];
 
 /// The values that a template of one host can name.
 pub(super) struct Values<'i> {
@@ -50,9 +61,13 @@ impl<'i> Values<'i> {
         Some(match name {
             "inventory_hostname" => self.host.as_str().into(),
             "inventory_hostname_short" => self.host.split('.').next().unwrap_or_default().into(),
-            "group_names" => groups(self.inventory.groups_of(&self.host).into_iter().filter(|name| *name != "all").collect()),
+            "group_names" => {
+                groups(self.inventory.groups_of(&self.host).into_iter().filter(|name| *name != "all").collect())
+            }
             "groups" => {
-                let hosts = |name: &str| (name.to_owned(), self.inventory.hosts_of(name).into_iter().map(Value::from).collect());
+                let hosts = |name: &str| {
+                    (name.to_owned(), self.inventory.hosts_of(name).into_iter().map(Value::from).collect())
+                };
                 Value::Object(self.inventory.group_names().map(hosts).collect())
             }
             _ => resolve_within(self.known.get(name)?, self, depth),
@@ -60,8 +75,8 @@ impl<'i> Values<'i> {
     }
 }
 
-/// Fills in what can be worked out, also in lists and mappings. A text that is nothing but one expression takes its value's type. A text
-/// with anything else in it comes back as it is; [`is_template`] then tells.
+/// Fills in what can be worked out, also in lists and mappings. A text that is nothing but one expression takes its
+/// value's type. A text with anything else in it comes back as it is; [`is_template`] then tells.
 pub(super) fn resolve(value: &Value, values: &Values<'_>) -> Value {
     resolve_within(value, values, 0)
 }
@@ -70,7 +85,9 @@ fn resolve_within(value: &Value, values: &Values<'_>, depth: usize) -> Value {
     match value {
         Value::String(text) if has_marks(text) => text_value(text, values, depth).unwrap_or_else(|| value.clone()),
         Value::Array(items) => items.iter().map(|item| resolve_within(item, values, depth)).collect(),
-        Value::Object(map) => Value::Object(map.iter().map(|(name, item)| (name.clone(), resolve_within(item, values, depth))).collect()),
+        Value::Object(map) => {
+            Value::Object(map.iter().map(|(name, item)| (name.clone(), resolve_within(item, values, depth))).collect())
+        }
         other => other.clone(),
     }
 }
@@ -94,7 +111,8 @@ fn text_value(text: &str, values: &Values<'_>, depth: usize) -> Option<Value> {
     (!has_marks(&out)).then_some(Value::String(out))
 }
 
-/// Finds the next `{{ expression }}`: what stands before it, the expression, and what stands behind it. Quoted text inside may hold braces.
+/// Finds the next `{{ expression }}`: what stands before it, the expression, and what stands behind it. Quoted text
+/// inside may hold braces.
 fn next_expression(text: &str) -> Option<(&str, &str, &str)> {
     let open = text.find("{{")?;
     let inner = &text[open + 2..];
@@ -106,7 +124,9 @@ fn next_expression(text: &str) -> Option<(&str, &str, &str)> {
             (None, '"' | '\'') => quote = Some(c),
             (None, '{') => depth += 1,
             (None, '}') if depth > 0 => depth -= 1,
-            (None, '}') if inner[at..].starts_with("}}") => return Some((&text[..open], inner[..at].trim(), &inner[at + 2..])),
+            (None, '}') if inner[at..].starts_with("}}") => {
+                return Some((&text[..open], inner[..at].trim(), &inner[at + 2..]));
+            }
             _ => {}
         }
     }
@@ -114,8 +134,8 @@ fn next_expression(text: &str) -> Option<(&str, &str, &str)> {
 }
 
 fn evaluate(expression: &str, values: &Values<'_>, depth: usize) -> Option<Value> {
-    let is_name =
-        expression.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !expression.starts_with(|c: char| c.is_ascii_digit());
+    let is_name = expression.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !expression.starts_with(|c: char| c.is_ascii_digit());
     if is_name && !matches!(expression, "true" | "false" | "none" | "True" | "False" | "None") {
         // Most templates are one name, and a name needs no machinery.
         return values.named(expression, depth + 1);
@@ -142,8 +162,10 @@ fn evaluate(expression: &str, values: &Values<'_>, depth: usize) -> Option<Value
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.add_filter("bool", |value: minijinja::Value| serde_json::to_value(value).is_ok_and(|value| as_bool(&value)));
-    environment.add_filter("ternary", |value: bool, yes: minijinja::Value, no: minijinja::Value| if value { yes } else { no });
+    environment
+        .add_filter("bool", |value: minijinja::Value| serde_json::to_value(value).is_ok_and(|value| as_bool(&value)));
+    environment
+        .add_filter("ternary", |value: bool, yes: minijinja::Value, no: minijinja::Value| if value { yes } else { no });
     environment
 }
 
@@ -176,7 +198,10 @@ mod tests {
 
     fn inventory() -> Inventory {
         let mut inventory = Inventory::empty();
-        inventory.add_source("[kube_node]\nn1\n[gpu]\ngpu1\ngpu2.x.org\n[kube_node:children]\ngpu\n", Path::new("hosts.ini"));
+        inventory.add_source(
+            "[kube_node]\nn1\n[gpu]\ngpu1\ngpu2.x.org\n[kube_node:children]\ngpu\n",
+            Path::new("hosts.ini"),
+        );
         inventory
     }
 

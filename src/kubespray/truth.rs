@@ -1,4 +1,5 @@
-//! What a value is in the eyes of Ansible: its text, and whether it is true. `bool` reads words, a bare condition has Python's truth.
+//! What a value is in the eyes of Ansible: its text, and whether it is true. `bool` reads words, a bare condition has
+//! Python's truth.
 
 use serde_json::Value;
 

@@ -6,8 +6,8 @@ use crate::{answers::Answers, error::Expected, i18n::msg, input::NodeName, versi
 /// Longest piece of a wrong value that is repeated to the user, in cells.
 const SHOWN: usize = 60;
 
-/// Returns the inventory host that is to become a GPU node: the one that was asked for, or this machine's. A host whose name no node of
-/// Kubernetes can have is none.
+/// Returns the inventory host that is to become a GPU node: the one that was asked for, or this machine's. A host whose
+/// name no node of Kubernetes can have is none.
 pub fn node(preview: &Preview, answers: &Answers) -> Option<NodeName> {
     answers.node.clone().or_else(|| preview.inventory_host.as_ref()?.parse().ok())
 }
@@ -29,8 +29,10 @@ pub fn proposed(own: Vec<Change>, answers: &Answers) -> Vec<Change> {
 pub fn check(answers: &Answers, here: &[Version]) -> Result<(), Expected> {
     for (name, value) in answers.variables.iter().filter(|(_, value)| !value.is_null()) {
         rules::check(name, value, here).map_err(|wrong| {
-            let (name, value) =
-                (crate::text::printable(name), crate::text::cut_middle(&crate::text::printable(&value.to_string()), SHOWN, "…"));
+            let (name, value) = (
+                crate::text::printable(name),
+                crate::text::cut_middle(&crate::text::printable(&value.to_string()), SHOWN, "…"),
+            );
             Expected::new(msg::error::value(name, value), wrong.message())
         })?;
     }

@@ -19,13 +19,14 @@ use super::{
 };
 use crate::host::Files;
 
-/// Tells whether a variable is read by tasks that run on the node itself; all others only count where the GPU role runs, on the control
-/// plane.
+/// Tells whether a variable is read by tasks that run on the node itself; all others only count where the GPU role
+/// runs, on the control plane.
 fn is_read_on_node(name: &str) -> bool {
     VariableSpec::of(name).is_some_and(|spec| spec.scope.is_read_on_node())
 }
 
-/// All definitions that reach the role, for the two hosts that matter: this node, and the first control plane, where the role runs.
+/// All definitions that reach the role, for the two hosts that matter: this node, and the first control plane, where
+/// the role runs.
 pub struct ResolvedVariables<'s> {
     context: &'s KubesprayContext,
     defaults: Vec<Definition>,
@@ -48,7 +49,8 @@ impl<'s> ResolvedVariables<'s> {
             Some(host) => context.inventory.definitions(host, &context.folders),
             None => node.clone(),
         };
-        let included = context.control_plane_os.as_ref().map(|os| included(files, context, os, &mut problems)).unwrap_or_default();
+        let included =
+            context.control_plane_os.as_ref().map(|os| included(files, context, os, &mut problems)).unwrap_or_default();
         let mut variables = Self {
             context,
             defaults,
@@ -61,8 +63,8 @@ impl<'s> ResolvedVariables<'s> {
             problems,
         };
         variables.node_values = variables.values(&variables.node, &context.subject);
-        variables.control_plane_values =
-            variables.values(&variables.control_plane, context.first_control_plane.as_deref().unwrap_or(&context.subject));
+        variables.control_plane_values = variables
+            .values(&variables.control_plane, context.first_control_plane.as_deref().unwrap_or(&context.subject));
         variables.fact = variables.download_fact(files);
         if let Some(fact) = variables.fact.clone() {
             variables.control_plane_values.set(fact.name, fact.value);
@@ -84,12 +86,24 @@ impl<'s> ResolvedVariables<'s> {
             "gtx" => "nvidia_gpu_gtx_base_url",
             _ => return None,
         };
-        let tasks = self.context.checkout.as_ref().map(|checkout| checkout.path.join(GPU_ROLE).join("tasks/main.yml")).unwrap_or_default();
+        let tasks = self
+            .context
+            .checkout
+            .as_ref()
+            .map(|checkout| checkout.path.join(GPU_ROLE).join("tasks/main.yml"))
+            .unwrap_or_default();
         let text = files.read_text(&tasks).unwrap_or_default();
-        let line = text.lines().position(|line| line.contains(DOWNLOAD_URL) && line.contains(base)).map(|index| index + 1);
+        let line =
+            text.lines().position(|line| line.contains(DOWNLOAD_URL) && line.contains(base)).map(|index| index + 1);
         let value = Value::String(format!("{{{{ {base} }}}}{{{{ nvidia_url_end }}}}"));
         let file = line.map_or_else(PathBuf::new, |_| tasks);
-        Some(Definition { name: DOWNLOAD_URL.to_owned(), value, file: file.into(), line: line.unwrap_or(0), level: Level::SetFact })
+        Some(Definition {
+            name: DOWNLOAD_URL.to_owned(),
+            value,
+            file: file.into(),
+            line: line.unwrap_or(0),
+            level: Level::SetFact,
+        })
     }
 
     /// Returns the value of a variable where the GPU role runs, templates filled in.
@@ -102,7 +116,8 @@ impl<'s> ResolvedVariables<'s> {
         self.node_values.get(name)
     }
 
-    /// Tells whether a variable's value is a template that only Ansible can fill in, where it is read: nobody knows what it is.
+    /// Tells whether a variable's value is a template that only Ansible can fill in, where it is read: nobody knows
+    /// what it is.
     pub fn is_templated(&self, name: &str) -> bool {
         let value = if is_read_on_node(name) { self.node_value(name) } else { self.role_value(name) };
         value.is_some_and(|value| template::is_template_within(&value))
@@ -168,9 +183,9 @@ impl<'s> ResolvedVariables<'s> {
         let winner = stack.pop();
         Variable {
             name: name.to_owned(),
-            is_filled_in: winner
-                .as_ref()
-                .is_some_and(|winner| winner.level != Level::RoleDefaults && template::is_template_within(&winner.value)),
+            is_filled_in: winner.as_ref().is_some_and(|winner| {
+                winner.level != Level::RoleDefaults && template::is_template_within(&winner.value)
+            }),
             value: winner.as_ref().map(|winner| template::resolve(&winner.value, values)),
             written: self.own(name).map(|definition| definition.value.clone()),
             places: self.all_own().filter(|definition| definition.name == name).map(place).collect(),
@@ -180,13 +195,18 @@ impl<'s> ResolvedVariables<'s> {
         }
     }
 
-    /// Definitions that no one reads: in a folder of another name, in a file that a folder hides, or for another host only.
+    /// Definitions that no one reads: in a folder of another name, in a file that a folder hides, or for another host
+    /// only.
     fn unreached(&self, name: &str, own: &[Definition]) -> Vec<Ignored> {
         let mut found = Vec::new();
         for folder in &self.context.folders {
             let is_known = self.context.inventory.is_known();
             for group in folder.group_names().filter(|group| is_known && !self.context.inventory.has_group(group)) {
-                let why = if self.context.similar_group(group).is_some() { IgnoredWhy::WrongFolderName } else { IgnoredWhy::NoSuchGroup };
+                let why = if self.context.similar_group(group).is_some() {
+                    IgnoredWhy::WrongFolderName
+                } else {
+                    IgnoredWhy::NoSuchGroup
+                };
                 let lines = folder.group(group).into_iter().filter(|definition| definition.name == name);
                 found.extend(lines.map(|definition| ignore(&definition.file, definition.line, why)));
             }
@@ -195,7 +215,12 @@ impl<'s> ResolvedVariables<'s> {
                 found.extend(lines.map(|(_, line, _)| ignore(&file.path, *line, IgnoredWhy::FolderWins)));
             }
         }
-        let unread = self.context.unread.iter().flat_map(VarsFolder::files).flat_map(|file| file.vars.iter().map(move |var| (file, var)));
+        let unread = self
+            .context
+            .unread
+            .iter()
+            .flat_map(VarsFolder::files)
+            .flat_map(|file| file.vars.iter().map(move |var| (file, var)));
         let unread = unread.filter(|(_, (known, ..))| known == name);
         found.extend(unread.map(|(file, (_, line, _))| ignore(&file.path, *line, IgnoredWhy::NotBesidePlays)));
         let elsewhere = if is_read_on_node(name) { &[] } else { self.node.as_slice() };
@@ -222,7 +247,12 @@ fn place(definition: &Definition) -> Place {
 }
 
 fn shadow(definition: Definition) -> Shadowed {
-    Shadowed { file: definition.file.to_path_buf(), line: definition.line, level: definition.level, value: definition.value }
+    Shadowed {
+        file: definition.file.to_path_buf(),
+        line: definition.line,
+        level: definition.level,
+        value: definition.value,
+    }
 }
 
 fn ignore(file: &Path, line: usize, why: IgnoredWhy) -> Ignored {
@@ -242,8 +272,13 @@ fn role_defaults(files: &dyn Files, context: &KubesprayContext) -> (Vec<Definiti
         "roles/kubespray-defaults/defaults/main/main.yml",
         "roles/kubespray_defaults/defaults/main/main.yml",
     ];
-    let mut found = vec![built_in("container_manager", context.traits.container_manager.clone().into(), Level::RoleDefaults)];
-    found.extend(release::role_defaults(context.traits).into_iter().map(|(name, value)| built_in(&name, value, Level::RoleDefaults)));
+    let mut found =
+        vec![built_in("container_manager", context.traits.container_manager.clone().into(), Level::RoleDefaults)];
+    found.extend(
+        release::role_defaults(context.traits)
+            .into_iter()
+            .map(|(name, value)| built_in(&name, value, Level::RoleDefaults)),
+    );
     let mut problems = Vec::new();
     let Some(checkout) = &context.checkout else { return (found, problems) };
     for name in SHARED.iter().map(|name| (*name).to_owned()).chain([format!("{GPU_ROLE}/defaults/main.yml")]) {
@@ -259,12 +294,18 @@ fn role_defaults(files: &dyn Files, context: &KubesprayContext) -> (Vec<Definiti
     (found, problems)
 }
 
-/// What the role's vars file for this system sets: from the checkout's files, or from the release table where there is no role.
+/// What the role's vars file for this system sets: from the checkout's files, or from the release table where there is
+/// no role.
 fn included(files: &dyn Files, context: &KubesprayContext, os: &Os, problems: &mut Vec<Problem>) -> Vec<Definition> {
     let names = os.vars_names();
-    let folder = context.checkout.as_ref().map(|checkout| checkout.path.join(GPU_ROLE).join("vars")).filter(|folder| files.exists(folder));
+    let folder = context
+        .checkout
+        .as_ref()
+        .map(|checkout| checkout.path.join(GPU_ROLE).join("vars"))
+        .filter(|folder| files.exists(folder));
     if let Some(folder) = folder {
-        let Some(path) = names.iter().map(|name| folder.join(format!("{name}.yml"))).find(|path| files.exists(path)) else {
+        let Some(path) = names.iter().map(|name| folder.join(format!("{name}.yml"))).find(|path| files.exists(path))
+        else {
             return Vec::new();
         };
         let file = VarsFile::read(files, &path);

@@ -1,5 +1,6 @@
-//! YAML as Ansible reads it: PyYAML's version 1.1, where `yes` is true, `0644` is 420 and `12:30:45` is a number, and only quotes keep a
-//! text a text. Every node knows its line and its bytes, so that a definition can be named and changed in place.
+//! YAML as Ansible reads it: PyYAML's version 1.1, where `yes` is true, `0644` is 420 and `12:30:45` is a number, and
+//! only quotes keep a text a text. Every node knows its line and its bytes, so that a definition can be named and
+//! changed in place.
 
 mod checks;
 mod json;
@@ -63,9 +64,9 @@ impl Node {
         match &self.kind {
             NodeKind::Scalar(value) => value.clone(),
             NodeKind::List(nodes) => nodes.iter().map(Self::value).collect(),
-            NodeKind::Map(entries) => {
-                Value::Object(entries.iter().map(|entry| (entry.key.clone(), entry.value.value())).collect::<Map<_, _>>())
-            }
+            NodeKind::Map(entries) => Value::Object(
+                entries.iter().map(|entry| (entry.key.clone(), entry.value.value())).collect::<Map<_, _>>(),
+            ),
         }
     }
 
@@ -93,8 +94,8 @@ pub struct YamlError {
     pub message: String,
 }
 
-/// Reads the one document of a file; a file without content is `None`. As Ansible does, a file that is JSON is read as JSON: there, a tab
-/// is white space and `1e3` a number.
+/// Reads the one document of a file; a file without content is `None`. As Ansible does, a file that is JSON is read as
+/// JSON: there, a tab is white space and `1e3` a number.
 pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
     let is_json = text.trim_start().starts_with(['{', '[']);
     let json = is_json.then(|| serde_json::from_str::<Value>(text).ok()).flatten();
@@ -131,7 +132,9 @@ pub fn parse_vars(text: &str) -> Result<Vec<Entry>, YamlError> {
     match node.kind {
         NodeKind::Map(entries) => Ok(entries),
         NodeKind::Scalar(Value::Null) => Ok(Vec::new()),
-        NodeKind::Scalar(_) | NodeKind::List(_) => Err(YamlError { line, message: "expected `name: value` lines".to_owned() }),
+        NodeKind::Scalar(_) | NodeKind::List(_) => {
+            Err(YamlError { line, message: "expected `name: value` lines".to_owned() })
+        }
     }
 }
 
@@ -194,13 +197,17 @@ impl<'t> Reader<'t> {
         let (anchor, kind) = match event {
             Event::Alias(id) => return self.alias(id, span),
             // YAML 1.1 gives it a meaning of its own, and PyYAML stops at it.
-            Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "=" => return Err(error(span, "a lone `=` needs quotes")),
+            Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "=" => {
+                return Err(error(span, "a lone `=` needs quotes"));
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 let text = self.without_invented_end(&text, style, span);
                 let value = scalar_value(text, style, tag.as_deref()).map_err(|message| error(span, &message))?;
                 (anchor, NodeKind::Scalar(value))
             }
-            Event::SequenceStart(_, Some(tag)) if !is_known(&tag, "seq") => return Err(error(span, &unknown_tag(&tag))),
+            Event::SequenceStart(_, Some(tag)) if !is_known(&tag, "seq") => {
+                return Err(error(span, &unknown_tag(&tag)));
+            }
             Event::MappingStart(_, Some(tag)) if !is_known(&tag, "map") => return Err(error(span, &unknown_tag(&tag))),
             Event::SequenceStart(anchor, _) => return self.list(anchor, span, depth),
             Event::MappingStart(anchor, _) => return self.map(anchor, span, depth),
@@ -213,7 +220,9 @@ impl<'t> Reader<'t> {
     /// A block text whose last line has no line end gets none from PyYAML; the parser adds one.
     fn without_invented_end<'s>(&self, text: &'s str, style: ScalarStyle, span: Span) -> &'s str {
         let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-        let is_last = is_block && !self.text.ends_with(['\n', '\r']) && self.offsets.byte(span.end.index(), self.text) >= self.text.len();
+        let is_last = is_block
+            && !self.text.ends_with(['\n', '\r'])
+            && self.offsets.byte(span.end.index(), self.text) >= self.text.len();
         if is_last { text.strip_suffix('\n').unwrap_or(text) } else { text }
     }
 
@@ -263,11 +272,16 @@ impl<'t> Reader<'t> {
         Ok(self.place(target.kind.clone(), span, span))
     }
 
-    /// Remembers an anchored node. PyYAML refuses a name that is given twice; the parser does not tell names, so the text does.
+    /// Remembers an anchored node. PyYAML refuses a name that is given twice; the parser does not tell names, so the
+    /// text does.
     fn keep(&mut self, anchor: usize, node: Node) -> Result<Node, YamlError> {
         if anchor != 0 {
             // Some nodes start at their anchor, others behind it.
-            let at = if self.text[node.start..].starts_with('&') { Some(node.start) } else { self.text[..node.start].rfind('&') };
+            let at = if self.text[node.start..].starts_with('&') {
+                Some(node.start)
+            } else {
+                self.text[..node.start].rfind('&')
+            };
             let name = at.and_then(|at| self.text[at..].split([' ', '\t', '\r', '\n']).next());
             if let Some(name) = name.filter(|name| !self.names.insert(name)) {
                 return Err(YamlError { line: node.line, message: format!("the anchor `{name}` is there twice") });
@@ -277,7 +291,8 @@ impl<'t> Reader<'t> {
         Ok(node)
     }
 
-    /// Gives a node its place. A block collection ends with its last part, not where the parser notices the end (behind the comments).
+    /// Gives a node its place. A block collection ends with its last part, not where the parser notices the end (behind
+    /// the comments).
     fn place(&self, kind: NodeKind, span: Span, end: Span) -> Node {
         let start = self.offsets.byte(span.start.index(), self.text);
         let is_flow = self.text[start..].starts_with(['[', '{']);
@@ -373,7 +388,10 @@ mod tests {
 
     #[test]
     fn quotes_make_the_difference() {
-        assert_eq!(vars("a: yes\nb: 'yes'\nc: \"450.80\"\nd: 450.80\n"), json!({"a": true, "b": "yes", "c": "450.80", "d": 450.8}));
+        assert_eq!(
+            vars("a: yes\nb: 'yes'\nc: \"450.80\"\nd: 450.80\n"),
+            json!({"a": true, "b": "yes", "c": "450.80", "d": 450.8})
+        );
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub enum Disposition {
     Stays,
 }
 
-/// Returns what becomes of an entry whoever owns the driver; `None` where it depends on the owner. The kernel's own drivers keep any
-/// NVIDIA driver off the card; toolkits, other packages and vfio bring none.
+/// Returns what becomes of an entry whoever owns the driver; `None` where it depends on the owner. The kernel's own
+/// drivers keep any NVIDIA driver off the card; toolkits, other packages and vfio bring none.
 pub(super) fn of_any_owner(entry: &LedgerEntry) -> Option<Disposition> {
     match entry.origin {
         Origin::LoadedModule => match modules::role(entry.name.split(' ').next().unwrap_or_default()) {
@@ -34,7 +34,8 @@ pub(super) fn of_any_owner(entry: &LedgerEntry) -> Option<Disposition> {
     }
 }
 
-/// Tells whether a driver is installed on the host itself. A module file alone is no proof: the installer pod leaves such files too.
+/// Tells whether a driver is installed on the host itself. A module file alone is no proof: the installer pod leaves
+/// such files too.
 pub(super) fn is_on_host(driver: &DriverFacts) -> bool {
     driver.ledger.iter().any(|entry| entry.origin == Origin::Runfile || packages::is_driver_package(entry))
 }

@@ -6,8 +6,8 @@ use crate::{
     prediction::{CheckKind, Forecast, Prediction},
 };
 
-/// Foretells whether the chosen owner works on this node. Without the cluster's own files `apply` is not stopped: of an image of one's own,
-/// with which Kubespray's role works anywhere, nobody here knows.
+/// Foretells whether the chosen owner works on this node. Without the cluster's own files `apply` is not stopped: of an
+/// image of one's own, with which Kubespray's role works anywhere, nobody here knows.
 pub fn forecast(fits: &[Fit], chosen: DriverOwner, knows_inventory: bool) -> Option<Prediction> {
     let fit = fits.iter().find(|fit| fit.owner == chosen)?;
     let says = match fit.works {

@@ -67,7 +67,13 @@ impl Owner for Host {
 
     /// Packages of every kind for every architecture that NVIDIA builds for.
     fn source(&self) -> Source {
-        Source { files: Files::Any, architectures: &[], has_open_module: true, follows_toolkit: false, prefers_long_support: true }
+        Source {
+            files: Files::Any,
+            architectures: &[],
+            has_open_module: true,
+            follows_toolkit: false,
+            prefers_long_support: true,
+        }
     }
 
     fn install(&self, facts: &Facts, answers: &Answers) -> Vec<Action> {
@@ -108,7 +114,11 @@ impl Owner for Host {
     }
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
-        if preview.layout.has_joined { playbook::renewing(preview, answers) } else { playbook::joining(preview, answers) }
+        if preview.layout.has_joined {
+            playbook::renewing(preview, answers)
+        } else {
+            playbook::joining(preview, answers)
+        }
     }
 
     fn objects(&self) -> &'static [ObjectKind] {
@@ -131,7 +141,8 @@ impl Owner for Host {
         match changed {
             Changed::Owner | Changed::Cards => &[Step::Driver, Step::Variables, Step::Verify],
             Changed::Toolkit => &[Step::Driver],
-            // Step 2 installs it on this machine, and step 4 expects it in the test pod; no variable of step 3 names it.
+            // Step 2 installs it on this machine, and step 4 expects it in the test pod; no variable of step 3 names
+            // it.
             Changed::DriverVersion => &[Step::Driver, Step::Verify],
             Changed::Inventory => &[Step::Variables, Step::Verify],
             Changed::Verification => &[Step::Verify],

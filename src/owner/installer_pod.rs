@@ -57,7 +57,8 @@ impl Owner for InstallerPod {
         })
     }
 
-    /// The role's download address names `/tesla/` and `x86_64` whatever the node is, and its runfile asks for no open module.
+    /// The role's download address names `/tesla/` and `x86_64` whatever the node is, and its runfile asks for no open
+    /// module.
     fn source(&self) -> Source {
         Source {
             files: Files::Tesla,
@@ -78,7 +79,11 @@ impl Owner for InstallerPod {
     }
 
     fn leave(&self, facts: &Facts, answers: &Answers) -> Vec<Action> {
-        let unlabel = remedy::mark_node(answers.kubeconfig.clone().map(Into::into), &node_name(facts, answers), NodeMark::NoGpuLabel);
+        let unlabel = remedy::mark_node(
+            answers.kubeconfig.clone().map(Into::into),
+            &node_name(facts, answers),
+            NodeMark::NoGpuLabel,
+        );
         vec![unlabel, remedy::remove_pod_driver()]
     }
 
@@ -96,9 +101,15 @@ impl Owner for InstallerPod {
 
     /// Those that the role will certainly have pulled; which installer image it takes, only its own facts decide.
     fn images(&self, preview: &Preview) -> Vec<String> {
-        let value = |name: &str| preview.variable(name).and_then(|variable| variable.value.as_ref()?.as_str().map(str::to_owned));
+        let value = |name: &str| {
+            preview.variable(name).and_then(|variable| variable.value.as_ref()?.as_str().map(str::to_owned))
+        };
         let names = ["nvidia_driver_install_container", "nvidia_gpu_device_plugin_container"];
-        names.iter().filter_map(|name| value(name)).filter(|image| image.contains(['/', ':']) && !image.contains("{{")).collect()
+        names
+            .iter()
+            .filter_map(|name| value(name))
+            .filter(|image| image.contains(['/', ':']) && !image.contains("{{"))
+            .collect()
     }
 
     fn gpu_role(&self) -> GpuRole {

@@ -49,13 +49,14 @@ impl Owner for Operator {
         msg::plain::owner::operator()
     }
 
-    /// The operator works beside a driver of the host, with `driver.enabled=false`, so that driver stays. Modules that the installer
-    /// pod has loaded leave with it.
+    /// The operator works beside a driver of the host, with `driver.enabled=false`, so that driver stays. Modules that
+    /// the installer pod has loaded leave with it.
     fn disposition(&self, driver: &DriverFacts, entry: &LedgerEntry) -> Disposition {
         let is_the_pods = has(driver, Origin::InstallerPod) && !is_on_host(driver) && !has(driver, Origin::Operator);
         of_any_owner(entry).unwrap_or(match entry.origin {
             Origin::InstallerPod => Disposition::MustGo,
-            // Without its driver, such a tree builds modules that nothing goes with, and they load before the operator's.
+            // Without its driver, such a tree builds modules that nothing goes with, and they load before the
+            // operator's.
             Origin::Dkms | Origin::ModuleFile if !is_on_host(driver) => Disposition::MustGo,
             Origin::LoadedModule if is_the_pods => Disposition::MustGo,
             Origin::Unit if is_the_pods => Disposition::MustStop,
@@ -65,7 +66,13 @@ impl Owner for Operator {
 
     /// NVIDIA builds driver images of data-center releases only.
     fn source(&self) -> Source {
-        Source { files: Files::Datacenter, architectures: &[], has_open_module: true, follows_toolkit: false, prefers_long_support: false }
+        Source {
+            files: Files::Datacenter,
+            architectures: &[],
+            has_open_module: true,
+            follows_toolkit: false,
+            prefers_long_support: false,
+        }
     }
 
     /// Nothing: the driver comes in a pod, or is on the host already.
@@ -77,9 +84,14 @@ impl Owner for Operator {
         Some(Origin::Operator)
     }
 
-    /// From this node only: other nodes may have no other owner. The driver pod unloads its modules when it ends, if nobody holds them.
+    /// From this node only: other nodes may have no other owner. The driver pod unloads its modules when it ends, if
+    /// nobody holds them.
     fn leave(&self, facts: &Facts, answers: &Answers) -> Vec<Action> {
-        vec![remedy::mark_node(answers.kubeconfig.clone().map(Into::into), &node_name(facts, answers), NodeMark::NoOperands)]
+        vec![remedy::mark_node(
+            answers.kubeconfig.clone().map(Into::into),
+            &node_name(facts, answers),
+            NodeMark::NoOperands,
+        )]
     }
 
     fn brings_chosen_driver(&self) -> bool {
@@ -102,7 +114,8 @@ impl Owner for Operator {
         GpuRole::StaysOff
     }
 
-    /// Labels and taints that the node has are left; taking the node out of `nvidia_gpu_nodes` would not remove them either.
+    /// Labels and taints that the node has are left; taking the node out of `nvidia_gpu_nodes` would not remove them
+    /// either.
     fn values(&self, _preview: &Preview, _answers: &Answers) -> Vec<Change> {
         vec![Change::new("nvidia_accelerator_enabled", false)]
     }
@@ -164,7 +177,12 @@ static STACK: StackSpec = StackSpec {
             &[("app", "nvidia-container-toolkit-daemonset")],
             &["nvidia-container-toolkit-ctr"],
         ),
-        operand(Role::Validator, "nvidia-operator-validator", &[("app", "nvidia-operator-validator")], &["nvidia-operator-validator"]),
+        operand(
+            Role::Validator,
+            "nvidia-operator-validator",
+            &[("app", "nvidia-operator-validator")],
+            &["nvidia-operator-validator"],
+        ),
         operand(
             Role::DevicePlugin,
             "nvidia-device-plugin-daemonset",

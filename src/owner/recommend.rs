@@ -85,11 +85,13 @@ fn rows() -> &'static [Row] {
 
 /// Judges every owner, in the order in which they are offered; at most one is recommended.
 ///
-/// What brings the driver today stays, if it works. A driver of the host that NVIDIA no longer supports gives way to the installer pod
-/// where that works: so it was on the seed's machine. Else the first that works, and the host before the operator: it needs the least.
+/// What brings the driver today stays, if it works. A driver of the host that NVIDIA no longer supports gives way to
+/// the installer pod where that works: so it was on the seed's machine. Else the first that works, and the host before
+/// the operator: it needs the least.
 pub fn fits(node: &Node<'_>) -> Vec<Fit> {
     let mut fits: Vec<Fit> = DriverOwner::ALL.into_iter().map(|owner| fit(node, owner)).collect();
-    let works = |owner: DriverOwner, least: Works| fits.iter().any(|fit| fit.owner == owner && fit.works as u8 <= least as u8);
+    let works =
+        |owner: DriverOwner, least: Works| fits.iter().any(|fit| fit.owner == owner && fit.works as u8 <= least as u8);
     let (pod, host, operator) = (DriverOwner::InstallerPod, DriverOwner::Host, DriverOwner::Operator);
     let driver = &node.facts.driver;
     let in_pod = |origin| !is_on_host(driver) && has(driver, origin);
@@ -140,7 +142,9 @@ fn cards_misfit(node: &Node<'_>, owner: &dyn Owner) -> Option<Message> {
     let is_mixed = names.iter().any(|name| *name != names[0]);
     let newest = table.drivers.first().and_then(|row| row.reason.as_ref());
     match newest {
-        Some(reason) if !is_mixed || reason.id() == "pod-x86-only" || reason.id() == "open-required" => Some(reason.0.clone()),
+        Some(reason) if !is_mixed || reason.id() == "pod-x86-only" || reason.id() == "open-required" => {
+            Some(reason.0.clone())
+        }
         _ => Some(msg::owner::reason::no_common_driver(names.join(", "))),
     }
 }
@@ -153,7 +157,8 @@ fn in_place(node: &Node<'_>, owner: DriverOwner) -> Option<(Works, Message)> {
     is_here.then(|| (Works::Yes, msg::owner::reason::is_here(driver.loaded_version.as_deref().unwrap_or_default())))
 }
 
-/// What the user's own checkout says of its GPU role beats the table: it knows the control plane's system and an image of one's own.
+/// What the user's own checkout says of its GPU role beats the table: it knows the control plane's system and an image
+/// of one's own.
 fn role_verdict(node: &Node<'_>, owner: DriverOwner) -> Option<(Works, Message)> {
     let preview = node.preview.filter(|preview| owner == DriverOwner::InstallerPod && preview.checkout.is_some())?;
     let release = preview.release.clone().unwrap_or_default();
@@ -183,7 +188,8 @@ impl Row {
         // An unknown release is taken for an old one where the system is one of those days, and only there.
         let since = self.since.is_none_or(|since| number.as_ref().is_some_and(|release| release.at_least(since)));
         let until = self.until.is_none_or(|until| {
-            number.as_ref().is_none_or(|release| !release.at_least(until + 1)) && (number.is_some() || !(self.known || self.os.is_empty()))
+            number.as_ref().is_none_or(|release| !release.at_least(until + 1))
+                && (number.is_some() || !(self.known || self.os.is_empty()))
         });
         let runtime = node.facts.host.container_runtime.as_deref();
         since
@@ -196,14 +202,20 @@ impl Row {
 
 /// Tells whether the machine runs a system, as `ubuntu-24.04`, `rhel-9` or `debian`.
 fn is_system(host: &HostFacts, system: &str) -> bool {
-    let (id, version) =
-        system.rsplit_once('-').filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit())).unwrap_or((system, ""));
+    let (id, version) = system
+        .rsplit_once('-')
+        .filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit()))
+        .unwrap_or((system, ""));
     let there = host.os_version.as_str();
-    host.os_id == id && (version.is_empty() || there == version || there.strip_prefix(version).is_some_and(|rest| rest.starts_with('.')))
+    host.os_id == id
+        && (version.is_empty()
+            || there == version
+            || there.strip_prefix(version).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// Returns the version of a driver of the host that works: loaded, and of one version with its library. Images of clouds bring drivers that no
-/// package knows; where NVML answers with the loaded version and no pod has brought it, it is the host's all the same.
+/// Returns the version of a driver of the host that works: loaded, and of one version with its library. Images of
+/// clouds bring drivers that no package knows; where NVML answers with the loaded version and no pod has brought it, it
+/// is the host's all the same.
 pub(super) fn kept_driver(facts: &Facts) -> Option<Version> {
     let driver = &facts.driver;
     let loaded = driver.loaded_version.as_deref()?;

@@ -104,7 +104,10 @@ fn each_answer_reopens_exactly_what_rests_on_it() {
     let all = |steps: &[u8]| [steps.to_vec(), steps.to_vec(), steps.to_vec()];
     assert_eq!(reopened(|_| {}), all(&[]));
     assert_eq!(reopened(|answers| answers.gpus = Some(vec!["10de:1db6".parse().unwrap()])), all(&[2, 3, 4]));
-    assert_eq!(reopened(|answers| answers.driver_version = "580.95.05".parse().ok()), [vec![3, 4], vec![2, 4], vec![3, 4]]);
+    assert_eq!(
+        reopened(|answers| answers.driver_version = "580.95.05".parse().ok()),
+        [vec![3, 4], vec![2, 4], vec![3, 4]]
+    );
     assert_eq!(reopened(|answers| answers.cuda_version = "11.0.3".to_owned().try_into().ok()), all(&[2]));
     assert_eq!(reopened(|answers| answers.cuda_prefix = "/opt/cuda".parse().ok()), all(&[2]));
     assert_eq!(reopened(|answers| answers.node = "node2".parse().ok()), all(&[3, 4]));
@@ -129,7 +132,8 @@ fn another_owner_reopens_everything() {
     }
 }
 
-/// Below the owners nobody knows them: everything that depends on one is in its room. Tests may name them, and the answers do.
+/// Below the owners nobody knows them: everything that depends on one is in its room. Tests may name them, and the
+/// answers do.
 #[test]
 fn no_other_code_compares_owners() {
     let mut named = Vec::new();
@@ -140,10 +144,9 @@ fn no_other_code_compares_owners() {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
-        let lines = code
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| ["InstallerPod", "Host", "Operator"].iter().any(|owner| line.contains(&format!("DriverOwner::{owner}"))));
+        let lines = code.lines().enumerate().filter(|(_, line)| {
+            ["InstallerPod", "Host", "Operator"].iter().any(|owner| line.contains(&format!("DriverOwner::{owner}")))
+        });
         named.extend(lines.map(|(index, line)| format!("{name}:{}: {}", index + 1, line.trim())));
     }
     assert!(named.is_empty(), "ask the owner instead:\n{}", named.join("\n"));
@@ -162,8 +165,12 @@ fn planned(entries: &[Entry]) -> [Vec<String>; 3] {
     let mut facts = Facts { driver: driver(entries), ..Facts::default() };
     facts.driver.loaded_version = Some("580.95.05".to_owned());
     let places = Places { session: Path::new("/s/session.yaml"), downloads: Path::new("/d") };
-    let ids =
-        |owner| driver_step(&facts, &Answers::new(owner), places).into_iter().filter(|action| !action.optional).map(|action| action.id);
+    let ids = |owner| {
+        driver_step(&facts, &Answers::new(owner), places)
+            .into_iter()
+            .filter(|action| !action.optional)
+            .map(|action| action.id)
+    };
     DriverOwner::ALL.map(|owner| ids(owner).collect())
 }
 
@@ -173,7 +180,11 @@ fn another_owner_takes_over_in_an_order_that_never_leaves_two_drivers() {
     // A pod that stayed would bring its driver back: it leaves first, and its modules with the next boot.
     assert_eq!(
         planned(&[(Origin::InstallerPod, "450.51.06")]),
-        [none.clone(), vec_of(&["unlabel-node", "remove-pod-driver", "reboot"]), vec_of(&["unlabel-node", "remove-pod-driver", "reboot"])]
+        [
+            none.clone(),
+            vec_of(&["unlabel-node", "remove-pod-driver", "reboot"]),
+            vec_of(&["unlabel-node", "remove-pod-driver", "reboot"])
+        ]
     );
     assert_eq!(
         planned(&[(Origin::Operator, "580.95.05")]),

@@ -27,7 +27,8 @@ impl Perform {
     pub(super) fn verify(&self, answers: &Answers) -> Answer {
         let session = self.session().clone();
         let report = steps::verdict(&self.workspace.host, &session, answers);
-        let answer = Answer::Verified { rows: ChainRow::of(&report, self.workspace.lang), ok: report.verdict == Verdict::Ok };
+        let answer =
+            Answer::Verified { rows: ChainRow::of(&report, self.workspace.lang), ok: report.verdict == Verdict::Ok };
         let mut session = self.session();
         session.verdict = Some(report);
         match self.store.save(&mut session, self.workspace.host.clock.now()) {
@@ -36,9 +37,11 @@ impl Perform {
         }
     }
 
-    /// Plans the test pod and what it needs. The installer is watched on the screen, and the taint is asked about at the end.
+    /// Plans the test pod and what it needs. The installer is watched on the screen, and the taint is asked about at
+    /// the end.
     pub(super) fn plan_test(&self, answers: &Answers) -> Result<Vec<Action>, String> {
-        let planned = steps::Planner::new(&self.workspace.host, &self.facts(), answers).plan_step(Step::Verify, self.store.path());
+        let planned = steps::Planner::new(&self.workspace.host, &self.facts(), answers)
+            .plan_step(Step::Verify, self.store.path());
         let mut actions = planned.map_err(|error| error.line(self.workspace.lang))?;
         actions.retain(|action| !matches!(action.name(), "watch-installer" | "remove-taint"));
         Ok(actions)
@@ -47,7 +50,10 @@ impl Perform {
     /// Runs the test pod through the engine, so that it stands in the journal like everything else that was done.
     pub(super) fn test_pod(&self, actions: Vec<Action>, reply: &Reply) -> Answer {
         Answer::TestOutput(self.run_here(actions, reply).map(|(session, lines)| {
-            session.record("test-pod").filter(|record| !record.evidence.is_empty()).map_or(lines, |record| record.evidence.clone())
+            session
+                .record("test-pod")
+                .filter(|record| !record.evidence.is_empty())
+                .map_or(lines, |record| record.evidence.clone())
         }))
     }
 
@@ -55,11 +61,15 @@ impl Perform {
     pub(super) fn remedy(&self, action: Action, reply: &Reply) -> Answer {
         let id = action.id.clone();
         Answer::Remedied(self.run_here(vec![action], reply).map(|(session, lines)| {
-            session.record(&id).filter(|record| !record.evidence.is_empty()).map_or(lines, |record| record.evidence.clone())
+            session
+                .record(&id)
+                .filter(|record| !record.evidence.is_empty())
+                .map_or(lines, |record| record.evidence.clone())
         }))
     }
 
-    /// Runs actions of step 4; the step itself is done only when all of it was judged. The error is why the last one failed.
+    /// Runs actions of step 4; the step itself is done only when all of it was judged. The error is why the last one
+    /// failed.
     fn run_here(&self, actions: Vec<Action>, reply: &Reply) -> Result<(Session, Vec<String>), String> {
         let cancel = self.begin(reply);
         let mut session = self.session();
@@ -67,7 +77,13 @@ impl Perform {
         let done = session.done.contains(&Step::Verify);
         session.replan(Step::Verify, actions);
         let mut lines = Vec::new();
-        let mut runner = Runner { host: &self.workspace.host, store: &self.store, session: &mut session, cancel: &cancel, secret: None };
+        let mut runner = Runner {
+            host: &self.workspace.host,
+            store: &self.store,
+            session: &mut session,
+            cancel: &cancel,
+            secret: None,
+        };
         let result = runner.run(Step::Verify, &mut |event| {
             if let Event::Line(line) = event {
                 lines.push(line);
@@ -80,7 +96,9 @@ impl Perform {
         let saved = self.store.save(&mut session, self.workspace.host.clock.now());
         self.keep_draft(&mut session);
         match result {
-            Ok(Outcome::Done) => saved.map(|()| (session.clone(), lines)).map_err(|error| error.line(self.workspace.lang)),
+            Ok(Outcome::Done) => {
+                saved.map(|()| (session.clone(), lines)).map_err(|error| error.line(self.workspace.lang))
+            }
             Ok(_) => Err(session.journal.last().map(|record| record.evidence.join(" ")).unwrap_or_default()),
             Err(error) => Err(error.line(self.workspace.lang)),
         }
@@ -90,7 +108,9 @@ impl Perform {
     pub(super) fn save_log(&self, path: PathBuf, text: &str) -> Answer {
         let written = private::write(&path, text.as_bytes());
         Answer::LogSaved(
-            written.map_err(|error| msg::error::write(path.display(), reason(&error)).text(self.workspace.lang)).map(|()| path),
+            written
+                .map_err(|error| msg::error::write(path.display(), reason(&error)).text(self.workspace.lang))
+                .map(|()| path),
         )
     }
 }

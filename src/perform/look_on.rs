@@ -1,4 +1,5 @@
-//! Looks on: reads the session that another gpunode holds, again and again, and the end of the log it writes. Nothing is ever written.
+//! Looks on: reads the session that another gpunode holds, again and again, and the end of the log it writes. Nothing
+//! is ever written.
 
 use std::{
     io::{Read, Seek, SeekFrom},

@@ -37,7 +37,8 @@ use crate::{
 const POLL: Duration = Duration::from_secs(1);
 /// How long the rows may stand without another look: a log tells nothing by itself.
 const STALE: Duration = Duration::from_secs(5);
-/// Batches of lines on their way to the screen at most: a slow console slows the tail down instead of filling the memory.
+/// Batches of lines on their way to the screen at most: a slow console slows the tail down instead of filling the
+/// memory.
 const IN_FLIGHT: usize = 4;
 
 impl Perform {
@@ -73,14 +74,23 @@ impl Perform {
         self.end(reply);
     }
 
-    /// Follows the installer until it is done or the order is cancelled; the failures of an attempt are shown, and waited out.
+    /// Follows the installer until it is done or the order is cancelled; the failures of an attempt are shown, and
+    /// waited out.
     fn tail(&self, kubectl: &Kubectl, live: &Live<'_>, answers: &Answers, cancel: &Cancel, reply: &Reply) {
-        let mut face = Face { lang: self.workspace.lang, answers, live, cancel, reply, phases: Vec::new(), sent: Vec::new() };
+        let mut face =
+            Face { lang: self.workspace.lang, answers, live, cancel, reply, phases: Vec::new(), sent: Vec::new() };
         loop {
-            let end = installer_log::follow_live(&self.workspace.host, kubectl, live, Options::default(), cancel, &mut |heard| {
-                face.show(heard);
-                ControlFlow::Continue(())
-            });
+            let end = installer_log::follow_live(
+                &self.workspace.host,
+                kubectl,
+                live,
+                Options::default(),
+                cancel,
+                &mut |heard| {
+                    face.show(heard);
+                    ControlFlow::Continue(())
+                },
+            );
             face.end(&end);
             if installer_log::refusal(&end).is_none() {
                 return;
@@ -137,7 +147,8 @@ impl Looker<'_> {
         let mut rows = ChainRow::of(&report, self.lang());
         wait_for_installer(&mut rows, self.spec);
         let failures = self.failures(&stack, &logs);
-        let offers = remedy::remedies(&stack, self.release.as_deref()).iter().map(|remedy| self.offer(remedy)).collect();
+        let offers =
+            remedy::remedies(&stack, self.release.as_deref()).iter().map(|remedy| self.offer(remedy)).collect();
         self.reply.send(Answer::ChainRows { rows, offers, failures });
     }
 
@@ -147,7 +158,10 @@ impl Looker<'_> {
         // One cause may keep several parts: it is told once.
         let mut told = HashSet::new();
         hits.retain(|(_, hit)| told.insert(hit.signature.clone()));
-        let known = |hit: &Hit, pod| Diagnosis { from_log: false, ..known(hit, self.lang(), self.answers, &stack.node_name, pod) };
+        let known = |hit: &Hit, pod| Diagnosis {
+            from_log: false,
+            ..known(hit, self.lang(), self.answers, &stack.node_name, pod)
+        };
         hits.iter().map(|(role, hit)| known(hit, stack.pod(*role))).collect()
     }
 
@@ -229,7 +243,8 @@ impl Face<'_> {
     }
 
     fn lines(&mut self, lines: Vec<String>, events: &[(usize, Event)]) {
-        let findings = events.iter().filter(|(_, event)| matches!(event, Event::Hit(_))).map(|(index, _)| *index).collect();
+        let findings =
+            events.iter().filter(|(_, event)| matches!(event, Event::Hit(_))).map(|(index, _)| *index).collect();
         self.wait_for_room();
         let batch = Arc::new(TailBatch { lines, findings });
         self.sent.push(Arc::clone(&batch));
@@ -256,8 +271,8 @@ impl Face<'_> {
         self.reply.send(Answer::Diagnosed(known(hit, self.lang, self.answers, self.live.node, None)));
     }
 
-    /// Everything before the newest step is done: the installer goes one way. `newest` is the state of that step, unless its own line
-    /// has said that it is done; with [`ChainState::Pass`] all of it has succeeded.
+    /// Everything before the newest step is done: the installer goes one way. `newest` is the state of that step,
+    /// unless its own line has said that it is done; with [`ChainState::Pass`] all of it has succeeded.
     fn show_phases(&self, newest: ChainState) {
         let reached = self.phases.iter().map(|step| step.phase).max();
         let state = |phase: phases::Phase| match reached {
@@ -282,7 +297,9 @@ fn known(hit: &Hit, lang: Lang, answers: &Answers, node: &str, pod: Option<&PodV
         Remedy::DriverStep => Some(RemedyAction::BackToDriver),
         Remedy::VariablesStep => Some(RemedyAction::ToVariables),
         Remedy::Reboot => Some(RemedyAction::Reboot),
-        Remedy::LabelNode => Some(RemedyAction::Run(Box::new(remedy::mark_node(kubeconfig(), node, NodeMark::GpuLabel)))),
+        Remedy::LabelNode => {
+            Some(RemedyAction::Run(Box::new(remedy::mark_node(kubeconfig(), node, NodeMark::GpuLabel))))
+        }
         Remedy::DeletePod => pod.map(|pod| RemedyAction::Run(Box::new(remedy::delete_pod(kubeconfig(), pod)))),
     };
     Diagnosis {

@@ -1,5 +1,5 @@
-//! Questions in two ways: as menus with arrow keys, or, where a terminal has no such keys or there is none, as numbered lines that are
-//! answered by a line each. And what is said between them.
+//! Questions in two ways: as menus with arrow keys, or, where a terminal has no such keys or there is none, as numbered
+//! lines that are answered by a line each. And what is said between them.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 

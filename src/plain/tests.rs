@@ -50,11 +50,14 @@ struct World {
 impl World {
     fn of(scenario: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut host = replay::host(Scenario::built_in(scenario).unwrap(), Some(folder.path().join("machine.yaml")), Speed(0.0)).unwrap();
+        let mut host =
+            replay::host(Scenario::built_in(scenario).unwrap(), Some(folder.path().join("machine.yaml")), Speed(0.0))
+                .unwrap();
         if let Some(simulation) = &mut host.simulation {
             simulation.answers = None;
         }
-        let workspace = Workspace { host, lang: Lang::En, session_path: folder.path().join("session.yaml"), title: None };
+        let workspace =
+            Workspace { host, lang: Lang::En, session_path: folder.path().join("session.yaml"), title: None };
         Self { workspace, _folder: folder }
     }
 

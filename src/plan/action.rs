@@ -1,8 +1,9 @@
-//! The kinds of actions: one file each, which says what it changes, whether that is done, how it is done, proved and taken back.
+//! The kinds of actions: one file each, which says what it changes, whether that is done, how it is done, proved and
+//! taken back.
 //!
-//! [`kind`] is what each of them answers and what the engine lends it, [`properties`], [`effect`] and [`target`] what everybody may ask of it,
-//! [`ActionSpec`] the one list of them, [`undo`] what is journalled for the way back, [`valid`] what a parameter out of a session's file may be;
-//! [`checksum`] and [`driver_proof`] serve several of them.
+//! [`kind`] is what each of them answers and what the engine lends it, [`properties`], [`effect`] and [`target`] what
+//! everybody may ask of it, [`ActionSpec`] the one list of them, [`undo`] what is journalled for the way back,
+//! [`valid`] what a parameter out of a session's file may be; [`checksum`] and [`driver_proof`] serve several of them.
 
 #[macro_use]
 mod spec;

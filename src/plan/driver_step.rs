@@ -8,7 +8,8 @@ mod toolkit;
 use std::path::Path;
 
 use super::{
-    Action, Effect, NEEDS_ROOT, Step, action::blacklist_nouveau::BlacklistNouveau, action::greeting::Greeting, action::reboot::Reboot,
+    Action, Effect, NEEDS_ROOT, Step, action::blacklist_nouveau::BlacklistNouveau, action::greeting::Greeting,
+    action::reboot::Reboot,
 };
 use crate::{
     answers::Answers,
@@ -54,16 +55,17 @@ pub struct Handover {
     pub install: Vec<Action>,
 }
 
-/// Plans step 2: nobody may bring another driver any more, away with what is there, then what the owner puts on the host, then CUDA. In
-/// this order there are never two drivers.
+/// Plans step 2: nobody may bring another driver any more, away with what is there, then what the owner puts on the
+/// host, then CUDA. In this order there are never two drivers.
 pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>, handover: Handover) -> Vec<Action> {
     let Handover { first, leave, clearing, install } = handover;
     let mut actions = first;
     actions.extend(leave);
     actions.extend(removal::drivers(facts, answers, &clearing));
     actions.extend(blacklist(facts));
-    let driver_goes =
-        actions.iter().any(|action| action.id == removal::DRIVER_PACKAGES && !answers.leaves_out(&action.id, action.optional));
+    let driver_goes = actions
+        .iter()
+        .any(|action| action.id == removal::DRIVER_PACKAGES && !answers.leaves_out(&action.id, action.optional));
     actions.extend(removal::toolkits(facts, answers, driver_goes));
     actions.extend(install);
     if let Some(version) = answers.cuda() {
@@ -75,8 +77,12 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>, handove
     }
     // The reboot comes last and once, and only for what is really going to be done.
     if actions.iter().any(|action| action.needs_reboot && !action.skipped) || is_left_over(&clearing) {
-        let unloads = actions.iter().any(|action| action.has_effect(|effect| *effect == Effect::EmptiesKernel) && !action.skipped);
-        let others = actions.iter().any(|action| action.has_effect(|effect| *effect == Effect::BansConflictingDriver) && !action.skipped);
+        let unloads = actions
+            .iter()
+            .any(|action| action.has_effect(|effect| *effect == Effect::EmptiesKernel) && !action.skipped);
+        let others = actions
+            .iter()
+            .any(|action| action.has_effect(|effect| *effect == Effect::BansConflictingDriver) && !action.skipped);
         let mut last = vec![greeting(facts, places.session), reboot(facts, unloads && !others)];
         for action in &mut last {
             settle(action, facts, answers);
@@ -98,7 +104,8 @@ fn is_loaded(facts: &Facts) -> bool {
     facts.driver.loaded_version.is_some() || facts.driver.modules.iter().any(|module| modules::is_driver(&module.name))
 }
 
-/// A driver that is loaded although nothing brings it any more: removed before, and still in the kernel until the next boot.
+/// A driver that is loaded although nothing brings it any more: removed before, and still in the kernel until the next
+/// boot.
 fn is_left_over(clearing: &Clearing) -> bool {
     clearing.unloads && clearing.goes.iter().all(|entry| entry.origin == Origin::LoadedModule)
 }
@@ -108,7 +115,8 @@ fn blacklist(facts: &Facts) -> Option<Action> {
     let name = conflicting_module(facts)?;
     let family = distros::family(facts.host.system()).map(|family| family.name).unwrap_or_default();
     let is_known = !family.is_empty();
-    let mut action = Action::new(Step::Driver, "blacklist-nouveau", BlacklistNouveau { family }, &[("driver", name.to_owned())]);
+    let mut action =
+        Action::new(Step::Driver, "blacklist-nouveau", BlacklistNouveau { family }, &[("driver", name.to_owned())]);
     action.needs_reboot = true;
     if !is_known {
         action.blocked = Some("unknown-initramfs".to_owned());

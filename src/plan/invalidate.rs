@@ -1,6 +1,7 @@
 //! Invalidate: which work no longer follows from the answers once one of them has changed.
 //!
-//! One table for all faces. What was done stays in the journal, with its undo; only the steps named here are planned again.
+//! One table for all faces. What was done stays in the journal, with its undo; only the steps named here are planned
+//! again.
 
 use std::collections::BTreeSet;
 
@@ -24,19 +25,27 @@ pub enum Changed {
     Verification,
 }
 
-/// Returns the steps whose work rests on an answer that differs between `before` and `after`, in order. `reopens` says which steps rest
-/// on which kind of answer; `plan` tells which step an action belongs to that was left out or taken in.
-pub fn invalidated(before: &Answers, after: &Answers, plan: &Plan, reopens: impl Fn(Changed) -> &'static [Step]) -> Vec<Step> {
+/// Returns the steps whose work rests on an answer that differs between `before` and `after`, in order. `reopens` says
+/// which steps rest on which kind of answer; `plan` tells which step an action belongs to that was left out or taken
+/// in.
+pub fn invalidated(
+    before: &Answers,
+    after: &Answers,
+    plan: &Plan,
+    reopens: impl Fn(Changed) -> &'static [Step],
+) -> Vec<Step> {
     let changed = changes(before, after).into_iter().filter(|(has_changed, _)| *has_changed);
     let mut steps: BTreeSet<Step> = changed.flat_map(|(_, kind)| reopens(kind)).copied().collect();
-    let named = |leave_out: &[String], take_in: &[String]| leave_out.iter().chain(take_in).cloned().collect::<BTreeSet<_>>();
+    let named =
+        |leave_out: &[String], take_in: &[String]| leave_out.iter().chain(take_in).cloned().collect::<BTreeSet<_>>();
     let (old, new) = (named(&before.leave_out, &before.take_in), named(&after.leave_out, &after.take_in));
     for id in old.symmetric_difference(&new) {
         let step = plan.actions.iter().find(|action| action.id == *id).map_or(Step::Driver, |action| action.step);
         steps.insert(step);
     }
     // That others' packages may go changes the removal; passing over any other check changes nothing that is done.
-    let removals = |despite: &[String]| despite.iter().filter(|id| lets_others_go(id)).cloned().collect::<BTreeSet<_>>();
+    let removals =
+        |despite: &[String]| despite.iter().filter(|id| lets_others_go(id)).cloned().collect::<BTreeSet<_>>();
     if removals(&after.despite) != removals(&before.despite) {
         steps.insert(Step::Driver);
     }
@@ -89,8 +98,10 @@ fn changes(before: &Answers, after: &Answers) -> [(bool, Changed); 6] {
         add_node: _,
         reboot: _,
     } = after;
-    let toolkit = differs!(before, cuda_version, cuda_runfile, cuda_runfile_sha256, cuda_prefix, cuda_tmpdir, cuda_mirror, proxy);
-    let source = differs!(before, driver_source, driver_branch, local_repository, local_repository_sha256, repository_key);
+    let toolkit =
+        differs!(before, cuda_version, cuda_runfile, cuda_runfile_sha256, cuda_prefix, cuda_tmpdir, cuda_mirror, proxy);
+    let source =
+        differs!(before, driver_source, driver_branch, local_repository, local_repository_sha256, repository_key);
     let packages = source || differs!(before, package_mirror, hold, enroll_key);
     let inventories = differs!(before, kubespray, inventory, node, gpu_nodes, run_playbooks, variables);
     let verification = differs!(before, kubeconfig, test_image, test_image_file, cuda_sample, remove_taint);

@@ -1,5 +1,5 @@
-//! Known: what the answers name under `leave_out`, `take_in` and `despite` must exist. A misspelt id would do the very thing that it was
-//! to prevent, so it is refused, with the nearest one that there is.
+//! Known: what the answers name under `leave_out`, `take_in` and `despite` must exist. A misspelt id would do the very
+//! thing that it was to prevent, so it is refused, with the nearest one that there is.
 
 use super::Action;
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
     prediction::CheckKind,
 };
 
-/// Refuses ids that no action of `actions` and no check has. What another machine would need is not wrong on this one: an action that is
-/// not planned here, such as the removal of a driver that is gone, may be named by its bare name.
+/// Refuses ids that no action of `actions` and no check has. What another machine would need is not wrong on this one:
+/// an action that is not planned here, such as the removal of a driver that is gone, may be named by its bare name.
 pub fn demand(answers: &Answers, actions: &[Action]) -> Result<(), Expected> {
     let planned: Vec<&str> = actions.iter().map(|action| action.id.as_str()).collect();
     let names: Vec<&str> = action_names();
@@ -63,7 +63,9 @@ mod tests {
     fn a_misspelt_action_or_check_is_refused_with_the_nearest() {
         let (what, hint) = refused(|answers| answers.leave_out = vec!["remove-runfile-drivr".to_owned()]).unwrap();
         assert!(
-            what.contains("`remove-runfile-drivr`") && what.contains("leave_out") && hint.contains("`remove-runfile-driver`"),
+            what.contains("`remove-runfile-drivr`")
+                && what.contains("leave_out")
+                && hint.contains("`remove-runfile-driver`"),
             "{what} {hint}"
         );
         let (_, hint) = refused(|answers| answers.despite = vec!["mount".to_owned()]).unwrap();

@@ -1,4 +1,5 @@
-//! The end of step 3: the objects that an owner wants in the cluster, and those of Kubespray's GPU role that are left there.
+//! The end of step 3: the objects that an owner wants in the cluster, and those of Kubespray's GPU role that are left
+//! there.
 
 use std::path::PathBuf;
 
@@ -28,16 +29,28 @@ pub struct Objects {
 pub fn objects_step(objects: &Objects, answers: &Answers) -> Vec<Action> {
     let kubeconfig = answers.kubeconfig.clone().map(PathBuf::from);
     let delete = |(name, uid): &(String, String)| {
-        let kind = DeleteDaemonset { kubeconfig: kubeconfig.clone(), node: objects.node.clone(), name: name.clone(), uid: uid.clone() };
-        let mut action = Action::new(Step::Variables, &format!("delete-daemonset:{name}"), kind, &[("name", name.clone())]);
+        let kind = DeleteDaemonset {
+            kubeconfig: kubeconfig.clone(),
+            node: objects.node.clone(),
+            name: name.clone(),
+            uid: uid.clone(),
+        };
+        let mut action =
+            Action::new(Step::Variables, &format!("delete-daemonset:{name}"), kind, &[("name", name.clone())]);
         // Other nodes may live from it.
         action.optional = true;
         action.skipped = answers.leaves_out(&action.id, true);
         action
     };
     let apply = |(manifest, state): &(Manifest, Result<Comparison, String>)| {
-        let kind = ApplyManifest { kubeconfig: kubeconfig.clone(), node: objects.node.clone(), manifest: manifest.clone() };
-        let action = Action::new(Step::Variables, &format!("apply-manifest:{}", manifest.id()), kind, &[("object", manifest.called())]);
+        let kind =
+            ApplyManifest { kubeconfig: kubeconfig.clone(), node: objects.node.clone(), manifest: manifest.clone() };
+        let action = Action::new(
+            Step::Variables,
+            &format!("apply-manifest:{}", manifest.id()),
+            kind,
+            &[("object", manifest.called())],
+        );
         judged(action, manifest, state, objects, answers)
     };
     let deletions = objects.role_sets.iter().map(delete);
@@ -57,7 +70,11 @@ fn judged(
         (Manifest::DevicePlugin { .. }, _, Some(plugin)) => Some(adopted(plugin)),
         (_, Ok(Comparison::Same), _) => return None,
         // Who made the class does not matter, as long as it leads to the same runtime.
-        (Manifest::RuntimeClass, Ok(Comparison::Theirs { handler }), _) if handler == crate::kubespray::runtime_entry::NAME => return None,
+        (Manifest::RuntimeClass, Ok(Comparison::Theirs { handler }), _)
+            if handler == crate::kubespray::runtime_entry::NAME =>
+        {
+            return None;
+        }
         (_, Ok(Comparison::Theirs { .. }), _) => Some(("object-not-ours", manifest.called())),
         (_, Ok(Comparison::Differs { diff }), _) => {
             action.diff = Some(diff.clone());

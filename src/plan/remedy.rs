@@ -1,5 +1,6 @@
-//! What may be done to the node or its pods at the user's wish, and what Kubespray will do about it: take the GPU taint off and put it
-//! back, let pods come again, label the node, start a failed pod anew now. Each is an action, journalled and undone like every other.
+//! What may be done to the node or its pods at the user's wish, and what Kubespray will do about it: take the GPU taint
+//! off and put it back, let pods come again, label the node, start a failed pod anew now. Each is an action, journalled
+//! and undone like every other.
 
 use std::path::PathBuf;
 
@@ -53,8 +54,8 @@ impl RemedyId {
     }
 }
 
-/// What a Kubespray release does about the GPU taint. Source: Kubespray's pull request 10705 (v2.25.0), before that kubelet.env's
-/// `--register-with-taints`.
+/// What a Kubespray release does about the GPU taint. Source: Kubespray's pull request 10705 (v2.25.0), before that
+/// kubelet.env's `--register-with-taints`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TaintRule {
     /// Up to v2.24: a flag of the kubelet, which counts when a node joins.
@@ -65,8 +66,8 @@ enum TaintRule {
     Unknown,
 }
 
-/// Something that can be done, as it stands on one node. Texts: `offer.<id>.message`, `.next_run` (what the next Kubespray run does about
-/// it; for taints `.next_run.<rule>`) and `.durable` (how to make it last).
+/// Something that can be done, as it stands on one node. Texts: `offer.<id>.message`, `.next_run` (what the next
+/// Kubespray run does about it; for taints `.next_run.<rule>`) and `.durable` (how to make it last).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRemedy {
     /// What.
@@ -108,7 +109,9 @@ impl NodeRemedy {
             (RemedyId::RestartInstaller, Some(pod)) => delete_pod(kubeconfig, pod),
             (RemedyId::RemoveTaint, _) => remove_taint(kubeconfig, &self.node),
             (RemedyId::Uncordon, _) => mark_node(kubeconfig, &self.node, NodeMark::Schedulable),
-            (RemedyId::PutTaint | RemedyId::RestartInstaller, _) => mark_node(kubeconfig, &self.node, NodeMark::GpuTaint),
+            (RemedyId::PutTaint | RemedyId::RestartInstaller, _) => {
+                mark_node(kubeconfig, &self.node, NodeMark::GpuTaint)
+            }
         }
     }
 
@@ -128,7 +131,8 @@ pub fn remedies(stack: &GpuStack, release: Option<&str>) -> Vec<NodeRemedy> {
         rule: rule(release),
     };
     let failed = stack.part(Role::Driver).and_then(|part| failed_pod(part));
-    let mut remedies: Vec<_> = failed.map(|pod| remedy(RemedyId::RestartInstaller, pod.name.clone(), Some(pod))).into_iter().collect();
+    let mut remedies: Vec<_> =
+        failed.map(|pod| remedy(RemedyId::RestartInstaller, pod.name.clone(), Some(pod))).into_iter().collect();
     let taints: Vec<_> = node.taints.iter().filter(|taint| taint.key == GPU).collect();
     if !taints.is_empty() {
         // Taken off by its key, all of them at once.
@@ -213,7 +217,8 @@ mod tests {
         let mut failed = recorded("11-init-crashloop");
         let container = &mut failed.parts[0].pod.as_mut().unwrap().container;
         container.last = container.ended().cloned();
-        container.state = ContainerState::Waiting(Waiting { reason: "CrashLoopBackOff".to_owned(), message: String::new() });
+        container.state =
+            ContainerState::Waiting(Waiting { reason: "CrashLoopBackOff".to_owned(), message: String::new() });
         assert_eq!(ids(&failed), [RemedyId::RestartInstaller, RemedyId::RemoveTaint]);
     }
 
@@ -233,7 +238,8 @@ mod tests {
     #[test]
     fn every_remedy_has_its_texts_and_its_action() {
         let stack = recorded("05-running");
-        for (id, action) in RemedyId::ALL.into_iter().zip(["taint-node", "remove-taint", "uncordon-node", "taint-node"]) {
+        for (id, action) in RemedyId::ALL.into_iter().zip(["taint-node", "remove-taint", "uncordon-node", "taint-node"])
+        {
             for release in [None, Some("v2.24.0"), Some("v2.25.0")] {
                 let remedy = NodeRemedy { id, ..remedies(&stack, release).remove(0) };
                 assert_eq!(remedy.action(None).id, action);

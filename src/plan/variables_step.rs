@@ -7,7 +7,8 @@ use crate::{
     version::Version,
 };
 
-/// Plans step 3. Without `ansible-playbook` here, or when the user wants only to see them, the playbooks are blocked and shown.
+/// Plans step 3. Without `ansible-playbook` here, or when the user wants only to see them, the playbooks are blocked
+/// and shown.
 pub fn variables_step(
     edits: &[FileEdit],
     playbooks: Vec<PlaybookRun>,
@@ -17,7 +18,8 @@ pub fn variables_step(
 ) -> Vec<Action> {
     let edits = edits.iter().map(|edit| {
         let file = edit.path.display().to_string();
-        let mut action = Action::new(Step::Variables, &format!("edit-file:{file}"), EditFile::from(edit), &[("file", file)]);
+        let mut action =
+            Action::new(Step::Variables, &format!("edit-file:{file}"), EditFile::from(edit), &[("file", file)]);
         action.diff = Some(edit.diff());
         action
     });
@@ -38,8 +40,8 @@ pub fn variables_step(
     actions
 }
 
-/// Plans step 3 for a machine without the inventory: the values go into a file to carry to the Ansible host, and the commands that read
-/// it there are shown.
+/// Plans step 3 for a machine without the inventory: the values go into a file to carry to the Ansible host, and the
+/// commands that read it there are shown.
 pub fn carried_variables(edit: &FileEdit, playbooks: Vec<PlaybookRun>, answers: &Answers) -> Vec<Action> {
     let args = [("file", edit.path.display().to_string())];
     let write = Action::new(Step::Variables, "write-vars-file", EditFile::from(edit), &args);

@@ -81,5 +81,8 @@ fn import_action(import: &Result<ImportImage, NotImportable>, file: &std::path::
         image: String::new(),
         runtime: super::action::import_image::Runtime::Containerd,
     });
-    Action { blocked: import.as_ref().err().map(|why| why.name().to_owned()), ..Action::new(Step::Verify, "import-image", kind, &args) }
+    Action {
+        blocked: import.as_ref().err().map(|why| why.name().to_owned()),
+        ..Action::new(Step::Verify, "import-image", kind, &args)
+    }
 }

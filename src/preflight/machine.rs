@@ -31,7 +31,9 @@ pub(super) fn checks(request: Request<'_>) -> Vec<Prediction> {
 pub fn conflicting_driver(request: Request<'_>, action: &str) -> Prediction {
     let (says, seen) = match conflicting_module(request.facts) {
         None => (Ok, msg::preflight::seen::no_rival()),
-        Some(name) if request.will(|effect| *effect == Effect::BansConflictingDriver) => (Ok, msg::preflight::seen::rival_goes(name)),
+        Some(name) if request.will(|effect| *effect == Effect::BansConflictingDriver) => {
+            (Ok, msg::preflight::seen::rival_goes(name))
+        }
         // The card is another's: this one is only loaded beside it, and takes what is let go of.
         Some(name) if !has_card(request.facts, name) => (Warning, msg::preflight::seen::rival(name)),
         Some(name) => (WillFail, msg::preflight::seen::rival(name)),
@@ -84,14 +86,20 @@ fn removal(request: Request<'_>) -> Vec<Prediction> {
 fn rehearsed(remove: &RemovePackages, host: &Host) -> (Forecast, Evidence) {
     let count = remove.packages.len();
     match remove.rehearse(host) {
-        Result::Ok(also) if also.is_empty() && remove.along.is_empty() => (Ok, msg::preflight::seen::packages_exactly(count).into()),
+        Result::Ok(also) if also.is_empty() && remove.along.is_empty() => {
+            (Ok, msg::preflight::seen::packages_exactly(count).into())
+        }
         Result::Ok(also) => {
             let along: Vec<_> = remove.along.iter().chain(&also).cloned().collect();
             (Ok, msg::preflight::seen::packages_too(in_a_line(&along)).into())
         }
         Err(Unrehearsed::NotRun(error)) if error.is_of_the_picture() => (Unknown, error.to_string().into()),
-        Err(Unrehearsed::Others(others)) => (WillFail, msg::preflight::seen::packages_of_others(in_a_line(&others)).into()),
-        Err(Unrehearsed::Installs(names)) => (WillFail, msg::preflight::seen::packages_installed(names.join(", ")).into()),
+        Err(Unrehearsed::Others(others)) => {
+            (WillFail, msg::preflight::seen::packages_of_others(in_a_line(&others)).into())
+        }
+        Err(Unrehearsed::Installs(names)) => {
+            (WillFail, msg::preflight::seen::packages_installed(names.join(", ")).into())
+        }
         Err(why) => (WillFail, why.to_string().into()),
     }
 }
@@ -104,12 +112,17 @@ fn repositories(request: Request<'_>) -> Option<Prediction> {
     }
     let files = &request.host.files;
     let names = files.list(Path::new(FOLDER)).unwrap_or_default();
-    let dead = names.into_iter().filter(|name| Path::new(name).extension().is_some_and(|end| end == "repo")).find_map(|name| {
-        let path = Path::new(FOLDER).join(name);
-        let text = files.read_text(&path).ok()?;
-        let line = text.lines().map(str::trim).find(|line| !line.starts_with('#') && line.contains("mirrorlist.centos.org"))?;
-        Some(format!("{}: {}", path.display(), crate::text::printable(line)))
-    });
+    let dead = names.into_iter().filter(|name| Path::new(name).extension().is_some_and(|end| end == "repo")).find_map(
+        |name| {
+            let path = Path::new(FOLDER).join(name);
+            let text = files.read_text(&path).ok()?;
+            let line = text
+                .lines()
+                .map(str::trim)
+                .find(|line| !line.starts_with('#') && line.contains("mirrorlist.centos.org"))?;
+            Some(format!("{}: {}", path.display(), crate::text::printable(line)))
+        },
+    );
     let (says, seen): (Forecast, Evidence) =
         dead.map_or_else(|| (Ok, msg::preflight::seen::repositories_alive().into()), |seen| (WillFail, seen.into()));
     Some(Prediction::new(CheckKind::Repositories, says, seen).about("install-packages", &["repo-eol", "dns"]))

@@ -50,16 +50,20 @@ fn runfile(request: Request<'_>, fetch: &FetchRunfile) -> Prediction {
             (if surely { WillFail } else { Warning }, format!("{url}: {said}").into())
         }
     };
-    Prediction::new(CheckKind::RunfileAddress, says, seen).about("fetch-runfile", &["runfile-404", "runfile-unreachable", "runfile-tls"])
+    Prediction::new(CheckKind::RunfileAddress, says, seen)
+        .about("fetch-runfile", &["runfile-404", "runfile-unreachable", "runfile-tls"])
 }
 
 /// The length in the head of the last answer: redirects have their own.
 fn length(output: &Output) -> Option<u64> {
-    let value = |line: &str| line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))?.1.trim().parse().ok();
+    let value = |line: &str| {
+        line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))?.1.trim().parse().ok()
+    };
     output.stdout.lines().rev().find_map(value)
 }
 
-/// Returns the registry of an image's name: what stands before the first slash, if it is a host. Source: the reference grammar of docker.
+/// Returns the registry of an image's name: what stands before the first slash, if it is a host. Source: the reference
+/// grammar of docker.
 fn registry(image: &str) -> &str {
     match image.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
@@ -67,13 +71,15 @@ fn registry(image: &str) -> &str {
     }
 }
 
-/// Any answer will do, also "log in first". The container runtime may go other ways than curl (mirrors, a proxy of its own), so that
-/// silence proves nothing.
+/// Any answer will do, also "log in first". The container runtime may go other ways than curl (mirrors, a proxy of its
+/// own), so that silence proves nothing.
 fn answers(request: Request<'_>, name: &str) -> Prediction {
     let said = |text: String| Evidence::Raw(crate::text::printable(&text));
     let (says, seen): (Forecast, Evidence) = match request.host.commands.capture(&ask(&format!("https://{name}/v2/"))) {
         Result::Ok(output) if output.exit.is_success() => (Ok, msg::preflight::seen::registry_answers(name).into()),
-        Result::Ok(output) => (Warning, said(format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim()))),
+        Result::Ok(output) => {
+            (Warning, said(format!("{name}: {}", output.stderr.lines().next().unwrap_or_default().trim())))
+        }
         Err(error) => (Unknown, said(format!("{name}: {error}"))),
     };
     Prediction::new(CheckKind::Registry.on(name), says, seen).about("watch-installer", &["image-pull"])

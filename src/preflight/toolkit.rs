@@ -58,7 +58,9 @@ fn compiler(request: Request<'_>, row: Option<&CudaRow>) -> Prediction {
         (None, _) => (Warning, msg::preflight::seen::no_gcc()),
         // nvcc's own headers refuse a compiler that is too new; with one that is too old it depends on what is built.
         (Some(_), Some(note)) => (Warning, note.0.clone()),
-        (Some(version), None) if !missing.is_empty() => (Warning, msg::preflight::seen::gcc_alone(missing.join(", "), version)),
+        (Some(version), None) if !missing.is_empty() => {
+            (Warning, msg::preflight::seen::gcc_alone(missing.join(", "), version))
+        }
         (Some(version), None) => (Ok, msg::preflight::seen::gcc_fits(version)),
     };
     Prediction::new(CheckKind::Compiler, says, seen)
@@ -74,13 +76,16 @@ fn missing_beside_gcc(host: &Host) -> Vec<&'static str> {
     compiler.into_iter().chain(headers).collect()
 }
 
-/// Returns what a runfile says that it holds, if that is a driver: its label, or else the folder that it unpacks. makeself writes both
-/// into the first lines of the script.
+/// Returns what a runfile says that it holds, if that is a driver: its label, or else the folder that it unpacks.
+/// makeself writes both into the first lines of the script.
 fn driver_inside(host: &Host, path: &Path) -> Option<String> {
     let head = host.files.read_at(path, 0, HEAD).ok()?;
     let head = String::from_utf8_lossy(&head);
-    let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().trim_matches('"').to_owned());
-    let says = |value: &String| value.contains("NVIDIA Accelerated Graphics Driver") || value.starts_with("NVIDIA-Linux-");
+    let value = |name: &str| {
+        head.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().trim_matches('"').to_owned())
+    };
+    let says =
+        |value: &String| value.contains("NVIDIA Accelerated Graphics Driver") || value.starts_with("NVIDIA-Linux-");
     [value("label="), value("targetdir=")].into_iter().flatten().find(says).map(|label| crate::text::printable(&label))
 }
 
@@ -91,8 +96,12 @@ fn local_file(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaR
     let size = row.and_then(|row| row.size_bytes).filter(|_| request.answers.cuda_runfile_sha256.is_none());
     let driver = driver_inside(request.host, &install.runfile);
     let (says, seen): (Forecast, Evidence) = match (request.host.files.meta(&install.runfile), size) {
-        (Err(error), _) => (if NotRecorded::is(&error) { Unknown } else { WillFail }, format!("{path}: {error}").into()),
-        (Result::Ok(_), _) if driver.is_some() => (WillFail, msg::preflight::seen::driver_runfile(driver.unwrap_or_default(), path).into()),
+        (Err(error), _) => {
+            (if NotRecorded::is(&error) { Unknown } else { WillFail }, format!("{path}: {error}").into())
+        }
+        (Result::Ok(_), _) if driver.is_some() => {
+            (WillFail, msg::preflight::seen::driver_runfile(driver.unwrap_or_default(), path).into())
+        }
         (Result::Ok(meta), Some(size)) if meta.len != size => (WillFail, wrong_size(path, meta.len, size).into()),
         (Result::Ok(meta), _) => (Ok, msg::preflight::seen::runfile_there(path, meta.len).into()),
     };
@@ -120,12 +129,17 @@ impl Purpose {
     }
 }
 
-/// Room for download, unpacking and toolkit, by NVIDIA's and our own measure of once, twice and twice the runfile's size.
+/// Room for download, unpacking and toolkit, by NVIDIA's and our own measure of once, twice and twice the runfile's
+/// size.
 fn space(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaRow>) -> Vec<Prediction> {
     let there = request.host.files.meta(&install.runfile).map_or(0, |meta| meta.len);
-    let Some(size) = row.and_then(|row| row.size_bytes).or(Some(there)).filter(|size| *size > 0) else { return Vec::new() };
-    let mut needs: Vec<Need> =
-        vec![(install.tmpdir.clone(), Purpose::Unpacking, 2 * size), (install.prefix.clone(), Purpose::Toolkit, 2 * size)];
+    let Some(size) = row.and_then(|row| row.size_bytes).or(Some(there)).filter(|size| *size > 0) else {
+        return Vec::new();
+    };
+    let mut needs: Vec<Need> = vec![
+        (install.tmpdir.clone(), Purpose::Unpacking, 2 * size),
+        (install.prefix.clone(), Purpose::Toolkit, 2 * size),
+    ];
     if request.actions.iter().any(|action| matches!(action.kind, ActionSpec::FetchRunfile(_))) {
         needs.insert(0, (install.runfile.clone(), Purpose::Download, size.saturating_sub(there)));
     }
@@ -134,13 +148,18 @@ fn space(request: Request<'_>, install: &InstallToolkit, row: Option<&CudaRow>) 
     for need in needs {
         let place = existing(request, &need.0);
         match request.host.files.free_space(&place) {
-            // The seam knows no devices: folders with the same free bytes are taken as one file system, which errs on the safe side.
+            // The seam knows no devices: folders with the same free bytes are taken as one file system, which errs on
+            // the safe side.
             Result::Ok(free) => match groups.iter_mut().find(|(_, other, _)| *other == free) {
                 Some((_, _, needs)) => needs.push(need),
                 None => groups.push((place, free, vec![need])),
             },
             Err(error) => {
-                found.push(Prediction::new(CheckKind::Space.on(place.display()), Unknown, format!("{}: {error}", place.display())));
+                found.push(Prediction::new(
+                    CheckKind::Space.on(place.display()),
+                    Unknown,
+                    format!("{}: {error}", place.display()),
+                ));
             }
         }
     }
@@ -220,7 +239,9 @@ fn installer_log(request: Request<'_>) -> Prediction {
         (Err(_), Result::Ok(meta)) if meta.uid != 0 && request.facts.host.root => {
             (Ok, msg::preflight::seen::log_of_user_goes(USERS_LOG, meta.uid))
         }
-        (Err(_), Result::Ok(meta)) if meta.uid == 0 && !request.facts.host.root => (WillFail, msg::preflight::seen::log_of_root(USERS_LOG)),
+        (Err(_), Result::Ok(meta)) if meta.uid == 0 && !request.facts.host.root => {
+            (WillFail, msg::preflight::seen::log_of_root(USERS_LOG))
+        }
         (Err(_), _) => (Ok, msg::preflight::seen::no_log(USERS_LOG)),
     };
     Prediction::new(CheckKind::InstallerLog, says, seen).about(INSTALL, &["cuda-installer-crash"])
@@ -232,7 +253,8 @@ mod tests {
 
     #[test]
     fn the_mount_that_holds_a_path_counts() {
-        let mounts = "/dev/sda1 / ext4 rw,relatime 0 0\ntmpfs /tmp tmpfs rw,nosuid,noexec 0 0\n/dev/sdb1 /tmp/big xfs rw 0 0\n";
+        let mounts =
+            "/dev/sda1 / ext4 rw,relatime 0 0\ntmpfs /tmp tmpfs rw,nosuid,noexec 0 0\n/dev/sdb1 /tmp/big xfs rw 0 0\n";
         let noexec = |path: &str| mount_with(mounts, Path::new(path), "noexec");
         assert_eq!(noexec("/tmp/x").as_deref(), Some("/tmp"));
         assert_eq!(noexec("/tmp/big/x"), None);

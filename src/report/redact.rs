@@ -1,7 +1,8 @@
 //! Redact: what may stand in a report or a recording that people pass on.
 //!
-//! Nothing passes because it does not look like a secret; it passes because it is known (`words`). Before that, what has the form of
-//! a secret is hidden whole, so that not even its known words stay: a key in PEM, the user of an address, the value of an assignment.
+//! Nothing passes because it does not look like a secret; it passes because it is known (`words`). Before that, what
+//! has the form of a secret is hidden whole, so that not even its known words stay: a key in PEM, the user of an
+//! address, the value of an assignment.
 
 use std::{borrow::Cow, collections::HashSet, sync::OnceLock};
 
@@ -29,11 +30,14 @@ const PATTERNS: [&str; 7] = [
     r"(?i)(?P<keep>\b(?:bearer|basic)\s+)(?P<value>\S{6,})",
 ];
 
-/// Returns `text` without what has the form of a secret; what is known by nothing but its words stays. For files that the kernel makes.
+/// Returns `text` without what has the form of a secret; what is known by nothing but its words stays. For files that
+/// the kernel makes.
 pub fn by_form(text: &str) -> Cow<'_, str> {
-    patterns().iter().fold(Cow::Borrowed(text), |text, pattern| match pattern.replace_all(&text, replacement(pattern)) {
-        Cow::Borrowed(_) => text,
-        Cow::Owned(redacted) => Cow::Owned(redacted),
+    patterns().iter().fold(Cow::Borrowed(text), |text, pattern| {
+        match pattern.replace_all(&text, replacement(pattern)) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(redacted) => Cow::Owned(redacted),
+        }
     })
 }
 
@@ -41,7 +45,8 @@ pub fn by_form(text: &str) -> Cow<'_, str> {
 #[derive(Debug, Clone)]
 pub struct Redactor {
     names: HashSet<String>,
-    /// The text is a file of a machine, picked for a recording: numbers of any length pass, and so do known words behind `=`.
+    /// The text is a file of a machine, picked for a recording: numbers of any length pass, and so do known words
+    /// behind `=`.
     is_of_machine: bool,
 }
 
@@ -50,12 +55,17 @@ impl Redactor {
     pub fn new<'t>(shown: impl IntoIterator<Item = &'t str>) -> Self {
         let pieces = shown.into_iter().flat_map(|text| text.split(|c| !in_chunk(c))).map(trimmed);
         Self {
-            names: pieces.filter(|piece| !piece.is_empty()).chain(["hidden", "C.UTF-8", "default"]).map(str::to_owned).collect(),
+            names: pieces
+                .filter(|piece| !piece.is_empty())
+                .chain(["hidden", "C.UTF-8", "default"])
+                .map(str::to_owned)
+                .collect(),
             is_of_machine: false,
         }
     }
 
-    /// Makes one for the files and outputs of a machine that are recorded: the facts are to come back from what is kept.
+    /// Makes one for the files and outputs of a machine that are recorded: the facts are to come back from what is
+    /// kept.
     pub fn of_machine() -> Self {
         Self { is_of_machine: true, ..Self::new([]) }
     }
@@ -82,15 +92,23 @@ impl Redactor {
         out.text
     }
 
-    /// Writes a chunk down, or that it is hidden. `is_value`: it stands behind `=`, or behind a name with a colon; no word passes there.
+    /// Writes a chunk down, or that it is hidden. `is_value`: it stands behind `=`, or behind a name with a colon; no
+    /// word passes there.
     fn chunk(&self, chunk: &str, is_value: bool, behind: &str, out: &mut Out) {
         let inner = trimmed(chunk);
-        let is_size = || inner.bytes().all(|byte| byte.is_ascii_digit()) && inner.len() <= 12 && behind.starts_with(" bytes");
-        let is_plain =
-            || matches!(inner, "true" | "false" | "yes" | "no" | "none" | "null") || inner.starts_with(|c: char| c.is_ascii_digit());
+        let is_size =
+            || inner.bytes().all(|byte| byte.is_ascii_digit()) && inner.len() <= 12 && behind.starts_with(" bytes");
+        let is_plain = || {
+            matches!(inner, "true" | "false" | "yes" | "no" | "none" | "null")
+                || inner.starts_with(|c: char| c.is_ascii_digit())
+        };
         let may_be_word = !is_value || self.is_of_machine || self.names.contains(inner) || is_plain();
         let passes = words::passes(inner, &self.names) && may_be_word;
-        if inner.is_empty() || passes || is_size() || (self.is_of_machine && inner.bytes().all(|byte| byte.is_ascii_digit())) {
+        if inner.is_empty()
+            || passes
+            || is_size()
+            || (self.is_of_machine && inner.bytes().all(|byte| byte.is_ascii_digit()))
+        {
             return out.shown(chunk);
         }
         match words::version_of(inner).filter(|version| inner[version.len()..].starts_with(['-', '+', '.', '_', '~'])) {
@@ -113,7 +131,11 @@ impl Redactor {
                 }
                 fields.iter_mut().for_each(|(name, field)| {
                     let probe = format!("{name}=x");
-                    if field.is_string() && by_form(&probe) != probe { *field = HIDDEN.into() } else { self.value(field) }
+                    if field.is_string() && by_form(&probe) != probe {
+                        *field = HIDDEN.into();
+                    } else {
+                        self.value(field);
+                    }
                 });
             }
             _ => {}
@@ -173,11 +195,13 @@ pub(super) fn alphabets(run: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns of a file's change only what this program changed: no lines of the file around it, and of the changed lines the values of the
-/// variables that it writes, by their names. Every other value in an inventory is somebody's own.
+/// Returns of a file's change only what this program changed: no lines of the file around it, and of the changed lines
+/// the values of the variables that it writes, by their names. Every other value in an inventory is somebody's own.
 pub fn diff(diff: &str) -> String {
     // A file of this program's own is all its own.
-    let is_own = diff.lines().any(|line| line.starts_with("+++ /etc/") && (line.contains("/gpunode-") || line.contains("/zz-gpunode-")));
+    let is_own = diff
+        .lines()
+        .any(|line| line.starts_with("+++ /etc/") && (line.contains("/gpunode-") || line.contains("/zz-gpunode-")));
     let mut shows_items = false;
     let mut kept = String::new();
     for line in diff.lines() {
@@ -192,7 +216,8 @@ pub fn diff(diff: &str) -> String {
     kept
 }
 
-/// Returns a changed line of an inventory. `shows_items`: the line before was the name of a variable of ours, whose items follow.
+/// Returns a changed line of an inventory. `shows_items`: the line before was the name of a variable of ours, whose
+/// items follow.
 fn changed(body: &str, shows_items: &mut bool) -> String {
     let text = body.trim();
     let is_item = text.starts_with("- ") && *shows_items;
@@ -206,7 +231,9 @@ fn changed(body: &str, shows_items: &mut bool) -> String {
     match body.split_once(':') {
         Some(_) if *shows_items => body.to_owned(),
         Some((name, "")) => format!("{name}:"),
-        Some((name, _)) if !name.contains(char::is_whitespace) || name.trim_start() == name.trim() => format!("{name}: {HIDDEN}"),
+        Some((name, _)) if !name.contains(char::is_whitespace) || name.trim_start() == name.trim() => {
+            format!("{name}: {HIDDEN}")
+        }
         _ => HIDDEN.to_owned(),
     }
 }
@@ -217,7 +244,8 @@ fn replacement(pattern: &Regex) -> String {
     format!("${{keep}}{HIDDEN}{end}")
 }
 
-/// A word with signs inside that no name, version or path has, though a password does: its letters alone may all be known.
+/// A word with signs inside that no name, version or path has, though a password does: its letters alone may all be
+/// known.
 fn odd() -> Option<&'static Regex> {
     static ODD: OnceLock<Option<Regex>> = OnceLock::new();
     ODD.get_or_init(|| Regex::new(r#"[^\s"'`(]*[A-Za-z0-9][!*^$&\\]+[^\s"'`)]+"#).ok()).as_ref()
@@ -275,7 +303,10 @@ mod tests {
     fn fields_that_name_a_secret_are_hidden() {
         let mut json = serde_json::json!({"a": {"bind_password": "x", "list": ["token=y"]}, "n": 1});
         Redactor::new([]).value(&mut json);
-        assert_eq!(json, serde_json::json!({"a": {"bind_password": HIDDEN, "list": [format!("token={HIDDEN}")]}, "n": 1}));
+        assert_eq!(
+            json,
+            serde_json::json!({"a": {"bind_password": HIDDEN, "list": [format!("token={HIDDEN}")]}, "n": 1})
+        );
     }
 
     #[test]

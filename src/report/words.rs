@@ -1,9 +1,10 @@
-//! Words: which pieces of a text may be shown to others. What is not known by its form or its words is hidden: a list of what may pass has
-//! no gap where the next kind of secret goes through.
+//! Words: which pieces of a text may be shown to others. What is not known by its form or its words is hidden: a list
+//! of what may pass has no gap where the next kind of secret goes through.
 //!
-//! A text falls into chunks at white space and punctuation. A chunk passes when it is a number, a version, a time, an address on the PCI bus,
-//! a name that the report shows on purpose, or made of words that this program knows: those of its own texts, of its signatures, of the
-//! cards' names, and of recorded logs (`assets/words.txt`). A secret of six characters or more is none of these but by bad luck.
+//! A text falls into chunks at white space and punctuation. A chunk passes when it is a number, a version, a time, an
+//! address on the PCI bus, a name that the report shows on purpose, or made of words that this program knows: those of
+//! its own texts, of its signatures, of the cards' names, and of recorded logs (`assets/words.txt`). A secret of six
+//! characters or more is none of these but by bad luck.
 
 use std::{
     collections::HashSet,
@@ -55,7 +56,8 @@ fn passes_piece(piece: &str, names: &HashSet<String>) -> bool {
     piece.is_empty() || names.contains(piece) || piece.split(CONNECTORS).all(is_part) || is_pod(piece)
 }
 
-/// A pod's name: two words or more, and the suffix that Kubernetes makes. Source: its `util/rand`, five of these letters.
+/// A pod's name: two words or more, and the suffix that Kubernetes makes. Source: its `util/rand`, five of these
+/// letters.
 fn is_pod(piece: &str) -> bool {
     let Some((words, suffix)) = piece.rsplit_once('-') else { return false };
     let is_suffix = suffix.len() == 5 && suffix.bytes().all(|byte| b"bcdfghjklmnpqrstvwxz2456789".contains(&byte));
@@ -84,7 +86,8 @@ fn is_camel(part: &str) -> bool {
 
 /// Returns the version that a chunk begins with; what stands behind it may be a name of one's own.
 pub(super) fn version_of(chunk: &str) -> Option<&str> {
-    static VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^\d{1,4}(?:\.\d{1,5}){1,3}(?:-\d{1,5})?").ok());
+    static VERSION: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"^\d{1,4}(?:\.\d{1,5}){1,3}(?:-\d{1,5})?").ok());
     VERSION.as_ref()?.find(chunk).map(|found| found.as_str())
 }
 
@@ -112,14 +115,16 @@ fn known() -> &'static HashSet<String> {
     })
 }
 
-/// Splits a text of this program's own at everything that is no letter or digit; letters of another alphabet are words of their own.
+/// Splits a text of this program's own at everything that is no letter or digit; letters of another alphabet are words
+/// of their own.
 fn words_of(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.split(|c: char| !c.is_alphanumeric()).flat_map(super::redact::alphabets).filter(|word| !word.is_empty())
 }
 
 /// Tells whether a word of the catalog is an id and no name.
 fn is_id(word: &str) -> bool {
-    word.len() > 12 || (word.bytes().all(|byte| byte.is_ascii_hexdigit()) && word.bytes().any(|byte| byte.is_ascii_digit()))
+    word.len() > 12
+        || (word.bytes().all(|byte| byte.is_ascii_hexdigit()) && word.bytes().any(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -151,7 +156,16 @@ mod tests {
         ] {
             assert!(passes(good, &names), "{good}");
         }
-        for bad in ["hunter2", "s3cret", "AKIAIOSFODNN7EXAMPLE", "Zm9vYmFy", "0123456789", "a1b2c3d4", "eyJhbGciOiJSUzI1NiJ9", "gpu-8x9y"] {
+        for bad in [
+            "hunter2",
+            "s3cret",
+            "AKIAIOSFODNN7EXAMPLE",
+            "Zm9vYmFy",
+            "0123456789",
+            "a1b2c3d4",
+            "eyJhbGciOiJSUzI1NiJ9",
+            "gpu-8x9y",
+        ] {
             assert!(!passes(bad, &names), "{bad}");
         }
     }

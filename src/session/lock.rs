@@ -1,7 +1,8 @@
 //! Locks: of each thing that actions change, only one gpunode at a time changes it, whatever session file it has.
 //!
-//! The kernel's lock on a file decides; it goes with the process that has it, however that dies. What the process has started may live on:
-//! so the claim, which stands in the locked file, names the log of the job that was begun, and a job that runs has its own log locked.
+//! The kernel's lock on a file decides; it goes with the process that has it, however that dies. What the process has
+//! started may live on: so the claim, which stands in the locked file, names the log of the job that was begun, and a
+//! job that runs has its own log locked.
 
 use std::{
     collections::BTreeSet,
@@ -161,7 +162,8 @@ impl Place {
         Ok(Some(lock))
     }
 
-    /// Demands that nothing runs that a holder of the past has begun, but for this session's own, which it goes on with.
+    /// Demands that nothing runs that a holder of the past has begun, but for this session's own, which it goes on
+    /// with.
     fn demand_ended(&self, host: &Host, before: Claim, me: &Claim) -> Result<Option<PathBuf>, Expected> {
         let Some(log) = before.job else { return Ok(None) };
         // Cloned machines may have one identity.
@@ -187,18 +189,24 @@ impl Place {
                 msg::error::lock::held(format!("{}, {}", claim.hostname, claim.holder), thing),
                 msg::error::lock::held::hint(claim.session.display()),
             ),
-            None => Expected::new(msg::error::lock::unnamed(thing), msg::error::lock::unnamed::hint(self.path.display())),
+            None => {
+                Expected::new(msg::error::lock::unnamed(thing), msg::error::lock::unnamed::hint(self.path.display()))
+            }
         }
     }
 }
 
 fn failed(thing: &Message, file: &Path, error: &io::Error) -> Expected {
-    Expected::new(msg::error::lock::failed(file.display(), reason(error), thing.clone()), msg::error::lock::failed::hint())
+    Expected::new(
+        msg::error::lock::failed(file.display(), reason(error), thing.clone()),
+        msg::error::lock::failed::hint(),
+    )
 }
 
 /// Returns the folder of the inventory that a path belongs to; of one that is not there yet, the nearest folder above.
 fn inventory_folder(host: &Host, path: &Path) -> PathBuf {
-    let of_variables = path.ancestors().find(|folder| folder.file_name().is_some_and(|name| VARIABLES.iter().any(|own| name == *own)));
+    let of_variables =
+        path.ancestors().find(|folder| folder.file_name().is_some_and(|name| VARIABLES.iter().any(|own| name == *own)));
     let start = of_variables.and_then(Path::parent).unwrap_or(path);
     let is_folder = |path: &&Path| host.files.meta(path).is_ok_and(|meta| meta.kind == FileKind::Folder);
     start.ancestors().find(is_folder).unwrap_or(Path::new("/")).to_owned()
@@ -237,7 +245,8 @@ mod tests {
     fn a_node_is_one_thing_whatever_the_session() {
         let folder = tempfile::tempdir().unwrap();
         let host = Host::local(Path::new("/"));
-        let store = |name: &str| Store::open(&folder.path().join(name)).unwrap().locking_in(Some(folder.path().join("state")));
+        let store =
+            |name: &str| Store::open(&folder.path().join(name)).unwrap().locking_in(Some(folder.path().join("state")));
         let (first, second) = (store("a.yaml"), store("b.yaml"));
         let held = Locks::take(&host, &first, [node("node1"), node("node1"), Target::Nothing]).unwrap();
         let error = Locks::take(&host, &second, [node("node1")]).err().unwrap().to_string();

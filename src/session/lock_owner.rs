@@ -1,4 +1,5 @@
-//! The owner of the lock: who has a session open. The kernel's lock decides; this text beside it tells a second user whom to ask.
+//! The owner of the lock: who has a session open. The kernel's lock decides; this text beside it tells a second user
+//! whom to ask.
 
 use std::{fmt, path::Path};
 

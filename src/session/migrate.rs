@@ -1,9 +1,10 @@
-//! Session files of older gpunodes, brought up to the present schema one version at a time. The file itself is left alone until the
-//! next save, and [`super::store`] keeps a copy of it then.
+//! Session files of older gpunodes, brought up to the present schema one version at a time. The file itself is left
+//! alone until the next save, and [`super::store`] keeps a copy of it then.
 
 use serde_yaml::{Mapping, Value};
 
-/// Brings a session of schema `from` up to [`super::SCHEMA_VERSION`]. Text that is no session at all is left for the reader to refuse.
+/// Brings a session of schema `from` up to [`super::SCHEMA_VERSION`]. Text that is no session at all is left for the
+/// reader to refuse.
 pub(super) fn migrate(mut session: Value, from: u32) -> Value {
     if let Value::Mapping(fields) = &mut session {
         let steps = [to_2, to_3, to_4, to_5];
@@ -13,7 +14,8 @@ pub(super) fn migrate(mut session: Value, from: u32) -> Value {
     session
 }
 
-/// Schema 1 knew no other machine than its own and no undo that can be resumed: both are absent in it, which means just that.
+/// Schema 1 knew no other machine than its own and no undo that can be resumed: both are absent in it, which means just
+/// that.
 fn to_2(fields: &mut Mapping) {
     fields.insert("schema_version".into(), 2.into());
 }
@@ -23,7 +25,8 @@ fn to_3(fields: &mut Mapping) {
     fields.insert("schema_version".into(), 3.into());
 }
 
-/// Schema 3 kept the way back as a command line, or as paths. Neither is run any more: such a record is shown, and left alone.
+/// Schema 3 kept the way back as a command line, or as paths. Neither is run any more: such a record is shown, and left
+/// alone.
 fn to_4(fields: &mut Mapping) {
     fields.insert("schema_version".into(), 4.into());
     let Some(Value::Sequence(journal)) = fields.get_mut("journal") else { return };

@@ -1,8 +1,9 @@
 //! Seal: tells what this machine's gpunode has written into a session from what came from elsewhere.
 //!
-//! A session is a file, and files are carried, mailed and edited; what it says was done is what an undo would take back, and what it plans
-//! is what a run would do. So each record of the journal and the plan of each step are signed (HMAC-SHA-256) with a key that never leaves
-//! this user's state folder on this machine. What has no good seal is shown, and neither run nor taken back.
+//! A session is a file, and files are carried, mailed and edited; what it says was done is what an undo would take
+//! back, and what it plans is what a run would do. So each record of the journal and the plan of each step are signed
+//! (HMAC-SHA-256) with a key that never leaves this user's state folder on this machine. What has no good seal is
+//! shown, and neither run nor taken back.
 
 use std::{
     fs::DirBuilder,
@@ -92,8 +93,9 @@ impl Seal {
     }
 }
 
-/// Marks what this machine's gpunode has not written. Without a key that is everything. A plan of this machine's that somebody changed is
-/// dropped, for it is made anew; one that was carried here is kept for its own machine, and not run.
+/// Marks what this machine's gpunode has not written. Without a key that is everything. A plan of this machine's that
+/// somebody changed is dropped, for it is made anew; one that was carried here is kept for its own machine, and not
+/// run.
 pub fn verify(seal: Option<&Seal>, session: &mut Session, here: &str) {
     let is_ours = |session: &Session, record: &Record| {
         let unsealed = Record { seal: None, ..record.clone() };

@@ -16,7 +16,8 @@ use crate::{
     private,
 };
 
-/// The last line of the file, YAML's end of a document: most files that were cut off are good YAML too, with a part of the journal gone.
+/// The last line of the file, YAML's end of a document: most files that were cut off are good YAML too, with a part of
+/// the journal gone.
 const END: &str = "...\n";
 
 /// An open, locked session file with the folder for logs and backups beside it.
@@ -39,7 +40,10 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, Expected> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let failed = |error: &io::Error| {
-            Expected::new(msg::error::session::place(folder.display(), reason(error)), msg::error::session::place::hint())
+            Expected::new(
+                msg::error::session::place(folder.display(), reason(error)),
+                msg::error::session::place::hint(),
+            )
         };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(&error))?;
         private::demand_owner(folder).map_err(|error| failed(&error))?;
@@ -81,14 +85,18 @@ impl Store {
         self.seal.as_ref()
     }
 
-    /// Reads the session, if there is one. Of a file that an older gpunode wrote a copy is kept: the next save is in the new schema.
+    /// Reads the session, if there is one. Of a file that an older gpunode wrote a copy is kept: the next save is in
+    /// the new schema.
     pub fn load(&self) -> Result<Option<Session>, Expected> {
         let Some(text) = read(&self.path)? else { return Ok(None) };
         let (session, schema) = parse(&text, &self.path)?;
         if schema < SCHEMA_VERSION {
             let copy = with_suffix(&self.path, &format!(".schema-{schema}"));
             private::write(&copy, text.as_bytes()).map_err(|error| {
-                Expected::new(msg::error::session::copy(copy.display(), reason(&error)), msg::error::session::copy::hint())
+                Expected::new(
+                    msg::error::session::copy(copy.display(), reason(&error)),
+                    msg::error::session::copy::hint(),
+                )
             })?;
         }
         Ok(Some(session))
@@ -100,9 +108,11 @@ impl Store {
         if let Some(seal) = &self.seal {
             seal.sign(session);
         }
-        let text = serde_yaml::to_string(session).map_err(|error| Expected::new(msg::error::session::yaml(error), msg::error::bug()))?;
-        private::write(&self.path, (text + END).as_bytes())
-            .map_err(|error| Expected::new(msg::error::write(self.path.display(), reason(&error)), msg::error::session::write::hint()))
+        let text = serde_yaml::to_string(session)
+            .map_err(|error| Expected::new(msg::error::session::yaml(error), msg::error::bug()))?;
+        private::write(&self.path, (text + END).as_bytes()).map_err(|error| {
+            Expected::new(msg::error::write(self.path.display(), reason(&error)), msg::error::session::write::hint())
+        })
     }
 
     /// Moves a session that is finished or not wanted out of the way and returns where it is now.
@@ -110,18 +120,24 @@ impl Store {
         if fs::symlink_metadata(&self.path).is_err() {
             return Ok(None);
         }
-        let is_free = |path: &PathBuf| [path, &with_suffix(path, FOLDER)].iter().all(|path| fs::symlink_metadata(path).is_err());
+        let is_free =
+            |path: &PathBuf| [path, &with_suffix(path, FOLDER)].iter().all(|path| fs::symlink_metadata(path).is_err());
         let free = (1..10_000).map(|n| with_suffix(&self.path, &format!(".{n}"))).find(is_free);
         let target = free.unwrap_or_else(|| with_suffix(&self.path, ".old"));
         fs::rename(&self.path, &target).map_err(|error| {
-            Expected::new(msg::error::session::r#move(self.path.display(), reason(&error)), msg::error::session::r#move::hint())
+            Expected::new(
+                msg::error::session::r#move(self.path.display(), reason(&error)),
+                msg::error::session::r#move::hint(),
+            )
         })?;
-        // Its logs and backups go with it: the next session numbers its own from the beginning, and must not read these.
+        // Its logs and backups go with it: the next session numbers its own from the beginning, and must not read
+        // these.
         let (folder, kept) = (with_suffix(&self.path, FOLDER), with_suffix(&target, FOLDER));
         match fs::rename(&folder, kept) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Expected::new(msg::error::session::r#move(folder.display(), reason(&error)), msg::error::session::r#move::hint()))
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Expected::new(
+                msg::error::session::r#move(folder.display(), reason(&error)),
+                msg::error::session::r#move::hint(),
+            )),
             _ => Ok(Some(target)),
         }
     }
@@ -159,14 +175,15 @@ fn read(path: &Path) -> Result<Option<String>, Expected> {
     match private::read(path) {
         Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| damaged(path, "", msg::error::session::not_text())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => {
-            Err(Expected::new(msg::error::session::unreadable(path.display(), reason(&error)), msg::error::session::unreadable::hint()))
-        }
+        Err(error) => Err(Expected::new(
+            msg::error::session::unreadable(path.display(), reason(&error)),
+            msg::error::session::unreadable::hint(),
+        )),
     }
 }
 
-/// Reads a session's text, and the schema it was written in: that first, so that a newer file is recognised whatever else it holds. Pure:
-/// `path` is only a name.
+/// Reads a session's text, and the schema it was written in: that first, so that a newer file is recognised whatever
+/// else it holds. Pure: `path` is only a name.
 pub fn parse(text: &str, path: &Path) -> Result<(Session, u32), Expected> {
     #[derive(serde::Deserialize)]
     struct Head {
@@ -282,7 +299,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("session.yaml");
         let store = Store::open(&path).unwrap();
-        for (text, expected) in [("", "not a session"), ("\u{0}", "not a session"), ("schema_version: 99\n", "newer gpunode")] {
+        for (text, expected) in
+            [("", "not a session"), ("\u{0}", "not a session"), ("schema_version: 99\n", "newer gpunode")]
+        {
             fs::write(&path, text).unwrap();
             let error = store.load().unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
@@ -299,7 +318,11 @@ mod tests {
             fs::write(store.folder().unwrap().join("001-fetch-runfile.log"), "of the session before").unwrap();
             assert_eq!(store.retire().unwrap().unwrap(), folder.path().join(format!("s.yaml.{n}")));
             assert!(folder.path().join(format!("s.yaml.{n}.d/001-fetch-runfile.log")).exists());
-            assert_eq!(fs::read_dir(store.folder().unwrap()).unwrap().count(), 0, "the next session begins with an empty folder");
+            assert_eq!(
+                fs::read_dir(store.folder().unwrap()).unwrap().count(),
+                0,
+                "the next session begins with an empty folder"
+            );
         }
         assert_eq!(store.retire().unwrap(), None);
     }

@@ -20,10 +20,13 @@ struct World {
 impl World {
     fn seed() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let host = replay::host(Scenario::built_in("seed").unwrap(), Some(folder.path().join("machine.yaml")), Speed(0.0)).unwrap();
+        let host =
+            replay::host(Scenario::built_in("seed").unwrap(), Some(folder.path().join("machine.yaml")), Speed(0.0))
+                .unwrap();
         let store = Store::open(&folder.path().join("session.yaml")).unwrap();
         let mut session = Session::new(host.identity(), host.name(), host.clock.now());
-        session.answers = host.simulation.as_ref().and_then(|simulation| serde_json::from_value(simulation.answers.clone()?).ok());
+        session.answers =
+            host.simulation.as_ref().and_then(|simulation| serde_json::from_value(simulation.answers.clone()?).ok());
         session.facts = facts::probe_all(&host);
         Self { host, store, session, _folder: folder }
     }

@@ -1,4 +1,5 @@
-//! What Kubespray will write to containerd's configuration, shown with the playbook that writes it, and read by the node's own containerd.
+//! What Kubespray will write to containerd's configuration, shown with the playbook that writes it, and read by the
+//! node's own containerd.
 
 use std::path::Path;
 
@@ -50,13 +51,18 @@ pub(super) fn show(host: &Host, answers: &Answers, preview: &Preview, folder: &P
     action.args.push(("words".to_owned(), told.1));
 }
 
-/// Lets this node's containerd read both files: it must start with the new one, run NVIDIA's runtime by the right program, and run everything
-/// else as before.
+/// Lets this node's containerd read both files: it must start with the new one, run NVIDIA's runtime by the right
+/// program, and run everything else as before.
 fn held(host: &Host, rendered: &Rendered, folder: &Path) -> (&'static str, String) {
-    let Some(program) = [KUBESPRAYS, "containerd"].into_iter().find(|program| host.commands.locate(program).is_some()) else {
+    let Some(program) = [KUBESPRAYS, "containerd"].into_iter().find(|program| host.commands.locate(program).is_some())
+    else {
         return ("run-playbook-rendered", "containerd: -".to_owned());
     };
-    let version = host.commands.capture(&Command::new(program, ["--version"])).ok().and_then(|output| parse_version(&output.stdout));
+    let version = host
+        .commands
+        .capture(&Command::new(program, ["--version"]))
+        .ok()
+        .and_then(|output| parse_version(&output.stdout));
     let scratch = folder.join(SCRATCH);
     let read = [&rendered.before, &rendered.after].map(|text| read_by(host, program, text, &scratch));
     let _ = host.files.remove_all(&scratch);
@@ -78,7 +84,11 @@ fn read_by(host: &Host, program: &str, text: &str, scratch: &Path) -> Result<con
     config::parse(&output.stdout)
 }
 
-fn judged(before: Option<&config::ContainerdConfig>, after: &config::ContainerdConfig, version: Option<&str>) -> (&'static str, String) {
+fn judged(
+    before: Option<&config::ContainerdConfig>,
+    after: &config::ContainerdConfig,
+    version: Option<&str>,
+) -> (&'static str, String) {
     let release: Option<Version> = version.and_then(|version| version.parse().ok());
     let told = |entry: &RuntimeEntry| {
         let cgroup = match entry.cgroup(release.as_ref()) {
@@ -88,18 +98,25 @@ fn judged(before: Option<&config::ContainerdConfig>, after: &config::ContainerdC
             None => "-".to_owned(),
         };
         let program = entry.program(release.as_ref()).unwrap_or("-");
-        format!("{} = {program}, SystemdCgroup = {cgroup}, {}", entry.name, entry.base_runtime_spec.as_deref().unwrap_or("-"))
+        format!(
+            "{} = {program}, SystemdCgroup = {cgroup}, {}",
+            entry.name,
+            entry.base_runtime_spec.as_deref().unwrap_or("-")
+        )
     };
     let name = format!("containerd {}", version.unwrap_or("-"));
     let Some(entry) = after.runtime(runtime_entry::NAME).filter(|entry| after.knows(entry)) else {
         return ("run-playbook-refused", format!("{name}: runtimes.nvidia: -"));
     };
-    let is_right = entry.program(release.as_ref()).is_some_and(|program| program != "/usr/local/bin/runc" && program.contains("nvidia"))
+    let is_right = entry
+        .program(release.as_ref())
+        .is_some_and(|program| program != "/usr/local/bin/runc" && program.contains("nvidia"))
         && matches!(entry.cgroup(release.as_ref()), Some(Switch::On | Switch::Off));
     let others = |config: &config::ContainerdConfig| -> Vec<RuntimeEntry> {
         config.runtimes.iter().filter(|entry| entry.name != runtime_entry::NAME).cloned().collect()
     };
-    let is_same = before.is_none_or(|before| others(before) == others(after) && before.default_runtime == after.default_runtime);
+    let is_same =
+        before.is_none_or(|before| others(before) == others(after) && before.default_runtime == after.default_runtime);
     let why = if is_right && is_same { "run-playbook-held" } else { "run-playbook-refused" };
     (why, format!("{name}: {}", told(entry)))
 }

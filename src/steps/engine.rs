@@ -13,7 +13,8 @@ use crate::{
     },
 };
 
-/// Plans the file where this machine is the node and does not run containerd. Who wants the class of the runtime needs the runtime.
+/// Plans the file where this machine is the node and does not run containerd. Who wants the class of the runtime needs
+/// the runtime.
 pub(super) fn plan(host: &Host, facts: &Facts, answers: &Answers, preview: &Preview) -> Option<Action> {
     let is_wanted = owner::of(answers.driver_owner).objects().contains(&ObjectKind::RuntimeClass);
     let engine = match preview.container_manager.as_str() {

@@ -27,7 +27,9 @@ pub(super) fn ask(host: &Host, answers: &Answers, node: &str, release: Option<&R
     if kinds.is_empty() {
         return Objects::default();
     }
-    let manifests = |kubernetes: Option<&Version>| -> Vec<Manifest> { kinds.iter().map(|kind| Manifest::of(*kind, kubernetes)).collect() };
+    let manifests = |kubernetes: Option<&Version>| -> Vec<Manifest> {
+        kinds.iter().map(|kind| Manifest::of(*kind, kubernetes)).collect()
+    };
     let kubernetes = || release.and_then(Release::kubernetes);
     let (kubectl, sets) = match sets(host, answers) {
         Ok(asked) => asked,

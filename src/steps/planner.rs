@@ -3,8 +3,8 @@
 use std::{cell::OnceCell, path::Path};
 
 use super::{
-    INVENTORY_DRIVER, config, demand_card, demand_gpu_nodes, demand_node_name, driver_cuda, driver_table, engine, folder, import_image,
-    joining, newcomer, objects, owners, preview, preview_request, propose,
+    INVENTORY_DRIVER, config, demand_card, demand_gpu_nodes, demand_node_name, driver_cuda, driver_table, engine,
+    folder, import_image, joining, newcomer, objects, owners, preview, preview_request, propose,
 };
 use crate::{
     answers::Answers,
@@ -22,7 +22,8 @@ use crate::{
     version::Version,
 };
 
-/// What plans are made from: a machine, its facts, and the answers. The inventory is read once, when it is first needed.
+/// What plans are made from: a machine, its facts, and the answers. The inventory is read once, when it is first
+/// needed.
 pub struct Planner<'a> {
     host: &'a Host,
     facts: &'a Facts,
@@ -89,15 +90,16 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Returns the driver that somebody has said, and where: the user's own choice, else what the inventory says. One that is only recommended
-    /// was chosen by nobody.
+    /// Returns the driver that somebody has said, and where: the user's own choice, else what the inventory says. One
+    /// that is only recommended was chosen by nobody.
     fn wanted_driver(&self) -> Option<(Version, &'static str)> {
         let Self { host, facts, answers, .. } = *self;
         if !owner::of(answers.driver_owner).brings_chosen_driver() {
             return None;
         }
         let table = driver_table(host, facts, answers, answers.cuda()).ok();
-        let recommended = table.as_ref().and_then(|table| table.drivers.iter().find(|row| row.recommended)).map(|row| &row.version);
+        let recommended =
+            table.as_ref().and_then(|table| table.drivers.iter().find(|row| row.recommended)).map(|row| &row.version);
         if let Some(chosen) = answers.driver_version.as_ref().filter(|version| Some(*version) != recommended) {
             return Some((chosen.clone(), "driver_version"));
         }
@@ -106,7 +108,8 @@ impl<'a> Planner<'a> {
         Some((value, INVENTORY_DRIVER))
     }
 
-    /// Plans step 3: the inventory's files, then the playbooks. Without an inventory here, a file to carry to where it is.
+    /// Plans step 3: the inventory's files, then the playbooks. Without an inventory here, a file to carry to where it
+    /// is.
     fn plan_variables(&self, folder: &Path) -> Result<Vec<Action>, Expected> {
         let Self { host, facts, answers, .. } = *self;
         values::check(answers, &facts.driver_versions())?;
@@ -139,7 +142,8 @@ impl<'a> Planner<'a> {
         Ok(actions)
     }
 
-    /// As [`Self::preview`], judged by the values that will be once step 3 has written its edits: what a person should know before saying yes.
+    /// As [`Self::preview`], judged by the values that will be once step 3 has written its edits: what a person should
+    /// know before saying yes.
     pub fn planned_preview(&self) -> Result<Preview, Expected> {
         let Self { host, facts, answers, .. } = *self;
         let now = self.preview()?;
@@ -167,7 +171,8 @@ impl<'a> Planner<'a> {
         let images = known.map(|preview| owner.images(preview)).unwrap_or_default();
         let request = preflight::Request { host, facts, answers, table: &table, actions: &open, images: &images };
         let knows_inventory = known.is_some_and(|preview| preview.inventory.is_some());
-        let mut own: Vec<Prediction> = owner::forecast(self.owners(), answers.driver_owner, knows_inventory).into_iter().collect();
+        let mut own: Vec<Prediction> =
+            owner::forecast(self.owners(), answers.driver_owner, knows_inventory).into_iter().collect();
         own.extend(owner.checks(request));
         Ok(preflight::check(request, own))
     }

@@ -1,4 +1,5 @@
-//! ASCII: for consoles without the glyphs, each is replaced by one character after the picture is drawn, so no pane has to know.
+//! ASCII: for consoles without the glyphs, each is replaced by one character after the picture is drawn, so no pane has
+//! to know.
 
 use ratatui::buffer::Buffer;
 
@@ -33,7 +34,9 @@ const SPINNER: [&str; 4] = ["|", "/", "-", "\\"];
 /// Replaces our glyphs in a text.
 pub fn text(text: &str) -> String {
     let glyph = |c: char| TABLE.iter().find(|(glyph, _)| glyph.starts_with(c)).map(|(_, ascii)| *ascii);
-    text.chars().map(|c| glyph(c).map_or_else(|| if c == '°' { String::new() } else { c.to_string() }, str::to_owned)).collect()
+    text.chars()
+        .map(|c| glyph(c).map_or_else(|| if c == '°' { String::new() } else { c.to_string() }, str::to_owned))
+        .collect()
 }
 
 /// Replaces our glyphs in the whole picture. Letters of people and places (a Korean name) stay.

@@ -74,26 +74,33 @@ fn details(ui: &Ui, cells: u16) -> Section {
     let groups = groups(&facts.driver, ui.app.answers.driver_owner);
     let card = |index| cards::details(ui, index, cells);
     let group = |index: usize| groups.get(index).map(|group| ledger::details(ui, group, cells)).unwrap_or_default();
-    let finding = |index: usize| facts.findings.get(index).map(|finding| ui.finding_details(finding, 3, cells)).unwrap_or_default();
+    let finding = |index: usize| {
+        facts.findings.get(index).map(|finding| ui.finding_details(finding, 3, cells)).unwrap_or_default()
+    };
     let (title, body) = match detect.part {
         Part::Ledger => (msg::wizard::detect::details::ledger(), group(detect.entry)),
         Part::Findings => (msg::wizard::detect::details::finding(), finding(detect.finding)),
         Part::Cards | Part::Host => (msg::wizard::detect::details(), card(detect.card)),
     };
     // The place is as high as the longest of them wants, so that it stays where it is.
-    let longest = (0..facts.gpus.len()).map(card).chain((0..groups.len()).map(group)).chain((0..facts.findings.len()).map(finding));
+    let longest = (0..facts.gpus.len())
+        .map(card)
+        .chain((0..groups.len()).map(group))
+        .chain((0..facts.findings.len()).map(finding));
     let most = 1 + longest.map(|lines| lines.len()).max().unwrap_or(0);
     Section { title: ui.text(title), body, most, least: DETAILS, ..Section::default() }
 }
 
-/// The findings; `whole` with what to do and what shows it, else that is told below the lists of the one that is selected.
+/// The findings; `whole` with what to do and what shows it, else that is told below the lists of the one that is
+/// selected.
 fn findings(ui: &Ui, cells: u16, whole: bool) -> Section {
     let app = ui.app;
     let focus = app.detect.part == Part::Findings;
     let findings = &app.session.facts.findings;
     let mut title = vec![ui.text(msg::wizard::findings())];
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let counts = [Severity::Error, Severity::Warning, Severity::Info].map(|severity| (ui.theme.severity(severity).0, count(severity)));
+    let counts = [Severity::Error, Severity::Warning, Severity::Info]
+        .map(|severity| (ui.theme.severity(severity).0, count(severity)));
     title.extend(counts.iter().filter(|(_, count)| *count > 0).map(|(glyph, count)| format!("{glyph} {count}")));
     if app.waits_for(Slot::Probe) {
         title.push(ui.text(msg::wizard::detect::again()));
@@ -102,7 +109,10 @@ fn findings(ui: &Ui, cells: u16, whole: bool) -> Section {
     }
     let mut section = Section { title: title.join(" · "), focus, least: LIST, ..Section::default() };
     if findings.is_empty() {
-        section.body = vec![Line::from(vec![Span::styled("   ✓ ", ui.theme.good()), Span::raw(ui.text(msg::wizard::findings::none()))])];
+        section.body = vec![Line::from(vec![
+            Span::styled("   ✓ ", ui.theme.good()),
+            Span::raw(ui.text(msg::wizard::findings::none())),
+        ])];
         return section;
     }
     let here = app.detect.finding;

@@ -49,7 +49,8 @@ pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     draw(frame, below, lines.collect());
 }
 
-/// As many of the texts as have room in full: none is broken off in the middle. The last row then says that there is more.
+/// As many of the texts as have room in full: none is broken off in the middle. The last row then says that there is
+/// more.
 fn whole(ui: &Ui, texts: Vec<Vec<Line<'static>>>, room: usize) -> Vec<Line<'static>> {
     if texts.iter().map(Vec::len).sum::<usize>() <= room {
         return texts.concat();
@@ -69,13 +70,19 @@ fn toolkit(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let focus = ui.app.driver.part == Part::Cuda;
     let mut lines = vec![ui.rule(&ui.text(msg::wizard::choice::cuda()), cells, focus)];
     if ui.app.driver.table.is_none() {
-        lines.push(if ui.app.driver.error.is_some() { ui.dim("   -") } else { ui.loading(msg::wizard::choice::loading()) });
+        lines.push(if ui.app.driver.error.is_some() {
+            ui.dim("   -")
+        } else {
+            ui.loading(msg::wizard::choice::loading())
+        });
         return lines;
     }
     let rows = ui.app.driver.toolkits();
     let none = ui.text(msg::wizard::cuda::none());
-    let names: Vec<_> = rows.iter().map(|row| row.map_or_else(|| none.clone(), |row| row.version.to_string())).collect();
-    let here = rows.iter().position(|row| row.map(|row| &row.version) == ui.app.answers.cuda()).unwrap_or(rows.len() - 1);
+    let names: Vec<_> =
+        rows.iter().map(|row| row.map_or_else(|| none.clone(), |row| row.version.to_string())).collect();
+    let here =
+        rows.iter().position(|row| row.map(|row| &row.version) == ui.app.answers.cuda()).unwrap_or(rows.len() - 1);
     let mut spans = vec![ui.mark(focus, focus)];
     // As many neighbours as there is room for, the chosen one always among them.
     let room = usize::from(cells).saturating_sub(12);
@@ -111,7 +118,8 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
     use msg::wizard::choice::col;
     let app = ui.app;
     let focus = app.driver.part == Part::Driver;
-    let card = app.session.facts.gpus.first().map_or_else(|| ui.text(msg::wizard::choice::no_card()), |gpu| gpu.name.clone());
+    let card =
+        app.session.facts.gpus.first().map_or_else(|| ui.text(msg::wizard::choice::no_card()), |gpu| gpu.name.clone());
     let mut title = match app.answers.cuda() {
         Some(version) => app.text(msg::wizard::choice::driver(&card, format!("CUDA {}", version.major_minor()))),
         None => app.text(msg::wizard::choice::driver_alone(&card)),
@@ -128,7 +136,8 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
     let rows = app.driver.rows();
     let chosen = rows.iter().position(|row| Some(&row.version) == app.answers.driver_version.as_ref());
     let room = usize::from(area.height).saturating_sub(2);
-    // Where there is room, a row that does not fit has its reason below it; else only the selected one has, in the details.
+    // Where there is room, a row that does not fit has its reason below it; else only the selected one has, in the
+    // details.
     let explains = room >= 12 && rows.iter().any(|row| !row.fits);
     let room = if explains { room / 2 } else { room };
     let first = first_row(chosen.unwrap_or(0), rows.len(), room);
@@ -139,12 +148,16 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
     let mut lines = vec![ui.rule(&title, area.width, focus)];
     match (&app.driver.error, rows.is_empty()) {
         (Some(error), _) => lines.extend(ui.failure(error, area.width)),
-        (None, true) if app.driver.table.is_none() => lines.extend([Line::default(), ui.loading(msg::wizard::choice::loading())]),
-        (None, true) if !app.driver.filter.is_empty() => lines.push(ui.dim(format!("   {}", ui.text(msg::wizard::choice::none_matches())))),
+        (None, true) if app.driver.table.is_none() => {
+            lines.extend([Line::default(), ui.loading(msg::wizard::choice::loading())]);
+        }
+        (None, true) if !app.driver.filter.is_empty() => {
+            lines.push(ui.dim(format!("   {}", ui.text(msg::wizard::choice::none_matches()))));
+        }
         (None, true) => lines.push(ui.dim(format!("   {}", ui.text(msg::wizard::choice::none_fits())))),
         (None, false) => {
-            let heads =
-                [col::version(), col::released(), col::cuda(), col::branch(), col::support(), col::size()].map(|head| ui.text(head));
+            let heads = [col::version(), col::released(), col::cuda(), col::branch(), col::support(), col::size()]
+                .map(|head| ui.text(head));
             lines.push(ui.dim(format!("   {}", columns(&DRIVERS, &heads))));
             for (index, row) in rows.iter().enumerate().skip(first).take(room) {
                 lines.push(driver(ui, row, chosen == Some(index), focus));
@@ -211,7 +224,10 @@ fn details(ui: &Ui, cells: u16) -> Vec<Vec<Line<'static>>> {
     let room = usize::from(cells).saturating_sub(6);
     let toned = |glyph: &str, style: Style, text: &str| {
         let line = |(index, text): (usize, String)| {
-            Line::from(vec![Span::styled(format!("   {} ", if index == 0 { glyph } else { " " }), style), Span::raw(text)])
+            Line::from(vec![
+                Span::styled(format!("   {} ", if index == 0 { glyph } else { " " }), style),
+                Span::raw(text),
+            ])
         };
         crate::wizard::wrap(text, room).into_iter().enumerate().map(line).collect::<Vec<_>>()
     };

@@ -15,8 +15,8 @@ pub(super) enum Input {
     Redraw,
 }
 
-/// Translates a key event; keys that not every console has mean nothing. Escape with another key close behind it looks like Alt with
-/// that key, and is read as the two keys that were pressed.
+/// Translates a key event; keys that not every console has mean nothing. Escape with another key close behind it looks
+/// like Alt with that key, and is read as the two keys that were pressed.
 pub(super) fn translate(event: KeyEvent) -> Vec<Input> {
     let alt = event.modifiers.contains(KeyModifiers::ALT) && event.kind != KeyEventKind::Release;
     let escape = alt.then_some(Input::Key(Key::Esc));

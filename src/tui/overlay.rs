@@ -53,15 +53,21 @@ pub(super) fn text(ui: &Ui, frame: &mut Frame, area: Rect, document: &Document) 
 
 /// Draws a question in a box in the middle of the body.
 pub(super) fn question(ui: &Ui, frame: &mut Frame, area: Rect, document: &Document) {
-    let widest = document.lines.iter().map(|row| width(&row.text)).chain([width(&document.title) + 2]).max().unwrap_or(0);
+    let widest =
+        document.lines.iter().map(|row| width(&row.text)).chain([width(&document.title) + 2]).max().unwrap_or(0);
     let cells = u16::try_from(widest + 8).unwrap_or(area.width).clamp(40, area.width.saturating_sub(4));
     let rows = u16::try_from(document.lines.len() + 4).unwrap_or(area.height).min(area.height);
-    let place = Rect { x: area.x + (area.width - cells) / 2, y: area.y + (area.height - rows) / 2, width: cells, height: rows };
+    let place =
+        Rect { x: area.x + (area.width - cells) / 2, y: area.y + (area.height - rows) / 2, width: cells, height: rows };
     let title = Span::styled(format!(" {} ", document.title), ui.theme.selected());
     // One empty column on each side keeps the box apart from the text it stands on.
     frame.render_widget(Clear, Rect { x: place.x - 1, width: place.width + 2, ..place });
-    let lines: Vec<_> = std::iter::once(Line::default()).chain(document.lines.iter().map(|row| line(ui, row))).collect();
-    frame.render_widget(Paragraph::new(lines).block(Block::bordered().border_style(ui.theme.accent()).title(title)), place);
+    let lines: Vec<_> =
+        std::iter::once(Line::default()).chain(document.lines.iter().map(|row| line(ui, row))).collect();
+    frame.render_widget(
+        Paragraph::new(lines).block(Block::bordered().border_style(ui.theme.accent()).title(title)),
+        place,
+    );
     if let Some((row, column)) = document.cursor {
         // The border, the empty line below it, and the indent of every row.
         let (row, column) = (u16::try_from(row).unwrap_or(u16::MAX), u16::try_from(column).unwrap_or(u16::MAX));

@@ -39,7 +39,8 @@ pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
         };
         return draw(frame, area, vec![title(), Line::default(), text]);
     }
-    let (main, side) = if is_wide(area) { split_columns(area, area.width / 2) } else { (area, Rect { width: 0, ..area }) };
+    let (main, side) =
+        if is_wide(area) { split_columns(area, area.width / 2) } else { (area, Rect { width: 0, ..area }) };
     let wide = side.width > 0;
     let untouched = untouched(ui, main.width);
     let below = state(ui, main.width, if wide { usize::MAX } else { 1 });
@@ -111,8 +112,12 @@ fn line(ui: &Ui, row: &Row, selected: bool, cells: u16, whole: bool) -> Vec<Line
         ActionStatus::Done => (Some(msg::wizard::plan::done()), ui.theme.dim()),
         ActionStatus::Offered => (Some(msg::wizard::plan::offered()), ui.theme.dim()),
         ActionStatus::LeftOut => (Some(msg::wizard::run::left_out()), ui.theme.dim()),
-        ActionStatus::Ahead if is_reboot && ui.app.session.reboot.is_some() => (Some(msg::wizard::plan::pending()), ui.theme.warning()),
-        ActionStatus::Ahead if row.action.needs_reboot && !is_reboot => (Some(msg::wizard::plan::reboot()), ui.theme.warning()),
+        ActionStatus::Ahead if is_reboot && ui.app.session.reboot.is_some() => {
+            (Some(msg::wizard::plan::pending()), ui.theme.warning())
+        }
+        ActionStatus::Ahead if row.action.needs_reboot && !is_reboot => {
+            (Some(msg::wizard::plan::reboot()), ui.theme.warning())
+        }
         ActionStatus::Ahead | ActionStatus::Blocked => (None, ui.theme.dim()),
     };
     let word = word.map(|word| format!("  {}", ui.text(word))).unwrap_or_default();
@@ -166,10 +171,14 @@ fn all_details(ui: &Ui, action: &Action, cells: u16) -> Vec<Line<'static>> {
     let lang = ui.app.settings.lang;
     let room = usize::from(cells).saturating_sub(6);
     let mut lines = vec![ui.rule(&ui.text(msg::wizard::plan::details()), cells, false)];
-    let plain = |text: &str| wrap(text, room).into_iter().map(|line| Line::raw(format!("   {line}"))).collect::<Vec<_>>();
+    let plain =
+        |text: &str| wrap(text, room).into_iter().map(|line| Line::raw(format!("   {line}"))).collect::<Vec<_>>();
     let toned = |glyph: &str, text: &str, style: Style| {
         let row = |(index, line): (usize, String)| {
-            Line::from(vec![Span::styled(format!("   {} ", if index == 0 { glyph } else { " " }), style), Span::raw(line)])
+            Line::from(vec![
+                Span::styled(format!("   {} ", if index == 0 { glyph } else { " " }), style),
+                Span::raw(line),
+            ])
         };
         wrap(text, room - 2).into_iter().enumerate().map(row).collect::<Vec<_>>()
     };
@@ -182,8 +191,9 @@ fn all_details(ui: &Ui, action: &Action, cells: u16) -> Vec<Line<'static>> {
     lines.extend(plain(&action.reason(lang)));
     for command in &action.commands {
         let text = wrap(&crate::text::printable(&command.to_string()), room - 2);
-        let row =
-            |(index, line): (usize, String)| Line::styled(format!("   {} {line}", if index == 0 { "$" } else { " " }), ui.theme.accent());
+        let row = |(index, line): (usize, String)| {
+            Line::styled(format!("   {} {line}", if index == 0 { "$" } else { " " }), ui.theme.accent())
+        };
         lines.extend(text.into_iter().enumerate().map(row));
     }
     lines.extend(action.details(ui.app.settings.lang).iter().flat_map(|text| plain(text)));
@@ -210,11 +220,13 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
         let ok = count(Forecast::Ok).to_string();
         return vec![Line::default(), line("✓", ui.theme.good(), &app.text(msg::wizard::preflight::fine(&ok)))];
     }
-    let (glyph, style) = if count(Forecast::WillFail) > 0 { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
+    let (glyph, style) =
+        if count(Forecast::WillFail) > 0 { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
     let mut lines = vec![Line::default(), line(glyph, style, &counts(app))];
     let worst = not_fine.into_iter().flat_map(|says| app.driver.checks.iter().filter(move |check| check.says == says));
     lines.extend(worst.take(most).map(|check| {
-        let (glyph, style) = if check.says == Forecast::WillFail { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
+        let (glyph, style) =
+            if check.says == Forecast::WillFail { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
         let title = check.title(app.settings.lang);
         let text = format!("{title}: {}", check.evidence_text(app.settings.lang));
         // What has no room in full is told by `c`.
@@ -229,7 +241,12 @@ fn counts(app: &crate::wizard::App) -> String {
     use msg::wizard::preflight::counts as text;
     let [fail, warning, unknown, ok] =
         [Forecast::WillFail, Forecast::Warning, Forecast::Unknown, Forecast::Ok].map(|says| count_checks(app, says));
-    let parts = [(fail, text::fail(fail)), (warning, text::warning(warning)), (unknown, text::unknown(unknown)), (ok, text::ok(ok))];
+    let parts = [
+        (fail, text::fail(fail)),
+        (warning, text::warning(warning)),
+        (unknown, text::unknown(unknown)),
+        (ok, text::ok(ok)),
+    ];
     let told: Vec<String> = parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| app.text(text)).collect();
     app.text(msg::wizard::preflight::counts(told.join(", ")))
 }

@@ -19,7 +19,8 @@ use crate::{
 /// Draws a run.
 pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let run = &ui.app.run;
-    let (main, side) = if is_wide(area) { split_columns(area, area.width * 2 / 5) } else { (area, Rect { width: 0, ..area }) };
+    let (main, side) =
+        if is_wide(area) { split_columns(area, area.width * 2 / 5) } else { (area, Rect { width: 0, ..area }) };
     let room = if side.width > 0 { usize::from(main.height).saturating_sub(8) } else { 7 };
     let mut lines = actions(ui, main.width, room.min(run.rows.len()));
     lines.push(Line::default());
@@ -36,7 +37,12 @@ pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
 
 fn actions(ui: &Ui, cells: u16, room: usize) -> Vec<Line<'static>> {
     let run = &ui.app.run;
-    let ended = run.rows.iter().filter(|row| matches!(row.state, RowState::Ended(status) if status.is_done())).count().to_string();
+    let ended = run
+        .rows
+        .iter()
+        .filter(|row| matches!(row.state, RowState::Ended(status) if status.is_done()))
+        .count()
+        .to_string();
     let total = run.rows.iter().filter(|row| row.state != RowState::LeftOut).count().to_string();
     let mut lines = vec![ui.rule(&ui.app.text(msg::wizard::run::heading(&ended, &total)), cells, false)];
     let first = first_row(run.current().unwrap_or(0), run.rows.len(), room);
@@ -57,7 +63,8 @@ pub(super) fn action_row(ui: &Ui, row: &Row, cells: u16) -> Line<'static> {
         RowState::Waiting | RowState::LeftOut => ui.theme.dim(),
         RowState::Ended(_) => Style::new(),
     };
-    let text = cut_middle(&row.action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(8 + width(&word)), CUT);
+    let text =
+        cut_middle(&row.action.title(ui.app.settings.lang), usize::from(cells).saturating_sub(8 + width(&word)), CUT);
     Line::from(vec![
         Span::styled(format!("   {glyph} "), style),
         Span::styled(text, text_style),
@@ -84,7 +91,11 @@ fn state(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
         vec![Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(ui.text(text))])]
     };
     let Some(outcome) = &run.outcome else {
-        return vec![if run.stopping { ui.loading(msg::wizard::run::stopping()) } else { progress(ui, run.progress.as_ref(), cells) }];
+        return vec![if run.stopping {
+            ui.loading(msg::wizard::run::stopping())
+        } else {
+            progress(ui, run.progress.as_ref(), cells)
+        }];
     };
     match outcome {
         Outcome::Done => toned("✓", ui.theme.good(), msg::wizard::run::done()),
@@ -93,7 +104,8 @@ fn state(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
         Outcome::Failed { id, exit } => {
             let mut lines = toned("✗", ui.theme.error(), msg::wizard::run::failed());
             let evidence = run.rows.iter().filter(|row| row.action.id == *id).flat_map(|row| row.evidence.clone());
-            let reasons = run.error.clone().into_iter().chain(evidence).chain(exit.map(|exit| exit.to_string())).take(3);
+            let reasons =
+                run.error.clone().into_iter().chain(evidence).chain(exit.map(|exit| exit.to_string())).take(3);
             lines.extend(known_failure(ui, cells));
             lines.extend(reasons.flat_map(|reason| ui.dim_wrapped(&reason, 5, cells)));
             lines
@@ -106,7 +118,9 @@ fn known_failure(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let lang = ui.app.settings.lang;
     let Some(hit) = ui.app.run.hits.last() else { return Vec::new() };
     let plain = |text: String| {
-        crate::wizard::wrap(&text, usize::from(cells).saturating_sub(6)).into_iter().map(|line| Line::raw(format!("     {line}")))
+        crate::wizard::wrap(&text, usize::from(cells).saturating_sub(6))
+            .into_iter()
+            .map(|line| Line::raw(format!("     {line}")))
     };
     plain(hit.cause(lang)).chain(plain(hit.remedy(lang))).collect()
 }
@@ -124,7 +138,10 @@ fn progress(ui: &Ui, progress: Option<&Progress>, cells: u16) -> Line<'static> {
     if let Some(rate) = progress.rate.filter(|rate| *rate > 0) {
         text = format!("{text} · {}/s", bytes(rate));
         if let Some(left) = progress.total.map(|total| total.saturating_sub(progress.done) / rate) {
-            text = format!("{text} · {}", ui.app.text(msg::wizard::run::remaining(format!("{}:{:02}", left / 60, left % 60))));
+            text = format!(
+                "{text} · {}",
+                ui.app.text(msg::wizard::run::remaining(format!("{}:{:02}", left / 60, left % 60)))
+            );
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a gauge of a few dozen cells")]
@@ -135,7 +152,8 @@ fn progress(ui: &Ui, progress: Option<&Progress>, cells: u16) -> Line<'static> {
         spans.push(Span::raw(format!(" {:>3.0}%  ", ratio.clamp(0.0, 1.0) * 100.0)));
     }
     let used: usize = spans.iter().map(Span::width).sum();
-    spans.push(Span::styled(crate::wizard::cut_end(&text, usize::from(cells).saturating_sub(used + 1)), ui.theme.dim()));
+    spans
+        .push(Span::styled(crate::wizard::cut_end(&text, usize::from(cells).saturating_sub(used + 1)), ui.theme.dim()));
     Line::from(spans)
 }
 
@@ -143,7 +161,8 @@ fn output(ui: &Ui, frame: &mut Frame, area: Rect) {
     let log = &ui.app.run.log;
     let (head, body) = split_rows(area, 1);
     let below = log.below();
-    let title = if below > 0 { ui.app.text(msg::wizard::log::paused(below)) } else { ui.text(msg::wizard::run::output()) };
+    let title =
+        if below > 0 { ui.app.text(msg::wizard::log::paused(below)) } else { ui.text(msg::wizard::run::output()) };
     draw(frame, head, vec![ui.rule(&title, area.width, false)]);
     draw(frame, body, ui.log(log, body));
 }

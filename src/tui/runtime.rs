@@ -1,6 +1,7 @@
-//! Runtime: the threads around the one queue. Signals and answers go in; the UI thread takes them out, updates, and draws at most thirty
-//! times a second and only when something changed. Keys have a queue of their own that is looked at first, and their answer is drawn at
-//! once, so that no flood of answers comes before a user. The UI thread never waits for anything but the queue.
+//! Runtime: the threads around the one queue. Signals and answers go in; the UI thread takes them out, updates, and
+//! draws at most thirty times a second and only when something changed. Keys have a queue of their own that is looked
+//! at first, and their answer is drawn at once, so that no flood of answers comes before a user. The UI thread never
+//! waits for anything but the queue.
 
 use std::{
     io, panic,
@@ -40,7 +41,8 @@ const QUEUE: usize = 1024;
 
 /// Does the work. Called on a thread of its own for each order, and free to block there.
 pub trait Performer: Send + Sync {
-    /// Carries out an effect and replies as [`Effect`] says. [`Effect::Cancel`] names the order to stop; it needs no answer.
+    /// Carries out an effect and replies as [`Effect`] says. [`Effect::Cancel`] names the order to stop; it needs no
+    /// answer.
     fn perform(&self, effect: Effect, reply: &Reply);
 }
 
@@ -123,7 +125,8 @@ struct Ui {
 
 impl Ui {
     fn turn(&mut self, screen: &mut Screen, queue: &Receiver<Incoming>, keys: &Receiver<Incoming>) -> io::Result<()> {
-        let (mut changed, mut drawn, mut ticked) = (true, Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now), Instant::now());
+        let (mut changed, mut drawn, mut ticked) =
+            (true, Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now), Instant::now());
         while self.exit.is_none() {
             let typed = self.take_keys(screen, keys)?;
             if self.exit.is_some() {
@@ -223,7 +226,8 @@ impl Ui {
 fn work(performer: &dyn Performer, effect: Effect, reply: &Reply) {
     let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| performer.perform(effect, reply)));
     if let Err(payload) = outcome {
-        let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+        let text =
+            payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
         reply.send(Answer::Failed(format!("internal error: {}", crate::text::printable(text.unwrap_or("panic")))));
     }
 }

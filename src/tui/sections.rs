@@ -5,7 +5,8 @@
 //!    head                                 always there
 //!    body                                 a window of it around what is selected
 //! ```
-//! How high a section is depends on what there is to show and never on where the user looks: nothing jumps when that changes.
+//! How high a section is depends on what there is to show and never on where the user looks: nothing jumps when that
+//! changes.
 
 use std::ops::Range;
 
@@ -96,7 +97,8 @@ fn lines(ui: &Ui, section: &Section, height: usize, cells: u16) -> Vec<Line<'sta
     all
 }
 
-/// Returns the first line in view, so that all that is selected is, as far as it fits, with as much before it as after it.
+/// Returns the first line in view, so that all that is selected is, as far as it fits, with as much before it as after
+/// it.
 fn first_line(selected: &Range<usize>, lines: usize, height: usize) -> usize {
     let spare = height.saturating_sub(selected.len());
     let middle = selected.start.saturating_sub(spare / 2);

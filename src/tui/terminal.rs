@@ -37,8 +37,8 @@ impl Screen {
         &mut self.terminal
     }
 
-    /// Forgets what is on the screen, so that the next picture is drawn whole, at the size of now. `Terminal::clear` asks the terminal
-    /// for the cursor and takes our keys for the answer (ratatui issue 2691), hence a new one.
+    /// Forgets what is on the screen, so that the next picture is drawn whole, at the size of now. `Terminal::clear`
+    /// asks the terminal for the cursor and takes our keys for the answer (ratatui issue 2691), hence a new one.
     pub(super) fn forget(&mut self) -> io::Result<()> {
         self.terminal = fresh()?;
         execute!(io::stdout(), Clear(ClearType::All), Hide)
@@ -86,8 +86,8 @@ fn leave() {
     let _ = disable_raw_mode();
 }
 
-/// Gives the terminal back before the message of a panic is printed, but only for the thread that draws: a worker's panic is caught and
-/// shown on the screen, and must neither tear the screen down nor write over it.
+/// Gives the terminal back before the message of a panic is printed, but only for the thread that draws: a worker's
+/// panic is caught and shown on the screen, and must neither tear the screen down nor write over it.
 fn restore_on_panic(drawing: ThreadId) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -108,7 +108,9 @@ impl Theme {
             RowState::Active => (spinner(ticks), self.accent()),
             RowState::Ended(Status::Done | Status::AlreadyDone) => ("✓", self.good()),
             RowState::Ended(Status::Failed) => ("✗", self.error()),
-            RowState::Ended(Status::Cancelled | Status::Intent | Status::Undoing | Status::Undone) => ("!", self.warning()),
+            RowState::Ended(Status::Cancelled | Status::Intent | Status::Undoing | Status::Undone) => {
+                ("!", self.warning())
+            }
         }
     }
 }

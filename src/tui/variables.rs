@@ -81,7 +81,8 @@ fn verdict(ui: &Ui, preview: &Preview, area: Rect) -> Vec<Line<'static>> {
         Verdict::Unknown => ("?", ui.theme.warning()),
         Verdict::Unused => ("·", ui.theme.dim()),
     };
-    let names = [preview.release.as_deref(), preview.inventory_host.as_deref(), Some(preview.container_manager.as_str())];
+    let names =
+        [preview.release.as_deref(), preview.inventory_host.as_deref(), Some(preview.container_manager.as_str())];
     let title = format!(
         "{} · {}",
         ui.text(msg::wizard::variables::role()),
@@ -92,7 +93,10 @@ fn verdict(ui: &Ui, preview: &Preview, area: Rect) -> Vec<Line<'static>> {
     let texts = wrap(&format!("{word}: {why}"), usize::from(cells).saturating_sub(6));
     let room = if instead.is_some() { 2 } else { 3 };
     for (index, text) in texts.into_iter().take(room).enumerate() {
-        lines.push(Line::from(vec![Span::styled(format!("   {} ", if index == 0 { glyph } else { " " }), style), Span::raw(text)]));
+        lines.push(Line::from(vec![
+            Span::styled(format!("   {} ", if index == 0 { glyph } else { " " }), style),
+            Span::raw(text),
+        ]));
     }
     lines.extend(instead.iter().flat_map(|text| ui.dim_wrapped(text, 5, cells)).take(2));
     if area.height > 24 {
@@ -127,9 +131,9 @@ fn table(ui: &Ui, frame: &mut Frame, area: Rect, preview: &Preview) {
     lines.push(ui.dim(format!("   {}", columns(&widths(area.width), &heads))));
     let proposals = proposals(app.actions(Step::Variables));
     let rows = preview.variables.iter().enumerate().skip(first).take(room);
-    lines.extend(
-        rows.map(|(index, variable)| row(ui, variable, &state(ui.app, variable, &proposals), index == app.variables.selected, area.width)),
-    );
+    lines.extend(rows.map(|(index, variable)| {
+        row(ui, variable, &state(ui.app, variable, &proposals), index == app.variables.selected, area.width)
+    }));
     draw(frame, area, lines);
 }
 
@@ -201,7 +205,11 @@ fn details(ui: &Ui, preview: &Preview, cells: u16, full: bool) -> Vec<Line<'stat
     }
     for ignored in &variable.ignored {
         let why = ignored.why.text().text(ui.app.settings.lang);
-        row(msg::wizard::variables::ignored(), format!("{}: {why}", place(&ignored.file, ignored.line)), ui.theme.warning());
+        row(
+            msg::wizard::variables::ignored(),
+            format!("{}: {why}", place(&ignored.file, ignored.line)),
+            ui.theme.warning(),
+        );
     }
     lines
 }
@@ -234,7 +242,15 @@ mod tests {
     #[test]
     fn every_state_has_room_for_its_word() {
         for lang in [Lang::En, Lang::Ko] {
-            for word in [word::changes(), word::taken_out(), word::kept(), word::role(), word::set(), word::default(), word::unset()] {
+            for word in [
+                word::changes(),
+                word::taken_out(),
+                word::kept(),
+                word::role(),
+                word::set(),
+                word::default(),
+                word::unset(),
+            ] {
                 let text = word.text(lang);
                 assert!(width(&text) <= STATE, "{text}");
             }

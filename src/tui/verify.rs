@@ -61,7 +61,11 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
         lines.extend(ui.failure(error, cells).into_iter().take(height.saturating_sub(3)));
     }
     if state.chain.is_empty() {
-        lines.push(ui.loading(if state.chain_error.is_some() { msg::wizard::verify::trying() } else { msg::wizard::verify::looking() }));
+        lines.push(ui.loading(if state.chain_error.is_some() {
+            msg::wizard::verify::trying()
+        } else {
+            msg::wizard::verify::looking()
+        }));
         return lines;
     }
     let titles = state.chain.iter().map(|row| width(&row.title)).max().unwrap_or(0).min(usize::from(cells) * 3 / 5);

@@ -61,7 +61,9 @@ fn whole(ui: &Ui, frame: &mut Frame, area: Rect) {
 fn too_small(ui: &Ui, frame: &mut Frame, area: Rect) {
     let (columns, rows) = (area.width.to_string(), area.height.to_string());
     let text = ui.app.text(msg::wizard::too_small(&columns, &rows));
-    let lines = crate::wizard::wrap(&text, usize::from(area.width).saturating_sub(2)).into_iter().map(|line| Line::raw(format!(" {line}")));
+    let lines = crate::wizard::wrap(&text, usize::from(area.width).saturating_sub(2))
+        .into_iter()
+        .map(|line| Line::raw(format!(" {line}")));
     draw(frame, area, lines.collect());
 }
 
@@ -69,14 +71,19 @@ fn too_small(ui: &Ui, frame: &mut Frame, area: Rect) {
 fn header(ui: &Ui, cells: u16) -> Line<'static> {
     let host = &ui.app.session.facts.host;
     let hostname = if host.hostname.is_empty() { &ui.app.session.hostname } else { &host.hostname };
-    let parts: Vec<_> = [hostname, &host.os_name, &host.kernel].into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
+    let parts: Vec<_> = [hostname, &host.os_name, &host.kernel]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .map(String::as_str)
+        .collect();
     let simulated = ui.app.settings.simulated.as_ref().map(|_| ui.text(msg::wizard::simulated()));
     let looking_on = ui.app.watch.as_ref().map(|_| ui.text(msg::wizard::looking_on()));
     let reboot = ui.app.session.reboot.as_ref().map(|_| ui.text(msg::wizard::reboot_pending()));
     let right: Vec<_> = reboot.into_iter().chain(looking_on).chain(simulated).collect();
     let right = right.join(" · ");
     // The story's title stands there only where everything else has its room.
-    let title = ui.app.settings.simulated.as_ref().map(|title| format!("{title} · ")).filter(|title| title.len() > " · ".len());
+    let title =
+        ui.app.settings.simulated.as_ref().map(|title| format!("{title} · ")).filter(|title| title.len() > " · ".len());
     let all = width(&parts.join(" · ")) + width(&right) + 14;
     let title = title.filter(|title| cells >= 120 && all + width(title) <= usize::from(cells)).unwrap_or_default();
     let right = title + &right;

@@ -15,7 +15,8 @@ use crate::wizard::{
 /// Draws what is seen of the other gpunode.
 pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let Some(watch) = &ui.app.watch else { return };
-    let (main, side) = if is_wide(area) { split_columns(area, area.width * 2 / 5) } else { (area, Rect { width: 0, ..area }) };
+    let (main, side) =
+        if is_wide(area) { split_columns(area, area.width * 2 / 5) } else { (area, Rect { width: 0, ..area }) };
     let mut lines = who(ui, watch, main.width);
     let room = if side.width > 0 { usize::from(main.height).saturating_sub(lines.len() + 1) } else { 6 };
     lines.extend(actions(ui, main.width, room));
@@ -35,7 +36,11 @@ fn who(ui: &Ui, watch: &Watch, cells: u16) -> Vec<Line<'static>> {
         Some(holder) => ui.app.text(msg::wizard::watch::held(holder)),
         None => ui.text(msg::wizard::watch::free()),
     };
-    lines.extend(crate::wizard::wrap(&text, usize::from(cells).saturating_sub(4)).into_iter().map(|line| Line::raw(format!("   {line}"))));
+    lines.extend(
+        crate::wizard::wrap(&text, usize::from(cells).saturating_sub(4))
+            .into_iter()
+            .map(|line| Line::raw(format!("   {line}"))),
+    );
     lines.push(Line::default());
     lines
 }
@@ -46,7 +51,8 @@ fn actions(ui: &Ui, cells: u16, room: usize) -> Vec<Line<'static>> {
     if rows.is_empty() {
         lines.push(ui.dim(format!("   {}", ui.text(msg::wizard::watch::nothing()))));
     }
-    let here = rows.iter().position(|row| matches!(row.state, RowState::Active | RowState::Waiting)).unwrap_or(rows.len());
+    let here =
+        rows.iter().position(|row| matches!(row.state, RowState::Active | RowState::Waiting)).unwrap_or(rows.len());
     lines.extend(rows.iter().skip(first_row(here, rows.len(), room)).take(room).map(|row| action_row(ui, row, cells)));
     lines
 }

@@ -41,7 +41,14 @@ impl Ui<'_> {
         let rest = cells.saturating_sub(width(&title) + 6);
         let style = if focus { self.theme.selected() } else { self.theme.strong() };
         let line = |count: usize| Span::styled("─".repeat(count), self.theme.dim());
-        Line::from(vec![Span::raw(" "), line(2), Span::raw(" "), Span::styled(title, style), Span::raw(" "), line(rest)])
+        Line::from(vec![
+            Span::raw(" "),
+            line(2),
+            Span::raw(" "),
+            Span::styled(title, style),
+            Span::raw(" "),
+            line(rest),
+        ])
     }
 
     /// Returns a quiet line that says what is being waited for.
@@ -68,7 +75,8 @@ impl Ui<'_> {
         Line::from(vec![self.mark(selected, focus), Span::styled(text.into(), style)])
     }
 
-    /// Returns the mark in front of a list row: the cursor, of which a screen has one, or what stays chosen while it is elsewhere.
+    /// Returns the mark in front of a list row: the cursor, of which a screen has one, or what stays chosen while it is
+    /// elsewhere.
     pub(super) fn mark(&self, selected: bool, focus: bool) -> Span<'static> {
         match (selected, focus) {
             (true, true) => Span::styled(" ▸ ", self.theme.selected()),
@@ -89,7 +97,13 @@ impl Ui<'_> {
     }
 
     /// Returns the findings, worst first; the selected one with evidence and remedy.
-    pub(super) fn findings(&self, findings: &[Finding], selected: Option<usize>, focus: bool, cells: u16) -> Vec<(usize, Line<'static>)> {
+    pub(super) fn findings(
+        &self,
+        findings: &[Finding],
+        selected: Option<usize>,
+        focus: bool,
+        cells: u16,
+    ) -> Vec<(usize, Line<'static>)> {
         let mut lines = Vec::new();
         for (index, finding) in findings.iter().enumerate() {
             let here = selected == Some(index);
@@ -122,9 +136,17 @@ impl Ui<'_> {
 
     /// Returns a gauge: the done part, and the text behind it.
     pub(super) fn gauge(&self, ratio: f64, cells: usize) -> Vec<Span<'static>> {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a few dozen cells")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a few dozen cells"
+        )]
         let done = ((ratio.clamp(0.0, 1.0) * cells as f64).round() as usize).min(cells);
-        vec![Span::styled("━".repeat(done), self.theme.accent()), Span::styled("─".repeat(cells - done), self.theme.dim())]
+        vec![
+            Span::styled("━".repeat(done), self.theme.accent()),
+            Span::styled("─".repeat(cells - done), self.theme.dim()),
+        ]
     }
 
     /// Returns the lines of a log in view, hits marked.

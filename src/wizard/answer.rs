@@ -121,7 +121,8 @@ fn failed(app: &mut App, slot: Slot, error: String) {
             app.detect.probed = true;
             app.detect.asked = false;
         }
-        // What the package manager offers stays unknown, as the facts say already; a machine that is not watched is looked at by hand.
+        // What the package manager offers stays unknown, as the facts say already; a machine that is not watched is
+        // looked at by hand.
         Slot::Packages | Slot::Fingerprint => {}
         Slot::Table => app.driver.error = Some(error),
         Slot::Preview => app.variables.error = Some(error),

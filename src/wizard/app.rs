@@ -66,12 +66,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads what the environment says of the terminal: `NO_COLOR`, `TERM`, `COLORTERM`, and the locale. The Linux console and a vt100
-    /// lack the glyphs even in a UTF-8 locale.
+    /// Reads what the environment says of the terminal: `NO_COLOR`, `TERM`, `COLORTERM`, and the locale. The Linux
+    /// console and a vt100 lack the glyphs even in a UTF-8 locale.
     pub fn from_env(get: &impl Fn(&str) -> Option<String>, lang: Lang, session_path: PathBuf) -> Self {
         let value = |name: &str| get(name).filter(|value| !value.is_empty());
         let term = value("TERM").unwrap_or_default();
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| value(name)).unwrap_or_default().to_lowercase();
+        let locale =
+            ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| value(name)).unwrap_or_default().to_lowercase();
         let old = term == "linux" || term.starts_with("vt");
         let colors = if value("NO_COLOR").is_some() || term == "dumb" || term.starts_with("vt") {
             Colors::None
@@ -81,7 +82,15 @@ impl Settings {
             Colors::Sixteen
         };
         let ascii = old || !(locale.contains("utf-8") || locale.contains("utf8"));
-        Self { lang, ascii, colors, simulated: None, session_path, again: "gpunode".to_owned(), zone: TimeZone::system() }
+        Self {
+            lang,
+            ascii,
+            colors,
+            simulated: None,
+            session_path,
+            again: "gpunode".to_owned(),
+            zone: TimeZone::system(),
+        }
     }
 }
 
@@ -255,7 +264,11 @@ impl App {
 
     /// Makes the state of one who looks on while `holder` has the session.
     pub fn looking_on(session: Session, settings: Settings, holder: LockOwner) -> Self {
-        Self { screen: Screen::Watch, watch: Some(Watch::new(holder)), ..Self::new(session, settings, (MIN_COLUMNS, MIN_ROWS)) }
+        Self {
+            screen: Screen::Watch,
+            watch: Some(Watch::new(holder)),
+            ..Self::new(session, settings, (MIN_COLUMNS, MIN_ROWS))
+        }
     }
 
     /// Returns a message in the user's language.
@@ -303,10 +316,14 @@ impl App {
                 Dialog::AskReboot => Context::AskReboot,
                 Dialog::AskQuit => Context::AskQuit,
                 Dialog::Ask(_) => Context::Ask,
-                Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => Context::Diagnosis,
+                Dialog::Diagnosis if self.verify.diagnosis.as_ref().is_some_and(|found| found.action.is_some()) => {
+                    Context::Diagnosis
+                }
                 Dialog::Offer(_) => Context::Offer,
                 Dialog::Diff => Context::Diff,
-                Dialog::Help | Dialog::Preflight | Dialog::Why | Dialog::Changes(_) | Dialog::Diagnosis => Context::Reading,
+                Dialog::Help | Dialog::Preflight | Dialog::Why | Dialog::Changes(_) | Dialog::Diagnosis => {
+                    Context::Reading
+                }
             };
         }
         if self.too_small() { Context::TooSmall } else { self.context_behind() }
@@ -351,7 +368,9 @@ impl App {
     /// Tells whether commands of `actions` cannot work because this process is not root.
     pub fn lacks_root(&self, actions: &[&Action]) -> bool {
         let host = &self.session.facts.host;
-        !host.root && self.settings.simulated.is_none() && actions.iter().any(|action| action.needs_root && !action.skipped)
+        !host.root
+            && self.settings.simulated.is_none()
+            && actions.iter().any(|action| action.needs_root && !action.skipped)
     }
 
     /// Orders an effect; one of the same kind that is under way is given up.
@@ -404,7 +423,8 @@ impl App {
 
     /// Replaces the actions of one step in the plan.
     pub(super) fn set_actions(&mut self, step: Step, actions: Vec<Action>) {
-        let mut all: Vec<_> = self.session.plan.actions.drain(..).filter(|action| action.step != step).chain(actions).collect();
+        let mut all: Vec<_> =
+            self.session.plan.actions.drain(..).filter(|action| action.step != step).chain(actions).collect();
         all.sort_by_key(|action| action.step);
         self.session.plan = Plan { actions: all };
     }

@@ -1,7 +1,8 @@
 //! Ask: one line of text from the user, in front of whatever asks for it.
 //!
 //! A [`Subject`] says what the text is for. Who asks calls `open`; on Enter
-//! `update` hands the text to whoever takes it, and a text that cannot be taken stays in the field, with the reason below it.
+//! `update` hands the text to whoever takes it, and a text that cannot be taken stays in the field, with the reason
+//! below it.
 
 use tui_input::{Input, InputRequest};
 
@@ -111,8 +112,8 @@ impl Field {
         self.0.handle(request);
     }
 
-    /// Returns the part of the text around the cursor that fits into `cells` cells, and the cell that the cursor is in. `mark` stands
-    /// where there is more at an end.
+    /// Returns the part of the text around the cursor that fits into `cells` cells, and the cell that the cursor is in.
+    /// `mark` stands where there is more at an end.
     pub fn window(&self, cells: usize, mark: &str) -> (String, usize) {
         let (total, cursor, mark_cells) = (width(self.text()), self.0.visual_cursor(), width(mark));
         if total <= cells {

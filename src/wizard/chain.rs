@@ -1,4 +1,5 @@
-//! What step 4 shows: the links of the chain, the installer's phases, and known failures, as plain rows in the user's language.
+//! What step 4 shows: the links of the chain, the installer's phases, and known failures, as plain rows in the user's
+//! language.
 
 use crate::{
     cluster::check::{Check, CheckId, State, VerifyReport},

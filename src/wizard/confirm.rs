@@ -29,7 +29,8 @@ pub(super) fn blocking(app: &App) -> usize {
     if app.step() == Step::Driver { preflight::blocking(&app.driver.checks, &app.answers).count() } else { 0 }
 }
 
-/// Tells whether a careless Enter must not do: something is for good, will fail, or is a name that the inventory does not know.
+/// Tells whether a careless Enter must not do: something is for good, will fail, or is a name that the inventory does
+/// not know.
 pub(super) fn wants_letter(app: &App) -> bool {
     for_good(app) + blocking(app) > 0 || newcomer(app).is_some()
 }
@@ -57,7 +58,11 @@ pub(super) fn rows(app: &App, actions: &[&Action], cells: usize) -> Vec<Row> {
             rows.extend(Row::wrapped(Tone::Warning, &format!("  {}", action.undo_text(app.settings.lang)), cells));
         }
         if action.needs_reboot {
-            rows.extend(Row::wrapped(Tone::Warning, &format!("  {}", app.text(msg::wizard::confirm::needs_reboot())), cells));
+            rows.extend(Row::wrapped(
+                Tone::Warning,
+                &format!("  {}", app.text(msg::wizard::confirm::needs_reboot())),
+                cells,
+            ));
         }
     }
     rows
@@ -108,7 +113,9 @@ fn check_row(app: &App, check: &Prediction, cells: usize) -> Vec<Row> {
 /// A command as it would be typed; lines after the first are indented.
 pub(super) fn command_rows(command: &str, cells: usize) -> Vec<Row> {
     let lines = wrap(&crate::text::printable(command), cells.saturating_sub(6));
-    let row = |(index, line): (usize, &String)| Row::new(Tone::Command, format!("  {} {line}", if index == 0 { "$" } else { "   " }));
+    let row = |(index, line): (usize, &String)| {
+        Row::new(Tone::Command, format!("  {} {line}", if index == 0 { "$" } else { "   " }))
+    };
     lines.iter().enumerate().map(row).collect()
 }
 
@@ -123,8 +130,11 @@ pub(super) fn diff_rows(diff: &str, cells: usize) -> Vec<Row> {
         };
         let line = crate::text::printable(line);
         // Of a file both ends matter, of a line of text its beginning.
-        let text =
-            if tone == Tone::Dim { cut_middle(&line, cells.saturating_sub(2), "…") } else { cut_end(&line, cells.saturating_sub(2)) };
+        let text = if tone == Tone::Dim {
+            cut_middle(&line, cells.saturating_sub(2), "…")
+        } else {
+            cut_end(&line, cells.saturating_sub(2))
+        };
         Row::new(tone, format!("  {text}"))
     };
     diff.lines().map(row).collect()

@@ -54,16 +54,16 @@ pub(super) fn take(app: &mut App, facts: Facts) {
     selected.find_again(app);
 }
 
-/// Takes in what the package manager offers. A probe that came meanwhile is newer than the rest of these facts, so only the offer and
-/// what follows from it is taken.
+/// Takes in what the package manager offers. A probe that came meanwhile is newer than the rest of these facts, so only
+/// the offer and what follows from it is taken.
 pub(super) fn take_offer(app: &mut App, facts: &Facts) {
     let selected = Selected::of(app);
     app.session.facts.keep_asked(facts);
     selected.find_again(app);
 }
 
-/// Says what has changed while the user looks on: in the line above the keys, so that nothing on the screen moves away. Who asks for a
-/// look is told all that came since the last time, even if it is nothing.
+/// Says what has changed while the user looks on: in the line above the keys, so that nothing on the screen moves away.
+/// Who asks for a look is told all that came since the last time, even if it is nothing.
 pub(super) fn tell(app: &mut App, changes: Vec<String>) {
     let (first, count) = (changes.first().cloned(), changes.len());
     app.detect.news.extend(changes);
@@ -102,7 +102,8 @@ impl Selected {
     fn find_again(self, app: &mut App) {
         let facts = &app.session.facts;
         let groups = groups(&facts.driver, app.answers.driver_owner);
-        let place = |found: Option<usize>, before: usize, len: usize| found.unwrap_or(before).min(len.saturating_sub(1));
+        let place =
+            |found: Option<usize>, before: usize, len: usize| found.unwrap_or(before).min(len.saturating_sub(1));
         let card = facts.gpus.iter().position(|gpu| Some(&gpu.pci_address) == self.card.as_ref());
         let group = groups.iter().position(|group| Some((group.origin, group.disposition)) == self.group);
         let finding = facts.findings.iter().position(|finding| Some(&finding.id) == self.finding.as_ref());

@@ -72,7 +72,8 @@ fn searched(row: &DriverRow) -> String {
     let kind = row.kind.title().map(|kind| kind.text(Lang::En)).unwrap_or_default();
     let cuda = row.cuda_version.as_deref().unwrap_or_default();
     let tree = if row.datacenter { "datacenter" } else { "desktop" };
-    format!("{} {} {kind} {cuda} {} {} {tree}", row.version, row.branch, date(row.release_date), date(row.end_of_life)).to_lowercase()
+    format!("{} {} {kind} {cuda} {} {} {tree}", row.version, row.branch, date(row.release_date), date(row.end_of_life))
+        .to_lowercase()
 }
 
 /// Where the user is in step 2. The choices themselves are the app's answers.
@@ -109,7 +110,11 @@ pub struct DriverStep {
 impl DriverStep {
     /// Takes up what was chosen before.
     pub(super) fn resume(answers: &Answers) -> Self {
-        Self { driver_chosen: answers.driver_version.is_some(), cuda_chosen: answers.cuda_version.is_some(), ..Self::default() }
+        Self {
+            driver_chosen: answers.driver_version.is_some(),
+            cuda_chosen: answers.cuda_version.is_some(),
+            ..Self::default()
+        }
     }
 
     /// Takes up how the owners fit. Until answers are kept, the recommended one is chosen.
@@ -136,7 +141,11 @@ impl DriverStep {
 
     /// Returns the chosen driver, unless the filter hides it: what nobody sees, nobody takes.
     pub fn chosen(&self, answers: &Answers) -> Option<&DriverRow> {
-        let row = self.table.iter().flat_map(|table| &table.drivers).find(|row| Some(&row.version) == answers.driver_version.as_ref())?;
+        let row = self
+            .table
+            .iter()
+            .flat_map(|table| &table.drivers)
+            .find(|row| Some(&row.version) == answers.driver_version.as_ref())?;
         self.matches(row).then_some(row)
     }
 
@@ -155,7 +164,8 @@ impl DriverStep {
     pub(super) fn take(&mut self, table: DriverTable, answers: &mut Answers) {
         self.error = None;
         if !self.driver_chosen || answers.driver_version.is_none() {
-            let best = table.drivers.iter().find(|row| row.recommended).or_else(|| table.drivers.iter().find(|row| row.fits));
+            let best =
+                table.drivers.iter().find(|row| row.recommended).or_else(|| table.drivers.iter().find(|row| row.fits));
             answers.driver_version = best.map(|row| row.version.clone());
         }
         self.table = Some(table);
@@ -164,7 +174,9 @@ impl DriverStep {
 
     /// Chooses the toolkit that belongs to the driver, unless the user chose one.
     fn pair(&self, answers: &mut Answers) {
-        let (false, Some(table), Some(driver)) = (self.cuda_chosen, &self.table, &answers.driver_version) else { return };
+        let (false, Some(table), Some(driver)) = (self.cuda_chosen, &self.table, &answers.driver_version) else {
+            return;
+        };
         answers.cuda_version = Some(match pairing(&table.cuda, driver) {
             Some(row) => CudaChoice::Version(row.version.clone()),
             None => CudaChoice::None,
@@ -184,7 +196,9 @@ pub(super) fn choose(app: &mut App, intent: Intent) {
         (Intent::Accept | Intent::NextPart, Part::Owner) | (Intent::PreviousPart, Part::Driver) => {
             app.driver.part = Part::Cuda;
         }
-        (Intent::Accept | Intent::NextPart, Part::Cuda) | (Intent::PreviousPart, Part::Owner) => app.driver.part = Part::Driver,
+        (Intent::Accept | Intent::NextPart, Part::Cuda) | (Intent::PreviousPart, Part::Owner) => {
+            app.driver.part = Part::Driver;
+        }
         (Intent::NextPart, Part::Driver) | (Intent::PreviousPart, Part::Cuda) => app.driver.part = Part::Owner,
         (Intent::Accept, Part::Driver) => accept(app),
         (Intent::Back, _) => navigate::enter(app, Screen::Detect),
@@ -250,7 +264,8 @@ fn choose_toolkit(app: &mut App, intent: Intent) {
     };
     let rows = app.driver.toolkits();
     let here = rows.iter().position(|row| row.map(|row| &row.version) == app.answers.cuda()).unwrap_or(rows.len() - 1);
-    let next = rows[navigate::moved(here, intent, rows.len())].map_or(CudaChoice::None, |row| CudaChoice::Version(row.version.clone()));
+    let next = rows[navigate::moved(here, intent, rows.len())]
+        .map_or(CudaChoice::None, |row| CudaChoice::Version(row.version.clone()));
     if app.driver.table.is_some() && Some(&next) != app.answers.cuda_version.as_ref() {
         app.driver.cuda_chosen = true;
         app.answers.cuda_version = Some(next);
@@ -261,7 +276,8 @@ fn choose_toolkit(app: &mut App, intent: Intent) {
 fn choose_driver(app: &mut App, intent: Intent) {
     let rows = app.driver.rows();
     let here = rows.iter().position(|row| Some(&row.version) == app.answers.driver_version.as_ref());
-    let next = rows.get(here.map_or(0, |here| navigate::moved(here, intent, rows.len()))).map(|row| row.version.clone());
+    let next =
+        rows.get(here.map_or(0, |here| navigate::moved(here, intent, rows.len()))).map(|row| row.version.clone());
     take_version(app, next);
 }
 
@@ -274,7 +290,8 @@ fn take_version(app: &mut App, next: Option<Version>) {
     }
 }
 
-/// An answer changed: what rests on it is worked out again, and what was done for other answers no longer counts as done.
+/// An answer changed: what rests on it is worked out again, and what was done for other answers no longer counts as
+/// done.
 fn changed(app: &mut App) {
     app.keep_answers();
     app.order(Effect::LoadTable { answers: Box::new(app.answers.clone()) });

@@ -24,13 +24,14 @@ pub fn hints(app: &App) -> Vec<Hint> {
     told(app, app.context_behind()).into_iter().map(|(binding, label)| hint(app, binding, label)).collect()
 }
 
-/// Returns the keys that have room in `cells` cells, the last ones going first. Where some are missing, the help's hint says that it has
-/// them all.
+/// Returns the keys that have room in `cells` cells, the last ones going first. Where some are missing, the help's hint
+/// says that it has them all.
 pub fn fitting(app: &App, cells: usize) -> Vec<Hint> {
     let mut all = told(app, app.context());
     loop {
         let hints: Vec<_> = all.iter().map(|(binding, label)| hint(app, binding, label.clone())).collect();
-        let used: usize = hints.iter().map(|hint| crate::text::width(&hint.caps) + crate::text::width(&hint.text) + 3).sum();
+        let used: usize =
+            hints.iter().map(|hint| crate::text::width(&hint.caps) + crate::text::width(&hint.text) + 3).sum();
         // Behind the last one nothing has to be kept apart.
         let last = all.iter().rposition(|(binding, _)| !binding.label.stays());
         match last.filter(|_| used > cells + 2) {

@@ -97,7 +97,9 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
 fn owners(app: &App, cells: usize) -> Vec<Row> {
     let lang = app.settings.lang;
     let fits = app.driver.owners.iter().filter(|_| app.screen == Screen::Choice);
-    let told = |fit: &Fit| format!("  {} · {}: {}", owner::of(fit.owner).title().text(lang), fit.word().text(lang), fit.reason.text(lang));
+    let told = |fit: &Fit| {
+        format!("  {} · {}: {}", owner::of(fit.owner).title().text(lang), fit.word().text(lang), fit.reason.text(lang))
+    };
     let mut rows: Vec<Row> = fits.flat_map(|fit| Row::wrapped(Tone::Text, &told(fit), cells)).collect();
     if !rows.is_empty() {
         rows.insert(0, Row::new(Tone::Heading, app.text(msg::wizard::choice::owner())));
@@ -125,7 +127,10 @@ fn keys(app: &App, cells: usize) -> Vec<Row> {
         let text = format!("  {:<6} {}", hint.caps, hint.text);
         Row::wrapped(Tone::Text, &text, cells)
     });
-    std::iter::once(Row::new(Tone::Heading, app.text(help::keys()))).chain(rows).chain([Row::new(Tone::Text, "")]).collect()
+    std::iter::once(Row::new(Tone::Heading, app.text(help::keys())))
+        .chain(rows)
+        .chain([Row::new(Tone::Text, "")])
+        .collect()
 }
 
 /// All that there is to say of the action that is selected in the plan: beside a long list it has no room.
@@ -133,7 +138,9 @@ fn selected_action(app: &App, cells: usize) -> Vec<Row> {
     let rows = plan::rows(app);
     let Some(row) = rows.get(app.driver.action).filter(|_| app.screen == Screen::Plan) else { return Vec::new() };
     let lang = app.settings.lang;
-    let texts = [vec![row.action.reason(lang)], row.action.details(app.settings.lang), vec![plan::undo(app, row.action)]].concat();
+    let texts =
+        [vec![row.action.reason(lang)], row.action.details(app.settings.lang), vec![plan::undo(app, row.action)]]
+            .concat();
     let mut lines = Row::wrapped(Tone::Heading, &row.action.title(lang), cells);
     lines.extend(texts.iter().flat_map(|text| Row::wrapped(Tone::Text, &format!("  {text}"), cells)));
     lines.push(Row::new(Tone::Text, ""));

@@ -188,9 +188,11 @@ const UP_DOWN: &[(Key, Intent)] = &[
 const TAB: &[(Key, Intent)] = &[(Key::Tab, Intent::NextPart), (Key::BackTab, Intent::PreviousPart)];
 const ENTER: &[(Key, Intent)] = &[(Key::Enter, Intent::Accept)];
 const YES: &[(Key, Intent)] = &[(Key::Enter, Intent::Accept), (Key::Char('y'), Intent::Accept)];
-/// What cannot be taken back, and what came up by itself under the user's fingers, wants a key that nobody presses by the way.
+/// What cannot be taken back, and what came up by itself under the user's fingers, wants a key that nobody presses by
+/// the way.
 const TYPED_YES: &[(Key, Intent)] = &[(Key::Char('y'), Intent::Accept), (Key::Enter, Intent::Hesitate)];
-const NO: &[(Key, Intent)] = &[(Key::Esc, Intent::Close), (Key::Char('n'), Intent::Close), (Key::Char('q'), Intent::Close)];
+const NO: &[(Key, Intent)] =
+    &[(Key::Esc, Intent::Close), (Key::Char('n'), Intent::Close), (Key::Char('q'), Intent::Close)];
 const HELP: Binding = bind("?", &[(Key::Char('?'), Intent::Help)], Label::Help);
 const BACK: Binding = bind("b", &[(Key::Char('b'), Intent::Back)], Label::Back);
 /// Told only while it does more than going back.
@@ -235,10 +237,22 @@ const RUNNING: &[Binding] = &[
     HELP,
     QUIT,
 ];
-const RUN_OVER: &[Binding] =
-    &[bind("Enter", ENTER, Label::Words(key::go_on)), bind("↑↓", UP_DOWN, Label::Words(key::scroll)), HELP, LEAVE, BACK, QUIT];
-const REBOOT_DUE: &[Binding] =
-    &[bind("Enter", ENTER, Label::Words(key::reboot)), bind("↑↓", UP_DOWN, Label::Words(key::scroll)), HELP, LEAVE, BACK, QUIT];
+const RUN_OVER: &[Binding] = &[
+    bind("Enter", ENTER, Label::Words(key::go_on)),
+    bind("↑↓", UP_DOWN, Label::Words(key::scroll)),
+    HELP,
+    LEAVE,
+    BACK,
+    QUIT,
+];
+const REBOOT_DUE: &[Binding] = &[
+    bind("Enter", ENTER, Label::Words(key::reboot)),
+    bind("↑↓", UP_DOWN, Label::Words(key::scroll)),
+    HELP,
+    LEAVE,
+    BACK,
+    QUIT,
+];
 const RUN_FAILED: &[Binding] = &[
     bind("", ENTER, Label::Silent),
     bind("r", &[(Key::Char('r'), Intent::Retry)], Label::Words(key::retry)),
@@ -299,13 +313,25 @@ const WATCH: &[Binding] = &[bind("↑↓", UP_DOWN, Label::Words(key::scroll)), 
 const WATCH_OVER: &[Binding] =
     &[bind("Enter", ENTER, Label::Words(key::take_over)), bind("↑↓", UP_DOWN, Label::Words(key::scroll)), HELP, QUIT];
 const READING: &[Binding] = &[
-    bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], Label::Words(key::close)),
+    bind(
+        "Esc",
+        &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)],
+        Label::Words(key::close),
+    ),
     bind("↑↓", UP_DOWN, Label::Words(key::scroll)),
-    bind("", &[(Key::Char('?'), Intent::Help), (Key::Char('w'), Intent::Close), (Key::Char('b'), Intent::Close)], Label::Silent),
+    bind(
+        "",
+        &[(Key::Char('?'), Intent::Help), (Key::Char('w'), Intent::Close), (Key::Char('b'), Intent::Close)],
+        Label::Silent,
+    ),
     INTERRUPT,
 ];
 const DIFF: &[Binding] = &[
-    bind("Esc", &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)], Label::Words(key::close)),
+    bind(
+        "Esc",
+        &[(Key::Esc, Intent::Close), (Key::Enter, Intent::Close), (Key::Char('q'), Intent::Close)],
+        Label::Words(key::close),
+    ),
     bind("↑↓", UP_DOWN, Label::Words(key::scroll)),
     bind("Tab", TAB, Label::Words(key::next_file)),
     bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], Label::Words(key::refuse_file)),
@@ -327,8 +353,12 @@ const CONFIRM_FOR_GOOD: &[Binding] = &[
     HELP,
     INTERRUPT,
 ];
-const ASK_CANCEL: &[Binding] =
-    &[bind("y", TYPED_YES, Label::Words(key::stop_it)), bind("Esc", NO, Label::Words(key::let_it_run)), HELP, INTERRUPT];
+const ASK_CANCEL: &[Binding] = &[
+    bind("y", TYPED_YES, Label::Words(key::stop_it)),
+    bind("Esc", NO, Label::Words(key::let_it_run)),
+    HELP,
+    INTERRUPT,
+];
 const ASK_REBOOT: &[Binding] =
     &[bind("y", TYPED_YES, Label::Words(key::reboot)), bind("Esc", NO, Label::Words(key::later)), HELP, INTERRUPT];
 const ASK_QUIT: &[Binding] = &[
@@ -349,12 +379,17 @@ const ASK: &[Binding] = &[
         &[(Key::Left, Intent::Left), (Key::Right, Intent::Right), (Key::Home, Intent::First), (Key::End, Intent::Last)],
         Label::Silent,
     ),
-    bind("", &[(Key::Backspace, Intent::Erase), (Key::Delete, Intent::EraseNext), (Key::EraseWord, Intent::EraseWord)], Label::Silent),
+    bind(
+        "",
+        &[(Key::Backspace, Intent::Erase), (Key::Delete, Intent::EraseNext), (Key::EraseWord, Intent::EraseWord)],
+        Label::Silent,
+    ),
     INTERRUPT,
 ];
 const OFFER: &[Binding] =
     &[bind("y", TYPED_YES, Label::Words(key::do_offer)), bind("Esc", NO, Label::Words(key::leave_so)), HELP, INTERRUPT];
-const TOO_SMALL: &[Binding] = &[bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], Label::Quit)];
+const TOO_SMALL: &[Binding] =
+    &[bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], Label::Quit)];
 
 /// Returns the bindings of a context, in the order of the footer.
 pub fn bindings(context: Context) -> &'static [Binding] {
@@ -437,7 +472,8 @@ mod tests {
     #[test]
     fn no_key_means_two_things_and_ctrl_c_always_means_something() {
         for context in ALL {
-            let keys: Vec<_> = bindings(context).iter().flat_map(|binding| binding.keys).map(|(key, _)| format!("{key:?}")).collect();
+            let keys: Vec<_> =
+                bindings(context).iter().flat_map(|binding| binding.keys).map(|(key, _)| format!("{key:?}")).collect();
             assert_eq!(keys.len(), keys.iter().collect::<BTreeSet<_>>().len(), "{context:?}: {keys:?}");
             assert_eq!(meaning(context, Key::Interrupt), Some(Intent::Interrupt), "{context:?}");
         }

@@ -89,7 +89,10 @@ mod tests {
         driver.modules = vec![Module { name: "nvidia".into(), refcount: Some(2), used_by: Vec::new() }];
         let groups = groups(&driver, DriverOwner::InstallerPod);
         assert_eq!((groups[0].what(&driver).as_str(), groups[0].place()), ("nvidia_uvm, nvidia (2)", "/proc/modules"));
-        assert_eq!((groups[3].what(&driver).as_str(), groups[3].place()), ("nvidia.ko, nvidia-uvm.ko", "/lib/modules/6.8.0/updates/dkms"));
+        assert_eq!(
+            (groups[3].what(&driver).as_str(), groups[3].place()),
+            ("nvidia.ko, nvidia-uvm.ko", "/lib/modules/6.8.0/updates/dkms")
+        );
         assert_eq!(groups[5].place(), "/usr/local/cuda-12.4");
     }
 }

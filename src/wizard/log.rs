@@ -116,7 +116,8 @@ impl LogBuffer {
 
     /// Returns the lines in a view of `height` rows, each with whether it is marked.
     pub fn window(&self, height: usize) -> impl Iterator<Item = (&str, bool)> {
-        let end = self.end.unwrap_or(self.total()).saturating_sub(self.dropped).clamp(height.min(self.len()), self.len());
+        let end =
+            self.end.unwrap_or(self.total()).saturating_sub(self.dropped).clamp(height.min(self.len()), self.len());
         let first = end.saturating_sub(height);
         let marked = move |index: usize| self.marks.binary_search(&(self.dropped + first + index)).is_ok();
         self.lines.range(first..end).enumerate().map(move |(index, line)| (line.as_str(), marked(index)))
@@ -196,7 +197,10 @@ pub fn hits(line: &str, query: &str) -> Vec<std::ops::Range<usize>> {
     let mut at = 0;
     while at + needle.len() <= haystack.len() {
         let range = at..at + needle.len();
-        if haystack[range.clone()].eq_ignore_ascii_case(needle) && line.is_char_boundary(range.start) && line.is_char_boundary(range.end) {
+        if haystack[range.clone()].eq_ignore_ascii_case(needle)
+            && line.is_char_boundary(range.start)
+            && line.is_char_boundary(range.end)
+        {
             at = range.end;
             found.push(range);
         } else {

@@ -78,9 +78,9 @@ pub enum Effect {
     },
     /// Reboot the machine -> [`Answer::Rebooted`] from a simulated one; a real one goes down.
     Reboot,
-    /// Watch every link between DaemonSet and test pod, and follow the installer pod -> [`Answer::ChainRows`], [`Answer::ChainTrouble`],
-    /// [`Answer::TailLines`], [`Answer::TailPhases`], [`Answer::TailState`], [`Answer::Diagnosed`], [`Answer::Recovered`] until it is
-    /// cancelled.
+    /// Watch every link between DaemonSet and test pod, and follow the installer pod -> [`Answer::ChainRows`],
+    /// [`Answer::ChainTrouble`], [`Answer::TailLines`], [`Answer::TailPhases`], [`Answer::TailState`],
+    /// [`Answer::Diagnosed`], [`Answer::Recovered`] until it is cancelled.
     FollowNode {
         /// With the kubeconfig.
         answers: Box<Answers>,

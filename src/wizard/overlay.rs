@@ -50,7 +50,12 @@ pub fn document(app: &App) -> Option<Document> {
         Dialog::Changes(changes) => text(msg::wizard::changes::title(), changes_rows(app, changes, cells)),
         Dialog::AskCancel => question(
             msg::wizard::cancel::title(),
-            paragraphs(app, Some(msg::wizard::cancel::text()), [msg::wizard::cancel::yes(), msg::wizard::cancel::no()], narrow),
+            paragraphs(
+                app,
+                Some(msg::wizard::cancel::text()),
+                [msg::wizard::cancel::yes(), msg::wizard::cancel::no()],
+                narrow,
+            ),
         ),
         Dialog::AskReboot => question(msg::wizard::reboot::title(), reboot_rows(app, narrow)),
         Dialog::AskQuit => question(msg::wizard::quit::title(), quit_rows(app, narrow)),
@@ -72,7 +77,9 @@ fn paragraphs(app: &App, text: Option<Message>, answers: impl IntoIterator<Item 
 fn answer(text: &str, cells: usize) -> Vec<Row> {
     let (key, rest) = text.split_once(' ').unwrap_or((text, ""));
     let lines = wrap(rest.trim_start(), cells.saturating_sub(8));
-    let row = |(index, line): (usize, &String)| Row::new(Tone::Text, format!("{:<6} {line}", if index == 0 { key } else { "" }));
+    let row = |(index, line): (usize, &String)| {
+        Row::new(Tone::Text, format!("{:<6} {line}", if index == 0 { key } else { "" }))
+    };
     lines.iter().enumerate().map(row).collect()
 }
 
@@ -106,17 +113,30 @@ fn diff_rows(app: &App, cells: usize) -> Vec<Row> {
     let edits = variables::edits(app);
     let Some(action) = edits.get(app.variables.file) else { return Vec::new() };
     let path = action.id.split_once(':').map_or("", |(_, path)| path);
-    let path = app.variables.preview.as_ref().map_or_else(|| path.to_owned(), |preview| variables::short_path(preview, Path::new(path)));
+    let path = app
+        .variables
+        .preview
+        .as_ref()
+        .map_or_else(|| path.to_owned(), |preview| variables::short_path(preview, Path::new(path)));
     let place = app.text(msg::wizard::diff::place(edits.len().to_string(), (app.variables.file + 1).to_string()));
-    let (tone, fate) =
-        if action.skipped { (Tone::Warning, msg::wizard::diff::refused()) } else { (Tone::Text, msg::wizard::diff::accepted()) };
+    let (tone, fate) = if action.skipped {
+        (Tone::Warning, msg::wizard::diff::refused())
+    } else {
+        (Tone::Text, msg::wizard::diff::accepted())
+    };
     let mut rows = vec![Row::new(Tone::Heading, crate::text::cut_middle(&path, cells, "…"))];
     rows.extend(Row::wrapped(tone, &format!("{place} · {}", app.text(fate)), cells));
     rows.extend(Row::wrapped(Tone::Dim, &app.text(msg::wizard::diff::lead()), cells));
     rows.push(Row::new(Tone::Text, ""));
     // The path stands above already.
     let is_path = |row: &Row| row.text.starts_with("  --- ") || row.text.starts_with("  +++ ");
-    rows.extend(action.diff.iter().flat_map(|diff| confirm::diff_rows(diff, cells)).filter(|row| row.tone != Tone::Dim || !is_path(row)));
+    rows.extend(
+        action
+            .diff
+            .iter()
+            .flat_map(|diff| confirm::diff_rows(diff, cells))
+            .filter(|row| row.tone != Tone::Dim || !is_path(row)),
+    );
     rows
 }
 
@@ -156,7 +176,9 @@ fn quit_rows(app: &App, cells: usize) -> Vec<Row> {
         Some(Err(error)) => Row::wrapped(Tone::Error, &app.text(msg::wizard::quit::unsaved(error)), cells),
         _ => Row::wrapped(Tone::Text, &app.text(msg::wizard::quit::kept(&path)), cells),
     };
-    let runs = app.waits_for(super::Slot::Run).then(|| Row::wrapped(Tone::Warning, &app.text(msg::wizard::quit::run()), cells));
+    let runs = app
+        .waits_for(super::Slot::Run)
+        .then(|| Row::wrapped(Tone::Warning, &app.text(msg::wizard::quit::run()), cells));
     let back = Row::wrapped(Tone::Text, &app.text(msg::wizard::quit::back()), cells);
     let again = confirm::command_rows(&app.settings.again, cells);
     let answers = paragraphs(app, None, [msg::wizard::quit::yes(), msg::wizard::quit::no()], cells);

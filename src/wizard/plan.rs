@@ -38,7 +38,9 @@ pub fn rows(app: &App) -> Vec<Row<'_>> {
     let is_planned = |action: &Action| planned.iter().any(|other| other.id == action.id);
     let journal = app.session.journal.iter().map(|record| &record.action);
     let mut rows = Vec::<Row>::new();
-    for action in journal.filter(|action| action.step == Step::Driver && !is_planned(action) && app.session.is_done(&action.id)) {
+    for action in
+        journal.filter(|action| action.step == Step::Driver && !is_planned(action) && app.session.is_done(&action.id))
+    {
         if rows.iter().all(|row| row.action.id != action.id) {
             rows.push(Row { action, status: ActionStatus::Done });
         }
@@ -57,8 +59,9 @@ fn status(app: &App, action: &Action) -> ActionStatus {
     }
 }
 
-/// Tells whether a planned action is done already. What takes something away is planned only while that is there: done before, it has to
-/// be done again. An edit is planned only while the file is another, and with one to do the playbooks are run again.
+/// Tells whether a planned action is done already. What takes something away is planned only while that is there: done
+/// before, it has to be done again. An edit is planned only while the file is another, and with one to do the playbooks
+/// are run again.
 pub(super) fn is_done(app: &App, action: &Action) -> bool {
     let properties = action.kind.properties();
     let is_proven_by_machine = |other: &Action| !other.skipped && other.kind.properties().witness == Witness::Machine;
@@ -116,7 +119,9 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
 
 fn toggle(app: &mut App) {
     let selected = rows(app).get(app.driver.action).copied();
-    let Some(action) = selected.filter(|row| row.status != ActionStatus::Done).map(|row| row.action.clone()) else { return };
+    let Some(action) = selected.filter(|row| row.status != ActionStatus::Done).map(|row| row.action.clone()) else {
+        return;
+    };
     let named = if action.optional { &mut app.answers.take_in } else { &mut app.answers.leave_out };
     match named.iter().position(|other| *other == action.id) {
         Some(place) => drop(named.remove(place)),
@@ -168,8 +173,11 @@ pub(super) fn confirm(app: &mut App, onward: Screen) {
     let checking = app.step() == Step::Driver && app.waits_for(Slot::Preflight);
     app.accepted_early = app.waits_for(Slot::Plan) || checking;
     if app.accepted_early {
-        let (slot, key) =
-            if checking { (Slot::Preflight, msg::wizard::notice::checking()) } else { (Slot::Plan, msg::wizard::notice::plan_loading()) };
+        let (slot, key) = if checking {
+            (Slot::Preflight, msg::wizard::notice::checking())
+        } else {
+            (Slot::Plan, msg::wizard::notice::plan_loading())
+        };
         return app.say_until(slot, key);
     }
     let error = if app.step() == Step::Variables { &app.variables.plan_error } else { &app.driver.plan_error };

@@ -200,7 +200,8 @@ pub(super) fn onward(app: &mut App, step: Step) {
     navigate::enter(app, screen);
 }
 
-/// Returns the step after `step`: the next one, or past the variables when they are done and nothing has called them into question.
+/// Returns the step after `step`: the next one, or past the variables when they are done and nothing has called them
+/// into question.
 fn following(app: &App, step: Step) -> Step {
     let variables_next = step == Step::Driver && !app.session.done.contains(&Step::Variables);
     if variables_next { Step::Variables } else { Step::Verify }

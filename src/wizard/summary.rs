@@ -31,7 +31,9 @@ fn there(app: &App) -> Vec<Fact> {
     let facts = &app.session.facts;
     let value = |name: Message, value: String| Fact::Value(app.text(name), value);
     let mut rows = vec![Fact::Heading(app.text(msg::wizard::summary::there()))];
-    rows.extend(facts.gpus.iter().map(|gpu| value(msg::wizard::summary::gpu(), format!("{} · {}", gpu.name, gpu.pci_address))));
+    rows.extend(
+        facts.gpus.iter().map(|gpu| value(msg::wizard::summary::gpu(), format!("{} · {}", gpu.name, gpu.pci_address))),
+    );
     let owner = app.text(owner::of(app.answers.driver_owner).title());
     let driver = app.answers.driver_version.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     rows.push(value(msg::wizard::summary::driver(), format!("{driver} · {owner}")));
@@ -59,7 +61,8 @@ fn changed(app: &App) -> Vec<Fact> {
 
 fn proof(app: &App) -> Vec<Fact> {
     let mut rows = vec![Fact::Heading(app.text(msg::wizard::summary::proof()))];
-    let text = |title: &str, detail: &str| if detail.is_empty() { title.to_owned() } else { format!("{title}: {detail}") };
+    let text =
+        |title: &str, detail: &str| if detail.is_empty() { title.to_owned() } else { format!("{title}: {detail}") };
     rows.extend(app.verify.checks.iter().map(|row| Fact::State(row.state, text(&row.title, &row.detail))));
     rows
 }

@@ -13,7 +13,8 @@ use crate::{
     text::cut_middle,
 };
 
-/// The plan is there: it runs when this very plan was confirmed before, else it is shown. Who has gone elsewhere meanwhile asks again.
+/// The plan is there: it runs when this very plan was confirmed before, else it is shown. Who has gone elsewhere
+/// meanwhile asks again.
 pub(super) fn planned(app: &mut App, made: Result<Vec<Action>, String>) {
     match made {
         Err(error) => refused(app, error),
@@ -70,7 +71,9 @@ pub(super) fn rows(app: &App, actions: &[Action], cells: usize) -> Vec<Row> {
 fn pod_rows(app: &App, test: &RunTestPod, cells: usize) -> Vec<Row> {
     let (manifest, commands) = test.announced();
     let say = |text| Row::wrapped(Tone::Text, &app.text(text), cells);
-    let lines = |text: &str| text.lines().map(|line| Row::new(Tone::Dim, cut_middle(&format!("  {line}"), cells, "…"))).collect();
+    let lines = |text: &str| {
+        text.lines().map(|line| Row::new(Tone::Dim, cut_middle(&format!("  {line}"), cells, "…"))).collect()
+    };
     [
         say(test::place(NAMESPACE, &test.node)),
         say(test::images()),

@@ -67,7 +67,11 @@ fn paste(app: &mut App, text: &str) {
 fn intend(app: &mut App, intent: Intent) {
     match intent {
         Intent::Interrupt if app.dialog == Some(Dialog::AskQuit) => leave(app),
-        Intent::Quit | Intent::Interrupt if matches!(app.screen, Screen::Summary | Screen::Watch) && app.dialog.is_none() => leave(app),
+        Intent::Quit | Intent::Interrupt
+            if matches!(app.screen, Screen::Summary | Screen::Watch) && app.dialog.is_none() =>
+        {
+            leave(app);
+        }
         Intent::Quit | Intent::Interrupt => app.open(Dialog::AskQuit),
         Intent::Help if app.dialog == Some(Dialog::Help) => close(app),
         Intent::Help => help(app),

@@ -63,7 +63,11 @@ pub enum State {
 impl Variables {
     /// Takes a new preview in and keeps the selected variable.
     pub(super) fn take(&mut self, preview: Preview) {
-        let name = self.preview.as_ref().and_then(|old| old.variables.get(self.selected)).map(|variable| variable.name.clone());
+        let name = self
+            .preview
+            .as_ref()
+            .and_then(|old| old.variables.get(self.selected))
+            .map(|variable| variable.name.clone());
         let place = preview.variables.iter().position(|variable| Some(&variable.name) == name.as_ref());
         self.selected = place.unwrap_or(self.selected.min(preview.variables.len().saturating_sub(1)));
         self.finding = self.finding.min(preview.findings.len().saturating_sub(1));
@@ -165,9 +169,15 @@ fn ask_source(app: &mut App, source: Source) {
     let preview = app.variables.preview.as_ref();
     let path = |path: Option<&Path>| path.map(|path| path.display().to_string());
     let (answer, found) = match source {
-        Source::Checkout => (path(app.answers.kubespray.as_deref()), preview.and_then(|preview| path(preview.checkout.as_deref()))),
-        Source::Inventory => (path(app.answers.inventory.as_deref()), preview.and_then(|preview| path(preview.inventory.as_deref()))),
-        Source::Node => (app.answers.node.clone().map(String::from), preview.and_then(|preview| preview.inventory_host.clone())),
+        Source::Checkout => {
+            (path(app.answers.kubespray.as_deref()), preview.and_then(|preview| path(preview.checkout.as_deref())))
+        }
+        Source::Inventory => {
+            (path(app.answers.inventory.as_deref()), preview.and_then(|preview| path(preview.inventory.as_deref())))
+        }
+        Source::Node => {
+            (app.answers.node.clone().map(String::from), preview.and_then(|preview| preview.inventory_host.clone()))
+        }
     };
     let now = found.or(answer).unwrap_or_default();
     ask::open(app, Subject::Source(source), &now);
@@ -202,7 +212,8 @@ fn parse<T: std::str::FromStr<Err = InputError>>(app: &App, text: Option<String>
     text.map(|text| text.parse()).transpose().map_err(|error: InputError| error.text(app.settings.lang))
 }
 
-/// Another place to read from: nothing of the old picture may stay on the screen, and what was done for it no longer counts.
+/// Another place to read from: nothing of the old picture may stay on the screen, and what was done for it no longer
+/// counts.
 fn sources_changed(app: &mut App) {
     app.variables.preview = None;
     app.variables.error = None;
@@ -234,7 +245,8 @@ pub(super) fn take_value(app: &mut App, variable: &str, text: &str) -> Result<()
     if text.is_empty() {
         app.answers.variables.remove(variable);
     } else {
-        let value = rules::parse(variable, text, &app.session.facts.driver_versions()).map_err(|wrong| app.text(wrong.message()))?;
+        let value = rules::parse(variable, text, &app.session.facts.driver_versions())
+            .map_err(|wrong| app.text(wrong.message()))?;
         app.answers.variables.insert(variable.to_owned(), value);
     }
     values_changed(app);
@@ -279,7 +291,11 @@ pub fn changed_lines(app: &App, cells: usize) -> Vec<Row> {
     let mut rows = Vec::new();
     for action in edits(app) {
         let path = action.id.split_once(':').map_or("", |(_, path)| path);
-        let path = app.variables.preview.as_ref().map_or_else(|| path.to_owned(), |preview| short_path(preview, Path::new(path)));
+        let path = app
+            .variables
+            .preview
+            .as_ref()
+            .map_or_else(|| path.to_owned(), |preview| short_path(preview, Path::new(path)));
         let tone = if action.skipped { Tone::Warning } else { Tone::Text };
         rows.push(Row::new(tone, crate::text::cut_middle(&path, cells, "…")));
         let lines = action.diff.iter().flat_map(|diff| confirm::diff_rows(diff, cells));
@@ -325,19 +341,28 @@ mod tests {
     };
 
     fn edit(file: &str, changes: Vec<Change>) -> Action {
-        let edit = FileEdit { path: PathBuf::from(file), before: String::new(), after: "# any text: true\n".to_owned(), changes };
+        let edit = FileEdit {
+            path: PathBuf::from(file),
+            before: String::new(),
+            after: "# any text: true\n".to_owned(),
+            changes,
+        };
         Action::new(Step::Variables, &format!("edit-file:{file}"), EditFile::from(&edit), &[])
     }
 
     #[test]
     fn an_edit_tells_the_new_values_whatever_its_text_looks_like() {
         let labels = json!({"nvidia.com/gpu": "true"});
-        let changes = vec![Change::new("nvidia_gpu_nodes", vec!["node1", "node2"]), Change::new("node_labels", labels.clone())];
+        let changes =
+            vec![Change::new("nvidia_gpu_nodes", vec!["node1", "node2"]), Change::new("node_labels", labels.clone())];
         let mut refused = edit("/b.yml", vec![Change::new("container_manager", "docker")]);
         refused.skipped = true;
         let actions = [edit("/a.yml", changes), refused];
         let found = proposals(&actions);
-        assert_eq!(found, BTreeMap::from([("nvidia_gpu_nodes", Some(&json!(["node1", "node2"]))), ("node_labels", Some(&labels))]));
+        assert_eq!(
+            found,
+            BTreeMap::from([("nvidia_gpu_nodes", Some(&json!(["node1", "node2"]))), ("node_labels", Some(&labels))])
+        );
     }
 
     #[test]

@@ -230,7 +230,8 @@ pub(super) fn take_offer(app: &mut App, id: RemedyId) {
 
 /// An offer was declined: the next one, or on to the end.
 pub(super) fn decline(app: &mut App, declined: RemedyId) {
-    let more = app.verify.offered().skip_while(|id| *id != declined).skip(1).find(|id| !app.verify.asked || id.is_last_step());
+    let more =
+        app.verify.offered().skip_while(|id| *id != declined).skip(1).find(|id| !app.verify.asked || id.is_last_step());
     match more {
         Some(next) => app.open(Dialog::Offer(next)),
         None if app.session.done.contains(&Step::Verify) && app.verify.asked && app.screen == Screen::Verify => {
@@ -346,7 +347,8 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
         Intent::Pause => app.verify.log.toggle_pause(),
         Intent::TestPod => plan_test(app),
         Intent::Accept if app.verify.diagnosis.is_some() => app.open(Dialog::Diagnosis),
-        // The next thing to do when all else is well: a verdict without a pod that used the GPU would be half a verdict.
+        // The next thing to do when all else is well: a verdict without a pod that used the GPU would be half a
+        // verdict.
         Intent::Accept if only_the_test_is_missing(&app.verify) && !app.waits_for(Slot::TestPod) => plan_test(app),
         Intent::Accept if !app.waits_for(Slot::Verify) => {
             app.order(Effect::Verify { answers: Box::new(app.answers.clone()) });

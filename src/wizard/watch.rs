@@ -36,7 +36,8 @@ pub fn rows(session: &Session) -> Vec<Row> {
     let recorded = session.journal.iter().map(|record| row(record.action.clone(), state(record)));
     let is_ahead = |action: &&Action| action.step == session.step && session.record(&action.id).is_none();
     let planned = session.plan.actions.iter().filter(is_ahead);
-    let ahead = planned.map(|action| row(action.clone(), if action.skipped { RowState::LeftOut } else { RowState::Waiting }));
+    let ahead =
+        planned.map(|action| row(action.clone(), if action.skipped { RowState::LeftOut } else { RowState::Waiting }));
     recorded.chain(ahead).collect()
 }
 

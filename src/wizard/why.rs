@@ -1,4 +1,5 @@
-//! Why a variable has its value: Ansible's 22 places in order, which of them say something, and what has no effect at all.
+//! Why a variable has its value: Ansible's 22 places in order, which of them say something, and what has no effect at
+//! all.
 
 use std::path::Path;
 
@@ -14,7 +15,8 @@ use crate::kubespray::{Level, Preview, Variable};
 pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
     let Some(preview) = &app.variables.preview else { return Vec::new() };
     let Some(variable) = preview.variables.get(app.variables.selected) else { return Vec::new() };
-    let mut rows = Row::wrapped(Tone::Heading, &format!("{} = {}", variable.name, value_text(variable.value.as_ref())), cells);
+    let mut rows =
+        Row::wrapped(Tone::Heading, &format!("{} = {}", variable.name, value_text(variable.value.as_ref())), cells);
     rows.extend(Row::wrapped(Tone::Text, &summary(app, preview, variable), cells));
     rows.push(Row::new(Tone::Text, ""));
     if variable.winner.is_some() {
@@ -45,9 +47,14 @@ fn place(preview: &Preview, file: &Path, line: usize) -> String {
 /// One sentence: who wins, and why nobody else does.
 fn summary(app: &App, preview: &Preview, variable: &Variable) -> String {
     let Some(winner) = &variable.winner else {
-        return app.text(if variable.value.is_some() { msg::wizard::why::built_in() } else { msg::wizard::why::nobody() });
+        return app.text(if variable.value.is_some() {
+            msg::wizard::why::built_in()
+        } else {
+            msg::wizard::why::nobody()
+        });
     };
-    let (level, number, place) = (winner.level.title(), winner.level.number(), place(preview, &winner.file, winner.line));
+    let (level, number, place) =
+        (winner.level.title(), winner.level.number(), place(preview, &winner.file, winner.line));
     app.text(if variable.shadowed.is_empty() {
         msg::wizard::why::alone(level, number, place)
     } else {

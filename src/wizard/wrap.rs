@@ -9,8 +9,8 @@ const BETWEEN: &str = "·";
 /// A path, an address or an option is broken behind one of these.
 const JOINTS: [char; 6] = ['/', '-', '_', ',', '=', ':'];
 
-/// Breaks `text` at spaces into lines of at most `cells` cells; a word that is longer is broken at a joint, and where it has none, where
-/// it must be. Never returns nothing.
+/// Breaks `text` at spaces into lines of at most `cells` cells; a word that is longer is broken at a joint, and where
+/// it has none, where it must be. Never returns nothing.
 pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     let cells = cells.max(2);
     let mut lines = vec![String::new()];
@@ -89,7 +89,10 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("averylongword", 6), ["averyl", "ongwor", "d"]);
         assert_eq!(wrap("/a/very/long/path", 6), ["/a/ver", "y/long", "/path"]);
-        assert_eq!(wrap("get https://a.example/local_installers/x.run", 24), ["get", "https://a.example/", "local_installers/x.run"]);
+        assert_eq!(
+            wrap("get https://a.example/local_installers/x.run", 24),
+            ["get", "https://a.example/", "local_installers/x.run"]
+        );
         assert_eq!(wrap("드라이버 소유자", 8), ["드라이버", "소유자"]);
         assert_eq!(wrap("", 8), [""]);
     }

@@ -35,7 +35,8 @@ fn moment(name: &str, line: &str) -> ApiServer {
 fn a_working_node_verifies() {
     let server = moment("41-testpod-after-capacity", PLUGIN_LOG);
     let (host, kubectl) = server.kubectl();
-    let (report, _) = steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, &steps::OnNode::default(), None).unwrap();
+    let (report, _) =
+        steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, &steps::OnNode::default(), None).unwrap();
     assert_eq!(report.verdict, Verdict::Unknown, "{}", verify::report(&report, gpunode::i18n::Lang::En));
     assert!(report.lacks_only_the_test(), "{report:?}");
     assert!(report.checks.iter().any(|check| check.id == CheckId::Plugin && check.evidence.contains(PLUGIN_LOG)));
@@ -51,9 +52,13 @@ fn other_moments_fail() {
     ] {
         let server = moment(name, line);
         let (host, kubectl) = server.kubectl();
-        let (report, _) = steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, &steps::OnNode::default(), None).unwrap();
+        let (report, _) =
+            steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, &steps::OnNode::default(), None).unwrap();
         assert_eq!(report.verdict, Verdict::Failed, "{name}");
-        assert!(report.checks.iter().any(|check| check.id == failing && check.state == State::Fail), "{name}: {report:?}");
+        assert!(
+            report.checks.iter().any(|check| check.id == failing && check.state == State::Fail),
+            "{name}: {report:?}"
+        );
     }
 }
 
@@ -109,7 +114,12 @@ fn looked(server: &ApiServer) -> GpuStack {
 
 fn test_pod(server: &ApiServer, image: &str) -> TestPod {
     let (host, kubectl) = server.kubectl();
-    TestPod::new(&stack::probe(&host, &kubectl, "node1", &kubespray::STACK).unwrap(), image, Task::Smi, host.clock.now())
+    TestPod::new(
+        &stack::probe(&host, &kubectl, "node1", &kubespray::STACK).unwrap(),
+        image,
+        Task::Smi,
+        host.clock.now(),
+    )
 }
 
 #[test]
@@ -119,11 +129,14 @@ fn the_test_pod_shows_the_gpu_and_is_cleaned_up() {
     server.change(|state| state.test_pod = (include_str!("../fixtures/logs/nvidia-smi-580.txt").to_owned(), 0));
     let pod = test_pod(&server, "docker.io/nvidia/cuda:gone");
     let fallback = "nvcr.io/nvidia/cuda:12.9.1-base-ubuntu22.04".to_owned();
-    let result = testpod::run(&host, &kubectl, &looked(&server), &pod, std::slice::from_ref(&fallback), &Cancel::default()).unwrap();
+    let result =
+        testpod::run(&host, &kubectl, &looked(&server), &pod, std::slice::from_ref(&fallback), &Cancel::default())
+            .unwrap();
     assert_eq!((result.outcome.clone(), result.image.clone()), (Outcome::Passed, fallback));
     assert_eq!(result.smi.as_ref().unwrap().gpus[0].name, "NVIDIA H200");
     let state = server.state();
-    let created: Vec<_> = state.created.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+    let created: Vec<_> =
+        state.created.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect();
     assert_eq!(created.len(), 2);
     assert_eq!(state.deleted, created);
     assert_eq!(state.created[0]["spec"]["tolerations"][0]["key"], "nvidia.com/gpu");
@@ -137,7 +150,10 @@ fn a_test_pod_that_fails_is_told_and_cleaned_up() {
     let pod = test_pod(&server, "docker.io/nvidia/cuda:x");
     let result = testpod::run(&host, &kubectl, &looked(&server), &pod, &[], &Cancel::default()).unwrap();
     assert_eq!(result.outcome, Outcome::Failed(6));
-    assert_eq!(result.why(&stack::probe(&host, &kubectl, "node1", &kubespray::STACK).unwrap()).unwrap().id, "test-pod-failed");
+    assert_eq!(
+        result.why(&stack::probe(&host, &kubectl, "node1", &kubespray::STACK).unwrap()).unwrap().id,
+        "test-pod-failed"
+    );
     assert_eq!(server.state().deleted, [pod.name]);
 }
 

@@ -1,5 +1,5 @@
-//! What goes wrong between here and the API server, through the real `kubectl`: each fault has its named state, and the watch goes on
-//! when it is over.
+//! What goes wrong between here and the API server, through the real `kubectl`: each fault has its named state, and the
+//! watch goes on when it is over.
 
 use std::{
     io::{BufRead, BufReader},
@@ -49,20 +49,26 @@ fn a_change_reaches_the_view_by_the_watch_alone() {
     let server = ApiServer::start("02-init-running");
     watching(&server, |live| {
         until(live, "the first view", |view| status(view) == "Init:0/1");
-        server.until("three watches are open", |state| state.requests.iter().filter(|request| request.contains("watch=1")).count() >= 3);
-        let lists = |state: &apiserver::State| state.requests.iter().filter(|request| !request.contains("watch=1")).count();
+        server.until("three watches are open", |state| {
+            state.requests.iter().filter(|request| request.contains("watch=1")).count() >= 3
+        });
+        let lists =
+            |state: &apiserver::State| state.requests.iter().filter(|request| !request.contains("watch=1")).count();
         let before = lists(&server.state());
         server.change(|state| state.container(0, json!({"waiting": {"reason": "ImagePullBackOff"}}), json!({})));
         until(live, "a changed pod", |view| status(view) == "Init:ImagePullBackOff");
         server.change(|state| state.node["metadata"]["labels"]["nvidia.com/gpu"] = json!("changed"));
         until(live, "a changed node", |view| {
-            view.as_ref().is_ok_and(|stack| stack.node.as_ref().is_some_and(|node| node.gpu_label.as_deref() == Some("changed")))
+            view.as_ref()
+                .is_ok_and(|stack| stack.node.as_ref().is_some_and(|node| node.gpu_label.as_deref() == Some("changed")))
         });
         server.change(|state| state.pods.retain(|pod| pod["metadata"]["labels"]["name"] != "nvidia-driver-installer"));
         until(live, "a pod that is gone", |view| view.as_ref().is_ok_and(|stack| stack.pod(Role::Driver).is_none()));
         // Only for a pod that no node has yet was anything listed again.
-        let again =
-            server.state().requests[before..].iter().filter(|request| request.contains("nodes?") && !request.contains("watch=1")).count();
+        let again = server.state().requests[before..]
+            .iter()
+            .filter(|request| request.contains("nodes?") && !request.contains("watch=1"))
+            .count();
         assert_eq!(again, 0);
     });
 }
@@ -134,7 +140,10 @@ fn five_thousand_pods_are_not_fetched() {
     let stack = stack::probe(&host, &kubectl, "node1", &kubespray::STACK).unwrap();
     assert!(stack.pod(Role::Driver).is_some() && stack.pod(Role::DevicePlugin).is_some());
     let pods: Vec<_> = server.state().requests.iter().filter(|request| request.contains("/pods?")).cloned().collect();
-    assert!(pods.iter().all(|request| request.contains("spec.nodeName%3Dnode1") || request.contains("spec.nodeName=node1")), "{pods:?}");
+    assert!(
+        pods.iter().all(|request| request.contains("spec.nodeName%3Dnode1") || request.contains("spec.nodeName=node1")),
+        "{pods:?}"
+    );
 }
 
 /// And when all of them are on this node, a list of many MiB in one line is still read.
@@ -212,7 +221,8 @@ fn certificates_and_plain_http_have_their_states() {
     let unknown = Tls::start("unknown.pem");
     assert_eq!(state(&format!("{{server: 'https://127.0.0.1:{}'}}", unknown.1)), "certificate-untrusted");
     let expired = Tls::start("expired.pem");
-    let trusted = format!("{{server: 'https://127.0.0.1:{}', certificate-authority: {}}}", expired.1, certificate("expired.pem"));
+    let trusted =
+        format!("{{server: 'https://127.0.0.1:{}', certificate-authority: {}}}", expired.1, certificate("expired.pem"));
     assert_eq!(state(&trusted), "certificate-expired");
     assert_eq!(state("{server: 'http://127.0.0.1:1'}"), "api-down");
 }
@@ -257,7 +267,10 @@ fn http_and_https_that_meet_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::local(Path::new("/"));
     for (scheme, words) in [
-        ("https", "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"),
+        (
+            "https",
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request",
+        ),
         ("http", "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"),
     ] {
         let cluster = format!("{{server: '{scheme}://127.0.0.1:{}'}}", answers(words));

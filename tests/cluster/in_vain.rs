@@ -58,40 +58,55 @@ fn a_reader_that_goes_away_ends_the_reading() {
     server.change(|state| state.container(0, running(), json!({})));
     server.write(&pod, 0, "2026-11-23T21:00:00Z", "one");
     let (host, kubectl) = server.kubectl();
-    let end = installer_log::follow(&host, &kubectl, ("node1", &kubespray::STACK), &Cancel::default(), &mut |heard| match heard {
-        Heard::Lines(..) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
+    let end = installer_log::follow(&host, &kubectl, ("node1", &kubespray::STACK), &Cancel::default(), &mut |heard| {
+        match heard {
+            Heard::Lines(..) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
     });
     assert_eq!(end, End::Tail(Outcome::Cancelled));
 }
 
-/// Every reason of an image that does not come ends the waiting, whichever of the two the kubelet says when it is looked.
+/// Every reason of an image that does not come ends the waiting, whichever of the two the kubelet says when it is
+/// looked.
 #[test]
 fn an_image_that_is_tried_again_and_again_ends_the_waiting() {
     let server = ApiServer::start("02-init-running");
     let waiting = |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
-    server.change(|state| state.container(0, waiting("ErrImagePull", "failed to pull and unpack image: not found"), json!({})));
+    server.change(|state| {
+        state.container(0, waiting("ErrImagePull", "failed to pull and unpack image: not found"), json!({}));
+    });
     let turns = std::thread::spawn({
         let (host, kubectl) = server.kubectl();
         move || {
             let mut said = Vec::new();
-            let end = installer_log::follow(&host, &kubectl, ("node1", &kubespray::STACK), &Cancel::default(), &mut |heard| {
-                if let Heard::Known(hit) = heard {
-                    said.push(hit.signature.to_string());
-                }
-                ControlFlow::Continue(())
-            });
+            let end = installer_log::follow(
+                &host,
+                &kubectl,
+                ("node1", &kubespray::STACK),
+                &Cancel::default(),
+                &mut |heard| {
+                    if let Heard::Known(hit) = heard {
+                        said.push(hit.signature.to_string());
+                    }
+                    ControlFlow::Continue(())
+                },
+            );
             (end, said)
         }
     });
     for turn in 0..12 {
         std::thread::sleep(std::time::Duration::from_secs(3));
         let (reason, message) =
-            [("ImagePullBackOff", "Back-off pulling image \"x\""), ("ErrImagePull", "failed to pull image: not found")][turn % 2];
+            [("ImagePullBackOff", "Back-off pulling image \"x\""), ("ErrImagePull", "failed to pull image: not found")]
+                [turn % 2];
         server.change(|state| state.container(0, waiting(reason, message), json!({})));
     }
     let (end, said) = turns.join().unwrap();
-    assert!(matches!(&end, End::InVain(cause) if cause.message(Lang::En).contains("cannot be pulled")), "{end:?} {said:?}");
+    assert!(
+        matches!(&end, End::InVain(cause) if cause.message(Lang::En).contains("cannot be pulled")),
+        "{end:?} {said:?}"
+    );
     assert_eq!(said, ["image-pull"], "told once");
 }
 

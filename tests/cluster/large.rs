@@ -41,7 +41,9 @@ fn verify_asks_a_large_cluster_only_for_what_is_this_nodes() {
     assert!(ran.json()["checks"].as_array().unwrap().len() > 5, "{}", ran.stdout);
     let state = server.state();
     let lists: Vec<&String> = state.requests.iter().filter(|request| request.contains("limit=")).collect();
-    for part in ["/nodes?fieldSelector=metadata.name%3Dnode1&", "/daemonsets?", "/pods?fieldSelector=spec.nodeName%3Dnode1&"] {
+    for part in
+        ["/nodes?fieldSelector=metadata.name%3Dnode1&", "/daemonsets?", "/pods?fieldSelector=spec.nodeName%3Dnode1&"]
+    {
         assert_eq!(lists.iter().filter(|request| request.contains(part)).count(), 1, "{part}: {:#?}", state.requests);
     }
     let of_many = |request: &&String| {
@@ -103,7 +105,8 @@ fn a_list_that_expires_between_its_pages_is_read_whole() {
 fn pods_that_wait_for_a_node_are_read_in_pages() {
     let server = ApiServer::start("1.36/56-unknown-taint");
     server.change(|state| {
-        let template = json!({"metadata": {"namespace": "kube-system", "labels": {}}, "spec": {}, "status": {"phase": "Pending"}});
+        let template =
+            json!({"metadata": {"namespace": "kube-system", "labels": {}}, "spec": {}, "status": {"phase": "Pending"}});
         for number in 0..1200 {
             let mut pod: Value = template.clone();
             pod["metadata"]["name"] = json!(format!("waits-{number}"));

@@ -1,5 +1,5 @@
-//! Step 3's objects: the built program and the real `kubectl` with server-side apply, against the test API server. Its rules of managers are
-//! a stand-in (`tests/support/apiserver/apply.rs`); what kubectl sends and prints is real.
+//! Step 3's objects: the built program and the real `kubectl` with server-side apply, against the test API server. Its
+//! rules of managers are a stand-in (`tests/support/apiserver/apply.rs`); what kubectl sends and prints is real.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,11 @@ struct Site {
 impl Site {
     fn new(moment: &str) -> Self {
         let inventory = "[kube_control_plane]\ncp1\n[etcd:children]\nkube_control_plane\n[kube_node]\nnode1\n";
-        Self { server: ApiServer::start(moment), place: Place::new(), checkout: Checkout::with_inventory("v2.31.0", inventory) }
+        Self {
+            server: ApiServer::start(moment),
+            place: Place::new(),
+            checkout: Checkout::with_inventory("v2.31.0", inventory),
+        }
     }
 
     fn answers(&self, more: &str) -> PathBuf {
@@ -102,8 +106,10 @@ fn a_newer_pin_is_a_change_of_one_line() {
     site.server.change(|state| state.http["version"]["gitVersion"] = json!("v1.35.4"));
     let actions = site.plan("");
     let diff = action(&actions, PLUGIN).unwrap()["diff"].as_str().unwrap();
-    let changed: Vec<&str> =
-        diff.lines().filter(|line| line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---")).collect();
+    let changed: Vec<&str> = diff
+        .lines()
+        .filter(|line| line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---"))
+        .collect();
     assert_eq!(changed.len(), 2, "{diff}");
     assert!(changed[1].ends_with("image: nvcr.io/nvidia/k8s-device-plugin:v0.20.0"), "{diff}");
     assert!(action(&actions, CLASS).is_none());
@@ -172,7 +178,10 @@ fn what_others_manage_is_a_conflict_and_not_overwritten() {
     let ran = site.run("apply", "").demand(1);
     assert!(ran.stdout.contains("conflict with \"kubectl-set\""), "{}", ran.stdout);
     let state = site.server.state();
-    assert_eq!(state.daemonsets.last().unwrap()["spec"]["template"]["spec"]["containers"][0]["image"], "mirror/plugin:1");
+    assert_eq!(
+        state.daemonsets.last().unwrap()["spec"]["template"]["spec"]["containers"][0]["image"],
+        "mirror/plugin:1"
+    );
     assert!(state.requests.iter().all(|request| !request.contains("force=true")), "nothing is forced");
 }
 
@@ -180,7 +189,9 @@ fn what_others_manage_is_a_conflict_and_not_overwritten() {
 fn a_class_of_others_is_taken_as_it_is_or_told() {
     for (handler, blocked) in [("nvidia", None), ("nvidia-legacy", Some(true))] {
         let site = Site::new("30-node-not-labelled");
-        site.server.change(|state| state.runtime_classes.push(json!({"metadata": {"name": "nvidia", "labels": {}}, "handler": handler})));
+        site.server.change(|state| {
+            state.runtime_classes.push(json!({"metadata": {"name": "nvidia", "labels": {}}, "handler": handler}));
+        });
         let actions = site.plan("");
         assert_eq!(action(&actions, CLASS).map(is_blocked), blocked, "{handler}");
         site.run("apply", "").demand(0);
@@ -223,7 +234,10 @@ fn without_a_way_into_the_cluster_all_is_shown_and_nothing_done() {
     for id in [CLASS, PLUGIN] {
         let planned = action(&actions, id).unwrap();
         assert!(is_blocked(planned) && why(planned).contains("could not be asked"), "{planned:#}");
-        assert!(planned["diff"].as_str().unwrap().contains("+kind: ") && !planned["commands"].as_array().unwrap().is_empty());
+        assert!(
+            planned["diff"].as_str().unwrap().contains("+kind: ")
+                && !planned["commands"].as_array().unwrap().is_empty()
+        );
     }
     // The checkout's release says which Kubernetes it will be.
     assert!(action(&actions, PLUGIN).unwrap()["diff"].as_str().unwrap().contains("v0.20.0"));

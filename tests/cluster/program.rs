@@ -1,4 +1,5 @@
-//! `gpunode verify` and `gpunode tail` as a user runs them: the built program, the real `kubectl`, and our test API server.
+//! `gpunode verify` and `gpunode tail` as a user runs them: the built program, the real `kubectl`, and our test API
+//! server.
 
 use std::{
     io::{BufRead, BufReader},
@@ -16,9 +17,11 @@ const LOG: &str = include_str!("../fixtures/logs/logs-ok.txt");
 
 #[test]
 fn verify_judges_recorded_moments() {
-    for (moment, code, verdict) in
-        [("11-init-crashloop", 1, "failed"), ("30-node-not-labelled", 1, "failed"), ("20-image-pull-backoff", 1, "failed")]
-    {
+    for (moment, code, verdict) in [
+        ("11-init-crashloop", 1, "failed"),
+        ("30-node-not-labelled", 1, "failed"),
+        ("20-image-pull-backoff", 1, "failed"),
+    ] {
         let server = ApiServer::start(moment);
         let place = Place::new();
         let kubeconfig = server.kubeconfig();
@@ -76,14 +79,16 @@ fn tail_loses_and_doubles_nothing() {
     }
 }
 
-/// `gpunode tail | head`: whoever reads along goes away, and the tail ends at once and without a word, be the log fast or silent.
+/// `gpunode tail | head`: whoever reads along goes away, and the tail ends at once and without a word, be the log fast
+/// or silent.
 #[test]
 fn tail_ends_when_its_reader_has_gone() {
     for flood in [true, false] {
         let server = ApiServer::start("02-init-running");
         let pod = server.state().installer_name();
         server.change(|state| state.flood = flood);
-        let line = |number: u32| server.write(&pod, 0, &format!("2026-11-23T21:00:{number:02}Z"), &format!("line {number}"));
+        let line =
+            |number: u32| server.write(&pod, 0, &format!("2026-11-23T21:00:{number:02}Z"), &format!("line {number}"));
         if !flood {
             line(0);
         }
@@ -122,7 +127,12 @@ fn a_full_disk_is_told() {
         let args = [command, &["--node", "node1", "--kubeconfig", kubeconfig.to_str().unwrap()]].concat();
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let ran = Ran::from(place.command(args).stdout(full).output().unwrap());
-        assert!(ran.code > 0 && ran.stderr.contains("No space left on device"), "{command:?}: {} {}", ran.code, ran.stderr);
+        assert!(
+            ran.code > 0 && ran.stderr.contains("No space left on device"),
+            "{command:?}: {} {}",
+            ran.code,
+            ran.stderr
+        );
     }
 }
 
@@ -138,14 +148,17 @@ fn verify_waits_for_an_api_server_that_restarts() {
     server.until("it has asked in vain", |state| state.requests.len() >= 3);
     server.change(|state| state.mood = Mood::Well);
     let ran = Ran::from(child.wait_with_output().unwrap());
-    let states = |report: &serde_json::Value| report["checks"].as_array().unwrap().iter().filter(|check| check["state"] == "pass").count();
+    let states = |report: &serde_json::Value| {
+        report["checks"].as_array().unwrap().iter().filter(|check| check["state"] == "pass").count()
+    };
     assert!(states(&ran.json()) >= 5, "{}", ran.stdout);
     server.change(|state| state.mood = Mood::Status(500));
     let report = place.run(args).demand(2).json();
     assert_eq!((report["verdict"].as_str(), states(&report)), (Some("unknown"), 0), "{report}");
 }
 
-/// Two files in `--kubeconfig` or `$KUBECONFIG`, a context without a cluster, an expired certificate: each in its own words.
+/// Two files in `--kubeconfig` or `$KUBECONFIG`, a context without a cluster, an expired certificate: each in its own
+/// words.
 #[test]
 fn kubeconfigs_of_every_kind_are_told_apart() {
     let server = ApiServer::start("1.36/70-all-good");
@@ -155,12 +168,15 @@ fn kubeconfigs_of_every_kind_are_told_apart() {
     let clusters = place.write("clusters", contexts);
     let users = place.write("users", &format!("apiVersion: v1\nkind: Config\ncontexts:{users}"));
     let two = format!("{}:{}", clusters.display(), users.display());
-    let passes = |ran: &Ran| ran.json()["checks"].as_array().unwrap().iter().filter(|check| check["state"] == "pass").count();
+    let passes =
+        |ran: &Ran| ran.json()["checks"].as_array().unwrap().iter().filter(|check| check["state"] == "pass").count();
     let given = place.run(["verify", "--json", "--node", "node1", "--kubeconfig", &two]);
-    let found = Ran::from(place.command(["verify", "--json", "--node", "node1"]).env("KUBECONFIG", &two).output().unwrap());
+    let found =
+        Ran::from(place.command(["verify", "--json", "--node", "node1"]).env("KUBECONFIG", &two).output().unwrap());
     assert!(passes(&given) >= 5 && passes(&found) == passes(&given), "{} {}", given.stdout, found.stdout);
     let told = |kubeconfig: &std::path::Path| {
-        let ran = place.run(["verify", "--json", "--node", "node1", "--kubeconfig", kubeconfig.to_str().unwrap()]).demand(2);
+        let ran =
+            place.run(["verify", "--json", "--node", "node1", "--kubeconfig", kubeconfig.to_str().unwrap()]).demand(2);
         let checks = ran.json()["checks"].as_array().unwrap().clone();
         checks.iter().find(|check| check["id"] == "api").unwrap()["evidence"].as_str().unwrap().to_owned()
     };

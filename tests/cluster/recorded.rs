@@ -1,4 +1,5 @@
-//! Every recording of a real Kubernetes 1.36, through the real `kubectl` and our test API server: what `verify` says of it.
+//! Every recording of a real Kubernetes 1.36, through the real `kubectl` and our test API server: what `verify` says of
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -52,13 +53,27 @@ fn every_recorded_state_has_its_verdict_and_says_why() {
             "kube-controller-manager does not do its work",
         ),
         ("51-sandbox-cannot-be-created", InstallerPod, "", Verdict::Failed, CheckId::Installer, "runc create failed"),
-        ("52-running", InstallerPod, "device-plugin started", Verdict::Failed, CheckId::Plugin, "device-plugin started"),
+        (
+            "52-running",
+            InstallerPod,
+            "device-plugin started",
+            Verdict::Failed,
+            CheckId::Plugin,
+            "device-plugin started",
+        ),
         ("53-invalid-image-name", InstallerPod, "", Verdict::Failed, CheckId::Installer, "\"True\""),
         ("54-image-pull-backoff", InstallerPod, "", Verdict::Failed, CheckId::Installer, "Back-off pulling image"),
         ("55-crashloop", InstallerPod, loaded, Verdict::Failed, CheckId::Installer, "already loaded"),
         ("56-unknown-taint", InstallerPod, "", Verdict::Failed, CheckId::Daemonsets, "dedicated=ml:NoSchedule"),
         ("57-crashloop-late", InstallerPod, loaded, Verdict::Failed, CheckId::Installer, "already loaded"),
-        ("58-node-notready", InstallerPod, registered, Verdict::Failed, CheckId::NodeReady, "Kubelet stopped posting node status"),
+        (
+            "58-node-notready",
+            InstallerPod,
+            registered,
+            Verdict::Failed,
+            CheckId::NodeReady,
+            "Kubelet stopped posting node status",
+        ),
         ("70-all-good", InstallerPod, registered, Verdict::Unknown, CheckId::TestPod, "no pod has used the GPU yet"),
         (
             "80-nvidia-device-plugin-no-driver",
@@ -80,9 +95,14 @@ fn every_recorded_state_has_its_verdict_and_says_why() {
         assert_eq!(report.checks.iter().find(open).map(|check| check.id), Some(first), "{moment}: {text}");
         assert!(text.contains(says), "{moment} does not say `{says}`: {text}");
         assert!(!text.contains("it is a working GPU node"), "{moment}");
-        // Each owner's own workload is spoken of: no image variables of Kubespray for the operator, no installer pod where there is none.
+        // Each owner's own workload is spoken of: no image variables of Kubespray for the operator, no installer pod
+        // where there is none.
         if owner != InstallerPod {
-            let told: String = report.checks.iter().filter_map(|check| Some(check.cause(Lang::En)? + &check.remedy(Lang::En)?)).collect();
+            let told: String = report
+                .checks
+                .iter()
+                .filter_map(|check| Some(check.cause(Lang::En)? + &check.remedy(Lang::En)?))
+                .collect();
             assert!(!told.contains("The installer pod") && !told.contains("the installer's log"), "{moment}: {told}");
         }
         if owner == Operator {
@@ -162,13 +182,16 @@ fn a_refused_test_pod_is_told_in_the_refusals_own_words() {
 fn a_workers_kubelet_conf_is_enough_for_most_of_the_chain() {
     let http = fixture("1.36/http.json");
     let server = ApiServer::start("1.36/70-all-good");
-    let plugin = server.state().pods.iter().find(|pod| pod["metadata"]["labels"]["k8s-app"].is_string()).cloned().unwrap();
+    let plugin =
+        server.state().pods.iter().find(|pod| pod["metadata"]["labels"]["k8s-app"].is_string()).cloned().unwrap();
     server.change(|state| {
         let forbidden = |what: &str| (what.to_owned(), http["forbidden-daemonsets-node-user"].clone());
-        state.refused = vec![forbidden("/daemonsets"), forbidden("/events"), forbidden("/log"), forbidden("spec.nodeName%3D&")];
+        state.refused =
+            vec![forbidden("/daemonsets"), forbidden("/events"), forbidden("/log"), forbidden("spec.nodeName%3D&")];
     });
     let (host, kubectl) = server.kubectl();
-    let (report, stack) = steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, &steps::OnNode::default(), None).unwrap();
+    let (report, stack) =
+        steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, &steps::OnNode::default(), None).unwrap();
     assert_eq!(stack.pods().count(), 2);
     assert_eq!(plugin["metadata"]["namespace"], "kube-system");
     let states: BTreeMap<_, _> = report.checks.iter().map(|check| (check.id.name(), check.state)).collect();
@@ -185,7 +208,8 @@ fn a_kind_that_may_not_be_read_makes_its_own_checks_unknown() {
     let server = ApiServer::start("1.36/70-all-good");
     server.change(|state| state.refused = vec![("/api/v1/nodes".to_owned(), http["forbidden-nodes-list"].clone())]);
     let (host, kubectl) = server.kubectl();
-    let (report, _) = steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, &steps::OnNode::default(), None).unwrap();
+    let (report, _) =
+        steps::judge(&host, &kubectl, "node1", DriverOwner::InstallerPod, &steps::OnNode::default(), None).unwrap();
     for id in [CheckId::NodeReady, CheckId::NodeLabel, CheckId::Capacity] {
         let check = report.check(id).unwrap();
         assert_eq!(check.state, State::Unknown, "{id:?}");

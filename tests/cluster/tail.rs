@@ -139,8 +139,15 @@ fn no_line_is_lost_or_doubled_over_broken_streams_and_a_new_pod() {
     let started = tail.seen.iter().filter(|event| matches!(event, TailEvent::PodStarted { .. })).count();
     assert_eq!(started, 2);
     assert!(tail.seen.iter().any(|event| matches!(event, TailEvent::Lost { reason: Gap::Connection(_) })));
-    assert!(tail.seen.iter().any(|event| matches!(event, TailEvent::Phase(step) if step.phase == Phase::LdCache && step.done)));
-    assert!(server.state().asked.iter().any(|query| query.contains("sinceTime=")), "streams were taken up again, not read anew");
+    assert!(
+        tail.seen
+            .iter()
+            .any(|event| matches!(event, TailEvent::Phase(step) if step.phase == Phase::LdCache && step.done))
+    );
+    assert!(
+        server.state().asked.iter().any(|query| query.contains("sinceTime=")),
+        "streams were taken up again, not read anew"
+    );
 }
 
 #[test]
@@ -149,7 +156,10 @@ fn a_container_that_restarts_is_followed_to_its_success() {
     let pod = server.state().installer_name();
     server.change(|state| state.container(0, json!({"waiting": {"reason": "PodInitializing"}}), json!({})));
     let mut tail = Tail::start(&server, false);
-    tail.until("waiting", |event| matches!(event, TailEvent::Waiting { why: Wait::Pod { status, .. } } if status == "Init:0/1"));
+    tail.until(
+        "waiting",
+        |event| matches!(event, TailEvent::Waiting { why: Wait::Pod { status, .. } } if status == "Init:0/1"),
+    );
     server.change(|state| state.container(0, running(), json!({})));
     server.write(&pod, 0, "2026-11-23T20:59:06.1Z", "Running Nvidia installer...");
     tail.until_line("Running Nvidia installer...");
@@ -256,7 +266,9 @@ fn odd_lines_come_once_over_breaks_and_rotations() {
         state.container(0, terminated(0), json!({}));
     });
     assert_eq!(tail.end(), Outcome::Succeeded);
-    let pieces = |text: &str| text.as_bytes().chunks(64 << 10).map(|piece| shown(&String::from_utf8_lossy(piece))).collect::<Vec<_>>();
+    let pieces = |text: &str| {
+        text.as_bytes().chunks(64 << 10).map(|piece| shown(&String::from_utf8_lossy(piece))).collect::<Vec<_>>()
+    };
     // A long line comes in pieces: they are the same whenever it is read.
     let mut expected = Vec::new();
     for text in texts {
@@ -324,8 +336,7 @@ fn filled(tail: &Tail) -> Vec<u64> {
 }
 
 fn lost(tail: &Tail) -> Vec<&Gap> {
-    let reason =
-        |event: &'_ TailEvent| matches!(event, TailEvent::Lost { reason } if !matches!(reason, Gap::Filled { .. } | Gap::Connection(_)));
+    let reason = |event: &'_ TailEvent| matches!(event, TailEvent::Lost { reason } if !matches!(reason, Gap::Filled { .. } | Gap::Connection(_)));
     tail.seen
         .iter()
         .filter(|event| reason(event))
@@ -344,22 +355,24 @@ fn what_was_rotated_away_before_is_read_from_the_nodes_files() {
         state.log(&pod, 0).ended = true;
         state.container(0, terminated(0), json!({}));
     });
-    let root = on_disk(&server, &[("0.log.20261123-210000.gz", 0..20), ("0.log.20261123-210020", 20..40), ("0.log", 40..50)]);
+    let root =
+        on_disk(&server, &[("0.log.20261123-210000.gz", 0..20), ("0.log.20261123-210020", 20..40), ("0.log", 40..50)]);
     let mut tail = Tail::on_node(&server, root.path());
     assert_eq!(tail.end(), Outcome::Succeeded);
     assert_eq!(tail.lines(), numbered(0..50));
     assert_eq!((filled(&tail), lost(&tail)), (vec![40], vec![]), "it is said");
 }
 
-/// The connection breaks, and the log is rotated twice meanwhile: the gap is filled, in its place, and said; without the files it is told
-/// as a gap.
+/// The connection breaks, and the log is rotated twice meanwhile: the gap is filled, in its place, and said; without
+/// the files it is told as a gap.
 #[test]
 fn a_gap_is_filled_from_the_nodes_files_or_told() {
     for on_node in [true, false] {
         let server = ApiServer::start("02-init-running");
         let pod = server.state().installer_name();
         write_lines(&server, &pod, 0, 0..20);
-        let files: &[(&str, _)] = &[("0.log.20261123-210000.gz", 0..30), ("0.log.20261123-210020", 30..45), ("0.log", 45..60)];
+        let files: &[(&str, _)] =
+            &[("0.log.20261123-210000.gz", 0..30), ("0.log.20261123-210020", 30..45), ("0.log", 45..60)];
         let root = on_disk(&server, &[]);
         let mut tail = Tail::on_node(&server, root.path());
         tail.until_line("line 19");

@@ -16,7 +16,8 @@ const ENTER: &str = "\r";
 
 /// Opens the wizard at step 4 of a session of this machine.
 fn at_step_four(server: &ApiServer, place: &Place) -> Terminal {
-    let machine = std::fs::read_to_string("/etc/machine-id").map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned());
+    let machine =
+        std::fs::read_to_string("/etc/machine-id").map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned());
     let mut session = Session::new(machine, "node1".to_owned(), jiff::Timestamp::now());
     session.step = Step::Verify;
     session.done = vec![Step::Detect, Step::Driver, Step::Variables];
@@ -57,8 +58,10 @@ fn keys_work_under_a_flood_and_memory_is_bounded() {
     screen.wait("\"line 1\" in");
     // The ring is full by far: some ten thousand lines are kept of what has come.
     screen.wait_for("many lines", |screen| {
-        let number =
-            screen.lines().filter_map(|line| line.split("flood line ").nth(1)?.split_whitespace().next()?.parse::<u32>().ok()).max();
+        let number = screen
+            .lines()
+            .filter_map(|line| line.split("flood line ").nth(1)?.split_whitespace().next()?.parse::<u32>().ok())
+            .max();
         screen.contains("newer lines") || number.is_some_and(|number| number > 50_000)
     });
     let used = megabytes(screen.pid());
@@ -116,7 +119,8 @@ fn an_api_server_that_restarts_is_waited_for() {
     server.break_streams("");
     screen.wait("The API server is in trouble");
     server.change(|state| state.mood = apiserver::Mood::Well);
-    screen.wait_for("the chain again", |screen| screen.contains("nvidia.com/gpu=true") && !screen.contains("in trouble"));
+    screen
+        .wait_for("the chain again", |screen| screen.contains("nvidia.com/gpu=true") && !screen.contains("in trouble"));
 }
 
 /// The seed's Error 1 in the log leads to step 2; the log can be searched for it and saved.
@@ -128,7 +132,12 @@ fn a_failure_in_the_log_is_marked_found_and_saved() {
     for n in 0..40 {
         server.write(&pod, 0, &format!("2026-11-23T21:00:{n:02}Z"), &format!("building object {n}"));
     }
-    server.write(&pod, 0, "2026-11-23T21:00:41Z", "ERROR: An NVIDIA kernel module 'nvidia' appears to already be loaded in your kernel.");
+    server.write(
+        &pod,
+        0,
+        "2026-11-23T21:00:41Z",
+        "ERROR: An NVIDIA kernel module 'nvidia' appears to already be loaded in your kernel.",
+    );
     for n in 0..30 {
         server.write(&pod, 0, &format!("2026-11-23T21:00:{:02}Z", 42 + n / 10), &format!("afterwards {n}"));
     }

@@ -1,5 +1,5 @@
-//! The comparison with nvidia-smi that is run on machines with a GPU, on what was recorded on one: it must find what is equal equal, and
-//! what is not different.
+//! The comparison with nvidia-smi that is run on machines with a GPU, on what was recorded on one: it must find what is
+//! equal equal, and what is not different.
 
 use std::{fs, process::Command};
 
@@ -7,7 +7,8 @@ use crate::support::shared;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/against-nvidia-smi");
 
-/// The recorded machine, as a file of `gpunode record` would have it; the card is cooler by two degrees than when nvidia-smi looked.
+/// The recorded machine, as a file of `gpunode record` would have it; the card is cooler by two degrees than when
+/// nvidia-smi looked.
 const MACHINE: &str = r#"
 about:
   title: {en: "An H200 in a virtual machine"}
@@ -31,7 +32,8 @@ files:
   /sys/bus/pci/devices/0000:00:06.0/subsystem_device: "0x18bf"
 "#;
 
-/// Compares what gpunode says of `machine` with the recorded answer of nvidia-smi; returns whether they agree, and the table.
+/// Compares what gpunode says of `machine` with the recorded answer of nvidia-smi; returns whether they agree, and the
+/// table.
 fn compare(machine: &str) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     let (recording, json) = (folder.path().join("machine.yaml"), folder.path().join("detect.json"));

@@ -1,4 +1,5 @@
-//! The answers that a session has come to are whole: written and read, they lead to the same plan and, on a fresh machine, to the same end.
+//! The answers that a session has come to are whole: written and read, they lead to the same plan and, on a fresh
+//! machine, to the same end.
 
 use std::{path::Path, sync::OnceLock};
 
@@ -27,20 +28,28 @@ fn machine() -> &'static (Host, Facts) {
 
 fn plan(answers: &Answers) -> Vec<String> {
     let (host, facts) = machine();
-    let all = Step::ALL.into_iter().map(|step| steps::Planner::new(host, facts, answers).plan_step(step, Path::new("/nowhere/s.yaml")));
+    let all = Step::ALL
+        .into_iter()
+        .map(|step| steps::Planner::new(host, facts, answers).plan_step(step, Path::new("/nowhere/s.yaml")));
     all.map(|planned| format!("{planned:?}")).collect()
 }
 
 /// A line for each key: nothing, or one of the values that it takes.
 fn lines() -> impl Strategy<Value = String> {
     let key = |name: &'static str, values: &'static [&'static str]| {
-        prop_oneof![Just(String::new()), prop::sample::select(values).prop_map(move |value| format!("{name}: {value}\n"))].boxed()
+        prop_oneof![
+            Just(String::new()),
+            prop::sample::select(values).prop_map(move |value| format!("{name}: {value}\n"))
+        ]
+        .boxed()
     };
     let ids = &["[greeting]", "[set-paths, test-pod]", "['stop-unit:nvidia-persistenced.service']", "[]"];
     vec![
-        prop::sample::select(&["driver_owner: installer-pod\n", "driver_owner: host\n", "driver_owner: operator\n"][..])
-            .prop_map(str::to_owned)
-            .boxed(),
+        prop::sample::select(
+            &["driver_owner: installer-pod\n", "driver_owner: host\n", "driver_owner: operator\n"][..],
+        )
+        .prop_map(str::to_owned)
+        .boxed(),
         key("driver_version", &["\"450.51.06\"", "\"450.51\"", "450.80.02", "\"390.87\""]),
         key("cuda_version", &["\"11.0.3\"", "\"11.0\"", "none", "'10.2'", "11.0"]),
         key("cuda_runfile", &["/root/cuda a.run", "\"/x/한국.run\""]),
@@ -56,7 +65,10 @@ fn lines() -> impl Strategy<Value = String> {
         key("gpu_nodes", &["[node1]", "[]"]),
         key(
             "variables",
-            &["{nvidia_gpu_flavor: gtx, nvidia_driver_version: null}", "{node_labels: {a: \"true\"}, docker_storage_options: '-s x'}"],
+            &[
+                "{nvidia_gpu_flavor: gtx, nvidia_driver_version: null}",
+                "{node_labels: {a: \"true\"}, docker_storage_options: '-s x'}",
+            ],
         ),
         key("run_playbooks", &["true", "false"]),
         key("kubeconfig", &["/etc/kubernetes/admin.conf", "k"]),

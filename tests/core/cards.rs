@@ -1,4 +1,5 @@
-//! The list of cards as it was compiled, against the one that the program has: a row a line, and nothing lost on the way.
+//! The list of cards as it was compiled, against the one that the program has: a row a line, and nothing lost on the
+//! way.
 
 use std::{fs, path::Path};
 
@@ -15,7 +16,8 @@ fn ours() -> Mapping {
 
 /// Holds the generations of cards against the compiled ones.
 fn same_architectures(source: &Mapping, ours: &Mapping) {
-    let architecture = |row: &Value| (row["architecture"].clone(), row["chip_prefix"].clone(), row["driver_last"].clone());
+    let architecture =
+        |row: &Value| (row["architecture"].clone(), row["chip_prefix"].clone(), row["driver_last"].clone());
     for row in ours["architectures"].as_sequence().unwrap() {
         let (name, prefix, last) = architecture(row);
         let compiled = &source["architectures"][&name];

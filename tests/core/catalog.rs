@@ -1,4 +1,5 @@
-//! The catalog against the material it was compiled from: every driver, branch and toolkit of it can be reached, with the same facts.
+//! The catalog against the material it was compiled from: every driver, branch and toolkit of it can be reached, with
+//! the same facts.
 
 use std::{collections::BTreeSet, fs};
 
@@ -133,7 +134,8 @@ fn same_runfile(version: &str, own: Option<&Runfile>, file: &Value) {
 
 #[test]
 fn every_driver_with_an_installer_fits_some_card_on_some_host() {
-    // One card of each generation, alone on a host that owns its driver: what no table ever offers would be dead weight.
+    // One card of each generation, alone on a host that owns its driver: what no table ever offers would be dead
+    // weight.
     let ids = [
         "10de:06d1",
         "10de:102d",
@@ -147,8 +149,11 @@ fn every_driver_with_an_installer_fits_some_card_on_some_host() {
         "10de:1c03",
         "10de:2204",
     ];
-    let cards: Vec<_> =
-        ids.iter().filter_map(|id| gpunode::catalog::gpus::lookup(id).ok()).map(|model| choice::Card::from(&model)).collect();
+    let cards: Vec<_> = ids
+        .iter()
+        .filter_map(|id| gpunode::catalog::gpus::lookup(id).ok())
+        .map(|model| choice::Card::from(&model))
+        .collect();
     assert!(cards.len() > 8);
     let mut reached = BTreeSet::new();
     for architecture in [Architecture::X86_64, Architecture::Aarch64] {
@@ -180,7 +185,9 @@ fn every_driver_with_an_installer_fits_some_card_on_some_host() {
                 source: owner::of(DriverOwner::Host).source(),
                 today,
             };
-            choice::cuda_rows(std::slice::from_ref(card), None, &host).iter().any(|row| row.fits && row.version == toolkit.version)
+            choice::cuda_rows(std::slice::from_ref(card), None, &host)
+                .iter()
+                .any(|row| row.fits && row.version == toolkit.version)
         });
         assert!(fits, "CUDA {}", toolkit.version);
     }

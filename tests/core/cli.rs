@@ -16,7 +16,8 @@ fn this_machine_has_no_gpu_and_says_so() {
     assert!(matches!(ran.code, 1 | 2), "{}", ran.stderr);
     let facts = ran.json();
     assert_eq!(facts["gpus"], Value::Array(Vec::new()));
-    let ids: Vec<_> = facts["findings"].as_array().unwrap().iter().map(|finding| finding["id"].as_str().unwrap()).collect();
+    let ids: Vec<_> =
+        facts["findings"].as_array().unwrap().iter().map(|finding| finding["id"].as_str().unwrap()).collect();
     assert!(ids.contains(&"no-gpu") || ids.contains(&"no-pci-bus"), "{ids:?}");
     for key in ["os_id", "os_version", "kernel", "architecture", "boot_id"] {
         assert!(facts["host"][key].as_str().is_some_and(|value| !value.is_empty()), "host.{key}: {}", facts["host"]);
@@ -27,9 +28,13 @@ fn this_machine_has_no_gpu_and_says_so() {
 fn a_folder_is_read_as_a_machine() {
     let place = Place::new();
     let card = "root/sys/bus/pci/devices/0000:18:00.0";
-    for (name, text) in
-        [("vendor", "0x10de"), ("device", "0x1db6"), ("class", "0x030200"), ("subsystem_vendor", "0x10de"), ("subsystem_device", "0x124a")]
-    {
+    for (name, text) in [
+        ("vendor", "0x10de"),
+        ("device", "0x1db6"),
+        ("class", "0x030200"),
+        ("subsystem_vendor", "0x10de"),
+        ("subsystem_device", "0x124a"),
+    ] {
         place.write(&format!("{card}/{name}"), text);
     }
     place.write("root/etc/os-release", "ID=centos\nVERSION_ID=\"7\"\n");
@@ -76,12 +81,24 @@ fn every_inventory_of_every_release_can_be_previewed() {
         for inventory in inventories_of(release) {
             let inventory = folder.join(inventory);
             let (checkout, path) = (folder.to_str().unwrap(), inventory.to_str().unwrap());
-            let ran = place.run(["vars", "--kubespray", checkout, "--inventory", path, "--control-plane-os", "centos-7", "--json"]);
+            let ran = place.run([
+                "vars",
+                "--kubespray",
+                checkout,
+                "--inventory",
+                path,
+                "--control-plane-os",
+                "centos-7",
+                "--json",
+            ]);
             assert!(matches!(ran.code, 0 | 1), "{path}: {}", ran.stderr);
             let preview = ran.json();
             assert_eq!(preview["release"].as_str(), Some(release), "{path}");
             assert!(preview["variables"].as_array().unwrap().len() >= 14, "{path}");
-            assert!(["works", "no_op", "broken", "unknown"].contains(&preview["capability"]["verdict"].as_str().unwrap()), "{path}");
+            assert!(
+                ["works", "no_op", "broken", "unknown"].contains(&preview["capability"]["verdict"].as_str().unwrap()),
+                "{path}"
+            );
             previewed += 1;
         }
     }
@@ -92,7 +109,8 @@ fn every_inventory_of_every_release_can_be_previewed() {
 fn bad_input_gets_a_clear_error() {
     let place = Place::new();
     let typo = place.write("typo.yaml", "driver_owner: installer-pod\ndriver_verison: \"450.51.06\"\n");
-    let unknown = place.write("unknown.yaml", "driver_owner: installer-pod\ndriver_version: \"450.99.99\"\ngpus: [\"10de:1db6\"]\n");
+    let unknown = place
+        .write("unknown.yaml", "driver_owner: installer-pod\ndriver_version: \"450.99.99\"\ngpus: [\"10de:1db6\"]\n");
     let binary = place.path("binary.yaml");
     fs::write(&binary, [0, 159, 146, 150]).unwrap();
     let [typo, unknown, binary] = [&typo, &unknown, &binary].map(|path| path.to_str().unwrap());
@@ -137,14 +155,25 @@ fn a_wrong_command_line_is_told_in_two_lines_like_every_error() {
 #[test]
 fn a_variable_that_is_set_to_nothing_is_not_set() {
     let place = Place::new();
-    let all = ["GPUNODE_SESSION", "XDG_STATE_HOME", "KUBECONFIG", "NO_COLOR", "LC_ALL", "LC_MESSAGES", "TERM", "TMPDIR", "SUDO_USER"];
+    let all = [
+        "GPUNODE_SESSION",
+        "XDG_STATE_HOME",
+        "KUBECONFIG",
+        "NO_COLOR",
+        "LC_ALL",
+        "LC_MESSAGES",
+        "TERM",
+        "TMPDIR",
+        "SUDO_USER",
+    ];
     let run = |args: &[&str]| {
         let mut command = place.command(args);
         command.envs(all.map(|name| (name, "")));
         program::Ran::from(command.output().unwrap())
     };
     let answers = place.write("a.yaml", "driver_owner: installer-pod\n");
-    run(&["--demo", "--speed", "0", "apply", "--yes", "--until", "1", "--answers", answers.to_str().unwrap()]).demand(0);
+    run(&["--demo", "--speed", "0", "apply", "--yes", "--until", "1", "--answers", answers.to_str().unwrap()])
+        .demand(0);
     assert!(place.path(".local/state/gpunode/simulated/seed/session.yaml").exists());
     run(&["--demo", "status"]).demand(0);
     run(&["drivers", "--gpu", "10de:1db6"]).demand(0);
@@ -173,7 +202,8 @@ fn a_missing_kubectl_and_a_dead_api_server_are_told_apart() {
     let kubeconfig = "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: \"http://127.0.0.1:1\"}}]\n\
         contexts: [{name: c, context: {cluster: c, user: u}}]\ncurrent-context: c\nusers: [{name: u, user: {}}]\n";
     let kubeconfig = place.write("kubeconfig", kubeconfig);
-    let dead = place.run(["verify", "--json", "--kubeconfig", kubeconfig.to_str().unwrap(), "--node", "node1"]).demand(2);
+    let dead =
+        place.run(["verify", "--json", "--kubeconfig", kubeconfig.to_str().unwrap(), "--node", "node1"]).demand(2);
     assert_eq!(dead.json()["verdict"], "unknown");
     let scenario = place.write("bare.yaml", "about:\n  title: {en: bare}\nfiles: {/etc/hostname: \"node1\\n\"}\n");
     place.run(["--replay", scenario.to_str().unwrap(), "verify"]).demand_error(2, &["kubectl"]);
@@ -186,7 +216,9 @@ fn a_session_of_another_machine_is_left_alone() {
     let answers = answers.to_str().unwrap();
     place.run(["--demo", "--speed", "0", "apply", "--answers", answers, "--yes", "--until", "1"]).demand(0);
     let before = fs::read(place.session()).unwrap();
-    place.run(["--demo=already-loaded", "--speed", "0", "apply", "--answers", answers, "--yes"]).demand_error(2, &["another machine"]);
+    place
+        .run(["--demo=already-loaded", "--speed", "0", "apply", "--answers", answers, "--yes"])
+        .demand_error(2, &["another machine"]);
     assert_eq!(fs::read(place.session()).unwrap(), before);
 }
 
@@ -207,7 +239,10 @@ fn diagnosis_reads_standard_input_and_knows_the_seeds_error() {
     let place = Place::new();
     let good = place.write("good.log", "Updating host's ld cache... DONE.\n");
     place.run(["diagnose", good.to_str().unwrap()]).demand(0);
-    let bad = place.write("bad.log", "ERROR: An NVIDIA kernel module 'nvidia' appears to already be loaded in your\n       kernel.\n");
+    let bad = place.write(
+        "bad.log",
+        "ERROR: An NVIDIA kernel module 'nvidia' appears to already be loaded in your\n       kernel.\n",
+    );
     let hits = place.run(["diagnose", "--json", bad.to_str().unwrap()]).demand(1).json();
     assert_eq!(hits["hits"][0]["signature"], "module-loaded");
     assert_eq!(hits["hits"][0]["line_number"], 1);
@@ -226,7 +261,8 @@ fn a_recorded_machine_replays() {
     assert_eq!(facts["gpus"][0]["nvml"]["uuid"], "GPU-00000000-0000-0000-0000-000000000000");
 }
 
-/// Takes out of the facts what a recording must not hold (names, serial numbers, arguments of processes), or what another moment answers differently.
+/// Takes out of the facts what a recording must not hold (names, serial numbers, arguments of processes), or what
+/// another moment answers differently.
 fn comparable(mut facts: Value) -> Value {
     let host = facts["host"].as_object_mut().unwrap();
     for name in ["hostname", "boot_id", "root"] {
@@ -278,11 +314,13 @@ fn wants_toolkit(place: &Place, more: &str) -> String {
     answers.to_str().unwrap().to_owned()
 }
 
-/// Returns the pre-flight of a machine, by the checks' names; what another moment or inventory answers differently is left out.
+/// Returns the pre-flight of a machine, by the checks' names; what another moment or inventory answers differently is
+/// left out.
 fn preflight(place: &Place, machine: &[&str], answers: &str) -> BTreeMap<String, Value> {
     let ran = place.run(machine.iter().chain(&["plan", "--json", "--answers", answers]));
     let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
-    let rows = plan["preflight"].as_array().unwrap().iter().map(|row| (row["id"].as_str().unwrap().to_owned(), row.clone()));
+    let rows =
+        plan["preflight"].as_array().unwrap().iter().map(|row| (row["id"].as_str().unwrap().to_owned(), row.clone()));
     rows.filter(|(id, _)| !id.starts_with("space:") && !id.starts_with("registry:")).collect()
 }
 
@@ -338,11 +376,13 @@ fn a_recording_says_that_it_shows_no_changes() {
     let file = file.to_str().unwrap();
     place.run(["--demo", "record", file]).demand(0);
     let answers = wants_toolkit(&place, "");
-    let applied = place.run(["--replay", file, "apply", "--yes", "--until", "2", "--answers", &answers]).demand(1).stdout;
+    let applied =
+        place.run(["--replay", file, "apply", "--yes", "--until", "2", "--answers", &answers]).demand(1).stdout;
     let undone = place.run(["--replay", file, "undo", "--yes"]).demand(1).stdout;
-    for (text, command) in
-        [(applied, "systemctl stop nvidia-persistenced.service"), (undone, "systemctl start nvidia-persistenced.service")]
-    {
+    for (text, command) in [
+        (applied, "systemctl stop nvidia-persistenced.service"),
+        (undone, "systemctl start nvidia-persistenced.service"),
+    ] {
         let words = format!("this recording does not know `{command}`: it shows detection and planning, not changes");
         assert!(text.contains(&words) && !text.contains("is not installed"), "{text}");
     }
@@ -356,7 +396,10 @@ fn the_other_commands_answer() {
     assert!(place.run(["completions", "bash"]).demand(0).stdout.contains("_gpunode"));
     assert!(place.run(["man"]).demand(0).stdout.starts_with(".ie"));
     assert!(place.run(["--version"]).demand(0).stdout.starts_with("gpunode "));
-    for verb in ["detect", "drivers", "vars", "plan", "apply", "tail", "diagnose", "verify", "status", "undo", "report", "record"] {
+    for verb in [
+        "detect", "drivers", "vars", "plan", "apply", "tail", "diagnose", "verify", "status", "undo", "report",
+        "record",
+    ] {
         assert!(place.run([verb, "--help"]).demand(0).stdout.contains("Usage:"), "{verb}");
     }
 }
@@ -364,7 +407,10 @@ fn the_other_commands_answer() {
 #[test]
 fn without_an_inventory_the_values_go_into_a_file_to_carry() {
     let place = Place::new();
-    let answers = place.write("a.yaml", "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\ngpus: [\"10de:1db6\"]\nnode: node1\n");
+    let answers = place.write(
+        "a.yaml",
+        "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\ngpus: [\"10de:1db6\"]\nnode: node1\n",
+    );
     let args = ["apply", "--steps", "3", "--yes", "--answers", answers.to_str().unwrap()];
     place.run(args).demand(0);
     let file = place.path("state/gpu-vars.yml");
@@ -405,14 +451,19 @@ fn a_plan_without_a_card_says_so_first() {
     let apply = ["--root", root.to_str().unwrap(), "apply", "--yes", "--answers", answers.to_str().unwrap()];
     place.run(apply).demand_error(2, &["nothing is planned", "`gpus`"]);
     let plan = |answers: &str| plan(answers).stdout;
-    assert!(!plan("driver_owner: installer-pod\ngpus: [\"10de:1db6\"]\n").contains("no NVIDIA GPU"), "one that will come was named");
+    assert!(
+        !plan("driver_owner: installer-pod\ngpus: [\"10de:1db6\"]\n").contains("no NVIDIA GPU"),
+        "one that will come was named"
+    );
 }
 
 #[test]
 fn a_recording_replaces_no_file_unasked() {
     let place = Place::new();
     let file = place.write("mine.yaml", "precious\n");
-    place.run(["--demo", "record", file.to_str().unwrap()]).demand_error(2, &["mine.yaml", "left as it is", "another file"]);
+    place
+        .run(["--demo", "record", file.to_str().unwrap()])
+        .demand_error(2, &["mine.yaml", "left as it is", "another file"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious\n");
     std::os::unix::fs::symlink("nowhere", place.path("link.yaml")).unwrap();
     place.run(["--demo", "record", place.path("link.yaml").to_str().unwrap()]).demand_error(2, &["link.yaml"]);
@@ -441,7 +492,8 @@ fn the_tail_of_a_file_ends_as_its_log_says() {
 #[test]
 fn a_log_that_cannot_be_read_is_an_error_with_what_to_do() {
     let place = Place::new();
-    for (lang, words) in [("en", "The log cannot be read: nofile"), ("ko", "로그를 읽을 수 없습니다: nofile")] {
+    for (lang, words) in [("en", "The log cannot be read: nofile"), ("ko", "로그를 읽을 수 없습니다: nofile")]
+    {
         let ran = place.run(["--lang", lang, "tail", "--file", "nofile"]).demand_error(2, &[words, "`--file`"]);
         assert_eq!(ran.stdout, "");
     }
@@ -451,7 +503,9 @@ fn a_log_that_cannot_be_read_is_an_error_with_what_to_do() {
 fn another_machines_session_is_not_looked_at_either() {
     let place = Place::new();
     let answers = place.write("a.yaml", "driver_owner: installer-pod\ncuda_version: none\n");
-    place.run(["--demo", "--speed", "0", "apply", "--answers", answers.to_str().unwrap(), "--yes", "--until", "1"]).demand(0);
+    place
+        .run(["--demo", "--speed", "0", "apply", "--answers", answers.to_str().unwrap(), "--yes", "--until", "1"])
+        .demand(0);
     for command in ["status", "undo", "report", "plan"] {
         place.run([command]).demand_error(2, &["another machine"]);
     }

@@ -1,4 +1,5 @@
-//! Every file with tests belongs to a suite: one that no `mod` names would be compiled by nobody, and its tests would never fail.
+//! Every file with tests belongs to a suite: one that no `mod` names would be compiled by nobody, and its tests would
+//! never fail.
 
 use std::{
     collections::BTreeSet,
@@ -20,8 +21,8 @@ fn rust_files(folder: &Path, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// Follows the `mod` lines of a file, as the compiler does. A root file (`main.rs`, `mod.rs`) has its modules beside it, another one in a
-/// folder of its own name, and `#[path]` counts from the file's folder.
+/// Follows the `mod` lines of a file, as the compiler does. A root file (`main.rs`, `mod.rs`) has its modules beside
+/// it, another one in a folder of its own name, and `#[path]` counts from the file's folder.
 fn follow(file: &Path, seen: &mut BTreeSet<PathBuf>) {
     assert!(file.is_file(), "{} is named by a `mod` and is not there", file.display());
     if !seen.insert(file.to_owned()) {
@@ -89,10 +90,12 @@ fn a_file_that_no_suite_names_is_found() {
 #[test]
 fn the_suites_are_five() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let is_suite = |path: &PathBuf| path.join("main.rs").is_file() || path.extension().is_some_and(|extension| extension == "rs");
+    let is_suite =
+        |path: &PathBuf| path.join("main.rs").is_file() || path.extension().is_some_and(|extension| extension == "rs");
     let suites = fs::read_dir(&tests).unwrap().map(|entry| entry.unwrap().path()).filter(is_suite);
     let names: BTreeSet<PathBuf> = suites.map(|path| path.strip_prefix(&tests).unwrap().to_owned()).collect();
-    // Each program more is linked on every change: a new file of tests belongs into one of these folders, named in its `main.rs`.
+    // Each program more is linked on every change: a new file of tests belongs into one of these folders, named in its
+    // `main.rs`.
     assert_eq!(names, ["cluster", "core", "kubespray", "screens", "system"].map(PathBuf::from).into());
 }
 
@@ -101,12 +104,25 @@ fn the_suites_are_five() {
 fn the_third_party_notices_name_every_linked_crate() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let notices = fs::read_to_string(root.join("THIRD-PARTY-NOTICES.txt")).unwrap();
-    let args = ["tree", "--offline", "--edges", "normal", "--prefix", "none", "--target", "x86_64-unknown-linux-gnu", "--format", "{p}"];
+    let args = [
+        "tree",
+        "--offline",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--target",
+        "x86_64-unknown-linux-gnu",
+        "--format",
+        "{p}",
+    ];
     let ran = std::process::Command::new(env!("CARGO")).args(args).current_dir(root).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let linked = String::from_utf8(ran.stdout).unwrap();
     let linked = linked.lines().filter(|line| !line.contains("(proc-macro)") && !line.starts_with("gpunode "));
-    let names = linked.filter_map(|line| line.split_once(" v")).map(|(name, rest)| format!("{name} {}", rest.split(' ').next().unwrap()));
+    let names = linked
+        .filter_map(|line| line.split_once(" v"))
+        .map(|(name, rest)| format!("{name} {}", rest.split(' ').next().unwrap()));
     let missing: BTreeSet<String> = names.filter(|name| !notices.contains(&format!("\n{name}  "))).collect();
     assert!(missing.is_empty(), "run tests/notices: {missing:?}");
     for family in ["BSD-3-Clause", "Zlib", "ISC"] {

@@ -1,4 +1,5 @@
-//! The headless face as scripts, configuration management and trainers use it: events, exit codes, the reboot protocol, many nodes.
+//! The headless face as scripts, configuration management and trainers use it: events, exit codes, the reboot protocol,
+//! many nodes.
 
 use std::{collections::BTreeSet, fs, process::Stdio};
 
@@ -11,7 +12,10 @@ fn events(place: &Place, args: &[&str], code: i32) -> Vec<Value> {
     let ran = place.run(args).demand(code);
     let broken = ran.stdout.contains(r#""event":"error""#);
     assert_eq!(ran.stderr.is_empty(), !broken, "an error, and nothing else, is on standard error too: {}", ran.stderr);
-    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    ran.stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }
 
 fn names(events: &[Value]) -> BTreeSet<&str> {
@@ -24,7 +28,10 @@ fn every_line_of_a_run_is_an_event() {
     let answers = place.write("a.yaml", ANSWERS);
     let apply = ["--demo", "--speed", "0", "apply", "--json", "--yes", "--answers", answers.to_str().unwrap()];
     let first = events(&place, &apply, 3);
-    assert_eq!(names(&first), BTreeSet::from(["step", "prediction", "started", "line", "progress", "ended", "reboot", "end"]));
+    assert_eq!(
+        names(&first),
+        BTreeSet::from(["step", "prediction", "started", "line", "progress", "ended", "reboot", "end"])
+    );
     assert_eq!(first.last().unwrap()["exit"], 3);
     let second = events(&place, &apply, 0);
     let verdict = second.iter().find(|event| event["event"] == "verdict").unwrap();
@@ -57,7 +64,8 @@ fn a_plan_tells_what_the_written_values_will_lead_to() {
     assert!(text.contains("Variables, once they are written"), "{text}");
 }
 
-/// What cannot be planned is said before anything is done, and what breaks in the middle is not "not begun": both end with `end`.
+/// What cannot be planned is said before anything is done, and what breaks in the middle is not "not begun": both end
+/// with `end`.
 #[test]
 fn a_run_that_breaks_says_so_and_how_it_ends() {
     let place = Place::new();
@@ -79,10 +87,15 @@ fn a_run_that_breaks_says_so_and_how_it_ends() {
 #[test]
 fn a_known_failure_of_the_installer_pod_is_an_event() {
     let place = Place::new();
-    let answers = place.write("a.yaml", &format!("{ANSWERS}leave_out: [remove-runfile-driver]\ndespite: [host-driver]\n"));
-    let told =
-        events(&place, &["--demo=already-loaded", "--speed", "0", "apply", "--json", "--yes", "--answers", answers.to_str().unwrap()], 1);
-    let hits: Vec<_> = told.iter().filter(|event| event["event"] == "hit").map(|event| event["signature"].as_str().unwrap()).collect();
+    let answers =
+        place.write("a.yaml", &format!("{ANSWERS}leave_out: [remove-runfile-driver]\ndespite: [host-driver]\n"));
+    let told = events(
+        &place,
+        &["--demo=already-loaded", "--speed", "0", "apply", "--json", "--yes", "--answers", answers.to_str().unwrap()],
+        1,
+    );
+    let hits: Vec<_> =
+        told.iter().filter(|event| event["event"] == "hit").map(|event| event["signature"].as_str().unwrap()).collect();
     assert_eq!(hits, ["module-loaded"]);
 }
 
@@ -98,8 +111,17 @@ fn the_same_answers_file_does_on_twenty_nodes() {
     let answers = place.write("a.yaml", ANSWERS);
     let start = |node: &str| {
         let session = place.path(&format!("{node}/session.yaml"));
-        let args =
-            ["--demo", "--speed", "0", "--session", session.to_str().unwrap(), "apply", "--yes", "--answers", answers.to_str().unwrap()];
+        let args = [
+            "--demo",
+            "--speed",
+            "0",
+            "--session",
+            session.to_str().unwrap(),
+            "apply",
+            "--yes",
+            "--answers",
+            answers.to_str().unwrap(),
+        ];
         place.command(args).stdout(Stdio::null()).spawn().unwrap()
     };
     let nodes: Vec<String> = (1..=20).map(|number| format!("node{number}")).collect();
@@ -149,7 +171,8 @@ fn a_session_that_is_held_and_not_written_yet_is_told_with_its_holder() {
 /// Runs the plain face with these lines as its input.
 fn asked(place: &Place, args: &[&str], input: &str) -> program::Ran {
     use std::io::Write as _;
-    let mut child = place.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        place.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     child.wait_with_output().unwrap().into()
 }
@@ -160,9 +183,13 @@ fn plain_questions_take_lines_where_there_are_no_arrow_keys() {
     let args = ["--demo", "--plain", "--ascii", "--speed", "0"];
     let ran = asked(&place, &args, "\n1\n\nx\n\ny\ny\ny\nhuh\ny\ny\n").demand(0);
     assert!(ran.stdout.is_ascii(), "{}", ran.stdout);
-    for words in
-        ["Number from 1 to 3, Enter for 1:", "Type a number from 1 to", "Type y or n.", "Take the taint off now?", "done: remove-taint"]
-    {
+    for words in [
+        "Number from 1 to 3, Enter for 1:",
+        "Type a number from 1 to",
+        "Type y or n.",
+        "Take the taint off now?",
+        "done: remove-taint",
+    ] {
         assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
     }
     // Nobody there: the advice is what works.
@@ -186,7 +213,8 @@ fn plain_questions_end_with_the_proof_in_the_report() {
     assert_eq!(report["facts"]["driver"]["loaded_version"], "450.51.06", "{}", report["facts"]["driver"]);
 }
 
-/// Half a log on a full disk must not look like a whole one: the work is done, and the exit status says that it was not told.
+/// Half a log on a full disk must not look like a whole one: the work is done, and the exit status says that it was not
+/// told.
 #[test]
 fn what_cannot_be_written_is_an_exit_status_with_a_sentence() {
     let place = Place::new();
@@ -212,7 +240,12 @@ fn what_cannot_be_written_is_an_exit_status_with_a_sentence() {
         &["scenarios"],
     ] {
         let ran = full(args);
-        assert!(ran.code > 0 && ran.stderr.contains("No space left on device"), "{args:?}: {} {}", ran.code, ran.stderr);
+        assert!(
+            ran.code > 0 && ran.stderr.contains("No space left on device"),
+            "{args:?}: {} {}",
+            ran.code,
+            ran.stderr
+        );
     }
     // The work itself was done: the second run goes on behind the reboot, and undo has walked it back.
     let status = place.run(["--demo", "status", "--json"]).demand(0).json();
@@ -236,8 +269,13 @@ fn a_reader_that_goes_away_stops_nothing() {
 fn plain_asks_nothing_about_the_taint_after_a_test_that_failed() {
     let place = Place::new();
     // The fourth answer is the driver: the newest of the table.
-    let ran = asked(&place, &["--demo", "--plain", "--ascii", "--speed", "0"], "y\n1\n1\n1\ny\ny\ny\ny\ny\ny\n").demand(1);
-    assert!(ran.stdout.contains("in the pod shows driver 450.51.06, and") && ran.stdout.contains("failed: test-pod"), "{}", ran.stdout);
+    let ran =
+        asked(&place, &["--demo", "--plain", "--ascii", "--speed", "0"], "y\n1\n1\n1\ny\ny\ny\ny\ny\ny\n").demand(1);
+    assert!(
+        ran.stdout.contains("in the pod shows driver 450.51.06, and") && ran.stdout.contains("failed: test-pod"),
+        "{}",
+        ran.stdout
+    );
     for words in ["Take the taint off", "it is a working GPU node", "is a working GPU node."] {
         assert!(!ran.stdout.contains(words), "{words}: {}", ran.stdout);
     }
@@ -264,14 +302,19 @@ fn status_says_as_of_when_a_step_was_looked_at() {
 fn plain_questions_end_with_a_failure_where_the_cluster_does_not_prove_it() {
     let place = Place::new();
     // Without a kubeconfig nothing can be seen; what would have looked is left out.
-    let left_out = ANSWERS.replace("reboot: now", "reboot: now\nkubeconfig: /nowhere/admin.conf\nleave_out: [watch-installer, test-pod]");
+    let left_out = ANSWERS
+        .replace("reboot: now", "reboot: now\nkubeconfig: /nowhere/admin.conf\nleave_out: [watch-installer, test-pod]");
     let answers = place.write("a.yaml", &left_out);
     let apply = ["--demo", "--speed", "0", "apply", "--yes", "--until", "3", "--answers", answers.to_str().unwrap()];
     place.run(apply).demand(3);
     place.run(apply).demand(0);
     let plain = ["--demo", "--plain", "--speed", "0"];
     let ran = asked(&place, &plain, "\ny\n").demand(1);
-    assert!(ran.stdout.contains("What proves it") && !ran.stdout.contains("has not been checked yet"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("What proves it") && !ran.stdout.contains("has not been checked yet"),
+        "{}",
+        ran.stdout
+    );
     // Step 4 is not over: the next time it is judged again.
     let again = asked(&place, &plain, "y\n").demand(1).stdout;
     assert!(!again.contains("4 Verify - done") && again.contains("/nowhere/admin.conf"), "{again}");
@@ -280,11 +323,13 @@ fn plain_questions_end_with_a_failure_where_the_cluster_does_not_prove_it() {
 #[test]
 fn plain_asks_for_another_kubeconfig_while_the_node_is_not_to_be_seen() {
     let place = Place::new();
-    let answers = place.write("a.yaml", &ANSWERS.replace("reboot: now", "reboot: now\nkubeconfig: /nowhere/admin.conf"));
+    let answers =
+        place.write("a.yaml", &ANSWERS.replace("reboot: now", "reboot: now\nkubeconfig: /nowhere/admin.conf"));
     let apply = ["--demo", "--speed", "0", "apply", "--yes", "--until", "3", "--answers", answers.to_str().unwrap()];
     place.run(apply).demand(3);
     place.run(apply).demand(0);
-    let ran = asked(&place, &["--demo", "--plain", "--speed", "0"], "/nor/here\n/etc/kubernetes/admin.conf\ny\nn\n").demand(0);
+    let ran = asked(&place, &["--demo", "--plain", "--speed", "0"], "/nor/here\n/etc/kubernetes/admin.conf\ny\nn\n")
+        .demand(0);
     assert!(ran.stdout.contains("/nowhere/admin.conf") && ran.stdout.contains("/nor/here"), "{}", ran.stdout);
     let kept = place.run(["--demo", "report", "--answers"]).demand(0).stdout;
     assert!(kept.contains("kubeconfig: /etc/kubernetes/admin.conf"), "{kept}");
@@ -313,7 +358,11 @@ fn a_node_that_the_inventory_does_not_have_is_not_added_unasked() {
     place.run(apply).demand(3);
     place.run(apply).demand(0);
     let ran = asked(&place, &["--demo", "--plain", "--speed", "0"], "\n");
-    assert!(ran.stdout.contains("1) It is node1") && ran.stdout.contains("2) It is new: add node11 to [kube-node]"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("1) It is node1") && ran.stdout.contains("2) It is new: add node11 to [kube-node]"),
+        "{}",
+        ran.stdout
+    );
     let kept = |place: &Place| place.run(["--demo", "report", "--answers"]).demand(0).stdout;
     assert!(kept(&place).contains("node: node11") && !kept(&place).contains("add_node"), "Enter leaves it as it is");
     asked(&place, &["--demo", "--plain", "--speed", "0"], "1\nn\n").demand(130);
@@ -334,7 +383,8 @@ fn a_value_under_variables_is_read_as_the_key_of_its_meaning() {
         let answers = place.write("a.yaml", &format!("{ANSWERS}variables: {{{variable}}}\n"));
         for verb in [&["plan"][..], &["apply", "--yes"]] {
             let file = answers.to_str().unwrap();
-            let args: Vec<&str> = ["--demo", "--speed", "0"].into_iter().chain(verb.iter().copied()).chain(["--answers", file]).collect();
+            let args: Vec<&str> =
+                ["--demo", "--speed", "0"].into_iter().chain(verb.iter().copied()).chain(["--answers", file]).collect();
             let ran = place.run(args).demand(2);
             assert!(ran.stderr.contains(why), "{verb:?} {variable}: {}", ran.stderr);
         }

@@ -1,5 +1,5 @@
-//! Every key of the answers with values that are a word of some other program's language: whatever is taken, no command ever gets them in
-//! the place of an option, as a second line, or as a part of its configuration.
+//! Every key of the answers with values that are a word of some other program's language: whatever is taken, no command
+//! ever gets them in the place of an option, as a second line, or as a part of its configuration.
 
 use std::{
     collections::BTreeSet,
@@ -120,7 +120,11 @@ fn hostile() -> Vec<String> {
         "zzq/x:1",
         "zzq=x:NoSchedule",
     ];
-    forms.map(str::to_owned).into_iter().chain(["a".repeat(65_536) + MARK, format!("/{}", "b/".repeat(32_768)) + MARK]).collect()
+    forms
+        .map(str::to_owned)
+        .into_iter()
+        .chain(["a".repeat(65_536) + MARK, format!("/{}", "b/".repeat(32_768)) + MARK])
+        .collect()
 }
 
 /// The keys that hold texts, each with how a value stands in it.
@@ -157,7 +161,8 @@ const VARIABLES: [&str; 6] = [
 ];
 
 /// Keys that hold neither texts of any kind nor lists: nothing but their own words is taken.
-const OTHERS: [&str; 7] = ["driver_owner", "run_playbooks", "cuda_sample", "remove_taint", "reboot", "add_node", "unheard_of"];
+const OTHERS: [&str; 7] =
+    ["driver_owner", "run_playbooks", "cuda_sample", "remove_taint", "reboot", "add_node", "unheard_of"];
 
 /// Nothing of a hostile value may be an option, a line of its own, or more than one word.
 fn demand_harmless(command: &Command, from: &str) {
@@ -214,8 +219,14 @@ fn plan_all(host: &Host, answers: &Answers, from: &str) -> (Vec<(Step, Vec<Actio
     let mut planned = Vec::new();
     let mut is_in = false;
     for step in [Step::Driver, Step::Variables, Step::Verify] {
-        let Ok(actions) = steps::Planner::new(host, seed(), answers).plan_step(step, Path::new("/nowhere/session.yaml")) else { continue };
-        for command in actions.iter().flat_map(|action| action.commands.iter()).filter(|command| command.demand_plain().is_ok()) {
+        let Ok(actions) =
+            steps::Planner::new(host, seed(), answers).plan_step(step, Path::new("/nowhere/session.yaml"))
+        else {
+            continue;
+        };
+        for command in
+            actions.iter().flat_map(|action| action.commands.iter()).filter(|command| command.demand_plain().is_ok())
+        {
             demand_harmless(command, from);
         }
         is_in |= format!("{actions:?}").contains(MARK);
@@ -264,7 +275,10 @@ fn lines() -> Vec<String> {
         all.extend(TEXTS.iter().map(|key| format!("{key}: {}\n", text(&value))));
         all.extend(LISTS.iter().map(|key| format!("{key}: [{}]\n", text(&value))));
         all.extend(VARIABLES.iter().flat_map(|name| {
-            [format!("variables: {{{name}: {}}}\n", text(&value)), format!("variables: {{{name}: [{}]}}\n", text(&value))]
+            [
+                format!("variables: {{{name}: {}}}\n", text(&value)),
+                format!("variables: {{{name}: [{}]}}\n", text(&value)),
+            ]
         }));
         all.push(format!("variables: {{{}: x}}\n", text(&value)));
         all.extend(OTHERS.iter().map(|key| format!("{key}: {}\n", text(&value))));
@@ -274,9 +288,11 @@ fn lines() -> Vec<String> {
 
 fn try_line(line: &str, host: &Host, ran: &Mutex<Vec<Command>>, counts: &Counts) {
     Counts::add(&counts.tried, 1);
-    let yaml = format!("driver_owner: installer-pod\ncuda_version: \"11.0.3\"\nremove_taint: true\nadd_node: true\n{line}");
+    let yaml =
+        format!("driver_owner: installer-pod\ncuda_version: \"11.0.3\"\nremove_taint: true\nadd_node: true\n{line}");
     let yaml = if line.starts_with("cuda_version") { yaml.replacen("cuda_version: \"11.0.3\"\n", "", 1) } else { yaml };
-    let yaml = if line.starts_with("driver_owner") { yaml.replacen("driver_owner: installer-pod\n", "", 1) } else { yaml };
+    let yaml =
+        if line.starts_with("driver_owner") { yaml.replacen("driver_owner: installer-pod\n", "", 1) } else { yaml };
     let from: String = line.chars().take(120).collect();
     let Ok(answers) = Answers::parse(&yaml, "a.yaml") else { return };
     let taken = counts.taken.fetch_add(1, Ordering::Relaxed);
@@ -308,7 +324,8 @@ fn no_value_of_the_answers_becomes_a_word_of_another_language() {
         }
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..thread::available_parallelism().map_or(2, usize::from)).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> =
+            (0..thread::available_parallelism().map_or(2, usize::from)).map(|_| scope.spawn(work)).collect();
         for thread in threads {
             thread.join().unwrap();
         }
@@ -372,7 +389,9 @@ fn forgeries(value: &serde_yaml::Value) -> Vec<serde_yaml::Value> {
             forged.collect()
         }
         Value::Mapping(fields) => {
-            let at = |(key, value): (&Value, &Value)| forgeries(value).into_iter().map(|forged| (key.clone(), forged)).collect::<Vec<_>>();
+            let at = |(key, value): (&Value, &Value)| {
+                forgeries(value).into_iter().map(|forged| (key.clone(), forged)).collect::<Vec<_>>()
+            };
             let forged = fields.iter().flat_map(at).map(|(key, forged)| {
                 let mut fields = fields.clone();
                 fields.insert(key, forged);
@@ -384,10 +403,13 @@ fn forgeries(value: &serde_yaml::Value) -> Vec<serde_yaml::Value> {
     }
 }
 
-/// A session that somebody else has written: whatever stands in its journal, undo and a second run start nothing with it.
+/// A session that somebody else has written: whatever stands in its journal, undo and a second run start nothing with
+/// it.
 #[test]
 fn no_forged_session_runs_a_word_of_its_own() {
-    let answers = Answers::parse("driver_owner: installer-pod\ncuda_version: \"11.0.3\"\nremove_taint: true\n", "a.yaml").unwrap();
+    let answers =
+        Answers::parse("driver_owner: installer-pod\ncuda_version: \"11.0.3\"\nremove_taint: true\n", "a.yaml")
+            .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (host, _) = recording();
     let store = Store::open(&folder.path().join("s.yaml")).unwrap();
@@ -396,7 +418,8 @@ fn no_forged_session_runs_a_word_of_its_own() {
     plan_all(&host, &answers, "a session").0.into_iter().for_each(|(step, actions)| session.replan(step, actions));
     let cancel = Cancel::default();
     for step in [Step::Driver, Step::Variables] {
-        let _ = Runner { host: &host, store: &store, session: &mut session, cancel: &cancel, secret: None }.run(step, &mut |_| {});
+        let _ = Runner { host: &host, store: &store, session: &mut session, cancel: &cancel, secret: None }
+            .run(step, &mut |_| {});
     }
     assert!(session.journal.len() > 3, "{:?}", session.journal);
     // A session of that one record: what else stands in it is read elsewhere.
@@ -441,7 +464,8 @@ fn resume_and_undo(mut session: Session) -> usize {
     let store = Store::open(&folder.path().join("s.yaml")).unwrap();
     let cancel = Cancel::default();
     for step in [Step::Driver, Step::Variables] {
-        let _ = Runner { host: &host, store: &store, session: &mut session, cancel: &cancel, secret: None }.run(step, &mut |_| {});
+        let _ = Runner { host: &host, store: &store, session: &mut session, cancel: &cancel, secret: None }
+            .run(step, &mut |_| {});
     }
     let _ = undo::undo_all(&host, &store, &mut session, &cancel, &mut |_| {});
     let ran = ran.lock().unwrap();

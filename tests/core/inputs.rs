@@ -1,5 +1,5 @@
-//! Whatever lies in the place of a file that a command reads: an error at once, or what it says is read; never a wait, a panic, or a
-//! gigabyte of memory.
+//! Whatever lies in the place of a file that a command reads: an error at once, or what it says is read; never a wait,
+//! a panic, or a gigabyte of memory.
 
 use std::{
     fs::{self, File},
@@ -17,8 +17,21 @@ use crate::support::{
 const MEMORY: u64 = 2 << 30;
 
 /// What may lie in a file's place.
-const BAD: [&str; 13] =
-    ["pipe", "device", "folder", "socket", "huge", "deep", "deep-block", "aliases", "binary", "empty", "missing", "dangling", "circle"];
+const BAD: [&str; 13] = [
+    "pipe",
+    "device",
+    "folder",
+    "socket",
+    "huge",
+    "deep",
+    "deep-block",
+    "aliases",
+    "binary",
+    "empty",
+    "missing",
+    "dangling",
+    "circle",
+];
 
 fn put(kind: &str, at: &Path) {
     let _ = fs::remove_file(at).or_else(|_| fs::remove_dir_all(at));
@@ -37,7 +50,10 @@ fn put(kind: &str, at: &Path) {
             let level = |n: u32| format!("l{n}: &l{n} [{}]\n", vec![format!("*l{}", n - 1); 10].join(", "));
             write("l0: &l0 x\n".to_owned() + &(1..12).map(level).collect::<String>());
         }
-        "binary" => fs::write(at, (0..100_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>()).unwrap(),
+        "binary" => {
+            fs::write(at, (0..100_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>())
+                .unwrap();
+        }
         "empty" => write(String::new()),
         "dangling" => std::os::unix::fs::symlink("nowhere", at).unwrap(),
         "circle" => std::os::unix::fs::symlink(at, at).unwrap(),
@@ -55,20 +71,25 @@ struct Input {
 
 fn inputs(place: &Place) -> Vec<Input> {
     let (checkout, inventory) = site(place.folder.path());
-    let answers = place.write("good.yaml", "driver_owner: installer-pod\ncuda_version: none\ngpus: [\"10de:1db6\"]\nreboot: never\n");
+    let answers = place
+        .write("good.yaml", "driver_owner: installer-pod\ncuda_version: none\ngpus: [\"10de:1db6\"]\nreboot: never\n");
     let edits = place.write("edits.yaml", &answers_for(&checkout, &inventory));
     let (answers, edits) = (answers.display().to_string(), edits.display().to_string());
     let bad = |name: &str| place.path(&format!("bad/{name}"));
     let text = |path: &Path| path.display().to_string();
     let words = |line: &[&str]| line.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let input =
-        |name, file: &Path, lines: &[&[&str]]| Input { name, file: file.to_owned(), lines: lines.iter().map(|line| words(line)).collect() };
+    let input = |name, file: &Path, lines: &[&[&str]]| Input {
+        name,
+        file: file.to_owned(),
+        lines: lines.iter().map(|line| words(line)).collect(),
+    };
     let file = text(&bad("answers.yaml"));
     let session = text(&bad("session.yaml"));
     let replay = text(&bad("machine.yaml"));
     let kubeconfig = text(&bad("admin.conf"));
     let log = text(&bad("log"));
-    let vars = ["vars", "--kubespray", &text(&checkout), "--inventory", &text(&inventory), "--node", "node1"].map(str::to_owned);
+    let vars = ["vars", "--kubespray", &text(&checkout), "--inventory", &text(&inventory), "--node", "node1"]
+        .map(str::to_owned);
     let vars: Vec<&str> = vars.iter().map(String::as_str).collect();
     let plan = ["plan", "--answers", &edits];
     let in_inventory = |name: &str| inventory.with_file_name(name);
@@ -91,7 +112,19 @@ fn inputs(place: &Place) -> Vec<Input> {
                 &["--demo", "--session", &session, "undo", "--yes"],
                 &["--demo", "--session", &session, "report"],
                 &["--demo", "--session", &session, "plan", "--answers", &answers],
-                &["--demo", "--speed", "0", "--session", &session, "apply", "--until", "1", "--yes", "--answers", &answers],
+                &[
+                    "--demo",
+                    "--speed",
+                    "0",
+                    "--session",
+                    &session,
+                    "apply",
+                    "--until",
+                    "1",
+                    "--yes",
+                    "--answers",
+                    &answers,
+                ],
             ],
         ),
         input("recording", &bad("machine.yaml"), &[&["--replay", &replay, "detect"], &["--replay", &replay, "status"]]),
@@ -101,7 +134,10 @@ fn inputs(place: &Place) -> Vec<Input> {
         input(
             "kubeconfig",
             &bad("admin.conf"),
-            &[&["verify", "--kubeconfig", &kubeconfig, "--node", "node1"], &["tail", "--kubeconfig", &kubeconfig, "--node", "node1"]],
+            &[
+                &["verify", "--kubeconfig", &kubeconfig, "--node", "node1"],
+                &["tail", "--kubeconfig", &kubeconfig, "--node", "node1"],
+            ],
         ),
         input("log", &bad("log"), &[&["diagnose", &log], &["tail", "--file", &log]]),
         input("inventory", &inventory, &[&vars, &plan]),
@@ -113,8 +149,16 @@ fn inputs(place: &Place) -> Vec<Input> {
             &checkout.join("roles/kubernetes-apps/container_engine_accelerator/nvidia_gpu/defaults/main.yml"),
             &[&vars],
         ),
-        input("file of the machine", &place.path("root/etc/os-release"), &[&["--root", &text(&place.path("root")), "detect"]]),
-        input("modules of the machine", &place.path("root/proc/modules"), &[&["--root", &text(&place.path("root")), "detect"]]),
+        input(
+            "file of the machine",
+            &place.path("root/etc/os-release"),
+            &[&["--root", &text(&place.path("root")), "detect"]],
+        ),
+        input(
+            "modules of the machine",
+            &place.path("root/proc/modules"),
+            &[&["--root", &text(&place.path("root")), "detect"]],
+        ),
     ]
 }
 
@@ -147,13 +191,18 @@ fn whatever_lies_in_the_place_of_an_input_is_an_answer_at_once() {
             if input.file.starts_with(place.path("bad/machine.yaml/")) {
                 let _ = fs::remove_file(place.path("bad/machine.yaml"));
                 put("folder", &place.path("bad/machine.yaml"));
-                fs::write(place.path("bad/machine.yaml/scenario.yaml"), "title: {en: x, ko: x}\nlesson: {en: x, ko: x}\n").unwrap();
+                fs::write(
+                    place.path("bad/machine.yaml/scenario.yaml"),
+                    "title: {en: x, ko: x}\nlesson: {en: x, ko: x}\n",
+                )
+                .unwrap();
             }
             put(kind, &input.file);
             for line in &input.lines {
                 let ended = run(&place, line);
                 ran += 1;
-                let what = format!("{} as {kind}: gpunode {}\n{}{}", input.name, line.join(" "), ended.stdout, ended.stderr);
+                let what =
+                    format!("{} as {kind}: gpunode {}\n{}{}", input.name, line.join(" "), ended.stdout, ended.stderr);
                 assert!(matches!(ended.code, 0..=2), "{}: {what}", ended.code);
                 if ended.code == 2 && ended.stdout.is_empty() {
                     ended.demand_error(2, &[]);

@@ -1,4 +1,5 @@
-//! Every command with outputs that take nothing, and on systems that give nothing: never a panic, always an exit status of ours.
+//! Every command with outputs that take nothing, and on systems that give nothing: never a panic, always an exit status
+//! of ours.
 
 use std::{
     fs,
@@ -23,7 +24,8 @@ fn prepared() -> Place {
     place
 }
 
-/// The words that call each command of the command line in the ways that print something. A new command has to be added.
+/// The words that call each command of the command line in the ways that print something. A new command has to be
+/// added.
 fn calls(name: &str) -> Vec<Vec<&'static str>> {
     match name {
         "detect" | "drivers" | "report" | "status" | "verify" | "vars" => vec![vec![], vec!["--json"]],
@@ -46,7 +48,8 @@ fn calls(name: &str) -> Vec<Vec<&'static str>> {
 fn lines() -> Vec<Vec<String>> {
     let names: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let words = |line: &[&str]| line.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let mut lines = vec![words(&[]), words(&["--plain"]), words(&["--help"]), words(&["--version"]), words(&["nonsense"])];
+    let mut lines =
+        vec![words(&[]), words(&["--plain"]), words(&["--help"]), words(&["--version"]), words(&["nonsense"])];
     for name in &names {
         lines.push(words(&[name, "--help"]));
         for call in calls(name) {
@@ -106,7 +109,11 @@ fn by_shell(plain: &Command, redirection: &str) -> Command {
     for (name, value) in plain.get_envs() {
         command.env(name, value.unwrap_or_default());
     }
-    command.current_dir(plain.get_current_dir().unwrap()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .current_dir(plain.get_current_dir().unwrap())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command
 }
 
@@ -142,7 +149,9 @@ fn readers_that_went_away_are_no_panic() {
 #[test]
 fn a_full_output_is_said_where_it_can_be() {
     let place = prepared();
-    for line in [&["--demo", "detect"][..], &["--demo", "report"], &["man"], &["scenarios"], &["--demo", "plan", "--json"]] {
+    for line in
+        [&["--demo", "detect"][..], &["--demo", "report"], &["man"], &["scenarios"], &["--demo", "plan", "--json"]]
+    {
         let output = by_shell(&place.command(line), ">/dev/full").stderr(Stdio::piped()).output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{line:?}: {errors}");
@@ -162,11 +171,18 @@ fn a_system_that_gives_no_more_processes_is_no_panic() {
             let folder = plain.get_current_dir().unwrap();
             let program = folder.join("gpunode-copy");
             fs::copy(plain.get_program(), &program).unwrap();
-            assert!(Command::new("chown").arg("-R").arg(format!("{uid}:{uid}")).arg(folder).status().unwrap().success());
+            assert!(
+                Command::new("chown").arg("-R").arg(format!("{uid}:{uid}")).arg(folder).status().unwrap().success()
+            );
             let mut command = Command::new("timeout");
             command.args(["60".into(), tool("setpriv").into_os_string()]);
             command.args(["--reuid", &uid.to_string(), "--regid", &uid.to_string(), "--clear-groups"]);
-            command.arg(tool("prlimit")).arg(format!("--nproc={processes}")).arg(program).args(plain.get_args()).env_clear();
+            command
+                .arg(tool("prlimit"))
+                .arg(format!("--nproc={processes}"))
+                .arg(program)
+                .args(plain.get_args())
+                .env_clear();
             for (name, value) in plain.get_envs() {
                 command.env(name, value.unwrap_or_default());
             }
@@ -184,7 +200,10 @@ fn a_clock_beyond_all_dates_is_no_panic() {
         demand_no_panic(what, &|plain| {
             let mut command = by_shell(&plain, "");
             let shell: Vec<_> = command.get_args().skip(1).map(ToOwned::to_owned).collect();
-            let envs: Vec<_> = command.get_envs().map(|(name, value)| (name.to_owned(), value.unwrap_or_default().to_owned())).collect();
+            let envs: Vec<_> = command
+                .get_envs()
+                .map(|(name, value)| (name.to_owned(), value.unwrap_or_default().to_owned()))
+                .collect();
             let folder = command.get_current_dir().unwrap().to_owned();
             command = Command::new("timeout");
             command.arg("60").arg(&faketime).args(["-f", shift]).args(shell).env_clear().envs(envs).current_dir(folder);

@@ -1,4 +1,5 @@
-//! Secrets in every file and every output that a report or a recording reads: none of them ever comes out, whatever its form.
+//! Secrets in every file and every output that a report or a recording reads: none of them ever comes out, whatever its
+//! form.
 
 use std::{
     path::{Path, PathBuf},
@@ -128,7 +129,8 @@ fn no_secret_passes_in_any_sentence() {
     println!("redaction: {tried} sentences with a secret");
 }
 
-/// Puts a line into every file of a simulated machine that people and programs write, as a foreign line of its own kind. The kernel's are left.
+/// Puts a line into every file of a simulated machine that people and programs write, as a foreign line of its own
+/// kind. The kernel's are left.
 fn poison(host: &Host, folder: &Path, secret: &str, files: &mut usize) {
     for name in host.files.list(folder).unwrap_or_default() {
         let path = folder.join(&name);
@@ -138,12 +140,17 @@ fn poison(host: &Host, folder: &Path, secret: &str, files: &mut usize) {
                 let Ok(text) = host.files.read_text(&path) else { continue };
                 let is_yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
                 let is_list = text.trim_start().starts_with(['{', '[']);
-                let line =
-                    if is_yaml && !is_list { format!("zz_foreign_{files}: \"{secret}\"\n") } else { format!("# {secret}\n{secret}\n") };
+                let line = if is_yaml && !is_list {
+                    format!("zz_foreign_{files}: \"{secret}\"\n")
+                } else {
+                    format!("# {secret}\n{secret}\n")
+                };
                 if !is_yaml && text.lines().count() < 2 {
                     continue;
                 }
-                *files += usize::from(host.files.write(&path, format!("{}\n{line}", text.trim_end()).as_bytes(), 0o644).is_ok());
+                *files += usize::from(
+                    host.files.write(&path, format!("{}\n{line}", text.trim_end()).as_bytes(), 0o644).is_ok(),
+                );
             }
             _ => {}
         }
@@ -152,8 +159,11 @@ fn poison(host: &Host, folder: &Path, secret: &str, files: &mut usize) {
 
 #[test]
 fn no_secret_of_a_machine_comes_out_of_a_report_or_a_recording() {
-    let answers = Answers::parse("driver_owner: installer-pod\ncuda_version: \"11.0.3\"\nremove_taint: true\n", "a.yaml").unwrap();
-    let secrets = ["Tr0ub4dor3xkq", "c0ffee00deadbeefc0ffee00deadbeef", "Zm9vYmFyLXNlY3JldA==", "qwopzmx-lkjhgf-vbnmty-42"];
+    let answers =
+        Answers::parse("driver_owner: installer-pod\ncuda_version: \"11.0.3\"\nremove_taint: true\n", "a.yaml")
+            .unwrap();
+    let secrets =
+        ["Tr0ub4dor3xkq", "c0ffee00deadbeefc0ffee00deadbeef", "Zm9vYmFyLXNlY3JldA==", "qwopzmx-lkjhgf-vbnmty-42"];
     for secret in secrets {
         let folder = tempfile::tempdir().unwrap();
         let mut host = replay::host(Scenario::built_in("seed").unwrap(), None, Speed(0.0)).unwrap();
@@ -168,13 +178,16 @@ fn no_secret_of_a_machine_comes_out_of_a_report_or_a_recording() {
         session.facts = facts::probe_all(&host);
         session.answers = Some(answers.clone());
         for step in [Step::Driver, Step::Variables] {
-            let Ok(actions) = steps::Planner::new(&host, &session.facts, &answers).plan_step(step, store.path()) else { continue };
+            let Ok(actions) = steps::Planner::new(&host, &session.facts, &answers).plan_step(step, store.path()) else {
+                continue;
+            };
             if let Ok(checks) = steps::Planner::new(&host, &session.facts, &answers).preflight(&actions, None) {
                 session.keep_predictions(checks);
             }
             session.replan(step, actions);
             let cancel = Cancel::default();
-            let _ = Runner { host: &host, store: &store, session: &mut session, cancel: &cancel, secret: None }.run(step, &mut |_| {});
+            let _ = Runner { host: &host, store: &store, session: &mut session, cancel: &cancel, secret: None }
+                .run(step, &mut |_| {});
         }
         session.verdict = Some(steps::verdict(&host, &session, &answers));
         // Whatever came into the session by an older version or another way.
@@ -198,7 +211,8 @@ fn no_secret_of_a_machine_comes_out_of_a_report_or_a_recording() {
 #[test]
 fn a_report_stays_readable() {
     let place = crate::support::program::Place::new();
-    let answers = place.write("a.yaml", "driver_owner: installer-pod\ncuda_version: \"11.0\"\nremove_taint: true\nreboot: now\n");
+    let answers =
+        place.write("a.yaml", "driver_owner: installer-pod\ncuda_version: \"11.0\"\nremove_taint: true\nreboot: now\n");
     let apply = ["--demo", "--speed", "0", "apply", "--yes", "--answers", answers.to_str().unwrap()];
     place.run(apply).demand(3);
     place.run(apply).demand(0);

@@ -1,4 +1,5 @@
-//! A session that survives anything: damage, a full disk, another machine, an older gpunode, a second admin, somebody else's edits.
+//! A session that survives anything: damage, a full disk, another machine, an older gpunode, a second admin, somebody
+//! else's edits.
 
 use std::{
     fs,
@@ -40,7 +41,8 @@ fn old_session(place: &Place, name: &str) -> String {
 
 #[test]
 fn sessions_of_older_schemas_are_read() {
-    for (name, records) in [("v1-reboot", 4), ("v1-interrupted", 3), ("v1-done", 10), ("v2-reboot", 5), ("v2-done", 11)] {
+    for (name, records) in [("v1-reboot", 4), ("v1-interrupted", 3), ("v1-done", 10), ("v2-reboot", 5), ("v2-done", 11)]
+    {
         let place = Place::new();
         let before = old_session(&place, name);
         let status = place.run(["--demo", "status", "--json"]).demand(0).json();
@@ -72,21 +74,31 @@ fn a_damaged_session_is_kept_and_every_way_out_is_named() {
     let whole = fs::read(place.session()).unwrap();
     let truncated = &whole[..whole.len() / 2];
     let garbage: Vec<u8> = (0..2000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    for (name, bytes) in
-        [("empty", &b""[..]), ("binary", &garbage), ("truncated", truncated), ("newer", b"schema_version: 99\n"), ("list", b"- a\n")]
-    {
+    for (name, bytes) in [
+        ("empty", &b""[..]),
+        ("binary", &garbage),
+        ("truncated", truncated),
+        ("newer", b"schema_version: 99\n"),
+        ("list", b"- a\n"),
+    ] {
         fs::write(place.session(), bytes).unwrap();
         for command in [&["status"][..], &["report"], &["undo", "--yes"]] {
             let ran = place.run(["--demo"].iter().chain(command));
             assert_eq!(ran.code, 2, "{name} {command:?}: {}", ran.stdout);
-            assert!(ran.stderr.contains("session.yaml") && ran.stderr.contains("--session FILE"), "{name}: {}", ran.stderr);
+            assert!(
+                ran.stderr.contains("session.yaml") && ran.stderr.contains("--session FILE"),
+                "{name}: {}",
+                ran.stderr
+            );
         }
         apply(&place, &[]).demand(2);
         assert_eq!(fs::read(place.session()).unwrap(), bytes, "{name} was changed");
     }
     // The way out that is offered works, and what was there stays beside.
     let file = place.write("answers.yaml", ANSWERS);
-    place.run(["--demo", "--new", "--speed", "0", "apply", "--yes", "--until", "1", "--answers", file.to_str().unwrap()]).demand(0);
+    place
+        .run(["--demo", "--new", "--speed", "0", "apply", "--yes", "--until", "1", "--answers", file.to_str().unwrap()])
+        .demand(0);
     assert_eq!(fs::read(place.path("state/session.yaml.1")).unwrap(), b"- a\n");
 }
 
@@ -100,8 +112,16 @@ fn on_a_small_disk(place: &Place, kib: u32, fill: bool, args: &[&str]) -> Ran {
     let look = "test ! -s \"$0/s.yaml\" || tail -n 1 \"$0/s.yaml\" | grep -qx '[.][.][.]' || echo HALF-WRITTEN";
     let script = format!("{mount} && {{ {rest}; \"$@\"; code=$?; {look}; exit $code; }}");
     let mut command = Command::new(tool("unshare"));
-    command.args(["--map-root-user", "--mount", "sh", "-c", &script]).arg(&folder).arg(plain.get_program()).args(plain.get_args());
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", place.folder.path()).stdin(Stdio::null());
+    command
+        .args(["--map-root-user", "--mount", "sh", "-c", &script])
+        .arg(&folder)
+        .arg(plain.get_program())
+        .args(plain.get_args());
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", place.folder.path())
+        .stdin(Stdio::null());
     Ran::from(command.output().unwrap())
 }
 
@@ -110,7 +130,17 @@ fn a_full_disk_stops_the_run_and_never_leaves_half_a_file() {
     let place = Place::new();
     let file = place.write("answers.yaml", ANSWERS);
     let session = place.path("small/s.yaml");
-    let args = ["--demo", "--speed", "0", "--session", session.to_str().unwrap(), "apply", "--yes", "--answers", file.to_str().unwrap()];
+    let args = [
+        "--demo",
+        "--speed",
+        "0",
+        "--session",
+        session.to_str().unwrap(),
+        "apply",
+        "--yes",
+        "--answers",
+        file.to_str().unwrap(),
+    ];
     let mut refused = 0;
     // From no room at all to room for a part of the run.
     for kib in [4, 12, 20, 28, 36, 44] {
@@ -134,8 +164,20 @@ fn a_folder_that_cannot_be_written_and_no_home_are_said() {
     // /proc takes no files, from anybody.
     let args = ["--demo", "--session", "/proc/s.yaml", "apply", "--yes", "--answers", file.to_str().unwrap()];
     place.run(args).demand_error(2, &["/proc", "--session FILE"]);
-    let mut homeless = place.command(["--demo", "--speed", "0", "apply", "--yes", "--until", "1", "--answers", file.to_str().unwrap()]);
-    let ran = Ran::from(homeless.env_remove("HOME").env_remove("GPUNODE_SESSION").env("TMPDIR", place.folder.path()).output().unwrap());
+    let mut homeless = place.command([
+        "--demo",
+        "--speed",
+        "0",
+        "apply",
+        "--yes",
+        "--until",
+        "1",
+        "--answers",
+        file.to_str().unwrap(),
+    ]);
+    let ran = Ran::from(
+        homeless.env_remove("HOME").env_remove("GPUNODE_SESSION").env("TMPDIR", place.folder.path()).output().unwrap(),
+    );
     ran.demand(0);
     let uid = fs::metadata(place.folder.path()).unwrap().uid();
     let folder = place.path(&format!("gpunode-{uid}"));
@@ -198,7 +240,9 @@ fn edits_of_somebody_else_are_shown_before_it_goes_on_and_kept_by_undo() {
     apply(&place, &[]).demand(3);
     apply(&place, &[]).demand(0);
     let machine = place.path("state/session.machine.yaml");
-    let edited = fs::read_to_string(&machine).unwrap().replace("nvidia_gpu_flavor: \\\"tesla\\\"", "nvidia_gpu_flavor: \\\"gtx\\\"");
+    let edited = fs::read_to_string(&machine)
+        .unwrap()
+        .replace("nvidia_gpu_flavor: \\\"tesla\\\"", "nvidia_gpu_flavor: \\\"gtx\\\"");
     let edited = edited.replace("nvidia_gpu_flavor: \"tesla\"", "nvidia_gpu_flavor: \"gtx\"");
     fs::write(&machine, edited).unwrap();
     let status = place.run(["--demo", "status"]).demand(0).stdout;
@@ -215,7 +259,8 @@ fn an_undo_that_is_killed_at_any_write_goes_on_to_the_same_end() {
         let mut machine: Value = serde_yaml::from_str(&text).unwrap();
         machine.as_object_mut().unwrap().remove("jobs");
         let journal = place.run(["--demo", "status", "--json"]).demand(0).json()["journal"].clone();
-        let states: Vec<_> = journal.as_array().unwrap().iter().map(|record| record["status"].as_str().unwrap().to_owned()).collect();
+        let states: Vec<_> =
+            journal.as_array().unwrap().iter().map(|record| record["status"].as_str().unwrap().to_owned()).collect();
         (machine, states)
     };
     let done = || {
@@ -234,7 +279,15 @@ fn an_undo_that_is_killed_at_any_write_goes_on_to_the_same_end() {
         let place = done();
         let plain = place.command(["--demo", "--speed", "0", "undo", "--yes"]);
         let mut command = Command::new(tool("strace"));
-        command.args(["-f", "-o", "/dev/null", "-e", "trace=renameat", "-e", &format!("inject=renameat:signal=KILL:when={number}")]);
+        command.args([
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=renameat",
+            "-e",
+            &format!("inject=renameat:signal=KILL:when={number}"),
+        ]);
         command.arg(plain.get_program()).args(plain.get_args()).env_clear();
         for (name, value) in plain.get_envs() {
             command.env(name, value.unwrap_or_default());
@@ -254,8 +307,9 @@ fn an_undo_that_is_killed_at_any_write_goes_on_to_the_same_end() {
 fn carried(place: &Place) -> PathBuf {
     apply(place, &["--until", "2"]).demand(3);
     let text = fs::read_to_string(place.session()).unwrap();
-    let text =
-        text.replace("machine: simulated:seed", "machine: 1111aaaa2222bbbb3333cccc4444dddd").replace("hostname: node1", "hostname: gpu-a");
+    let text = text
+        .replace("machine: simulated:seed", "machine: 1111aaaa2222bbbb3333cccc4444dddd")
+        .replace("hostname: node1", "hostname: gpu-a");
     let session = place.write("carried/session.yaml", &text);
     fs::set_permissions(&session, fs::Permissions::from_mode(0o600)).unwrap();
     session
@@ -266,14 +320,16 @@ fn a_carried_session_is_looked_at_and_only_its_third_step_is_done_elsewhere() {
     let place = Place::new();
     let session = carried(&place);
     let session = session.to_str().unwrap();
-    let answers = place.write("carry.yaml", "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\nnode: gpu-a\n");
+    let answers =
+        place.write("carry.yaml", "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\nnode: gpu-a\n");
     let answers = answers.to_str().unwrap();
     let before = fs::read_to_string(session).unwrap();
     let status = place.run(["--session", session, "status"]).demand(0).stdout;
     assert!(status.contains("gpu-a"), "{status}");
     place.run(["--session", session, "apply", "--yes", "--answers", answers]).demand_error(2, &["gpu-a", "--steps 3"]);
     assert_eq!(fs::read_to_string(session).unwrap(), before);
-    let ran = place.run(["--session", session, "apply", "--yes", "--steps", "3", "--answers", answers]).demand(0).stdout;
+    let ran =
+        place.run(["--session", session, "apply", "--yes", "--steps", "3", "--answers", answers]).demand(0).stdout;
     assert!(ran.contains("was carried here"), "{ran}");
     // The facts are still the node's, and the record says where it was done.
     let text = fs::read_to_string(session).unwrap();
@@ -284,7 +340,10 @@ fn a_carried_session_is_looked_at_and_only_its_third_step_is_done_elsewhere() {
     assert_eq!(last["done_on"], here.trim());
     // Undo here takes back what was done here, and leaves the node's work to the node.
     let undone = place.run(["--session", session, "undo", "--yes"]).demand(1).stdout;
-    assert!(lines::tell(&undone, "undone", "write-vars-file") || lines::tell(&undone, "undone", "edit-file"), "{undone}");
+    assert!(
+        lines::tell(&undone, "undone", "write-vars-file") || lines::tell(&undone, "undone", "edit-file"),
+        "{undone}"
+    );
     assert!(undone.contains("it was done on gpu-a"), "{undone}");
 }
 
@@ -293,15 +352,18 @@ fn a_changed_answer_plans_exactly_what_rests_on_it_again() {
     let place = Place::new();
     apply(&place, &[]).demand(3);
     apply(&place, &[]).demand(0);
-    let answers = place
-        .write("other.yaml", &ANSWERS.replace("reboot: now", "reboot: now\ntest_image: docker.io/nvidia/cuda:11.0.3-base-ubuntu20.04"));
+    let answers = place.write(
+        "other.yaml",
+        &ANSWERS.replace("reboot: now", "reboot: now\ntest_image: docker.io/nvidia/cuda:11.0.3-base-ubuntu20.04"),
+    );
     let args = ["--demo", "--speed", "0", "apply", "--yes", "--json", "--answers", answers.to_str().unwrap()];
     let ran = place.run(args).demand(0).stdout;
     let events: Vec<Value> = ran.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let ended = |id: &str| events.iter().filter(|event| event["event"] == "ended" && event["id"] == id).count();
     assert_eq!(ended("test-pod"), 1, "{ran}");
     // Steps 2 and 3 still follow from the answers: nothing of them is done again.
-    let commands: Vec<_> = events.iter().filter(|event| event["event"] == "line").map(|event| event["text"].to_string()).collect();
+    let commands: Vec<_> =
+        events.iter().filter(|event| event["event"] == "line").map(|event| event["text"].to_string()).collect();
     assert!(!commands.iter().any(|line| line.contains("ansible-playbook") || line.contains("curl")), "{commands:?}");
 }
 
@@ -319,7 +381,10 @@ fn an_undo_that_is_stopped_goes_on_the_next_time() {
     assert!(rest.iter().any(|line| line.starts_with("-- stopped: ")), "{rest:?}");
     assert_eq!(slow.wait().unwrap().code(), Some(130));
     let undone = undo(&place).demand(1).stdout;
-    assert!(lines::tell(&undone, "undone", "install-toolkit") && lines::tell(&undone, "undone", "fetch-runfile"), "{undone}");
+    assert!(
+        lines::tell(&undone, "undone", "install-toolkit") && lines::tell(&undone, "undone", "fetch-runfile"),
+        "{undone}"
+    );
 }
 
 #[test]
@@ -340,11 +405,15 @@ fn after_an_undo_the_first_open_step_is_here_and_nothing_of_it_is_somebody_elses
     apply(&place, &[]).demand(0);
     let first = undo(&place).demand(1).stdout;
     // The unit that stays stopped needs the driver that stays removed.
-    assert!(lines::tell(&first, "kept", "stop-unit:nvidia-persistenced.service") && !first.contains("systemctl start"), "{first}");
+    assert!(
+        lines::tell(&first, "kept", "stop-unit:nvidia-persistenced.service") && !first.contains("systemctl start"),
+        "{first}"
+    );
     // Only watched, and deleted already: neither is anything that was kept.
     assert!(!first.contains("watch-installer") && !first.contains("test-pod"), "{first}");
     let status = place.run(["--demo", "status", "--json"]).demand(0).json();
-    let states: Vec<_> = status["steps"].as_array().unwrap().iter().map(|step| step["state"].as_str().unwrap()).collect();
+    let states: Vec<_> =
+        status["steps"].as_array().unwrap().iter().map(|step| step["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["done", "here", "open", "open"]);
     assert_eq!(status["changes"], Value::Array(Vec::new()));
 }
@@ -379,5 +448,9 @@ fn what_a_killed_run_did_itself_is_not_somebody_elses_change() {
     let changes: Vec<_> = status["changes"].as_array().unwrap().iter().map(|change| change.as_str().unwrap()).collect();
     assert!(changes.iter().all(|change| change.contains("booted")), "{changes:?}");
     let resumed = apply(&place, &[]);
-    assert!(!resumed.stdout.lines().any(|line| line.starts_with(".. ") && line.contains("418.87.00")), "{}", resumed.stdout);
+    assert!(
+        !resumed.stdout.lines().any(|line| line.starts_with(".. ") && line.contains("418.87.00")),
+        "{}",
+        resumed.stdout
+    );
 }

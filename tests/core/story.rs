@@ -35,7 +35,11 @@ fn the_seeds_story_from_bare_card_to_verified_node() {
     let report = report(&place, "seed");
     assert_eq!(report["verdict"]["verdict"], "ok");
     assert_eq!(report["simulated"], "seed");
-    assert!(report["verdict"]["checks"].as_array().unwrap().iter().all(|check| check["state"] == "pass"), "{}", report["verdict"]);
+    assert!(
+        report["verdict"]["checks"].as_array().unwrap().iter().all(|check| check["state"] == "pass"),
+        "{}",
+        report["verdict"]
+    );
     let ids: Vec<_> = done(&report).into_iter().map(|(id, _)| id.split(':').next().unwrap().to_owned()).collect();
     let expected = [
         "stop-unit",
@@ -75,7 +79,11 @@ fn the_seeds_error_one_is_named_and_the_second_try_works() {
     let keep = format!("{ANSWERS}leave_out: [remove-runfile-driver]\ndespite: [host-driver]\n");
     let failed = apply(&place, "already-loaded", &keep).demand(1);
     assert!(failed.stdout.contains("appears to already be loaded"), "{}", failed.stdout);
-    assert!(failed.stdout.contains("-- failed: watch-installer\n   | The kernel module nvidia is already loaded"), "{}", failed.stdout);
+    assert!(
+        failed.stdout.contains("-- failed: watch-installer\n   | The kernel module nvidia is already loaded"),
+        "{}",
+        failed.stdout
+    );
     apply(&place, "already-loaded", ANSWERS).demand(3);
     apply(&place, "already-loaded", ANSWERS).demand(0);
     assert_eq!(report(&place, "already-loaded")["verdict"]["verdict"], "ok");
@@ -95,5 +103,11 @@ fn undo_walks_back_what_can_be_walked_back() {
     }
     assert!(lines::tell(&undone, "undone", "edit-file"), "{undone}");
     assert!(lines::tell(&undone, "kept", "remove-runfile-driver"), "{undone}");
-    assert_eq!(place.run(["--demo", "detect", "--json"]).json()["driver"]["ledger"].to_string().matches("cuda-toolkit").count(), 0);
+    assert_eq!(
+        place.run(["--demo", "detect", "--json"]).json()["driver"]["ledger"]
+            .to_string()
+            .matches("cuda-toolkit")
+            .count(),
+        0
+    );
 }

@@ -1,5 +1,5 @@
-//! Today's cluster, told by the headless and the plain face on a simulated machine: from a bare card to a pod that computes, with the
-//! driver on the host; and choices that the story does not expect.
+//! Today's cluster, told by the headless and the plain face on a simulated machine: from a bare card to a pod that
+//! computes, with the driver on the host; and choices that the story does not expect.
 
 use std::process::Stdio;
 
@@ -30,7 +30,9 @@ fn done(place: &Place) -> Vec<(String, String)> {
 fn from_a_bare_card_to_a_pod_that_computes() {
     let place = Place::new();
     let first = apply(&place, ANSWERS).demand(3).stdout;
-    for told in ["Setting up linux-modules-nvidia-580-server-open-generic", "-- done: install-driver", "-- done: hold-packages"] {
+    for told in
+        ["Setting up linux-modules-nvidia-580-server-open-generic", "-- done: install-driver", "-- done: hold-packages"]
+    {
         assert!(first.contains(told), "{told}\n{first}");
     }
     // The machine is what the commands made of it, before the reboot and after.
@@ -41,9 +43,15 @@ fn from_a_bare_card_to_a_pod_that_computes() {
     assert!(second.contains("| NVIDIA-SMI 580.178.04"), "{second}");
     assert!(second.contains("runtimeclass.node.k8s.io/nvidia serverside-applied"), "{second}");
     let report = json(&place, &["report", "--format", "json"]);
-    assert_eq!((&report["verdict"]["verdict"], &report["simulated"]), (&Value::from("ok"), &Value::from("ubuntu-2404")));
+    assert_eq!(
+        (&report["verdict"]["verdict"], &report["simulated"]),
+        (&Value::from("ok"), &Value::from("ubuntu-2404"))
+    );
     let done = done(&place);
-    assert!(done.iter().all(|(_, status)| ["done", "already-done", "already_done"].contains(&status.as_str())), "{done:?}");
+    assert!(
+        done.iter().all(|(_, status)| ["done", "already-done", "already_done"].contains(&status.as_str())),
+        "{done:?}"
+    );
     place.run([DEMO, "verify"]).demand(0);
     // A second time, nothing is left to do but to look again.
     let third = apply(&place, ANSWERS).demand(0).stdout;
@@ -57,7 +65,8 @@ fn the_recommended_owner_is_the_hosts_on_every_face() {
     for args in [&["plan", "--json"][..], &["vars", "--json"], &["drivers", "--json"]] {
         let told = json(&place, args);
         assert_eq!(told["owner"], "host", "{args:?}");
-        let best: Vec<&Value> = told["owners"].as_array().unwrap().iter().filter(|fit| fit["recommended"] == true).collect();
+        let best: Vec<&Value> =
+            told["owners"].as_array().unwrap().iter().filter(|fit| fit["recommended"] == true).collect();
         assert_eq!((best.len(), &best[0]["owner"]), (1, &Value::from("host")), "{args:?}");
     }
     // The seed's machine keeps its own.
@@ -97,7 +106,10 @@ fn undo_takes_the_hosts_driver_back() {
     apply(&place, ANSWERS).demand(3);
     apply(&place, ANSWERS).demand(0);
     let undone = place.run([DEMO, "--speed", "0", "undo", "--yes"]).stdout;
-    assert!(undone.contains("Removing nvidia-headless-no-dkms-580-server-open") || undone.contains("apt-get"), "{undone}");
+    assert!(
+        undone.contains("Removing nvidia-headless-no-dkms-580-server-open") || undone.contains("apt-get"),
+        "{undone}"
+    );
     let now = json(&place, &["detect", "--json"]);
     assert!(!now["driver"]["ledger"].to_string().contains("nvidia-headless"), "{now}");
 }

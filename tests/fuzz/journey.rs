@@ -1,5 +1,6 @@
-//! A whole journey on a simulated machine: answers, the machine's files, an inventory, a log and a session go in as they come; all steps are
-//! planned, asked about, run, judged, told and taken back. Nothing of it may panic, and what is told is fit for a terminal.
+//! A whole journey on a simulated machine: answers, the machine's files, an inventory, a log and a session go in as
+//! they come; all steps are planned, asked about, run, judged, told and taken back. Nothing of it may panic, and what
+//! is told is fit for a terminal.
 
 use std::{path::Path, sync::OnceLock};
 
@@ -105,7 +106,9 @@ fn go(host: &Host, store: &Store, answers: &Answers, session: Option<Session>) {
         .map_or_else(|_| answers.clone(), |table| steps::complete(answers, &table));
     session.answers = Some(answers.clone());
     for step in [Step::Driver, Step::Variables] {
-        let Ok(actions) = steps::Planner::new(host, &session.facts, &answers).plan_step(step, store.path()) else { continue };
+        let Ok(actions) = steps::Planner::new(host, &session.facts, &answers).plan_step(step, store.path()) else {
+            continue;
+        };
         if step == Step::Driver
             && let Ok(checks) = steps::Planner::new(host, &session.facts, &answers).preflight(&actions, None)
         {

@@ -1,5 +1,5 @@
-//! What is fuzzed: each target takes any bytes and demands what must hold for all of them. The fuzzers call these, and an ordinary test
-//! runs them over the committed corpora.
+//! What is fuzzed: each target takes any bytes and demands what must hold for all of them. The fuzzers call these, and
+//! an ordinary test runs them over the committed corpora.
 
 #[path = "journey.rs"]
 pub mod journey;
@@ -58,7 +58,8 @@ pub fn inventory(bytes: &[u8]) {
     }
 }
 
-/// A vars file that is changed says what it said, and the change; a second time changes nothing; what cannot be changed is refused.
+/// A vars file that is changed says what it said, and the change; a second time changes nothing; what cannot be changed
+/// is refused.
 pub fn edit(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let before = yaml11::parse_vars(&text);
@@ -66,7 +67,10 @@ pub fn edit(bytes: &[u8]) {
         Change::new("nvidia_accelerator_enabled", true),
         Change::new("nvidia_driver_version", "450.51.06"),
         Change::new("nvidia_gpu_nodes", vec!["node1", "0000:18:00.0"]),
-        Change::new("runtimes", serde_json::json!([{"name": "kata"}, {"name": "nvidia", "options": {"BinaryName": "/a", "x": "true"}}])),
+        Change::new(
+            "runtimes",
+            serde_json::json!([{"name": "kata"}, {"name": "nvidia", "options": {"BinaryName": "/a", "x": "true"}}]),
+        ),
         Change::take_out("nvidia_gpu_nodes"),
         Change::take_out("runtimes"),
     ] {
@@ -109,29 +113,54 @@ pub fn machine(bytes: &[u8]) {
     assert!(version.is_none_or(|version| is_shown(&version)));
     let id: String = text.chars().take(4).collect();
     assert!(parse::parse_pci_ids(&text, &id).is_none_or(|(_, name)| is_shown(&name)));
-    let _ = (parse::parse_secure_boot(bytes), parse::parse_maps(bytes), parse::parse_os_release(&text), parse::parse_centos_release(&text));
-    let _ =
-        (parse::parse_dpkg_status(&text), parse::parse_rpm_list(&text), parse::parse_installer_log(&text), parse::parse_pod_cache(&text));
-    let _ =
-        (parse::parse_version_json(&text), parse::parse_daemon_json(&text), parse::parse_toml(&text, "driver"), parse::parse_memory(&text));
-    let _ = (parse::parse_apt_policy(&text), parse::parse_repoquery(&text), parse::parse_yum_list(&text), parse::parse_zypper(&text));
-    let _ = (parse::parse_unit(&text), parse::parse_pod(&text), parse::parse_parent(&text), parse::parse_command_line(&text));
+    let _ = (
+        parse::parse_secure_boot(bytes),
+        parse::parse_maps(bytes),
+        parse::parse_os_release(&text),
+        parse::parse_centos_release(&text),
+    );
+    let _ = (
+        parse::parse_dpkg_status(&text),
+        parse::parse_rpm_list(&text),
+        parse::parse_installer_log(&text),
+        parse::parse_pod_cache(&text),
+    );
+    let _ = (
+        parse::parse_version_json(&text),
+        parse::parse_daemon_json(&text),
+        parse::parse_toml(&text, "driver"),
+        parse::parse_memory(&text),
+    );
+    let _ = (
+        parse::parse_apt_policy(&text),
+        parse::parse_repoquery(&text),
+        parse::parse_yum_list(&text),
+        parse::parse_zypper(&text),
+    );
+    let _ = (
+        parse::parse_unit(&text),
+        parse::parse_pod(&text),
+        parse::parse_parent(&text),
+        parse::parse_command_line(&text),
+    );
     let _ = (parse::parse_runtime(&text), parse::parse_libc_banner(bytes), parse::parse_effective_user(&text));
 }
 
-/// A log goes through the whole pipeline: times, resumption, printing, phases, signatures. Nothing of it reaches a terminal as a command,
-/// and what is delivered again after a broken connection is told once.
+/// A log goes through the whole pipeline: times, resumption, printing, phases, signatures. Nothing of it reaches a
+/// terminal as a command, and what is delivered again after a broken connection is told once.
 pub fn log(bytes: &[u8]) {
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     let mut diagnosis = Diagnosis::default();
     for line in &lines {
         let shown = text::printable_bytes(line);
         assert!(is_shown(&shown), "{shown:?}");
-        let _ = (phases::INSTALLER_IMAGE.step(&shown), phases::INSTALLER_IMAGE.is_success(&shown), diagnosis.push(&shown));
+        let _ =
+            (phases::INSTALLER_IMAGE.step(&shown), phases::INSTALLER_IMAGE.is_success(&shown), diagnosis.push(&shown));
     }
     let _ = diagnosis.finish();
     let mut times = Times::default();
-    let parts: Vec<_> = lines.iter().map(|line| times.split(line).map_or((None, *line), |(at, text)| (Some(at), text))).collect();
+    let parts: Vec<_> =
+        lines.iter().map(|line| times.split(line).map_or((None, *line), |(at, text)| (Some(at), text))).collect();
     let mut resume = Resume::default();
     let delivered = Cell::new(0_usize);
     resume.begin();
@@ -154,7 +183,8 @@ pub fn scenario(bytes: &[u8]) {
 /// What kubectl prints is read or becomes a named state.
 pub fn objects(bytes: &[u8]) {
     let _ = (watch::change::<Pod>(bytes), watch::change::<Node>(bytes));
-    let _ = serde_json::from_slice::<Pod>(bytes).map(|pod| gpunode::cluster::view::PodView::of(&pod, &["nvidia-driver-installer"]));
+    let _ = serde_json::from_slice::<Pod>(bytes)
+        .map(|pod| gpunode::cluster::view::PodView::of(&pod, &["nvidia-driver-installer"]));
 }
 
 fn is_shown(text: &str) -> bool {

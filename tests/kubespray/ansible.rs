@@ -29,7 +29,9 @@ fn ours(inventory: &Path, playbooks: &Path) -> HostVars {
     assert!(read.problems.is_empty(), "{:?}", read.problems);
     let base = inventory.parent().unwrap();
     let folders = [VarsFolder::read(&files(), base, false), VarsFolder::read(&files(), playbooks, true)];
-    let vars = |host: &str| read.definitions(host, &folders).into_iter().map(|definition| (definition.name, definition.value)).collect();
+    let vars = |host: &str| {
+        read.definitions(host, &folders).into_iter().map(|definition| (definition.name, definition.value)).collect()
+    };
     let all: HostVars = read.host_names().map(|host| (host.to_owned(), vars(host))).collect();
     all.into_iter().filter(|(_, vars)| !vars.is_empty()).collect()
 }
@@ -45,10 +47,14 @@ fn every_variable_of_every_real_inventory_is_equal() {
                 let text = fs::read_to_string(&checkout.inventory).unwrap().replace("\n# node", "\nnode");
                 fs::write(&checkout.inventory, text).unwrap();
             }
-            checkout.add("group_vars/all/zz.yml", "docker_storage_options: -s overlay2\nnvidia_driver_version: 450.80\n");
+            checkout
+                .add("group_vars/all/zz.yml", "docker_storage_options: -s overlay2\nnvidia_driver_version: 450.80\n");
             match oracle.hosts(&checkout.inventory, &checkout.path) {
                 Ok(theirs) => {
-                    assert!(theirs.values().all(|vars| vars.len() > 20), "{release} {name}: Ansible sees the group variables");
+                    assert!(
+                        theirs.values().all(|vars| vars.len() > 20),
+                        "{release} {name}: Ansible sees the group variables"
+                    );
                     assert_eq!(ours(&checkout.inventory, &checkout.path), theirs, "{release} {name}");
                 }
                 // One old inventory names a group that it does not declare.
@@ -68,7 +74,8 @@ fn after_an_edit_ansible_sees_the_new_values_and_the_old_bytes_come_back() {
             ["kube_control_plane", "kube_node", "k8s_cluster"]
         };
         let [control_plane, node, cluster] = groups;
-        let text = format!("[{control_plane}]\nnode1\n[{node}]\nnode1\n[{cluster}:children]\n{control_plane}\n{node}\n");
+        let text =
+            format!("[{control_plane}]\nnode1\n[{node}]\nnode1\n[{cluster}:children]\n{control_plane}\n{node}\n");
         let checkout = Checkout::with_inventory(release, &text);
         let mut request = checkout.request();
         request.control_plane_os = Some("centos-7".to_owned());
@@ -108,7 +115,8 @@ fn a_new_node_joins_the_inventory_of_every_release_and_ansible_sees_it_there() {
             request.hostname = "ansible-host".to_owned();
             let before = preview(&files(), &request).unwrap();
             let group = if old { "kube-node" } else { "kube_node" };
-            let groups_before = oracle.hosts(&checkout.inventory, &checkout.path).is_ok().then(|| oracle.groups(&checkout.inventory));
+            let groups_before =
+                oracle.hosts(&checkout.inventory, &checkout.path).is_ok().then(|| oracle.groups(&checkout.inventory));
             if groups_before.is_none() {
                 // An inventory that Ansible cannot read gets no host.
                 assert!(before.layout.members.is_empty(), "{release} {name}");
@@ -117,7 +125,8 @@ fn a_new_node_joins_the_inventory_of_every_release_and_ansible_sees_it_there() {
             assert!(before.layout.members.iter().any(|(_, member)| member.group == group), "{release} {name}");
             let edits = edit::propose(&files(), &before, &[], &before.layout.members).unwrap();
             assert_eq!(edits.len(), 1, "{release} {name}");
-            let added: Vec<&str> = edits[0].after.lines().filter(|line| !edits[0].before.lines().any(|old| old == *line)).collect();
+            let added: Vec<&str> =
+                edits[0].after.lines().filter(|line| !edits[0].before.lines().any(|old| old == *line)).collect();
             assert!(added.iter().all(|line| line.contains("gpu9")), "{release} {name}: {added:?}");
             files().write(&edits[0].path, edits[0].after.as_bytes(), 0o644).unwrap();
             let mut groups = oracle.groups(&checkout.inventory);
@@ -133,7 +142,11 @@ fn a_new_node_joins_the_inventory_of_every_release_and_ansible_sees_it_there() {
             groups_before.retain(|_, hosts| !hosts.is_empty());
             assert_eq!(groups, groups_before, "{release} {name}: nobody else has moved");
             let after = preview(&files(), &request).unwrap();
-            assert_eq!((after.inventory_host.as_deref(), after.layout.members.len()), (Some("gpu9"), 0), "{release} {name}");
+            assert_eq!(
+                (after.inventory_host.as_deref(), after.layout.members.len()),
+                (Some("gpu9"), 0),
+                "{release} {name}"
+            );
         }
     }
 }
@@ -174,7 +187,8 @@ fn what_we_write_is_what_ansible_reads_whatever_the_text() {
         "null",
     ];
     let mut text = String::new();
-    let changes: Vec<_> = texts.iter().enumerate().map(|(index, text)| edit::Change::new(&format!("v{index}"), *text)).collect();
+    let changes: Vec<_> =
+        texts.iter().enumerate().map(|(index, text)| edit::Change::new(&format!("v{index}"), *text)).collect();
     for change in &changes {
         text = edit::set(&text, change).unwrap();
     }

@@ -1,5 +1,6 @@
-//! The values of the owner `host`, written into inventories and read back by a real `ansible-playbook`, whose play makes the cluster group
-//! as Kubespray's does since v2.27: `ansible-inventory` alone does not see that group's variables.
+//! The values of the owner `host`, written into inventories and read back by a real `ansible-playbook`, whose play
+//! makes the cluster group as Kubespray's does since v2.27: `ansible-inventory` alone does not see that group's
+//! variables.
 
 use std::{fs, process::Command};
 
@@ -58,7 +59,12 @@ fn play_sees(checkout: &Checkout, name: &str) -> Value {
         .env("LC_ALL", "C.UTF-8")
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     let seen = |host: &str| {
         let text = fs::read(folder.join(format!("seen-{host}.json"))).unwrap();
         (host.to_owned(), serde_json::from_slice::<Value>(&text).unwrap()["it"].clone())
@@ -72,9 +78,11 @@ fn names(list: &Value) -> Vec<&str> {
 
 #[test]
 fn the_play_sees_the_merged_list_on_the_gpu_node_alone() {
-    for (inventory, file) in
-        [(IMPLICIT, "host_vars/node1/gpu.yml"), (GROUPED, "group_vars/gpu_node/gpunode.yml"), (AT_TOP, "host_vars/node1/gpu.yml")]
-    {
+    for (inventory, file) in [
+        (IMPLICIT, "host_vars/node1/gpu.yml"),
+        (GROUPED, "group_vars/gpu_node/gpunode.yml"),
+        (AT_TOP, "host_vars/node1/gpu.yml"),
+    ] {
         for group in ["all", "k8s_cluster", "kube_node"] {
             let checkout = Checkout::with_inventory("v2.31.0", inventory);
             checkout.add(&format!("group_vars/{group}/runtimes.yml"), KATA);
@@ -83,8 +91,15 @@ fn the_play_sees_the_merged_list_on_the_gpu_node_alone() {
             assert!(edits[0].path.ends_with(file), "{group}: {}", edits[0].path.display());
             let seen = play_sees(&checkout, "containerd_additional_runtimes");
             assert_eq!(names(&seen["node1"]), ["kata", "nvidia"], "{group} {inventory}");
-            assert_eq!(seen["node1"][1]["options"], json!({"BinaryName": "/usr/bin/nvidia-container-runtime", "SystemdCgroup": "true"}));
-            assert_eq!((names(&seen["node2"]), names(&seen["cp1"]).contains(&"nvidia")), (vec!["kata"], false), "{group}: nobody else");
+            assert_eq!(
+                seen["node1"][1]["options"],
+                json!({"BinaryName": "/usr/bin/nvidia-container-runtime", "SystemdCgroup": "true"})
+            );
+            assert_eq!(
+                (names(&seen["node2"]), names(&seen["cp1"]).contains(&"nvidia")),
+                (vec!["kata"], false),
+                "{group}: nobody else"
+            );
             assert_eq!(play_sees(&checkout, "node_labels")["node1"], json!({"nvidia.com/gpu.present": "true"}));
         }
     }
@@ -124,12 +139,20 @@ fn cdi_is_switched_on_only_where_containerd_has_it_off() {
         ("v2.31.0", "", false),
         ("v2.31.0", "containerd_version: 1.7.24\n", true),
     ] {
-        let checkout =
-            Checkout::with_inventory(release, "[kube_control_plane]\ncp1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_node\n");
+        let checkout = Checkout::with_inventory(
+            release,
+            "[kube_control_plane]\ncp1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_node\n",
+        );
         checkout.add("group_vars/k8s_cluster/x.yml", extra);
         let changes = owner::values(&look(&checkout), &host());
         assert_eq!(changes.iter().any(|change| change.variable == "enable_cdi"), switched, "{release} {extra}");
-        let list = changes.iter().find(|change| change.variable == "containerd_additional_runtimes").unwrap().value.clone().unwrap();
+        let list = changes
+            .iter()
+            .find(|change| change.variable == "containerd_additional_runtimes")
+            .unwrap()
+            .value
+            .clone()
+            .unwrap();
         assert_eq!(list[0].get("engine").is_some(), release != "v2.31.0", "{release}");
     }
 }
@@ -146,9 +169,12 @@ fn the_cgroup_driver_is_the_clusters() {
 fn the_gpu_roles_variables_go_with_their_comments_kept() {
     let checkout = one_node("v2.31.0");
     let text = "# gpu\nnvidia_accelerator_enabled: true  # on\nnvidia_gpu_nodes:\n  - node1\nnvidia_gpu_flavor: tesla\nother: 1\n";
-    checkout.add("group_vars/all/gpu.yml", text).add("group_vars/k8s_cluster/gpu.yml", "nvidia_driver_version: \"450.51.06\"\n");
+    checkout
+        .add("group_vars/all/gpu.yml", text)
+        .add("group_vars/k8s_cluster/gpu.yml", "nvidia_driver_version: \"450.51.06\"\n");
     let edits = write(&checkout);
-    let after = |name: &str| edits.iter().find(|edit| edit.path.ends_with(name)).map(|edit| edit.after.clone()).unwrap();
+    let after =
+        |name: &str| edits.iter().find(|edit| edit.path.ends_with(name)).map(|edit| edit.after.clone()).unwrap();
     assert_eq!(
         after("all/gpu.yml"),
         "# gpu\n# nvidia_accelerator_enabled: true  # on\n# nvidia_gpu_nodes:\n#   - node1\n# nvidia_gpu_flavor: tesla\nother: 1\n"
@@ -165,15 +191,23 @@ fn the_gpu_roles_variables_go_with_their_comments_kept() {
 
 #[test]
 fn what_is_not_known_is_not_replaced_but_told() {
-    for value in ["\"{{ our_runtimes }}\"", "\"{{ lookup('env', 'X') }}\"", "!vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3061\n"] {
+    for value in
+        ["\"{{ our_runtimes }}\"", "\"{{ lookup('env', 'X') }}\"", "!vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3061\n"]
+    {
         let checkout = Checkout::with_inventory("v2.31.0", IMPLICIT);
         checkout.add("group_vars/k8s_cluster/x.yml", &format!("containerd_additional_runtimes: {value}\n"));
         let seen = look(&checkout);
-        assert!(owner::values(&seen, &host()).iter().all(|change| change.variable != "containerd_additional_runtimes"), "{value}");
+        assert!(
+            owner::values(&seen, &host()).iter().all(|change| change.variable != "containerd_additional_runtimes"),
+            "{value}"
+        );
         assert!(seen.findings.iter().any(|finding| finding.id == "runtimes-unknown"), "{value}");
     }
     let checkout = Checkout::with_inventory("v2.31.0", IMPLICIT);
-    checkout.add("group_vars/k8s_cluster/x.yml", "mine: [{name: kata, options: {}}]\ncontainerd_additional_runtimes: \"{{ mine }}\"\n");
+    checkout.add(
+        "group_vars/k8s_cluster/x.yml",
+        "mine: [{name: kata, options: {}}]\ncontainerd_additional_runtimes: \"{{ mine }}\"\n",
+    );
     write(&checkout);
     assert_eq!(names(&play_sees(&checkout, "containerd_additional_runtimes")["node1"]), ["kata", "nvidia"]);
 }
@@ -182,14 +216,22 @@ fn what_is_not_known_is_not_replaced_but_told() {
 fn other_runtimes_get_no_entry_of_containerd() {
     for (manager, release) in [("crio", "v2.31.0"), ("docker", "v2.31.0")] {
         let checkout = Checkout::with_inventory(release, IMPLICIT);
-        checkout.add("group_vars/k8s_cluster/k8s-cluster.yml", "").add("group_vars/all/zz.yml", &format!("container_manager: {manager}\n"));
-        let text = fs::read_to_string(checkout.inventory.with_file_name("group_vars").join("k8s_cluster/k8s-cluster.yml")).unwrap();
+        checkout
+            .add("group_vars/k8s_cluster/k8s-cluster.yml", "")
+            .add("group_vars/all/zz.yml", &format!("container_manager: {manager}\n"));
+        let text =
+            fs::read_to_string(checkout.inventory.with_file_name("group_vars").join("k8s_cluster/k8s-cluster.yml"))
+                .unwrap();
         let path = checkout.inventory.with_file_name("group_vars").join("k8s_cluster/k8s-cluster.yml");
-        fs::write(path, text.replace("container_manager: containerd", &format!("container_manager: {manager}"))).unwrap();
+        fs::write(path, text.replace("container_manager: containerd", &format!("container_manager: {manager}")))
+            .unwrap();
         let preview = look(&checkout);
         assert_eq!(preview.container_manager, manager);
         let changes = owner::values(&preview, &host());
-        assert!(changes.iter().all(|change| !change.variable.starts_with("containerd_") && change.variable != "enable_cdi"), "{changes:?}");
+        assert!(
+            changes.iter().all(|change| !change.variable.starts_with("containerd_") && change.variable != "enable_cdi"),
+            "{changes:?}"
+        );
     }
 }
 
@@ -206,8 +248,14 @@ fn a_joined_node_gets_only_the_parts_that_read_the_values() {
     preview.layout.has_joined = true;
     let runs = owner::of(DriverOwner::Host).playbooks(&preview, &host());
     let tags = "container-engine,node-label,node-taint";
-    assert_eq!(argv(&runs), [vec!["playbooks/facts.yml", "-b"], vec!["cluster.yml", "-b", "--limit=node1", "--tags", tags]]);
+    assert_eq!(
+        argv(&runs),
+        [vec!["playbooks/facts.yml", "-b"], vec!["cluster.yml", "-b", "--limit=node1", "--tags", tags]]
+    );
     assert_eq!(runs.iter().map(PlaybookRun::configures_runtime).collect::<Vec<_>>(), [false, true]);
     preview.container_manager = "crio".to_owned();
-    assert_eq!(argv(&owner::of(DriverOwner::Host).playbooks(&preview, &host()))[1].last().unwrap(), "node-label,node-taint");
+    assert_eq!(
+        argv(&owner::of(DriverOwner::Host).playbooks(&preview, &host()))[1].last().unwrap(),
+        "node-label,node-taint"
+    );
 }

@@ -1,4 +1,5 @@
-//! Step 3 on a real inventory: after `apply` the real `ansible-inventory` sees the new values, and `undo` restores the bytes.
+//! Step 3 on a real inventory: after `apply` the real `ansible-inventory` sees the new values, and `undo` restores the
+//! bytes.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
@@ -111,11 +112,22 @@ fn a_session_is_carried_to_the_ansible_host_and_done_there() {
     let carried = fs::read_to_string(node.session()).unwrap();
     let machine = carried.lines().find(|line| line.starts_with("machine: ")).unwrap().to_owned();
     let hostname = carried.lines().find(|line| line.starts_with("hostname: ")).unwrap().to_owned();
-    let carried = carried.replace(&machine, "machine: 1111aaaa2222bbbb3333cccc4444dddd").replace(&hostname, "hostname: gpu-a");
+    let carried =
+        carried.replace(&machine, "machine: 1111aaaa2222bbbb3333cccc4444dddd").replace(&hostname, "hostname: gpu-a");
     let session = node.write("carried/session.yaml", &carried);
-    let text = format!("{text}kubespray: {}\ninventory: {}\nrun_playbooks: false\n", checkout.display(), inventory.display());
+    let text =
+        format!("{text}kubespray: {}\ninventory: {}\nrun_playbooks: false\n", checkout.display(), inventory.display());
     let answers = node.write("there.yaml", &text);
-    let args = ["--session", session.to_str().unwrap(), "apply", "--steps", "3", "--yes", "--answers", answers.to_str().unwrap()];
+    let args = [
+        "--session",
+        session.to_str().unwrap(),
+        "apply",
+        "--steps",
+        "3",
+        "--yes",
+        "--answers",
+        answers.to_str().unwrap(),
+    ];
     // Nobody has said yet that the inventory may get another host.
     let before = fs::read_to_string(&inventory).unwrap();
     node.run(args).demand_error(2, &["gpu-a is not in the inventory", "add_node: true", "cp1"]);
@@ -124,7 +136,10 @@ fn a_session_is_carried_to_the_ansible_host_and_done_there() {
     let ran = node.run(args).demand(0).stdout;
     assert!(ran.contains("was carried here") && ran.contains("-- done: edit-file"), "{ran}");
     let hosts = fs::read_to_string(&inventory).unwrap();
-    assert!(hosts.lines().any(|line| line == "gpu-a"), "the node joins without an address, which only itself knows: {hosts}");
+    assert!(
+        hosts.lines().any(|line| line == "gpu-a"),
+        "the node joins without an address, which only itself knows: {hosts}"
+    );
     assert_eq!(ansible_sees(&inventory, "gpu-a")["nvidia_gpu_nodes"], serde_json::json!(["gpu-a"]));
 }
 
@@ -142,7 +157,8 @@ fn values_of_the_answers_are_checked_and_written() {
         place.run(["apply", "--steps", "3", "--yes", "--answers", answers.to_str().unwrap()])
     };
     let before = bytes(&checkout);
-    apply("  nvidia_driver_install_container: true\n").demand_error(2, &["nvidia_driver_install_container", "an image"]);
+    apply("  nvidia_driver_install_container: true\n")
+        .demand_error(2, &["nvidia_driver_install_container", "an image"]);
     apply("  nvidia_driver_version: 450.80\n").demand_error(2, &["nvidia_driver_version", "quotes"]);
     apply("  nvidia_no_such_thing: x\n").demand_error(2, &["nvidia_no_such_thing"]);
     assert_eq!(bytes(&checkout), before, "nothing was written");
@@ -213,15 +229,21 @@ fn a_change_between_preview_and_write_is_seen_and_nothing_is_written() {
     answers.run_playbooks = false;
     answers.gpus = Some(vec!["10de:1db6".parse().unwrap()]);
     let store = Store::open(&place.session()).unwrap();
-    let actions = steps::Planner::new(&host, &gpunode::facts::Facts::default(), &answers).plan_step(Step::Variables, store.path()).unwrap();
+    let actions = steps::Planner::new(&host, &gpunode::facts::Facts::default(), &answers)
+        .plan_step(Step::Variables, store.path())
+        .unwrap();
     let file = checkout.join("sample/group_vars/k8s_cluster/k8s-cluster.yml");
     let theirs = fs::read_to_string(&file).unwrap() + "# a colleague's line\n";
     fs::write(&file, &theirs).unwrap();
     let mut session = Session::new("m".to_owned(), "node1".to_owned(), host.clock.now());
     session.replan(Step::Variables, actions);
-    let mut runner = Runner { host: &host, store: &store, session: &mut session, cancel: &Cancel::default(), secret: None };
+    let mut runner =
+        Runner { host: &host, store: &store, session: &mut session, cancel: &Cancel::default(), secret: None };
     runner.run(Step::Variables, &mut |_| {}).unwrap();
     let record = session.journal.last().unwrap();
-    assert!(record.status == Status::Failed && record.evidence[0].contains("changed by somebody else since the preview"), "{record:?}");
+    assert!(
+        record.status == Status::Failed && record.evidence[0].contains("changed by somebody else since the preview"),
+        "{record:?}"
+    );
     assert_eq!(fs::read_to_string(&file).unwrap(), theirs);
 }

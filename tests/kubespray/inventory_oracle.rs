@@ -33,7 +33,10 @@ impl Read {
         let path = root.join(world.inventory);
         let inventory = Inventory::load(&files, &path, &Ignored::new(&Config::default())).unwrap();
         let base = if files.list(&path).is_ok() { path } else { path.parent().unwrap().to_owned() };
-        Self { inventory, folders: [VarsFolder::read(&files, &base, false), VarsFolder::read(&files, &root.join("playbooks"), true)] }
+        Self {
+            inventory,
+            folders: [VarsFolder::read(&files, &base, false), VarsFolder::read(&files, &root.join("playbooks"), true)],
+        }
     }
 
     fn hosts(&self) -> HostVars {
@@ -90,7 +93,11 @@ fn check(world: &World, oracle: &mut Oracle, tally: &mut Tally) -> Result<(), Te
         Err(why) => {
             tally.refused += 1;
             let named = !ours.problems().is_empty();
-            return if named { Ok(()) } else { Err(TestCaseError::fail(format!("Ansible refuses: {why}\n{}", told()))) };
+            return if named {
+                Ok(())
+            } else {
+                Err(TestCaseError::fail(format!("Ansible refuses: {why}\n{}", told())))
+            };
         }
         Ok(theirs) => theirs,
     };
@@ -120,8 +127,9 @@ fn check(world: &World, oracle: &mut Oracle, tally: &mut Tally) -> Result<(), Te
             .collect::<BTreeSet<_>>()
             .into_iter()
             .filter(|host| mine.get(*host) != theirs_open.get(*host));
-        let lines: Vec<String> =
-            differing.map(|host| format!("{host}\n  ours   {:?}\n  theirs {:?}", mine.get(host), theirs_open.get(host))).collect();
+        let lines: Vec<String> = differing
+            .map(|host| format!("{host}\n  ours   {:?}\n  theirs {:?}", mine.get(host), theirs_open.get(host)))
+            .collect();
         return Err(TestCaseError::fail(format!("{}\n{}", lines.join("\n"), told())));
     }
     for (group, hosts) in oracle.groups(&inventory) {
@@ -150,9 +158,11 @@ fn is_deep(inventory: &Inventory, group: &str) -> bool {
 #[test]
 fn made_up_inventories_are_read_as_ansible_reads_them() {
     let cases = std::env::var("GPUNODE_ORACLE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
-    let config = ProptestConfig { cases, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() };
     let (oracle, tally) = (RefCell::new(Oracle::start()), RefCell::new(Tally::default()));
-    let result = TestRunner::new(config).run(&world(), |world| check(&world, &mut oracle.borrow_mut(), &mut tally.borrow_mut()));
+    let result =
+        TestRunner::new(config).run(&world(), |world| check(&world, &mut oracle.borrow_mut(), &mut tally.borrow_mut()));
     let tally = tally.into_inner();
     println!(
         "{} equal ({} hosts, {} values, {} with a vault), {} refused by both, {} partly read",

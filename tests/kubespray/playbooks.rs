@@ -1,4 +1,5 @@
-//! The real `ansible-playbook` on small playbooks of our own: what is ok, changed, failed, unreachable, hanging, and what `sudo` wants.
+//! The real `ansible-playbook` on small playbooks of our own: what is ok, changed, failed, unreachable, hanging, and
+//! what `sudo` wants.
 
 use std::{
     fs,
@@ -95,7 +96,8 @@ const LOCAL: &str = "node1 ansible_connection=local ansible_python_interpreter={
 #[test]
 fn a_good_run_tells_its_progress_and_keeps_the_recap() {
     let mut site = Site::new();
-    let tasks = "  - name: one\n    ping:\n  - name: two\n    command: 'true'\n  - name: three\n    ping:\n    when: false\n";
+    let tasks =
+        "  - name: one\n    ping:\n  - name: two\n    command: 'true'\n  - name: three\n    ping:\n    when: false\n";
     site.plan(LOCAL, tasks, false);
     let (outcome, events) = site.run(&Cancel::default(), None);
     assert_eq!(outcome, Outcome::Done, "{}", site.evidence());
@@ -126,9 +128,14 @@ fn a_failed_task_is_named_with_its_host_and_message() {
 #[test]
 fn an_unreachable_host_is_named() {
     let mut site = Site::new();
-    let ssh = site.write("ssh.sh", "#!/bin/sh\necho 'ssh: connect to host far port 22: Connection refused' >&2\nexit 255\n");
+    let ssh =
+        site.write("ssh.sh", "#!/bin/sh\necho 'ssh: connect to host far port 22: Connection refused' >&2\nexit 255\n");
     fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
-    site.plan(&format!("far ansible_ssh_executable={}\n", ssh.display()), "  - name: reach it\n    raw: 'true'\n", false);
+    site.plan(
+        &format!("far ansible_ssh_executable={}\n", ssh.display()),
+        "  - name: reach it\n    raw: 'true'\n",
+        false,
+    );
     let (outcome, _) = site.run(&Cancel::default(), None);
     assert!(matches!(outcome, Outcome::Failed { .. }));
     let evidence = site.evidence();
@@ -152,8 +159,11 @@ fn what_ansible_itself_refuses_is_said_in_its_words() {
 /// Processes whose command line names this folder.
 fn processes_in(folder: &Path) -> Vec<String> {
     let wanted = folder.display().to_string();
-    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok());
-    let line = |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).ok().map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "));
+    let pids =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok());
+    let line = |pid: u32| {
+        fs::read(format!("/proc/{pid}/cmdline")).ok().map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "))
+    };
     pids.filter_map(line).filter(|line| line.contains(&wanted)).collect()
 }
 
@@ -210,7 +220,11 @@ fn all_text(folder: &Path) -> String {
     let mut text = String::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        text += &if path.is_dir() { all_text(&path) } else { String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned() };
+        text += &if path.is_dir() {
+            all_text(&path)
+        } else {
+            String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned()
+        };
     }
     text
 }
@@ -230,26 +244,39 @@ fn sudos_password_is_asked_for_when_it_is_needed_and_left_nowhere() {
             run.ansible_core = core.parse().ok();
         }
         let (outcome, events) = site.run(&Cancel::default(), None);
-        assert!(matches!(outcome, Outcome::Failed { .. }) && events.contains(&Event::PasswordNeeded), "{core}: {}", site.evidence());
+        assert!(
+            matches!(outcome, Outcome::Failed { .. }) && events.contains(&Event::PasswordNeeded),
+            "{core}: {}",
+            site.evidence()
+        );
         let (outcome, events) = site.run(&Cancel::default(), Some(Secret::new("wrong\n")));
-        assert!(matches!(outcome, Outcome::Failed { .. }) && events.contains(&Event::PasswordNeeded), "{core}: {}", site.evidence());
+        assert!(
+            matches!(outcome, Outcome::Failed { .. }) && events.contains(&Event::PasswordNeeded),
+            "{core}: {}",
+            site.evidence()
+        );
         let (outcome, events) = site.run(&Cancel::default(), Some(Secret::new("s3cret-pw\n")));
         assert_eq!(outcome, Outcome::Done, "{core}: {}", site.evidence());
         assert!(!format!("{events:?}").contains("s3cret-pw"), "no event carries it");
         let seen = fs::read_to_string(site.folder.path().join("seen.txt")).unwrap();
-        assert!(seen.contains("ansible-playbook") && !seen.contains("s3cret-pw"), "no argument and no environment carries it");
+        assert!(
+            seen.contains("ansible-playbook") && !seen.contains("s3cret-pw"),
+            "no argument and no environment carries it"
+        );
         fs::remove_file(&sudo).unwrap();
         assert!(!all_text(site.folder.path()).contains("s3cret-pw"), "no file carries it: session, log, backup");
         assert!(!format!("{:?}", site.session).contains("s3cret-pw"));
     }
 }
 
-/// A place with a checkout that has an environment of its own and playbooks that say their name, and the command that applies step 3 for a
-/// driver.
+/// A place with a checkout that has an environment of its own and playbooks that say their name, and the command that
+/// applies step 3 for a driver.
 fn with_playbooks() -> (Place, impl Fn(&Place, &str) -> Ran) {
     let place = Place::new();
     let play = |name: &str| {
-        format!("- name: {name}\n  hosts: all\n  gather_facts: false\n  tasks:\n  - name: {name} ran\n    ping:\n    tags: [nvidia_gpu]\n")
+        format!(
+            "- name: {name}\n  hosts: all\n  gather_facts: false\n  tasks:\n  - name: {name} ran\n    ping:\n    tags: [nvidia_gpu]\n"
+        )
     };
     for name in ["cluster.yml", "scale.yml", "facts.yml"] {
         place.write(&format!("kubespray-2.14.2/{name}"), &play(name));
@@ -258,7 +285,10 @@ fn with_playbooks() -> (Place, impl Fn(&Place, &str) -> Ran) {
         "kubespray-2.14.2/ansible_version.yml",
         "- hosts: localhost\n  vars:\n    minimal_ansible_version: 2.18.0\n    maximal_ansible_version: 2.19.0\n",
     );
-    place.write("kubespray-2.14.2/roles/kubernetes-apps/container_engine_accelerator/nvidia_gpu/vars/centos-7.yml", "a: 1\n");
+    place.write(
+        "kubespray-2.14.2/roles/kubernetes-apps/container_engine_accelerator/nvidia_gpu/vars/centos-7.yml",
+        "a: 1\n",
+    );
     let local = LOCAL.trim();
     let inventory = place.write(
         "kubespray-2.14.2/inventory/mycluster/inventory.ini",
@@ -283,8 +313,10 @@ fn with_playbooks() -> (Place, impl Fn(&Place, &str) -> Ran) {
 
 /// Which playbooks ran, in order.
 fn ran_in(text: &str) -> Vec<&str> {
-    let mut found: Vec<_> =
-        ["facts.yml", "scale.yml", "cluster.yml"].iter().filter_map(|name| Some((text.find(&format!("{name} ran"))?, *name))).collect();
+    let mut found: Vec<_> = ["facts.yml", "scale.yml", "cluster.yml"]
+        .iter()
+        .filter_map(|name| Some((text.find(&format!("{name} ran"))?, *name)))
+        .collect();
     found.sort_unstable();
     found.into_iter().map(|(_, name)| name).collect()
 }

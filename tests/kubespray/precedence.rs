@@ -1,5 +1,5 @@
-//! What the role will see, held against a real `ansible-playbook`: the release's own defaults and vars files, and tasks of ours that find the vars file
-//! of the system, set the address by flavor and write down every variable.
+//! What the role will see, held against a real `ansible-playbook`: the release's own defaults and vars files, and tasks
+//! of ours that find the vars file of the system, set the address by flavor and write down every variable.
 
 use std::{fs, process::Command};
 
@@ -75,7 +75,12 @@ fn role_saw(checkout: &Checkout, os: &str) -> Map<String, Value> {
         .env("LC_ALL", "C.UTF-8")
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&fs::read(checkout.path.join("seen.json")).unwrap()).unwrap()
 }
 
@@ -83,9 +88,19 @@ fn role_saw(checkout: &Checkout, os: &str) -> Map<String, Value> {
 fn the_preview_shows_what_a_real_run_sees() {
     let rows: [(&str, &str, &str, &str); 8] = [
         ("v2.14.2", "centos-7.8", "", ""),
-        ("v2.14.2", "centos-7.8", "nvidia_driver_install_container: myreg/x:1\nnvidia_driver_version: \"450.51.06\"\n", ""),
+        (
+            "v2.14.2",
+            "centos-7.8",
+            "nvidia_driver_install_container: myreg/x:1\nnvidia_driver_version: \"450.51.06\"\n",
+            "",
+        ),
         ("v2.14.2", "ubuntu-18.04", "nvidia_driver_install_ubuntu_container: my/img:1\nnvidia_gpu_flavor: gtx\n", ""),
-        ("v2.14.2", "ubuntu-20.04", "nvidia_driver_install_container: true\nnvidia_driver_install_supported: true\n", ""),
+        (
+            "v2.14.2",
+            "ubuntu-20.04",
+            "nvidia_driver_install_container: true\nnvidia_driver_install_supported: true\n",
+            "",
+        ),
         (
             "v2.31.0",
             "ubuntu-22.04",

@@ -20,8 +20,11 @@ fn look(checkout: &Checkout, os: &str) -> Preview {
 /// As [`look`], with what an owner wants of the GPU role.
 fn look_for(owner: DriverOwner, checkout: &Checkout, os: &str) -> Preview {
     let gpu_role = owner::of(owner).gpu_role();
-    preview(&files(), &gpunode::kubespray::PreviewRequest { control_plane_os: Some(os.to_owned()), gpu_role, ..checkout.request() })
-        .unwrap()
+    preview(
+        &files(),
+        &gpunode::kubespray::PreviewRequest { control_plane_os: Some(os.to_owned()), gpu_role, ..checkout.request() },
+    )
+    .unwrap()
 }
 
 fn value(preview: &Preview, name: &str) -> Value {
@@ -70,7 +73,11 @@ fn a_sample_shows_the_roles_defaults_with_their_lines() {
     let version = preview.variable("nvidia_driver_version").unwrap();
     assert_eq!(version.value, Some(json!("390.87")));
     let winner = version.winner.as_ref().unwrap();
-    assert!(winner.file.ends_with("nvidia_gpu/defaults/main.yml") && winner.level == Level::RoleDefaults && winner.line == 3);
+    assert!(
+        winner.file.ends_with("nvidia_gpu/defaults/main.yml")
+            && winner.level == Level::RoleDefaults
+            && winner.line == 3
+    );
     assert_eq!(value(&preview, "nvidia_url_end"), json!("390.87/NVIDIA-Linux-x86_64-390.87.run"));
     assert_eq!(
         value(&preview, "nvidia_driver_download_url_default"),
@@ -90,15 +97,24 @@ fn without_a_checkout_the_built_in_data_answers() {
     let preview = preview(&gpunode::host::local::LocalFiles::new(empty.path()), &request).unwrap();
     assert_eq!(preview.capability.verdict, Verdict::Works);
     let image = preview.variable("nvidia_driver_install_container").unwrap();
-    assert_eq!((image.value.clone(), image.winner.clone()), (Some(json!("atzedevries/nvidia-centos-driver-installer:2")), None));
-    assert!(edit::propose(&files(), &preview, &owner::values(&preview, &Answers::new(DriverOwner::InstallerPod)), &[]).is_err());
+    assert_eq!(
+        (image.value.clone(), image.winner.clone()),
+        (Some(json!("atzedevries/nvidia-centos-driver-installer:2")), None)
+    );
+    assert!(
+        edit::propose(&files(), &preview, &owner::values(&preview, &Answers::new(DriverOwner::InstallerPod)), &[])
+            .is_err()
+    );
 }
 
 #[test]
 fn built_in_defaults_equal_the_roles_own() {
     for release in RELEASES {
-        let request =
-            gpunode::kubespray::PreviewRequest { hostname: "n".to_owned(), release: Some(release.to_owned()), ..Default::default() };
+        let request = gpunode::kubespray::PreviewRequest {
+            hostname: "n".to_owned(),
+            release: Some(release.to_owned()),
+            ..Default::default()
+        };
         let empty = tempfile::tempdir().unwrap();
         let built_in = preview(&gpunode::host::local::LocalFiles::new(empty.path()), &request).unwrap();
         let mut request = request;
@@ -152,12 +168,18 @@ fn ansible_core_2_19_breaks_what_works() {
 fn include_vars_and_set_fact_beat_the_inventory_and_say_so() {
     let checkout = one_node("v2.14.2");
     let file = cluster_vars("v2.14.2");
-    checkout.add(file, "nvidia_driver_install_container: myreg/x:1\nnvidia_driver_download_url_default: http://mirror/x.run\n");
+    checkout.add(
+        file,
+        "nvidia_driver_install_container: myreg/x:1\nnvidia_driver_download_url_default: http://mirror/x.run\n",
+    );
     let preview = look(&checkout, "centos-7");
     let image = preview.variable("nvidia_driver_install_container").unwrap();
     assert_eq!(image.value, Some(json!("atzedevries/nvidia-centos-driver-installer:2")));
     assert_eq!(image.winner.as_ref().unwrap().level, Level::IncludeVars);
-    assert_eq!(image.ignored.iter().map(|ignored| ignored.why).collect::<Vec<_>>(), [gpunode::kubespray::IgnoredWhy::IncludeVars]);
+    assert_eq!(
+        image.ignored.iter().map(|ignored| ignored.why).collect::<Vec<_>>(),
+        [gpunode::kubespray::IgnoredWhy::IncludeVars]
+    );
     let url = preview.variable("nvidia_driver_download_url_default").unwrap();
     assert!(url.value.as_ref().unwrap().as_str().unwrap().starts_with("https://us.download.nvidia.com/tesla/"));
     assert_eq!(url.ignored[0].why, gpunode::kubespray::IgnoredWhy::SetFact);
@@ -178,7 +200,10 @@ fn the_winner_and_all_that_it_beats_are_shown() {
     let winner = version.winner.as_ref().unwrap();
     assert!(winner.file.ends_with("host_vars/node1/gpu.yml") && winner.line == 2 && winner.level == Level::HostVars);
     let beaten: Vec<_> = version.shadowed.iter().map(|shadowed| (shadowed.level, shadowed.value.clone())).collect();
-    assert_eq!(beaten, [(Level::GroupVars, json!("2")), (Level::GroupVarsAll, json!("1")), (Level::RoleDefaults, json!("390.87"))]);
+    assert_eq!(
+        beaten,
+        [(Level::GroupVars, json!("2")), (Level::GroupVarsAll, json!("1")), (Level::RoleDefaults, json!("390.87"))]
+    );
 }
 
 #[test]
@@ -190,7 +215,10 @@ fn values_for_the_node_alone_do_not_reach_a_role_that_runs_elsewhere() {
     checkout.add("host_vars/node1.yml", "nvidia_driver_version: \"3\"\nnvidia_accelerator_enabled: true\n");
     let preview = look(&checkout, "centos-7");
     let version = preview.variable("nvidia_driver_version").unwrap();
-    assert_eq!((version.value.clone(), version.ignored[0].why), (Some(json!("390.87")), gpunode::kubespray::IgnoredWhy::OtherHost));
+    assert_eq!(
+        (version.value.clone(), version.ignored[0].why),
+        (Some(json!("390.87")), gpunode::kubespray::IgnoredWhy::OtherHost)
+    );
     assert!(has(&preview, "switch-not-on-control-plane"));
 }
 
@@ -222,7 +250,10 @@ fn a_folder_of_the_old_name_loses_its_values() {
     checkout.add("group_vars/k8s-cluster/gpu.yml", "nvidia_driver_version: \"450.51.06\"\n");
     let preview = look(&checkout, "centos-7");
     assert_eq!(value(&preview, "nvidia_driver_version"), json!("390.87"));
-    assert_eq!(preview.variable("nvidia_driver_version").unwrap().ignored[0].why, gpunode::kubespray::IgnoredWhy::WrongFolderName);
+    assert_eq!(
+        preview.variable("nvidia_driver_version").unwrap().ignored[0].why,
+        gpunode::kubespray::IgnoredWhy::WrongFolderName
+    );
     assert!(has(&preview, "wrong-folder-name"));
 }
 
@@ -254,9 +285,12 @@ fn an_inventory_that_ansible_drops_is_named_with_its_line() {
 fn this_machine_is_found_by_name_address_and_by_being_the_only_one() {
     let inventory = "[all]\nfirst ansible_host=node1.example.com\nsecond ansible_host=10.0.0.2\n[kube_control_plane]\nfirst\n[kube_node]\nfirst\nsecond\n[k8s_cluster:children]\nkube_node\nkube_control_plane\n";
     let checkout = Checkout::with_inventory("v2.16.0", inventory);
-    for (hostname, found) in
-        [("second", Some("second")), ("second.example.com", Some("second")), ("node1.example.com", Some("first")), ("other", None)]
-    {
+    for (hostname, found) in [
+        ("second", Some("second")),
+        ("second.example.com", Some("second")),
+        ("node1.example.com", Some("first")),
+        ("other", None),
+    ] {
         let mut request = checkout.request();
         request.hostname = hostname.to_owned();
         assert_eq!(preview(&files(), &request).unwrap().inventory_host.as_deref(), found, "{hostname}");
@@ -304,7 +338,9 @@ fn the_diff_of_the_seeds_release_is_the_seeds_change() {
     let edits = edit::propose(&files(), &preview, &owner::values(&preview, &seed_answers()), &[]).unwrap();
     let added: Vec<String> = edits
         .iter()
-        .flat_map(|edit| edit.diff().lines().skip(2).filter(|line| line.starts_with('+')).map(str::to_owned).collect::<Vec<_>>())
+        .flat_map(|edit| {
+            edit.diff().lines().skip(2).filter(|line| line.starts_with('+')).map(str::to_owned).collect::<Vec<_>>()
+        })
         .collect();
     assert_eq!(
         added,
@@ -323,21 +359,31 @@ fn the_diff_of_the_seeds_release_is_the_seeds_change() {
 #[test]
 fn an_active_definition_is_changed_where_it_stands() {
     let checkout = one_node("v2.16.0");
-    checkout.add("group_vars/all/gpu.yml", "# ours\r\nnvidia_driver_version: 390.87 # old\r\nnvidia_gpu_nodes:\r\n- node0\r\n");
+    checkout.add(
+        "group_vars/all/gpu.yml",
+        "# ours\r\nnvidia_driver_version: 390.87 # old\r\nnvidia_gpu_nodes:\r\n- node0\r\n",
+    );
     let preview = look(&checkout, "centos-7");
     let edits = edit::propose(&files(), &preview, &owner::values(&preview, &seed_answers()), &[]).unwrap();
     let gpu = edits.iter().find(|edit| edit.path.ends_with("gpu.yml")).unwrap();
-    assert_eq!(gpu.after, "# ours\r\nnvidia_driver_version: \"450.51.06\" # old\r\nnvidia_gpu_nodes:\r\n- node0\r\n- \"node1\"\r\n");
+    assert_eq!(
+        gpu.after,
+        "# ours\r\nnvidia_driver_version: \"450.51.06\" # old\r\nnvidia_gpu_nodes:\r\n- node0\r\n- \"node1\"\r\n"
+    );
 }
 
 #[test]
 fn what_cannot_be_edited_comes_with_the_manual_edit() {
-    let checkout =
-        Checkout::with_inventory("v2.16.0", "[kube_control_plane]\nnode1\n[kube_node]\nnode1\n[all:vars]\nnvidia_driver_version=1\n");
+    let checkout = Checkout::with_inventory(
+        "v2.16.0",
+        "[kube_control_plane]\nnode1\n[kube_node]\nnode1\n[all:vars]\nnvidia_driver_version=1\n",
+    );
     let preview = look(&checkout, "centos-7");
-    let error = edit::propose(&files(), &preview, &[edit::Change::new("nvidia_driver_version", "450.51.06")], &[]).unwrap_err();
+    let error =
+        edit::propose(&files(), &preview, &[edit::Change::new("nvidia_driver_version", "450.51.06")], &[]).unwrap_err();
     assert!(
-        error.to_string().contains("at line 6") && error.hint(Lang::En).contains("nvidia_driver_version: \"450.51.06\""),
+        error.to_string().contains("at line 6")
+            && error.hint(Lang::En).contains("nvidia_driver_version: \"450.51.06\""),
         "{error} {}",
         error.hint(Lang::En)
     );
@@ -353,9 +399,15 @@ fn what_cannot_be_edited_comes_with_the_manual_edit() {
 #[test]
 fn another_owner_switches_the_role_off_and_names_no_image() {
     let preview = look(&one_node("v2.31.0"), "ubuntu-22.04");
-    assert_eq!(owner::values(&preview, &Answers::new(DriverOwner::Operator)), [edit::Change::new("nvidia_accelerator_enabled", false)]);
+    assert_eq!(
+        owner::values(&preview, &Answers::new(DriverOwner::Operator)),
+        [edit::Change::new("nvidia_accelerator_enabled", false)]
+    );
     let host = owner::values(&preview, &Answers::new(DriverOwner::Host));
-    assert!(host.iter().all(|change| !change.variable.starts_with("nvidia_")), "nobody has set any of the role's: {host:?}");
+    assert!(
+        host.iter().all(|change| !change.variable.starts_with("nvidia_")),
+        "nobody has set any of the role's: {host:?}"
+    );
     let changes = owner::values(&preview, &seed_answers());
     assert!(changes.iter().all(|change| change.variable != "nvidia_driver_install_container"));
 }
@@ -367,7 +419,11 @@ fn the_roles_verdict_and_traps_are_told_only_to_the_owner_that_wants_it() {
         for owner in [DriverOwner::Host, DriverOwner::Operator] {
             assert_eq!(owner::of(owner).gpu_role(), GpuRole::StaysOff);
             let off = look_for(owner, &checkout, "centos-7");
-            assert_eq!((off.capability.verdict, off.capability.reason.as_str()), (Verdict::Unused, "stays-off"), "{release}");
+            assert_eq!(
+                (off.capability.verdict, off.capability.reason.as_str()),
+                (Verdict::Unused, "stays-off"),
+                "{release}"
+            );
             let text = report(&off, Lang::En);
             assert!(!text.contains("will install") && !text.contains("installer for"), "{text}");
         }
@@ -412,8 +468,12 @@ fn no_other_owner_deploys_the_gpu_role() {
             "[kube_control_plane]\ncp1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_control_plane\nkube_node\n",
         );
         for owner in [DriverOwner::Host, DriverOwner::Operator] {
-            let commands = commands(&owner::of(owner).playbooks(&look_for(owner, &checkout, "centos-7"), &Answers::new(owner)));
-            assert!(commands.iter().all(|command| !command.args.iter().any(|arg| arg == "nvidia_gpu")), "{release}: {commands:?}");
+            let commands =
+                commands(&owner::of(owner).playbooks(&look_for(owner, &checkout, "centos-7"), &Answers::new(owner)));
+            assert!(
+                commands.iter().all(|command| !command.args.iter().any(|arg| arg == "nvidia_gpu")),
+                "{release}: {commands:?}"
+            );
         }
     }
 }
@@ -421,9 +481,12 @@ fn no_other_owner_deploys_the_gpu_role() {
 #[test]
 fn commands_fit_the_release() {
     let inventory = |old: bool| {
-        let text = "[kube_control_plane]\ncp1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_control_plane\nkube_node\n";
+        let text =
+            "[kube_control_plane]\ncp1\n[kube_node]\nnode1\n[k8s_cluster:children]\nkube_control_plane\nkube_node\n";
         if old {
-            text.replace("kube_control_plane", "kube-master").replace("kube_node", "kube-node").replace("k8s_cluster", "k8s-cluster")
+            text.replace("kube_control_plane", "kube-master")
+                .replace("kube_node", "kube-node")
+                .replace("k8s_cluster", "k8s-cluster")
         } else {
             text.to_owned()
         }
@@ -436,11 +499,16 @@ fn commands_fit_the_release() {
         ("v2.31.0", Some("playbooks/facts.yml")),
     ] {
         let checkout = Checkout::with_inventory(release, &inventory(release < "v2.16"));
-        let commands = commands(&owner::of(DriverOwner::InstallerPod).playbooks(&look(&checkout, "centos-7"), &seed_answers()));
+        let commands =
+            commands(&owner::of(DriverOwner::InstallerPod).playbooks(&look(&checkout, "centos-7"), &seed_answers()));
         let mut argv: Vec<Vec<String>> = commands.iter().map(gpunode::host::Command::argv).collect();
         let start = ["ansible-playbook", "-i", "inventory/mycluster/inventory.ini"];
         assert!(argv.iter().all(|argv| argv[..3] == start));
-        assert!(commands.iter().all(|command| command.cwd.as_ref() == Some(&checkout.path) && command.env["LC_ALL"] == "C.UTF-8"));
+        assert!(
+            commands
+                .iter()
+                .all(|command| command.cwd.as_ref() == Some(&checkout.path) && command.env["LC_ALL"] == "C.UTF-8")
+        );
         let rest: Vec<Vec<String>> = argv.iter_mut().map(|argv| argv.split_off(3)).collect();
         let mut expected: Vec<Vec<&str>> = facts.map(|facts| vec![facts, "-b"]).into_iter().collect();
         expected.push(vec!["scale.yml", "-b", "--limit=node1"]);
@@ -452,7 +520,9 @@ fn commands_fit_the_release() {
 
 #[test]
 fn a_control_plane_machine_runs_the_whole_playbook() {
-    let commands = commands(&owner::of(DriverOwner::InstallerPod).playbooks(&look(&one_node("v2.14.2"), "centos-7"), &seed_answers()));
+    let commands = commands(
+        &owner::of(DriverOwner::InstallerPod).playbooks(&look(&one_node("v2.14.2"), "centos-7"), &seed_answers()),
+    );
     assert_eq!(commands.len(), 1);
     assert_eq!(commands[0].args[2..], ["cluster.yml", "-b"]);
 }

@@ -1,6 +1,7 @@
-//! What Kubespray will write, by the real `ansible-playbook`, and what a real containerd makes of it: Debian's, which `tests/run` unpacks
-//! into target/containerd without installing it. The template is a small one of our own, with the parts that matter; Kubespray's own ones
-//! run where `GPUNODE_KUBESPRAY` names a folder of checkouts (`v2.31.0/roles/...`), held against the renders of ../shared.
+//! What Kubespray will write, by the real `ansible-playbook`, and what a real containerd makes of it: Debian's, which
+//! `tests/run` unpacks into target/containerd without installing it. The template is a small one of our own, with the
+//! parts that matter; Kubespray's own ones run where `GPUNODE_KUBESPRAY` names a folder of checkouts
+//! (`v2.31.0/roles/...`), held against the renders of ../shared.
 
 use std::{
     fs,
@@ -28,7 +29,8 @@ use serde_json::Value;
 
 const INVENTORY: &str = "[kube_control_plane]\ncp1\n[kube_node]\nnode1 ansible_host=192.0.2.9 ansible_become=true\n[k8s_cluster:children]\nkube_control_plane\nkube_node\n";
 
-/// Our own template in the form of file version 2, as v2.24 to v2.27 have it: the runc options in small letters, the rest from variables.
+/// Our own template in the form of file version 2, as v2.24 to v2.27 have it: the runc options in small letters, the
+/// rest from variables.
 const TEMPLATE: &str = r#"version = 2
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{{ pause_image }}"
@@ -116,7 +118,11 @@ fn effective(text: &str) -> config::ContainerdConfig {
 fn a_real_containerd_runs_the_rendered_runtime_and_runc_as_before() {
     let checkout = checkout("v2.26.1");
     let rendered = rendered(&checkout.path, &checkout.inventory).unwrap();
-    assert!(!rendered.before.contains("nvidia") && rendered.after.contains("SystemdCgroup = true\n"), "{}", rendered.after);
+    assert!(
+        !rendered.before.contains("nvidia") && rendered.after.contains("SystemdCgroup = true\n"),
+        "{}",
+        rendered.after
+    );
     let (before, after) = (effective(&rendered.before), effective(&rendered.after));
     assert_eq!(before.runtime("runc"), after.runtime("runc"));
     let entry = after.runtime("nvidia").unwrap();
@@ -139,17 +145,28 @@ fn values_reach(checkout: &Checkout) {
     let values = "kube_image_repo: my.registry\ncontainerd_use_systemd_cgroup: false\ncontainerd_additional_runtimes: [{name: kata, type: io.containerd.kata.v2, engine: \"\", root: \"\", options: {ConfigPath: \"{{ our_folder }}/kata.toml\"}}]\nour_folder: /srv/ours\n";
     checkout.add("group_vars/k8s_cluster/z.yml", values);
     let rendered = rendered(&checkout.path, &checkout.inventory).unwrap();
-    assert!(rendered.before.contains("my.registry/pause:3.10") && rendered.before.contains("/srv/ours/kata.toml"), "{}", rendered.before);
-    assert!(rendered.after.contains("/srv/ours/kata.toml") && rendered.after.contains("  SystemdCgroup = false\n"), "{}", rendered.after);
+    assert!(
+        rendered.before.contains("my.registry/pause:3.10") && rendered.before.contains("/srv/ours/kata.toml"),
+        "{}",
+        rendered.before
+    );
+    assert!(
+        rendered.after.contains("/srv/ours/kata.toml") && rendered.after.contains("  SystemdCgroup = false\n"),
+        "{}",
+        rendered.after
+    );
 }
 
-/// The trap of a tool that adds `BinaryName` beside a copied `binaryName`: the dump shows both, and which one counts differs by release.
+/// The trap of a tool that adds `BinaryName` beside a copied `binaryName`: the dump shows both, and which one counts
+/// differs by release.
 #[test]
 fn both_spellings_stand_in_the_dump_of_a_real_containerd() {
     let checkout = checkout("v2.26.1");
     let text = "containerd_additional_runtimes: [{name: nvidia, type: io.containerd.runc.v2, engine: \"\", root: \"\", options: {binaryName: /usr/local/bin/runc, BinaryName: /usr/bin/nvidia-container-runtime, SystemdCgroup: true}}]\n";
     checkout.add("host_vars/node1/z.yml", text);
-    assert!(look(&checkout.path, &checkout.inventory).findings.iter().any(|finding| finding.id == "runtime-both-spellings"));
+    assert!(
+        look(&checkout.path, &checkout.inventory).findings.iter().any(|finding| finding.id == "runtime-both-spellings")
+    );
     let rendered = rendered(&checkout.path, &checkout.inventory).unwrap();
     let dump = effective(&rendered.before);
     let entry = dump.runtime("nvidia").unwrap();
@@ -192,8 +209,12 @@ fn the_plan_shows_it_with_the_playbook_that_writes_it() {
     let mut command = place.command(["plan", "--json", "--answers", answers.to_str().unwrap()]);
     let output = command.env("PATH", path).output().unwrap();
     let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let action = plan["actions"].as_array().unwrap().iter().find(|action| action["id"] == "run-playbook:2:scale.yml").unwrap();
-    assert!(action["why"].as_str().unwrap().contains("nvidia = /usr/bin/nvidia-container-runtime, SystemdCgroup = true"), "{action:#}");
+    let action =
+        plan["actions"].as_array().unwrap().iter().find(|action| action["id"] == "run-playbook:2:scale.yml").unwrap();
+    assert!(
+        action["why"].as_str().unwrap().contains("nvidia = /usr/bin/nvidia-container-runtime, SystemdCgroup = true"),
+        "{action:#}"
+    );
     assert!(action["diff"].as_str().unwrap().contains("+++ /etc/containerd/config.toml"), "{action:#}");
     assert!(!place.path("state").exists(), "a plan leaves nothing");
 }
@@ -201,19 +222,24 @@ fn the_plan_shows_it_with_the_playbook_that_writes_it() {
 #[test]
 #[ignore = "wants checkouts of Kubespray in GPUNODE_KUBESPRAY, and ../shared"]
 fn kubesprays_own_templates_render_as_kubespray_renders_them() {
-    let root = PathBuf::from(std::env::var_os("GPUNODE_KUBESPRAY").expect("GPUNODE_KUBESPRAY names a folder of checkouts"));
+    let root =
+        PathBuf::from(std::env::var_os("GPUNODE_KUBESPRAY").expect("GPUNODE_KUBESPRAY names a folder of checkouts"));
     let mut count = 0;
     for release in ["v2.25.1", "v2.27.1", "v2.31.0"] {
         let path = root.join(release);
         let folder = tempfile::tempdir().unwrap();
         let inventory = folder.path().join("hosts.ini");
         // The renders were made with these two values.
-        fs::write(&inventory, format!("{INVENTORY}[all:vars]\nkube_image_repo=my.registry\nnri_enabled=true\n")).unwrap();
+        fs::write(&inventory, format!("{INVENTORY}[all:vars]\nkube_image_repo=my.registry\nnri_enabled=true\n"))
+            .unwrap();
         let mut preview = look(&path, &inventory);
         preview.layout.ansible_playbook = Some(tool("ansible-playbook"));
         let changes = owner::values(&preview, &Answers::new(DriverOwner::Host));
-        let rendered = render::containerd(&Host::local(Path::new("/")), &preview, &changes, &folder.path().join("render")).unwrap();
-        let plain = fs::read_to_string(shared::data("containerd-config").join(format!("{release}.plain.toml"))).unwrap();
+        let rendered =
+            render::containerd(&Host::local(Path::new("/")), &preview, &changes, &folder.path().join("render"))
+                .unwrap();
+        let plain =
+            fs::read_to_string(shared::data("containerd-config").join(format!("{release}.plain.toml"))).unwrap();
         let lines = |text: &str| -> Vec<String> {
             let is_image = |line: &&str| !line.contains("sandbox");
             text.lines().map(str::trim).filter(|line| !line.is_empty()).filter(is_image).map(str::to_owned).collect()

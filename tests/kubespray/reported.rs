@@ -1,4 +1,5 @@
-//! Inventories that people reported, and others of their kinds: templates, forks, programs in the place of an inventory, other roles' variables.
+//! Inventories that people reported, and others of their kinds: templates, forks, programs in the place of an
+//! inventory, other roles' variables.
 
 use std::{fs, path::Path};
 
@@ -20,7 +21,9 @@ struct Fork {
 
 impl Fork {
     fn new(name: &'static str, plays: &str) -> Self {
-        Self { root: tempfile::tempdir().unwrap(), name }.file("cluster.yml", plays).file("roles/x/tasks/main.yml", "[]\n")
+        Self { root: tempfile::tempdir().unwrap(), name }
+            .file("cluster.yml", plays)
+            .file("roles/x/tasks/main.yml", "[]\n")
     }
 
     fn file(self, path: &str, text: &str) -> Self {
@@ -58,8 +61,9 @@ fn value(preview: &Preview, name: &str) -> serde_json::Value {
 fn a_template_is_judged_by_what_it_becomes() {
     let vars = "nvidia_accelerator_enabled: \"{{ 'gpu_nodes' in groups }}\"\nnvidia_gpu_nodes: \"{{ groups['gpu_nodes'] | default([]) }}\"\n\
         nvidia_driver_version: \"{{ gpu_driver | default('550.54.15') }}\"\n";
-    let fork =
-        Fork::new("kubespray-2.28.0", PLAYS).file("inventory/c/hosts.ini", HOSTS).file("inventory/c/group_vars/k8s_cluster/gpu.yml", vars);
+    let fork = Fork::new("kubespray-2.28.0", PLAYS)
+        .file("inventory/c/hosts.ini", HOSTS)
+        .file("inventory/c/group_vars/k8s_cluster/gpu.yml", vars);
     let preview = fork.look("hosts.ini", "gpu2");
     assert_eq!(value(&preview, "nvidia_gpu_nodes"), serde_json::json!(["gpu1", "gpu2", "gpu3"]));
     assert_eq!(value(&preview, "nvidia_accelerator_enabled"), serde_json::json!(true));
@@ -80,7 +84,8 @@ fn from_a_template_that_only_ansible_knows_nothing_follows() {
         ("nvidia_driver_install_container", "{% if true %}x/y:1{% endif %}"),
     ] {
         let rest = "nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [gpu2]\ndocker_storage_options: -s overlay2\n";
-        let rest: String = rest.lines().filter(|line| !line.starts_with(name)).map(|line| format!("{line}\n")).collect();
+        let rest: String =
+            rest.lines().filter(|line| !line.starts_with(name)).map(|line| format!("{line}\n")).collect();
         let fork = Fork::new("kubespray-2.28.0", PLAYS)
             .file("inventory/c/hosts.ini", HOSTS)
             .file("inventory/c/group_vars/k8s_cluster/gpu.yml", &format!("{rest}{name}: \"{template}\"\n"));
@@ -88,20 +93,35 @@ fn from_a_template_that_only_ansible_knows_nothing_follows() {
         assert_eq!(value(&preview, name), template);
         let said = ids(&preview);
         assert!(said.contains(&"templated-value"), "{name}: {said:?}");
-        for wrong in ["gpu-nodes-not-a-list", "gpu-nodes-switched-off", "switch-without-gpu-nodes", "unknown-flavor", "image-true"] {
+        for wrong in [
+            "gpu-nodes-not-a-list",
+            "gpu-nodes-switched-off",
+            "switch-without-gpu-nodes",
+            "unknown-flavor",
+            "image-true",
+        ] {
             assert!(!said.contains(&wrong), "{name}: {said:?}");
         }
         assert!(name != "container_manager" || !said.contains(&"docker-only-setting"), "{said:?}");
-        assert!(name == "container_manager" || preview.capability.verdict == Verdict::Unknown, "{name}: {:?}", preview.capability);
+        assert!(
+            name == "container_manager" || preview.capability.verdict == Verdict::Unknown,
+            "{name}: {:?}",
+            preview.capability
+        );
     }
 }
 
 #[test]
 fn the_groups_are_those_of_the_plays_whatever_the_release_seems_to_be() {
-    let old = HOSTS.replace("kube_control_plane", "kube-master").replace("kube_node", "kube-node").replace("k8s_cluster", "k8s-cluster");
+    let old = HOSTS
+        .replace("kube_control_plane", "kube-master")
+        .replace("kube_node", "kube-node")
+        .replace("k8s_cluster", "k8s-cluster");
     let old_plays = PLAYS.replace("kube_control_plane", "kube-master").replace("kube_node", "kube-node");
     // A fork whose files look older than its plays, the plays below `playbooks`, and a fork that is old.
-    for (name, plays, hosts) in [("fork", PLAYS, HOSTS), ("kubespray-2.14.2", PLAYS, HOSTS), ("fork", old_plays.as_str(), old.as_str())] {
+    for (name, plays, hosts) in
+        [("fork", PLAYS, HOSTS), ("kubespray-2.14.2", PLAYS, HOSTS), ("fork", old_plays.as_str(), old.as_str())]
+    {
         let fork = Fork::new(name, plays).file("inventory/c/hosts.ini", hosts).file("facts.yml", "- hosts: all\n");
         let said = fork.look("hosts.ini", "gpu1");
         assert!(said.first_control_plane.as_deref() == Some("cp1"), "{name}: {:?}", ids(&said));
@@ -109,11 +129,18 @@ fn the_groups_are_those_of_the_plays_whatever_the_release_seems_to_be() {
             assert!(!ids(&said).contains(&wrong), "{name}: {:?}", ids(&said));
         }
     }
-    // Nothing tells the release: the inventory's own spelling counts, and nothing is said to be missing that only some releases need.
-    let unknown = Fork::new("mine", "").file("inventory/c/hosts.ini", &old.replace("[k8s-cluster:children]\nkube-master\nkube-node\n", ""));
+    // Nothing tells the release: the inventory's own spelling counts, and nothing is said to be missing that only some
+    // releases need.
+    let unknown = Fork::new("mine", "")
+        .file("inventory/c/hosts.ini", &old.replace("[k8s-cluster:children]\nkube-master\nkube-node\n", ""));
     let said = unknown.look("hosts.ini", "gpu1");
     assert_eq!(said.first_control_plane.as_deref(), Some("cp1"));
-    assert_eq!(ids(&said).iter().filter(|id| id.contains("cluster-group") || id.contains("kube-node")).count(), 0, "{:?}", ids(&said));
+    assert_eq!(
+        ids(&said).iter().filter(|id| id.contains("cluster-group") || id.contains("kube-node")).count(),
+        0,
+        "{:?}",
+        ids(&said)
+    );
 }
 
 #[test]
@@ -121,7 +148,11 @@ fn of_an_inventory_that_was_not_read_nothing_is_said_to_be_missing() {
     for (file, text, id) in [
         ("hosts", "#!/usr/bin/env python3\nprint('{}')\n", "inventory-is-a-program"),
         ("hosts", "\u{7f}ELF\u{2}", "inventory-is-a-program"),
-        ("openstack.yml", "---\nplugin: openstack.cloud.openstack  # clouds.yaml\nstrict: true\n", "inventory-is-a-plugin"),
+        (
+            "openstack.yml",
+            "---\nplugin: openstack.cloud.openstack  # clouds.yaml\nstrict: true\n",
+            "inventory-is-a-plugin",
+        ),
         ("hosts.toml", "[kube_node]\n", "inventory-is-toml"),
         ("hosts.ini", "[kube_node\nx\n", "inventory-refused"),
     ] {
@@ -153,7 +184,10 @@ fn a_stray_file_in_the_folder_is_one_warning() {
         .file("inventory/c/hosts.yaml", "all:\n  children:\n    kube_node: {hosts: {gpu1: {ip: 192.0.2.9}}}\n    kube_control_plane: {hosts: {cp1: {}}}\n    k8s_cluster: {children: {kube_node: {}, kube_control_plane: {}}}\n")
         .file("inventory/c/README.md", "# Our cluster\n\nAsk the admin first.\n");
     let said = fork.look("", "gpu1");
-    assert_eq!(ids(&said).iter().filter(|id| id.starts_with("inventory-")).collect::<Vec<_>>(), [&"inventory-stray-file"]);
+    assert_eq!(
+        ids(&said).iter().filter(|id| id.starts_with("inventory-")).collect::<Vec<_>>(),
+        [&"inventory-stray-file"]
+    );
     assert!(!ids(&said).contains(&"no-control-plane") && said.inventory_host.as_deref() == Some("gpu1"));
 }
 
@@ -161,7 +195,9 @@ fn a_stray_file_in_the_folder_is_one_warning() {
 fn a_variable_of_another_role_is_not_invented() {
     let vars = "nvidia_driver_branch: '580'\nnvidia_driver_ubuntu_install_from_cuda_repo: true\nnvidia_docker_add_repo: true\n\
         nvidia_driver_install: true\nnvidia_gpu_device_plugin_mig_strategy: single\n";
-    let fork = Fork::new("kubespray-2.28.0", PLAYS).file("inventory/c/hosts.ini", HOSTS).file("inventory/c/group_vars/all.yml", vars);
+    let fork = Fork::new("kubespray-2.28.0", PLAYS)
+        .file("inventory/c/hosts.ini", HOSTS)
+        .file("inventory/c/group_vars/all.yml", vars);
     let said = fork.look("hosts.ini", "gpu1");
     let count = |id: &str| ids(&said).iter().filter(|found| **found == id).count();
     assert_eq!(

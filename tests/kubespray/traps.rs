@@ -24,12 +24,21 @@ fn find<'p>(preview: &'p Preview, id: &str) -> Option<&'p Finding> {
 /// Demands the finding, with evidence that ends like this, and both languages.
 #[track_caller]
 fn demand(preview: &Preview, id: &str, evidence: &str) -> Severity {
-    let finding = find(preview, id)
-        .unwrap_or_else(|| panic!("no {id} among {:?}", preview.findings.iter().map(|finding| &finding.id).collect::<Vec<_>>()));
+    let finding = find(preview, id).unwrap_or_else(|| {
+        panic!("no {id} among {:?}", preview.findings.iter().map(|finding| &finding.id).collect::<Vec<_>>())
+    });
     assert!(finding.evidence.ends_with(evidence), "{id}: {}", finding.evidence);
     for lang in [Lang::En, Lang::Ko] {
-        assert!(!finding.message(lang).contains('{') && !finding.message(lang).starts_with("finding."), "{}", finding.message(lang));
-        assert!(!finding.remedy(lang).contains('{') && !finding.remedy(lang).starts_with("finding."), "{}", finding.remedy(lang));
+        assert!(
+            !finding.message(lang).contains('{') && !finding.message(lang).starts_with("finding."),
+            "{}",
+            finding.message(lang)
+        );
+        assert!(
+            !finding.remedy(lang).contains('{') && !finding.remedy(lang).starts_with("finding."),
+            "{}",
+            finding.remedy(lang)
+        );
     }
     finding.severity
 }
@@ -63,8 +72,18 @@ fn values_that_the_role_cannot_use() {
 fn one_switch_without_the_other() {
     by_line("v2.14.2", "centos-7", "nvidia_accelerator_enabled: true\n", "switch-without-gpu-nodes");
     by_line("v2.14.2", "centos-7", "nvidia_gpu_nodes: [node1]\n", "gpu-nodes-without-switch");
-    by_line("v2.14.2", "centos-7", "nvidia_gpu_nodes: [node1]\nnvidia_accelerator_enabled: no\n", "gpu-nodes-switched-off");
-    by_line("v2.14.2", "centos-7", "nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node9]\n", "gpu-node-not-in-inventory");
+    by_line(
+        "v2.14.2",
+        "centos-7",
+        "nvidia_gpu_nodes: [node1]\nnvidia_accelerator_enabled: no\n",
+        "gpu-nodes-switched-off",
+    );
+    by_line(
+        "v2.14.2",
+        "centos-7",
+        "nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node9]\n",
+        "gpu-node-not-in-inventory",
+    );
 }
 
 #[test]
@@ -135,7 +154,8 @@ fn what_is_encrypted_is_named_and_not_opened() {
 #[test]
 fn a_role_that_somebody_has_edited() {
     let checkout = one_node("v2.14.2");
-    let defaults = checkout.path.join("roles/kubernetes-apps/container_engine_accelerator/nvidia_gpu/defaults/main.yml");
+    let defaults =
+        checkout.path.join("roles/kubernetes-apps/container_engine_accelerator/nvidia_gpu/defaults/main.yml");
     assert!(find(&look(&checkout, "centos-7"), "role-edited").is_none());
     let text = fs::read_to_string(&defaults).unwrap().replace("390.87", "450.51.06");
     fs::write(&defaults, text).unwrap();

@@ -1,5 +1,5 @@
-//! The capability verdict: every row of what the real roles showed, and the whole grid of releases, systems, container managers and
-//! versions of ansible-core.
+//! The capability verdict: every row of what the real roles showed, and the whole grid of releases, systems, container
+//! managers and versions of ansible-core.
 
 use std::{fs, path::Path};
 
@@ -18,7 +18,8 @@ const SEED: &str = "nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node1]\
 fn look(checkout: &Checkout, os: &str, core: Option<&str>) -> Preview {
     if let Some(core) = core {
         let environment = checkout.path.join("venv");
-        fs::create_dir_all(environment.join(format!("lib/python3.11/site-packages/ansible_core-{core}.dist-info"))).unwrap();
+        fs::create_dir_all(environment.join(format!("lib/python3.11/site-packages/ansible_core-{core}.dist-info")))
+            .unwrap();
         fs::create_dir_all(environment.join("bin")).unwrap();
         fs::write(environment.join("bin/ansible-playbook"), "").unwrap();
     }
@@ -47,8 +48,10 @@ fn value(preview: &Preview, name: &str) -> Value {
 /// One row: what it says, then release, system, ansible-core, inventory, and what we must say.
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static str, Verdict, &'static str);
 
-const CONTAINER_TRUE: &str = "nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node1]\nnvidia_driver_install_container: true\n";
-const OWN: &str = "nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node1]\nnvidia_driver_install_container: myreg/x:1\n";
+const CONTAINER_TRUE: &str =
+    "nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node1]\nnvidia_driver_install_container: true\n";
+const OWN: &str =
+    "nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node1]\nnvidia_driver_install_container: myreg/x:1\n";
 const OWN_SUPPORTED: &str = "nvidia_accelerator_enabled: true\nnvidia_gpu_nodes: [node1]\nnvidia_driver_install_container: myreg/x:1\nnvidia_driver_install_supported: true\n";
 
 const ROWS: [Row; 26] = [
@@ -107,7 +110,15 @@ const ROWS: [Row; 26] = [
         Broken,
         "image-true",
     ),
-    ("container: myreg/x:1 | CentOS 7 | ignored (include_vars wins)", "v2.14.2", "centos-7", "2.9.27", OWN, Works, "works"),
+    (
+        "container: myreg/x:1 | CentOS 7 | ignored (include_vars wins)",
+        "v2.14.2",
+        "centos-7",
+        "2.9.27",
+        OWN,
+        Works,
+        "works",
+    ),
     (
         "container: myreg/x:1 + supported: true | Ubuntu 22.04, v2.31.0 | works",
         "v2.31.0",
@@ -244,7 +255,15 @@ const ROWS: [Row; 26] = [
         Works,
         "works",
     ),
-    ("2.19 | v2.31 | any working path | container is a string | fatal", "v2.31.0", "ubuntu-18.04", "2.19.0", ON, Broken, "strict-core"),
+    (
+        "2.19 | v2.31 | any working path | container is a string | fatal",
+        "v2.31.0",
+        "ubuntu-18.04",
+        "2.19.0",
+        ON,
+        Broken,
+        "strict-core",
+    ),
     (
         "2.18 | v2.31 | any | nvidia_gpu_nodes set, enabled unset | fatal on every host",
         "v2.31.0",
@@ -284,7 +303,11 @@ fn the_values_that_those_rows_speak_of() {
         value(&seed, "nvidia_driver_download_url_default"),
         json!("https://us.download.nvidia.com/tesla/450.51.06/NVIDIA-Linux-x86_64-450.51.06.run")
     );
-    let ubuntu = look(&with_vars("v2.31.0", &format!("{ON}nvidia_driver_install_ubuntu_container: my/img:1\n")), "ubuntu-18.04", None);
+    let ubuntu = look(
+        &with_vars("v2.31.0", &format!("{ON}nvidia_driver_install_ubuntu_container: my/img:1\n")),
+        "ubuntu-18.04",
+        None,
+    );
     assert_eq!(value(&ubuntu, "nvidia_driver_install_container"), json!("my/img:1"));
     let custom = format!("{ON}nvidia_gpu_flavor: custom\nnvidia_driver_download_url_default: file:///root/x.run\n");
     assert_eq!(
@@ -301,7 +324,8 @@ fn the_values_that_those_rows_speak_of() {
     );
 }
 
-/// The label and taint rows: the folder that is not named like the group, the name that is empty, and the label without the switch.
+/// The label and taint rows: the folder that is not named like the group, the name that is empty, and the label without
+/// the switch.
 #[test]
 fn the_label_and_taint_rows() {
     let has = |preview: &Preview, id: &str| preview.findings.iter().any(|finding| finding.id == id);
@@ -323,16 +347,21 @@ fn the_label_and_taint_rows() {
 /// A machine with an inventory in the names of the release, switched on.
 fn grid_machine(minor: u32, manager: &str) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
-    let [master, node, cluster] =
-        if minor < 16 { ["kube-master", "kube-node", "k8s-cluster"] } else { ["kube_control_plane", "kube_node", "k8s_cluster"] };
+    let [master, node, cluster] = if minor < 16 {
+        ["kube-master", "kube-node", "k8s-cluster"]
+    } else {
+        ["kube_control_plane", "kube_node", "k8s_cluster"]
+    };
     let inventory = format!("[{master}]\nnode1\n[{node}]\nnode1\n[{cluster}:children]\n{master}\n{node}\n");
     fs::create_dir_all(root.path().join("inv/group_vars")).unwrap();
     fs::write(root.path().join("inv/hosts.ini"), inventory).unwrap();
-    fs::write(root.path().join(format!("inv/group_vars/{cluster}.yml")), format!("{ON}container_manager: {manager}\n")).unwrap();
+    fs::write(root.path().join(format!("inv/group_vars/{cluster}.yml")), format!("{ON}container_manager: {manager}\n"))
+        .unwrap();
     root
 }
 
-/// Where there is no checkout, the table of releases answers: v2.7 to v2.31, every system, every container manager, switched on.
+/// Where there is no checkout, the table of releases answers: v2.7 to v2.31, every system, every container manager,
+/// switched on.
 #[test]
 fn the_whole_grid_from_the_built_in_table() {
     let systems = [
@@ -369,14 +398,19 @@ fn the_whole_grid_from_the_built_in_table() {
                     ..Default::default()
                 };
                 let found = preview(&LocalFiles::new(root.path()), &request).unwrap();
-                // The facts: vars files for CentOS 7 (deleted in v2.26), Ubuntu 16 and 18; RHEL and Oracle are other names.
+                // The facts: vars files for CentOS 7 (deleted in v2.26), Ubuntu 16 and 18; RHEL and Oracle are other
+                // names.
                 let listed = match os {
                     "centos-7" | "centos-7.9" => minor < 26,
                     "ubuntu-16.04" | "ubuntu-18.04" => true,
                     _ => false,
                 };
                 let expected = if listed { (Works, "works") } else { (NoOp, "os-not-listed") };
-                assert_eq!((found.capability.verdict, found.capability.reason.as_str()), expected, "v2.{minor} {os} {manager}");
+                assert_eq!(
+                    (found.capability.verdict, found.capability.reason.as_str()),
+                    expected,
+                    "v2.{minor} {os} {manager}"
+                );
                 assert_eq!(found.container_manager, manager);
                 count += 1;
             }

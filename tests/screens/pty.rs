@@ -75,7 +75,8 @@ fn the_whole_story_by_keys() {
     assert_eq!(report["verdict"]["verdict"], "ok");
 }
 
-/// Driver 450.80.02 chosen, 450.51.06 seen: the test pod shows it, and nothing says success below 8 of 8, whatever keys are typed.
+/// Driver 450.80.02 chosen, 450.51.06 seen: the test pod shows it, and nothing says success below 8 of 8, whatever keys
+/// are typed.
 #[test]
 fn another_driver_than_the_chosen_one_is_never_a_success() {
     let place = Place::new();
@@ -205,11 +206,13 @@ fn a_terminal_that_is_too_small_says_so_and_keeps_the_state() {
 #[test]
 fn korean_and_the_linux_console_are_both_served() {
     let place = Place::new();
-    let mut screen = Terminal::start(&place.command(["--demo", "--speed", "0", "--lang", "ko"]), 80, 24, "xterm-256color");
+    let mut screen =
+        Terminal::start(&place.command(["--demo", "--speed", "0", "--lang", "ko"]), 80, 24, "xterm-256color");
     screen.wait("드라이버");
     drop(screen);
     let place = Place::new();
-    let mut screen = Terminal::start(place.command(["--demo", "--speed", "0"]).env("LANG", "ko_KR.UTF-8"), 80, 24, "linux");
+    let mut screen =
+        Terminal::start(place.command(["--demo", "--speed", "0"]).env("LANG", "ko_KR.UTF-8"), 80, 24, "linux");
     screen.wait("must go");
     assert!(screen.screen().is_ascii(), "{}", screen.screen());
 }
@@ -244,7 +247,8 @@ fn plain_prompts_ask_the_same_questions() {
     screen.keys(ENTER);
     assert_eq!(screen.end(), 0);
     let report = place.run(["--demo", "report", "--format", "json"]).demand(0).json();
-    let done: Vec<_> = report["actions"].as_array().unwrap().iter().map(|action| action["id"].as_str().unwrap()).collect();
+    let done: Vec<_> =
+        report["actions"].as_array().unwrap().iter().map(|action| action["id"].as_str().unwrap()).collect();
     assert!(done.contains(&"test-pod") && done.contains(&"reboot"), "{done:?}");
 }
 
@@ -344,8 +348,8 @@ fn a_wizard_whose_login_is_cut_off_is_gone_on_with() {
     screen.wait("Variables of the GPU role");
 }
 
-/// Runs the program in a terminal, waits until it has written `text`, and takes the terminal away: as with a cut line, nobody reads any more
-/// and every write fails.
+/// Runs the program in a terminal, waits until it has written `text`, and takes the terminal away: as with a cut line,
+/// nobody reads any more and every write fails.
 const HANG_UP: &str = r"
 import fcntl, os, pty, struct, sys, termios
 pid, terminal = pty.fork()
@@ -361,18 +365,29 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 #[test]
 fn a_terminal_that_is_taken_away_ends_the_program_and_keeps_the_session() {
-    for (args, text) in [(&["--demo", "--speed", "0"][..], "SIMULATED"), (&["--demo", "--plain", "--speed", "0"], "Go on to the driver?")] {
+    for (args, text) in [
+        (&["--demo", "--speed", "0"][..], "SIMULATED"),
+        (&["--demo", "--plain", "--speed", "0"], "Go on to the driver?"),
+    ] {
         let place = Place::new();
         let plain = place.command(args);
         let mut command = std::process::Command::new("timeout");
-        command.args(["60", "python3", "-c", HANG_UP, text]).arg(plain.get_program()).args(plain.get_args()).env_clear();
+        command
+            .args(["60", "python3", "-c", HANG_UP, text])
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .env_clear();
         for (name, value) in plain.get_envs() {
             command.env(name, value.unwrap_or_default());
         }
         let output = command.env("TERM", "xterm-256color").current_dir(place.folder.path()).output().unwrap();
         let code = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         // By SIGHUP itself, or told as one who quits; never by a panic (101) or an abort (-6).
-        assert!(["129", "130", "-1"].contains(&code.as_str()), "{args:?}: {code:?} {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            ["129", "130", "-1"].contains(&code.as_str()),
+            "{args:?}: {code:?} {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         place.run(["--demo", "status"]).demand(0);
     }
 }

@@ -74,7 +74,10 @@ impl Desk {
 
     fn probed(&mut self) -> &mut Self {
         let facts = Box::new(sample::facts());
-        self.say(|effect| matches!(effect, Effect::Probe), Answer::Probed { facts, changes: Vec::new(), owners: sample::owners() })
+        self.say(
+            |effect| matches!(effect, Effect::Probe),
+            Answer::Probed { facts, changes: Vec::new(), owners: sample::owners() },
+        )
     }
 
     fn choice(&mut self) -> &mut Self {
@@ -100,12 +103,23 @@ impl Desk {
         let total = actions.len();
         for (index, action) in actions.into_iter().enumerate().take(4) {
             let id = action.id.clone();
-            self.event(Event::Started { index, total, action: Box::new(action) }).event(Event::Line(format!("{id}: working")));
+            self.event(Event::Started { index, total, action: Box::new(action) })
+                .event(Event::Line(format!("{id}: working")));
             if index < 3 {
-                self.event(Event::Ended { id, status: Status::Done, evidence: vec!["proven".to_owned()], failure: None });
+                self.event(Event::Ended {
+                    id,
+                    status: Status::Done,
+                    evidence: vec!["proven".to_owned()],
+                    failure: None,
+                });
             }
         }
-        self.event(Event::Progress(Progress { done: 700 << 20, total: Some(3000 << 20), unit: "bytes", rate: Some(24 << 20) }))
+        self.event(Event::Progress(Progress {
+            done: 700 << 20,
+            total: Some(3000 << 20),
+            unit: "bytes",
+            rate: Some(24 << 20),
+        }))
     }
 
     fn event(&mut self, event: Event) -> &mut Self {
@@ -118,7 +132,10 @@ impl Desk {
 
     fn variables(&mut self) -> &mut Self {
         self.running().ended(Outcome::Done).keys(&[Key::Enter]);
-        self.say(|effect| matches!(effect, Effect::LoadPreview { .. }), Answer::Preview(Ok(Box::new(sample::preview()))));
+        self.say(
+            |effect| matches!(effect, Effect::LoadPreview { .. }),
+            Answer::Preview(Ok(Box::new(sample::preview()))),
+        );
         self.planned(Step::Variables)
     }
 
@@ -149,11 +166,17 @@ impl Desk {
         self.verify().keys(&[Key::Enter]);
         let rows = sample::chain(true, self.app.settings.lang);
         self.say(|effect| matches!(effect, Effect::Verify { .. }), Answer::Verified { rows, ok: true });
-        self.say(|effect| matches!(effect, Effect::WriteReport), Answer::ReportWritten(Ok("/var/lib/gpunode/report.md".into())))
+        self.say(
+            |effect| matches!(effect, Effect::WriteReport),
+            Answer::ReportWritten(Ok("/var/lib/gpunode/report.md".into())),
+        )
     }
 
     fn saved(&mut self) -> &mut Self {
-        self.say(|effect| matches!(effect, Effect::SaveSession(_)), Answer::Saved("2026-11-24T14:02:11Z".parse().expect("a time")))
+        self.say(
+            |effect| matches!(effect, Effect::SaveSession(_)),
+            Answer::Saved("2026-11-24T14:02:11Z".parse().expect("a time")),
+        )
     }
 
     /// The screen as text; the cell after a wide symbol is not there.
@@ -384,7 +407,9 @@ fn ctrl_c_asks_and_the_second_one_leaves() {
 fn a_signal_saves_and_leaves() {
     let mut desk = Desk::english(SMALL);
     desk.plan().tell(Msg::Shutdown(Signal::HangUp));
-    let [.., Order { effect: Effect::SaveSession(_), .. }, Order { effect: Effect::Quit(_), .. }] = desk.open.as_slice() else {
+    let [.., Order { effect: Effect::SaveSession(_), .. }, Order { effect: Effect::Quit(_), .. }] =
+        desk.open.as_slice()
+    else {
         panic!("{:?}", desk.open);
     };
 }
@@ -418,14 +443,27 @@ fn any_key() -> impl Strategy<Value = Key> {
             Key::EraseLine,
             Key::EraseWord
         ]),
-        prop::sample::select(vec![Key::Up, Key::Down, Key::Left, Key::Right, Key::PageUp, Key::PageDown, Key::Home, Key::End]),
+        prop::sample::select(vec![
+            Key::Up,
+            Key::Down,
+            Key::Left,
+            Key::Right,
+            Key::PageUp,
+            Key::PageDown,
+            Key::Home,
+            Key::End
+        ]),
     ]
 }
 
 fn any_answer() -> impl Strategy<Value = Answer> {
     let session = || Box::new(sample::session());
     prop::sample::select(vec![
-        Answer::Probed { facts: Box::new(sample::facts()), changes: vec!["The kernel is another.".to_owned()], owners: Vec::new() },
+        Answer::Probed {
+            facts: Box::new(sample::facts()),
+            changes: vec!["The kernel is another.".to_owned()],
+            owners: Vec::new(),
+        },
         Answer::Probed { facts: Box::default(), changes: Vec::new(), owners: Vec::new() },
         Answer::Table(Ok(sample::table())),
         Answer::Table(Ok(gpunode::choice::DriverTable { drivers: Vec::new(), cuda: Vec::new() })),

@@ -1,6 +1,6 @@
-//! A small Kubernetes API server on 127.0.0.1: enough of it for `kubectl get`, `logs`, `apply` and `delete`, over plain HTTP. It serves
-//! the recordings of tests/fixtures/cluster, and a test directs it: it writes log lines, breaks connections, restarts containers,
-//! replaces pods, refuses or hangs.
+//! A small Kubernetes API server on 127.0.0.1: enough of it for `kubectl get`, `logs`, `apply` and `delete`, over plain
+//! HTTP. It serves the recordings of tests/fixtures/cluster, and a test directs it: it writes log lines, breaks
+//! connections, restarts containers, replaces pods, refuses or hangs.
 
 mod apply;
 mod http;
@@ -204,7 +204,11 @@ impl ApiServer {
 
     /// Waits until the state is so, at most 10 seconds.
     pub fn until(&self, what: &str, mut holds: impl FnMut(&State) -> bool) {
-        let (state, waited) = self.shared.changed.wait_timeout_while(self.state(), Duration::from_secs(10), |state| !holds(state)).unwrap();
+        let (state, waited) = self
+            .shared
+            .changed
+            .wait_timeout_while(self.state(), Duration::from_secs(10), |state| !holds(state))
+            .unwrap();
         drop(state);
         assert!(!waited.timed_out(), "waited in vain until {what}");
     }
@@ -226,15 +230,25 @@ impl ApiServer {
 impl State {
     /// Returns all objects that can be watched, each with its kind.
     pub fn objects(&self) -> Vec<(&'static str, Value)> {
-        let kind = |kind: &'static str, items: &[Value]| items.iter().map(|item| (kind, item.clone())).collect::<Vec<_>>();
-        [kind("nodes", std::slice::from_ref(&self.node)), kind("daemonsets", &self.daemonsets), kind("pods", &self.pods)].concat()
+        let kind =
+            |kind: &'static str, items: &[Value]| items.iter().map(|item| (kind, item.clone())).collect::<Vec<_>>();
+        [
+            kind("nodes", std::slice::from_ref(&self.node)),
+            kind("daemonsets", &self.daemonsets),
+            kind("pods", &self.pods),
+        ]
+        .concat()
     }
 
     /// Notes what is different from before, for the watches.
     pub fn note(&mut self, before: &[(&'static str, Value)]) {
-        let same = |a: &(&str, Value), b: &(&str, Value)| a.0 == b.0 && a.1["metadata"]["uid"] == b.1["metadata"]["uid"];
+        let same =
+            |a: &(&str, Value), b: &(&str, Value)| a.0 == b.0 && a.1["metadata"]["uid"] == b.1["metadata"]["uid"];
         let now = self.objects();
-        let gone = before.iter().filter(|old| !now.iter().any(|new| same(old, new))).map(|(kind, item)| (*kind, "DELETED", item.clone()));
+        let gone = before
+            .iter()
+            .filter(|old| !now.iter().any(|new| same(old, new)))
+            .map(|(kind, item)| (*kind, "DELETED", item.clone()));
         let changed = now.iter().filter(|new| !before.contains(new)).map(|new| {
             let what = if before.iter().any(|old| same(old, new)) { "MODIFIED" } else { "ADDED" };
             (new.0, what, new.1.clone())

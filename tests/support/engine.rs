@@ -53,7 +53,8 @@ pub fn machine() -> Host {
 /// Runs one action; `on_event` sees every event and may stop the run.
 pub fn run(host: &Host, folder: &Path, kind: ActionSpec, on_event: &mut dyn FnMut(&Event, &Cancel)) -> Done {
     let store = Store::open(&folder.join("state/session.yaml")).unwrap();
-    let mut session = store.load().unwrap().unwrap_or_else(|| Session::new("test".to_owned(), "test".to_owned(), host.clock.now()));
+    let mut session =
+        store.load().unwrap().unwrap_or_else(|| Session::new("test".to_owned(), "test".to_owned(), host.clock.now()));
     let action = Action {
         id: "tested".to_owned(),
         step: Step::Driver,

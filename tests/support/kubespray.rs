@@ -1,7 +1,9 @@
-//! Inventories of eight Kubespray releases, laid out as a checkout: our own ones of tests/fixtures/kubespray, or the real ones.
+//! Inventories of eight Kubespray releases, laid out as a checkout: our own ones of tests/fixtures/kubespray, or the
+//! real ones.
 //!
-//! With `GPUNODE_INVENTORIES=shared` every test that asks here runs on what Kubespray itself has (data/kubespray-inventories of the folder
-//! beside the checkout): third-party files, which this repository does not copy. `tests/run` runs both where they are there.
+//! With `GPUNODE_INVENTORIES=shared` every test that asks here runs on what Kubespray itself has
+//! (data/kubespray-inventories of the folder beside the checkout): third-party files, which this repository does not
+//! copy. `tests/run` runs both where they are there.
 
 use std::{
     fs,
@@ -16,7 +18,8 @@ use gpunode::{
 use tempfile::TempDir;
 
 /// The releases that are laid out.
-pub const RELEASES: [&str; 8] = ["v2.12.10", "v2.14.2", "v2.16.0", "v2.18.2", "v2.22.2", "v2.25.1", "v2.26.1", "v2.31.0"];
+pub const RELEASES: [&str; 8] =
+    ["v2.12.10", "v2.14.2", "v2.16.0", "v2.18.2", "v2.22.2", "v2.25.1", "v2.26.1", "v2.31.0"];
 
 /// Those of them with an inventory from Kubespray's builder, which wrote YAML.
 const GENERATED: [&str; 4] = ["v2.12.10", "v2.14.2", "v2.16.0", "v2.26.1"];
@@ -58,8 +61,15 @@ pub fn inventories_of(release: &str) -> Vec<&'static str> {
 }
 
 /// Our own group variables; `cluster` stands for the group of the whole cluster.
-const VARS: [&str; 7] =
-    ["all/all.yml", "all/docker.yml", "all/containerd.yml", "all/site.yml", "etcd.yml", "cluster/k8s-cluster.yml", "cluster/addons.yml"];
+const VARS: [&str; 7] = [
+    "all/all.yml",
+    "all/docker.yml",
+    "all/containerd.yml",
+    "all/site.yml",
+    "etcd.yml",
+    "cluster/k8s-cluster.yml",
+    "cluster/addons.yml",
+];
 
 /// Our own files, in the words of a release.
 struct Own {
@@ -79,8 +89,12 @@ impl Own {
         if self.minor >= 16 {
             return text;
         }
-        let names =
-            [("kube_control_plane", "kube-master"), ("kube_node", "kube-node"), ("k8s_cluster", "k8s-cluster"), ("calico_rr", "calico-rr")];
+        let names = [
+            ("kube_control_plane", "kube-master"),
+            ("kube_node", "kube-node"),
+            ("k8s_cluster", "k8s-cluster"),
+            ("calico_rr", "calico-rr"),
+        ];
         names.into_iter().fold(text, |text, (new, old)| text.replace(new, old))
     }
 
@@ -118,7 +132,8 @@ impl Own {
             if os == "centos-7" && self.minor >= 26 {
                 continue;
             }
-            let image = format!("nvidia_driver_install_container: \"{{{{ nvidia_driver_install_{image}_container }}}}\"");
+            let image =
+                format!("nvidia_driver_install_container: \"{{{{ nvidia_driver_install_{image}_container }}}}\"");
             put(&format!("{GPU_ROLE}/vars/{os}.yml"), format!("---\n{image}\nnvidia_driver_install_supported: true\n"));
         }
     }
@@ -146,7 +161,8 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// Lays out the release with its own sample `group_vars` and this inventory file (`local/hosts.ini`, …) of the data folder.
+    /// Lays out the release with its own sample `group_vars` and this inventory file (`local/hosts.ini`, …) of the data
+    /// folder.
     pub fn of(release: &str, inventory: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join(release);

@@ -100,6 +100,8 @@ impl Ran {
 pub fn tool(name: &str) -> PathBuf {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin").join(name);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::iter::once(venv).chain(std::env::split_paths(&path).map(|folder| folder.join(name))).find(|file| file.is_file());
+    let found = std::iter::once(venv)
+        .chain(std::env::split_paths(&path).map(|folder| folder.join(name)))
+        .find(|file| file.is_file());
     found.unwrap_or_else(|| panic!("`{name}` is missing: run the tests with `tests/run`, which installs it"))
 }

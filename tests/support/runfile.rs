@@ -7,7 +7,8 @@ use std::{
     process::Command,
 };
 
-/// Makes `cuda_11.0.3_450.51.06_linux.run` in `folder`; `extra` is what its installer does before it installs the toolkit.
+/// Makes `cuda_11.0.3_450.51.06_linux.run` in `folder`; `extra` is what its installer does before it installs the
+/// toolkit.
 pub fn make(folder: &Path, extra: &str) -> PathBuf {
     let installer = format!(
         r#"#!/bin/sh
@@ -34,7 +35,8 @@ echo "***WARNING: Incomplete installation! This installation did not install the
     fs::write(payload.join("cuda-installer"), installer).unwrap();
     fs::set_permissions(payload.join("cuda-installer"), fs::Permissions::from_mode(0o755)).unwrap();
     // NVIDIA's header hands options that it does not know to the installer; makeself's own refuses them.
-    let header = fs::read_to_string("/usr/share/makeself/makeself-header.sh").expect("makeself's header: run the tests with tests/run");
+    let header = fs::read_to_string("/usr/share/makeself/makeself-header.sh")
+        .expect("makeself's header: run the tests with tests/run");
     let unknown = header.find("\techo Unrecognized flag").expect("the place where makeself refuses options");
     let start = header[..unknown].rfind("    -*)").unwrap();
     let end = header[unknown..].find(";;").unwrap() + unknown;

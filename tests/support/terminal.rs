@@ -1,4 +1,5 @@
-//! Drives the program in a real terminal: a PTY with a screen behind it. Nothing here sleeps for a guess; it waits for what the screen shows.
+//! Drives the program in a real terminal: a PTY with a screen behind it. Nothing here sleeps for a guess; it waits for
+//! what the screen shows.
 
 use std::{
     io::{Read, Write},
@@ -23,7 +24,9 @@ pub struct Terminal {
 impl Terminal {
     /// Starts a command in a terminal of this size.
     pub fn start(command: &std::process::Command, columns: u16, rows: u16, term: &str) -> Self {
-        let pty = native_pty_system().openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).expect("a PTY");
+        let pty = native_pty_system()
+            .openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })
+            .expect("a PTY");
         let mut builder = CommandBuilder::new(command.get_program());
         builder.env_clear();
         builder.args(command.get_args());
@@ -73,7 +76,8 @@ impl Terminal {
         }
     }
 
-    /// Types keys, once a second, until the screen shows `text`: for keys that are refused while something is still being loaded.
+    /// Types keys, once a second, until the screen shows `text`: for keys that are refused while something is still
+    /// being loaded.
     #[track_caller]
     pub fn keys_until(&mut self, keys: &str, text: &str) {
         let end = Instant::now() + PATIENCE;
@@ -121,7 +125,11 @@ impl Terminal {
 
     /// Sends a signal to the program.
     pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid = self.child.process_id().and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)).expect("a process");
+        let pid = self
+            .child
+            .process_id()
+            .and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?))
+            .expect("a process");
         rustix::process::kill_process(pid, signal).expect("the signal arrives");
     }
 

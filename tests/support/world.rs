@@ -1,6 +1,6 @@
-//! A world of its own: a folder that is a small Debian system, entered by `chroot`. The built program and the real dpkg, apt, curl,
-//! tar and shell run in it as root and see nothing of this machine. What a container has not (modules, systemd, a kernel to boot) is
-//! played by files and by programs that write down how they were called.
+//! A world of its own: a folder that is a small Debian system, entered by `chroot`. The built program and the real
+//! dpkg, apt, curl, tar and shell run in it as root and see nothing of this machine. What a container has not (modules,
+//! systemd, a kernel to boot) is played by files and by programs that write down how they were called.
 
 use std::{
     collections::BTreeSet,
@@ -30,14 +30,25 @@ impl World {
     /// Makes a Debian 12 without any NVIDIA package, with a V100 and no driver loaded.
     pub fn debian() -> Self {
         let world = Self { root: tempfile::tempdir().unwrap() };
-        for folder in
-            ["tmp", "root", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial"]
-        {
+        for folder in [
+            "tmp",
+            "root",
+            "var/lib/dpkg/info",
+            "var/lib/dpkg/updates",
+            "var/lib/apt/lists/partial",
+            "var/cache/apt/archives/partial",
+        ] {
             fs::create_dir_all(world.path(folder)).unwrap();
         }
-        for folder in
-            ["var/log/apt", "etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/profile.d", "etc/ld.so.conf.d", "dev", "usr/local/bin"]
-        {
+        for folder in [
+            "var/log/apt",
+            "etc/apt/apt.conf.d",
+            "etc/apt/preferences.d",
+            "etc/profile.d",
+            "etc/ld.so.conf.d",
+            "dev",
+            "usr/local/bin",
+        ] {
             fs::create_dir_all(world.path(folder)).unwrap();
         }
         fs::set_permissions(world.path("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
@@ -133,7 +144,12 @@ impl World {
             command
         };
         command.arg(self.root.path()).arg(program).args(args).env_clear().stdin(Stdio::null());
-        command.envs([("PATH", "/usr/sbin:/usr/bin"), ("HOME", "/root"), ("LANG", "C.UTF-8"), ("DEBIAN_FRONTEND", "noninteractive")]);
+        command.envs([
+            ("PATH", "/usr/sbin:/usr/bin"),
+            ("HOME", "/root"),
+            ("LANG", "C.UTF-8"),
+            ("DEBIAN_FRONTEND", "noninteractive"),
+        ]);
         command.env("GPUNODE_SESSION", "/var/lib/gpunode/session.yaml");
         command
     }
@@ -168,19 +184,21 @@ impl World {
         self.gpunode(&["apply", "--steps", "2", "--yes", "--answers", "/root/answers.yaml"], code)
     }
 
-    /// Builds a package with one file and installs it with the real dpkg; it is also put into the world's own repository.
+    /// Builds a package with one file and installs it with the real dpkg; it is also put into the world's own
+    /// repository.
     pub fn install_deb(&self, name: &str, version: &str, fields: &str) {
         let deb = self.offer_deb(name, version, fields);
         self.demand("dpkg", &["--install", "--force-depends", &deb]);
     }
 
-    /// Builds a package with one file and puts it into the world's own repository, in the place of one of its name and version; returns
-    /// its file.
+    /// Builds a package with one file and puts it into the world's own repository, in the place of one of its name and
+    /// version; returns its file.
     pub fn offer_deb(&self, name: &str, version: &str, fields: &str) -> String {
         let build = self.path("build").join(name);
         let head = format!("Package: {name}\nVersion: {version}\n");
-        let control =
-            format!("{head}Architecture: amd64\nMaintainer: gpunode tests <tests@invalid>\n{fields}Description: a dummy of {name}\n");
+        let control = format!(
+            "{head}Architecture: amd64\nMaintainer: gpunode tests <tests@invalid>\n{fields}Description: a dummy of {name}\n"
+        );
         fs::create_dir_all(build.join("DEBIAN")).unwrap();
         fs::write(build.join("DEBIAN/control"), &control).unwrap();
         let file = build.join("usr/share/dummies").join(name);
@@ -248,7 +266,10 @@ fn files_of_a_system() -> Vec<(PathBuf, String)> {
 }
 
 fn locate(name: &str) -> Option<PathBuf> {
-    ["/usr/bin", "/bin", "/usr/sbin", "/sbin"].iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
+    ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+        .iter()
+        .map(|folder| Path::new(folder).join(name))
+        .find(|path| path.exists())
 }
 
 /// Returns the libraries that the loader would map; nothing for scripts.

@@ -1,4 +1,5 @@
-//! Made-up inventories: every form that people and tools write, in odd company, and now and then something that Ansible refuses.
+//! Made-up inventories: every form that people and tools write, in odd company, and now and then something that Ansible
+//! refuses.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -28,7 +29,8 @@ const VAULTED_VALUE: &str = "!vault |
 const GROUPS: [&str; 9] = ["k8s-cluster", "kube-node", "kube_node", "gpu", "a1", "z9", "rack.1", "all", "ungrouped"];
 /// The groups that may be children, lowest first, so that there is no circle.
 const CHILDREN: usize = 7;
-const NAMES: [&str; 5] = ["nvidia_driver_version", "nvidia_gpu_nodes", "nvidia_accelerator_enabled", "kube_override_hostname", "x"];
+const NAMES: [&str; 5] =
+    ["nvidia_driver_version", "nvidia_gpu_nodes", "nvidia_accelerator_enabled", "kube_override_hostname", "x"];
 
 /// Hosts as they stand at the start of an INI line or as a key of YAML.
 const HOSTS: [&str; 24] = [
@@ -229,7 +231,8 @@ pub fn world() -> impl Strategy<Value = World> {
     ];
     let vars = prop::collection::vec((place(), any::<prop::sample::Index>(), vars_text()), 0..9);
     (inventories, vars).prop_map(|((inventory, sources), vars)| {
-        let mut files: BTreeMap<String, String> = sources.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+        let mut files: BTreeMap<String, String> =
+            sources.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
         for (place, group, text) in vars {
             files.insert(place.replace("{}", GROUPS[group.index(GROUPS.len())]), text);
         }
@@ -310,12 +313,13 @@ fn vars_text() -> impl Strategy<Value = String> {
 
 /// Variables behind a host of an INI line, quoted in one of the ways that people quote.
 fn line_vars() -> impl Strategy<Value = String> {
-    let one = (select(NAMES.to_vec()), select(INI_VALUES.to_vec()), 0..4).prop_map(|(name, value, quoting)| match quoting {
-        0 => format!(" {name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
-        1 if !value.contains('\'') => format!(" {name}='{value}'"),
-        2 => format!("\t{name}={}", value.replace(' ', "\\ ")),
-        _ => format!(" {name}={}", value.replace([' ', '\'', '"', '\\'], "")),
-    });
+    let one =
+        (select(NAMES.to_vec()), select(INI_VALUES.to_vec()), 0..4).prop_map(|(name, value, quoting)| match quoting {
+            0 => format!(" {name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
+            1 if !value.contains('\'') => format!(" {name}='{value}'"),
+            2 => format!("\t{name}={}", value.replace(' ', "\\ ")),
+            _ => format!(" {name}={}", value.replace([' ', '\'', '"', '\\'], "")),
+        });
     (prop::collection::vec(one, 0..3), prop::bool::weighted(0.2))
         .prop_map(|(vars, comment)| vars.concat() + if comment { " # why" } else { "" })
 }
@@ -335,9 +339,17 @@ fn ini() -> impl Strategy<Value = String> {
         12 => (select(NAMES.to_vec()), select(INI_VALUES.to_vec()), select(vec!["=", " = "])).prop_map(|(name, value, is)| format!("{name}{is}{value}\n")),
         2 => (-2i64..20).prop_map(|priority| format!("ansible_group_priority={priority}\n")),
     ];
-    let vars = (group(), prop::collection::vec(var, 1..3)).prop_map(|(group, vars)| format!("[{group}:vars]\n{}", vars.concat()));
-    let odd = select(vec!["\n", "# comment [x]\n", "; comment\n", "  \t\n", "[gpu]\n  node1  \n", "[gpu:hosts]\nnode2 x=1\n"])
-        .prop_map(str::to_owned);
+    let vars = (group(), prop::collection::vec(var, 1..3))
+        .prop_map(|(group, vars)| format!("[{group}:vars]\n{}", vars.concat()));
+    let odd = select(vec![
+        "\n",
+        "# comment [x]\n",
+        "; comment\n",
+        "  \t\n",
+        "[gpu]\n  node1  \n",
+        "[gpu:hosts]\nnode2 x=1\n",
+    ])
+    .prop_map(str::to_owned);
     let bad = select(vec![
         "[gpu:odd]\n",
         "[ gpu ]\n",
@@ -367,18 +379,28 @@ fn yaml_group(depth: usize, first: usize) -> BoxedStrategy<serde_json::Value> {
     use serde_json::{Map, Value};
     let scalar = || {
         prop_oneof![
-            select(vec![Value::Null, Value::Bool(true), Value::from(450.8), Value::from(7), Value::from("450.80"), Value::from("yes")]),
+            select(vec![
+                Value::Null,
+                Value::Bool(true),
+                Value::from(450.8),
+                Value::from(7),
+                Value::from("450.80"),
+                Value::from("yes")
+            ]),
             select(YAML_VALUES.to_vec()).prop_filter("one line", |text| !text.contains('\n')).prop_map(Value::from),
         ]
     };
     let vars = || prop::collection::btree_map(select(NAMES.to_vec()), scalar(), 0..3);
-    let object = |map: BTreeMap<&str, Value>| Value::Object(map.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
+    let object = |map: BTreeMap<&str, Value>| {
+        Value::Object(map.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    };
     let host = vars().prop_map(move |vars| if vars.is_empty() { Value::Null } else { object(vars) });
     let hosts = prop::collection::btree_map(select(HOSTS.to_vec()), host, 0..4);
     let children = if depth == 0 || first >= CHILDREN {
         Just(BTreeMap::new()).boxed()
     } else {
-        let child = (first..CHILDREN).prop_flat_map(move |index| (Just(GROUPS[index]), yaml_group(depth - 1, index + 1)));
+        let child =
+            (first..CHILDREN).prop_flat_map(move |index| (Just(GROUPS[index]), yaml_group(depth - 1, index + 1)));
         prop::collection::vec(child, 0..4).prop_map(|children| children.into_iter().collect::<BTreeMap<_, _>>()).boxed()
     };
     (hosts, vars(), children, prop::option::weighted(0.2, -2i64..20), 0..8)
@@ -409,9 +431,12 @@ fn yaml_group(depth: usize, first: usize) -> BoxedStrategy<serde_json::Value> {
 
 fn groups() -> impl Strategy<Value = serde_json::Value> {
     // `all` and `ungrouped` may have every other group below them.
-    let group = (0..GROUPS.len()).prop_flat_map(|index| (Just(GROUPS[index]), yaml_group(2, if index < CHILDREN { index + 1 } else { 0 })));
+    let group = (0..GROUPS.len())
+        .prop_flat_map(|index| (Just(GROUPS[index]), yaml_group(2, if index < CHILDREN { index + 1 } else { 0 })));
     let top = prop::collection::vec(group, 1..4);
-    top.prop_map(|groups| serde_json::Value::Object(groups.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()))
+    top.prop_map(|groups| {
+        serde_json::Value::Object(groups.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    })
 }
 
 fn json() -> impl Strategy<Value = String> {

@@ -1,7 +1,8 @@
-//! System calls that fail, and kills of runs that must fail: whatever is disturbed, the next run comes to the verdict of an undisturbed one,
-//! and the runfile never runs twice beside itself.
+//! System calls that fail, and kills of runs that must fail: whatever is disturbed, the next run comes to the verdict
+//! of an undisturbed one, and the runfile never runs twice beside itself.
 //!
-//! `strace` lets the n-th call of the program's main thread fail; the programs that it runs are left alone. No product code knows of it.
+//! `strace` lets the n-th call of the program's main thread fail; the programs that it runs are left alone. No product
+//! code knows of it.
 
 use std::{
     fs,
@@ -12,12 +13,16 @@ use std::{
 use super::kill_real::{APPLY, end, sample, world};
 use crate::support::{program::tool, world::World};
 
-/// Calls that write the journal, read files and make them; with how it fails, and one in how many is tried without `GPUNODE_KILLS`.
-const CALLS: [(&str, &str, usize); 4] = [("fsync", "EIO", 6), ("renameat", "ENOSPC", 4), ("write", "ENOSPC", 25), ("openat", "EIO", 120)];
+/// Calls that write the journal, read files and make them; with how it fails, and one in how many is tried without
+/// `GPUNODE_KILLS`.
+const CALLS: [(&str, &str, usize); 4] =
+    [("fsync", "EIO", 6), ("renameat", "ENOSPC", 4), ("write", "ENOSPC", 25), ("openat", "EIO", 120)];
 
 /// A runfile that ends with an error, and one that touches the driver and says nothing of it.
-const MUST_FAIL: [(&str, &str); 2] =
-    [("error", "exit 1\n"), ("driver", "mkdir -p /usr/lib/x86_64-linux-gnu; echo x > /usr/lib/x86_64-linux-gnu/libcuda.so.450.51.06\n")];
+const MUST_FAIL: [(&str, &str); 2] = [
+    ("error", "exit 1\n"),
+    ("driver", "mkdir -p /usr/lib/x86_64-linux-gnu; echo x > /usr/lib/x86_64-linux-gnu/libcuda.so.450.51.06\n"),
+];
 
 /// Runs `apply` under strace with these words; returns what strace has written of the calls.
 fn traced(world: &World, words: &[&str]) -> (std::process::ExitStatus, String) {
@@ -36,7 +41,8 @@ fn traced(world: &World, words: &[&str]) -> (std::process::ExitStatus, String) {
     for (name, value) in plain.get_envs() {
         command.env(name, value.unwrap_or_default());
     }
-    let status = command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    let status =
+        command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
     (status, fs::read_to_string(trace.path()).unwrap_or_default())
 }
 
@@ -57,7 +63,8 @@ fn disturb(world: &World, call: &str, error: &str, number: usize) -> bool {
 
 /// Kills at the `number`-th rename.
 fn kill(world: &World, number: usize) -> bool {
-    let (status, _) = traced(world, &["-f", "-e", "trace=renameat", "-e", &format!("inject=renameat:signal=KILL:when={number}")]);
+    let (status, _) =
+        traced(world, &["-f", "-e", "trace=renameat", "-e", &format!("inject=renameat:signal=KILL:when={number}")]);
     status.signal() == Some(9) || status.code() == Some(137)
 }
 
@@ -134,7 +141,8 @@ fn a_run_that_must_fail_fails_after_every_failing_system_call_too() {
     }
 }
 
-/// The note of the started installer cannot be written: nothing has begun, nothing is cleared, and the next run begins it once.
+/// The note of the started installer cannot be written: nothing has begun, nothing is cleared, and the next run begins
+/// it once.
 #[test]
 fn a_note_that_cannot_be_written_begins_nothing() {
     let probe = world("");

@@ -1,4 +1,5 @@
-//! Sessions that this machine's gpunode has not written as they are: they are shown, and nothing of them is run or taken back.
+//! Sessions that this machine's gpunode has not written as they are: they are shown, and nothing of them is run or
+//! taken back.
 
 use std::{
     fs,
@@ -46,7 +47,8 @@ fn lines(text: &str, change: impl Fn(&str) -> Option<String>) -> String {
 fn demand_harmless(world: &World, what: &str) {
     let shown = world.run("/usr/bin/gpunode", &["undo"]);
     let undone = world.run("/usr/bin/gpunode", &["undo", "--yes"]);
-    let texts = [&shown.stdout, &shown.stderr, &undone.stdout, &undone.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let texts = [&shown.stdout, &shown.stderr, &undone.stdout, &undone.stderr]
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     assert!(matches!(undone.status.code(), Some(1 | 2)), "{what}: {texts:?}");
     assert!(world.path("usr/local/cuda-11.0/bin/nvcc").exists(), "{what}: {texts:?}");
     let text = texts.concat();
@@ -56,7 +58,11 @@ fn demand_harmless(world: &World, what: &str) {
     );
     for args in [&["status"][..], &["report"], &["plan", "--answers", "/root/answers.yaml"], &APPLY] {
         let output = world.run("/usr/bin/gpunode", args);
-        assert!(matches!(output.status.code(), Some(0..=2)), "{what} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            matches!(output.status.code(), Some(0..=2)),
+            "{what} {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     assert!(!world.path("evil").exists(), "{what}: the forged program ran");
 }
@@ -84,7 +90,9 @@ fn a_session_of_another_machine_or_without_its_key_is_shown_and_not_run() {
             move |line: &str| Some(if line.starts_with(name) { format!("{name}{value}") } else { line.to_owned() })
         };
         match what {
-            "another machine" => forge(&world, |text| lead_astray(&lines(text, put("machine: ", "0123456789abcdef0123456789abcdef")))),
+            "another machine" => {
+                forge(&world, |text| lead_astray(&lines(text, put("machine: ", "0123456789abcdef0123456789abcdef"))));
+            }
             "another key" => fs::remove_file(world.path("var/lib/gpunode/journal.key")).unwrap(),
             _ => forge(&world, |text| lines(text, put("created: ", "2020-01-01T00:00:00Z"))),
         }
@@ -100,17 +108,32 @@ fn a_callers_session_is_not_roots_program() {
     fs::create_dir_all(&home).unwrap();
     chown(&home, Some(1000), Some(1000)).unwrap();
     fs::set_permissions(world.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    world.write("answers.yaml", "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\ngpus: [\"10de:1db6\"]\nnode: node1\n");
+    world.write(
+        "answers.yaml",
+        "driver_owner: installer-pod\ndriver_version: \"450.51.06\"\ngpus: [\"10de:1db6\"]\nnode: node1\n",
+    );
     let run = |user: Option<&str>, args: &[&str]| {
         let mut command = Command::new("chroot");
-        command.args(user.map(|user| format!("--userspec={user}:{user}"))).arg(world.root.path()).arg("/usr/bin/gpunode").args(args);
-        command.env_clear().env("PATH", "/usr/sbin:/usr/bin").env("HOME", "/home/kim").env("LANG", "C.UTF-8").stdin(Stdio::null());
+        command
+            .args(user.map(|user| format!("--userspec={user}:{user}")))
+            .arg(world.root.path())
+            .arg("/usr/bin/gpunode")
+            .args(args);
+        command
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin")
+            .env("HOME", "/home/kim")
+            .env("LANG", "C.UTF-8")
+            .stdin(Stdio::null());
         command.env("GPUNODE_SESSION", "/home/kim/s/session.yaml");
         if user.is_none() {
             command.env("SUDO_UID", "1000").env("SUDO_USER", "kim");
         }
         let output = command.output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        )
     };
     if !rustix::process::geteuid().is_root() {
         return;

@@ -1,5 +1,6 @@
-//! Step 2 of owner `host` on a Debian system of its own: real apt and dpkg, the built program as root in a chroot, made packages with the
-//! real names of Debian's archive and of NVIDIA's repository. What the kernel and systemd would do is played.
+//! Step 2 of owner `host` on a Debian system of its own: real apt and dpkg, the built program as root in a chroot, made
+//! packages with the real names of Debian's archive and of NVIDIA's repository. What the kernel and systemd would do is
+//! played.
 
 use crate::support::world::World;
 
@@ -40,7 +41,11 @@ fn with_archive() -> World {
 /// All that dpkg and apt say of the packages.
 fn packages(world: &World) -> String {
     let list = world.demand("dpkg-query", &["--show", "--showformat=${Package} ${Version} ${Status}\n"]);
-    format!("{list}held: {}manual: {}", world.demand("apt-mark", &["showhold"]), world.demand("apt-mark", &["showmanual"]))
+    format!(
+        "{list}held: {}manual: {}",
+        world.demand("apt-mark", &["showhold"]),
+        world.demand("apt-mark", &["showmanual"])
+    )
 }
 
 #[test]
@@ -60,10 +65,17 @@ fn debians_driver_is_installed_held_and_taken_back_to_the_byte() {
     let text = world.apply(PLAYED, 0);
     let there = world.installed();
     assert!(
-        DRIVER.iter().chain(&TOOLKIT).chain(&["nvidia-persistenced", "nvidia-kernel-support"]).all(|name| there.contains(*name)),
+        DRIVER
+            .iter()
+            .chain(&TOOLKIT)
+            .chain(&["nvidia-persistenced", "nvidia-kernel-support"])
+            .all(|name| there.contains(*name)),
         "{text}"
     );
-    assert!(!there.contains("docker.io") && !there.contains("nvidia-driver"), "what is only recommended came along: {text}");
+    assert!(
+        !there.contains("docker.io") && !there.contains("nvidia-driver"),
+        "what is only recommended came along: {text}"
+    );
     let held = world.demand("apt-mark", &["showhold"]);
     assert!(DRIVER.iter().chain(&TOOLKIT).all(|name| held.lines().any(|line| line == *name)), "{held}");
     assert!(text.contains("all packages of the driver are of version 535.261.03"), "{text}");
@@ -134,7 +146,15 @@ struct Signer {
 impl Signer {
     fn new() -> Self {
         let signer = Self { home: tempfile::tempdir().unwrap() };
-        signer.gpg(&["--passphrase", "", "--quick-generate-key", "gpunode tests <tests@invalid>", "rsa2048", "sign", "never"]);
+        signer.gpg(&[
+            "--passphrase",
+            "",
+            "--quick-generate-key",
+            "gpunode tests <tests@invalid>",
+            "rsa2048",
+            "sign",
+            "never",
+        ]);
         signer
     }
 
@@ -166,7 +186,8 @@ impl Signer {
             std::fs::copy(world.path("repository").join(&name), world.path(&folder).join(&name)).unwrap();
         }
         let sum = gpunode::plan::action::kind::sha256(&packages);
-        let release = format!("Date: {}\nSHA256:\n {sum} {} Packages\n", "Fri, 27 Nov 2026 00:00:00 UTC", packages.len());
+        let release =
+            format!("Date: {}\nSHA256:\n {sum} {} Packages\n", "Fri, 27 Nov 2026 00:00:00 UTC", packages.len());
         world.write(&format!("{folder}/Release"), &release);
         let (release, signed) = (world.path(&format!("{folder}/Release")), world.path(&format!("{folder}/InRelease")));
         self.gpg(&["--output", signed.to_str().unwrap(), "--clearsign", release.to_str().unwrap()]);
@@ -211,10 +232,12 @@ fn a_repository_is_added_with_its_own_key_and_no_other() {
     own.publish(&world, "debian12/x86_64");
     let server = Server::of(&world.path("served"));
     let answers = |key: &str| {
-        let source = format!("driver_source: nvidia\npackage_mirror: http://127.0.0.1:{}\nrepository_key: {key}", server.port);
+        let source =
+            format!("driver_source: nvidia\npackage_mirror: http://127.0.0.1:{}\nrepository_key: {key}", server.port);
         PLAYED.replace("driver_source: debian", &source)
     };
-    let (entry, key) = ("etc/apt/sources.list.d/gpunode-nvidia-cuda.sources", "usr/share/keyrings/gpunode-nvidia-cuda.asc");
+    let (entry, key) =
+        ("etc/apt/sources.list.d/gpunode-nvidia-cuda.sources", "usr/share/keyrings/gpunode-nvidia-cuda.asc");
     // Another fingerprint than the key that is there: nothing is written.
     let text = world.apply(&answers(&other.fingerprint()), 1);
     assert!(text.contains(&own.fingerprint()) && text.contains("nothing was written"), "{text}");

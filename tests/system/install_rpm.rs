@@ -21,14 +21,20 @@ const SUSE: [&str; 2] = ["nvidia-open-driver-G06-signed-cuda-kmp-default", "nvid
 fn offer(world: &World, names: &[&str], version: &str, fields: &str) {
     let made = world.path("made");
     fs::create_dir_all(&made).unwrap();
-    let part = |name: &&str| format!("%package -n {name}\nSummary: a dummy\n{fields}%description -n {name}\nA dummy.\n%files -n {name}\n");
+    let part = |name: &&str| {
+        format!("%package -n {name}\nSummary: a dummy\n{fields}%description -n {name}\nA dummy.\n%files -n {name}\n")
+    };
     let head = format!(
         "Name: dummies{version}\nVersion: {version}\nRelease: 1\nSummary: dummies\nLicense: none\nBuildArch: noarch\n%description\nDummies.\n"
     );
     let spec = world.path("dummies.spec");
     fs::write(&spec, head + &names.iter().map(part).collect::<String>()).unwrap();
     let (top, out) = (format!("_topdir {}", world.path("top").display()), format!("_rpmdir {}", made.display()));
-    let built = process::Command::new("rpmbuild").args(["-bb", "--quiet", "--define", &top, "--define", &out]).arg(&spec).output().unwrap();
+    let built = process::Command::new("rpmbuild")
+        .args(["-bb", "--quiet", "--define", &top, "--define", &out])
+        .arg(&spec)
+        .output()
+        .unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let index = process::Command::new("createrepo_c").arg("--quiet").arg(&made).output().unwrap();
     assert!(index.status.success(), "{}", String::from_utf8_lossy(&index.stderr));
@@ -40,8 +46,14 @@ fn world(os: &str, names: &[&str]) -> World {
     offer(&world, names, "580.95.05", "");
     offer(&world, names, "595.58.03", "");
     let repo = world.path("etc/zypp/repos.d/made.repo");
-    fs::write(repo, format!("[made]\nname=made\nenabled=1\nautorefresh=1\nbaseurl=file://{}\ngpgcheck=0\n", world.path("made").display()))
-        .unwrap();
+    fs::write(
+        repo,
+        format!(
+            "[made]\nname=made\nenabled=1\nautorefresh=1\nbaseurl=file://{}\ngpgcheck=0\n",
+            world.path("made").display()
+        ),
+    )
+    .unwrap();
     world
 }
 
@@ -75,7 +87,11 @@ fn another_branch_is_refused_and_the_wanted_one_is_installed_and_taken_back() {
         let done = run(&world, set(family, &names, Some("580.95.05")));
         assert_eq!(done.record.status, Status::Done, "{family}: {:?}\n{}", done.record.evidence, done.lines());
         assert!(names.iter().all(|name| world.installed().contains(*name)), "{:?}", world.installed());
-        assert!(done.record.evidence.iter().any(|line| line.contains("are of version 580.95.05")), "{:?}", done.record.evidence);
+        assert!(
+            done.record.evidence.iter().any(|line| line.contains("are of version 580.95.05")),
+            "{:?}",
+            done.record.evidence
+        );
         let back = done.record.action.kind.way_back(&world.host(), done.record.undo.as_ref().unwrap()).unwrap();
         let WayBack::Reinstall(back) = back else { panic!("another way back: {back:?}") };
         assert_eq!(back.install, None);
@@ -95,7 +111,8 @@ fn a_package_that_takes_the_place_of_another_is_refused() {
     offer(&world, &["nvidia-driver-cuda"], "580.99.01", "Obsoletes: render-farm\n");
     // What dnf knows of the repository is older than this package.
     world.commands().capture(&gpunode::host::Command::new("dnf", ["clean", "all"])).unwrap();
-    let wanted = InstallSet { packages: vec!["nvidia-driver-cuda".to_owned()], ..set("rhel-9", &RHEL, Some("580.99.01")) };
+    let wanted =
+        InstallSet { packages: vec!["nvidia-driver-cuda".to_owned()], ..set("rhel-9", &RHEL, Some("580.99.01")) };
     let done = run(&world, wanted);
     let said = done.record.failure.as_ref().map(|message| message.text(Lang::En)).unwrap_or_default();
     assert!(said.contains("would remove render-farm"), "said: {said}; evidence: {:?}", done.record.evidence);

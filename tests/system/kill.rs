@@ -1,7 +1,7 @@
 //! Crash safety: the program is killed wherever it writes, and at any moment, and every time it comes to the same end.
 //!
-//! The kernel does the killing at named places: `strace` delivers SIGKILL as the program enters its n-th rename, the moment at which an
-//! intent or a result becomes the truth on disk. No product code knows of it.
+//! The kernel does the killing at named places: `strace` delivers SIGKILL as the program enters its n-th rename, the
+//! moment at which an intent or a result becomes the truth on disk. No product code knows of it.
 
 use std::{
     collections::BTreeMap,
@@ -36,14 +36,18 @@ fn end(place: &Place) -> End {
     End {
         machine,
         // What was so already is done just as well: a killed run finds its own work.
-        actions: actions.iter().map(|action| (text(&action["id"]), text(&action["status"]).replace("already_done", "done"))).collect(),
+        actions: actions
+            .iter()
+            .map(|action| (text(&action["id"]), text(&action["status"]).replace("already_done", "done")))
+            .collect(),
         verdict: report["verdict"]["verdict"].clone(),
     }
 }
 
 fn apply(place: &Place, speed: &str) -> Command {
     let file = place.write("answers.yaml", ANSWERS);
-    let mut command = place.command(["--demo", "--speed", speed, "apply", "--yes", "--answers", file.to_str().unwrap()]);
+    let mut command =
+        place.command(["--demo", "--speed", speed, "apply", "--yes", "--answers", file.to_str().unwrap()]);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
@@ -87,7 +91,8 @@ fn killed_at_every_write_it_comes_to_the_same_end() {
     finish(&undisturbed);
     let expected = end(&undisturbed);
     assert_eq!(expected.verdict, "ok");
-    let (first, stride) = if wanted_kills().is_some() { (1, 1) } else { (1 + any_moment().as_micros() as usize % 5, 5) };
+    let (first, stride) =
+        if wanted_kills().is_some() { (1, 1) } else { (1 + any_moment().as_micros() as usize % 5, 5) };
     let mut kills = 0;
     // The first run ends at the reboot; `after` is how many runs were undisturbed before the one that is killed.
     for after in [0, 1] {
@@ -127,7 +132,9 @@ fn killed_at_any_moment_it_comes_to_the_same_end() {
             std::thread::sleep(wait);
             match child.try_wait().unwrap() {
                 Some(status) if status.code() == Some(0) => break,
-                Some(status) => assert_eq!(status.code(), Some(3), "after {kills} kills, in {}", place.folder.path().display()),
+                Some(status) => {
+                    assert_eq!(status.code(), Some(3), "after {kills} kills, in {}", place.folder.path().display());
+                }
                 None => {
                     child.kill().unwrap();
                     child.wait().unwrap();
@@ -139,14 +146,15 @@ fn killed_at_any_moment_it_comes_to_the_same_end() {
     }
 }
 
-/// Up to 400 ms, from the clock's last digits: each run kills elsewhere, and a failure shows in the state, not in the moment.
+/// Up to 400 ms, from the clock's last digits: each run kills elsewhere, and a failure shows in the state, not in the
+/// moment.
 fn any_moment() -> Duration {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     Duration::from_micros(u64::from(now.subsec_nanos() / 100 % 400_000))
 }
 
-/// A power cut loses what was not synced: each write of the session is synced before its name is given, and the folder after it, before
-/// anything else happens to the machine.
+/// A power cut loses what was not synced: each write of the session is synced before its name is given, and the folder
+/// after it, before anything else happens to the machine.
 #[test]
 fn what_is_renamed_was_synced_and_its_folder_is_synced_after() {
     let place = Place::new();
@@ -165,8 +173,14 @@ fn what_is_renamed_was_synced_and_its_folder_is_synced_after() {
     for (place, call) in calls.iter().enumerate().filter(|(_, call)| call.contains("rename")) {
         renames += 1;
         let temporary = call.split('"').nth(1).unwrap();
-        assert!(calls[place - 1].contains("sync(") && calls[place - 1].contains(temporary), "not synced before: {call}");
-        assert!(calls[place + 1].contains("fsync(") && calls[place + 1].contains("/state>"), "folder not synced after: {call}");
+        assert!(
+            calls[place - 1].contains("sync(") && calls[place - 1].contains(temporary),
+            "not synced before: {call}"
+        );
+        assert!(
+            calls[place + 1].contains("fsync(") && calls[place + 1].contains("/state>"),
+            "folder not synced after: {call}"
+        );
     }
     assert!(renames > 15, "{renames}");
 }

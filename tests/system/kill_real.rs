@@ -1,5 +1,6 @@
-//! Crash safety of what really changes a machine: a makeself runfile in a Debian of its own, and an edit of a copied inventory, killed
-//! where the program writes, gone on with, and each time the same end. The runfile never runs twice: it is found at work, or found done.
+//! Crash safety of what really changes a machine: a makeself runfile in a Debian of its own, and an edit of a copied
+//! inventory, killed where the program writes, gone on with, and each time the same end. The runfile never runs twice:
+//! it is found at work, or found done.
 
 use std::{
     collections::BTreeMap,
@@ -28,11 +29,19 @@ pub fn sample(one_in: usize) -> (usize, usize) {
     (1 + now.subsec_micros() as usize % one_in, one_in)
 }
 
-/// Runs a command under strace, which kills the program as it enters its `number`-th rename. Tells whether it came that far. What the
-/// program has left running is waited for.
+/// Runs a command under strace, which kills the program as it enters its `number`-th rename. Tells whether it came that
+/// far. What the program has left running is waited for.
 fn killed_at_rename(plain: &Command, number: usize) -> bool {
     let mut command = Command::new(tool("strace"));
-    command.args(["-f", "-o", "/dev/null", "-e", "trace=renameat", "-e", &format!("inject=renameat:signal=KILL:when={number}")]);
+    command.args([
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=renameat",
+        "-e",
+        &format!("inject=renameat:signal=KILL:when={number}"),
+    ]);
     command.arg(plain.get_program()).args(plain.get_args()).env_clear();
     for (name, value) in plain.get_envs() {
         command.env(name, value.unwrap_or_default());
@@ -71,10 +80,18 @@ pub fn end(world: &World) -> (BTreeMap<PathBuf, Vec<u8>>, BTreeMap<String, Strin
     for folder in ["usr/local", "etc/profile.d", "etc/ld.so.conf.d", "var/lib/gpunode/downloads"] {
         bytes(&world.path(folder), &mut files);
     }
-    let files = files.into_iter().map(|(path, bytes)| (path.strip_prefix(world.root.path()).unwrap().to_owned(), bytes)).collect();
+    let files = files
+        .into_iter()
+        .map(|(path, bytes)| (path.strip_prefix(world.root.path()).unwrap().to_owned(), bytes))
+        .collect();
     let status: serde_json::Value = serde_json::from_str(&world.gpunode(&["status", "--json"], 0)).unwrap();
     let word = |record: &serde_json::Value, name: &str| record[name].as_str().unwrap().replace("already-done", "done");
-    let records = status["journal"].as_array().unwrap().iter().map(|record| (word(record, "id"), word(record, "status"))).collect();
+    let records = status["journal"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| (word(record, "id"), word(record, "status")))
+        .collect();
     (files, records, fs::read_to_string(world.path("runs")).unwrap_or_default().lines().count())
 }
 
@@ -100,7 +117,8 @@ fn a_runfile_that_is_killed_at_a_write_comes_to_the_same_end_and_runs_once() {
     assert!(kills * stride > 5, "only {kills} writes were found to be killed at");
 }
 
-/// On this machine itself, for it takes a real `/proc` to find a process: everything it changes is below the place's own folder.
+/// On this machine itself, for it takes a real `/proc` to find a process: everything it changes is below the place's
+/// own folder.
 #[test]
 fn a_runfile_that_is_at_work_when_its_starter_is_killed_is_found_and_followed() {
     let place = Place::new();
@@ -109,9 +127,17 @@ fn a_runfile_that_is_at_work_when_its_starter_is_killed_is_found_and_followed() 
     let signs = tempfile::tempdir_in("/var/tmp").unwrap();
     let sign = |name: &str| signs.path().join(name);
     // It waits until it may go on; not for ever, if this test fails.
-    let wait = format!("n=0; while [ $n -lt 600 ] && ! [ -e {} ]; do n=$((n+1)); sleep 0.1; done\n", sign("go").display());
+    let wait =
+        format!("n=0; while [ $n -lt 600 ] && ! [ -e {} ]; do n=$((n+1)); sleep 0.1; done\n", sign("go").display());
     let file = runfile::make(place.folder.path(), &format!("echo ran >> {}\n{wait}", sign("runs").display()));
-    let checks = ["compiler", "libxml2", "toolkit-fits", "mounts", "installer-log", &format!("space:{}", place.folder.path().display())];
+    let checks = [
+        "compiler",
+        "libxml2",
+        "toolkit-fits",
+        "mounts",
+        "installer-log",
+        &format!("space:{}", place.folder.path().display()),
+    ];
     let answers = format!(
         "driver_owner: operator\ncuda_version: \"11.0.3\"\ncuda_runfile: {}\ncuda_runfile_sha256: \"{}\"\ncuda_prefix: {}\ncuda_tmpdir: {}\ngpus: [\"10de:1db6\"]\nleave_out: [install-packages]\ndespite: [\"{}\"]\n",
         file.display(),
@@ -174,7 +200,11 @@ fn an_edit_of_an_inventory_that_is_killed_at_a_write_comes_to_the_same_end_and_b
         // After every kill each file is as it was or as it will be.
         let killed = inventory_of(&folder);
         for path in before.keys() {
-            assert!([&before[path], &expected[path]].contains(&&killed[path]), "{} is half-written at write {number}", path.display());
+            assert!(
+                [&before[path], &expected[path]].contains(&&killed[path]),
+                "{} is half-written at write {number}",
+                path.display()
+            );
         }
         let ran = apply.output().unwrap();
         assert!(ran.status.success(), "killed at write {number}: {}", String::from_utf8_lossy(&ran.stderr));

@@ -1,5 +1,5 @@
-//! What an uninstaller leaves: a Debian system of its own, real dpkg, and an uninstaller that does what the real one does to a driver of
-//! which files were changed (its log is the real one of nvidia-installer 470.256.02).
+//! What an uninstaller leaves: a Debian system of its own, real dpkg, and an uninstaller that does what the real one
+//! does to a driver of which files were changed (its log is the real one of nvidia-installer 470.256.02).
 
 use crate::support::world::World;
 
@@ -51,7 +51,10 @@ fn what_an_earlier_removal_left_is_planned_removed_and_put_back() {
     );
     world.write("etc/modprobe.d/nvidia.conf", "options nvidia NVreg_DeviceFileMode=0660\n");
     let text = world.apply(NO_CUDA, 0);
-    assert!(!is_left(&world, MODULE) && !is_left(&world, LIBRARY) && !is_left(&world, "etc/modprobe.d/nvidia.conf"), "{text}");
+    assert!(
+        !is_left(&world, MODULE) && !is_left(&world, LIBRARY) && !is_left(&world, "etc/modprobe.d/nvidia.conf"),
+        "{text}"
+    );
     assert!(is_left(&world, "usr/lib/x86_64-linux-gnu/libnvidia-cfg.so.470.256.02"), "a package's: {text}");
     assert!(is_left(&world, "etc/modprobe.d/nvidia-installer-disable-nouveau.conf"), "{text}");
     let undone = world.gpunode(&["undo", "--yes"], 0);

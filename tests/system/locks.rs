@@ -1,4 +1,5 @@
-//! One gpunode at a time on one thing: two real processes with session files of their own, on one machine and on one inventory.
+//! One gpunode at a time on one thing: two real processes with session files of their own, on one machine and on one
+//! inventory.
 
 use std::{
     fs,
@@ -152,7 +153,14 @@ impl Shared {
     }
 
     fn here(&self) -> crate::support::program::Ran {
-        self.place.run(["apply", "--steps", "3", "--yes", "--answers", self.place.path("answers.yaml").to_str().unwrap()])
+        self.place.run([
+            "apply",
+            "--steps",
+            "3",
+            "--yes",
+            "--answers",
+            self.place.path("answers.yaml").to_str().unwrap(),
+        ])
     }
 
     fn variables(&self) -> String {
@@ -174,12 +182,24 @@ fn two_hosts_never_edit_one_inventory_at_a_time() {
     let refused = shared.here();
     refused.demand_error(
         2,
-        &["another gpunode (world, ", &format!("pid {pid}"), "is changing the inventory in", "mycluster", "nothing was begun"],
+        &[
+            "another gpunode (world, ",
+            &format!("pid {pid}"),
+            "is changing the inventory in",
+            "mycluster",
+            "nothing was begun",
+        ],
     );
     assert_eq!(shared.variables(), before);
     // Ansible does not read the lock, where the inventory is the folder either.
     let hosts = |path: &Path| {
-        let output = Command::new(&ansible_inventory).arg("-i").arg(path).args(["--list"]).env("LC_ALL", "C.UTF-8").output().unwrap();
+        let output = Command::new(&ansible_inventory)
+            .arg("-i")
+            .arg(path)
+            .args(["--list"])
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .unwrap();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         (output.status.code(), String::from_utf8(output.stdout).unwrap(), errors.contains("gpunode.lock"))
     };
@@ -190,7 +210,9 @@ fn two_hosts_never_edit_one_inventory_at_a_time() {
     assert!(!shared.lock.exists(), "the lock goes with its holder");
     assert_ne!(shared.variables(), before);
     fs::write(folder.join("group_vars/k8s-cluster/k8s-cluster.yml"), before).unwrap();
-    for (name, value) in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).map(|path| (path.clone(), path)) {
+    for (name, value) in
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).map(|path| (path.clone(), path))
+    {
         assert!(!name.file_name().unwrap().to_str().unwrap().starts_with('.'), "{}", value.display());
     }
     assert!(with_lock.iter().all(|(_, _, is_read)| !is_read), "{with_lock:?}");
@@ -208,12 +230,17 @@ fn what_another_host_may_still_do_to_an_inventory_is_asked_and_not_guessed() {
         gpunode::private::write(&shared.lock, claim.to_string().as_bytes()).unwrap();
     };
     write(&claim);
-    let ran = shared.here().demand_error(2, &["cut off while it changed the inventory", "ansible2", "003-run-playbook.log", "remove /"]);
+    let ran = shared
+        .here()
+        .demand_error(2, &["cut off while it changed the inventory", "ansible2", "003-run-playbook.log", "remove /"]);
     assert!(!ran.stderr.contains('\u{1b}'));
     assert_eq!(shared.variables(), before);
     // Here nothing of it runs: the log is not even there. And where it had begun nothing, there is nothing to ask.
     for (name, value) in [
-        ("machine", Value::from(fs::read_to_string("/etc/machine-id").map_or("unknown".to_owned(), |id| id.trim().to_owned()))),
+        (
+            "machine",
+            Value::from(fs::read_to_string("/etc/machine-id").map_or("unknown".to_owned(), |id| id.trim().to_owned())),
+        ),
         ("job", Value::Null),
     ] {
         let mut claim = claim.clone();

@@ -1,4 +1,5 @@
-//! NVML asked through the program itself, with libraries made for the occasion: each of their ends is a fact, and none takes us along.
+//! NVML asked through the program itself, with libraries made for the occasion: each of their ends is a fact, and none
+//! takes us along.
 
 use std::{
     fs,
@@ -46,7 +47,8 @@ fn ask(libraries: &[PathBuf]) -> Option<NvmlAnswer> {
 #[test]
 fn a_library_that_answers_is_believed() {
     let libraries = Libraries::new();
-    let Some(NvmlAnswer::Answer { driver_version, cuda_version, gpus, silent }) = ask(&[libraries.build("ok", "0")]) else {
+    let Some(NvmlAnswer::Answer { driver_version, cuda_version, gpus, silent }) = ask(&[libraries.build("ok", "0")])
+    else {
         panic!("no answer");
     };
     assert_eq!((driver_version.as_str(), cuda_version.as_deref()), ("580.159.04", Some("13.0")));

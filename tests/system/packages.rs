@@ -1,11 +1,17 @@
-//! Step 2 on a Debian system of its own: real dpkg and apt, real makeself archives, the built program as root in a chroot.
+//! Step 2 on a Debian system of its own: real dpkg and apt, real makeself archives, the built program as root in a
+//! chroot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::{lines, world::World};
 
-const DRIVER: [&str; 5] =
-    ["nvidia-driver-535", "libnvidia-compute-535", "nvidia-dkms-535", "nvidia-utils-535", "xserver-xorg-video-nvidia-535"];
+const DRIVER: [&str; 5] = [
+    "nvidia-driver-535",
+    "libnvidia-compute-535",
+    "nvidia-dkms-535",
+    "nvidia-utils-535",
+    "xserver-xorg-video-nvidia-535",
+];
 const TOOLKIT: [&str; 3] = ["cuda-toolkit-11-0", "libcublas-11-0", "nsight-compute-2020.1.2"];
 /// Names that a glob would catch and that must stay.
 const DECOYS: [&str; 12] = [
@@ -64,8 +70,10 @@ fn exactly_the_drivers_packages_go_and_an_undo_brings_them_back() {
 #[test]
 fn old_toolkit_packages_go_when_they_are_asked_for() {
     let world = with_packages();
-    let text =
-        world.apply(&format!("{NO_CUDA}take_in: [remove-toolkit-packages]\nleave_out: [remove-packages]\ndespite: [host-driver]\n"), 0);
+    let text = world.apply(
+        &format!("{NO_CUDA}take_in: [remove-toolkit-packages]\nleave_out: [remove-packages]\ndespite: [host-driver]\n"),
+        0,
+    );
     assert_eq!(world.installed(), names(&[&DRIVER, &DECOYS]), "{text}");
 }
 
@@ -88,7 +96,11 @@ fn a_package_of_somebody_else_that_needs_the_driver_stops_the_removal() {
 #[test]
 fn a_toolkit_that_needs_the_driver_is_in_the_plan_as_going() {
     let world = with_packages();
-    world.install_deb("libcuinj64-11.8", "11.8", "Source: nvidia-cuda-toolkit\nDepends: libnvidia-compute-535 | libcuda.so.1\n");
+    world.install_deb(
+        "libcuinj64-11.8",
+        "11.8",
+        "Source: nvidia-cuda-toolkit\nDepends: libnvidia-compute-535 | libcuda.so.1\n",
+    );
     world.install_deb("cuda-runtime-12-2", "12.2", "Depends: nvidia-driver-535\n");
     world.write("root/answers.yaml", NO_CUDA);
     let plan = world.gpunode(&["plan", "--answers", "/root/answers.yaml"], 0);
@@ -135,7 +147,8 @@ fn what_would_fail_later_is_said_before_anything_is_done() {
     world.write("root/cuda_11.0.3_450.51.06_linux.run", "not the whole file");
     world.write("proc/mounts", "/dev/sda1 / ext4 rw 0 0\ntmpfs /var/lib tmpfs rw,noexec 0 0\n");
     std::fs::remove_file(world.path("usr/lib/x86_64-linux-gnu/libxml2.so.2")).unwrap();
-    let answers = "driver_owner: installer-pod\ncuda_version: \"11.0.3\"\ncuda_runfile: /root/cuda_11.0.3_450.51.06_linux.run\n";
+    let answers =
+        "driver_owner: installer-pod\ncuda_version: \"11.0.3\"\ncuda_runfile: /root/cuda_11.0.3_450.51.06_linux.run\n";
     let text = world.apply(answers, 1);
     for id in ["local-runfile", "mounts", "libxml2"] {
         assert_eq!(predictions(&world)[id].0, "will_fail", "{id}: {text}");
@@ -145,14 +158,21 @@ fn what_would_fail_later_is_said_before_anything_is_done() {
     assert!(text.contains("nothing was changed"), "{text}");
     assert!(!text.contains("-- "), "no action begins: {text}");
     let plan = world.gpunode(&["plan", "--json", "--answers", "/root/answers.yaml"], 0);
-    assert!(plan.contains("\"says\": \"will_fail\"") && plan.contains("\"checked\": \"Mounts (noexec, read-only)\""), "{plan}");
+    assert!(
+        plan.contains("\"says\": \"will_fail\"") && plan.contains("\"checked\": \"Mounts (noexec, read-only)\""),
+        "{plan}"
+    );
 }
 
 #[test]
 fn a_host_is_cleaned_in_order_and_an_unloaded_driver_needs_no_reboot() {
     let world = World::debian();
-    world.write("proc/modules", "nvidia_uvm 1 0 - Live 0x0\nnvidia 1 1 nvidia_uvm, Live 0x0\ndrm 456166 0 - Live 0x0\n");
-    world.write("proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  418.87.00  Thu Aug  8 15:35:46 CDT 2019\n");
+    world
+        .write("proc/modules", "nvidia_uvm 1 0 - Live 0x0\nnvidia 1 1 nvidia_uvm, Live 0x0\ndrm 456166 0 - Live 0x0\n");
+    world.write(
+        "proc/driver/nvidia/version",
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  418.87.00  Thu Aug  8 15:35:46 CDT 2019\n",
+    );
     world.write("proc/77/comm", "nvidia-persiste\n");
     world.write("proc/77/cmdline", "nvidia-persistenced\0");
     world.write("proc/77/cgroup", "0::/system.slice/nvidia-persistenced.service\n");
@@ -163,9 +183,11 @@ fn a_host_is_cleaned_in_order_and_an_unloaded_driver_needs_no_reboot() {
     world.write("var/lib/nvidia/log", "418.87.00\n");
     world.program("/usr/bin/nvidia-uninstall", "rm /usr/bin/nvidia-uninstall\n");
     world.program("/usr/bin/systemctl", "case $1 in\n is-active) [ -e \"/units/$2\" ] && echo active || { echo inactive; exit 3; } ;;\n stop) rm \"/units/$2\"; rm -r /proc/77 ;;\n start) touch \"/units/$2\" ;;\nesac\n");
-    world.program("/usr/sbin/rmmod", "echo 'drm 456166 0 - Live 0x0' > /proc/modules; rm /proc/driver/nvidia/version\n");
+    world
+        .program("/usr/sbin/rmmod", "echo 'drm 456166 0 - Live 0x0' > /proc/modules; rm /proc/driver/nvidia/version\n");
     let text = world.apply(NO_CUDA, 0);
-    let calls: Vec<_> = world.calls().into_iter().filter(|call| !call.contains("is-active") && !call.starts_with("gcc")).collect();
+    let calls: Vec<_> =
+        world.calls().into_iter().filter(|call| !call.contains("is-active") && !call.starts_with("gcc")).collect();
     let expected = [
         "systemctl stop nvidia-persistenced.service",
         "nvidia-uninstall --silent",
@@ -184,7 +206,10 @@ fn a_host_is_cleaned_in_order_and_an_unloaded_driver_needs_no_reboot() {
 fn modules_that_cannot_be_unloaded_leave_it_to_the_reboot() {
     let world = World::debian();
     world.write("proc/modules", "nvidia 1 0 - Live 0x0\n");
-    world.write("proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  418.87.00  Thu Aug  8 15:35:46 CDT 2019\n");
+    world.write(
+        "proc/driver/nvidia/version",
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  418.87.00  Thu Aug  8 15:35:46 CDT 2019\n",
+    );
     world.program("/usr/bin/nvidia-uninstall", "rm /usr/bin/nvidia-uninstall\n");
     world.program("/usr/sbin/rmmod", "echo 'rmmod: ERROR: Module nvidia is in use' >&2; exit 1\n");
     let text = world.apply(&format!("{NO_CUDA}take_in: [greeting]\n"), 3);

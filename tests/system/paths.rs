@@ -1,4 +1,5 @@
-//! Paths that somebody else can change between a check and a use, places where others may write, and files that are in the way.
+//! Paths that somebody else can change between a check and a use, places where others may write, and files that are in
+//! the way.
 
 use std::{
     fs,
@@ -38,7 +39,15 @@ fn world(folder: &str) -> World {
 /// Makes a command that runs under strace with these words, for at most two minutes.
 fn traced(plain: &Command, words: &[&str], trace: &Path) -> Command {
     let mut command = Command::new("timeout");
-    command.arg("60").arg(tool("strace")).arg("-o").arg(trace).args(words).arg(plain.get_program()).args(plain.get_args()).env_clear();
+    command
+        .arg("60")
+        .arg(tool("strace"))
+        .arg("-o")
+        .arg(trace)
+        .args(words)
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .env_clear();
     for (name, value) in plain.get_envs() {
         command.env(name, value.unwrap_or_default());
     }
@@ -50,18 +59,24 @@ fn traced(plain: &Command, words: &[&str], trace: &Path) -> Command {
 #[test]
 fn a_runfile_that_is_swapped_at_any_moment_never_runs() {
     let file = format!("/root/{NAME}");
-    let words = |calls: &str, inject: &str| ["-e", &format!("trace={calls}"), "-P", &file, "-e", inject].map(str::to_owned);
+    let words =
+        |calls: &str, inject: &str| ["-e", &format!("trace={calls}"), "-P", &file, "-e", inject].map(str::to_owned);
     let calls = "openat,statx,readlink";
     let looked = world("/root");
     let trace = tempfile::NamedTempFile::new().unwrap();
     let plain = looked.command("/usr/bin/gpunode", &APPLY);
     assert!(
-        traced(&plain, &words(calls, &format!("trace={calls}")).each_ref().map(String::as_str), trace.path()).status().unwrap().success()
+        traced(&plain, &words(calls, &format!("trace={calls}")).each_ref().map(String::as_str), trace.path())
+            .status()
+            .unwrap()
+            .success()
     );
     let seen = fs::read_to_string(trace.path()).unwrap();
     // Each look at it, as the how manieth of its kind.
     let mut looks: Vec<(&str, usize)> = Vec::new();
-    for call in seen.lines().filter(|line| line.contains(NAME)).filter_map(|line| line.split_once('(')).map(|(call, _)| call) {
+    for call in
+        seen.lines().filter(|line| line.contains(NAME)).filter_map(|line| line.split_once('(')).map(|(call, _)| call)
+    {
         looks.push((call, looks.iter().filter(|(other, _)| *other == call).count() + 1));
     }
     assert!(looks.len() > 4, "{seen}");
@@ -106,7 +121,8 @@ fn a_runfile_that_is_swapped_at_any_moment_never_runs() {
 
 /// Returns the processes that run in a world.
 fn child_of(world: &World) -> Vec<Pid> {
-    let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<i32>().ok());
+    let numbers =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<i32>().ok());
     let is_in = |pid: &i32| fs::read_link(format!("/proc/{pid}/root")).is_ok_and(|root| root == world.root.path());
     numbers.filter(is_in).filter_map(Pid::from_raw).collect()
 }
@@ -114,12 +130,22 @@ fn child_of(world: &World) -> Vec<Pid> {
 #[test]
 fn a_runfile_where_others_can_write_never_runs() {
     type Open = fn(&World);
-    let mode = |world: &World, path: &str, mode: u32| fs::set_permissions(world.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    let mode = |world: &World, path: &str, mode: u32| {
+        fs::set_permissions(world.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
     let cases: [(&str, Open); 6] = [
-        ("file for its group", |world| fs::set_permissions(world.path("data/in").join(NAME), fs::Permissions::from_mode(0o664)).unwrap()),
-        ("folder for its group", |world| fs::set_permissions(world.path("data/in"), fs::Permissions::from_mode(0o775)).unwrap()),
-        ("folder for all", |world| fs::set_permissions(world.path("data/in"), fs::Permissions::from_mode(0o777)).unwrap()),
-        ("folder above for all", |world| fs::set_permissions(world.path("data"), fs::Permissions::from_mode(0o777)).unwrap()),
+        ("file for its group", |world| {
+            fs::set_permissions(world.path("data/in").join(NAME), fs::Permissions::from_mode(0o664)).unwrap();
+        }),
+        ("folder for its group", |world| {
+            fs::set_permissions(world.path("data/in"), fs::Permissions::from_mode(0o775)).unwrap();
+        }),
+        ("folder for all", |world| {
+            fs::set_permissions(world.path("data/in"), fs::Permissions::from_mode(0o777)).unwrap();
+        }),
+        ("folder above for all", |world| {
+            fs::set_permissions(world.path("data"), fs::Permissions::from_mode(0o777)).unwrap();
+        }),
         ("folder of another", |world| chown(world.path("data/in"), Some(1000), None).unwrap()),
         ("folder above of another", |world| chown(world.path("data"), Some(1000), None).unwrap()),
     ];
@@ -178,12 +204,20 @@ fn programs_in_the_present_folder_or_where_others_can_write_do_not_run() {
         }
     }
     fs::set_permissions(world.path("opt/open"), fs::Permissions::from_mode(0o777)).unwrap();
-    for path in [".:/usr/sbin:/usr/bin", ":/usr/bin", "/opt/open:/usr/bin", "./:opt/open:/opt/open/../open:/usr/bin", "."] {
-        for args in [&["detect"][..], &["plan", "--answers", "/root/answers.yaml"], &APPLY, &["verify"], &["undo", "--yes"]] {
+    for path in
+        [".:/usr/sbin:/usr/bin", ":/usr/bin", "/opt/open:/usr/bin", "./:opt/open:/opt/open/../open:/usr/bin", "."]
+    {
+        for args in
+            [&["detect"][..], &["plan", "--answers", "/root/answers.yaml"], &APPLY, &["verify"], &["undo", "--yes"]]
+        {
             // Set within the world: `chroot` itself is looked up out here.
             let path_within = format!("PATH={path}");
             let output = world.run("/usr/bin/env", &[&[path_within.as_str(), "/usr/bin/gpunode"], args].concat());
-            assert!(matches!(output.status.code(), Some(0..=2)), "{path} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                matches!(output.status.code(), Some(0..=2)),
+                "{path} {args:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             assert!(!world.path("evil").exists(), "with PATH={path}, {args:?} ran a program of somebody else's");
         }
     }
@@ -197,27 +231,41 @@ fn an_edit_with_a_failing_system_call_leaves_nothing_behind() {
     assert!(apply.output().unwrap().status.success());
     let expected = inventory_of(&folder);
     let mut counts = Vec::new();
-    for (call, error) in
-        [("fchmod", "EPERM"), ("fchown", "EPERM"), ("fsync", "EIO"), ("renameat", "EROFS"), ("ftruncate", "EIO"), ("unlink", "EPERM")]
-    {
+    for (call, error) in [
+        ("fchmod", "EPERM"),
+        ("fchown", "EPERM"),
+        ("fsync", "EIO"),
+        ("renameat", "EROFS"),
+        ("ftruncate", "EIO"),
+        ("unlink", "EPERM"),
+    ] {
         let trace = tempfile::NamedTempFile::new().unwrap();
         let place = Place::new();
         traced(&checkout(&place).1, &["-e", &format!("trace={call}")], trace.path()).status().unwrap();
-        let all = fs::read_to_string(trace.path()).unwrap().lines().filter(|line| line.starts_with(&format!("{call}("))).count();
+        let all = fs::read_to_string(trace.path())
+            .unwrap()
+            .lines()
+            .filter(|line| line.starts_with(&format!("{call}(")))
+            .count();
         let (first, stride) = sample(3);
         let mut injections = 0;
         for number in (first..=all).step_by(stride) {
             let place = Place::new();
             let (folder, mut apply) = checkout(&place);
             let inject = format!("inject={call}:error={error}:when={number}");
-            let status = traced(&apply, &["-e", &format!("trace={call}"), "-e", &inject], trace.path()).status().unwrap();
+            let status =
+                traced(&apply, &["-e", &format!("trace={call}"), "-e", &inject], trace.path()).status().unwrap();
             let what = format!("{call} {number} of {all} failed with {error}");
             assert!(matches!(status.code(), Some(0..=2)), "{what}: {status}");
             injections += usize::from(fs::read_to_string(trace.path()).unwrap().contains("(INJECTED)"));
             for (path, bytes) in inventory_of(&folder) {
                 // A lock that cannot be removed stays, and Ansible does not read it.
                 let is_lock = call == "unlink" && path.ends_with(".gpunode.lock");
-                assert!(is_lock || before.get(&path) == Some(&bytes) || expected.get(&path) == Some(&bytes), "{what}: {}", path.display());
+                assert!(
+                    is_lock || before.get(&path) == Some(&bytes) || expected.get(&path) == Some(&bytes),
+                    "{what}: {}",
+                    path.display()
+                );
             }
             assert!(apply.output().unwrap().status.success(), "{what}");
             assert_eq!(inventory_of(&folder), expected, "{what}");

@@ -1,4 +1,5 @@
-//! Removal on systems with rpm, each below a folder of its own: real rpm, dnf and zypper on a database of dummy packages.
+//! Removal on systems with rpm, each below a folder of its own: real rpm, dnf and zypper on a database of dummy
+//! packages.
 
 use std::{
     collections::BTreeSet,
@@ -75,10 +76,13 @@ impl World {
     pub(super) fn with(os_release: &str, names: &[&str]) -> Self {
         let world = Self::bare(os_release);
         let names = names.iter();
-        let files = names.map(|name| packages().join(format!("top/RPMS/noarch/{name}-535.183.01-1.noarch.rpm")).display().to_string());
+        let files = names.map(|name| {
+            packages().join(format!("top/RPMS/noarch/{name}-535.183.01-1.noarch.rpm")).display().to_string()
+        });
         let mut args = vec!["--install".to_owned()];
         args.extend(files);
-        let output = world.commands().capture(&Command::from_line(std::iter::once("rpm".to_owned()).chain(args))).unwrap();
+        let output =
+            world.commands().capture(&Command::from_line(std::iter::once("rpm".to_owned()).chain(args))).unwrap();
         assert!(output.exit.is_success(), "{}", output.stderr);
         world
     }
@@ -151,7 +155,9 @@ impl Below {
                 format!("--repofrompath=made,{root}/made"),
                 "--nogpgcheck".to_owned(),
             ],
-            "dnf" | "yum" => vec![format!("--installroot={root}"), "--releasever=9".to_owned(), "--disablerepo=*".to_owned()],
+            "dnf" | "yum" => {
+                vec![format!("--installroot={root}"), "--releasever=9".to_owned(), "--disablerepo=*".to_owned()]
+            }
             "zypper" if self.root.join("made").exists() => vec![format!("--root={root}"), "--no-gpg-checks".to_owned()],
             "zypper" => vec![format!("--root={root}"), "--no-refresh".to_owned()],
             _ => Vec::new(),
@@ -233,7 +239,10 @@ fn a_package_of_nvidia_that_needs_the_driver_goes_with_it_and_is_named() {
     let way_back = done.record.action.kind.way_back(&world.host(), done.record.undo.as_ref().unwrap());
     let Ok(WayBack::Reinstall(back)) = way_back else { panic!("another way back: {way_back:?}") };
     let words = back.install.unwrap().to_string();
-    assert!(words.contains(" --setopt=install_weak_deps=False ") && words.contains(" nvidia-driver-535.183.01-1"), "{words}");
+    assert!(
+        words.contains(" --setopt=install_weak_deps=False ") && words.contains(" nvidia-driver-535.183.01-1"),
+        "{words}"
+    );
     assert!(words.contains(" cuda-runtime-12-2-535.183.01-1"), "{words}");
 }
 

@@ -1,4 +1,5 @@
-//! Step 2 with real makeself archives, as root in a Debian of its own: toolkit only, proven, and taken back; and every way to fail.
+//! Step 2 with real makeself archives, as root in a Debian of its own: toolkit only, proven, and taken back; and every
+//! way to fail.
 
 use std::{
     fs,
@@ -14,7 +15,8 @@ use gpunode::plan::action::kind::sha256;
 const FILE: &str = "/root/cuda_11.0.3_450.51.06_linux.run";
 const NVCC: &str = "/usr/local/cuda-11.0/bin/nvcc";
 
-/// The catalog's size of this toolkit is looked for on the disk, and the archive of these tests is tiny: a small disk is none of their business.
+/// The catalog's size of this toolkit is looked for on the disk, and the archive of these tests is tiny: a small disk
+/// is none of their business.
 const DESPITE: &str = "\"space:/var/lib/gpunode\", \"space:/tmp\"";
 
 /// A world with a runfile whose installer does this besides the toolkit, and the answers for it.
@@ -40,7 +42,10 @@ fn a_toolkit_is_installed_proven_found_by_login_shells_and_removed() {
     // A second run finds it done.
     assert!(!world.apply(&answers, 0).contains("Incomplete installation"));
     let undone = world.gpunode(&["undo", "--yes"], 0);
-    assert!(lines::tell(&undone, "undone", "install-toolkit") && lines::tell(&undone, "undone", "set-paths"), "{undone}");
+    assert!(
+        lines::tell(&undone, "undone", "install-toolkit") && lines::tell(&undone, "undone", "set-paths"),
+        "{undone}"
+    );
     assert!(!world.path("usr/local/cuda-11.0").exists() && !world.path("etc/profile.d/gpunode-cuda.sh").exists());
 }
 
@@ -55,7 +60,10 @@ fn a_prefix_of_ones_own_puts_nothing_on_everybodys_path() {
 #[test]
 fn a_runfile_that_touches_the_driver_is_caught_by_name() {
     for (cheat, found) in [
-        ("mkdir -p /usr/lib/x86_64-linux-gnu; echo x > /usr/lib/x86_64-linux-gnu/libcuda.so.450.51.06\n", "libcuda.so.450.51.06 appeared"),
+        (
+            "mkdir -p /usr/lib/x86_64-linux-gnu; echo x > /usr/lib/x86_64-linux-gnu/libcuda.so.450.51.06\n",
+            "libcuda.so.450.51.06 appeared",
+        ),
         (
             "mkdir -p /lib/modules/6.1.0-18-amd64/updates/dkms; echo x > /lib/modules/6.1.0-18-amd64/updates/dkms/nvidia.ko\n",
             "nvidia.ko appeared",
@@ -67,7 +75,10 @@ fn a_runfile_that_touches_the_driver_is_caught_by_name() {
             "printf '\\nPackage: nvidia-driver-535\\nStatus: install ok installed\\nVersion: 535\\n' >> /var/lib/dpkg/status\n",
             "deb nvidia-driver-535 535 appeared",
         ),
-        ("echo '[INFO]: Executing NVIDIA-Linux-x86_64-450.51.06.run' > /var/log/cuda-installer.log\n", "ran its driver's installer"),
+        (
+            "echo '[INFO]: Executing NVIDIA-Linux-x86_64-450.51.06.run' > /var/log/cuda-installer.log\n",
+            "ran its driver's installer",
+        ),
     ] {
         let (world, answers) = world(cheat);
         let text = world.apply(&answers, 1);
@@ -80,7 +91,8 @@ fn a_runfile_that_touches_the_driver_is_caught_by_name() {
 #[test]
 fn a_failing_runfile_fails_the_step_with_cause_and_remedy_of_its_log() {
     let log = "echo '[ERROR]: Install of cuda-toolkit failed, quitting' > /var/log/cuda-installer.log\n";
-    let (world, answers) = world(&format!("echo 'boost::filesystem::copy_file: No space left on device' >&2\n{log}exit 1\n"));
+    let (world, answers) =
+        world(&format!("echo 'boost::filesystem::copy_file: No space left on device' >&2\n{log}exit 1\n"));
     // What an earlier run logged is of the past.
     world.write("var/log/cuda-installer.log", "[INFO]: Executing NVIDIA-Linux-x86_64-418.87.00.run\n");
     let text = world.apply(&answers, 1);
@@ -156,7 +168,8 @@ fn a_folder_to_unpack_in_that_another_user_has_planted_is_refused() {
 fn a_stop_ends_the_installer_with_all_that_it_started_and_clears_up() {
     let (world, answers) = world("sleep 300 &\necho $! > /child\necho waiting\nwait\n");
     world.write("root/answers.yaml", &answers);
-    let mut command = world.command("/usr/bin/gpunode", &["apply", "--steps", "2", "--yes", "--answers", "/root/answers.yaml"]);
+    let mut command =
+        world.command("/usr/bin/gpunode", &["apply", "--steps", "2", "--yes", "--answers", "/root/answers.yaml"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let begin = Instant::now();
     let pid = loop {

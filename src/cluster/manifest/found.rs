@@ -8,7 +8,8 @@ use crate::cluster::{
     workload::Workload,
 };
 
-/// Parts of images that are device plugins. Source: the charts and manifests of NVIDIA/k8s-device-plugin, Google's `nvidia-gpu-device-plugin`.
+/// Parts of images that are device plugins. Source: the charts and manifests of NVIDIA/k8s-device-plugin, Google's
+/// `nvidia-gpu-device-plugin`.
 const IMAGES: [&str; 2] = ["k8s-device-plugin", "nvidia-gpu-device-plugin"];
 /// The label that Helm puts on what it installs, and the note of the release.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -53,8 +54,8 @@ pub struct Plugin {
     pub lacks: Vec<Lack>,
 }
 
-/// Returns the device plugins among the DaemonSets, with what each lacks on the node as it will be: `node` has the labels that are planned, and is absent before
-/// the machine has joined.
+/// Returns the device plugins among the DaemonSets, with what each lacks on the node as it will be: `node` has the
+/// labels that are planned, and is absent before the machine has joined.
 /// Kubespray's own counts only where its pods come to the node.
 pub fn plugins(sets: &[DaemonSet], known: &[&Workload], node_name: &str, node: Option<&NodeView>) -> Vec<Plugin> {
     let found = sets.iter().filter(|set| is_plugin(set, known)).map(|set| plugin(set, node_name, node));
@@ -66,14 +67,16 @@ pub fn plugins(sets: &[DaemonSet], known: &[&Workload], node_name: &str, node: O
 pub fn role_sets(sets: &[DaemonSet]) -> Vec<(String, String)> {
     let is_roles = |set: &&DaemonSet| {
         let names = kubespray::STACK.workloads.iter().map(|workload| workload.name);
-        Some(set.metadata.namespace.as_str()) == kubespray::STACK.namespace && names.into_iter().any(|name| name == set.metadata.name)
+        Some(set.metadata.namespace.as_str()) == kubespray::STACK.namespace
+            && names.into_iter().any(|name| name == set.metadata.name)
     };
     sets.iter().filter(is_roles).map(|set| (set.metadata.name.clone(), set.metadata.uid.clone())).collect()
 }
 
 fn is_plugin(set: &DaemonSet, known: &[&Workload]) -> bool {
     let template = &set.spec.template;
-    let has_image = template.spec.containers.iter().any(|container| IMAGES.iter().any(|image| container.image.contains(image)));
+    let has_image =
+        template.spec.containers.iter().any(|container| IMAGES.iter().any(|image| container.image.contains(image)));
     has_image || known.iter().any(|workload| workload.selects(&template.metadata.labels))
 }
 
@@ -105,7 +108,9 @@ fn keeper(set: &DaemonSet) -> Keeper {
         Keeper::Ours
     } else if managed_by == "Helm" {
         Keeper::Helm(set.metadata.annotations.get(RELEASE).cloned().unwrap_or_default())
-    } else if labels.get("app").is_some_and(|app| app == "nvidia-device-plugin-daemonset") || managed_by == "gpu-operator" {
+    } else if labels.get("app").is_some_and(|app| app == "nvidia-device-plugin-daemonset")
+        || managed_by == "gpu-operator"
+    {
         Keeper::Operator
     } else if kubespray::STACK.workloads.iter().any(|workload| workload.name == set.metadata.name) {
         Keeper::GpuRole

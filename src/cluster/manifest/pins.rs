@@ -24,7 +24,8 @@ struct Pin {
 /// Returns the plugin's image for a release of Kubernetes; the newest where that is not known.
 pub fn image(kubernetes: Option<&Version>) -> String {
     let Ok(catalog) = serde_yaml::from_str::<Catalog>(PINS) else { return String::new() };
-    let fits = |pin: &&Pin| pin.since.parse::<Version>().is_ok_and(|since| kubernetes.is_none_or(|version| *version >= since));
+    let fits =
+        |pin: &&Pin| pin.since.parse::<Version>().is_ok_and(|since| kubernetes.is_none_or(|version| *version >= since));
     let pin = catalog.pins.iter().rev().find(fits);
     pin.map(|pin| format!("{}:{}", catalog.repository, pin.version)).unwrap_or_default()
 }

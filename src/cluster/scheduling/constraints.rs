@@ -1,5 +1,5 @@
-//! What a pod wants of a node: labels, tolerations, resources. Source: Kubernetes documentation, "Resource Management for Pods and
-//! Containers".
+//! What a pod wants of a node: labels, tolerations, resources. Source: Kubernetes documentation, "Resource Management
+//! for Pods and Containers".
 
 use std::collections::BTreeMap;
 
@@ -26,8 +26,9 @@ pub struct SchedulingConstraints {
 
 /// The taint of a cordoned node; whoever tolerates it may run there. Source: Kubernetes, `TaintNodeUnschedulable`.
 pub const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
-/// Taints that the DaemonSet controller tolerates for every pod it makes, each with its effect: the pod of a node that became unreachable
-/// stays, and none is made for it. Source: Kubernetes documentation, "DaemonSet"; recorded in 1.36/58-node-notready.
+/// Taints that the DaemonSet controller tolerates for every pod it makes, each with its effect: the pod of a node that
+/// became unreachable stays, and none is made for it. Source: Kubernetes documentation, "DaemonSet"; recorded in
+/// 1.36/58-node-notready.
 const DAEMONSET_TOLERATES: [(&str, &str); 7] = [
     ("node.kubernetes.io/not-ready", "NoExecute"),
     ("node.kubernetes.io/unreachable", "NoExecute"),
@@ -63,8 +64,8 @@ impl SchedulingConstraints {
     }
 }
 
-/// Sums up as the scheduler does: all containers together, or the greatest init container, whichever is more; an init container that is
-/// always restarted counts to both.
+/// Sums up as the scheduler does: all containers together, or the greatest init container, whichever is more; an init
+/// container that is always restarted counts to both.
 fn requests(pod: &PodSpec) -> Amounts {
     let (mut together, mut before) = (Amounts::new(), Amounts::new());
     let mut beside = Amounts::new();

@@ -1,5 +1,5 @@
-//! Why nothing happens: DESIRED 0, no pod, Pending. Worked out from labels, taints, tolerations, affinity and resources into one finding;
-//! the scheduler's own words are the evidence, and the answer only where nothing was worked out.
+//! Why nothing happens: DESIRED 0, no pod, Pending. Worked out from labels, taints, tolerations, affinity and resources
+//! into one finding; the scheduler's own words are the evidence, and the answer only where nothing was worked out.
 
 use super::{SchedulingConstraints, UnschedulableReason};
 use crate::{
@@ -36,10 +36,12 @@ pub const IDS: [&str; 16] = [
 /// Says that the cluster has no node of this name; nothing if it has, or if nobody can tell.
 pub fn no_node(stack: &GpuStack) -> Option<Finding> {
     let absent = stack.node.is_none() && stack.refusal(Asked::Node).is_none();
-    absent.then(|| Finding::of(msg::finding::node_not_in_cluster(&stack.node_name), Severity::Error, "kubectl get node"))
+    absent
+        .then(|| Finding::of(msg::finding::node_not_in_cluster(&stack.node_name), Severity::Error, "kubectl get node"))
 }
 
-/// Says why a workload is not at work on this node; nothing if its pod is there and was put on the node, or if nobody can tell.
+/// Says why a workload is not at work on this node; nothing if its pod is there and was put on the node, or if nobody
+/// can tell.
 pub fn why(stack: &GpuStack, part: &Part) -> Option<Finding> {
     if let Some(finding) = no_node(stack) {
         return Some(finding);
@@ -47,15 +49,20 @@ pub fn why(stack: &GpuStack, part: &Part) -> Option<Finding> {
     let node_name = stack.node_name.as_str();
     let Some(pod) = &part.pod else { return no_pod(stack, part) };
     match &pod.refused {
-        Some(words) if pod.phase == "Failed" => Some(Finding::of(msg::finding::pod_refused(&pod.name, words), Severity::Error, &pod.name)),
+        Some(words) if pod.phase == "Failed" => {
+            Some(Finding::of(msg::finding::pod_refused(&pod.name, words), Severity::Error, &pod.name))
+        }
         Some(words) => Some(pending(&pod.name, &pod.constraints, words, node_name, stack.node.as_ref())),
         None => None,
     }
 }
 
-/// Tells whether a workload is there and means this node: an operator labels nodes so that some of its DaemonSets leave them out.
+/// Tells whether a workload is there and means this node: an operator labels nodes so that some of its DaemonSets leave
+/// them out.
 pub fn is_wanted(stack: &GpuStack, part: &Part) -> bool {
-    let fits = |set: &DaemonSetView| stack.node.as_ref().is_none_or(|node| set.constraints.labels(&stack.node_name, node).is_empty());
+    let fits = |set: &DaemonSetView| {
+        stack.node.as_ref().is_none_or(|node| set.constraints.labels(&stack.node_name, node).is_empty())
+    };
     part.pod.is_some() || part.set.as_ref().is_some_and(fits)
 }
 
@@ -75,7 +82,8 @@ fn no_pod(stack: &GpuStack, part: &Part) -> Option<Finding> {
     if let Some(words) = not_admitted(stack, set) {
         return Some(Finding::of(msg::finding::pod_not_admitted(name, &words), Severity::Error, evidence));
     }
-    let reasons = stack.node.as_ref().map(|view| set.constraints.clone().of_daemonset().unfit(node, view)).unwrap_or_default();
+    let reasons =
+        stack.node.as_ref().map(|view| set.constraints.clone().of_daemonset().unfit(node, view)).unwrap_or_default();
     match reasons.first() {
         Some(reason) => Some(explain(name, reason, node, stack.node.as_ref(), &evidence)),
         None => Some(Finding::of(msg::finding::pod_not_created_yet(node, name), Severity::Info, evidence)),
@@ -88,8 +96,15 @@ fn not_admitted(stack: &GpuStack, set: &DaemonSetView) -> Option<String> {
     (set.desired > set.current).then(|| refused.message.clone())
 }
 
-/// Says why a pod is on no node. `words` are the scheduler's, from its condition `PodScheduled` or the event `FailedScheduling`.
-pub fn pending(pod: &str, constraints: &SchedulingConstraints, words: &str, node_name: &str, node: Option<&NodeView>) -> Finding {
+/// Says why a pod is on no node. `words` are the scheduler's, from its condition `PodScheduled` or the event
+/// `FailedScheduling`.
+pub fn pending(
+    pod: &str,
+    constraints: &SchedulingConstraints,
+    words: &str,
+    node_name: &str,
+    node: Option<&NodeView>,
+) -> Finding {
     let worked_out = node.and_then(|node| constraints.unmet_by(node_name, node).into_iter().next());
     match worked_out.or_else(|| said(words)) {
         Some(reason) => explain(pod, &reason, node_name, node, words),
@@ -97,7 +112,13 @@ pub fn pending(pod: &str, constraints: &SchedulingConstraints, words: &str, node
     }
 }
 
-fn explain(pod: &str, reason: &UnschedulableReason, node_name: &str, node: Option<&NodeView>, evidence: &str) -> Finding {
+fn explain(
+    pod: &str,
+    reason: &UnschedulableReason,
+    node_name: &str,
+    node: Option<&NodeView>,
+    evidence: &str,
+) -> Finding {
     use msg::finding as text;
     let text = match reason {
         UnschedulableReason::Unschedulable => text::node_cordoned(node_name, pod),
@@ -128,8 +149,8 @@ fn said(words: &str) -> Option<UnschedulableReason> {
     Some(UnschedulableReason::Insufficient { resource, wanted: 0, left: 0 })
 }
 
-/// Reads the taint of `node(s) had taint {key: value}, that the pod didn't tolerate` (before 1.24) and `node(s) had untolerated taint
-/// {key: value}`. The words do not tell its effect.
+/// Reads the taint of `node(s) had taint {key: value}, that the pod didn't tolerate` (before 1.24) and
+/// `node(s) had untolerated taint {key: value}`. The words do not tell its effect.
 fn taint_in(words: &str) -> Option<Taint> {
     let (_, rest) = words.split_once("taint {")?;
     let (inside, _) = rest.split_once('}')?;
@@ -172,7 +193,8 @@ mod tests {
 
     #[test]
     fn a_pod_at_work_needs_no_reason() {
-        for moment in ["01-just-created", "02-init-running", "05-running", "11-init-crashloop", "20-image-pull-backoff"] {
+        for moment in ["01-just-created", "02-init-running", "05-running", "11-init-crashloop", "20-image-pull-backoff"]
+        {
             assert_eq!(id(&recorded(moment)), None, "{moment}");
         }
     }
@@ -201,7 +223,8 @@ mod tests {
                 let reasons = SchedulingConstraints::of(&pod.spec).unmet_by("node1", &free);
                 match words {
                     Some(Condition { status, .. }) if status == "True" => {
-                        let labelled_then = moment == "30-node-not-labelled" && pod.metadata.deletion_timestamp.is_some();
+                        let labelled_then =
+                            moment == "30-node-not-labelled" && pod.metadata.deletion_timestamp.is_some();
                         // Running pods stay although a label has gone since, or the node's kubelet has fallen silent.
                         let came_later = |reason: &UnschedulableReason| match reason {
                             UnschedulableReason::Label(_) => true,
@@ -245,7 +268,8 @@ mod tests {
             tolerations: vec![everything],
             ..SchedulingConstraints::default()
         };
-        let finding = pending("p", &constraints, "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", "node1", Some(node));
+        let finding =
+            pending("p", &constraints, "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", "node1", Some(node));
         assert_eq!((finding.id.as_str(), finding.args["pods"].as_str()), ("gpu-in-use", "ml/train"));
     }
 
@@ -269,7 +293,8 @@ mod tests {
         assert_eq!(id(&stack).as_deref(), Some("node-not-in-cluster"));
     }
 
-    /// The controller-manager runs, and may change nothing: label and tolerations fit, and nobody ever looks at the DaemonSet.
+    /// The controller-manager runs, and may change nothing: label and tolerations fit, and nobody ever looks at the
+    /// DaemonSet.
     #[test]
     fn a_controller_that_does_not_work_is_named() {
         assert_eq!(id(&recorded("1.36/50-controller-manager-broken")).as_deref(), Some("controller-idle"));
@@ -298,12 +323,18 @@ mod tests {
     fn understands_the_scheduler() {
         let id = |words: &str| pending("p", &SchedulingConstraints::default(), words, "node1", None).id;
         assert_eq!(id("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."), "gpu-insufficient");
-        assert_eq!(id("0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match."), "resources-insufficient");
+        assert_eq!(
+            id("0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match."),
+            "resources-insufficient"
+        );
         assert_eq!(
             id("0/1 nodes are available: 1 node(s) had taint {nvidia.com/gpu: }, that the pod didn't tolerate."),
             "taint-not-tolerated"
         );
-        assert_eq!(id("0/1 nodes are available: 1 node(s) had untolerated taint {nvidia.com/gpu: }."), "taint-not-tolerated");
+        assert_eq!(
+            id("0/1 nodes are available: 1 node(s) had untolerated taint {nvidia.com/gpu: }."),
+            "taint-not-tolerated"
+        );
         assert_eq!(id("0/1 nodes are available: 1 node(s) were unschedulable."), "node-cordoned");
         assert_eq!(id("no nodes available to schedule pods"), "pod-unschedulable");
     }
@@ -312,7 +343,10 @@ mod tests {
     fn every_finding_has_its_texts() {
         for id in IDS {
             for lang in [Lang::En, Lang::Ko] {
-                assert!(lang.has(&format!("finding.{id}.message")) && lang.has(&format!("finding.{id}.remedy")), "{id}");
+                assert!(
+                    lang.has(&format!("finding.{id}.message")) && lang.has(&format!("finding.{id}.remedy")),
+                    "{id}"
+                );
             }
         }
     }

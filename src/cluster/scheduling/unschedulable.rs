@@ -1,6 +1,7 @@
 //! What keeps a pod off a node: Kubernetes' own rules for labels, taints and resources.
 //!
-//! Source: Kubernetes documentation, "Assigning Pods to Nodes", "Taints and Tolerations", "Resource Management for Pods and Containers".
+//! Source: Kubernetes documentation, "Assigning Pods to Nodes", "Taints and Tolerations", "Resource Management for Pods
+//! and Containers".
 
 use crate::cluster::{
     objects::{Requirement, Taint, Term, Toleration},
@@ -41,13 +42,18 @@ impl SchedulingConstraints {
 
     fn cordon(&self, node: &NodeView) -> Vec<UnschedulableReason> {
         let taint = Taint { key: UNSCHEDULABLE.to_owned(), value: String::new(), effect: "NoSchedule".to_owned() };
-        if node.unschedulable && !self.tolerates(&taint) { vec![UnschedulableReason::Unschedulable] } else { Vec::new() }
+        if node.unschedulable && !self.tolerates(&taint) {
+            vec![UnschedulableReason::Unschedulable]
+        } else {
+            Vec::new()
+        }
     }
 
     /// Returns what the node's labels lack.
     pub(super) fn labels(&self, node_name: &str, node: &NodeView) -> Vec<UnschedulableReason> {
         let selector = self.node_selector.iter().filter(|(key, value)| node.labels.get(*key) != Some(*value));
-        let mut missing: Vec<_> = selector.map(|(key, value)| UnschedulableReason::Label(format!("{key}={value}"))).collect();
+        let mut missing: Vec<_> =
+            selector.map(|(key, value)| UnschedulableReason::Label(format!("{key}={value}"))).collect();
         if let Some(selector) = &self.affinity {
             let unmet: Vec<_> = selector.node_selector_terms.iter().map(|term| unmet(term, node_name, node)).collect();
             // One fitting term is enough; of several that do not fit, the nearest is told.
@@ -60,15 +66,24 @@ impl SchedulingConstraints {
 
     fn taints(&self, node: &NodeView) -> Vec<UnschedulableReason> {
         let cordon = |taint: &&Taint| node.unschedulable && taint.key == UNSCHEDULABLE;
-        let off = node.taints.iter().filter(|taint| taint.effect != "PreferNoSchedule" && !cordon(taint) && !self.tolerates(taint));
+        let off = node
+            .taints
+            .iter()
+            .filter(|taint| taint.effect != "PreferNoSchedule" && !cordon(taint) && !self.tolerates(taint));
         off.cloned().map(UnschedulableReason::Taint).collect()
     }
 
     fn resources(&self, node: &NodeView) -> Vec<UnschedulableReason> {
-        let left = |resource: &str| node.resources.get(resource).copied().unwrap_or(0) - node.requested.get(resource).copied().unwrap_or(0);
+        let left = |resource: &str| {
+            node.resources.get(resource).copied().unwrap_or(0) - node.requested.get(resource).copied().unwrap_or(0)
+        };
         let lacking = |(resource, wanted): (&String, &i128)| {
             let left = left(resource);
-            (*wanted > left).then(|| UnschedulableReason::Insufficient { resource: resource.clone(), wanted: *wanted, left })
+            (*wanted > left).then(|| UnschedulableReason::Insufficient {
+                resource: resource.clone(),
+                wanted: *wanted,
+                left,
+            })
         };
         self.requests.iter().filter(|(_, wanted)| **wanted > 0).filter_map(lacking).collect()
     }
@@ -94,8 +109,10 @@ fn unmet(term: &Term, node_name: &str, node: &NodeView) -> Vec<UnschedulableReas
     if term.match_expressions.is_empty() && term.match_fields.is_empty() {
         return vec![UnschedulableReason::Label("-".to_owned())];
     }
-    let labels = term.match_expressions.iter().filter(|wanted| !meets(wanted, node.labels.get(&wanted.key).map(String::as_str)));
-    let fields = term.match_fields.iter().filter(|wanted| !meets(wanted, (wanted.key == "metadata.name").then_some(node_name)));
+    let labels =
+        term.match_expressions.iter().filter(|wanted| !meets(wanted, node.labels.get(&wanted.key).map(String::as_str)));
+    let fields =
+        term.match_fields.iter().filter(|wanted| !meets(wanted, (wanted.key == "metadata.name").then_some(node_name)));
     labels.chain(fields).map(|wanted| UnschedulableReason::Label(written(wanted))).collect()
 }
 

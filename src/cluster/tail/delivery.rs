@@ -68,7 +68,8 @@ impl Delivery {
         self.fresh
     }
 
-    /// Delivers the beginning of an attempt that only the node's own files still have. The stream that follows is as fresh as before.
+    /// Delivers the beginning of an attempt that only the node's own files still have. The stream that follows is as
+    /// fresh as before.
     pub(super) fn take_past(&mut self, lines: &[Vec<u8>], on_event: &mut dyn FnMut(TailEvent)) {
         if lines.is_empty() {
             return;
@@ -77,7 +78,8 @@ impl Delivery {
         self.fill(lines, on_event);
     }
 
-    /// Delivers what is new in all lines of an attempt, as the node's own files have them. Tells whether there were any.
+    /// Delivers what is new in all lines of an attempt, as the node's own files have them. Tells whether there were
+    /// any.
     pub(super) fn take_rest(&mut self, lines: &[Vec<u8>], on_event: &mut dyn FnMut(TailEvent)) -> bool {
         let since = self.begin_stream();
         let mut times = Times::default();
@@ -101,9 +103,14 @@ impl Delivery {
         held.into_iter().for_each(on_event);
     }
 
-    /// Delivers what is new of a batch of lines. `past` is asked for all lines that the node's own files have, when the stream does not go
-    /// on where the last one ended.
-    pub(super) fn take(&mut self, lines: &[Vec<u8>], past: &dyn Fn() -> Vec<Vec<u8>>, on_event: &mut dyn FnMut(TailEvent)) {
+    /// Delivers what is new of a batch of lines. `past` is asked for all lines that the node's own files have, when the
+    /// stream does not go on where the last one ended.
+    pub(super) fn take(
+        &mut self,
+        lines: &[Vec<u8>],
+        past: &dyn Fn() -> Vec<Vec<u8>>,
+        on_event: &mut dyn FnMut(TailEvent),
+    ) {
         let mut batch = Batch { lines: Vec::with_capacity(lines.len()), ..Batch::new(self.phases) };
         for line in lines {
             // The rest of a line that filled its last piece.

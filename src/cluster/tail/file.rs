@@ -16,9 +16,16 @@ const LINE_LIMIT: usize = 64 << 10;
 /// How much of the beginning of a file tells whether it is still the same one.
 const HEAD: usize = 256;
 
-/// Reads the log at `path` and hands over its lines; with `keep_on` it waits for more (and for the file) until `cancel` is set. The last
-/// event is [`TailEvent::Ended`]. Blocks: call it on a worker.
-pub fn file(host: &Host, path: &Path, keep_on: bool, options: Options, cancel: &Cancel, on_event: &mut dyn FnMut(TailEvent)) {
+/// Reads the log at `path` and hands over its lines; with `keep_on` it waits for more (and for the file) until `cancel`
+/// is set. The last event is [`TailEvent::Ended`]. Blocks: call it on a worker.
+pub fn file(
+    host: &Host,
+    path: &Path,
+    keep_on: bool,
+    options: Options,
+    cancel: &Cancel,
+    on_event: &mut dyn FnMut(TailEvent),
+) {
     let mut reader = Reader { on_event, rest: Vec::new(), step: None, success: false };
     let mut place = Place::default();
     let outcome = loop {
@@ -168,7 +175,9 @@ mod tests {
     fn a_file_that_is_not_there_is_said() {
         let root = tempfile::tempdir().unwrap();
         let events = events(&Host::local(root.path()), "/no.log");
-        assert!(matches!(&events[..], [TailEvent::Ended { outcome: Outcome::Unreadable { reason } }] if reason.starts_with("/no.log: ")));
+        assert!(
+            matches!(&events[..], [TailEvent::Ended { outcome: Outcome::Unreadable { reason } }] if reason.starts_with("/no.log: "))
+        );
     }
 
     #[test]
@@ -184,7 +193,9 @@ mod tests {
                 TailEvent::Lines(lines) if lines == &["one"] => fs::write(&path, "one\ntwo\n").unwrap(),
                 TailEvent::Lines(lines) if lines == &["two"] => fs::write(&path, "x\n").unwrap(),
                 // Rotated: the new file is longer than the old one was.
-                TailEvent::Lines(lines) if lines == &["x"] => fs::write(&path, "another file\nof more lines\n").unwrap(),
+                TailEvent::Lines(lines) if lines == &["x"] => {
+                    fs::write(&path, "another file\nof more lines\n").unwrap();
+                }
                 TailEvent::Lines(lines) if lines.len() == 2 => cancel.cancel(),
                 _ => {}
             }

@@ -27,8 +27,8 @@ const TRIES: u32 = 5;
 /// Reasons of containers that were never started. Source: kubelet and containerd, dockershim.
 const NEVER_STARTED: [&str; 2] = ["StartError", "ContainerCannotRun"];
 
-/// Follows the installer on `node` and hands over what happens, until it succeeded or `cancel` is set; the last event is
-/// [`TailEvent::Ended`]. Blocks: call it on a worker.
+/// Follows the installer on `node` and hands over what happens, until it succeeded or `cancel` is set; the last event
+/// is [`TailEvent::Ended`]. Blocks: call it on a worker.
 pub fn follow(
     host: &Host,
     kubectl: &Kubectl,
@@ -37,7 +37,9 @@ pub fn follow(
     cancel: &Cancel,
     on_event: &mut dyn FnMut(TailEvent),
 ) {
-    live::watching(host, kubectl, node, options.poll, cancel, |live| follow_live(host, kubectl, live, options, cancel, on_event));
+    live::watching(host, kubectl, node, options.poll, cancel, |live| {
+        follow_live(host, kubectl, live, options, cancel, on_event);
+    });
 }
 
 /// As [`follow`], for a caller that watches the node already.
@@ -147,7 +149,8 @@ impl Follower<'_> {
     fn advance(&mut self, pod: &PodView) -> Option<Outcome> {
         if self.pod.as_ref().is_none_or(|known| known.uid != pod.uid) {
             self.leave_pod();
-            self.pod = Some(Followed { uid: pod.uid.clone(), namespace: pod.namespace.clone(), name: pod.name.clone() });
+            self.pod =
+                Some(Followed { uid: pod.uid.clone(), namespace: pod.namespace.clone(), name: pod.name.clone() });
         }
         let running = is_running(pod);
         let ended = pod.container.ended();
@@ -172,12 +175,16 @@ impl Follower<'_> {
         self.is_current(pod, attempt).unwrap_or_else(|| self.read(pod, attempt))
     }
 
-    /// Looks once more: what the watch has told may be old by a moment, and another container's log would be taken for this one's. Tells
-    /// how to go on unless the pod is still as it was.
+    /// Looks once more: what the watch has told may be old by a moment, and another container's log would be taken for
+    /// this one's. Tells how to go on unless the pod is still as it was.
     #[expect(clippy::option_option, reason = "whether to go on, and with which outcome")]
     fn is_current(&mut self, pod: &PodView, attempt: u32) -> Option<Option<Outcome>> {
         match stack::pod_of(self.host, self.kubectl, self.live.node, self.workload) {
-            Ok(Some(now)) if now.uid == pod.uid && now.container.restarts == attempt && is_running(&now) == is_running(pod) => return None,
+            Ok(Some(now))
+                if now.uid == pod.uid && now.container.restarts == attempt && is_running(&now) == is_running(pod) =>
+            {
+                return None;
+            }
             Ok(_) => self.pause(),
             Err(state) if !state.may_pass() => return Some(Some(Outcome::Refused(state))),
             Err(state) => self.wait(Wait::Cluster(state)),
@@ -242,7 +249,9 @@ impl Follower<'_> {
         match (ended, self.workload.done) {
             (None, _) => Some(Outcome::Succeeded),
             (Some(end), Done::Ended) if end.exit_code == 0 => Some(Outcome::Succeeded),
-            (Some(end), _) if self.options.once && end.exit_code != 0 => Some(Outcome::Failed { exit_code: end.exit_code }),
+            (Some(end), _) if self.options.once && end.exit_code != 0 => {
+                Some(Outcome::Failed { exit_code: end.exit_code })
+            }
             (Some(_), _) => None,
         }
     }
@@ -253,7 +262,8 @@ impl Follower<'_> {
             Some(known) if known + 1 == attempt && self.finished == Some(known) => {}
             Some(known) if known + 1 == attempt => self.previous(),
             None if attempt == 0 => {}
-            // In back-off the newest log is the failed attempt's own; while it runs, the one before says why it was started anew.
+            // In back-off the newest log is the failed attempt's own; while it runs, the one before says why it was
+            // started anew.
             None if !running => {}
             known => {
                 self.flush_half();
@@ -297,7 +307,8 @@ impl Follower<'_> {
         }
     }
 
-    /// Reads from the node's own files what the API server no longer has of an attempt. Tells whether there was anything to read.
+    /// Reads from the node's own files what the API server no longer has of an attempt. Tells whether there was
+    /// anything to read.
     fn fill(&mut self, attempt: u32) -> bool {
         let lines = self.files().map(|files| files.all(attempt)).unwrap_or_default();
         self.delivery.take_rest(&lines, self.on_event)
@@ -328,7 +339,11 @@ impl Follower<'_> {
     /// Fetches a log and delivers what is new in it.
     fn fetch(&mut self, what: Fetch) -> Result<(), ClusterError> {
         let Some(pod) = self.pod.clone() else { return Ok(()) };
-        let files = PodFiles::new(self.host, (&pod.namespace, &pod.name, &pod.uid), self.container.as_deref().unwrap_or_default());
+        let files = PodFiles::new(
+            self.host,
+            (&pod.namespace, &pod.name, &pod.uid),
+            self.container.as_deref().unwrap_or_default(),
+        );
         let asked = self.attempt.unwrap_or_default();
         if self.delivery.is_fresh() {
             // Whoever begins to read gets only the newest file from the API server.
@@ -339,7 +354,10 @@ impl Follower<'_> {
         let (live, attempt, works) = (self.live, self.attempt, self.workload.done == Done::Ready);
         let mut stale = || match live.followed_pod().1 {
             Some(Ok(Some(now))) => {
-                now.uid != pod.uid || Some(now.container.restarts) != attempt || !is_running(&now) || works && now.container.ready
+                now.uid != pod.uid
+                    || Some(now.container.restarts) != attempt
+                    || !is_running(&now)
+                    || works && now.container.ready
             }
             Some(Ok(None)) => true,
             None | Some(Err(_)) => false,
@@ -349,7 +367,9 @@ impl Follower<'_> {
             delivery.take(&lines, &|| files.all(asked), on_event);
         });
         match held {
-            Some(line) if result.is_ok() && what != Fetch::Follow => self.delivery.take(&[line], &Vec::new, self.on_event),
+            Some(line) if result.is_ok() && what != Fetch::Follow => {
+                self.delivery.take(&[line], &Vec::new, self.on_event);
+            }
             Some(line) => self.delivery.hold(&line),
             None => {}
         }
@@ -363,7 +383,8 @@ impl Follower<'_> {
             Fetch::Previous => &["--previous"],
             Fetch::Whole => &[],
         };
-        // A whole log may be large: like a stream it ends by itself, and a connection that hangs is noticed by its silence.
+        // A whole log may be large: like a stream it ends by itself, and a connection that hangs is noticed by its
+        // silence.
         let command = self.kubectl.stream(&["logs"]).operand(&pod.name).option("--namespace", &pod.namespace);
         let command = command.option("--container", container).words(["--timestamps"]);
         let command = command.words(more.iter().copied());

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-/// Reads the times at the beginning of lines. Neighbouring lines mostly share their second, so that only its fraction is read anew.
+/// Reads the times at the beginning of lines. Neighbouring lines mostly share their second, so that only its fraction
+/// is read anew.
 #[derive(Debug, Default)]
 pub struct Times {
     /// The last `2026-11-23T20:58:43`, and the time it means in UTC.
@@ -68,7 +69,9 @@ mod tests {
         }
         assert_eq!(times.split(b"2026-11-23T20:58:43Z"), Some(("2026-11-23T20:58:43Z".parse().unwrap(), &b""[..])));
         assert!(times.split(b"2026-11-23T20:58:43.5+09:00 x").is_some());
-        for line in ["", "no time", "2026-11-23 20:58:43Z x", "2026-11-23T20:58:43.Z x", "2026-13-23T20:58:43Z x", "\u{fffd}"] {
+        for line in
+            ["", "no time", "2026-11-23 20:58:43Z x", "2026-11-23T20:58:43.Z x", "2026-13-23T20:58:43Z x", "\u{fffd}"]
+        {
             assert_eq!(times.split(line.as_bytes()), None, "{line}");
         }
     }

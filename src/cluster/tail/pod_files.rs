@@ -1,8 +1,9 @@
-//! The pod's log files on the node: what was rotated away stands there for a while, when the API server can no longer give it.
+//! The pod's log files on the node: what was rotated away stands there for a while, when the API server can no longer
+//! give it.
 //!
-//! Source: kubelet, `/var/log/pods/NAMESPACE_NAME_UID/CONTAINER/N.log`; on rotation `N.log.TIME`, of which all but the newest are
-//! compressed (`pkg/kubelet/logs/container_log_manager.go`). Lines as the container runtime interface demands them (`TIME STREAM P|F TEXT`),
-//! or docker's JSON.
+//! Source: kubelet, `/var/log/pods/NAMESPACE_NAME_UID/CONTAINER/N.log`; on rotation `N.log.TIME`, of which all but the
+//! newest are compressed (`pkg/kubelet/logs/container_log_manager.go`). Lines as the container runtime interface
+//! demands them (`TIME STREAM P|F TEXT`), or docker's JSON.
 
 use std::{
     io::Read,
@@ -30,7 +31,8 @@ impl<'a> PodFiles<'a> {
         Self { host, folder: Path::new(FOLDER).join(format!("{namespace}_{pod}_{uid}")).join(container) }
     }
 
-    /// Returns the lines of one attempt that were rotated away, oldest first, each as `kubectl logs --timestamps` would print it.
+    /// Returns the lines of one attempt that were rotated away, oldest first, each as `kubectl logs --timestamps` would
+    /// print it.
     pub(super) fn rotated(&self, attempt: u32) -> Vec<Vec<u8>> {
         self.files(attempt, false).iter().flat_map(|file| self.lines(file)).collect()
     }
@@ -44,7 +46,9 @@ impl<'a> PodFiles<'a> {
     fn files(&self, attempt: u32, current: bool) -> Vec<String> {
         let newest = format!("{attempt}.log");
         let mut names = self.host.files.list(&self.folder).unwrap_or_default();
-        names.retain(|name| name.strip_prefix(&newest).is_some_and(|rest| rest.starts_with('.')) && extension(name) != "tmp");
+        names.retain(|name| {
+            name.strip_prefix(&newest).is_some_and(|rest| rest.starts_with('.')) && extension(name) != "tmp"
+        });
         names.sort();
         names.extend(current.then_some(newest));
         names
@@ -117,8 +121,11 @@ mod tests {
             .write_all(b"2026-11-27T17:00:00.1Z stdout F one\n2026-11-27T17:00:00.2Z stdout P tw\n2026-11-27T17:00:00.2Z stdout F o\n")
             .unwrap();
         std::fs::write(folder.join("0.log.20261127-170001.gz"), packed.finish().unwrap()).unwrap();
-        std::fs::write(folder.join("0.log.20261127-170002"), "2026-11-27T17:00:01Z stderr F three\n2026-11-27T17:00:01Z stderr F \n")
-            .unwrap();
+        std::fs::write(
+            folder.join("0.log.20261127-170002"),
+            "2026-11-27T17:00:01Z stderr F three\n2026-11-27T17:00:01Z stderr F \n",
+        )
+        .unwrap();
         std::fs::write(
             folder.join("0.log"),
             "2026-11-27T17:00:02Z stdout F four\n{\"log\":\"five\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-27T17:00:03Z\"}\n",
@@ -128,7 +135,10 @@ mod tests {
         let host = Host::local(root.path());
         let files = PodFiles::new(&host, ("kube-system", "p", "u"), "c");
         let text = |lines: Vec<Vec<u8>>| {
-            lines.iter().map(|line| String::from_utf8_lossy(line).split_once(' ').unwrap().1.to_owned()).collect::<Vec<_>>()
+            lines
+                .iter()
+                .map(|line| String::from_utf8_lossy(line).split_once(' ').unwrap().1.to_owned())
+                .collect::<Vec<_>>()
         };
         assert_eq!(text(files.rotated(0)), ["one", "two", "three", ""]);
         assert_eq!(text(files.all(0)), ["one", "two", "three", "", "four", "five"]);

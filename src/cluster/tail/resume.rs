@@ -1,16 +1,17 @@
 //! Every line exactly once, over streams that break and are taken up again.
 //!
-//! A log only grows at its end, so what was delivered is its beginning. A stream that is taken up with `--since-time` begins with what was
-//! delivered since that second: that many lines are passed over, by count, so that equal lines of equal times are told apart by nothing but
-//! their number. If its first line is not the one that was delivered first since then, the log was rotated meanwhile: then the longest end
-//! of what was delivered that the stream begins with is passed over.
+//! A log only grows at its end, so what was delivered is its beginning. A stream that is taken up with `--since-time`
+//! begins with what was delivered since that second: that many lines are passed over, by count, so that equal lines of
+//! equal times are told apart by nothing but their number. If its first line is not the one that was delivered first
+//! since then, the log was rotated meanwhile: then the longest end of what was delivered that the stream begins with is
+//! passed over.
 
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-/// Overlap when a stream is taken up again, in seconds: `--since-time` is cut to whole seconds, and the two outputs of a container may be
-/// written in slightly another order than their times.
+/// Overlap when a stream is taken up again, in seconds: `--since-time` is cut to whole seconds, and the two outputs of
+/// a container may be written in slightly another order than their times.
 pub const OVERLAP: i64 = 3;
 /// Lines that are remembered (16 bytes each): more than one file of a rotated log holds (10 MiB by default).
 const REMEMBERED: usize = 1 << 18;
@@ -95,8 +96,8 @@ impl Resume {
         Timestamp::from_second(since).ok()
     }
 
-    /// Begins a stream of another container's log, which is read from its beginning. Only lines that were taken for its predecessor's by
-    /// mistake can be in it.
+    /// Begins a stream of another container's log, which is read from its beginning. Only lines that were taken for its
+    /// predecessor's by mistake can be in it.
     pub fn begin_anew(&mut self) {
         let known: Vec<_> = self.recent.iter().map(|(_, hash)| *hash).collect();
         self.mode = if known.is_empty() { Mode::Through } else { Mode::Fresh { known } };
@@ -117,8 +118,14 @@ impl Resume {
         self.remember(at, hash(at, text));
     }
 
-    /// Takes the next line of the stream in, and delivers what is new. A line without a time belongs to the one before it.
-    pub fn take(&mut self, at: Option<Timestamp>, text: &[u8], deliver: &mut dyn FnMut(Option<Timestamp>, &[u8])) -> Seam {
+    /// Takes the next line of the stream in, and delivers what is new. A line without a time belongs to the one before
+    /// it.
+    pub fn take(
+        &mut self,
+        at: Option<Timestamp>,
+        text: &[u8],
+        deliver: &mut dyn FnMut(Option<Timestamp>, &[u8]),
+    ) -> Seam {
         let hash = hash(at, text);
         match &mut self.mode {
             Mode::Undecided { since } => {
@@ -158,7 +165,8 @@ impl Resume {
     fn decide(&mut self, since: i64, hash: u64) {
         let seconds = || self.seconds.iter().filter(|second| second.at >= since);
         let count: u64 = seconds().map(|second| second.count).sum();
-        let known: VecDeque<u64> = self.recent.iter().filter(|(second, _)| *second >= since).map(|(_, hash)| *hash).collect();
+        let known: VecDeque<u64> =
+            self.recent.iter().filter(|(second, _)| *second >= since).map(|(_, hash)| *hash).collect();
         let first = seconds().map(|second| second.first).min().map(|(_, hash)| hash);
         self.mode = match first {
             None => Mode::Through,
@@ -218,7 +226,8 @@ impl Align {
     }
 }
 
-/// Hashes a line, eight bytes at a time: a line that is passed over by mistake would need the same hash in the same place.
+/// Hashes a line, eight bytes at a time: a line that is passed over by mistake would need the same hash in the same
+/// place.
 pub(super) fn hash(at: Option<Timestamp>, text: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
@@ -297,8 +306,8 @@ mod tests {
     }
 
     proptest! {
-        /// A log that is read in pieces, each from some seconds before the end of the last one, comes out whole: also with equal lines of
-        /// equal times, and with times that run back a little.
+        /// A log that is read in pieces, each from some seconds before the end of the last one, comes out whole: also
+        /// with equal lines of equal times, and with times that run back a little.
         #[test]
         fn any_cuts_give_the_log(
             steps in prop::collection::vec((-300i64..900, 0u8..3), 1..80),
@@ -315,7 +324,8 @@ mod tests {
             prop_assert_eq!(out, log);
         }
 
-        /// The same while the log is rotated: a new reader gets only the newest file. Lines differ, but their times may be equal.
+        /// The same while the log is rotated: a new reader gets only the newest file. Lines differ, but their times may
+        /// be equal.
         #[test]
         fn rotations_lose_and_double_nothing_that_is_still_there(
             steps in prop::collection::vec(prop_oneof![Just(0i64), 0i64..700], 1..80),

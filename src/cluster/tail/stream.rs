@@ -12,8 +12,8 @@ use crate::{
     worker,
 };
 
-/// How long a line is held back while nothing follows it. A connection that breaks inside a line leaves half a line as the last one; it
-/// comes when kubectl ends, so a line after which kubectl stays alive is whole.
+/// How long a line is held back while nothing follows it. A connection that breaks inside a line leaves half a line as
+/// the last one; it comes when kubectl ends, so a line after which kubectl stays alive is whole.
 const HOLD: Duration = Duration::from_millis(250);
 /// After how much silence the caller is asked whether the stream is still the right one.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -116,7 +116,8 @@ impl Queue {
     fn take(&self) -> Option<Vec<Line>> {
         let waiting = self.waiting();
         let quiet = |waiting: &mut Waiting| waiting.lines.is_empty() && !waiting.closed;
-        let (waiting, _) = self.changed.wait_timeout_while(waiting, HOLD, quiet).unwrap_or_else(PoisonError::into_inner);
+        let (waiting, _) =
+            self.changed.wait_timeout_while(waiting, HOLD, quiet).unwrap_or_else(PoisonError::into_inner);
         let more = |waiting: &mut Waiting| !waiting.closed && !waiting.open && waiting.bytes < ROOM / 2;
         let waiting = if waiting.lines.is_empty() {
             waiting

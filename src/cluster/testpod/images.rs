@@ -2,10 +2,11 @@
 
 use crate::version::Version;
 
-/// `base` images of `nvidia/cuda`, newest first: CUDA version and tag. Only the last update of each release, because NVIDIA deletes a tag
-/// when an update of the same release supersedes it or its driver branch ends; all of CUDA 10 and all short tags are gone. Source:
-/// NVIDIA's `doc/supported-tags.md` and `doc/unsupported-tags.md` of gitlab.com/nvidia/container-images/cuda (support policy in the same
-/// folder), NVIDIA/nvidia-docker issues 1735 and 1768.
+/// `base` images of `nvidia/cuda`, newest first: CUDA version and tag. Only the last update of each release, because
+/// NVIDIA deletes a tag when an update of the same release supersedes it or its driver branch ends; all of CUDA 10 and
+/// all short tags are gone. Source: NVIDIA's `doc/supported-tags.md` and `doc/unsupported-tags.md` of
+/// gitlab.com/nvidia/container-images/cuda (support policy in the same folder), NVIDIA/nvidia-docker issues 1735 and
+/// 1768.
 const TAGS: [(&str, &str); 17] = [
     ("12.9", "12.9.1-base-ubuntu22.04"),
     ("12.8", "12.8.1-base-ubuntu22.04"),
@@ -30,8 +31,9 @@ const REGISTRIES: [&str; 2] = ["docker.io/nvidia/cuda", "nvcr.io/nvidia/cuda"];
 /// How many releases are tried.
 const RELEASES: usize = 3;
 
-/// Images of NVIDIA's vectorAdd sample, newest first: CUDA version and image. Source: NVIDIA's GPU Operator documentation, "Getting Started"
-/// and its older editions. Whether the registry still has them shows when they are pulled.
+/// Images of NVIDIA's vectorAdd sample, newest first: CUDA version and image. Source: NVIDIA's GPU Operator
+/// documentation, "Getting Started" and its older editions. Whether the registry still has them shows when they are
+/// pulled.
 const SAMPLES: [(&str, &str); 3] = [
     ("12.5", "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0"),
     ("11.7", "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda11.7.1-ubuntu20.04"),
@@ -47,14 +49,16 @@ pub fn samples(cuda: Option<&Version>) -> Vec<String> {
     SAMPLES.iter().filter(|(version, _)| fits(version)).map(|(_, image)| (*image).to_owned()).collect()
 }
 
-/// Returns images that fit a driver which supports up to `cuda`, best first: the newest that is not newer than the driver, from both
-/// registries, then older ones. A driver from before CUDA 11 gets the oldest images: `nvidia-smi` itself comes from the driver.
+/// Returns images that fit a driver which supports up to `cuda`, best first: the newest that is not newer than the
+/// driver, from both registries, then older ones. A driver from before CUDA 11 gets the oldest images: `nvidia-smi`
+/// itself comes from the driver.
 pub fn candidates(cuda: Option<&Version>) -> Vec<String> {
     let fits = |tag: &str| match (cuda, tag.parse::<Version>()) {
         (Some(cuda), Ok(version)) => version <= *cuda,
         _ => tag <= "11.8",
     };
-    let mut tags: Vec<_> = TAGS.iter().filter(|(version, _)| fits(version)).take(RELEASES).map(|(_, tag)| *tag).collect();
+    let mut tags: Vec<_> =
+        TAGS.iter().filter(|(version, _)| fits(version)).take(RELEASES).map(|(_, tag)| *tag).collect();
     if tags.is_empty() {
         tags.extend(TAGS.iter().rev().take(1).map(|(_, tag)| *tag));
     }

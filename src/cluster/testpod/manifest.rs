@@ -48,8 +48,8 @@ pub struct TestPod {
     pub runtime_class: Option<String>,
 }
 
-/// Taints that Kubernetes itself puts on a node in trouble. A pod that tolerated them would be bound to a dead node, and wait there.
-/// Source: Kubernetes documentation, "Taint based Evictions".
+/// Taints that Kubernetes itself puts on a node in trouble. A pod that tolerated them would be bound to a dead node,
+/// and wait there. Source: Kubernetes documentation, "Taint based Evictions".
 const TROUBLE: &str = "node.kubernetes.io/";
 
 impl TestPod {
@@ -72,7 +72,8 @@ impl TestPod {
         Self { runtime_class: class, ..self }
     }
 
-    /// Returns the manifest. The pod is pinned by affinity, not by `nodeName`: so the scheduler still says why it does not fit.
+    /// Returns the manifest. The pod is pinned by affinity, not by `nodeName`: so the scheduler still says why it does
+    /// not fit.
     pub fn manifest(&self) -> Value {
         let mut pod: Value = serde_yaml::from_str(TEMPLATE).unwrap_or_default();
         pod["metadata"]["name"] = json!(self.name);
@@ -104,8 +105,8 @@ impl TestPod {
         serde_json::from_value(self.manifest()).map(|pod: Pod| SchedulingConstraints::of(&pod.spec)).unwrap_or_default()
     }
 
-    /// Tolerates the GPU taint, which the next Kubespray run may bring back in the meantime, and each taint that somebody has put on the
-    /// node; a cordoned node is tested too.
+    /// Tolerates the GPU taint, which the next Kubespray run may bring back in the meantime, and each taint that
+    /// somebody has put on the node; a cordoned node is tested too.
     fn tolerations(&self) -> Value {
         let of = |key: &str, effect: &str| json!({"key": key, "operator": "Exists", "effect": effect});
         let others = self.taints.iter().filter(|taint| taint.key != GPU || taint.effect != "NoSchedule");
@@ -139,7 +140,8 @@ mod tests {
         assert_eq!(manifest["kind"], "Pod");
         assert_eq!(manifest["spec"]["containers"][0]["name"], CONTAINER);
         assert_eq!(manifest["spec"]["containers"][0]["resources"]["limits"][GPU], 1);
-        let keys: Vec<_> = manifest["spec"]["tolerations"].as_array().unwrap().iter().map(|t| t["key"].as_str().unwrap()).collect();
+        let keys: Vec<_> =
+            manifest["spec"]["tolerations"].as_array().unwrap().iter().map(|t| t["key"].as_str().unwrap()).collect();
         assert_eq!(keys, [GPU, "dedicated"]);
         assert!(manifest["spec"]["affinity"].to_string().contains(r#""values":["node1"]"#));
         assert_eq!(manifest["spec"]["restartPolicy"], "Never");
@@ -157,7 +159,10 @@ mod tests {
         assert_eq!(manifest["spec"]["securityContext"]["runAsNonRoot"], true);
         assert_eq!(manifest["spec"]["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
         for resource in ["cpu", "memory", "ephemeral-storage"] {
-            assert!(container["resources"]["requests"][resource].is_string() && container["resources"]["limits"][resource].is_string());
+            assert!(
+                container["resources"]["requests"][resource].is_string()
+                    && container["resources"]["limits"][resource].is_string()
+            );
         }
         assert!(TestPod { as_root: true, ..pod.clone() }.manifest()["spec"]["securityContext"]["runAsUser"].is_null());
         let sample = TestPod { task: Task::VectorAdd, ..pod }.manifest();

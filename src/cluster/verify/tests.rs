@@ -16,7 +16,13 @@ fn plugin(log: &str) -> Logs {
     [(Role::DevicePlugin, log.to_owned())].into()
 }
 
-fn judge(stack: &GpuStack, owner: DriverOwner, logs: &Logs, host_driver: Option<&str>, tested: Option<&Tested>) -> VerifyReport {
+fn judge(
+    stack: &GpuStack,
+    owner: DriverOwner,
+    logs: &Logs,
+    host_driver: Option<&str>,
+    tested: Option<&Tested>,
+) -> VerifyReport {
     checks(&CheckInput { stack, spec: owner::of(owner).stack(), logs, host_driver, on_node: &[], cards: None, tested })
 }
 
@@ -30,7 +36,12 @@ fn passed() -> Tested {
 }
 
 fn open(report: &VerifyReport) -> Vec<(&str, State)> {
-    report.checks.iter().filter(|check| check.state != State::Pass).map(|check| (check.id.name(), check.state)).collect()
+    report
+        .checks
+        .iter()
+        .filter(|check| check.state != State::Pass)
+        .map(|check| (check.id.name(), check.state))
+        .collect()
 }
 
 fn failed(report: &VerifyReport) -> Vec<&str> {
@@ -105,7 +116,8 @@ fn recorded_failures_fail_where_they_should() {
 fn a_silent_kubelet_fails_the_node_and_leaves_the_rest_open() {
     let report = judged("1.36/58-node-notready", &plugin(LOG), Some(&passed()));
     assert_eq!(failed(&report), ["node-ready", "daemonsets"]);
-    let unknown: Vec<_> = open(&report).into_iter().filter(|(_, state)| *state == State::Unknown).map(|(name, _)| name).collect();
+    let unknown: Vec<_> =
+        open(&report).into_iter().filter(|(_, state)| *state == State::Unknown).map(|(name, _)| name).collect();
     assert_eq!(unknown, ["installer", "plugin", "capacity"]);
     assert_eq!(report.checks[1].because.as_ref().unwrap().id, "kubelet-silent");
 }
@@ -183,13 +195,19 @@ fn behind_the_first_broken_link_nothing_is_judged() {
 
 #[test]
 fn what_works_for_now_is_neither_good_nor_bad() {
-    let report = |states: &[(CheckId, State)]| VerifyReport::over(states.iter().map(|(id, state)| Check::new(*id, *state, "")).collect());
+    let report = |states: &[(CheckId, State)]| {
+        VerifyReport::over(states.iter().map(|(id, state)| Check::new(*id, *state, "")).collect())
+    };
     let (pass, now) = ((CheckId::Cards, State::Pass), (CheckId::RuntimeLasts, State::Temporary));
     let open = (CheckId::SecondBoot, State::NotJudged);
     assert_eq!(report(&[pass, open]).verdict, Verdict::Ok, "a second boot may wait");
     assert_eq!(report(&[pass, now, open]).verdict, Verdict::Temporary);
     assert_eq!(report(&[pass, now, (CheckId::Nvml, State::Unknown)]).verdict, Verdict::Unknown);
-    assert_eq!(report(&[pass, (CheckId::Nvml, State::NotJudged)]).verdict, Verdict::Unknown, "another machine cannot tell");
+    assert_eq!(
+        report(&[pass, (CheckId::Nvml, State::NotJudged)]).verdict,
+        Verdict::Unknown,
+        "another machine cannot tell"
+    );
     let json = serde_json::to_value(report(&[now, open])).unwrap();
     assert_eq!((json["verdict"].as_str(), json["checks"][0]["state"].as_str()), (Some("temporary"), Some("temporary")));
     assert_eq!(json["checks"][1]["state"], "not-judged");
@@ -198,7 +216,10 @@ fn what_works_for_now_is_neither_good_nor_bad() {
 #[test]
 fn the_runtime_class_is_judged_by_its_handler() {
     let seen = |seen| {
-        let stack = GpuStack { runtime_class: seen, ..recorded_for("1.36/80-nvidia-device-plugin-no-driver", DriverOwner::Host) };
+        let stack = GpuStack {
+            runtime_class: seen,
+            ..recorded_for("1.36/80-nvidia-device-plugin-no-driver", DriverOwner::Host)
+        };
         let report = judge(&stack, DriverOwner::Host, &Logs::new(), None, None);
         let check = report.check(CheckId::RuntimeClass).unwrap();
         (check.state, check.because.as_ref().map(|finding| finding.id.clone()).unwrap_or_default())
@@ -217,11 +238,22 @@ fn fewer_gpus_than_cards_are_told_and_shared_ones_are_not() {
     let judged = |cards| {
         let spec = owner::of(DriverOwner::InstallerPod).stack();
         let logs = plugin(LOG);
-        let report = checks(&CheckInput { stack: &stack, spec, logs: &logs, host_driver: None, on_node: &[], cards, tested: None });
+        let report = checks(&CheckInput {
+            stack: &stack,
+            spec,
+            logs: &logs,
+            host_driver: None,
+            on_node: &[],
+            cards,
+            tested: None,
+        });
         report.check(CheckId::Capacity).unwrap().state
     };
     let offered = usize::try_from(stack.node.as_ref().unwrap().allocatable.unwrap()).unwrap();
-    assert_eq!((judged(None), judged(Some(offered)), judged(Some(offered + 1))), (State::Pass, State::Pass, State::Fail));
+    assert_eq!(
+        (judged(None), judged(Some(offered)), judged(Some(offered + 1))),
+        (State::Pass, State::Pass, State::Fail)
+    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The configuration of containerd, a file or what `containerd config dump` prints, as far as the GPU rests on it.
 //!
 //! Versions 1 to 4. Where the runtimes stand: `plugins.cri` (1), `plugins."io.containerd.grpc.v1.cri"` (2),
-//! `plugins."io.containerd.cri.v1.runtime"` (3 and 4). Source: containerd, docs/cri/config.md and cmd/containerd/server/config.
+//! `plugins."io.containerd.cri.v1.runtime"` (3 and 4). Source: containerd, docs/cri/config.md and
+//! cmd/containerd/server/config.
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -75,7 +76,8 @@ pub enum Switch {
 pub fn parse(text: &str) -> Result<ContainerdConfig, String> {
     let root = toml_text::table(text)?;
     let version = root.get("version").and_then(Value::as_integer).and_then(|version| u32::try_from(version).ok());
-    let mut config = ContainerdConfig { version: version.unwrap_or(1), imports: texts(root.get("imports")), ..Default::default() };
+    let mut config =
+        ContainerdConfig { version: version.unwrap_or(1), imports: texts(root.get("imports")), ..Default::default() };
     let plugins = root.get("plugins").and_then(Value::as_table);
     for (name, _) in &PLUGINS {
         if let Some(cri) = plugins.and_then(|plugins| plugins.get(*name)).and_then(Value::as_table) {
@@ -103,7 +105,8 @@ impl ContainerdConfig {
         self.runtimes.iter().find(|entry| entry.name == name)
     }
 
-    /// Tells whether a runtime stands in a table that a file of this version knows: containerd passes over any other without a word.
+    /// Tells whether a runtime stands in a table that a file of this version knows: containerd passes over any other
+    /// without a word.
     pub fn knows(&self, entry: &RuntimeEntry) -> bool {
         PLUGINS.iter().any(|(plugin, versions)| *plugin == entry.plugin && versions.contains(&self.version))
     }
@@ -125,7 +128,8 @@ fn runtime(plugin: &str, name: &str, entry: &Table) -> RuntimeEntry {
 /// Returns an option in every spelling that differs by capitals only; the exact one first.
 fn spelled<T>(options: Option<&Table>, name: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<Spelled<T>> {
     let same = options.into_iter().flatten().filter(|(key, _)| key.eq_ignore_ascii_case(name));
-    let mut found: Vec<_> = same.filter_map(|(key, value)| Some(Spelled { key: printable(key), value: read(value)? })).collect();
+    let mut found: Vec<_> =
+        same.filter_map(|(key, value)| Some(Spelled { key: printable(key), value: read(value)? })).collect();
     found.sort_by_key(|one| one.key != name);
     found
 }
@@ -143,7 +147,8 @@ fn texts(value: Option<&Value>) -> Vec<String> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(printable).collect()
 }
 
-/// Returns what a recording keeps of a configuration: what [`parse`] reads, and the snapshotter. Registries have names and passwords.
+/// Returns what a recording keeps of a configuration: what [`parse`] reads, and the snapshotter. Registries have names
+/// and passwords.
 pub fn excerpt(text: &str) -> String {
     let Ok(root) = toml_text::table(text) else { return "= is no TOML\n".to_owned() };
     let mut kept = only(&root, &["version", "imports", "plugins", "snapshotter"]);
@@ -160,13 +165,20 @@ pub fn excerpt(text: &str) -> String {
 fn plugin_excerpt(plugin: &Table, is_cri: bool) -> Table {
     let mut kept = only(plugin, &["enable_cdi", "containerd", "snapshotter"]);
     // How many there are says whether a drop-in is a copy of the whole section; what they hold does not.
-    let others = plugin.iter().filter(|(key, _)| is_cri && !kept.contains_key(*key)).map(|(key, _)| key.clone()).collect::<Vec<_>>();
+    let others = plugin
+        .iter()
+        .filter(|(key, _)| is_cri && !kept.contains_key(*key))
+        .map(|(key, _)| key.clone())
+        .collect::<Vec<_>>();
     kept.extend(others.into_iter().map(|key| (key, Value::String("recorded".to_owned()))));
     if let Some(Value::Table(containerd)) = kept.get_mut("containerd") {
         *containerd = only(containerd, &["default_runtime_name", "runtimes", "snapshotter"]);
         for (_, entry) in containerd.get_mut("runtimes").and_then(Value::as_table_mut).into_iter().flatten() {
             *entry = Value::Table(
-                entry.as_table().map(|entry| only(entry, &["runtime_type", "base_runtime_spec", "options"])).unwrap_or_default(),
+                entry
+                    .as_table()
+                    .map(|entry| only(entry, &["runtime_type", "base_runtime_spec", "options"]))
+                    .unwrap_or_default(),
             );
         }
     }
@@ -181,8 +193,8 @@ fn only(table: &Table, keys: &[&str]) -> Table {
 const CASELESS_SINCE: u32 = 2;
 
 impl RuntimeEntry {
-    /// Returns the program that containerd really starts. With two spellings in one entry, 1.x takes the exact one and 2.x the one in
-    /// small letters, whatever the order, and says nothing.
+    /// Returns the program that containerd really starts. With two spellings in one entry, 1.x takes the exact one and
+    /// 2.x the one in small letters, whatever the order, and says nothing.
     /// Source: go-toml v1 `keysToTry`, read; 2.1.9, run (owners.md 1.6 and 9).
     pub fn program(&self, containerd: Option<&Version>) -> Option<&str> {
         wins(&self.binary, containerd).map(|one| one.value.as_str())
@@ -224,7 +236,9 @@ mod tests {
             ("io.containerd.cri.v1.runtime", 3, "version = 3\n"),
             ("io.containerd.cri.v1.runtime", 4, "version = 4\n"),
         ] {
-            let config = parse(&format!("{written}[plugins.'{plugin}'.containerd.runtimes.nvidia]\nruntime_type = 'x'\n")).unwrap();
+            let config =
+                parse(&format!("{written}[plugins.'{plugin}'.containerd.runtimes.nvidia]\nruntime_type = 'x'\n"))
+                    .unwrap();
             assert_eq!(config.version, format);
             let entry = config.runtime("nvidia").unwrap();
             assert!(config.knows(entry));
@@ -247,7 +261,8 @@ mod tests {
         assert_eq!(config.imports, ["/etc/containerd/conf.d/*.toml"]);
     }
 
-    /// Printed by Debian's containerd of these versions for a file of ours with both spellings and a text in the place of a switch.
+    /// Printed by Debian's containerd of these versions for a file of ours with both spellings and a text in the place
+    /// of a switch.
     #[test]
     fn reads_what_real_containerds_print() {
         for (name, release, format, program) in [
@@ -263,7 +278,11 @@ mod tests {
             assert_eq!(entry.cgroup(None), Some(&Switch::NotASwitch("True".into())), "{name}");
             assert_eq!(entry.base_runtime_spec.as_deref(), Some("/etc/containerd/cri-base.json"), "{name}");
             let runc = config.runtime("runc").unwrap();
-            assert_eq!((runc.cgroup(None), config.default_runtime.as_deref()), (Some(&Switch::On), Some("runc")), "{name}");
+            assert_eq!(
+                (runc.cgroup(None), config.default_runtime.as_deref()),
+                (Some(&Switch::On), Some("runc")),
+                "{name}"
+            );
         }
     }
 

@@ -30,8 +30,8 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     found
 }
 
-/// Compares the cards with those that the answers expect: what is missing is a finding. A node may be prepared before its cards are
-/// fitted, so it is a warning, and then the empty bus is no finding of its own.
+/// Compares the cards with those that the answers expect: what is missing is a finding. A node may be prepared before
+/// its cards are fitted, so it is a warning, and then the empty bus is no finding of its own.
 fn missing(facts: &Facts) -> Vec<Finding> {
     let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
     for card in &facts.expected_gpus {
@@ -92,8 +92,10 @@ fn taken(facts: &Facts) -> Vec<Finding> {
 /// Nouveau or nova that is loaded and has no card: it takes the first one that NVIDIA's driver lets go of.
 fn rival_loaded(facts: &Facts) -> Option<Finding> {
     let taken = facts.gpus.iter().any(super::is_taken);
-    let module = facts.driver.modules.iter().find(|module| modules::role(&module.name) == Some(ModuleRole::Conflicting))?;
-    (!taken && !facts.gpus.is_empty()).then(|| Finding::of(msg::finding::rival_loaded(&module.name), Warning, "/proc/modules"))
+    let module =
+        facts.driver.modules.iter().find(|module| modules::role(&module.name) == Some(ModuleRole::Conflicting))?;
+    (!taken && !facts.gpus.is_empty())
+        .then(|| Finding::of(msg::finding::rival_loaded(&module.name), Warning, "/proc/modules"))
 }
 
 fn virtual_gpus(facts: &Facts) -> Vec<Finding> {
@@ -102,7 +104,9 @@ fn virtual_gpus(facts: &Facts) -> Vec<Finding> {
     let hosts = addresses(facts.gpus.iter().filter(|gpu| gpu.virtual_functions > 0 || mode(gpu, Virtualization::Host)));
     let vgpu_module = facts.driver.modules.iter().any(|module| module.name == "nvidia_vgpu_vfio");
     let host_evidence = match hosts.first() {
-        Some(first) if facts.gpus.iter().any(|gpu| gpu.virtual_functions > 0) => format!("{PCI_DEVICES}/{first}/virtfn0"),
+        Some(first) if facts.gpus.iter().any(|gpu| gpu.virtual_functions > 0) => {
+            format!("{PCI_DEVICES}/{first}/virtfn0")
+        }
         Some(_) => super::nvml::SOURCE.to_owned(),
         None => "/proc/modules".to_owned(),
     };
@@ -114,7 +118,8 @@ fn virtual_gpus(facts: &Facts) -> Vec<Finding> {
         _ => (!guests.is_empty()).then_some((guests, super::nvml::SOURCE)),
     };
     let guest = guest.map(|(cards, sign)| Finding::of(msg::finding::vgpu_guest(cards.join(", ")), Warning, sign));
-    let host = (!hosts.is_empty() || vgpu_module).then(|| Finding::of(msg::finding::vgpu_host(split.join(", ")), Warning, host_evidence));
+    let host = (!hosts.is_empty() || vgpu_module)
+        .then(|| Finding::of(msg::finding::vgpu_host(split.join(", ")), Warning, host_evidence));
     guest.into_iter().chain(host).collect()
 }
 

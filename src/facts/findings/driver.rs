@@ -29,8 +29,8 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     found
 }
 
-/// A loaded driver that nothing but the installer pod brought is where it belongs; every other one must go if the pod is to be the
-/// owner, which only the plan knows.
+/// A loaded driver that nothing but the installer pod brought is where it belongs; every other one must go if the pod
+/// is to be the owner, which only the plan knows.
 fn loaded(facts: &Facts) -> Option<Finding> {
     let version = facts.driver.loaded_version.as_deref()?;
     let origins = driver_origins(facts);
@@ -52,8 +52,13 @@ fn newer_than_catalog(facts: &Facts) -> Option<Finding> {
 
 /// The drivers of this machine, each version once: the loaded one first, then what is on disk.
 fn drivers(facts: &Facts) -> Vec<(Version, String)> {
-    let loaded = facts.driver.loaded_version.as_ref().and_then(|version| Some((version.parse().ok()?, DRIVER_VERSION.to_owned())));
-    let on_disk = facts.driver.ledger.iter().filter_map(|entry| Some((packages::driver_version(entry)?, evidence(entry))));
+    let loaded = facts
+        .driver
+        .loaded_version
+        .as_ref()
+        .and_then(|version| Some((version.parse().ok()?, DRIVER_VERSION.to_owned())));
+    let on_disk =
+        facts.driver.ledger.iter().filter_map(|entry| Some((packages::driver_version(entry)?, evidence(entry))));
     let mut found: Vec<(Version, String)> = Vec::new();
     for (version, place) in loaded.into_iter().chain(on_disk) {
         if !found.iter().any(|(other, _)| *other == version) {
@@ -78,7 +83,9 @@ fn unfit_branches(facts: &Facts) -> Vec<Finding> {
         let is_loaded = place == DRIVER_VERSION;
         for gpu in facts.gpus.iter().filter(|gpu| !(is_loaded && gpu.nvml.is_some())) {
             let (text, severity) = match (gpu.first_branch, gpu.last_branch) {
-                (_, Some(last)) if version.branch() > last => (msg::finding::driver_beyond_last_branch(last, &gpu.name, &version), Error),
+                (_, Some(last)) if version.branch() > last => {
+                    (msg::finding::driver_beyond_last_branch(last, &gpu.name, &version), Error)
+                }
                 // Where a card is first listed is less sure than where NVIDIA says that it ends.
                 (Some(first), _) if version.branch() < first => {
                     (msg::finding::driver_before_first_branch(first, &gpu.name, &version), Warning)
@@ -91,7 +98,8 @@ fn unfit_branches(facts: &Facts) -> Vec<Finding> {
     found
 }
 
-/// A kernel module of the kind that a card does not take. What is loaded decides; a package of the wrong kind would be loaded next.
+/// A kernel module of the kind that a card does not take. What is loaded decides; a package of the wrong kind would be
+/// loaded next.
 fn unfit_kinds(facts: &Facts) -> Vec<Finding> {
     let open_package = || facts.driver.ledger.iter().find(|entry| packages::is_open_module(entry));
     let (kind, version, place) = match (facts.driver.loaded_kind, open_package()) {
@@ -101,8 +109,12 @@ fn unfit_kinds(facts: &Facts) -> Vec<Finding> {
     };
     let finding = |gpu: &Gpu| {
         let text = match (gpu.kernel_module, kind) {
-            (KernelModule::OpenRequired, ModuleKind::Proprietary) => msg::finding::open_module_required(&gpu.name, &version),
-            (KernelModule::ProprietaryOnly, ModuleKind::Open) => msg::finding::open_module_impossible(&gpu.name, &version),
+            (KernelModule::OpenRequired, ModuleKind::Proprietary) => {
+                msg::finding::open_module_required(&gpu.name, &version)
+            }
+            (KernelModule::ProprietaryOnly, ModuleKind::Open) => {
+                msg::finding::open_module_impossible(&gpu.name, &version)
+            }
             _ => return None,
         };
         Some(Finding::of(text, Error, place.clone()))
@@ -118,18 +130,21 @@ fn two_origins(facts: &Facts) -> Option<Finding> {
     (origins.len() > 1).then(|| Finding::of(msg::finding::two_origins(&names), Error, places))
 }
 
-/// The one driver on disk is not the loaded one: the next boot brings another. NVML notices too once its library was exchanged.
+/// The one driver on disk is not the loaded one: the next boot brings another. NVML notices too once its library was
+/// exchanged.
 fn other_on_disk(facts: &Facts) -> Option<Finding> {
     let loaded: Version = facts.driver.loaded_version.as_ref()?.parse().ok()?;
     if driver_origins(facts).len() > 1 || facts.driver.nvml == Some(NvmlAnswer::Mismatch) {
         return None;
     }
-    let on_disk: Vec<_> = facts.driver.ledger.iter().filter_map(|entry| Some((packages::driver_version(entry)?, entry))).collect();
+    let on_disk: Vec<_> =
+        facts.driver.ledger.iter().filter_map(|entry| Some((packages::driver_version(entry)?, entry))).collect();
     let (version, entry) = on_disk.first().filter(|_| on_disk.iter().all(|(version, _)| *version != loaded))?;
     Some(Finding::of(msg::finding::driver_on_disk_differs(loaded.as_str(), version.as_str()), Warning, evidence(entry)))
 }
 
-/// Modules that were built for other kernels only: the kernel was updated, and the driver was not. That is why none is loaded.
+/// Modules that were built for other kernels only: the kernel was updated, and the driver was not. That is why none is
+/// loaded.
 fn other_kernels(facts: &Facts) -> Option<Finding> {
     let files: Vec<_> = facts.driver.ledger.iter().filter(|entry| entry.origin == Origin::ModuleFile).collect();
     let running = facts.host.kernel.as_str();
@@ -146,7 +161,9 @@ fn other_kernels(facts: &Facts) -> Option<Finding> {
 fn unfit_toolkits(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     for entry in facts.driver.ledger.iter().filter(|entry| entry.origin == Origin::CudaToolkit) {
-        let Some(version) = entry.name.parse::<Version>().ok().and_then(|version| version.major_minor().parse::<Version>().ok()) else {
+        let Some(version) =
+            entry.name.parse::<Version>().ok().and_then(|version| version.major_minor().parse::<Version>().ok())
+        else {
             continue;
         };
         for gpu in &facts.gpus {
@@ -163,19 +180,23 @@ fn unfit_toolkits(facts: &Facts) -> Vec<Finding> {
     found
 }
 
-/// The GPUs of an HGX or DGX board start only with `nvidia-fabricmanager` of exactly the driver's version (CUDA error 802 without).
+/// The GPUs of an HGX or DGX board start only with `nvidia-fabricmanager` of exactly the driver's version (CUDA error
+/// 802 without).
 fn fabric_manager(facts: &Facts) -> Option<Finding> {
     let switch = facts.nvswitches.first()?;
     let loaded = facts.driver.loaded_version.as_deref()?;
-    let runs = facts.driver.ledger.iter().any(|entry| entry.origin == Origin::Unit && entry.name == "nvidia-fabricmanager");
+    let runs =
+        facts.driver.ledger.iter().any(|entry| entry.origin == Origin::Unit && entry.name == "nvidia-fabricmanager");
     let (count, place) = (facts.nvswitches.len().to_string(), format!("{PCI_DEVICES}/{switch}"));
     if !runs {
         return Some(Finding::of(msg::finding::no_fabric_manager(&count, loaded), Error, place));
     }
-    let package = facts.driver.ledger.iter().find(|entry| packages::package_name(entry).is_some_and(is_fabric_manager))?;
+    let package =
+        facts.driver.ledger.iter().find(|entry| packages::package_name(entry).is_some_and(is_fabric_manager))?;
     let version = packages::version(package)?;
     let differs = loaded.parse::<Version>().is_ok_and(|loaded| loaded != version);
-    differs.then(|| Finding::of(msg::finding::fabric_manager_version(loaded, version.as_str()), Error, evidence(package)))
+    differs
+        .then(|| Finding::of(msg::finding::fabric_manager_version(loaded, version.as_str()), Error, evidence(package)))
 }
 
 fn is_fabric_manager(name: &str) -> bool {

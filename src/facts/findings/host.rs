@@ -26,13 +26,21 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// What is chosen for an architecture that could not be learned is chosen for `x86_64`. A machine of which nothing is known is none.
+/// What is chosen for an architecture that could not be learned is chosen for `x86_64`. A machine of which nothing is
+/// known is none.
 fn architecture(host: &HostFacts) -> Option<Finding> {
     let is_known = !host.architecture.is_empty() || host.kernel.is_empty();
-    (!is_known).then(|| Finding::of(msg::finding::architecture_not_known(), Warning, "/proc/sys/kernel/arch, /lib64/ld-linux-x86-64.so.2"))
+    (!is_known).then(|| {
+        Finding::of(
+            msg::finding::architecture_not_known(),
+            Warning,
+            "/proc/sys/kernel/arch, /lib64/ld-linux-x86-64.so.2",
+        )
+    })
 }
 
-/// With Secure Boot on, a module without a signature is refused; whether the key of a signed one is enrolled, only the kernel can tell.
+/// With Secure Boot on, a module without a signature is refused; whether the key of a signed one is enrolled, only the
+/// kernel can tell.
 fn secure_boot(facts: &Facts) -> Option<Finding> {
     if facts.host.secure_boot != Some(true) {
         return None;
@@ -63,7 +71,8 @@ fn headers(host: &HostFacts) -> Option<Finding> {
 /// One line for what root could learn, one for the rest; the reasons are in [`Facts::unknown`].
 fn not_known(facts: &Facts) -> Vec<Finding> {
     let names = |for_root: bool| {
-        let needs_root = |reason: &Unknown| !facts.host.root && matches!(reason.id.as_str(), "not-allowed" | "processes-hidden");
+        let needs_root =
+            |reason: &Unknown| !facts.host.root && matches!(reason.id.as_str(), "not-allowed" | "processes-hidden");
         let chosen = facts.unknown.iter().filter(|(name, reason)| *name != pci::FACT && needs_root(reason) == for_root);
         chosen.map(|(name, _)| name.as_str()).collect::<Vec<_>>()
     };

@@ -1,4 +1,5 @@
-//! What keeps the driver working over upgrades and boots, and what containers need of it: packages, kernels, device files, CDI.
+//! What keeps the driver working over upgrades and boots, and what containers need of it: packages, kernels, device
+//! files, CDI.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +41,8 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     found
 }
 
-/// The library of another version than the loaded module. NVML says so too, where it is asked; below `--root` it is not.
+/// The library of another version than the loaded module. NVML says so too, where it is asked; below `--root` it is
+/// not.
 fn library(facts: &Facts) -> Option<Finding> {
     let loaded = facts.driver.loaded_version.as_ref().filter(|_| facts.driver.nvml != Some(NvmlAnswer::Mismatch))?;
     let version: Version = loaded.parse().ok()?;
@@ -51,11 +53,13 @@ fn library(facts: &Facts) -> Option<Finding> {
     Some(Finding::of(msg::finding::driver_library_differs(&library.path, other, loaded), Error, &library.path))
 }
 
-/// The kernel that boots next has no module, or one of another version. A driver that a pod brings is built anew by the pod.
+/// The kernel that boots next has no module, or one of another version. A driver that a pod brings is built anew by the
+/// pod.
 fn next_kernel(facts: &Facts) -> Option<Finding> {
     let next = facts.host.next_kernel.as_ref()?;
     let kernel = facts.driver.kernels.iter().find(|kernel| kernel.release == next.release)?;
-    let is_hosts = facts.driver.ledger.iter().any(|entry| entry.origin == Origin::Runfile || packages::is_driver_package(entry));
+    let is_hosts =
+        facts.driver.ledger.iter().any(|entry| entry.origin == Origin::Runfile || packages::is_driver_package(entry));
     if !is_hosts || facts.gpus.is_empty() {
         return None;
     }
@@ -71,11 +75,13 @@ fn next_kernel(facts: &Facts) -> Option<Finding> {
 
 fn leftover_smi(facts: &Facts) -> Option<Finding> {
     let smi = facts.driver.smi.as_ref()?;
-    let is_gone = facts.driver.loaded_version.is_none() && facts.driver.libraries.is_empty() && driver_origins(facts).is_empty();
+    let is_gone =
+        facts.driver.loaded_version.is_none() && facts.driver.libraries.is_empty() && driver_origins(facts).is_empty();
     is_gone.then(|| Finding::of(msg::finding::nvidia_smi_left(smi), Warning, smi))
 }
 
-/// Device files that a loaded driver should have; where `/dev` shows none at all it is a container's, or only a picture.
+/// Device files that a loaded driver should have; where `/dev` shows none at all it is a container's, or only a
+/// picture.
 fn device_files(facts: &Facts) -> Option<Finding> {
     let missing = missing_device_files(facts);
     let is_seen = facts.driver.loaded_version.is_some() && !facts.driver.device_nodes.is_empty() && !missing.is_empty();
@@ -85,18 +91,23 @@ fn device_files(facts: &Facts) -> Option<Finding> {
 /// Returns the device files that a driver with these cards has, and that are not there.
 pub fn missing_device_files(facts: &Facts) -> Vec<String> {
     let cards = facts.gpus.iter().filter(|gpu| gpu.kernel_driver.as_deref() == Some("nvidia")).count();
-    let wanted = ["nvidiactl", "nvidia-uvm"].iter().map(|name| (*name).to_owned()).chain((0..cards).map(|card| format!("nvidia{card}")));
+    let wanted = ["nvidiactl", "nvidia-uvm"]
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain((0..cards).map(|card| format!("nvidia{card}")));
     wanted.map(|name| format!("/dev/{name}")).filter(|path| !facts.driver.device_nodes.contains(path)).collect()
 }
 
-/// Only where containers are handed devices by the toolkit's runtime: CDI needs no links. Source: toolkit#48, #251, #1227.
+/// Only where containers are handed devices by the toolkit's runtime: CDI needs no links. Source: toolkit#48, #251,
+/// #1227.
 fn char_links(facts: &Facts) -> Option<Finding> {
     let has_cards = facts.driver.device_nodes.iter().any(|path| path == "/dev/nvidia0");
     let needs = has_cards && facts.node.toolkit.is_some() && facts.driver.char_links.is_empty();
     needs.then(|| Finding::of(msg::finding::char_links_missing(), Warning, "/dev/char"))
 }
 
-/// A specification for another driver, or with fewer cards than there are. One for part of a card (MIG) has its own count.
+/// A specification for another driver, or with fewer cards than there are. One for part of a card (MIG) has its own
+/// count.
 fn cdi(facts: &Facts) -> Vec<Finding> {
     let cards = facts.gpus.len();
     let judge = |spec: &crate::facts::cdi::CdiSpec| {
@@ -113,10 +124,15 @@ fn cdi(facts: &Facts) -> Vec<Finding> {
 }
 
 fn toolkit(facts: &Facts) -> Vec<Finding> {
-    let packages: Vec<&NodePackage> =
-        facts.node.packages.iter().filter(|package| container_toolkit::PACKAGES.contains(&package.name.as_str())).collect();
+    let packages: Vec<&NodePackage> = facts
+        .node
+        .packages
+        .iter()
+        .filter(|package| container_toolkit::PACKAGES.contains(&package.name.as_str()))
+        .collect();
     let versions: BTreeSet<&str> = packages.iter().map(|package| package.version.as_str()).collect();
-    let list = packages.iter().map(|package| format!("{} {}", package.name, package.version)).collect::<Vec<_>>().join(", ");
+    let list =
+        packages.iter().map(|package| format!("{} {}", package.name, package.version)).collect::<Vec<_>>().join(", ");
     let mut found = Vec::new();
     if versions.len() > 1 {
         found.push(Finding::of(msg::finding::toolkit_versions_differ(&list), Error, &list));
@@ -154,14 +170,19 @@ fn two_sources(facts: &Facts) -> Vec<Finding> {
         let list = origins.iter().copied().collect::<Vec<_>>().join(", ");
         (origins.len() > 1).then(|| Finding::of(msg::finding::packages_two_sources(&list, what), Warning, &list))
     };
-    [(Part::Driver, "NVIDIA driver"), (Part::ContainerToolkit, "NVIDIA Container Toolkit")].into_iter().filter_map(judge).collect()
+    [(Part::Driver, "NVIDIA driver"), (Part::ContainerToolkit, "NVIDIA Container Toolkit")]
+        .into_iter()
+        .filter_map(judge)
+        .collect()
 }
 
 /// Mirrors of one archive count as one: `http://security.ubuntu.com/ubuntu` and `http://archive.ubuntu.com/ubuntu`.
 fn site(origin: &str) -> &str {
     let path = origin.trim_end_matches('/');
     match path.rsplit('/').next() {
-        Some(name @ ("ubuntu" | "ubuntu-ports" | "debian" | "debian-security")) => name.split('-').next().unwrap_or(name),
+        Some(name @ ("ubuntu" | "ubuntu-ports" | "debian" | "debian-security")) => {
+            name.split('-').next().unwrap_or(name)
+        }
         _ => origin,
     }
 }
@@ -171,7 +192,8 @@ fn sources(facts: &Facts) -> Vec<Finding> {
     let own = distribution(&facts.host.os_id, &facts.host.os_version);
     let is_other = |source: &&PackageSource| {
         let of_system = own.as_ref().map(|own| own.trim_end_matches(|c: char| c.is_ascii_digit()));
-        let named = source.distribution.as_deref().filter(|name| of_system.is_some_and(|system| name.starts_with(system)));
+        let named =
+            source.distribution.as_deref().filter(|name| of_system.is_some_and(|system| name.starts_with(system)));
         named.is_some_and(|named| own.as_deref() != Some(named))
     };
     let text = |source: &PackageSource| {
@@ -208,5 +230,6 @@ fn upgrades(facts: &Facts) -> Option<Finding> {
     let upgrades = facts.node.upgrades.as_ref()?;
     let touched = upgrades.touched(&facts.node.packages);
     let names = touched.iter().map(|package| package.name.as_str()).collect::<Vec<_>>().join(" ");
-    (!touched.is_empty()).then(|| Finding::of(msg::finding::upgrades_touch_driver(&names, &upgrades.program), Warning, &upgrades.source))
+    (!touched.is_empty())
+        .then(|| Finding::of(msg::finding::upgrades_touch_driver(&names, &upgrades.program), Warning, &upgrades.source))
 }

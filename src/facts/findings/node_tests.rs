@@ -70,7 +70,11 @@ fn what_kubespray_writes_is_good_on_every_release() {
 
 #[test]
 fn both_spellings_are_told_with_the_program_that_wins() {
-    let both = entry(V2, "nvidia", "BinaryName = \"/usr/bin/nvidia-container-runtime\"\nbinaryName = \"/usr/local/bin/runc\"\n");
+    let both = entry(
+        V2,
+        "nvidia",
+        "BinaryName = \"/usr/bin/nvidia-container-runtime\"\nbinaryName = \"/usr/local/bin/runc\"\n",
+    );
     let facts = |version: &str| with(version, &format!("version = 2\n{both}"), &[]);
     let found = |version: &str| runtime::judge(&facts(version)).remove(0);
     assert_eq!(ids(&facts("2.1.9")), ["runtime-two-spellings"]);
@@ -79,7 +83,10 @@ fn both_spellings_are_told_with_the_program_that_wins() {
         ("/usr/local/bin/runc", crate::finding::Severity::Error)
     );
     let old = found("1.7.27");
-    assert_eq!((old.args["program"].as_str(), old.severity), ("/usr/bin/nvidia-container-runtime", crate::finding::Severity::Warning));
+    assert_eq!(
+        (old.args["program"].as_str(), old.severity),
+        ("/usr/bin/nvidia-container-runtime", crate::finding::Severity::Warning)
+    );
 }
 
 #[test]
@@ -110,7 +117,11 @@ fn drop_ins_of_another_version_are_told_by_the_rule_of_the_release() {
         assert_eq!(ids(&facts), [expected], "{version} {root_format} {format}");
     }
     assert_eq!(ids(&with("2.1.9", &root(3), &[(true, &drop_in(3, V3))])), [] as [&str; 0]);
-    assert_eq!(ids(&with("2.1.9", &root(3), &[(true, "version = 2\n")])), [] as [&str; 0], "without CRI settings nothing is lost");
+    assert_eq!(
+        ids(&with("2.1.9", &root(3), &[(true, "version = 2\n")])),
+        [] as [&str; 0],
+        "without CRI settings nothing is lost"
+    );
 }
 
 #[test]
@@ -137,7 +148,8 @@ fn what_lasts_until_the_next_run_and_what_is_not_read_at_all_are_told_apart() {
 #[test]
 fn a_program_that_cannot_be_started_is_told() {
     let mut facts = with("2.1.9", &format!("version = 3\n{}", good(V3)), &[]);
-    for (state, expected) in [(Startable::Missing, "runtime-program-missing"), (Startable::NotExecutable, "runtime-program-not-executable")]
+    for (state, expected) in
+        [(Startable::Missing, "runtime-program-missing"), (Startable::NotExecutable, "runtime-program-not-executable")]
     {
         containerd(&mut facts).binaries.insert("/usr/bin/nvidia-container-runtime".into(), state);
         assert_eq!(ids(&facts), [expected]);
@@ -191,7 +203,8 @@ fn a_drop_in_where_crio_never_looks_is_told() {
 #[test]
 fn a_toolkit_of_mixed_or_old_versions_is_told() {
     let mut facts = machine();
-    let all = |version: &str| PACKAGES.iter().map(|name| package(name, version, Part::ContainerToolkit)).collect::<Vec<_>>();
+    let all =
+        |version: &str| PACKAGES.iter().map(|name| package(name, version, Part::ContainerToolkit)).collect::<Vec<_>>();
     facts.node.packages = all("1.20.0-1");
     assert_eq!(ids(&facts), [] as [&str; 0]);
     facts.node.packages[3].version = "1.17.8-1".into();
@@ -204,16 +217,21 @@ fn a_toolkit_of_mixed_or_old_versions_is_told() {
     facts.node.packages = all("1.17.8-1");
     assert_eq!(ids(&facts), [] as [&str; 0]);
     facts.driver.loaded_version = Some("580.65.06".into());
-    facts.node.toolkit = Some(ToolkitFacts { info: Some(CliInfo::Failed("driver error".into())), ..ToolkitFacts::default() });
+    facts.node.toolkit =
+        Some(ToolkitFacts { info: Some(CliInfo::Failed("driver error".into())), ..ToolkitFacts::default() });
     assert_eq!(ids(&facts), ["toolkit-sees-no-driver"]);
 }
 
 #[test]
 fn packages_and_repositories_of_two_sources_are_told() {
     let mut facts = machine();
-    let from = |name: &str, origin: &str| NodePackage { origin: Some(origin.into()), ..package(name, "580.65.06-1", Part::Driver) };
+    let from = |name: &str, origin: &str| NodePackage {
+        origin: Some(origin.into()),
+        ..package(name, "580.65.06-1", Part::Driver)
+    };
     let nvidia = "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64";
-    facts.node.packages = vec![from("a", "http://archive.ubuntu.com/ubuntu"), from("b", "http://security.ubuntu.com/ubuntu")];
+    facts.node.packages =
+        vec![from("a", "http://archive.ubuntu.com/ubuntu"), from("b", "http://security.ubuntu.com/ubuntu")];
     assert_eq!(ids(&facts), [] as [&str; 0]);
     facts.node.packages.push(from("c", nvidia));
     assert_eq!(ids(&facts), ["packages-two-sources"]);
@@ -238,7 +256,10 @@ fn packages_and_repositories_of_two_sources_are_told() {
 fn a_library_of_another_version_is_told() {
     let mut facts = machine();
     facts.driver.loaded_version = Some("580.65.06".into());
-    let library = |version: &str| DriverLibrary { path: format!("/usr/lib64/libnvidia-ml.so.{version}"), version: Some(version.into()) };
+    let library = |version: &str| DriverLibrary {
+        path: format!("/usr/lib64/libnvidia-ml.so.{version}"),
+        version: Some(version.into()),
+    };
     facts.driver.libraries = vec![library("580.95.05")];
     assert_eq!(ids(&facts), ["driver-library-differs"]);
     facts.driver.libraries.push(library("580.65.06"));
@@ -248,7 +269,8 @@ fn a_library_of_another_version_is_told() {
 #[test]
 fn a_kernel_that_boots_without_the_drivers_module_is_told() {
     let mut facts = machine();
-    facts.driver.ledger = vec![LedgerEntry::new(Origin::Deb, "nvidia-dkms-580 580.65.06-0ubuntu1", "/var/lib/dpkg/status")];
+    facts.driver.ledger =
+        vec![LedgerEntry::new(Origin::Deb, "nvidia-dkms-580 580.65.06-0ubuntu1", "/var/lib/dpkg/status")];
     facts.host.next_kernel = Some(NextKernel { release: "6.8.0-50-generic".into(), source: "/boot".into() });
     let kernel = |module: Option<&str>, version: Option<&str>| InstalledKernel {
         release: "6.8.0-50-generic".into(),
@@ -270,7 +292,8 @@ fn a_kernel_that_boots_without_the_drivers_module_is_told() {
 fn an_upgrade_that_nobody_asked_for_is_told() {
     let mut facts = machine();
     let origin = Some("http://archive.ubuntu.com/ubuntu".to_owned());
-    facts.node.packages = vec![NodePackage { origin, ..package("nvidia-dkms-580-server", "580.65.06-0ubuntu1", Part::Driver) }];
+    facts.node.packages =
+        vec![NodePackage { origin, ..package("nvidia-dkms-580-server", "580.65.06-0ubuntu1", Part::Driver) }];
     facts.node.upgrades = Some(AutomaticUpgrades {
         program: "unattended-upgrades".into(),
         is_on: Some(true),

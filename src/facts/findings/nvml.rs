@@ -27,20 +27,27 @@ fn answer(facts: &Facts) -> Option<Finding> {
         NvmlAnswer::Crashed(signal) => finding(msg::finding::nvml_crashed(signal), Error),
         NvmlAnswer::Failed(error) => finding(msg::finding::nvml_failed(printable(error)), Warning),
         NvmlAnswer::NoPermission => finding(msg::finding::nvml_not_allowed(), Warning),
-        NvmlAnswer::NoLibrary(_) if facts.driver.loaded_version.is_some() => finding(msg::finding::nvml_no_library(version), Info),
+        NvmlAnswer::NoLibrary(_) if facts.driver.loaded_version.is_some() => {
+            finding(msg::finding::nvml_no_library(version), Info)
+        }
         NvmlAnswer::NoLibrary(_) | NvmlAnswer::NoDriver | NvmlAnswer::NotAsked | NvmlAnswer::Answer { .. } => None,
     }
 }
 
-/// Cards on the bus that NVML does not see, or the other way round. A card that another driver has, or that the loaded one does not
-/// support, has a finding of its own, which explains it.
+/// Cards on the bus that NVML does not see, or the other way round. A card that another driver has, or that the loaded
+/// one does not support, has a finding of its own, which explains it.
 fn counts(facts: &Facts) -> Option<Finding> {
     let Some(NvmlAnswer::Answer { gpus: seen, silent, .. }) = &facts.driver.nvml else { return None };
     if facts.unknown.contains_key(pci::FACT) {
         return None;
     }
     let explained = |gpu: &Gpu| is_taken(gpu) || loaded_branch(facts).is_some_and(|branch| !serves(gpu, branch));
-    let lost: Vec<_> = facts.gpus.iter().filter(|gpu| gpu.nvml.is_none() && !explained(gpu)).map(|gpu| gpu.pci_address.as_str()).collect();
+    let lost: Vec<_> = facts
+        .gpus
+        .iter()
+        .filter(|gpu| gpu.nvml.is_none() && !explained(gpu))
+        .map(|gpu| gpu.pci_address.as_str())
+        .collect();
     let (on_bus, in_nvml) = (facts.gpus.len(), seen.len());
     match lost.first() {
         Some(first) => {
@@ -51,9 +58,11 @@ fn counts(facts: &Facts) -> Option<Finding> {
                 format!("{PCI_DEVICES}/{first}, {words}"),
             ))
         }
-        None if seen.len() > facts.gpus.len() => {
-            Some(Finding::of(msg::finding::count_more_in_nvml(in_nvml, on_bus), Warning, format!("{PCI_DEVICES}, {SOURCE}")))
-        }
+        None if seen.len() > facts.gpus.len() => Some(Finding::of(
+            msg::finding::count_more_in_nvml(in_nvml, on_bus),
+            Warning,
+            format!("{PCI_DEVICES}, {SOURCE}"),
+        )),
         None => None,
     }
 }

@@ -43,7 +43,8 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     found
 }
 
-/// What is wrong with a file's own entries. The runtime of the cards is an error; of another one, it is somebody else's business.
+/// What is wrong with a file's own entries. The runtime of the cards is an error; of another one, it is somebody else's
+/// business.
 fn entries(containerd: &ContainerdFacts, file: &ConfigFile) -> Vec<Finding> {
     let Some(config) = &file.config else { return Vec::new() };
     let Some(entry) = config.runtime(NVIDIA) else { return Vec::new() };
@@ -67,7 +68,11 @@ fn two_spellings(containerd: &ContainerdFacts, file: &ConfigFile, entry: &Runtim
     let program = entry.program(containerd.release().as_ref())?;
     // With containerd 1.x the right one wins today, and the upgrade to 2.x changes that without a word.
     let severity = if is_nvidias(program) { Warning } else { Error };
-    Some(Finding::of(msg::finding::runtime_two_spellings(&file.path, &first.key, program, &entry.name, &second.key), severity, &file.path))
+    Some(Finding::of(
+        msg::finding::runtime_two_spellings(&file.path, &first.key, program, &entry.name, &second.key),
+        severity,
+        &file.path,
+    ))
 }
 
 /// Tells whether a program is a runtime of NVIDIA's.
@@ -75,25 +80,39 @@ pub(super) fn is_nvidias(program: &str) -> bool {
     program.rsplit('/').next().is_some_and(|name| name.starts_with("nvidia-container-runtime"))
 }
 
-fn switch(containerd: &ContainerdFacts, file: &ConfigFile, entry: &RuntimeEntry, runc: Option<&RuntimeEntry>) -> Option<Finding> {
+fn switch(
+    containerd: &ContainerdFacts,
+    file: &ConfigFile,
+    entry: &RuntimeEntry,
+    runc: Option<&RuntimeEntry>,
+) -> Option<Finding> {
     let release = containerd.release();
     let own = entry.cgroup(release.as_ref())?;
     if let Switch::NotASwitch(value) = own {
-        return Some(Finding::of(msg::finding::runtime_switch_text(&file.path, &entry.name, format!("\"{value}\"")), Error, &file.path));
+        return Some(Finding::of(
+            msg::finding::runtime_switch_text(&file.path, &entry.name, format!("\"{value}\"")),
+            Error,
+            &file.path,
+        ));
     }
     let differs = runc.and_then(|runc| runc.cgroup(release.as_ref())).is_some_and(|runcs| runcs != own);
     let value = if *own == Switch::On { "true" } else { "false" };
-    differs.then(|| Finding::of(msg::finding::runtime_cgroup_differs(&file.path, &entry.name, value), Error, &file.path))
+    differs
+        .then(|| Finding::of(msg::finding::runtime_cgroup_differs(&file.path, &entry.name, value), Error, &file.path))
 }
 
 fn program(containerd: &ContainerdFacts, file: &ConfigFile, entry: &RuntimeEntry) -> Option<Finding> {
     let program = entry.program(containerd.release().as_ref())?;
     match containerd.binaries.get(program)? {
         Startable::Yes => None,
-        Startable::Missing => Some(Finding::of(msg::finding::runtime_program_missing(&file.path, program, &entry.name), Warning, program)),
-        Startable::NotExecutable => {
-            Some(Finding::of(msg::finding::runtime_program_not_executable(&file.path, program, &entry.name), Error, program))
+        Startable::Missing => {
+            Some(Finding::of(msg::finding::runtime_program_missing(&file.path, program, &entry.name), Warning, program))
         }
+        Startable::NotExecutable => Some(Finding::of(
+            msg::finding::runtime_program_not_executable(&file.path, program, &entry.name),
+            Error,
+            program,
+        )),
     }
 }
 
@@ -128,15 +147,21 @@ fn merged(file: &ConfigFile, config: &ContainerdConfig, root: u32, release: &Ver
     }
 }
 
-/// What `nvidia-ctk` or the operator's toolkit has put beside the root file lasts until Kubespray writes that anew; step 3 knows whether
-/// the inventory has the imports line, and says so there.
+/// What `nvidia-ctk` or the operator's toolkit has put beside the root file lasts until Kubespray writes that anew;
+/// step 3 knows whether the inventory has the imports line, and says so there.
 fn will_vanish(containerd: &ContainerdFacts) -> Option<Finding> {
     containerd.kubespray.as_ref()?;
     let root = containerd.root.as_ref()?;
     let in_root = root.config.as_ref().is_some_and(|config| config.runtime(NVIDIA).is_some());
-    let brings = |file: &&ConfigFile| file.is_read && file.config.as_ref().is_some_and(|config| config.runtime(NVIDIA).is_some());
+    let brings = |file: &&ConfigFile| {
+        file.is_read && file.config.as_ref().is_some_and(|config| config.runtime(NVIDIA).is_some())
+    };
     let file = containerd.drop_ins.iter().find(brings).filter(|_| !in_root)?;
-    Some(Finding::of(msg::finding::runtime_will_vanish(&file.path, &root.path, NVIDIA), Warning, format!("{}, {}", root.path, file.path)))
+    Some(Finding::of(
+        msg::finding::runtime_will_vanish(&file.path, &root.path, NVIDIA),
+        Warning,
+        format!("{}, {}", root.path, file.path),
+    ))
 }
 
 fn refused(containerd: &ContainerdFacts) -> Option<Finding> {
@@ -151,23 +176,32 @@ fn older_than_file(containerd: &ContainerdFacts) -> Option<Finding> {
     let newest = containerd.read_files().filter_map(|file| Some((file.modified?, file))).max_by_key(|(time, _)| *time);
     let (written, file) = newest.filter(|(time, _)| time.as_second() > started.as_second() + SLACK)?;
     let shown = |time: jiff::Timestamp| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-    Some(Finding::of(msg::finding::containerd_older_than_file(&file.path, shown(started), shown(written)), Warning, &file.path))
+    Some(Finding::of(
+        msg::finding::containerd_older_than_file(&file.path, shown(started), shown(written)),
+        Warning,
+        &file.path,
+    ))
 }
 
 /// A second containerd beside Kubespray's, as a program or as a package. Source: kubespray#8693.
 fn two_containerds(facts: &Facts, containerd: &ContainerdFacts) -> Option<Finding> {
     let kubesprays = containerd.programs.iter().any(|program| program == crate::facts::containerd::KUBESPRAYS);
-    let packages = facts.node.packages.iter().filter(|package| package.part == Part::Engine && package.name != "podman-docker");
+    let packages =
+        facts.node.packages.iter().filter(|package| package.part == Part::Engine && package.name != "podman-docker");
     let mut others: Vec<String> = packages.map(|package| format!("{} {}", package.name, package.version)).collect();
-    others.extend(containerd.programs.iter().filter(|program| *program != crate::facts::containerd::KUBESPRAYS).cloned());
-    (kubesprays && !others.is_empty()).then(|| Finding::of(msg::finding::two_containerds(others.join(", ")), Warning, others.join(", ")))
+    others
+        .extend(containerd.programs.iter().filter(|program| *program != crate::facts::containerd::KUBESPRAYS).cloned());
+    (kubesprays && !others.is_empty())
+        .then(|| Finding::of(msg::finding::two_containerds(others.join(", ")), Warning, others.join(", ")))
 }
 
-/// CDI is off in 1.7 unless somebody switches it on, and on from 2.0. Source: containerd docs/cri/config.md; run on 1.7.24 and 2.1.9.
+/// CDI is off in 1.7 unless somebody switches it on, and on from 2.0. Source: containerd docs/cri/config.md; run on
+/// 1.7.24 and 2.1.9.
 fn cdi_off(facts: &Facts, containerd: &ContainerdFacts) -> Option<Finding> {
     let version = containerd.version.as_ref()?;
     let effective = containerd.effective.as_ref()?;
-    let is_off = effective.enable_cdi == Some(false) || effective.enable_cdi.is_none() && containerd.release()?.branch() < 2;
+    let is_off =
+        effective.enable_cdi == Some(false) || effective.enable_cdi.is_none() && containerd.release()?.branch() < 2;
     let spec = facts.node.cdi.first().filter(|_| is_off)?;
     Some(Finding::of(msg::finding::cdi_off(version), Info, &spec.path))
 }

@@ -15,8 +15,10 @@ fn ids(facts: &Facts) -> Vec<String> {
 }
 
 fn machine_with(gpu: Gpu) -> Facts {
-    let mut facts =
-        Facts { gpus: vec![Gpu { catalog: CatalogMatch::Exact, pci_address: "0000:18:00.0".into(), ..gpu }], ..Facts::default() };
+    let mut facts = Facts {
+        gpus: vec![Gpu { catalog: CatalogMatch::Exact, pci_address: "0000:18:00.0".into(), ..gpu }],
+        ..Facts::default()
+    };
     facts.host.kernel_headers = true;
     facts.host.architecture = "x86_64".into();
     facts
@@ -48,7 +50,12 @@ fn each_rival_of_the_driver_has_its_finding() {
 #[test]
 fn nvml_answers_become_findings() {
     let mut facts = machine_with(Gpu { nvml: Some(GpuNvml::default()), ..Gpu::default() });
-    let seen = NvmlAnswer::Answer { driver_version: String::new(), cuda_version: None, gpus: vec![NvmlGpu::default(); 2], silent: vec![] };
+    let seen = NvmlAnswer::Answer {
+        driver_version: String::new(),
+        cuda_version: None,
+        gpus: vec![NvmlGpu::default(); 2],
+        silent: vec![],
+    };
     let answers = [
         (NvmlAnswer::Mismatch, vec!["nvml-mismatch"]),
         (NvmlAnswer::TimedOut, vec!["nvml-timeout"]),
@@ -68,14 +75,20 @@ fn nvml_answers_become_findings() {
 #[test]
 fn blackwell_refuses_the_proprietary_module() {
     let blackwell = || Gpu { kernel_module: KernelModule::OpenRequired, ..Gpu::default() };
-    assert_eq!(ids(&with_driver(blackwell(), "570.26", ModuleKind::Proprietary)), ["open-module-required", "driver-loaded"]);
+    assert_eq!(
+        ids(&with_driver(blackwell(), "570.26", ModuleKind::Proprietary)),
+        ["open-module-required", "driver-loaded"]
+    );
     assert_eq!(ids(&with_driver(blackwell(), "570.26", ModuleKind::Open)), ["driver-loaded"]);
 }
 
 #[test]
 fn a_driver_newer_than_the_cards_last_branch_is_an_error() {
     let volta = || Gpu { last_branch: Some(580), ..Gpu::default() };
-    assert_eq!(ids(&with_driver(volta(), "590.44.01", ModuleKind::Proprietary)), ["driver-beyond-last-branch", "driver-loaded"]);
+    assert_eq!(
+        ids(&with_driver(volta(), "590.44.01", ModuleKind::Proprietary)),
+        ["driver-beyond-last-branch", "driver-loaded"]
+    );
     assert_eq!(ids(&with_driver(volta(), "580.65.06", ModuleKind::Proprietary)), ["driver-loaded"]);
 }
 
@@ -91,8 +104,11 @@ fn the_installer_pods_own_driver_is_in_its_place() {
 #[test]
 fn a_toolkit_package_is_no_second_driver() {
     let mut facts = machine_with(Gpu::default());
-    facts.driver.ledger =
-        ledger(&[(Origin::Runfile, "418.87.00"), (Origin::Rpm, "cuda-toolkit-11-0-11.0.3-1.x86_64"), (Origin::Dkms, "nvidia 418.87.00")]);
+    facts.driver.ledger = ledger(&[
+        (Origin::Runfile, "418.87.00"),
+        (Origin::Rpm, "cuda-toolkit-11-0-11.0.3-1.x86_64"),
+        (Origin::Dkms, "nvidia 418.87.00"),
+    ]);
     assert_eq!(ids(&facts), Vec::<String>::new());
     facts.driver.ledger.extend(ledger(&[(Origin::Rpm, "nvidia-driver-450.51.06-1.el7.x86_64")]));
     assert_eq!(ids(&facts), ["two-origins"]);
@@ -113,7 +129,10 @@ fn the_machine_around_is_judged() {
     assert_eq!(found, ["catalog-unknown", "container", "secure-boot-on", "no-kernel-headers", "facts-need-root"]);
     facts.unknown.insert("driver.modules".into(), Unknown::from(msg::unknown::not_there("/proc/modules")));
     let both = judge(&facts).split_off(4);
-    assert_eq!(both.iter().map(|finding| finding.evidence.as_str()).collect::<Vec<_>>(), ["host.gcc_version", "driver.modules"]);
+    assert_eq!(
+        both.iter().map(|finding| finding.evidence.as_str()).collect::<Vec<_>>(),
+        ["host.gcc_version", "driver.modules"]
+    );
     facts.host.root = true;
     assert!(ids(&facts).contains(&"facts-not-known".to_owned()));
 }
@@ -155,8 +174,10 @@ fn what_nvml_sees_the_driver_serves_whatever_the_lists_say() {
 
 #[test]
 fn a_driver_on_disk_is_judged_like_a_loaded_one() {
-    let mut facts = machine_with(Gpu { last_branch: Some(470), kernel_module: KernelModule::ProprietaryOnly, ..Gpu::default() });
-    facts.driver.ledger = ledger(&[(Origin::Deb, "nvidia-driver-535 535.183.01-0ubuntu1"), (Origin::Deb, "nvidia-settings 510.47-1")]);
+    let mut facts =
+        machine_with(Gpu { last_branch: Some(470), kernel_module: KernelModule::ProprietaryOnly, ..Gpu::default() });
+    facts.driver.ledger =
+        ledger(&[(Origin::Deb, "nvidia-driver-535 535.183.01-0ubuntu1"), (Origin::Deb, "nvidia-settings 510.47-1")]);
     let found = judge(&facts);
     assert_eq!(ids(&facts), ["driver-beyond-last-branch"]);
     assert_eq!(found[0].evidence, "x (nvidia-driver-535 535.183.01-0ubuntu1)");
@@ -167,8 +188,10 @@ fn a_driver_on_disk_is_judged_like_a_loaded_one() {
 #[test]
 fn an_update_without_a_reboot_shows_once() {
     let mut facts = with_driver(Gpu::default(), "535.183.01", ModuleKind::Proprietary);
-    facts.driver.ledger =
-        ledger(&[(Origin::Deb, "libnvidia-compute-550 550.90.07-0ubuntu1"), (Origin::Deb, "nvidia-driver-550 550.90.07-0ubuntu1")]);
+    facts.driver.ledger = ledger(&[
+        (Origin::Deb, "libnvidia-compute-550 550.90.07-0ubuntu1"),
+        (Origin::Deb, "nvidia-driver-550 550.90.07-0ubuntu1"),
+    ]);
     assert_eq!(ids(&facts), ["driver-loaded", "driver-on-disk-differs"]);
     facts.driver.nvml = Some(NvmlAnswer::Mismatch);
     assert_eq!(ids(&facts), ["nvml-mismatch", "driver-loaded"]);
@@ -180,7 +203,8 @@ fn an_update_without_a_reboot_shows_once() {
 #[test]
 fn toolkits_that_build_for_no_card_are_told() {
     let mut facts = machine_with(Gpu { compute_capability: "7.0".into(), ..Gpu::default() });
-    facts.driver.ledger = ledger(&[(Origin::CudaToolkit, "13.0.1"), (Origin::CudaToolkit, "12.9.1"), (Origin::CudaToolkit, "unknown")]);
+    facts.driver.ledger =
+        ledger(&[(Origin::CudaToolkit, "13.0.1"), (Origin::CudaToolkit, "12.9.1"), (Origin::CudaToolkit, "unknown")]);
     assert_eq!(ids(&facts), ["cuda-beyond-card"]);
     facts.gpus[0].compute_capability = "9.0".into();
     facts.driver.ledger = ledger(&[(Origin::CudaToolkit, "11.0.3")]);
@@ -192,9 +216,11 @@ fn a_board_with_switches_needs_the_fabric_manager_of_the_same_version() {
     let mut facts = with_driver(Gpu::default(), "550.90.07", ModuleKind::Open);
     facts.nvswitches = vec!["0000:07:00.0".into(), "0000:08:00.0".into()];
     assert_eq!(ids(&facts), ["no-fabric-manager", "driver-loaded"]);
-    facts.driver.ledger = ledger(&[(Origin::Unit, "nvidia-fabricmanager"), (Origin::Deb, "nvidia-fabricmanager-550 550.54.15-1")]);
+    facts.driver.ledger =
+        ledger(&[(Origin::Unit, "nvidia-fabricmanager"), (Origin::Deb, "nvidia-fabricmanager-550 550.54.15-1")]);
     assert_eq!(ids(&facts), ["fabric-manager-version", "driver-loaded"]);
-    facts.driver.ledger = ledger(&[(Origin::Unit, "nvidia-fabricmanager"), (Origin::Deb, "nvidia-fabricmanager-550 550.90.07-1")]);
+    facts.driver.ledger =
+        ledger(&[(Origin::Unit, "nvidia-fabricmanager"), (Origin::Deb, "nvidia-fabricmanager-550 550.90.07-1")]);
     assert_eq!(ids(&facts), ["driver-loaded"]);
     facts.driver = DriverFacts::default();
     assert_eq!(ids(&facts), Vec::<String>::new(), "without a driver there is nothing to manage");
@@ -241,7 +267,10 @@ fn a_guess_says_what_it_rests_on_and_each_kind_of_card_once() {
         guessed_from: Some("10de:233f".into()),
         ..Gpu::default()
     };
-    let facts = Facts { gpus: vec![guess(), Gpu { pci_address: "0000:19:00.0".into(), ..guess() }], ..machine_with(Gpu::default()) };
+    let facts = Facts {
+        gpus: vec![guess(), Gpu { pci_address: "0000:19:00.0".into(), ..guess() }],
+        ..machine_with(Gpu::default())
+    };
     assert_eq!(ids(&facts), ["catalog-guess"]);
     assert!(judge(&facts)[0].message(crate::i18n::Lang::En).contains("GH100 is a guess from 10de:233f"));
 }
@@ -253,7 +282,11 @@ fn cards_that_are_expected_and_not_there_are_counted() {
     let mut ask = |ids: &[&str]| {
         facts.expect(&ids.iter().map(|id| id.parse().unwrap()).collect::<Vec<_>>());
         facts.findings.iter().for_each(crate::facts::tests::assert_finding_has_texts);
-        facts.findings.iter().map(|finding| format!("{} {}", finding.args["expected"], finding.args["found"])).collect::<Vec<_>>()
+        facts
+            .findings
+            .iter()
+            .map(|finding| format!("{} {}", finding.args["expected"], finding.args["found"]))
+            .collect::<Vec<_>>()
     };
     assert_eq!(ask(&["10de:1db6"]), Vec::<String>::new());
     assert_eq!(ask(&["10DE:1DB6", "10de:1db6", "10de:2335"]), ["2 1", "1 0"]);

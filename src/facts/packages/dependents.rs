@@ -1,14 +1,14 @@
 //! Who cannot stay when the driver goes: a package is broken when one of its dependencies has nobody left who meets it.
 //!
-//! Versions are not compared, because what is installed fits together. The package manager has the last word: a removal is rehearsed
-//! with it before it is done.
+//! Versions are not compared, because what is installed fits together. The package manager has the last word: a removal
+//! is rehearsed with it before it is done.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Package, Role};
 
-/// Returns the packages that the ledger lists, each with the packages for whose sake it goes: those of the driver, those of a toolkit,
-/// and whatever needs a package of the driver.
+/// Returns the packages that the ledger lists, each with the packages for whose sake it goes: those of the driver,
+/// those of a toolkit, and whatever needs a package of the driver.
 pub(super) fn listed(packages: &[Package]) -> Vec<(&Package, Vec<String>)> {
     let needs = going_along(packages);
     let entry = |(place, package)| {
@@ -31,7 +31,9 @@ fn going_along(packages: &[Package]) -> BTreeMap<usize, BTreeSet<String>> {
     let mut found = BTreeMap::new();
     loop {
         let broken = packages.iter().enumerate().filter(|(place, _)| !going[*place]);
-        let broken: Vec<_> = broken.filter_map(|(place, package)| Some((place, broken_by(package, packages, &met_by, &going)?))).collect();
+        let broken: Vec<_> = broken
+            .filter_map(|(place, package)| Some((place, broken_by(package, packages, &met_by, &going)?)))
+            .collect();
         if broken.is_empty() {
             return found;
         }
@@ -43,9 +45,20 @@ fn going_along(packages: &[Package]) -> BTreeMap<usize, BTreeSet<String>> {
 }
 
 /// Returns the packages that go and without which a dependency has nobody left.
-fn broken_by(package: &Package, packages: &[Package], met_by: &BTreeMap<&str, Vec<usize>>, going: &[bool]) -> Option<BTreeSet<String>> {
-    let meets = |any: &Vec<String>| -> Vec<usize> { any.iter().filter_map(|name| met_by.get(name.as_str())).flatten().copied().collect() };
-    let broken = package.depends.iter().map(meets).filter(|meeting| !meeting.is_empty() && meeting.iter().all(|place| going[*place]));
+fn broken_by(
+    package: &Package,
+    packages: &[Package],
+    met_by: &BTreeMap<&str, Vec<usize>>,
+    going: &[bool],
+) -> Option<BTreeSet<String>> {
+    let meets = |any: &Vec<String>| -> Vec<usize> {
+        any.iter().filter_map(|name| met_by.get(name.as_str())).flatten().copied().collect()
+    };
+    let broken = package
+        .depends
+        .iter()
+        .map(meets)
+        .filter(|meeting| !meeting.is_empty() && meeting.iter().all(|place| going[*place]));
     let names: BTreeSet<String> = broken.flatten().map(|place| packages[place].manager_name().to_owned()).collect();
     (!names.is_empty()).then_some(names)
 }
@@ -73,8 +86,12 @@ mod tests {
             + &package("nvidia-profiler", "Source: nvidia-cuda-toolkit (11.8)\nDepends: libcuinj64-11.8\n")
             + &package("renderer", "Depends: libc6, libcuda.so.1\n")
             + &package("nvtop", "Depends: libc6\n");
-        let expected =
-            [("libcuda1", ""), ("libcuinj64-11.8", "libcuda1"), ("nvidia-profiler", "libcuinj64-11.8"), ("renderer", "libcuda1")];
+        let expected = [
+            ("libcuda1", ""),
+            ("libcuinj64-11.8", "libcuda1"),
+            ("nvidia-profiler", "libcuinj64-11.8"),
+            ("renderer", "libcuda1"),
+        ];
         assert_eq!(needs(&text), expected.map(|(name, needs)| (name.to_owned(), needs.to_owned())));
     }
 

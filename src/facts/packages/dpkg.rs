@@ -4,7 +4,8 @@
 use super::{Package, dependents};
 use crate::text::printable;
 
-/// Returns the packages whose files are on the machine: also half-installed ones, but not removed ones that left their configuration.
+/// Returns the packages whose files are on the machine: also half-installed ones, but not removed ones that left their
+/// configuration.
 pub fn parse(text: &str) -> Vec<Package> {
     let native = paragraphs(text).find(|paragraph| field(paragraph, "Package").as_deref() == Some("dpkg"));
     let native = native.and_then(|dpkg| field(dpkg, "Architecture"));
@@ -17,7 +18,8 @@ fn paragraphs(text: &str) -> impl Iterator<Item = &str> {
 
 /// Returns a field's value with its continued lines joined.
 fn field(paragraph: &str, name: &str) -> Option<String> {
-    let mut lines = paragraph.lines().skip_while(|line| line.strip_prefix(name).is_none_or(|rest| !rest.starts_with(':')));
+    let mut lines =
+        paragraph.lines().skip_while(|line| line.strip_prefix(name).is_none_or(|rest| !rest.starts_with(':')));
     let first = lines.next()?.split_once(':')?.1;
     let more = lines.take_while(|line| line.starts_with([' ', '\t']));
     Some(std::iter::once(first).chain(more).map(str::trim).collect::<Vec<_>>().join(" ").trim().to_owned())
@@ -35,7 +37,8 @@ fn package(paragraph: &str, native: Option<&str>) -> Option<Package> {
     let list = |name: &str| field(paragraph, name).unwrap_or_default();
     let depends = [list("Pre-Depends"), list("Depends")];
     let architecture = list("Architecture");
-    let is_foreign = !architecture.is_empty() && architecture != "all" && native.is_some_and(|native| native != architecture);
+    let is_foreign =
+        !architecture.is_empty() && architecture != "all" && native.is_some_and(|native| native != architecture);
     Some(Package {
         id: if is_foreign { printable(&format!("{name}:{architecture}")) } else { name.clone() },
         is_held,
@@ -46,7 +49,12 @@ fn package(paragraph: &str, native: Option<&str>) -> Option<Package> {
         version: printable(&field(paragraph, "Version").unwrap_or_default()),
         source: field(paragraph, "Source").and_then(|source| Some(printable(source.split_whitespace().next()?))),
         provides: list("Provides").split(',').filter_map(first_word).collect(),
-        depends: depends.iter().flat_map(|list| list.split(',')).map(alternatives).filter(|any| !any.is_empty()).collect(),
+        depends: depends
+            .iter()
+            .flat_map(|list| list.split(','))
+            .map(alternatives)
+            .filter(|any| !any.is_empty())
+            .collect(),
         name,
     })
 }
@@ -61,8 +69,8 @@ fn first_word(text: &str) -> Option<String> {
     Some(printable(word))
 }
 
-/// Returns the paragraphs that `super::probe` looks at, with no more of them than it needs to find the same again: what a package
-/// depends on is kept only where that takes it along with the driver.
+/// Returns the paragraphs that `super::probe` looks at, with no more of them than it needs to find the same again: what
+/// a package depends on is kept only where that takes it along with the driver.
 pub fn excerpt(text: &str) -> String {
     let packages = parse(text);
     let listed = dependents::listed(&packages);
@@ -109,7 +117,12 @@ mod tests {
         let package = |name: &str, architecture: &str| {
             format!("Package: {name}\nStatus: install ok installed\nArchitecture: {architecture}\nVersion: 1\n\n")
         };
-        let text = [package("dpkg", "amd64"), package("libcuda1", "amd64"), package("libcuda1", "i386"), package("nvidia-smi", "all")];
+        let text = [
+            package("dpkg", "amd64"),
+            package("libcuda1", "amd64"),
+            package("libcuda1", "i386"),
+            package("nvidia-smi", "all"),
+        ];
         let ids: Vec<_> = parse(&text.concat()).into_iter().map(|package| package.id).collect();
         assert_eq!(ids, ["dpkg", "libcuda1", "libcuda1:i386", "nvidia-smi"]);
     }

@@ -1,7 +1,8 @@
 //! What a package brings, told by the source package it was built from, and by its name only where no source tells.
 //!
-//! The maintainer or vendor tells nothing more: NVIDIA's own repository says "Ubuntu Core Developers" of its driver, and the people
-//! who keep Debian's driver keep `nvtop` too. What a package needs is another question, which [`super::dependents`] answers.
+//! The maintainer or vendor tells nothing more: NVIDIA's own repository says "Ubuntu Core Developers" of its driver,
+//! and the people who keep Debian's driver keep `nvtop` too. What a package needs is another question, which
+//! [`super::dependents`] answers.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,9 +38,10 @@ const fn source(name: &'static str, role: Role) -> Source {
     Source { name, role, except: &[] }
 }
 
-/// Source packages; the first that matches counts. Looked up in: Packages of Debian bookworm and trixie (non-free, contrib); the
-/// `.dsc` and package pages of Ubuntu's nvidia-graphics-drivers-*, linux-restricted-*, fabric-manager-*, libnvidia-nscq-*; NVIDIA's
-/// local repository 550.54.15 for Ubuntu 22.04; RPM Fusion, negativo17 and SUSE's spec files.
+/// Source packages; the first that matches counts. Looked up in: Packages of Debian bookworm and trixie (non-free,
+/// contrib); the `.dsc` and package pages of Ubuntu's nvidia-graphics-drivers-*, linux-restricted-*, fabric-manager-*,
+/// libnvidia-nscq-*; NVIDIA's local repository 550.54.15 for Ubuntu 22.04; RPM Fusion, negativo17 and SUSE's spec
+/// files.
 const SOURCES: &[Source] = &[
     // Debian, Ubuntu and NVIDIA's repository for both.
     Source {
@@ -51,12 +53,17 @@ const SOURCES: &[Source] = &[
             // Names the driver that fits a card, and needs none.
             ("nvidia-detect*", Other),
             ("libxnvctrl*", Helper),
-            // Libraries for older drivers below /usr/local/cuda-X.Y/compat: they take nobody's place (seen on a machine with an H200).
+            // Libraries for older drivers below /usr/local/cuda-X.Y/compat: they take nobody's place (seen on a machine
+            // with an H200).
             ("cuda-compat*", Other),
         ],
     },
     source("nvidia-open-gpu-kernel-modules*", Driver),
-    Source { name: "nvidia-settings*", role: Driver, except: &[("libxnvctrl*", Helper), ("nvidia-libXNVCtrl*", Helper)] },
+    Source {
+        name: "nvidia-settings*",
+        role: Driver,
+        except: &[("libxnvctrl*", Helper), ("nvidia-libXNVCtrl*", Helper)],
+    },
     source("libxnvctrl*", Helper),
     source("nvidia-modprobe*", Driver),
     source("nvidia-persistenced*", Driver),
@@ -103,7 +110,11 @@ const SOURCES: &[Source] = &[
     // Libraries of a newer driver below /usr/local/cuda, which are loaded only when a program asks for them.
     source("cuda-compat*", Other),
     // rpm: NVIDIA's repository, negativo17, RPM Fusion, ELRepo and SUSE.
-    Source { name: "nvidia-driver*", role: Driver, except: &[("nvidia-gpu-firmware*", Firmware), ("libxnvctrl*", Helper)] },
+    Source {
+        name: "nvidia-driver*",
+        role: Driver,
+        except: &[("nvidia-gpu-firmware*", Firmware), ("libxnvctrl*", Helper)],
+    },
     source("nvidia-open", Driver),
     source("nvidia-open-*", Driver),
     source("nvidia-kmod*", Driver),
@@ -131,8 +142,8 @@ const SOURCES: &[Source] = &[
     source("nvidia-fs*", Other),
 ];
 
-/// Names, for packages whose source no row of [`SOURCES`] knows; the first that matches counts. They are written narrowly: a name that
-/// only begins like NVIDIA's is somebody else's.
+/// Names, for packages whose source no row of [`SOURCES`] knows; the first that matches counts. They are written
+/// narrowly: a name that only begins like NVIDIA's is somebody else's.
 const NAMES: &[(&str, Role)] = &[
     ("firmware-nvidia*", Firmware),
     ("nvidia-firmware*", Firmware),
@@ -267,7 +278,9 @@ fn matches(pattern: &str, name: &str) -> bool {
     let mut left = pattern.chars();
     match left.next() {
         None => name.is_empty(),
-        Some('*') => name.char_indices().map(|(place, _)| &name[place..]).chain([""]).any(|rest| matches(left.as_str(), rest)),
+        Some('*') => {
+            name.char_indices().map(|(place, _)| &name[place..]).chain([""]).any(|rest| matches(left.as_str(), rest))
+        }
         Some(wanted) => {
             let mut rest = name.chars();
             rest.next().is_some_and(|c| if wanted == '#' { c.is_ascii_digit() } else { c == wanted })

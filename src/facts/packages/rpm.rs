@@ -18,15 +18,16 @@ pub(super) const DATABASES: [&str; 5] = [
 /// What a line of [`list`] begins with, and all of what it is in recordings of older versions.
 const ID: &str = "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}";
 
-/// How often is asked who needs what needs the driver: `cuda` needs `cuda-12-4` needs `cuda-runtime-12-4` needs `cuda-drivers`.
+/// How often is asked who needs what needs the driver: `cuda` needs `cuda-12-4` needs `cuda-runtime-12-4` needs
+/// `cuda-drivers`.
 const ROUNDS: usize = 6;
 
 fn rpm(words: &[&'static str], format: &str, names: Vec<String>) -> Command {
     Command::new("rpm", words.iter().copied()).words(["--qf"]).operand(format).operands(names)
 }
 
-/// Returns the packages of this machine with the file of the database: of all its name and its source, of those around the driver also
-/// what they need and provide.
+/// Returns the packages of this machine with the file of the database: of all its name and its source, of those around
+/// the driver also what they need and provide.
 pub(super) fn probe(reader: &mut Reader<'_>) -> Option<(Vec<Package>, &'static str)> {
     let (mut packages, database) = probe_list(reader)?;
     let mut going: Vec<String> =
@@ -50,23 +51,28 @@ pub(super) fn probe_list(reader: &mut Reader<'_>) -> Option<(Vec<Package>, &'sta
 fn list(reader: &mut Reader<'_>) -> String {
     let with_source = rpm(&["-qa"], &format!("{ID}\\t%{{SOURCERPM}}\\n"), Vec::new());
     let answer = reader.host.commands.capture(&with_source).ok().filter(|output| output.exit.is_success());
-    answer.map_or_else(|| reader.command(FACT, &rpm(&["-qa"], &format!("{ID}\\n"), Vec::new())).unwrap_or_default(), |output| output.stdout)
+    answer.map_or_else(
+        || reader.command(FACT, &rpm(&["-qa"], &format!("{ID}\\n"), Vec::new())).unwrap_or_default(),
+        |output| output.stdout,
+    )
 }
 
-/// Notes what these packages provide, who requires any of it, and who else provides that; returns who was not known to require it.
-/// What rpm does not answer, the rehearsal of a removal will.
+/// Notes what these packages provide, who requires any of it, and who else provides that; returns who was not known to
+/// require it. What rpm does not answer, the rehearsal of a removal will.
 fn learn_dependents(reader: &Reader<'_>, packages: &mut [Package], going: Vec<String>) -> Vec<String> {
     const PROVIDES: &str = "\\t[%{PROVIDENAME},]\\n";
     let ask = |command: Command| reader.host.commands.capture(&command).map(|output| output.stdout).unwrap_or_default();
     let provided = ask(rpm(&["-q"], &format!("{ID}{PROVIDES}"), going));
-    let capabilities: Vec<String> = lists(&provided).into_iter().flat_map(|(_, names)| names).filter(|name| is_plain(name)).collect();
+    let capabilities: Vec<String> =
+        lists(&provided).into_iter().flat_map(|(_, names)| names).filter(|name| is_plain(name)).collect();
     if capabilities.is_empty() {
         return Vec::new();
     }
     note(packages, &provided, |package, names| package.provides = names);
     let required = ask(rpm(&["-q", "--whatrequires"], &format!("{ID}\\t[%{{REQUIRENAME}},]\\n"), capabilities.clone()));
     let new: Vec<String> = lists(&required).into_iter().map(|(id, _)| id).collect();
-    let is_new = |package: &&Package| package.depends.is_empty() && package.role() != Role::Driver && new.contains(&package.id);
+    let is_new =
+        |package: &&Package| package.depends.is_empty() && package.role() != Role::Driver && new.contains(&package.id);
     let new: Vec<String> = packages.iter().filter(is_new).map(|package| package.id.clone()).collect();
     note(packages, &required, |package, names| package.depends = names.into_iter().map(|name| vec![name]).collect());
     if !new.is_empty() {
@@ -93,7 +99,10 @@ fn note(packages: &mut [Package], answer: &str, put: impl Fn(&mut Package, Vec<S
 fn lists(text: &str) -> Vec<(String, Vec<String>)> {
     let line = |line: &str| {
         let (id, names) = line.split_once('\t')?;
-        Some((printable(id), names.split(',').filter(|name| !name.is_empty() && *name != "(none)").map(printable).collect()))
+        Some((
+            printable(id),
+            names.split(',').filter(|name| !name.is_empty() && *name != "(none)").map(printable).collect(),
+        ))
     };
     text.lines().filter_map(line).collect()
 }

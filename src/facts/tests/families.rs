@@ -1,4 +1,5 @@
-//! A machine of each family of distributions: a few files each, as that family has them, and the facts that they lead to.
+//! A machine of each family of distributions: a few files each, as that family has them, and the facts that they lead
+//! to.
 
 use super::*;
 
@@ -28,7 +29,11 @@ const FAMILIES: [Family; 14] = [
     Family {
         os_release: "ID=\"rhel\"\nVERSION_ID=\"8.10\"\nID_LIKE=\"fedora\"\nPRETTY_NAME=\"Red Hat Enterprise Linux 8.10 (Ootpa)\"\n",
         kernel: "4.18.0-553.el8_10.x86_64",
-        files: &[("/usr/bin/dnf", ""), ("/usr/bin/yum", ""), ("/usr/src/kernels/4.18.0-553.el8_10.x86_64/Makefile", "")],
+        files: &[
+            ("/usr/bin/dnf", ""),
+            ("/usr/bin/yum", ""),
+            ("/usr/src/kernels/4.18.0-553.el8_10.x86_64/Makefile", ""),
+        ],
         links: &[],
         expected: ("rhel 8.10", "Red Hat Enterprise Linux 8.10 (Ootpa)", "dnf", true),
         headers: "kernel-devel-4.18.0-553.el8_10.x86_64 kernel-headers-4.18.0-553.el8_10.x86_64",
@@ -70,7 +75,11 @@ const FAMILIES: [Family; 14] = [
     Family {
         os_release: "ID=debian\nVERSION_ID=\"11\"\nPRETTY_NAME=\"Debian GNU/Linux 11 (bullseye)\"\n",
         kernel: "5.10.0-30-amd64",
-        files: &[("/var/lib/dpkg/status", ""), ("/usr/bin/dnf", ""), ("/lib/modules/5.10.0-30-amd64/build/Makefile", "")],
+        files: &[
+            ("/var/lib/dpkg/status", ""),
+            ("/usr/bin/dnf", ""),
+            ("/lib/modules/5.10.0-30-amd64/build/Makefile", ""),
+        ],
         links: &[],
         expected: ("debian 11", "Debian GNU/Linux 11 (bullseye)", "apt", true),
         headers: "linux-headers-5.10.0-30-amd64",
@@ -88,7 +97,10 @@ const FAMILIES: [Family; 14] = [
         os_release: "ID=\"sles\"\nVERSION_ID=\"15.6\"\nID_LIKE=\"suse\"\nPRETTY_NAME=\"SUSE Linux Enterprise Server 15 SP6\"\n",
         kernel: "6.4.0-150600.23.25-default",
         files: &[("/usr/bin/zypper", ""), ("/usr/src/linux-6.4.0-150600.23.25-obj/x86_64/default/Makefile", "")],
-        links: &[("/lib/modules/6.4.0-150600.23.25-default/build", "../../../usr/src/linux-6.4.0-150600.23.25-obj/x86_64/default")],
+        links: &[(
+            "/lib/modules/6.4.0-150600.23.25-default/build",
+            "../../../usr/src/linux-6.4.0-150600.23.25-obj/x86_64/default",
+        )],
         expected: ("sles 15.6", "SUSE Linux Enterprise Server 15 SP6", "zypper", true),
         headers: "kernel-default-devel=6.4.0-150600.23.25",
     },
@@ -139,8 +151,9 @@ const FAMILIES: [Family; 14] = [
 fn each_family_is_known_by_its_own_files() {
     for family in FAMILIES {
         let release_file = if family.os_release.contains("suse") { "/usr/lib/os-release" } else { "/etc/os-release" };
-        let mut machine =
-            Machine::empty().file(release_file, family.os_release).file("/proc/sys/kernel/osrelease", &format!("{}\n", family.kernel));
+        let mut machine = Machine::empty()
+            .file(release_file, family.os_release)
+            .file("/proc/sys/kernel/osrelease", &format!("{}\n", family.kernel));
         for (path, text) in family.files {
             machine = machine.file(path, text);
         }
@@ -150,7 +163,11 @@ fn each_family_is_known_by_its_own_files() {
         let host = look_at(&machine).host;
         let (os, name, manager, headers) = family.expected;
         assert_eq!(format!("{} {}", host.os_id, host.os_version), os);
-        assert_eq!((host.os_name.as_str(), host.package_manager.as_deref(), host.kernel_headers), (name, Some(manager), headers), "{os}");
+        assert_eq!(
+            (host.os_name.as_str(), host.package_manager.as_deref(), host.kernel_headers),
+            (name, Some(manager), headers),
+            "{os}"
+        );
         let known = crate::catalog::distros::family(host.system()).expect(os);
         assert_eq!(known.headers.join(" "), family.headers, "{os}");
     }
@@ -162,7 +179,11 @@ fn secure_boot_is_read_from_the_firmwares_variables() {
     let with = |bytes: &[u8]| look_at(&Machine::ubuntu().bytes(VARIABLE, bytes)).host.secure_boot;
     assert_eq!((with(&[6, 0, 0, 0, 1]), with(&[6, 0, 0, 0, 0])), (Some(true), Some(false)));
     assert_eq!(with(b"garbage"), None);
-    assert_eq!(look_at(&Machine::ubuntu().folder("/sys/firmware/acpi")).host.secure_boot, Some(false), "no EFI, no Secure Boot");
+    assert_eq!(
+        look_at(&Machine::ubuntu().folder("/sys/firmware/acpi")).host.secure_boot,
+        Some(false),
+        "no EFI, no Secure Boot"
+    );
     assert_eq!(look_at(&Machine::ubuntu()).host.secure_boot, None, "a container hides the firmware");
 }
 
@@ -189,12 +210,17 @@ fn each_runtime_tells_how_it_stores_its_layers() {
     let kubelet = |socket: &str| format!("KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint=unix://{socket}\"\n");
     let with = |socket: &str| Machine::ubuntu().file("/var/lib/kubelet/kubeadm-flags.env", &kubelet(socket));
     let containerd = "/run/containerd/containerd.sock";
-    assert_eq!(runtime(with(containerd).folder("/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs")), "containerd overlayfs");
+    assert_eq!(
+        runtime(with(containerd).folder("/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs")),
+        "containerd overlayfs"
+    );
     let config = "[plugins.'io.containerd.cri.v1.images']\n  snapshotter = 'zfs'\n";
     assert_eq!(runtime(with(containerd).file("/etc/containerd/config.toml", config)), "containerd zfs");
     let storage = "[storage]\ndriver = \"overlay\"\n";
     assert_eq!(runtime(with("/var/run/crio/crio.sock").file("/etc/containers/storage.conf", storage)), "cri-o overlay");
-    let daemon = Machine::ubuntu().file("/run/docker.sock", "").file("/etc/docker/daemon.json", r#"{"storage-driver": "overlay2"}"#);
+    let daemon = Machine::ubuntu()
+        .file("/run/docker.sock", "")
+        .file("/etc/docker/daemon.json", r#"{"storage-driver": "overlay2"}"#);
     assert_eq!(runtime(daemon), "docker overlay2");
     assert_eq!(runtime(Machine::ubuntu()), " ");
 }

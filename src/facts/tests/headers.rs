@@ -1,4 +1,5 @@
-//! What the package managers of the families say of headers: each as a simulated machine whose manager prints what a real one does.
+//! What the package managers of the families say of headers: each as a simulated machine whose manager prints what a
+//! real one does.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -85,20 +86,29 @@ fn centos_7_asks_yum_and_rocky_asks_dnf() {
 "
     );
     let found = offer(&machine(centos, kernel, &[], &list));
-    assert_eq!((found.offered, found.missing), (Some(false), vec![format!("kernel-headers-{kernel}")]), "repoquery is preferred");
+    assert_eq!(
+        (found.offered, found.missing),
+        (Some(false), vec![format!("kernel-headers-{kernel}")]),
+        "repoquery is preferred"
+    );
     let only_yum = list.split("- command: [repoquery").next().unwrap().to_owned();
     assert_eq!(offer(&machine(centos, kernel, &[], &only_yum)).offered, Some(true));
 
     let rocky = "ID=rocky\nVERSION_ID=\"8.9\"\nID_LIKE=\"rhel centos fedora\"\n";
     let kernel = "4.18.0-513.5.1.el8_9.x86_64";
-    let rules = format!("[{{command: [dnf, --quiet, repoquery, ...], output: \"kernel-devel-0:{kernel}\\nkernel-headers-0:{kernel}\"}}]");
+    let rules = format!(
+        "[{{command: [dnf, --quiet, repoquery, ...], output: \"kernel-devel-0:{kernel}\\nkernel-headers-0:{kernel}\"}}]"
+    );
     assert_eq!(offer(&machine(rocky, kernel, &[], &rules)).offered, Some(true));
 }
 
 #[test]
 fn yum_that_finds_nothing_ends_with_a_failure_that_is_an_answer() {
     let rules = "[{command: [yum, ...], errors: \"Error: No matching Packages to list\", exit: 1}]";
-    assert_eq!(offer(&machine("ID=centos\nVERSION_ID=\"7\"\n", "3.10.0-1.el7.x86_64", &[], rules)).offered, Some(false));
+    assert_eq!(
+        offer(&machine("ID=centos\nVERSION_ID=\"7\"\n", "3.10.0-1.el7.x86_64", &[], rules)).offered,
+        Some(false)
+    );
 }
 
 #[test]
@@ -115,8 +125,12 @@ fn suse_names_the_build() {
 - command: [zypper, --non-interactive, --xmlout, search, --details, --match-exact, --type, package, kernel-default-devel]
   output: '<solvable status=\"not-installed\" name=\"kernel-default-devel\" kind=\"package\" edition=\"6.4.0-150600.23.25.1\" arch=\"x86_64\"/>'
 ";
-    let found = offer(&machine("ID=sles\nVERSION_ID=\"15.6\"\nID_LIKE=suse\n", "6.4.0-150600.23.25-default", &[], rules));
-    assert_eq!((found.offered, found.packages), (Some(true), vec!["kernel-default-devel=6.4.0-150600.23.25.1".to_owned()]));
+    let found =
+        offer(&machine("ID=sles\nVERSION_ID=\"15.6\"\nID_LIKE=suse\n", "6.4.0-150600.23.25-default", &[], rules));
+    assert_eq!(
+        (found.offered, found.packages),
+        (Some(true), vec!["kernel-default-devel=6.4.0-150600.23.25.1".to_owned()])
+    );
     let nothing = "[{command: [zypper, ...], exit: 104}]";
     assert_eq!(offer(&machine("ID=sles\nVERSION_ID=\"15.6\"\n", "6.4.0-1-default", &[], nothing)).offered, Some(false));
 }
@@ -155,6 +169,7 @@ fn this_machines_manager_can_be_asked() {
     let mut facts = probe(&host);
     let answer = ask(&host, &facts.host, DEADLINE);
     facts.take_offer(answer);
-    let known = facts.host.kernel_headers || facts.host.headers_offer.offered.is_some() || facts.unknown.contains_key(FACT);
+    let known =
+        facts.host.kernel_headers || facts.host.headers_offer.offered.is_some() || facts.unknown.contains_key(FACT);
     assert!(known, "{:?}", facts.host.headers_offer);
 }

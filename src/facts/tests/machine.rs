@@ -20,7 +20,8 @@ impl Machine {
 
     /// Ubuntu 22.04 with an empty PCI bus.
     pub fn ubuntu() -> Self {
-        let os = "PRETTY_NAME=\"Ubuntu 22.04.4 LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"22.04\"\nID=ubuntu\nID_LIKE=debian\n";
+        let os =
+            "PRETTY_NAME=\"Ubuntu 22.04.4 LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"22.04\"\nID=ubuntu\nID_LIKE=debian\n";
         Self::empty()
             .file("/etc/os-release", os)
             .file("/proc/sys/kernel/osrelease", "5.15.0-91-generic\n")
@@ -85,7 +86,10 @@ impl Machine {
         Self::ubuntu()
             .pci("0000:00:01.0", "0x1af4", "0x1042", "0x018000")
             .gpu("0000:00:06.0", "2335", "10de 18bf", Some("nvidia"))
-            .file("/proc/modules", "nvidia_uvm 1830912 - - Live 0xffffffffc080c000 (O)\nnvidia 14299136 - - Live 0xffffffffc0400000 (O)\n")
+            .file(
+                "/proc/modules",
+                "nvidia_uvm 1830912 - - Live 0xffffffffc080c000 (O)\nnvidia 14299136 - - Live 0xffffffffc0400000 (O)\n",
+            )
             .file("/proc/driver/nvidia/version", version)
             .file("/usr/local/cuda-13.0/version.json", "{\"cuda\": {\"name\": \"CUDA SDK\", \"version\": \"13.0.1\"}}")
             .link("/usr/local/cuda-13", "cuda-13.0")

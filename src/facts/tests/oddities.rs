@@ -1,5 +1,5 @@
-//! Machines that are easily taken for something else: a GPU in a chip, modules that only have the name, a driver for another kernel, a card in
-//! somebody else's hands.
+//! Machines that are easily taken for something else: a GPU in a chip, modules that only have the name, a driver for
+//! another kernel, a card in somebody else's hands.
 
 use super::{ids, look_at, machine::Machine};
 
@@ -41,7 +41,9 @@ fn a_driver_for_another_kernel_explains_why_none_is_loaded() {
 
 #[test]
 fn any_driver_but_nvidias_that_holds_a_card_is_told_by_its_name() {
-    let bound = |driver| look_at(&Machine::ubuntu().gpu("0000:01:00.0", "1db6", "10de 124a", Some(driver)).file("/proc/modules", ""));
+    let bound = |driver| {
+        look_at(&Machine::ubuntu().gpu("0000:01:00.0", "1db6", "10de 124a", Some(driver)).file("/proc/modules", ""))
+    };
     for (driver, id) in [
         ("nvidiafb", "other-driver-bound"),
         ("somethingnew", "other-driver-bound"),
@@ -50,21 +52,31 @@ fn any_driver_but_nvidias_that_holds_a_card_is_told_by_its_name() {
         ("nvgrace-gpu-vfio-pci", "vfio-bound"),
     ] {
         let facts = bound(driver);
-        let finding = facts.findings.iter().find(|finding| finding.id == id).unwrap_or_else(|| panic!("{driver}: {:?}", ids(&facts)));
+        let finding = facts
+            .findings
+            .iter()
+            .find(|finding| finding.id == id)
+            .unwrap_or_else(|| panic!("{driver}: {:?}", ids(&facts)));
         assert!(id == "nova-bound" || finding.message(crate::i18n::Lang::En).contains(driver), "{finding:?}");
     }
 }
 
 #[test]
 fn the_guest_driver_of_a_vgpu_is_told_by_its_licence_service() {
-    let machine =
-        Machine::ubuntu().gpu("0000:02:00.0", "1eb8", "10de 130f", Some("nvidia")).file("/etc/nvidia/gridd.conf", "FeatureType=2\n");
+    let machine = Machine::ubuntu()
+        .gpu("0000:02:00.0", "1eb8", "10de 130f", Some("nvidia"))
+        .file("/etc/nvidia/gridd.conf", "FeatureType=2\n");
     assert!(ids(&look_at(&machine)).contains(&"vgpu-guest"));
 }
 
 #[test]
 fn an_architecture_that_cannot_be_learned_is_told() {
-    let machine = Machine::empty().file("/proc/sys/kernel/osrelease", "5.15.0-91-generic\n").gpu("0000:01:00.0", "1db6", "10de 124a", None);
+    let machine = Machine::empty().file("/proc/sys/kernel/osrelease", "5.15.0-91-generic\n").gpu(
+        "0000:01:00.0",
+        "1db6",
+        "10de 124a",
+        None,
+    );
     assert!(ids(&look_at(&machine)).contains(&"architecture-not-known"));
     assert!(!ids(&look_at(&machine.file("/lib/ld-linux-aarch64.so.1", ""))).contains(&"architecture-not-known"));
 }

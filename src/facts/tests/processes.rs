@@ -1,4 +1,5 @@
-//! Real processes that hold a driver: made here, seen through the real `/proc`, on a machine whose other files say that one is loaded.
+//! Real processes that hold a driver: made here, seen through the real `/proc`, on a machine whose other files say that
+//! one is loaded.
 
 use std::{
     fs,
@@ -88,8 +89,11 @@ impl Files for WithProcesses {
 fn build(folder: &Path) -> (PathBuf, PathBuf) {
     let (library, program) = (folder.join("libcuda.so.1"), folder.join("train"));
     fs::write(folder.join("cuda.c"), "int cuInit(void) { return 0; }\n").unwrap();
-    fs::write(folder.join("train.c"), "#include <stdio.h>\nint cuInit(void);\nint main(void) { cuInit(); return getchar() == 0; }\n")
-        .unwrap();
+    fs::write(
+        folder.join("train.c"),
+        "#include <stdio.h>\nint cuInit(void);\nint main(void) { cuInit(); return getchar() == 0; }\n",
+    )
+    .unwrap();
     let cc = |args: &[&str]| assert!(Command::new("cc").current_dir(folder).args(args).status().unwrap().success());
     cc(&["-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", "libcuda.so.1", "cuda.c"]);
     cc(&["-Wl,-rpath,$ORIGIN", "-o", "train", "train.c", "./libcuda.so.1"]);
@@ -100,10 +104,12 @@ fn build(folder: &Path) -> (PathBuf, PathBuf) {
 fn a_process_that_has_the_driver_mapped_is_found_with_its_command() {
     let folder = tempfile::tempdir().unwrap();
     let (library, program) = build(folder.path());
-    // The shell ends at once, so that the program is nobody's child of ours: those that we start ourselves do not count.
-    // It reads our pipe through descriptor 3, since a shell gives what runs in the background an empty standard input.
+    // The shell ends at once, so that the program is nobody's child of ours: those that we start ourselves do not
+    // count. It reads our pipe through descriptor 3, since a shell gives what runs in the background an empty standard
+    // input.
     let script = format!("exec 3<&0; '{}' --epochs 100 <&3 & echo $!", program.display());
-    let mut shell = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut shell =
+        Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let _until_dropped = shell.stdin.take();
     let mut line = String::new();
     BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -111,7 +117,8 @@ fn a_process_that_has_the_driver_mapped_is_found_with_its_command() {
     let pid: u32 = line.trim().parse().unwrap();
     let machine = Machine::h200();
     let mut host = Host::local(machine.root());
-    host.files = Arc::new(WithProcesses { picture: LocalFiles::new(machine.root()), here: LocalFiles::new(Path::new("/")) });
+    host.files =
+        Arc::new(WithProcesses { picture: LocalFiles::new(machine.root()), here: LocalFiles::new(Path::new("/")) });
     // It maps the library before its first instruction, but the shell may be asked before it has started it.
     let holder = loop {
         let facts = probe_with(&host, &two_cards);

@@ -33,9 +33,9 @@ fn comparable(mut facts: Facts) -> Facts {
         holder.pod_name = None;
     }
     // A folder runs nothing, and lacks what every machine has.
-    facts
-        .unknown
-        .retain(|name, reason| !name.starts_with("host.free_space") && !matches!(reason.id.as_str(), "only-a-folder" | "no-answer"));
+    facts.unknown.retain(|name, reason| {
+        !name.starts_with("host.free_space") && !matches!(reason.id.as_str(), "only-a-folder" | "no-answer")
+    });
     // A simulated machine lets itself be changed, so what it does not know is not for want of rights.
     facts.findings.retain(|finding| !finding.id.starts_with("facts-"));
     facts
@@ -99,8 +99,10 @@ fn a_nodes_runtime_comes_back_without_its_registries() {
 fn what_only_some_machines_have_comes_back() {
     let status = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\nPackage: secret-tool\nStatus: install ok installed\n\n\
         Package: libnvidia-compute-535\nStatus: install ok installed\nArchitecture: i386\nMaintainer: alice\nVersion: 535.183.01-0ubuntu1\n";
-    let library = [&[0x7f, 0xff, 0, 0][..], b"GNU C Library (GNU libc) stable release version 2.36.\n", &[0xff; 64]].concat();
-    let ids = "8086  Intel\n\t1234  X\n10de  NVIDIA Corporation\n\t2ffe  Other\n\t2fff  GB202GL [RTX PRO 6000]\n10df  Next\n";
+    let library =
+        [&[0x7f, 0xff, 0, 0][..], b"GNU C Library (GNU libc) stable release version 2.36.\n", &[0xff; 64]].concat();
+    let ids =
+        "8086  Intel\n\t1234  X\n10de  NVIDIA Corporation\n\t2ffe  Other\n\t2fff  GB202GL [RTX PRO 6000]\n10df  Next\n";
     let machine = Machine::ubuntu()
         .gpu("0000:01:00.0", "2fff", "10de 204e", None)
         .gpu("0000:02:00.0", "1db6", "10de 124a", Some("nvidia"))
@@ -115,7 +117,10 @@ fn what_only_some_machines_have_comes_back() {
             "/var/lib/kubelet/kubeadm-flags.env",
             "A=\"--container-runtime-endpoint=unix:///run/containerd/containerd.sock --x=registry.company.example\"\n",
         )
-        .bytes("/lib/modules/5.15.0-91-generic/updates/dkms/nvidia.ko", &[&[0xff; 100][..], b"~Module signature appended~\n"].concat())
+        .bytes(
+            "/lib/modules/5.15.0-91-generic/updates/dkms/nvidia.ko",
+            &[&[0xff; 100][..], b"~Module signature appended~\n"].concat(),
+        )
         .bytes("/lib/modules/5.15.0-91-generic/updates/dkms/nvidia-uvm.ko", &[0xff; 100])
         .file("/proc/modules", "nvidia 1 2 - Live 0x0\nsecret_module 1 0 - Live 0x0\n")
         .file("/proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Thu\n")

@@ -82,7 +82,8 @@ struct Forbidden {
 
 impl Forbidden {
     fn check(&self, path: &Path) -> io::Result<()> {
-        let is_forbidden = self.forbidden.iter().any(|start| path.starts_with(start) || path.ends_with(start.trim_start_matches('/')));
+        let is_forbidden =
+            self.forbidden.iter().any(|start| path.starts_with(start) || path.ends_with(start.trim_start_matches('/')));
         if is_forbidden { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
     }
 }
@@ -149,7 +150,10 @@ impl Files for Forbidden {
 fn what_only_root_may_read_is_told_as_that() {
     let machine = Machine::seed();
     let mut host = Host::local(machine.root());
-    host.files = Arc::new(Forbidden { inner: Arc::clone(&host.files), forbidden: &["/proc/1342/fd", "/proc/modules", "/var/lib/rpm"] });
+    host.files = Arc::new(Forbidden {
+        inner: Arc::clone(&host.files),
+        forbidden: &["/proc/1342/fd", "/proc/modules", "/var/lib/rpm"],
+    });
     let facts = probe_with(&host, &two_cards);
     assert_eq!(facts.unknown["driver.holders"].id, "processes-hidden");
     assert_eq!(facts.unknown["driver.modules"].text(Lang::En), "reading /proc/modules is not allowed");
@@ -175,9 +179,15 @@ fn sixteen_cards_in_several_domains_with_all_their_functions() {
         machine = machine
             .gpu(&format!("{domain}:{bus:02x}:00.0"), "2335", "10de 18be", Some("nvidia"))
             .pci(&format!("{domain}:{bus:02x}:00.1"), "0x10de", "0x22ba", "0x040300")
-            .link(&format!("/sys/bus/pci/devices/{domain}:{bus:02x}:00.0/virtfn0"), &format!("../{domain}:{bus:02x}:00.4"))
+            .link(
+                &format!("/sys/bus/pci/devices/{domain}:{bus:02x}:00.0/virtfn0"),
+                &format!("../{domain}:{bus:02x}:00.4"),
+            )
             .gpu(&format!("{domain}:{bus:02x}:00.4"), "2335", "10de 0000", None)
-            .link(&format!("/sys/bus/pci/devices/{domain}:{bus:02x}:00.4/physfn"), &format!("../{domain}:{bus:02x}:00.0"));
+            .link(
+                &format!("/sys/bus/pci/devices/{domain}:{bus:02x}:00.4/physfn"),
+                &format!("../{domain}:{bus:02x}:00.0"),
+            );
     }
     for bus in 7..11 {
         machine = machine.pci(&format!("0000:{bus:02x}:00.0"), "0x10de", "0x22a3", "0x068000");
@@ -196,7 +206,12 @@ fn who_holds_a_card_in_place_of_nvidias_driver_is_found_too() {
         .gpu("0000:01:00.0", "1db6", "10de 1214", Some("vfio-pci"))
         .link(&format!("{address}/iommu_group"), "../../../kernel/iommu_groups/17")
         .file("/proc/modules", "vfio_pci 1 1 - Live 0x0\n")
-        .process(700, "qemu-system-x86", "/usr/bin/qemu-system-x86_64\0-m\0", "0::/machine.slice/machine-qemu-1.scope\n")
+        .process(
+            700,
+            "qemu-system-x86",
+            "/usr/bin/qemu-system-x86_64\0-m\0",
+            "0::/machine.slice/machine-qemu-1.scope\n",
+        )
         .link("/proc/700/fd/9", "/dev/vfio/17")
         .process(701, "other", "other", "0::/\n")
         .link("/proc/701/fd/9", "/dev/vfio/18");

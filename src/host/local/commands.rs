@@ -1,5 +1,5 @@
-//! Programs of this machine. Each runs in a session of its own (`setsid` of util-linux), so that a whole group can be stopped, a
-//! program that asks the terminal fails at once instead of hanging, and a detached one outlives us.
+//! Programs of this machine. Each runs in a session of its own (`setsid` of util-linux), so that a whole group can be
+//! stopped, a program that asks the terminal fails at once instead of hanging, and a detached one outlives us.
 
 use std::{
     collections::HashMap,
@@ -36,9 +36,11 @@ use crate::{
 const POLL: Duration = Duration::from_millis(20);
 /// How long a stopped group may clean up before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
-/// After how much silence nothing more is expected of a program that has ended: a daemon it left behind may hold the pipe for ever.
+/// After how much silence nothing more is expected of a program that has ended: a daemon it left behind may hold the
+/// pipe for ever.
 const DRAIN: Duration = Duration::from_millis(300);
-/// How long is waited for the output of a program that has ended, all waits together: such a daemon may also go on printing.
+/// How long is waited for the output of a program that has ended, all waits together: such a daemon may also go on
+/// printing.
 const DRAIN_MOST: Duration = Duration::from_secs(3);
 /// Bytes that are read at once.
 const BUFFER: usize = 256 << 10;
@@ -242,7 +244,8 @@ fn read_lines(mut pipe: PipeReader, stream: Stream, meter: bool, sender: &SyncSe
     let mut heard: Option<Instant> = None;
     loop {
         let mut batch = Vec::new();
-        // A program that writes line by line wakes its reader with each of them, and the two keep each other from working.
+        // A program that writes line by line wakes its reader with each of them, and the two keep each other from
+        // working.
         if heard.is_some_and(|at| at.elapsed() < BUSY) {
             thread::sleep(GATHER);
         }
@@ -336,7 +339,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let first = LocalCommands::default();
-        let job = first.start(&Command::new("sh", ["-c", "sleep 300 & wait"]).detached(), &log, &mut |_| Ok(())).unwrap();
+        let job =
+            first.start(&Command::new("sh", ["-c", "sleep 300 & wait"]).detached(), &log, &mut |_| Ok(())).unwrap();
         let find = || LocalCommands::default().find(&log);
         // The child has its log before it has its session.
         while find().is_none() {

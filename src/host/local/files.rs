@@ -29,7 +29,8 @@ impl LocalFiles {
         Self { root: root.to_owned() }
     }
 
-    /// Returns the real path of what the machine calls `path`; the last component is followed too. Parts that do not exist are kept.
+    /// Returns the real path of what the machine calls `path`; the last component is followed too. Parts that do not
+    /// exist are kept.
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         if self.root == Path::new("/") {
             return Ok(path.to_owned());
@@ -39,7 +40,8 @@ impl LocalFiles {
 
     /// Follows every link of `path` inside the root and returns the path as the machine sees it.
     fn inner_path(&self, path: &Path) -> io::Result<PathBuf> {
-        let parts = |path: &Path| path.components().rev().map(|part| PathBuf::from(part.as_os_str())).collect::<Vec<_>>();
+        let parts =
+            |path: &Path| path.components().rev().map(|part| PathBuf::from(part.as_os_str())).collect::<Vec<_>>();
         let mut pending = parts(path);
         let mut done = PathBuf::from("/");
         let mut links = 0;
@@ -48,19 +50,21 @@ impl LocalFiles {
                 Some(Component::ParentDir) => {
                     done.pop();
                 }
-                Some(Component::Normal(name)) => match fs::read_link(self.root.join(done.strip_prefix("/").unwrap_or(&done)).join(name)) {
-                    Ok(target) => {
-                        links += 1;
-                        if links > LINK_LIMIT {
-                            return Err(rustix::io::Errno::LOOP.into());
+                Some(Component::Normal(name)) => {
+                    match fs::read_link(self.root.join(done.strip_prefix("/").unwrap_or(&done)).join(name)) {
+                        Ok(target) => {
+                            links += 1;
+                            if links > LINK_LIMIT {
+                                return Err(rustix::io::Errno::LOOP.into());
+                            }
+                            if target.is_absolute() {
+                                done = PathBuf::from("/");
+                            }
+                            pending.append(&mut parts(&target));
                         }
-                        if target.is_absolute() {
-                            done = PathBuf::from("/");
-                        }
-                        pending.append(&mut parts(&target));
+                        Err(_) => done.push(name),
                     }
-                    Err(_) => done.push(name),
-                },
+                }
                 _ => {}
             }
         }
@@ -121,14 +125,16 @@ impl Files for LocalFiles {
         let before = fs::metadata(&target).ok();
         let mode = before.as_ref().map_or(mode, |meta| meta.mode() & 0o7777);
         let mut options = AtomicWriteFile::options();
-        // Owner and mode are set here and not by the crate: where that fails, the crate would leave its temporary file behind.
+        // Owner and mode are set here and not by the crate: where that fails, the crate would leave its temporary file
+        // behind.
         options.mode(0o600).preserve_mode(false).preserve_owner(false);
         let mut file = options.open(&target)?;
         if let Some(before) = before {
             // Only root can give a file away; another user's edit of a shared file makes it that user's.
             let _ = fchown(file.as_file(), Some(before.uid()), Some(before.gid()));
         }
-        let written = file.write_all(bytes).and_then(|()| file.as_file().set_permissions(fs::Permissions::from_mode(mode)));
+        let written =
+            file.write_all(bytes).and_then(|()| file.as_file().set_permissions(fs::Permissions::from_mode(mode)));
         match written {
             Ok(()) => file.commit().inspect_err(|_| private::sweep(&target, bytes)),
             Err(error) => {

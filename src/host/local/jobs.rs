@@ -1,8 +1,9 @@
 //! Detached jobs of this machine: how one is begun, and how anybody can tell later whether it still runs.
 //!
-//! A job's output goes to a log file, and the file is locked (flock) through the very description that is the job's standard output. The
-//! lock lasts as long as any process of the job has it, whoever was killed, and everybody sees it: from another PID namespace, and
-//! without `/proc`. And a job does nothing before its note is on disk: until then it waits for a word on its standard input.
+//! A job's output goes to a log file, and the file is locked (flock) through the very description that is the job's
+//! standard output. The lock lasts as long as any process of the job has it, whoever was killed, and everybody sees it:
+//! from another PID namespace, and without `/proc`. And a job does nothing before its note is on disk: until then it
+//! waits for a word on its standard input.
 
 use std::{
     collections::BTreeSet,
@@ -19,11 +20,11 @@ use crate::{
     secret::Secret,
 };
 
-/// Waits for the word, then becomes the program; without the word nothing is run. Values come in as `"$@"`, so that no text of this
-/// script ever holds one.
+/// Waits for the word, then becomes the program; without the word nothing is run. Values come in as `"$@"`, so that no
+/// text of this script ever holds one.
 const HOLD: &str = r#"IFS= read -r word && [ "$word" = go ] && exec "$@""#;
-/// As [`HOLD`], and before that lays the first argument over `/tmp`, in a mount namespace of its own. The arguments up to `--` are what the
-/// command names below `/tmp`: they are laid in there first, so that they stay where they are.
+/// As [`HOLD`], and before that lays the first argument over `/tmp`, in a mount namespace of its own. The arguments up
+/// to `--` are what the command names below `/tmp`: they are laid in there first, so that they stay where they are.
 const HOLD_WITH_TMP: &str = r#"
 IFS= read -r word && [ "$word" = go ] || exit 125
 tmp=$1
@@ -48,7 +49,11 @@ pub(super) struct Begun {
 }
 
 /// Starts a job. `note` writes it down; when that fails, the job ends without having done anything.
-pub(super) fn start(command: &Command, log: &Path, note: &mut dyn FnMut(&Job) -> Result<(), String>) -> Result<Begun, CommandError> {
+pub(super) fn start(
+    command: &Command,
+    log: &Path,
+    note: &mut dyn FnMut(&Job) -> Result<(), String>,
+) -> Result<Begun, CommandError> {
     let failed = |error: io::Error| process::failed(command, &error);
     command.demand_plain()?;
     let file = private::append(log).map_err(failed)?;
@@ -84,7 +89,9 @@ fn held(command: &Command) -> Result<duct::Expression, CommandError> {
         argv.push(unshare.into_os_string());
         argv.extend(OWN_MOUNTS.map(Into::into));
         argv.extend([shell.into_os_string(), "-c".into(), HOLD_WITH_TMP.into(), "gpunode-job".into(), tmp.into()]);
-        argv.extend(kept_of_tmp(command).map_err(|error| process::failed(command, &error))?.into_iter().map(Into::into));
+        argv.extend(
+            kept_of_tmp(command).map_err(|error| process::failed(command, &error))?.into_iter().map(Into::into),
+        );
         argv.push("--".into());
     } else {
         argv.extend([shell.into_os_string(), "-c".into(), HOLD.into(), "gpunode-job".into()]);
@@ -92,11 +99,14 @@ fn held(command: &Command) -> Result<duct::Expression, CommandError> {
     process::expression_with(command, argv)
 }
 
-/// Returns what a command names below `/tmp`, which has to stay there for it. What is not there yet is a folder to be: it is made now, for
-/// in the command's own `/tmp` it would be lost. Each must be such that nobody else can have put it there, or change it.
+/// Returns what a command names below `/tmp`, which has to stay there for it. What is not there yet is a folder to be:
+/// it is made now, for in the command's own `/tmp` it would be lost. Each must be such that nobody else can have put it
+/// there, or change it.
 fn kept_of_tmp(command: &Command) -> io::Result<BTreeSet<PathBuf>> {
-    let below =
-        |text: &str| Some(PathBuf::from(text.rsplit('=').next()?)).filter(|path| path.starts_with("/tmp") && path != Path::new("/tmp"));
+    let below = |text: &str| {
+        Some(PathBuf::from(text.rsplit('=').next()?))
+            .filter(|path| path.starts_with("/tmp") && path != Path::new("/tmp"))
+    };
     let argv = command.argv();
     let named: BTreeSet<PathBuf> = argv.iter().chain(command.env.values()).filter_map(|text| below(text)).collect();
     let is_within = |path: &Path| path.ancestors().skip(1).any(|folder| named.contains(folder));
@@ -115,7 +125,12 @@ fn own_mounts(folder: &Path) -> Option<PathBuf> {
     let unshare = programs::tool("unshare").filter(|_| folder.is_dir())?;
     let mount = programs::tool("mount")?;
     // Tried for real: a container or a security module may forbid either.
-    let words = OWN_MOUNTS.map(Into::into).into_iter().chain([mount.into_os_string(), "--bind".into(), folder.into(), "/tmp".into()]);
+    let words = OWN_MOUNTS.map(Into::into).into_iter().chain([
+        mount.into_os_string(),
+        "--bind".into(),
+        folder.into(),
+        "/tmp".into(),
+    ]);
     let tried = duct::cmd(&unshare, words).stdin_null().stdout_null().stderr_null().unchecked().run();
     tried.is_ok_and(|output| output.status.success()).then_some(unshare)
 }
@@ -166,7 +181,10 @@ mod tests {
         let tmp = folder.join("own");
         DirBuilder::new().recursive(true).mode(0o700).create(&tmp).unwrap();
         own_mounts(&tmp)?;
-        let command = Command::new("sh", ["-c", script, "sh"]).operands(named.iter().map(|path| path.display())).own_tmp(&tmp).detached();
+        let command = Command::new("sh", ["-c", script, "sh"])
+            .operands(named.iter().map(|path| path.display()))
+            .own_tmp(&tmp)
+            .detached();
         let log = folder.join("log");
         Some(start(&command, &log, &mut |_| Ok(())).map(|begun| {
             begun.handle.wait().unwrap();
@@ -183,7 +201,10 @@ mod tests {
         // The folder itself, which also holds the new `/tmp`, and a file and a folder in it.
         let script = r#"cat "$2"; [ -e "$4" ] && echo seen; mkdir -p "$3" && echo there > "$3/x"; echo > /tmp/cuda-installer.log; ls /tmp"#;
         let hidden = Path::new("/var").join("..").join(planted.path().strip_prefix("/").unwrap());
-        let Some(ran) = run_with_own_tmp(own.path(), script, &[own.path(), &own.path().join("file"), &made, &hidden]) else { return };
+        let Some(ran) = run_with_own_tmp(own.path(), script, &[own.path(), &own.path().join("file"), &made, &hidden])
+        else {
+            return;
+        };
         let name = own.path().file_name().unwrap().to_str().unwrap();
         assert_eq!(ran.unwrap(), format!("minecuda-installer.log\n{name}\n"));
         let _ = planted;

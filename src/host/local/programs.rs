@@ -1,8 +1,8 @@
 //! Where this machine's programs are, and which of them may run.
 //!
-//! Root's PATH may hold the present folder, or one that somebody else can write to: what lies there first would run as root. So root's
-//! PATH counts only as far as nobody else can put a program into it, and the tools that this program runs others with are always the
-//! system's own.
+//! Root's PATH may hold the present folder, or one that somebody else can write to: what lies there first would run as
+//! root. So root's PATH counts only as far as nobody else can put a program into it, and the tools that this program
+//! runs others with are always the system's own.
 
 use std::{
     ffi::OsString,
@@ -48,7 +48,9 @@ fn folders() -> &'static [PathBuf] {
         let given = std::env::var_os("PATH").unwrap_or_default();
         // An empty folder would be the present one, whose programs are not this machine's; a relative one is the same.
         let given = std::env::split_paths(&given).filter(|folder| folder.is_absolute());
-        let is_safe = |folder: &PathBuf| !is_root() || std::fs::canonicalize(folder).and_then(|real| private::demand_owned(&real)).is_ok();
+        let is_safe = |folder: &PathBuf| {
+            !is_root() || std::fs::canonicalize(folder).and_then(|real| private::demand_owned(&real)).is_ok()
+        };
         let mut found: Vec<PathBuf> = Vec::new();
         for folder in given.filter(is_safe).chain(SYSTEM.map(PathBuf::from)) {
             if !found.contains(&folder) {

@@ -1,7 +1,8 @@
 //! Asks NVIDIA's library in a process of its own: this program again, started as `gpunode nvml-answer LIBRARY`.
 //!
-//! The library is code of somebody else that runs inside the one who loads it. It can hang for ever in the kernel and it can crash, and
-//! neither a thread nor `catch_unwind` survives the latter. A child can be killed or be left behind, and the wizard goes on.
+//! The library is code of somebody else that runs inside the one who loads it. It can hang for ever in the kernel and
+//! it can crash, and neither a thread nor `catch_unwind` survives the latter. A child can be killed or be left behind,
+//! and the wizard goes on.
 
 use std::{
     ffi::OsString,
@@ -20,12 +21,13 @@ use super::{
 /// The word that makes this program the child. It is no command for people, so the command line does not know it.
 pub const WORD: &str = "nvml-answer";
 
-/// How long a killed child may take to go. One that waits in the kernel goes when the kernel lets it, and is not waited for.
+/// How long a killed child may take to go. One that waits in the kernel goes when the kernel lets it, and is not waited
+/// for.
 const REAP: Duration = Duration::from_millis(200);
 
-/// Asks each library in turn until one answers; a library that cannot be loaded, crashes or is of another version than the driver is
-/// passed over, since a driver from a pod has its library elsewhere than what an old host driver left behind. `program` is this
-/// program's file. Returns `None` when no library could be loaded.
+/// Asks each library in turn until one answers; a library that cannot be loaded, crashes or is of another version than
+/// the driver is passed over, since a driver from a pod has its library elsewhere than what an old host driver left
+/// behind. `program` is this program's file. Returns `None` when no library could be loaded.
 pub fn ask(program: &Path, libraries: &[PathBuf], deadline: Duration) -> Option<NvmlAnswer> {
     let end = crate::host::clock::later(deadline);
     let mut failure = None;
@@ -43,7 +45,11 @@ pub fn ask(program: &Path, libraries: &[PathBuf], deadline: Duration) -> Option<
 }
 
 fn ask_one(program: &Path, library: &Path, deadline: Duration) -> Told {
-    let child = duct::cmd(program, [OsString::from(WORD), library.into()]).stdin_null().stdout_capture().stderr_null().unchecked();
+    let child = duct::cmd(program, [OsString::from(WORD), library.into()])
+        .stdin_null()
+        .stdout_capture()
+        .stderr_null()
+        .unchecked();
     let answer = match child.start() {
         Err(error) => NvmlAnswer::Failed(error.to_string()),
         Ok(handle) => match handle.wait_timeout(deadline) {
@@ -78,7 +84,8 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
         (Some(word), Some(library), None) if word == WORD => library,
         _ => return None,
     };
-    // Who asks may be killed: then nobody waits any more. A crash is told by its signal and needs no file of memory. Both are niceties.
+    // Who asks may be killed: then nobody waits any more. A crash is told by its signal and needs no file of memory.
+    // Both are niceties.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let no_core = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, no_core);

@@ -1,4 +1,5 @@
-//! The calls of NVIDIA's library, through nvml-wrapper. Only [`child`](super::child) comes here: they may hang, and they may crash.
+//! The calls of NVIDIA's library, through nvml-wrapper. Only [`child`](super::child) comes here: they may hang, and
+//! they may crash.
 
 use std::ffi::OsStr;
 

@@ -19,7 +19,8 @@ const FOLDERS: [&str; 10] = [
     "run/nvidia/driver/usr/lib/aarch64-linux-gnu",
 ];
 
-/// Signs of a loaded driver. Without one NVML is not asked, because it would run `nvidia-modprobe` and load the driver itself.
+/// Signs of a loaded driver. Without one NVML is not asked, because it would run `nvidia-modprobe` and load the driver
+/// itself.
 const DRIVER_SIGNS: [&str; 3] = ["proc/driver/nvidia/version", "sys/module/nvidia/version", "dev/nvidiactl"];
 
 /// Returns all places below `root` that are looked at, in their order.
@@ -27,7 +28,8 @@ pub fn places(root: &Path) -> Vec<PathBuf> {
     FOLDERS.iter().map(|folder| root.join(folder).join(LIBRARY)).collect()
 }
 
-/// Returns what to ask, in order: the loader's own choice, then each library that is there and not the same file as one before.
+/// Returns what to ask, in order: the loader's own choice, then each library that is there and not the same file as one
+/// before.
 pub fn candidates(root: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::from(LIBRARY)];
     let mut real = Vec::new();

@@ -35,11 +35,15 @@ impl Commands for ReplayCommands {
         let name = program.rsplit('/').next().unwrap_or(program);
         let flags = self.machine.state().flags.clone();
         // What a rule runs only under some flags is installed only then.
-        let known = |rule: &Rule| rule.command.first().is_some_and(|word| word == program || word == name) && holds(&rule.when, &flags);
+        let known = |rule: &Rule| {
+            rule.command.first().is_some_and(|word| word == program || word == name) && holds(&rule.when, &flags)
+        };
         let scenario = &self.machine.scenario;
         let is_apt = !scenario.packages.is_empty() && packages::PROGRAMS.contains(&name);
         let is_program = is_apt || scenario.about.programs.contains(name) || scenario.rules.iter().any(known);
-        is_program.then(|| if program.starts_with('/') { PathBuf::from(program) } else { Path::new("/usr/bin").join(program) })
+        is_program.then(|| {
+            if program.starts_with('/') { PathBuf::from(program) } else { Path::new("/usr/bin").join(program) }
+        })
     }
 
     fn run(&self, command: &Command, cancel: &Cancel, on_line: &mut dyn FnMut(Line)) -> Result<Exit, CommandError> {
@@ -49,7 +53,10 @@ impl Commands for ReplayCommands {
 
     fn start(&self, command: &Command, log: &Path, note: &mut Note<'_>) -> Result<Job, CommandError> {
         let rule = self.find(command)?;
-        let failed = |error: std::io::Error| CommandError::Failed { program: command.program.clone(), reason: error.to_string() };
+        let failed = |error: std::io::Error| CommandError::Failed {
+            program: command.program.clone(),
+            reason: error.to_string(),
+        };
         private::append(log).map_err(failed)?;
         let pid = self.machine.change(|state| {
             let pid = state.jobs.keys().max().copied().unwrap_or(4000) + 1;
@@ -106,7 +113,9 @@ impl ReplayCommands {
             return Err(self.unanswered(command, self.machine.is_known_absent(Path::new(&command.program))));
         }
         let is_missing = || self.locate(&command.program).is_none() && self.is_known_missing(&command.program);
-        self.machine.rule(&command.argv(), command.stdin.as_deref()).ok_or_else(|| self.unanswered(command, is_missing()))
+        self.machine
+            .rule(&command.argv(), command.stdin.as_deref())
+            .ok_or_else(|| self.unanswered(command, is_missing()))
     }
 
     /// Tells whether a program that is not here is known not to be there: a recording knows only what was asked.

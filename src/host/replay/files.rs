@@ -96,7 +96,11 @@ impl Files for ReplayFiles {
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let folder = self.readable(path)?;
         let children = self.children(&folder);
-        if children.is_empty() && !self.0.has_folder(&folder) { Err(not_found()) } else { Ok(children.into_iter().collect()) }
+        if children.is_empty() && !self.0.has_folder(&folder) {
+            Err(not_found())
+        } else {
+            Ok(children.into_iter().collect())
+        }
     }
 
     fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
@@ -148,7 +152,8 @@ impl Files for ReplayFiles {
         })
     }
 
-    /// A simulated machine keeps no gigabytes: a file has the digest that is asked for unless the scenario says that it is damaged.
+    /// A simulated machine keeps no gigabytes: a file has the digest that is asked for unless the scenario says that it
+    /// is damaged.
     fn has_digest(&self, path: &Path, _digest: &Checksum) -> io::Result<bool> {
         self.meta(path)?;
         Ok(!self.0.scenario.about.damaged.contains(&self.resolve(path)?))
@@ -170,7 +175,8 @@ impl Files for ReplayFiles {
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         let spaces = &self.0.scenario.about.free_space;
-        let best = spaces.iter().filter(|(mount, _)| path.starts_with(mount)).max_by_key(|(mount, _)| mount.as_os_str().len());
+        let best =
+            spaces.iter().filter(|(mount, _)| path.starts_with(mount)).max_by_key(|(mount, _)| mount.as_os_str().len());
         best.map(|(_, bytes)| *bytes).ok_or_else(not_found)
     }
 }

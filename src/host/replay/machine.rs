@@ -57,8 +57,13 @@ pub struct Job {
 impl Machine {
     /// Opens a machine: as its state file has it, or as the scenario begins.
     pub fn open(scenario: Scenario, path: Option<PathBuf>) -> Result<Self, ScenarioError> {
-        let installed = scenario.packages.values().filter(|package| package.installed).map(|package| packages::installed(&package.name));
-        let begin = State { flags: scenario.about.flags.iter().cloned().chain(installed).collect(), ..State::default() };
+        let installed = scenario
+            .packages
+            .values()
+            .filter(|package| package.installed)
+            .map(|package| packages::installed(&package.name));
+        let begin =
+            State { flags: scenario.about.flags.iter().cloned().chain(installed).collect(), ..State::default() };
         let state = match path.as_deref().map(|path| bounded::read(path, bounded::MOST)) {
             Some(Ok(bytes)) => serde_yaml::from_slice(&bytes).map_err(|error| ScenarioError::Unreadable {
                 file: path.as_deref().unwrap_or(Path::new("")).display().to_string(),
@@ -98,16 +103,20 @@ impl Machine {
     /// Returns the rule that answers `argv` now, filled in: one of the scenario's, else apt's answer.
     pub fn rule(&self, argv: &[String], input: Option<&str>) -> Option<Rule> {
         let flags = self.state().flags.clone();
-        let reads = |rule: &Rule| rule.input.as_ref().is_none_or(|text| input.is_some_and(|input| input.contains(text)));
+        let reads =
+            |rule: &Rule| rule.input.as_ref().is_none_or(|text| input.is_some_and(|input| input.contains(text)));
         let fits = |rule: &Rule| rule.captures(argv, &flags).filter(|_| reads(rule) && self.finds(&rule.found));
-        let written = self.scenario.rules.iter().find_map(|rule| Some(rule.filled(&fits(rule)?, input.unwrap_or_default())));
+        let written =
+            self.scenario.rules.iter().find_map(|rule| Some(rule.filled(&fits(rule)?, input.unwrap_or_default())));
         written.or_else(|| self.with_apt(&flags, |apt| apt.answer(argv)).flatten())
     }
 
     /// Returns what a rule prints from files: one of the scenario's, and one of the machine's.
     pub fn printed(&self, rule: &Rule) -> String {
         let file = rule.output_file.as_ref().and_then(|name| Some((name, self.scenario.outputs.get(name)?)));
-        let own = file.map(|(name, bytes)| lines_under(name, &String::from_utf8_lossy(bytes), &self.state().flags)).unwrap_or_default();
+        let own = file
+            .map(|(name, bytes)| lines_under(name, &String::from_utf8_lossy(bytes), &self.state().flags))
+            .unwrap_or_default();
         let there = rule.prints.as_ref().and_then(|path| self.bytes(path)).unwrap_or_default();
         own + &String::from_utf8_lossy(&there)
     }

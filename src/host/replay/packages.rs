@@ -1,9 +1,10 @@
 //! The packages of a simulated machine: what apt knows there, and what it answers.
 //!
-//! A story cannot foresee which packages somebody asks for together, so the answers are worked out from a list of packages instead of
-//! being written down command by command. The forms of the lines are those of apt 2.7 and dpkg 1.22 on Ubuntu 24.04; versions of one name,
-//! conflicts and alternatives are not simulated. An installed package is the flag `package:NAME`, on which layers and rules can rest; a held
-//! one is `hold:NAME`, one that came for another's sake `auto:NAME`.
+//! A story cannot foresee which packages somebody asks for together, so the answers are worked out from a list of
+//! packages instead of being written down command by command. The forms of the lines are those of apt 2.7 and dpkg 1.22
+//! on Ubuntu 24.04; versions of one name, conflicts and alternatives are not simulated. An installed package is the
+//! flag `package:NAME`, on which layers and rules can rest; a held one is `hold:NAME`, one that came for another's sake
+//! `auto:NAME`.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +32,8 @@ pub struct Package {
     /// Archive and suite, as `apt-get --simulate` names them: `Ubuntu:24.04/noble-updates`.
     #[serde(default)]
     pub origin: String,
-    /// Address, suite and component, as `apt-get` names them when it fetches: `http://archive.ubuntu.com/ubuntu noble-updates/restricted`.
+    /// Address, suite and component, as `apt-get` names them when it fetches:
+    /// `http://archive.ubuntu.com/ubuntu noble-updates/restricted`.
     #[serde(default)]
     pub from: String,
     /// The source package, where it is named otherwise.
@@ -99,8 +101,12 @@ impl<'a> Apt<'a> {
             ("apt-get", "update") => Some(self.update()),
             ("apt-get", "install") => Some(self.install(names, simulated).unwrap_or_else(refusal)),
             ("apt-get", "remove" | "purge") => Some(self.remove(names, simulated, *order == "purge")),
-            ("apt-get", "upgrade" | "dist-upgrade" | "full-upgrade") => Some(said(&format!("{}{}", begin(), summary(0, 0)))),
-            ("apt-cache", "policy") => Some(said(&names.iter().filter_map(|name| self.policy(name)).collect::<String>())),
+            ("apt-get", "upgrade" | "dist-upgrade" | "full-upgrade") => {
+                Some(said(&format!("{}{}", begin(), summary(0, 0))))
+            }
+            ("apt-cache", "policy") => {
+                Some(said(&names.iter().filter_map(|name| self.policy(name)).collect::<String>()))
+            }
             ("apt-mark", "hold" | "unhold" | "auto" | "manual") => Some(self.mark(order, names)),
             ("apt-mark", "showhold") => Some(said(&self.marked(held))),
             ("apt-mark", "showauto") => Some(said(&self.marked(automatic))),
@@ -119,8 +125,12 @@ impl<'a> Apt<'a> {
     }
 
     fn update(&self) -> Rule {
-        let mut places: Vec<&str> =
-            self.all.values().filter(|package| (self.is_offered)(package)).map(|package| package.from.as_str()).collect();
+        let mut places: Vec<&str> = self
+            .all
+            .values()
+            .filter(|package| (self.is_offered)(package))
+            .map(|package| package.from.as_str())
+            .collect();
         places.retain(|place| !place.is_empty());
         places.sort_unstable();
         places.dedup_by_key(|place| place.split('/').take(4).collect::<Vec<_>>());
@@ -162,16 +172,19 @@ impl<'a> Apt<'a> {
         let coming = self.coming(names)?;
         let is_named = |package: &Package| names.iter().any(|name| name.split('=').next() == Some(&package.name));
         let mut output = begin();
-        let extra: Vec<&str> = coming.iter().filter(|package| !is_named(package)).map(|package| package.name.as_str()).collect();
+        let extra: Vec<&str> =
+            coming.iter().filter(|package| !is_named(package)).map(|package| package.name.as_str()).collect();
         output += &list("The following additional packages will be installed:", &extra);
-        output +=
-            &list("The following NEW packages will be installed:", &coming.iter().map(|package| package.name.as_str()).collect::<Vec<_>>());
+        output += &list(
+            "The following NEW packages will be installed:",
+            &coming.iter().map(|package| package.name.as_str()).collect::<Vec<_>>(),
+        );
         output += &summary(coming.len(), 0);
         if simulated {
             for word in ["Inst", "Conf"] {
-                output.extend(
-                    coming.iter().map(|package| format!("{word} {} ({} {} [amd64])\n", package.name, package.version, package.origin)),
-                );
+                output.extend(coming.iter().map(|package| {
+                    format!("{word} {} ({} {} [amd64])\n", package.name, package.version, package.origin)
+                }));
             }
             return Ok(said(&output));
         }
@@ -210,17 +223,24 @@ impl<'a> Apt<'a> {
             return said(&output);
         }
         output.extend(going.iter().map(|package| format!("Removing {} ({}) ...\n", package.name, package.version)));
-        let clear = going.iter().flat_map(|package| [installed(&package.name), held(&package.name), automatic(&package.name)]).collect();
+        let clear = going
+            .iter()
+            .flat_map(|package| [installed(&package.name), held(&package.name), automatic(&package.name)])
+            .collect();
         Rule { output, clear, delay: 0.6, pace: PACE, ..Rule::default() }
     }
 
     fn policy(&self, name: &str) -> Option<String> {
         let package = self.find(name).ok()?;
-        let (there, star) = if self.is_installed(&package.name) { (package.version.as_str(), "***") } else { ("(none)", "   ") };
+        let (there, star) =
+            if self.is_installed(&package.name) { (package.version.as_str(), "***") } else { ("(none)", "   ") };
         let version = &package.version;
         let from = &package.from;
         let place = if from.is_empty() { String::new() } else { format!("        500 {from} amd64 Packages\n") };
-        Some(format!("{}:\n  Installed: {there}\n  Candidate: {version}\n  Version table:\n {star} {version} 500\n{place}", package.name))
+        Some(format!(
+            "{}:\n  Installed: {there}\n  Candidate: {version}\n  Version table:\n {star} {version} 500\n{place}",
+            package.name
+        ))
     }
 
     fn mark(&self, order: &str, names: &[&str]) -> Rule {
@@ -248,8 +268,13 @@ impl<'a> Apt<'a> {
         let here = self.all.values().filter(|package| self.is_installed(&package.name));
         let paragraph = |package: &Package| {
             let wanted = if self.flags.contains(&held(&package.name)) { "hold" } else { "install" };
-            let source = if package.source.is_empty() { String::new() } else { format!("Source: {}\n", package.source) };
-            let depends = if package.depends.is_empty() { String::new() } else { format!("Depends: {}\n", package.depends.join(", ")) };
+            let source =
+                if package.source.is_empty() { String::new() } else { format!("Source: {}\n", package.source) };
+            let depends = if package.depends.is_empty() {
+                String::new()
+            } else {
+                format!("Depends: {}\n", package.depends.join(", "))
+            };
             format!(
                 "Package: {}\nStatus: {wanted} ok installed\nArchitecture: amd64\n{source}Version: {}\n{depends}\n",
                 package.name, package.version
@@ -333,13 +358,19 @@ fn transcript(coming: &[&Package]) -> String {
     for (index, package) in coming.iter().enumerate() {
         let Package { name, version, .. } = package;
         text += &format!("Selecting previously unselected package {name}.\n");
-        text += &format!("Preparing to unpack .../{index:02}-{name}_{version}_amd64.deb ...\nUnpacking {name} ({version}) ...\n");
+        text += &format!(
+            "Preparing to unpack .../{index:02}-{name}_{version}_amd64.deb ...\nUnpacking {name} ({version}) ...\n"
+        );
     }
     coming.iter().fold(text, |text, package| text + &format!("Setting up {} ({}) ...\n", package.name, package.version))
 }
 
 fn amount(kilobytes: u64) -> String {
-    if kilobytes < 1000 { format!("{kilobytes} kB") } else { format!("{}.{} MB", kilobytes / 1000, kilobytes % 1000 / 100) }
+    if kilobytes < 1000 {
+        format!("{kilobytes} kB")
+    } else {
+        format!("{}.{} MB", kilobytes / 1000, kilobytes % 1000 / 100)
+    }
 }
 
 #[cfg(test)]
@@ -357,7 +388,12 @@ mod tests {
             ..Package::default()
         };
         let hidden = Package { when: vec!["repository".to_owned()], ..package("toolkit", &[], false) };
-        let list = [package("driver", &["library"], false), package("library", &[], false), package("broken", &["toolkit"], false), hidden];
+        let list = [
+            package("driver", &["library"], false),
+            package("library", &[], false),
+            package("broken", &["toolkit"], false),
+            hidden,
+        ];
         let all: Packages = list.into_iter().map(|package| (package.name.clone(), package)).collect();
         let flags: Flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let is_offered = |package: &Package| super::super::rule::holds(&package.when, &flags);
@@ -376,9 +412,17 @@ mod tests {
         assert!(rehearsed.set.is_empty(), "a rehearsal changes nothing");
         let done = apt(&[], "apt-get -o DPkg::Lock::Timeout=120 install -y driver");
         assert_eq!(done.set, ["package:library", "package:driver", "auto:library"]);
-        assert!(done.output.ends_with("Setting up library (1.0-1) ...\nSetting up driver (1.0-1) ...\n"), "{}", done.output);
+        assert!(
+            done.output.ends_with("Setting up library (1.0-1) ...\nSetting up driver (1.0-1) ...\n"),
+            "{}",
+            done.output
+        );
         let here = ["package:driver", "package:library", "auto:library"];
-        assert!(apt(&here, "apt-get --simulate purge library").output.ends_with("Purg driver [1.0-1]\nPurg library [1.0-1]\n"));
+        assert!(
+            apt(&here, "apt-get --simulate purge library")
+                .output
+                .ends_with("Purg driver [1.0-1]\nPurg library [1.0-1]\n")
+        );
         assert!(apt(&here, "apt-get install -y driver").set.is_empty(), "it is there already");
     }
 
@@ -398,7 +442,8 @@ mod tests {
         assert_eq!(apt(&["package:driver", "hold:driver"], "apt-mark showhold").output, "driver\n");
         let policy = apt(&["package:driver"], "apt-cache policy driver").output;
         assert!(
-            policy.contains("  Installed: 1.0-1\n") && policy.contains(" *** 1.0-1 500\n        500 http://archive.ubuntu.com"),
+            policy.contains("  Installed: 1.0-1\n")
+                && policy.contains(" *** 1.0-1 500\n        500 http://archive.ubuntu.com"),
             "{policy}"
         );
         assert!(apt(&[], "apt-cache policy driver").output.contains("Installed: (none)"));

@@ -14,13 +14,15 @@ pub type Flags = BTreeSet<String>;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Program and arguments: each as it is, `*` inside a word for any characters, `...` for any further arguments. What the first `*`
-    /// stands for replaces `{1}` in `output`, `write` and `remove`, and so on; `{stdin}` there is what the command reads.
+    /// Program and arguments: each as it is, `*` inside a word for any characters, `...` for any further arguments.
+    /// What the first `*` stands for replaces `{1}` in `output`, `write` and `remove`, and so on; `{stdin}` there is
+    /// what the command reads.
     pub command: Vec<String>,
     /// All of these must hold.
     #[serde(default)]
     pub when: Vec<String>,
-    /// Each of these files, or of the files below such a folder, must have a line with this text; a line that `#` makes a comment is none.
+    /// Each of these files, or of the files below such a folder, must have a line with this text; a line that `#` makes
+    /// a comment is none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub found: BTreeMap<PathBuf, String>,
     /// What it reads from its standard input must hold this text.
@@ -29,8 +31,8 @@ pub struct Rule {
     /// What it prints.
     #[serde(default)]
     pub output: String,
-    /// A file of the scenario that it prints, after `output`. Where its name ends with `.in`, a line may begin with `?flag,!flag|` and is
-    /// printed, without that, only while these flags hold.
+    /// A file of the scenario that it prints, after `output`. Where its name ends with `.in`, a line may begin with
+    /// `?flag,!flag|` and is printed, without that, only while these flags hold.
     #[serde(default)]
     pub output_file: Option<String>,
     /// A file of the machine that it prints as it is then, after the other two.
@@ -103,7 +105,8 @@ impl Rule {
 
     /// Tells whether the command changes the machine: what only answers must not write the machine's state.
     pub(super) fn changes(&self) -> bool {
-        self.reboot || !(self.set.is_empty() && self.clear.is_empty() && self.write.is_empty() && self.remove.is_empty())
+        self.reboot
+            || !(self.set.is_empty() && self.clear.is_empty() && self.write.is_empty() && self.remove.is_empty())
     }
 
     /// Returns the rule with `{1}`, `{2}`, … replaced by what the first, second, … `*` stands for.
@@ -111,7 +114,10 @@ impl Rule {
     pub(super) fn filled(&self, captures: &[String], stdin: &str) -> Self {
         let fill = |text: &str| {
             let text = text.replace("{stdin}", stdin);
-            captures.iter().enumerate().fold(text, |text, (index, found)| text.replace(&format!("{{{}}}", index + 1), found))
+            captures
+                .iter()
+                .enumerate()
+                .fold(text, |text, (index, found)| text.replace(&format!("{{{}}}", index + 1), found))
         };
         let path = |path: &Path| PathBuf::from(fill(&path.display().to_string()));
         Self {
@@ -130,7 +136,11 @@ fn captures(pattern: &str, word: &str) -> Option<Vec<String>> {
     let mut found = Vec::new();
     let mut parts = rest.split('*').peekable();
     while let Some(part) = parts.next() {
-        let at = if parts.peek().is_none() { tail.ends_with(part).then(|| tail.len() - part.len())? } else { tail.find(part)? };
+        let at = if parts.peek().is_none() {
+            tail.ends_with(part).then(|| tail.len() - part.len())?
+        } else {
+            tail.find(part)?
+        };
         found.push(tail[..at].to_owned());
         tail = &tail[at + part.len()..];
     }
@@ -177,7 +187,8 @@ mod tests {
 
     #[test]
     fn what_a_star_stands_for_comes_back() {
-        let rule = Rule { command: vec!["sh".into(), "*-*.run".into()], output: "{2} of {1}".into(), ..Rule::default() };
+        let rule =
+            Rule { command: vec!["sh".into(), "*-*.run".into()], output: "{2} of {1}".into(), ..Rule::default() };
         let found = rule.captures(&["sh".to_owned(), "cuda-11.0.run".to_owned()], &Flags::new()).unwrap();
         assert_eq!(rule.filled(&found, "").output, "11.0 of cuda");
     }

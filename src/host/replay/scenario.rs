@@ -51,7 +51,8 @@ pub struct Scenario {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct About {
-    /// The built-in scenario that this one is a variation of: what is not given here comes from there, and its rules come after ours.
+    /// The built-in scenario that this one is a variation of: what is not given here comes from there, and its rules
+    /// come after ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
     /// What the person of this story has decided before: an answers file, read by whoever plans.
@@ -86,7 +87,8 @@ pub struct About {
     /// Paths that may not be read.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub denied: BTreeSet<PathBuf>,
-    /// Paths that are known not to be there, with all below them. It counts in a recording, where else nothing is known.
+    /// Paths that are known not to be there, with all below them. It counts in a recording, where else nothing is
+    /// known.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub absent: BTreeSet<PathBuf>,
     /// Programs that are known not to be installed. It counts as [`Self::absent`] does.
@@ -198,7 +200,8 @@ impl ScenarioError {
 impl Scenario {
     /// Returns the names of the built-in scenarios; the first is the default of `--demo`.
     pub fn names() -> Vec<String> {
-        let mut names: Vec<_> = BUILT_IN.dirs().filter_map(|dir| Some(dir.path().file_name()?.to_string_lossy().into_owned())).collect();
+        let mut names: Vec<_> =
+            BUILT_IN.dirs().filter_map(|dir| Some(dir.path().file_name()?.to_string_lossy().into_owned())).collect();
         names.sort_by_key(|name| (name != "seed", name.clone()));
         names
     }
@@ -215,7 +218,10 @@ impl Scenario {
     /// Reads a scenario from a folder or from one file.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
         let name = path.file_stem().map_or_else(|| "replay".to_owned(), |name| name.to_string_lossy().into_owned());
-        let unreadable = |error: std::io::Error| ScenarioError::Unreadable { file: path.display().to_string(), reason: error.to_string() };
+        let unreadable = |error: std::io::Error| ScenarioError::Unreadable {
+            file: path.display().to_string(),
+            reason: error.to_string(),
+        };
         if fs::metadata(path).map_err(unreadable)?.is_dir() {
             let mut files = BTreeMap::new();
             collect_folder(path, path, &mut files).map_err(unreadable)?;
@@ -230,21 +236,32 @@ impl Scenario {
     pub fn recorded(name: &str, recording: Recording) -> Self {
         let rootfs = recording.files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
         let layers = BTreeMap::from([("rootfs".to_owned(), rootfs)]);
-        Self { name: name.to_owned(), about: recording.about, rules: recording.commands, layers, recorded: true, ..Self::default() }
+        Self {
+            name: name.to_owned(),
+            about: recording.about,
+            rules: recording.commands,
+            layers,
+            recorded: true,
+            ..Self::default()
+        }
     }
 
     /// Makes a scenario from its files by relative path.
     fn from_files(name: &str, files: BTreeMap<PathBuf, Vec<u8>>) -> Result<Self, ScenarioError> {
-        let missing = |file: &str| ScenarioError::Unreadable { file: format!("{name}/{file}"), reason: "is missing".to_owned() };
-        let about: About = parse("scenario.yaml", files.get(Path::new("scenario.yaml")).ok_or_else(|| missing("scenario.yaml"))?)?;
+        let missing =
+            |file: &str| ScenarioError::Unreadable { file: format!("{name}/{file}"), reason: "is missing".to_owned() };
+        let about: About =
+            parse("scenario.yaml", files.get(Path::new("scenario.yaml")).ok_or_else(|| missing("scenario.yaml"))?)?;
         let rules = match files.get(Path::new("commands.yaml")) {
             Some(bytes) => parse("commands.yaml", bytes)?,
             None if about.base.is_some() => Vec::new(),
             None => return Err(missing("commands.yaml")),
         };
-        let packages: Vec<Package> = files.get(Path::new("packages.yaml")).map_or(Ok(Vec::new()), |bytes| parse("packages.yaml", bytes))?;
+        let packages: Vec<Package> =
+            files.get(Path::new("packages.yaml")).map_or(Ok(Vec::new()), |bytes| parse("packages.yaml", bytes))?;
         let packages = packages.into_iter().map(|package| (package.name.clone(), package)).collect();
-        let folders: BTreeSet<String> = about.layers.iter().filter_map(|layer| layer.folder.clone()).chain(["rootfs".to_owned()]).collect();
+        let folders: BTreeSet<String> =
+            about.layers.iter().filter_map(|layer| layer.folder.clone()).chain(["rootfs".to_owned()]).collect();
         let mut layers: BTreeMap<String, BTreeMap<PathBuf, Vec<u8>>> = BTreeMap::new();
         let mut outputs = BTreeMap::new();
         for (path, bytes) in files {
@@ -292,7 +309,8 @@ impl Recording {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, ScenarioError> {
-    let unreadable = |reason: String| ScenarioError::Unreadable { file: file.to_owned(), reason: crate::text::printable(&reason) };
+    let unreadable =
+        |reason: String| ScenarioError::Unreadable { file: file.to_owned(), reason: crate::text::printable(&reason) };
     let text = std::str::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
     bounded::check_yaml(text).map_err(unreadable)?;
     serde_yaml::from_str(text).map_err(|error| unreadable(error.to_string()))

@@ -1,5 +1,5 @@
-//! Adding a host to an inventory as text: one line in a section, nothing else. The guard reads the new text again and demands the old
-//! inventory and the new member, exactly.
+//! Adding a host to an inventory as text: one line in a section, nothing else. The guard reads the new text again and
+//! demands the old inventory and the new member, exactly.
 
 use std::{collections::HashSet, path::Path};
 
@@ -20,7 +20,11 @@ pub fn add(text: &str, file: &Path, member: &Member) -> Result<String, String> {
                 .is_some_and(|line| line == "---" || line.ends_with(':')));
     let after = if is_yaml { in_yaml(text, member) } else { Some(in_ini(text, member)) };
     let after = after.ok_or("it is written in a way that this program cannot change safely")?;
-    if is_exactly(text, &after, file, member) { Ok(after) } else { Err("the change would not read back as exactly that".to_owned()) }
+    if is_exactly(text, &after, file, member) {
+        Ok(after)
+    } else {
+        Err("the change would not read back as exactly that".to_owned())
+    }
 }
 
 /// The guard.
@@ -52,7 +56,11 @@ fn is_exactly(before: &str, after: &str, file: &Path, member: &Member) -> bool {
 fn with_line(text: &str, at: usize, line: &str) -> String {
     let newline = newline(text);
     let (head, tail) = text.split_at(at);
-    if head.is_empty() || head.ends_with('\n') { format!("{head}{line}{newline}{tail}") } else { format!("{head}{newline}{line}{tail}") }
+    if head.is_empty() || head.ends_with('\n') {
+        format!("{head}{line}{newline}{tail}")
+    } else {
+        format!("{head}{newline}{line}{tail}")
+    }
 }
 
 /// Behind the last host of `[group]`; a new section at the end where there is none.
@@ -90,15 +98,22 @@ fn in_yaml(text: &str, member: &Member) -> Option<String> {
     let group = find(&root, &member.group)?;
     let newline = newline(text);
     let lines = |indent: &str| {
-        let key = if yaml11::plain(&member.host).is_string() { member.host.clone() } else { format!("\"{}\"", member.host) };
+        let key =
+            if yaml11::plain(&member.host).is_string() { member.host.clone() } else { format!("\"{}\"", member.host) };
         let vars = member.vars.iter().map(|(name, value)| format!("{indent}  {name}: \"{value}\""));
         std::iter::once(format!("{indent}{key}:")).chain(vars).collect::<Vec<_>>().join(newline)
     };
     let hosts = group.value.entries().iter().find(|entry| entry.key == "hosts");
     match hosts {
-        Some(Entry { value: Node { kind: NodeKind::Map(entries), start, .. }, .. }) if !text[*start..].starts_with('{') => {
+        Some(Entry { value: Node { kind: NodeKind::Map(entries), start, .. }, .. })
+            if !text[*start..].starts_with('{') =>
+        {
             let (first, last) = (entries.first()?, entries.last()?);
-            Some(with_line(text, line_end(text, last.value.end.max(last.start + last.key.len())), &lines(&indent_of(text, first.start)?)))
+            Some(with_line(
+                text,
+                line_end(text, last.value.end.max(last.start + last.key.len())),
+                &lines(&indent_of(text, first.start)?),
+            ))
         }
         Some(hosts) if hosts.value.is_null() => {
             let indent = format!("{}  ", indent_of(text, hosts.start)?);
@@ -193,7 +208,10 @@ mod tests {
         let text = "all:\n  hosts:\n    node1:\n      ansible_host: 10.0.0.1  # first\n  children:\n    kube_node:\n      hosts:\n        node1:\n    etcd:\n      hosts:\n        node1:\n";
         assert_eq!(
             yaml(text, &member("kube_node", &[])).unwrap(),
-            text.replace("    kube_node:\n      hosts:\n        node1:\n", "    kube_node:\n      hosts:\n        node1:\n        gpu1:\n")
+            text.replace(
+                "    kube_node:\n      hosts:\n        node1:\n",
+                "    kube_node:\n      hosts:\n        node1:\n        gpu1:\n"
+            )
         );
         assert_eq!(
             yaml(text, &member("all", &[("ansible_host", "10.0.0.9")])).unwrap(),
@@ -215,8 +233,11 @@ mod tests {
         assert!(yaml("{\"all\": {\"hosts\": {\"n\": null}}}", &member("all", &[])).is_err());
         assert!(ini("[kube_node]\nn x\n", &member("kube_node", &[])).is_err(), "Ansible refuses the file as it is");
         assert!(
-            yaml("all:\n  hosts:\n    n: &a\n      x: 1\n  children:\n    kube_node:\n      hosts: *a\n", &member("kube_node", &[]))
-                .is_err()
+            yaml(
+                "all:\n  hosts:\n    n: &a\n      x: 1\n  children:\n    kube_node:\n      hosts: *a\n",
+                &member("kube_node", &[])
+            )
+            .is_err()
         );
     }
 }

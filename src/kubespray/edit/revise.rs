@@ -1,5 +1,5 @@
-//! The smallest change of a list or mapping: what stays the same keeps its bytes and comments, a value that changes is replaced where it
-//! stands, new items and keys go behind the last ones, and a key that goes is commented out.
+//! The smallest change of a list or mapping: what stays the same keeps its bytes and comments, a value that changes is
+//! replaced where it stands, new items and keys go behind the last ones, and a key that goes is commented out.
 
 use std::ops::Range;
 
@@ -14,7 +14,8 @@ struct Patch {
     with: String,
 }
 
-/// Returns the text with `node`, a list or mapping with one line an item, become `wanted`; nothing where it cannot be done line by line.
+/// Returns the text with `node`, a list or mapping with one line an item, become `wanted`; nothing where it cannot be
+/// done line by line.
 pub(super) fn collection(text: &str, node: &Node, wanted: &Value) -> Option<String> {
     let mut patches = Vec::new();
     Revision { text, newline: super::write::newline(text) }.node(node, wanted, &mut patches)?;
@@ -52,8 +53,12 @@ impl Revision<'_> {
         }
         let is_flow = self.text[node.start..].starts_with(['[', '{', '&', '*', '!']);
         match (&node.kind, wanted) {
-            (NodeKind::List(nodes), Value::Array(items)) if !is_flow && !nodes.is_empty() => self.list(node, nodes, items, patches),
-            (NodeKind::Map(entries), Value::Object(map)) if !is_flow && !entries.is_empty() => self.map(entries, map, patches),
+            (NodeKind::List(nodes), Value::Array(items)) if !is_flow && !nodes.is_empty() => {
+                self.list(node, nodes, items, patches)
+            }
+            (NodeKind::Map(entries), Value::Object(map)) if !is_flow && !entries.is_empty() => {
+                self.map(entries, map, patches)
+            }
             _ => self.replace(node, wanted, patches),
         }
     }
@@ -86,7 +91,8 @@ impl Revision<'_> {
             }
         }
         let is_new = |(key, _): &(&String, &Value)| !entries.iter().any(|entry| entry.key == **key);
-        let added: Map<String, Value> = wanted.iter().filter(is_new).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let added: Map<String, Value> =
+            wanted.iter().filter(is_new).map(|(key, value)| (key.clone(), value.clone())).collect();
         if added.is_empty() {
             return Some(());
         }
@@ -95,7 +101,11 @@ impl Revision<'_> {
         let lead = &self.text[start..first.start];
         // `- name: x`: the keys below stand under the first one.
         let indent = lead.chars().all(|c| c == ' ' || c == '-').then(|| " ".repeat(lead.len()))?;
-        self.add_lines(self.end_of(&last.value).max(last.start + last.key.len()), &write::members(&added, &indent), patches);
+        self.add_lines(
+            self.end_of(&last.value).max(last.start + last.key.len()),
+            &write::members(&added, &indent),
+            patches,
+        );
         Some(())
     }
 
@@ -196,7 +206,11 @@ mod tests {
     #[test]
     fn keys_of_a_mapping_come_behind_its_last() {
         assert_eq!(
-            edited("l:\r\n  a: \"1\"  # one\r\n  # two\r\n  b: x\r\nm: 1\r\n", "l", json!({"a": "1", "b": "y", "n/c": "z"})),
+            edited(
+                "l:\r\n  a: \"1\"  # one\r\n  # two\r\n  b: x\r\nm: 1\r\n",
+                "l",
+                json!({"a": "1", "b": "y", "n/c": "z"})
+            ),
             "l:\r\n  a: \"1\"  # one\r\n  # two\r\n  b: \"y\"\r\n  \"n/c\": \"z\"\r\nm: 1\r\n"
         );
     }
@@ -204,11 +218,15 @@ mod tests {
     #[test]
     fn a_variable_that_goes_is_commented_out() {
         let gone = |text: &str, name: &str| set(text, &Change::take_out(name));
-        let text = "---\na: 1\ngpus:\n  - n1  # first\n  # second\n  - n2\nb: >-\n  x\n  y\nc: [1,\n  2]\nlast: true  # why";
+        let text =
+            "---\na: 1\ngpus:\n  - n1  # first\n  # second\n  - n2\nb: >-\n  x\n  y\nc: [1,\n  2]\nlast: true  # why";
         let after = gone(text, "gpus").unwrap();
         assert_eq!(
             after,
-            text.replace("gpus:\n  - n1  # first\n  # second\n  - n2\n", "# gpus:\n#   - n1  # first\n  # second\n#   - n2\n")
+            text.replace(
+                "gpus:\n  - n1  # first\n  # second\n  - n2\n",
+                "# gpus:\n#   - n1  # first\n  # second\n#   - n2\n"
+            )
         );
         assert_eq!(gone(&after, "gpus").unwrap(), after, "it is out already");
         assert_eq!(gone(text, "b").unwrap(), text.replace("b: >-\n  x\n  y\n", "# b: >-\n#   x\n#   y\n"));

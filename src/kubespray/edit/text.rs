@@ -1,4 +1,5 @@
-//! Where in a file's text a change is made. Each function returns whole new texts; the guard in `edit` decides whether one is right.
+//! Where in a file's text a change is made. Each function returns whole new texts; the guard in `edit` decides whether
+//! one is right.
 
 use serde_json::Value;
 
@@ -69,10 +70,15 @@ pub(super) fn additions(text: &str, entries: &[Entry], name: &str, value: &Value
     under_sample.into_iter().chain([at_end]).collect()
 }
 
-/// Puts a line at `at`, which is the start of a line or the end of the text. A text without a final line end stays without.
+/// Puts a line at `at`, which is the start of a line or the end of the text. A text without a final line end stays
+/// without.
 fn insert_line(text: &str, at: usize, line: &str, newline: &str) -> String {
     let (head, tail) = text.split_at(at);
-    if head.is_empty() || head.ends_with('\n') { format!("{head}{line}{newline}{tail}") } else { format!("{head}{newline}{line}{tail}") }
+    if head.is_empty() || head.ends_with('\n') {
+        format!("{head}{line}{newline}{tail}")
+    } else {
+        format!("{head}{newline}{line}{tail}")
+    }
 }
 
 /// Returns where the commented sample of a key ends: `# name: value`, with the commented lines below that belong to it.
@@ -119,7 +125,10 @@ mod tests {
 
     #[test]
     fn an_active_key_changes_on_its_line_only() {
-        assert_eq!(edited("a: 1\nv: 390.87  # old\nb: x\n", "v", json!("450.51.06")), "a: 1\nv: \"450.51.06\"  # old\nb: x\n");
+        assert_eq!(
+            edited("a: 1\nv: 390.87  # old\nb: x\n", "v", json!("450.51.06")),
+            "a: 1\nv: \"450.51.06\"  # old\nb: x\n"
+        );
         assert_eq!(edited("v: yes\r\nb: 1\r\n", "v", json!(false)), "v: false\r\nb: 1\r\n");
         assert_eq!(edited("v:\nb: 1", "v", json!(true)), "v: true\nb: 1");
         assert_eq!(edited("v:   # todo\nb: 1\n", "v", json!(["n"])), "v: [\"n\"]   # todo\nb: 1\n");

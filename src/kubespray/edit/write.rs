@@ -20,7 +20,8 @@ pub(super) fn inline(value: &Value) -> String {
 
 /// A text in double quotes. JSON leaves some characters as they are that YAML refuses or takes for the end of a line.
 fn quoted(text: &str) -> String {
-    let needs_escape = |c: &char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    let needs_escape =
+        |c: &char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
     let escaped = |c: char| if needs_escape(&c) { format!("\\u{:04x}", c as u32) } else { c.to_string() };
     Value::from(text).to_string().chars().map(escaped).collect()
 }
@@ -67,7 +68,8 @@ pub(super) fn members(map: &Map<String, Value>, indent: &str) -> Vec<String> {
 
 /// A key without quotes where nobody could take it for anything but a text.
 fn key(key: &str) -> String {
-    let is_word = key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let is_word = key.starts_with(|c: char| c.is_ascii_alphabetic())
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if is_word && plain(key).is_string() { key.to_owned() } else { quoted(key) }
 }
 

@@ -1,5 +1,6 @@
 //! What the variables of the container runtime do to GPU pods, or to all others.
-//! Source: Kubespray's template of containerd's configuration, v2.18 to v2.31, as containerd 1.6 to 2.1 reads what comes of it.
+//! Source: Kubespray's template of containerd's configuration, v2.18 to v2.31, as containerd 1.6 to 2.1 reads what
+//! comes of it.
 
 use serde_json::Value;
 
@@ -40,9 +41,16 @@ pub(super) fn of_host(context: &KubesprayContext, variables: &ResolvedVariables<
     if let Some(list) = list.filter(|list| runtime_entry::merged(Some(&list.value), resolved.as_ref(), fit).is_none()) {
         found.push(Finding::of(msg::finding::runtimes_unknown(), Severity::Error, place(list)));
     }
-    if context.inventory.has_group(GPU_GROUP) && context.inventory.is_in(&context.subject, GPU_GROUP) && !is_in_gpu_group(context) {
+    if context.inventory.has_group(GPU_GROUP)
+        && context.inventory.is_in(&context.subject, GPU_GROUP)
+        && !is_in_gpu_group(context)
+    {
         let evidence = context.inventory_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        found.push(Finding::of(msg::finding::gpu_group_at_top(GPU_GROUP, &context.groups.node), Severity::Warning, evidence));
+        found.push(Finding::of(
+            msg::finding::gpu_group_at_top(GPU_GROUP, &context.groups.node),
+            Severity::Warning,
+            evidence,
+        ));
     }
     found
 }
@@ -62,6 +70,8 @@ fn entries(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec
     let mut found: Vec<Finding> = list.iter().filter_map(told).collect();
     let names: Vec<String> = list.iter().map(|entry| as_text(&entry["name"])).collect();
     let twice = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)).map(|(_, name)| name);
-    found.extend(twice.map(|name| Finding::of(msg::finding::runtime_twice(crate::text::printable(name)), Severity::Error, place.clone())));
+    found.extend(twice.map(|name| {
+        Finding::of(msg::finding::runtime_twice(crate::text::printable(name)), Severity::Error, place.clone())
+    }));
     found
 }

@@ -30,10 +30,17 @@ pub(super) fn of_role(context: &KubesprayContext, variables: &ResolvedVariables<
 
 /// Returns the traps that wait whoever brings the driver, in no order.
 pub(super) fn of_any_owner(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<Finding> {
-    [names(context, variables), twice(context), encrypted(variables), settings(context), groups(context), limit(context, variables)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        names(context, variables),
+        twice(context),
+        encrypted(variables),
+        settings(context),
+        groups(context),
+        limit(context, variables),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn is_on(variables: &ResolvedVariables<'_>) -> bool {
@@ -55,12 +62,14 @@ fn names(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<F
 fn taints(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(Value::Array(taints)) = variables.node_value("node_taints") {
-        for taint in taints
-            .iter()
-            .map(as_text)
-            .filter(|taint| !taint.starts_with("nvidia.com/gpu") && !taint.contains("PreferNoSchedule") && !taint.contains("{{"))
-        {
-            found.push(Finding::of(msg::finding::extra_taint(&taint), Severity::Warning, evidence(variables, "node_taints")));
+        for taint in taints.iter().map(as_text).filter(|taint| {
+            !taint.starts_with("nvidia.com/gpu") && !taint.contains("PreferNoSchedule") && !taint.contains("{{")
+        }) {
+            found.push(Finding::of(
+                msg::finding::extra_taint(&taint),
+                Severity::Warning,
+                evidence(variables, "node_taints"),
+            ));
         }
     }
     let Some(release) = context.release.as_ref().map(ToString::to_string) else { return found };
@@ -71,13 +80,18 @@ fn taints(context: &KubesprayContext, variables: &ResolvedVariables<'_>) -> Vec<
             Mechanism::None => None,
         };
         found.extend(text.map(|text| Finding::of(text, Severity::Info, evidence(variables, "nvidia_gpu_nodes"))));
-        let playbook = context.checkout.as_ref().map(|checkout| checkout.path.join("scale.yml").display().to_string()).unwrap_or_default();
+        let playbook = context
+            .checkout
+            .as_ref()
+            .map(|checkout| checkout.path.join("scale.yml").display().to_string())
+            .unwrap_or_default();
         found.push(Finding::of(msg::finding::scale_without_daemonsets(), Severity::Info, playbook));
     }
     found
 }
 
-/// Images from registries that take nothing new since 2023-04 (kubernetes.io/blog, "k8s.gcr.io image registry will be frozen").
+/// Images from registries that take nothing new since 2023-04 (kubernetes.io/blog, "k8s.gcr.io image registry will be
+/// frozen").
 fn images(variables: &ResolvedVariables<'_>) -> Vec<Finding> {
     if !is_on(variables) {
         return Vec::new();
@@ -86,7 +100,8 @@ fn images(variables: &ResolvedVariables<'_>) -> Vec<Finding> {
     for name in ["nvidia_driver_install_container", "nvidia_gpu_device_plugin_container"] {
         let image = variables.role_value(name).map(|image| as_text(&image)).unwrap_or_default();
         if image.starts_with("k8s.gcr.io/") || image.starts_with("gcr.io/google") {
-            let place = variables.strongest(name).filter(|definition| definition.line > 0).map(place).unwrap_or_default();
+            let place =
+                variables.strongest(name).filter(|definition| definition.line > 0).map(place).unwrap_or_default();
             found.push(Finding::of(msg::finding::frozen_registry(&image, name), Severity::Warning, place));
         }
     }
@@ -111,8 +126,12 @@ fn twice(context: &KubesprayContext) -> Vec<Finding> {
 /// Single values encrypted with Ansible Vault: they are named, not opened.
 fn encrypted(variables: &ResolvedVariables<'_>) -> Vec<Finding> {
     let is_vault = |value: &Value| value.get("__ansible_vault").is_some();
-    let names = VariableSpec::all().filter_map(|spec| variables.own(spec.name)).filter(|definition| is_vault(&definition.value));
-    names.map(|definition| Finding::of(msg::finding::vaulted_value(&definition.name), Severity::Info, place(definition))).collect()
+    let names = VariableSpec::all()
+        .filter_map(|spec| variables.own(spec.name))
+        .filter(|definition| is_vault(&definition.value));
+    names
+        .map(|definition| Finding::of(msg::finding::vaulted_value(&definition.name), Severity::Info, place(definition)))
+        .collect()
 }
 
 /// The role's defaults are not those of the release: somebody has followed a guide that says to edit them.
@@ -122,9 +141,13 @@ fn edited_role(context: &KubesprayContext, variables: &ResolvedVariables<'_>) ->
     }
     let usual = release::role_defaults(context.traits);
     let is_edited = |name: &str, value: &Value| usual.get(name).is_some_and(|usual| usual != value);
-    let own = variables.defaults().filter(|definition| definition.file.ends_with(format!("{GPU_ROLE}/defaults/main.yml")));
-    let edited = own.filter(|definition| definition.level == Level::RoleDefaults && is_edited(&definition.name, &definition.value));
-    edited.map(|definition| Finding::of(msg::finding::role_edited(&definition.name), Severity::Info, place(definition))).collect()
+    let own =
+        variables.defaults().filter(|definition| definition.file.ends_with(format!("{GPU_ROLE}/defaults/main.yml")));
+    let edited = own
+        .filter(|definition| definition.level == Level::RoleDefaults && is_edited(&definition.name, &definition.value));
+    edited
+        .map(|definition| Finding::of(msg::finding::role_edited(&definition.name), Severity::Info, place(definition)))
+        .collect()
 }
 
 /// What `ansible.cfg` and the place of the checkout do to the whole.
@@ -147,9 +170,13 @@ fn settings(context: &KubesprayContext) -> Vec<Finding> {
 
 /// Old spellings of the groups still work; in v2.27 and v2.28 hosts of `kube-node` were passed over (kubespray#12625).
 fn groups(context: &KubesprayContext) -> Vec<Finding> {
-    let Some(release) = context.release.as_ref().filter(|release| release.has_underscore_groups()) else { return Vec::new() };
-    let old: Vec<&str> =
-        ["kube-master", "kube-node", "k8s-cluster"].into_iter().filter(|name| context.declared_groups.contains(*name)).collect();
+    let Some(release) = context.release.as_ref().filter(|release| release.has_underscore_groups()) else {
+        return Vec::new();
+    };
+    let old: Vec<&str> = ["kube-master", "kube-node", "k8s-cluster"]
+        .into_iter()
+        .filter(|name| context.declared_groups.contains(*name))
+        .collect();
     if old.is_empty() {
         return Vec::new();
     }
@@ -176,7 +203,9 @@ fn not_in_release(context: &KubesprayContext, variables: &ResolvedVariables<'_>)
     let missing = of_role.filter(|spec| !release.has(spec)).filter_map(|spec| variables.own(spec.name));
     let args = release.to_string();
     missing
-        .map(|definition| Finding::of(msg::finding::not_in_release(&definition.name, &args), Severity::Warning, place(definition)))
+        .map(|definition| {
+            Finding::of(msg::finding::not_in_release(&definition.name, &args), Severity::Warning, place(definition))
+        })
         .collect()
 }
 

@@ -122,7 +122,9 @@ impl VarsFile {
             Err(error) => file.error = Some(YamlError { line: 1, message: error.to_string() }),
             Ok(text) if text.starts_with("$ANSIBLE_VAULT") => file.vault = Vault::Encrypted,
             Ok(text) => match yaml11::parse_vars(&text) {
-                Ok(entries) => file.vars = entries.into_iter().map(|entry| (entry.key, entry.line, entry.value.value())).collect(),
+                Ok(entries) => {
+                    file.vars = entries.into_iter().map(|entry| (entry.key, entry.line, entry.value.value())).collect();
+                }
                 Err(error) => file.error = Some(error),
             },
         }
@@ -157,7 +159,8 @@ fn read_all(
     let present: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     let mut found = BTreeMap::new();
     for stem in stems {
-        let mut candidates = ENDINGS.iter().map(|ending| format!("{stem}{ending}")).filter(|name| present.contains(name.as_str()));
+        let mut candidates =
+            ENDINGS.iter().map(|ending| format!("{stem}{ending}")).filter(|name| present.contains(name.as_str()));
         let Some(first) = candidates.next() else { continue };
         let path = folder.join(&first);
         let mut read = Vec::new();
@@ -189,7 +192,9 @@ fn read_below(files: &dyn Files, folder: &Path, depth: usize, found: &mut Vec<Va
         let ending = name.rfind('.').map_or("", |at| &name[at..]);
         match kind(files, &path) {
             // Deeper is a circle of links.
-            Some(FileKind::Folder) if ending.is_empty() && depth < DEPTH_LIMIT => read_below(files, &path, depth + 1, found),
+            Some(FileKind::Folder) if ending.is_empty() && depth < DEPTH_LIMIT => {
+                read_below(files, &path, depth + 1, found);
+            }
             Some(FileKind::Folder) => {}
             kind if ENDINGS.contains(&ending) => found.push(VarsFile::read_kind(files, &path, kind)),
             _ => {}

@@ -13,10 +13,16 @@ enum Section {
     Vars,
 }
 
-/// Adds an INI inventory. At the first line that Ansible refuses, reading ends with a problem; what stood before it stays.
+/// Adds an INI inventory. At the first line that Ansible refuses, reading ends with a problem; what stood before it
+/// stays.
 pub(super) fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Problem> {
-    let mut reader =
-        Reader { inventory, file: file.into(), group: "ungrouped".to_owned(), section: Section::Hosts, pending: BTreeMap::new() };
+    let mut reader = Reader {
+        inventory,
+        file: file.into(),
+        group: "ungrouped".to_owned(),
+        section: Section::Hosts,
+        pending: BTreeMap::new(),
+    };
     for (index, line) in lines(text).enumerate() {
         let line = line.trim();
         if !line.is_empty() && !line.starts_with(['#', ';']) {
@@ -28,7 +34,8 @@ pub(super) fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result
 
 /// Python's `splitlines`, which knows more line ends than most programs.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let is_odd = |c: char| matches!(c, '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let is_odd =
+        |c: char| matches!(c, '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
     // Nearly no file has one of the other ends in it: they are control characters, or not ASCII.
     let is_plain = is_plain(text) && !text.contains('\r');
     text.lines().flat_map(move |line| {
@@ -61,7 +68,13 @@ impl Reader<'_> {
             Section::Hosts => self.host(line, number),
             Section::Vars => {
                 let (name, value) = line.split_once('=').ok_or_else(|| format!("expected key=value, got `{line}`"))?;
-                self.inventory.set_group_var(&self.group, name.trim().to_owned(), literal::value(value.trim()), &self.file, number)
+                self.inventory.set_group_var(
+                    &self.group,
+                    name.trim().to_owned(),
+                    literal::value(value.trim()),
+                    &self.file,
+                    number,
+                )
             }
             Section::Children => self.child(line, number),
         }
@@ -95,7 +108,10 @@ impl Reader<'_> {
             return Err(format!("`{pattern}` ends with a colon; a port would stand behind it"));
         }
         if line.contains(char::REPLACEMENT_CHARACTER) {
-            return Err(format!("`{}` stands for bytes that are not UTF-8; only comments may have them", char::REPLACEMENT_CHARACTER));
+            return Err(format!(
+                "`{}` stands for bytes that are not UTF-8; only comments may have them",
+                char::REPLACEMENT_CHARACTER
+            ));
         }
         if let Some(token) = assignments.iter().find(|token| !token.contains('=')) {
             return Err(format!("expected key=value behind the host, got `{token}`"));
@@ -104,7 +120,8 @@ impl Reader<'_> {
         for name in &names {
             let host = self.inventory.add_host(name, port, &self.group, &self.file, number);
             if let Some(said) = &said {
-                self.inventory.set_host_line(host, HostLine { text: Arc::clone(said), file: Arc::clone(&self.file), number })?;
+                self.inventory
+                    .set_host_line(host, HostLine { text: Arc::clone(said), file: Arc::clone(&self.file), number })?;
             }
         }
         Ok(())
@@ -115,7 +132,8 @@ impl Reader<'_> {
         if self.inventory.has_group(name) {
             return self.inventory.add_child(&self.group, name);
         }
-        let pending = self.pending.entry(name.to_owned()).or_insert_with(|| Pending { line: number, parents: Vec::new() });
+        let pending =
+            self.pending.entry(name.to_owned()).or_insert_with(|| Pending { line: number, parents: Vec::new() });
         pending.parents.push(self.group.clone());
         Ok(())
     }
@@ -131,7 +149,8 @@ impl Reader<'_> {
     }
 }
 
-/// A host line with its variables, checked but not yet taken apart: an inventory has thousands, and the variables of one are asked for.
+/// A host line with its variables, checked but not yet taken apart: an inventory has thousands, and the variables of
+/// one are asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct HostLine {
     text: Arc<str>,

@@ -1,6 +1,7 @@
 //! The values of Ansible's INI inventories: `ast.literal_eval` of Python, or else the text itself.
 //!
-//! So `True` is a boolean and `true` a text, `0644` a text and `0o644` a number, `[node1]` a text and `['node1']` a list.
+//! So `True` is a boolean and `true` a text, `0644` a text and `0o644` a number, `[node1]` a text and `['node1']` a
+//! list.
 
 use serde_json::{Map, Number, Value};
 
@@ -113,7 +114,11 @@ impl Reader<'_> {
             if !self.take(':') {
                 // Not a mapping, so a set: JSON writes it as a list.
                 self.rest = start;
-                return if map.is_empty() { self.items('{', '}', depth).map(|(items, _)| Value::Array(items)) } else { None };
+                return if map.is_empty() {
+                    self.items('{', '}', depth).map(|(items, _)| Value::Array(items))
+                } else {
+                    None
+                };
             }
             let key = if let Value::String(text) = key { text } else { key.to_string() };
             map.insert(key, self.item(depth + 1)?);
@@ -158,7 +163,9 @@ impl Reader<'_> {
             self.skip_space();
             let end = self.rest.find(['"', '\'']).unwrap_or(0);
             let prefix = self.rest[..end].to_lowercase();
-            if !matches!(prefix.as_str(), "" | "r" | "u" | "b" | "br" | "rb") || !self.rest[end..].starts_with(['"', '\'']) {
+            if !matches!(prefix.as_str(), "" | "r" | "u" | "b" | "br" | "rb")
+                || !self.rest[end..].starts_with(['"', '\''])
+            {
                 return (!joined.is_empty() || self.rest.is_empty()).then_some(Value::String(joined));
             }
             self.rest = &self.rest[end..];
@@ -248,7 +255,8 @@ fn number(token: &str) -> Option<Value> {
         let leading_zero = digits.len() > 1 && digits.starts_with('0') && digits.bytes().any(|b| b != b'0');
         return if leading_zero { None } else { digits.parse().ok().and_then(yaml11::integer) };
     }
-    let is_float = digits.bytes().all(|b| b.is_ascii_digit() || b".e+-".contains(&b)) && digits.bytes().any(|b| b.is_ascii_digit());
+    let is_float = digits.bytes().all(|b| b.is_ascii_digit() || b".e+-".contains(&b))
+        && digits.bytes().any(|b| b.is_ascii_digit());
     let float: f64 = is_float.then(|| digits.parse().ok()).flatten()?;
     Number::from_f64(float).map(Value::Number)
 }

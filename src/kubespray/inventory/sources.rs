@@ -1,4 +1,5 @@
-//! Which files make up an inventory: the file itself, or those of a folder that `ansible.cfg` does not tell Ansible to pass over.
+//! Which files make up an inventory: the file itself, or those of a folder that `ansible.cfg` does not tell Ansible to
+//! pass over.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,8 @@ use crate::{
 
 /// Folders below folders; more is a circle of links.
 const DEPTH_LIMIT: usize = 16;
-/// Files and folders that are looked at, but for variables: an inventory of a thousand hosts is one file, and one file for each still fits.
+/// Files and folders that are looked at, but for variables: an inventory of a thousand hosts is one file, and one file
+/// for each still fits.
 const ENTRIES: usize = 2_000;
 
 /// Endings that Ansible passes over in a folder. Source: `ansible.cfg` of Kubespray, `inventory_ignore_extensions`.
@@ -32,11 +34,16 @@ impl Ignored {
     /// Takes Kubespray's own settings where `config` says nothing.
     pub fn new(config: &Config) -> Self {
         let list = |found: Option<&str>, usual: &[&str]| -> Vec<String> {
-            let own = |text: &str| text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect();
+            let own = |text: &str| {
+                text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+            };
             found.map_or_else(|| usual.iter().map(|item| (*item).to_owned()).collect(), own)
         };
-        let endings = config.get("inventory", "ignore_extensions").or_else(|| config.get("defaults", "inventory_ignore_extensions"));
-        let patterns = config.get("inventory", "ignore_patterns").or_else(|| config.get("defaults", "inventory_ignore_patterns"));
+        let endings = config
+            .get("inventory", "ignore_extensions")
+            .or_else(|| config.get("defaults", "inventory_ignore_extensions"));
+        let patterns =
+            config.get("inventory", "ignore_patterns").or_else(|| config.get("defaults", "inventory_ignore_patterns"));
         Self { endings: list(endings, &ENDINGS), patterns: list(patterns, &PATTERNS) }
     }
 
@@ -62,7 +69,10 @@ pub fn sources(files: &dyn Files, path: &Path, ignored: &Ignored) -> Result<Vec<
     let mut found = Vec::new();
     let mut left = ENTRIES;
     if !collect(files, path, &|name| ignored.has(name, &patterns), 0, &mut left, &mut found) {
-        return Err(Expected::new(msg::error::inventory::vast(path.display(), ENTRIES), msg::error::inventory::vast::hint()));
+        return Err(Expected::new(
+            msg::error::inventory::vast(path.display(), ENTRIES),
+            msg::error::inventory::vast::hint(),
+        ));
     }
     if found.is_empty() {
         return Err(Expected::new(msg::error::inventory::empty(path.display()), msg::error::inventory::empty::hint()));
@@ -84,7 +94,11 @@ fn collect(
         *left = fewer;
         let path = folder.join(name);
         match files.meta(&path).map(|meta| meta.kind) {
-            Ok(FileKind::Folder) if depth < DEPTH_LIMIT && !collect(files, &path, is_ignored, depth + 1, left, found) => return false,
+            Ok(FileKind::Folder)
+                if depth < DEPTH_LIMIT && !collect(files, &path, is_ignored, depth + 1, left, found) =>
+            {
+                return false;
+            }
             Ok(FileKind::File) => found.push(path),
             _ => {}
         }

@@ -72,7 +72,9 @@ pub fn expand_hosts(pattern: &str) -> Result<(Vec<Cow<'_, str>>, Option<u32>), S
 /// Splits a port from `name:22` or `[address]:22`. Where the rest is no name or address, the colon belongs to the name.
 fn split_port(pattern: &str) -> (&str, Option<u32>) {
     let Some((host, port)) = pattern.rsplit_once(':') else { return (pattern, None) };
-    let Some(port) = port.parse::<u32>().ok().filter(|_| port.bytes().all(|digit| digit.is_ascii_digit())) else { return (pattern, None) };
+    let Some(port) = port.parse::<u32>().ok().filter(|_| port.bytes().all(|digit| digit.is_ascii_digit())) else {
+        return (pattern, None);
+    };
     let bracketed = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).filter(|inner| !inner.is_empty());
     let (host, is_whole) = match bracketed {
         Some(inner) => (inner, true),
@@ -127,7 +129,9 @@ fn expand(name: &str, names: &mut Vec<String>, room: &mut usize) -> Result<(), S
     }
     let marked = name.replacen('[', "|", 1).replacen(']', "|", 1);
     let parts: Vec<&str> = marked.split('|').collect();
-    let [head, range, tail] = parts[..] else { return Err("a bracket is missing, or there is a `|` in the name".to_owned()) };
+    let [head, range, tail] = parts[..] else {
+        return Err("a bracket is missing, or there is a `|` in the name".to_owned());
+    };
     for item in items(range)? {
         expand(&format!("{head}{item}{tail}"), names, room)?;
     }
@@ -157,12 +161,17 @@ fn items(range: &str) -> Result<Vec<String>, String> {
         if from > to {
             return Err("begin is behind end".to_owned());
         }
-        return Ok(stride.map(|stride| LETTERS[from..=to].chars().step_by(stride).map(String::from).collect()).unwrap_or_default());
+        return Ok(stride
+            .map(|stride| LETTERS[from..=to].chars().step_by(stride).map(String::from).collect())
+            .unwrap_or_default());
     }
-    let (Ok(from), Ok(to)) = (begin.parse::<i64>(), end.parse::<i64>()) else { return Err("begin and end are not numbers".to_owned()) };
+    let (Ok(from), Ok(to)) = (begin.parse::<i64>(), end.parse::<i64>()) else {
+        return Err("begin and end are not numbers".to_owned());
+    };
     let width = if padded { begin.len() } else { 0 };
     let Some(stride) = stride else { return Ok(Vec::new()) };
-    let found: Vec<String> = (from..=to).step_by(stride).take(RANGE_LIMIT + 1).map(|number| format!("{number:0width$}")).collect();
+    let found: Vec<String> =
+        (from..=to).step_by(stride).take(RANGE_LIMIT + 1).map(|number| format!("{number:0width$}")).collect();
     if found.len() > RANGE_LIMIT { Err(format!("more than {RANGE_LIMIT} hosts")) } else { Ok(found) }
 }
 
@@ -194,7 +203,9 @@ mod tests {
         assert_eq!(names("n[3:1]"), Vec::<String>::new());
         assert_eq!(expand_hosts("node-:22").unwrap(), (vec!["node-:22".into()], None));
         assert_eq!(expand_hosts("node_1:22").unwrap(), (vec!["node_1".into()], Some(22)));
-        assert!(expand_hosts("n[1:]").is_err() && expand_hosts("n[1:3:0]").is_err() && expand_hosts("a|b[1:2]").is_err());
+        assert!(
+            expand_hosts("n[1:]").is_err() && expand_hosts("n[1:3:0]").is_err() && expand_hosts("a|b[1:2]").is_err()
+        );
         assert!(expand_hosts("n[01:9]").is_err());
         assert!(expand_hosts("n[1:999999999]").is_err());
         assert!(expand_hosts("n[1:2").is_err());

@@ -18,7 +18,8 @@ use crate::kubespray::{
     yaml11::{self, Entry, Node, NodeKind},
 };
 
-/// Adds a YAML inventory. At the first thing that Ansible refuses, reading ends with a problem; what stood before it stays.
+/// Adds a YAML inventory. At the first thing that Ansible refuses, reading ends with a problem; what stood before it
+/// stays.
 pub(super) fn read(text: &str, file: &Path, inventory: &mut Inventory) -> Result<(), Problem> {
     let root = yaml11::parse(text).map_err(|error| Problem::new(file, error.line, error.message))?;
     let groups = root.as_ref().map(Node::entries).unwrap_or_default();
@@ -60,7 +61,13 @@ impl Reader<'_> {
             match section.key.as_str() {
                 "vars" => {
                     for var in self.section(section, &group.key)? {
-                        let set = self.inventory.set_group_var(&group.key, var.key.clone(), var.value.value(), &self.file, var.line);
+                        let set = self.inventory.set_group_var(
+                            &group.key,
+                            var.key.clone(),
+                            var.value.value(),
+                            &self.file,
+                            var.line,
+                        );
                         set.map_err(|what| self.problem(var.line, what))?;
                     }
                 }
@@ -94,7 +101,8 @@ impl Reader<'_> {
 
     /// Names are texts; `10` or `yes` without quotes is none.
     fn demand_text(&self, entry: &Entry, what: &str) -> Result<(), Problem> {
-        let problem = || self.problem(entry.line, format!("the {what} name `{}` is not a text; put it in quotes", entry.key));
+        let problem =
+            || self.problem(entry.line, format!("the {what} name `{}` is not a text; put it in quotes", entry.key));
         if entry.is_text { Ok(()) } else { Err(problem()) }
     }
 
@@ -105,7 +113,13 @@ impl Reader<'_> {
             NodeKind::Scalar(Value::Null) => Ok(Vec::new()),
             NodeKind::Scalar(Value::String(name)) => {
                 let nothing = Node { kind: NodeKind::Scalar(Value::Null), ..section.value.clone() };
-                Ok(vec![Entry { key: name.clone(), line: section.value.line, start: section.value.start, is_text: true, value: nothing }])
+                Ok(vec![Entry {
+                    key: name.clone(),
+                    line: section.value.line,
+                    start: section.value.start,
+                    is_text: true,
+                    value: nothing,
+                }])
             }
             _ => Err(self.problem(section.line, format!("`{}` of the group `{group}` must be a mapping", section.key))),
         }

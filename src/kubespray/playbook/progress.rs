@@ -115,7 +115,8 @@ impl Progress {
         self.failures.iter().any(|failure| SIGNS.iter().any(|sign| failure.message.contains(sign)))
     }
 
-    /// Reads `fatal: [host]: FAILED! => {…}`, `failed: [host] (item=…) => {…}` and `fatal: [host]: UNREACHABLE! => {…}`.
+    /// Reads `fatal: [host]: FAILED! => {…}`, `failed: [host] (item=…) => {…}` and
+    /// `fatal: [host]: UNREACHABLE! => {…}`.
     fn failure(&self, line: &str) -> Option<Failure> {
         let rest = line.strip_prefix("fatal: [").or_else(|| line.strip_prefix("failed: ["))?;
         let (host, rest) = rest.split_once(']')?;
@@ -140,9 +141,13 @@ fn banner(line: &str, start: &str) -> Option<String> {
 /// The part of a result that tells a person what happened.
 fn message(detail: &str) -> String {
     let Ok(Value::Object(result)) = serde_json::from_str::<Value>(detail) else { return detail.to_owned() };
-    let text = |name: &str| result.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    let parts: Vec<String> =
-        ["msg", "stderr", "module_stderr", "reason"].iter().filter_map(|name| text(name)).filter(|part| !part.is_empty()).collect();
+    let text =
+        |name: &str| result.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let parts: Vec<String> = ["msg", "stderr", "module_stderr", "reason"]
+        .iter()
+        .filter_map(|name| text(name))
+        .filter(|part| !part.is_empty())
+        .collect();
     if parts.is_empty() { detail.to_owned() } else { parts.join(": ") }
 }
 
@@ -186,7 +191,8 @@ Monday 16 November 2020  19:00:04 +0000 (0:00:00.1)
         assert_eq!(progress.ratio(), Some(0.125));
         OUTPUT.lines().skip(3).for_each(|line| progress.line(line));
         assert_eq!(progress.tasks, 4);
-        let failed: Vec<_> = progress.failures.iter().map(|failure| (failure.host.as_str(), failure.message.as_str())).collect();
+        let failed: Vec<_> =
+            progress.failures.iter().map(|failure| (failure.host.as_str(), failure.message.as_str())).collect();
         assert_eq!(failed, [("node2", "bad item"), ("node3", "ssh: connect")]);
         assert_eq!(progress.failures[0].task, "etcd : items");
         assert_eq!(progress.recap.len(), 2);

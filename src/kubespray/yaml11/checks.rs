@@ -26,7 +26,8 @@ pub(super) fn is_empty(text: &str) -> bool {
     })
 }
 
-/// Returns a line that begins with a tab: PyYAML takes one only inside quotes and brackets, and the parser lets it pass before a comment.
+/// Returns a line that begins with a tab: PyYAML takes one only inside quotes and brackets, and the parser lets it pass
+/// before a comment.
 pub(super) fn tab_in_front(text: &str, root: Option<&Node>) -> Option<YamlError> {
     let starts = text.match_indices('\n').map(|(at, _)| at + 1).filter(|at| text[*at..].starts_with('\t'));
     let mut tabs = (text.starts_with('\t')).then_some(0).into_iter().chain(starts).peekable();

@@ -28,7 +28,9 @@ pub(super) fn with_values(node: Node, json: Value) -> Node {
 /// JSON that is no YAML: its lines are not known.
 pub(super) fn unplaced(json: Value, depth: usize) -> Node {
     let kind = match json {
-        Value::Array(items) if depth < DEPTH_LIMIT => NodeKind::List(items.into_iter().map(|item| unplaced(item, depth + 1)).collect()),
+        Value::Array(items) if depth < DEPTH_LIMIT => {
+            NodeKind::List(items.into_iter().map(|item| unplaced(item, depth + 1)).collect())
+        }
         Value::Object(map) if depth < DEPTH_LIMIT => {
             let entry = |(key, item)| Entry { key, line: 1, start: 0, is_text: true, value: unplaced(item, depth + 1) };
             NodeKind::Map(map.into_iter().map(entry).collect())

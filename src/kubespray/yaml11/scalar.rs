@@ -41,7 +41,9 @@ fn is_float(text: &str) -> bool {
     match whole.split_once(':') {
         None => is_digits(whole) && is_fraction(fraction),
         Some((first, rest)) => {
-            is_digits(first) && rest.split(':').all(is_sixtieth) && fraction.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+            is_digits(first)
+                && rest.split(':').all(is_sixtieth)
+                && fraction.bytes().all(|b| b.is_ascii_digit() || b == b'_')
         }
     }
 }
@@ -143,7 +145,8 @@ pub fn integer(number: i128) -> Option<Value> {
         .or_else(|| Number::from_f64(number as f64).map(Value::Number))
 }
 
-/// A date and time comes out of Ansible in Python's `isoformat`; a date alone as it was written, and so does what is no real date.
+/// A date and time comes out of Ansible in Python's `isoformat`; a date alone as it was written, and so does what is no
+/// real date.
 fn timestamp(text: &str) -> Option<Value> {
     if !looks_like_date(text) {
         return None;

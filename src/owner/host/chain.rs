@@ -1,7 +1,8 @@
 //! What a machine with a driver of its own says of the links h1 to h14 and h20 of its chain, judged from facts.
 //!
-//! Pure: programs were asked when the facts were taken. The causes are the findings of step 1, so that one thing has one text.
-//! Source: owners.md 5.1. What only lasts until the next boot, upgrade or Kubespray run is [`State::Temporary`]: it breaks no link behind.
+//! Pure: programs were asked when the facts were taken. The causes are the findings of step 1, so that one thing has
+//! one text. Source: owners.md 5.1. What only lasts until the next boot, upgrade or Kubespray run is
+//! [`State::Temporary`]: it breaks no link behind.
 
 mod runtime;
 #[cfg(test)]
@@ -9,7 +10,9 @@ mod tests;
 
 use crate::{
     cluster::check::{Check, CheckId, State},
-    facts::{Facts, ModuleKind, Origin, container_toolkit::CliInfo, missing_device_files, node_packages::Part, packages},
+    facts::{
+        Facts, ModuleKind, Origin, container_toolkit::CliInfo, missing_device_files, node_packages::Part, packages,
+    },
     finding::{Finding, Severity},
     host::NvmlAnswer,
     i18n::msg,
@@ -45,13 +48,19 @@ fn unless(facts: &Facts, id: CheckId, ids: &[&str], evidence: impl Into<String>)
 
 /// Returns what kept a fact from being known: the values of the reason, which have no language.
 fn why_unknown(facts: &Facts, fact: &str) -> String {
-    facts.unknown.get(fact).map(|reason| reason.args.values().cloned().collect::<Vec<_>>().join(": ")).unwrap_or_default()
+    facts
+        .unknown
+        .get(fact)
+        .map(|reason| reason.args.values().cloned().collect::<Vec<_>>().join(": "))
+        .unwrap_or_default()
 }
 
 fn cards(facts: &Facts) -> Check {
     let names = facts.gpus.iter().map(|gpu| format!("{} {}", gpu.pci_address, gpu.name)).collect::<Vec<_>>().join(", ");
     match finding(facts, &["no-pci-bus", "no-gpu", "cards-missing", "gpu-in-chip"]) {
-        Some(cause) if cause.id == "no-pci-bus" => Check::new(CheckId::Cards, State::Unknown, &cause.evidence).because(Some(cause)),
+        Some(cause) if cause.id == "no-pci-bus" => {
+            Check::new(CheckId::Cards, State::Unknown, &cause.evidence).because(Some(cause))
+        }
         Some(cause) => Check::new(CheckId::Cards, State::Fail, &cause.evidence).because(Some(cause)),
         None if facts.gpus.is_empty() => Check::new(CheckId::Cards, State::Fail, "/sys/bus/pci/devices"),
         None => Check::new(CheckId::Cards, State::Pass, format!("{}: {names}", facts.gpus.len())),
@@ -59,7 +68,8 @@ fn cards(facts: &Facts) -> Check {
 }
 
 fn bound(facts: &Facts) -> Check {
-    let drivers = |gpu: &crate::facts::Gpu| format!("{} {}", gpu.pci_address, gpu.kernel_driver.as_deref().unwrap_or("-"));
+    let drivers =
+        |gpu: &crate::facts::Gpu| format!("{} {}", gpu.pci_address, gpu.kernel_driver.as_deref().unwrap_or("-"));
     let evidence = facts.gpus.iter().map(drivers).collect::<Vec<_>>().join(", ");
     let cause = finding(facts, &["nouveau-bound", "nova-bound", "vfio-bound", "other-driver-bound"]);
     let is_bound = facts.gpus.iter().all(|gpu| gpu.kernel_driver.as_deref() == Some("nvidia"));
@@ -67,7 +77,8 @@ fn bound(facts: &Facts) -> Check {
 }
 
 fn module(facts: &Facts) -> Check {
-    const UNFIT: [&str; 4] = ["open-module-required", "open-module-impossible", "driver-beyond-last-branch", "driver-before-first-branch"];
+    const UNFIT: [&str; 4] =
+        ["open-module-required", "open-module-impossible", "driver-beyond-last-branch", "driver-before-first-branch"];
     let Some(version) = &facts.driver.loaded_version else {
         let cause = finding(facts, &["module-of-another-kernel", "unsigned-modules", "rival-loaded"]);
         return Check::new(CheckId::HostDriver, State::Fail, "/proc/driver/nvidia/version: -").because(cause);
@@ -86,10 +97,16 @@ fn library(facts: &Facts) -> Check {
     if let Some(cause) = finding(facts, &["driver-library-differs", "nvml-mismatch"]) {
         return Check::new(id, State::Fail, &cause.evidence).because(Some(cause));
     }
-    let named = facts.driver.libraries.iter().find(|library| library.version.is_some() && library.version == facts.driver.loaded_version);
+    let named = facts
+        .driver
+        .libraries
+        .iter()
+        .find(|library| library.version.is_some() && library.version == facts.driver.loaded_version);
     match (&facts.driver.nvml, named) {
         (_, Some(library)) => Check::new(id, State::Pass, &library.path),
-        (Some(NvmlAnswer::Answer { driver_version, .. }), None) => Check::new(id, State::Pass, format!("NVML: {driver_version}")),
+        (Some(NvmlAnswer::Answer { driver_version, .. }), None) => {
+            Check::new(id, State::Pass, format!("NVML: {driver_version}"))
+        }
         (_, None) if facts.driver.libraries.is_empty() => {
             Check::new(id, State::Fail, "libnvidia-ml.so.1: -").because(finding(facts, &["nvml-no-library"]))
         }
@@ -105,7 +122,8 @@ fn device_files(facts: &Facts) -> Check {
         let cause = Finding::of(msg::finding::device_files_missing(missing.join(", ")), Severity::Error, "/dev");
         return Check::new(id, State::Fail, missing.join(", ")).because(Some(cause));
     }
-    let evidence = facts.driver.device_nodes.iter().chain(&facts.driver.char_links).cloned().collect::<Vec<_>>().join(" ");
+    let evidence =
+        facts.driver.device_nodes.iter().chain(&facts.driver.char_links).cloned().collect::<Vec<_>>().join(" ");
     let cause = finding(facts, &["char-links-missing"]);
     Check::new(id, if cause.is_some() { State::Temporary } else { State::Pass }, evidence).because(cause)
 }
@@ -169,8 +187,12 @@ fn persistence(facts: &Facts) -> Check {
 
 /// The next kernel has its module, no upgrade comes in between, and the packages are held.
 fn next_boot(facts: &Facts) -> Check {
-    const CAUSES: [&str; 4] =
-        ["no-module-for-next-kernel", "module-of-next-kernel-differs", "driver-on-disk-differs", "upgrades-touch-driver"];
+    const CAUSES: [&str; 4] = [
+        "no-module-for-next-kernel",
+        "module-of-next-kernel-differs",
+        "driver-on-disk-differs",
+        "upgrades-touch-driver",
+    ];
     let id = CheckId::NextBoot;
     let next = facts.host.next_kernel.as_ref();
     if let Some(cause) = finding(facts, &CAUSES).or_else(|| not_held(facts)) {
@@ -183,13 +205,16 @@ fn next_boot(facts: &Facts) -> Check {
     Check::new(id, State::Unknown, if why.is_empty() { "/boot: -".to_owned() } else { why })
 }
 
-/// Packages of the driver that nothing holds. What is no package is upgraded by nobody, and a pinning package holds the branch.
+/// Packages of the driver that nothing holds. What is no package is upgraded by nobody, and a pinning package holds the
+/// branch.
 fn not_held(facts: &Facts) -> Option<Finding> {
     let of_driver = || facts.node.packages.iter().filter(|package| package.part == Part::Driver);
     let is_pinned = facts.node.packages.iter().any(|package| package.name.starts_with("nvidia-driver-pinning"));
-    let is_package =
-        |entry: &crate::facts::LedgerEntry| matches!(entry.origin, Origin::Deb | Origin::Rpm) && packages::is_driver_package(entry);
-    let is_open = !is_pinned && facts.driver.ledger.iter().any(is_package) && of_driver().all(|package| package.held.is_none());
+    let is_package = |entry: &crate::facts::LedgerEntry| {
+        matches!(entry.origin, Origin::Deb | Origin::Rpm) && packages::is_driver_package(entry)
+    };
+    let is_open =
+        !is_pinned && facts.driver.ledger.iter().any(is_package) && of_driver().all(|package| package.held.is_none());
     let names = of_driver().map(|package| package.name.as_str()).collect::<Vec<_>>().join(" ");
     is_open.then(|| Finding::of(msg::finding::driver_not_held(&names), Severity::Warning, names.clone()))
 }
@@ -206,9 +231,11 @@ fn container_toolkit(facts: &Facts) -> Check {
     }
     let version = toolkit.version.as_deref().unwrap_or("?");
     match &toolkit.info {
-        Some(CliInfo::Ok(driver)) => {
-            Check::new(id, State::Pass, format!("{version}, nvidia-container-cli info: {}", driver.as_deref().unwrap_or("0")))
-        }
+        Some(CliInfo::Ok(driver)) => Check::new(
+            id,
+            State::Pass,
+            format!("{version}, nvidia-container-cli info: {}", driver.as_deref().unwrap_or("0")),
+        ),
         Some(CliInfo::Failed(words)) => Check::new(id, State::Fail, words),
         None => Check::new(id, State::Unknown, version),
     }

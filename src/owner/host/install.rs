@@ -1,6 +1,7 @@
-//! The actions of step 2 for the host's driver, in their order: pods off the node, the kernel's own drivers off the cards, repository, what a
-//! module is built with, pin before the driver, the driver, its companions; the container toolkit with its links and its description of
-//! the cards; then the hold of all that came. What has to wait for a reboot is enabled for the next boot and not started.
+//! The actions of step 2 for the host's driver, in their order: pods off the node, the kernel's own drivers off the
+//! cards, repository, what a module is built with, pin before the driver, the driver, its companions; the container
+//! toolkit with its links and its description of the cards; then the hold of all that came. What has to wait for a
+//! reboot is enabled for the next boot and not started.
 
 use super::recipe::{self, Course, Recipe, Refusal};
 use crate::{
@@ -68,7 +69,11 @@ pub(super) fn plan(facts: &Facts, answers: &Answers) -> Vec<Action> {
     let manager = family.as_ref().and_then(|family| Manager::named(&family.package_manager));
     let (Some(family), Some(manager)) = (family, manager) else { return Vec::new() };
     // What a pod has loaded leaves with the reboot that its removal wants.
-    let loads = if facts.driver.loaded_version.is_some() { !is_of_pod(&facts.driver) } else { conflicting_module(facts).is_none() };
+    let loads = if facts.driver.loaded_version.is_some() {
+        !is_of_pod(&facts.driver)
+    } else {
+        conflicting_module(facts).is_none()
+    };
     let mut plan = Plan { facts, answers, family: family.name, manager, loads, actions: Vec::new() };
     match &course {
         Course::Install(recipe) => plan.install(recipe),
@@ -126,31 +131,41 @@ impl Plan<'_> {
         }
         let node = node_name(self.facts, self.answers);
         let kubeconfig = self.answers.kubeconfig.clone().map(Into::into);
-        let action = Action::new(Step::Driver, "drain-node", DrainNode { kubeconfig, node: node.clone() }, &[("node", node)]);
+        let action =
+            Action::new(Step::Driver, "drain-node", DrainNode { kubeconfig, node: node.clone() }, &[("node", node)]);
         let why = if in_use { "drain-node" } else { "drain-node-offered" };
         self.add(Action { optional: !in_use, why: why.to_owned(), ..action });
     }
 
-    /// A rival that holds a card is banned by the plan of every owner; here also one that would take it at the next boot.
+    /// A rival that holds a card is banned by the plan of every owner; here also one that would take it at the next
+    /// boot.
     fn blacklist(&mut self) {
         if conflicting_module(self.facts).is_none() {
             let kind = BlacklistNouveau { family: self.family.clone() };
-            let action = Action::new(Step::Driver, "blacklist-nouveau", kind, &[("driver", "nouveau, nova".to_owned())]);
+            let action =
+                Action::new(Step::Driver, "blacklist-nouveau", kind, &[("driver", "nouveau, nova".to_owned())]);
             self.add(Action { why: "blacklist-nouveau-before".to_owned(), ..action });
         }
     }
 
     fn repository(&mut self, recipe: &Recipe) {
         if recipe.chosen == DriverSource::LocalRepository {
-            let (Some(file), Some(sha256)) = (&self.answers.local_repository, &self.answers.local_repository_sha256) else { return };
+            let (Some(file), Some(sha256)) = (&self.answers.local_repository, &self.answers.local_repository_sha256)
+            else {
+                return;
+            };
             let kind = LocalRepository { manager: self.manager, file: file.clone().into(), sha256: sha256.to_string() };
             let args = [("file", file.to_string())];
             return self.add(Action::new(Step::Driver, "local-repository", kind, &args));
         }
         let Some(repository) = &recipe.repository else { return };
-        let fingerprint = self.answers.repository_key.clone().or_else(|| repository.key.fingerprint.as_ref()?.parse().ok());
+        let fingerprint =
+            self.answers.repository_key.clone().or_else(|| repository.key.fingerprint.as_ref()?.parse().ok());
         let key = format!("{}/{}", repository.address, repository.key.file);
-        let (Ok(address), Ok(key_address), Some(fingerprint)) = (repository.address.parse(), key.parse(), fingerprint) else { return };
+        let (Ok(address), Ok(key_address), Some(fingerprint)) = (repository.address.parse(), key.parse(), fingerprint)
+        else {
+            return;
+        };
         self.add_repository(CUDA, address, key_address, fingerprint, false);
     }
 
@@ -192,7 +207,10 @@ impl Plan<'_> {
         let mut seen = std::collections::BTreeSet::new();
         packages.retain(|name| seen.insert(name.clone()));
         let kernels: Vec<&str> =
-            [Some(host.kernel.as_str()), host.next_kernel.as_ref().map(|next| next.release.as_str())].into_iter().flatten().collect();
+            [Some(host.kernel.as_str()), host.next_kernel.as_ref().map(|next| next.release.as_str())]
+                .into_iter()
+                .flatten()
+                .collect();
         let args = [("packages", packages.join(", ")), ("kernels", kernels.join(", "))];
         let kind = self.set(Purpose::Prerequisites, packages);
         let action = Action::new(Step::Driver, "install-prerequisites", kind, &args);
@@ -205,12 +223,15 @@ impl Plan<'_> {
         let version = recipe.version.as_ref().map_or_else(|| format!("{branch}."), ToString::to_string);
         let pin = match recipe.source.pin {
             PinKind::None => return,
-            // The pinning package is NVIDIA's own way; apt's preferences say the same and need no package that may be missing.
+            // The pinning package is NVIDIA's own way; apt's preferences say the same and need no package that may be
+            // missing.
             PinKind::Preferences | PinKind::Package => Pin::Preferences { version },
             PinKind::Versionlock => Pin::Versionlock { version, packages: recipe.packages.clone() },
             PinKind::ModuleStream => {
                 let Some(stream) = recipe.source.stream(branch, recipe.module) else { return };
-                Pin::ModuleStream { stream: stream.split_once(':').map_or(stream.clone(), |(_, stream)| stream.to_owned()) }
+                Pin::ModuleStream {
+                    stream: stream.split_once(':').map_or(stream.clone(), |(_, stream)| stream.to_owned()),
+                }
             }
         };
         let kind = PinDriver { branch, pin, packages: recipe.packages.clone() };
@@ -243,7 +264,8 @@ impl Plan<'_> {
         self.add(Action { why: why.to_owned(), ..action });
     }
 
-    /// With Secure Boot on, a module that is built here needs a key that the firmware knows, and that a person at the console.
+    /// With Secure Boot on, a module that is built here needs a key that the firmware knows, and that a person at the
+    /// console.
     fn key(&mut self, recipe: &Recipe) {
         if self.facts.host.secure_boot != Some(true) || !recipe.needs_key() {
             return;
@@ -321,7 +343,9 @@ impl Plan<'_> {
             let kind = HoldPackages { manager: self.manager, also, kernel: true };
             self.add(Action::new(Step::Driver, "hold-packages", kind, &[]));
         }
-        if matches!(course, Course::Adopt(_)) && self.facts.node.units.iter().any(|unit| unit.name == "nvidia-persistenced") {
+        if matches!(course, Course::Adopt(_))
+            && self.facts.node.units.iter().any(|unit| unit.name == "nvidia-persistenced")
+        {
             self.enable("nvidia-persistenced.service");
         }
     }
@@ -333,7 +357,8 @@ impl Plan<'_> {
         let is_crio = self.facts.host.container_runtime.as_deref() == Some("cri-o");
         let least = if is_crio { toolkit.least_crio.clone().max(toolkit.least.clone()) } else { toolkit.least.clone() };
         let is_kept = there.as_ref().is_some_and(|version| *version >= least);
-        let version = if is_kept { there.clone().unwrap_or_else(|| toolkit.version.clone()) } else { toolkit.version.clone() };
+        let version =
+            if is_kept { there.clone().unwrap_or_else(|| toolkit.version.clone()) } else { toolkit.version.clone() };
         if !is_kept {
             self.install_toolkit(&version, there.as_ref());
         }
@@ -370,11 +395,16 @@ impl Plan<'_> {
         let fingerprint = place.key().and_then(|key| key.fingerprint.as_ref()?.parse().ok());
         // An origin that the machine has already is the one: NVIDIA's CUDA repository carries these packages too.
         let has_origin = self.facts.node.sources.iter().any(|source| source.address.contains("libnvidia-container"));
-        if let (Ok(address), Ok(key), Some(fingerprint), false) = (address, place.key_address.parse(), fingerprint, has_origin) {
+        if let (Ok(address), Ok(key), Some(fingerprint), false) =
+            (address, place.key_address.parse(), fingerprint, has_origin)
+        {
             self.add_repository(TOOLKIT, address, key, fingerprint, !is_apt);
         }
         let args = [("version", version.to_string()), ("there", there.map(ToString::to_string).unwrap_or_default())];
-        let kind = InstallSet { version: Some(format!("{version}-1")), ..self.set(Purpose::ContainerToolkit, toolkit.packages.clone()) };
+        let kind = InstallSet {
+            version: Some(format!("{version}-1")),
+            ..self.set(Purpose::ContainerToolkit, toolkit.packages.clone())
+        };
         let action = Action::new(Step::Driver, "install-container-toolkit", kind, &args);
         let why = if there.is_some() { "install-container-toolkit-old" } else { "install-container-toolkit" };
         self.add(Action { why: why.to_owned(), ..action });

@@ -84,8 +84,11 @@ pub fn report(offers: &[Offer], lang: Lang) -> String {
             Err(refusal) => refusal.message().text(lang),
             Ok(recipe) => {
                 let packages = format!("R{} ({:?}): {}", recipe.branch, recipe.module, recipe.packages.join(" "));
-                let doubt =
-                    if recipe.is_verified() { String::new() } else { format!(" — {}", msg::drivers::sources::unverified().text(lang)) };
+                let doubt = if recipe.is_verified() {
+                    String::new()
+                } else {
+                    format!(" — {}", msg::drivers::sources::unverified().text(lang))
+                };
                 packages + &doubt
             }
         };

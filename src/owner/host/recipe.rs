@@ -1,10 +1,10 @@
-//! What the host's driver is made of: which source, branch, kind of module and packages, or why none, as a pure function of facts and
-//! answers over `assets/catalog/host-driver.yaml`.
+//! What the host's driver is made of: which source, branch, kind of module and packages, or why none, as a pure
+//! function of facts and answers over `assets/catalog/host-driver.yaml`.
 //!
-//! Order of the decision: a driver that works is kept; then the sources of this system in the order of [`DriverSource::ALL`], the first
-//! with a branch that serves all cards. Ubuntu's signed modules come first: no compiler, and Secure Boot takes them. Debian's archive comes
-//! after NVIDIA's repository: its branches are past their support. Source: owners.md of the project's material, 2.1 and 2.2, after NVIDIA's
-//! driver installation guide.
+//! Order of the decision: a driver that works is kept; then the sources of this system in the order of
+//! [`DriverSource::ALL`], the first with a branch that serves all cards. Ubuntu's signed modules come first: no
+//! compiler, and Secure Boot takes them. Debian's archive comes after NVIDIA's repository: its branches are past their
+//! support. Source: owners.md of the project's material, 2.1 and 2.2, after NVIDIA's driver installation guide.
 
 use jiff::civil::Date;
 
@@ -125,7 +125,8 @@ pub fn cards(facts: &Facts, answers: &Answers) -> Vec<Card> {
     }
 }
 
-/// A driver that no package brought would be there beside the packages', and a guest's driver has to be that of its host.
+/// A driver that no package brought would be there beside the packages', and a guest's driver has to be that of its
+/// host.
 fn demand_clean(facts: &Facts) -> Result<(), Refusal> {
     if let Some(sign) = &facts.driver.vgpu_guest {
         return Err(Refusal::new("vgpu-guest", [("sign", sign.clone())]));
@@ -141,14 +142,22 @@ fn demand_clean(facts: &Facts) -> Result<(), Refusal> {
 pub(super) fn module_for(cards: &[Card]) -> Result<ModuleKind, Refusal> {
     let with = |wanted: KernelModule| cards.iter().find(|card| card.kernel_module == wanted);
     match (with(KernelModule::OpenRequired), with(KernelModule::ProprietaryOnly)) {
-        (Some(open), Some(closed)) => Err(Refusal::new("mixed-cards", [("open", open.name.clone()), ("closed", closed.name.clone())])),
+        (Some(open), Some(closed)) => {
+            Err(Refusal::new("mixed-cards", [("open", open.name.clone()), ("closed", closed.name.clone())]))
+        }
         (None, Some(_)) => Ok(ModuleKind::Proprietary),
         _ => Ok(ModuleKind::Open),
     }
 }
 
 /// Tries the sources in their order; the reason of the first is told where none fits.
-fn first_that_fits(facts: &Facts, answers: &Answers, cards: &[Card], module: ModuleKind, asks: bool) -> Result<Recipe, Refusal> {
+fn first_that_fits(
+    facts: &Facts,
+    answers: &Answers,
+    cards: &[Card],
+    module: ModuleKind,
+    asks: bool,
+) -> Result<Recipe, Refusal> {
     let is_given = answers.local_repository.is_some();
     if is_given {
         return of_source(facts, answers, cards, module, DriverSource::LocalRepository);
@@ -182,7 +191,8 @@ pub(super) fn of_source(
     let system = facts.host.system();
     let Some(source) = row_of(facts, chosen) else {
         let there: Vec<_> = host_driver::sources(system).map(|source| source.id.name()).collect();
-        let args = [("source", chosen.name().to_owned()), ("os", facts.host.os_name.clone()), ("sources", there.join(", "))];
+        let args =
+            [("source", chosen.name().to_owned()), ("os", facts.host.os_name.clone()), ("sources", there.join(", "))];
         return Err(Refusal::new("source-not-here", args));
     };
     let needs_open = cards.iter().any(|card| card.kernel_module == KernelModule::OpenRequired);
@@ -202,7 +212,8 @@ pub(super) fn of_source(
         demand_key(repository, answers)?;
     }
     // One whole version can only be had where more than one is kept.
-    let version = answers.driver_version.clone().filter(|version| version.branch() == branch && source.repository == Place::Cuda);
+    let version =
+        answers.driver_version.clone().filter(|version| version.branch() == branch && source.repository == Place::Cuda);
     Ok(Recipe { chosen, source, branch, version, module, packages, repository })
 }
 
@@ -222,26 +233,36 @@ fn no_module(chosen: DriverSource, branch: u32, module: ModuleKind) -> Refusal {
     Refusal::new(name, [("source", chosen.name().to_owned()), ("branch", format!("R{branch}"))])
 }
 
-/// Returns the branch: the one that was asked for, if the source has it and the cards take it; else the best that the source has.
-fn branch_of(source: &Source, facts: &Facts, answers: &Answers, cards: &[Card], module: ModuleKind) -> Result<u32, Refusal> {
+/// Returns the branch: the one that was asked for, if the source has it and the cards take it; else the best that the
+/// source has.
+fn branch_of(
+    source: &Source,
+    facts: &Facts,
+    answers: &Answers,
+    cards: &[Card],
+    module: ModuleKind,
+) -> Result<u32, Refusal> {
     let has = source.branches(facts.host.system());
     let asked = answers.driver_branch.as_ref().map(|branch| branch.number());
     let asked = asked.or_else(|| answers.driver_version.as_ref().map(Version::branch));
     if let Some(branch) = asked {
         if !has.contains(&branch) {
             let has: Vec<_> = has.iter().map(|branch| format!("R{branch}")).collect();
-            let args = [("source", source.id.name().to_owned()), ("branch", format!("R{branch}")), ("has", has.join(", "))];
+            let args =
+                [("source", source.id.name().to_owned()), ("branch", format!("R{branch}")), ("has", has.join(", "))];
             return Err(Refusal::new("branch-not-here", args));
         }
         return misfit(branch, cards, source).map_or(Ok(branch), Err);
     }
-    let fits =
-        |branch: &&u32| misfit(**branch, cards, source).is_none() && source.packages(**branch, module, facts.host.system()).is_some();
+    let fits = |branch: &&u32| {
+        misfit(**branch, cards, source).is_none() && source.packages(**branch, module, facts.host.system()).is_some()
+    };
     let best = has.iter().filter(fits).max_by_key(|branch| rank(**branch)).copied();
     best.ok_or_else(|| why_none(source, facts, cards, module))
 }
 
-/// Confirmed before unconfirmed, for nodes before others, long-term support before all others, and then what is supported for longest.
+/// Confirmed before unconfirmed, for nodes before others, long-term support before all others, and then what is
+/// supported for longest.
 fn rank(branch: u32) -> (bool, bool, bool, bool, Option<Date>, u32) {
     let row = host_driver::packaged_branch(branch);
     let kind = row.map_or(BranchKind::Legacy, PackagedBranch::kind);
@@ -274,7 +295,8 @@ fn misfit(branch: u32, cards: &[Card], source: &Source) -> Option<Refusal> {
     })
 }
 
-/// Why none of a source's branches will do: those that the cards take lack the kind of module, or the newest does not serve a card.
+/// Why none of a source's branches will do: those that the cards take lack the kind of module, or the newest does not
+/// serve a card.
 fn why_none(source: &Source, facts: &Facts, cards: &[Card], module: ModuleKind) -> Refusal {
     let has = source.branches(facts.host.system());
     let newest = has.last().copied().unwrap_or_default();
@@ -302,7 +324,8 @@ mod tests {
     fn machine(os: &str, kernel: &str) -> Facts {
         let (id, version) = os.split_once('-').unwrap();
         let mut facts = Facts::default();
-        (facts.host.os_id, facts.host.os_version, facts.host.os_name) = (id.to_owned(), version.to_owned(), os.to_owned());
+        (facts.host.os_id, facts.host.os_version, facts.host.os_name) =
+            (id.to_owned(), version.to_owned(), os.to_owned());
         (facts.host.kernel, facts.host.architecture) = (kernel.to_owned(), "x86_64".to_owned());
         facts
     }
@@ -317,7 +340,13 @@ mod tests {
         let facts = machine(os, "6.8.0-45-generic");
         match course(&facts, &answers(cards, more)) {
             Ok(Course::Install(recipe)) => {
-                format!("{} R{} {:?}: {}", recipe.chosen.name(), recipe.branch, recipe.module, recipe.packages.join(" "))
+                format!(
+                    "{} R{} {:?}: {}",
+                    recipe.chosen.name(),
+                    recipe.branch,
+                    recipe.module,
+                    recipe.packages.join(" ")
+                )
             }
             Ok(other) => format!("{other:?}"),
             Err(refusal) => {
@@ -359,7 +388,10 @@ mod tests {
     fn a_key_that_the_user_has_confirmed_opens_the_source() {
         let key = "repository_key: 0123456789abcdef0123456789abcdef01234567\n";
         assert_eq!(told("debian-13", &[H100], key), "nvidia R580 Open: libnvidia-compute-580 nvidia-dkms-580-open");
-        assert!(told("sles-15.6", &[H100], key).starts_with("nvidia R580 Open: nvidia-open-driver-G06-signed-cuda-kmp-default "));
+        assert!(
+            told("sles-15.6", &[H100], key)
+                .starts_with("nvidia R580 Open: nvidia-open-driver-G06-signed-cuda-kmp-default ")
+        );
     }
 
     #[test]
@@ -372,11 +404,17 @@ mod tests {
         assert_eq!(told("ubuntu-24.04", &[V100], "driver_branch: 595\n"), "refused: branch-after-card");
         assert!(told("ubuntu-24.04", &[B200], "").contains("R580 Open"));
         // The open module alone from 620 on, SUSE's packages at all.
-        assert_eq!(told("ubuntu-24.04", &[V100], "driver_source: nvidia\ndriver_branch: 620\n"), "refused: branch-after-card");
+        assert_eq!(
+            told("ubuntu-24.04", &[V100], "driver_source: nvidia\ndriver_branch: 620\n"),
+            "refused: branch-after-card"
+        );
         let key = "repository_key: 0123456789abcdef0123456789abcdef01234567\n";
         assert_eq!(told("sles-15.6", &[V100], key), "refused: no-proprietary-packages");
         assert_eq!(told("rocky-9.4", &[B200], "driver_source: nvidia-precompiled\n"), "refused: no-open-packages");
-        assert!(told("rocky-9.4", &[V100], "driver_source: nvidia-precompiled\n").contains("nvidia-driver-cuda kmod-nvidia"));
+        assert!(
+            told("rocky-9.4", &[V100], "driver_source: nvidia-precompiled\n")
+                .contains("nvidia-driver-cuda kmod-nvidia")
+        );
     }
 
     #[test]
@@ -459,10 +497,14 @@ mod tests {
     #[test]
     fn a_whole_version_is_taken_where_a_source_keeps_more_than_one() {
         let facts = machine("rocky-9.4", "5.14.0-427.el9.x86_64");
-        let Ok(Course::Install(recipe)) = course(&facts, &answers(&[H100], "driver_version: \"580.95.05\"\n")) else { panic!() };
+        let Ok(Course::Install(recipe)) = course(&facts, &answers(&[H100], "driver_version: \"580.95.05\"\n")) else {
+            panic!()
+        };
         assert_eq!(recipe.version.unwrap().as_str(), "580.95.05");
         let ubuntu = machine("ubuntu-24.04", "6.8.0-45-generic");
-        let Ok(Course::Install(recipe)) = course(&ubuntu, &answers(&[H100], "driver_version: \"580.95.05\"\n")) else { panic!() };
+        let Ok(Course::Install(recipe)) = course(&ubuntu, &answers(&[H100], "driver_version: \"580.95.05\"\n")) else {
+            panic!()
+        };
         assert_eq!((recipe.version, recipe.branch), (None, 580));
     }
 }

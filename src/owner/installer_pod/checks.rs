@@ -30,7 +30,10 @@ fn driver_fits(request: Request<'_>) -> Option<Prediction> {
     let why = row.reason.as_ref().map_or_else(msg::preflight::seen::fits, |reason| reason.0.clone());
     let says = if row.fits { Ok } else { WillFail };
     let prediction = Prediction::new(CheckKind::DriverFits, says, msg::preflight::seen::driver(version, why));
-    Some(prediction.about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "no-card-found", "download-404"]))
+    Some(
+        prediction
+            .about(INSTALLER, &["legacy-gpu", "needs-open-module", "unsupported-gpu", "no-card-found", "download-404"]),
+    )
 }
 
 /// A driver of the host, which the pod would find.
@@ -60,7 +63,9 @@ fn secure_boot(request: Request<'_>) -> Prediction {
     let (says, seen) = match request.facts.host.secure_boot {
         Some(true) => (WillFail, msg::preflight::seen::secure_boot_on()),
         Some(false) => (Ok, msg::preflight::seen::secure_boot_off()),
-        None if request.facts.unknown.contains_key("host.secure_boot") => (Unknown, msg::preflight::seen::secure_boot_unknown()),
+        None if request.facts.unknown.contains_key("host.secure_boot") => {
+            (Unknown, msg::preflight::seen::secure_boot_unknown())
+        }
         None => (Ok, msg::preflight::seen::no_secure_boot()),
     };
     Prediction::new(CheckKind::SecureBoot, says, seen).about(INSTALLER, &["secure-boot"])
@@ -76,13 +81,18 @@ fn headers(request: Request<'_>) -> Prediction {
         (false, Some(false)) => (Warning, msg::preflight::seen::headers_not_offered(&host.kernel)),
         (false, None) => (Unknown, msg::preflight::seen::headers_missing(&host.kernel)),
     };
-    Prediction::new(CheckKind::Headers, says, seen).about(INSTALLER, &["headers-ubuntu", "headers-centos", "kernel-source"])
+    Prediction::new(CheckKind::Headers, says, seen)
+        .about(INSTALLER, &["headers-ubuntu", "headers-centos", "kernel-source"])
 }
 
-/// Kubespray's installer image for CentOS 7 takes kernel headers and compiler from repositories that were switched off on 2024-06-30.
+/// Kubespray's installer image for CentOS 7 takes kernel headers and compiler from repositories that were switched off
+/// on 2024-06-30.
 fn pod_repositories(request: Request<'_>) -> Option<Prediction> {
     let host = &request.facts.host;
     let is_seven = host.os_version.split('.').next() == Some("7") && matches!(host.os_id.as_str(), "centos" | "rhel");
     let seen = msg::preflight::seen::centos_mirrors_off(&host.os_name);
-    is_seven.then(|| Prediction::new(CheckKind::PodRepositories, Warning, seen).about(INSTALLER, &["repo-eol", "headers-centos", "dns"]))
+    is_seven.then(|| {
+        Prediction::new(CheckKind::PodRepositories, Warning, seen)
+            .about(INSTALLER, &["repo-eol", "headers-centos", "dns"])
+    })
 }

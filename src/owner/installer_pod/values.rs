@@ -12,8 +12,9 @@ const OVERLAY2: &str = "-s overlay2";
 
 /// Returns the changes to the inventory.
 ///
-/// `nvidia_driver_install_container` is never among them: where the role knows the system it sets the image itself and ignores the
-/// inventory, and everywhere else only a person can name an image. Writing `true` there, as old guides do, gives the image "True".
+/// `nvidia_driver_install_container` is never among them: where the role knows the system it sets the image itself and
+/// ignores the inventory, and everywhere else only a person can name an image. Writing `true` there, as old guides do,
+/// gives the image "True".
 pub(super) fn all(preview: &Preview, answers: &Answers) -> Vec<Change> {
     // Both switches together: one without the other is either a fatal error or a DaemonSet without a node.
     let mut changes = vec![Change::new("nvidia_accelerator_enabled", true)];

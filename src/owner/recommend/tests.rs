@@ -90,10 +90,18 @@ fn a_driver_that_works_is_kept_and_an_ended_one_gives_way_where_the_pod_works() 
     assert_eq!((words(&fits).0, fits[1].reason.key()), (Some("host"), "owner.reason.driver-is-kept"));
     assert_eq!(fits[2].reason.key(), "owner.reason.beside-host-driver");
     // Debian has no driver image, and the operator works beside the driver.
-    assert_eq!(words(&judged(&machine("debian-12", Some("580.95.05"), &deb), &[H100], Some("v2.31.0"))).1[2], Works::Yes);
+    assert_eq!(
+        words(&judged(&machine("debian-12", Some("580.95.05"), &deb), &[H100], Some("v2.31.0"))).1[2],
+        Works::Yes
+    );
     // So on the seed's system too, with a driver that NVIDIA still supports.
     assert_eq!(
-        words(&judged(&machine("centos-7", Some("580.95.05"), &[(Origin::Runfile, "580.95.05")]), &[V100], Some("v2.14.2"))).0,
+        words(&judged(
+            &machine("centos-7", Some("580.95.05"), &[(Origin::Runfile, "580.95.05")]),
+            &[V100],
+            Some("v2.14.2")
+        ))
+        .0,
         Some("host")
     );
     let seed = machine("centos-7", Some("418.87.00"), &[(Origin::Runfile, "418.87.00")]);
@@ -112,7 +120,8 @@ fn what_brings_the_driver_today_goes_on() {
     assert_eq!(words(&judged(&pod, &[V100], Some("v2.14.2"))).0, Some("installer-pod"));
 }
 
-/// The verdicts for a system, a runtime, a card and a release: without a driver, and the operator's beside a host driver that works.
+/// The verdicts for a system, a runtime, a card and a release: without a driver, and the operator's beside a host
+/// driver that works.
 fn table(os: &str, runtime: &str, card: &str, release: &str) -> [Works; 4] {
     let mut facts = machine(os, None, &[]);
     facts.host.container_runtime = Some(runtime.to_owned());
@@ -123,8 +132,8 @@ fn table(os: &str, runtime: &str, card: &str, release: &str) -> [Works; 4] {
     [bare[0], bare[1], bare[2], beside]
 }
 
-/// Research table 1.2, row by row: installer pod, host, operator with its driver pod, operator beside the host's driver. Where the table
-/// says "custom image" or "no-op", the pod does not work as it comes.
+/// Research table 1.2, row by row: installer pod, host, operator with its driver pod, operator beside the host's
+/// driver. Where the table says "custom image" or "no-op", the pod does not work as it comes.
 #[test]
 fn the_table_of_owners_says_what_research_says() {
     use Works::{No, Partly, Yes};
@@ -170,7 +179,8 @@ fn the_table_of_owners_says_what_research_says() {
     }
 }
 
-/// What the host's owner may install for old and new cards: nothing after 580 for Volta, nothing without an open module for Blackwell.
+/// What the host's owner may install for old and new cards: nothing after 580 for Volta, nothing without an open module
+/// for Blackwell.
 #[test]
 fn the_recommended_driver_of_the_host_keeps_to_the_ceiling_and_the_floor_of_the_card() {
     let recommended = |card: &str| {

@@ -1,8 +1,9 @@
 //! Add a repository of packages whose key is known by its whole fingerprint.
 //!
-//! The key is fetched and looked at before anything is written: a file with another key, or with one more, changes nothing. The key counts
-//! for this repository alone (`signed-by`, `gpgkey`). A repository that the machine has already is left as it is: two entries with two
-//! keys stop apt. Sources: apt's sources.list(5) and apt-secure(8); dnf.conf(5); NVIDIA's installation guides.
+//! The key is fetched and looked at before anything is written: a file with another key, or with one more, changes
+//! nothing. The key counts for this repository alone (`signed-by`, `gpgkey`). A repository that the machine has already
+//! is left as it is: two entries with two keys stop apt. Sources: apt's sources.list(5) and apt-secure(8); dnf.conf(5);
+//! NVIDIA's installation guides.
 
 pub mod openpgp;
 
@@ -93,7 +94,9 @@ impl AddRepository {
         let (name, address, key) = (&self.name, &self.address, self.key_file());
         let key = key.display();
         match self.manager {
-            Manager::Apt => format!("# Written by gpunode.\nTypes: deb\nURIs: {address}\nSuites: /\nSigned-By: {key}\n"),
+            Manager::Apt => {
+                format!("# Written by gpunode.\nTypes: deb\nURIs: {address}\nSuites: /\nSigned-By: {key}\n")
+            }
             Manager::Dnf | Manager::Zypper => {
                 let (packages, lists) = if self.signs_lists { (0, 1) } else { (1, 0) };
                 format!(
@@ -106,7 +109,17 @@ impl AddRepository {
 
     /// Returns the command that fetches the key to `file`.
     fn fetch(&self, file: &Path) -> Command {
-        let begin = ["--fail", "--silent", "--show-error", "--location", "--globoff", "--proto", "=http,https", "--connect-timeout", "20"];
+        let begin = [
+            "--fail",
+            "--silent",
+            "--show-error",
+            "--location",
+            "--globoff",
+            "--proto",
+            "=http,https",
+            "--connect-timeout",
+            "20",
+        ];
         let command = Command::new("curl", begin).words(["--max-time", "60", "--output"]).operand(file.display());
         let command = match &self.proxy {
             Some(proxy) => command.words(["--config", "-"]).stdin(format!("proxy = \"{proxy}\"\n")),
@@ -119,13 +132,16 @@ impl AddRepository {
     fn load(&self) -> Command {
         let minutes = Some(std::time::Duration::from_mins(5));
         let command = match self.manager {
-            Manager::Apt => {
-                Command::new("apt-get", ["update", "--error-on=any", "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0"])
-                    .words(["-o"])
-                    .option("Dir::Etc::sourcelist", self.source_file().display())
-            }
+            Manager::Apt => Command::new(
+                "apt-get",
+                ["update", "--error-on=any", "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0"],
+            )
+            .words(["-o"])
+            .option("Dir::Etc::sourcelist", self.source_file().display()),
             Manager::Dnf => Command::new("dnf", ["makecache", "-y"]).option("--repo", &self.name),
-            Manager::Zypper => Command::new("zypper", ["--non-interactive", "--gpg-auto-import-keys", "refresh"]).operand(&self.name),
+            Manager::Zypper => {
+                Command::new("zypper", ["--non-interactive", "--gpg-auto-import-keys", "refresh"]).operand(&self.name)
+            }
         };
         command.deadline(minutes)
     }
@@ -138,7 +154,8 @@ impl AddRepository {
         if !output.exit.is_success() {
             return Err(Failure::new(msg::failure::no_key(&self.key_address, output.stderr.trim())));
         }
-        let bytes = context.host.files.read(&file).map_err(|error| file_failure(msg::failure::cannot_read, &file, &error));
+        let bytes =
+            context.host.files.read(&file).map_err(|error| file_failure(msg::failure::cannot_read, &file, &error));
         // It served its purpose, whatever it is.
         let _ = context.host.files.remove(&file);
         let bytes = bytes?;
@@ -149,7 +166,8 @@ impl AddRepository {
     /// Every key of the file must be the one that is known: one more would count as well.
     fn demand_key(&self, bytes: &[u8]) -> Result<(), Failure> {
         let wanted = self.fingerprint.to_string().to_uppercase();
-        let found = openpgp::fingerprints(bytes).ok_or_else(|| Failure::new(msg::failure::not_a_key(&self.key_address)))?;
+        let found =
+            openpgp::fingerprints(bytes).ok_or_else(|| Failure::new(msg::failure::not_a_key(&self.key_address)))?;
         if found.iter().all(|fingerprint| *fingerprint == wanted) {
             return Ok(());
         }
@@ -211,7 +229,10 @@ impl ActionKind for AddRepository {
         let key = self.fetch_key(context)?;
         let kept = context.folder.join(format!("key-{}", self.fingerprint));
         private::write(&kept, &key).map_err(|error| file_failure(msg::failure::cannot_write, &kept, &error))?;
-        let files = [context.save_file(&self.key_file(), &key)?, context.save_file(&self.source_file(), self.source_text().as_bytes())?];
+        let files = [
+            context.save_file(&self.key_file(), &key)?,
+            context.save_file(&self.source_file(), self.source_text().as_bytes())?,
+        ];
         Ok(Undo::Files(files.into()).into())
     }
 
@@ -220,11 +241,15 @@ impl ActionKind for AddRepository {
         let key = private::read(&kept).map_err(|error| file_failure(msg::failure::cannot_read, &kept, &error))?;
         self.demand_key(&key)?;
         for (path, bytes) in [(self.key_file(), key.as_slice()), (self.source_file(), self.source_text().as_bytes())] {
-            context.host.files.write(&path, bytes, 0o644).map_err(|error| file_failure(msg::failure::cannot_write, &path, &error))?;
+            context
+                .host
+                .files
+                .write(&path, bytes, 0o644)
+                .map_err(|error| file_failure(msg::failure::cannot_write, &path, &error))?;
         }
         context.run(&self.load()).inspect_err(|_| {
-            // A repository that cannot be read stops every later update of this machine: it does not stay behind. What cannot be removed
-            // either is told by the failure, which names the command.
+            // A repository that cannot be read stops every later update of this machine: it does not stay behind. What
+            // cannot be removed either is told by the failure, which names the command.
             let _ = context.host.files.remove(&self.source_file());
         })
     }
@@ -247,7 +272,9 @@ mod tests {
             manager,
             name: "gpunode-nvidia-cuda".to_owned(),
             address: "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64".parse().unwrap(),
-            key_address: "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/3bf863cc.pub".parse().unwrap(),
+            key_address: "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/3bf863cc.pub"
+                .parse()
+                .unwrap(),
             fingerprint: include_str!("../../../tests/fixtures/keys/test.fingerprint").trim().parse().unwrap(),
             signs_lists: false,
             proxy: None,
@@ -270,7 +297,11 @@ mod tests {
         let apt = repository(Manager::Apt).source_text();
         assert!(apt.contains("Signed-By: /usr/share/keyrings/gpunode-nvidia-cuda.asc\n"), "{apt}");
         let dnf = repository(Manager::Dnf).source_text();
-        assert!(dnf.contains("gpgcheck=1\n") && dnf.contains("gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-gpunode-nvidia-cuda\n"), "{dnf}");
+        assert!(
+            dnf.contains("gpgcheck=1\n")
+                && dnf.contains("gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-gpunode-nvidia-cuda\n"),
+            "{dnf}"
+        );
     }
 
     #[test]

@@ -52,7 +52,10 @@ impl ApplyManifest {
 
 impl ActionKind for ApplyManifest {
     fn properties(&self) -> Properties {
-        Properties::in_cluster(Reversal::Whole, Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() })
+        Properties::in_cluster(
+            Reversal::Whole,
+            Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() },
+        )
     }
 
     fn preview(&self) -> Preview {

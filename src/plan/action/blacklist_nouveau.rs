@@ -23,7 +23,8 @@ const TEXT: &str = "# Written by gpunode: NVIDIA's driver and these cannot share
 /// Writes the blacklist and rebuilds the initramfs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlacklistNouveau {
-    /// Name of the distribution's family in the catalog, which knows how its initramfs is rebuilt; empty in old sessions.
+    /// Name of the distribution's family in the catalog, which knows how its initramfs is rebuilt; empty in old
+    /// sessions.
     #[serde(default)]
     pub family: String,
 }
@@ -92,7 +93,8 @@ impl ActionKind for BlacklistNouveau {
 
     fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
         // What the initramfs holds counts at the next boot, not the file.
-        let rebuild = self.command().map(|command| Command { deadline: Some(std::time::Duration::from_mins(10)), ..command });
+        let rebuild =
+            self.command().map(|command| Command { deadline: Some(std::time::Duration::from_mins(10)), ..command });
         undo.restore_then(
             &[Path::new(FILE)],
             rebuild.into_iter().map(|command| Command { kind: crate::host::Kind::Query, ..command }).collect(),

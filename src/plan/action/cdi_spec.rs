@@ -1,5 +1,6 @@
-//! Write the description of the cards for the Container Device Interface. From version 1.18 on the toolkit has a unit for it, which is
-//! enabled instead. Source: NVIDIA container toolkit, "Support for Container Device Interface"; issues 1611 and 1982 for its race at boot.
+//! Write the description of the cards for the Container Device Interface. From version 1.18 on the toolkit has a unit
+//! for it, which is enabled instead. Source: NVIDIA container toolkit, "Support for Container Device Interface"; issues
+//! 1611 and 1982 for its race at boot.
 
 use std::path::Path;
 
@@ -27,7 +28,8 @@ pub struct CdiSpec {
 
 impl CdiSpec {
     fn command() -> Command {
-        Command::new("nvidia-ctk", ["cdi", "generate", "--output=/etc/cdi/nvidia.yaml"]).deadline(Some(std::time::Duration::from_mins(1)))
+        Command::new("nvidia-ctk", ["cdi", "generate", "--output=/etc/cdi/nvidia.yaml"])
+            .deadline(Some(std::time::Duration::from_mins(1)))
     }
 
     /// Returns the devices in a description, without `all`, and the driver's version among its libraries.
@@ -35,8 +37,9 @@ impl CdiSpec {
         let spec: serde_yaml::Value = serde_yaml::from_str(text).ok()?;
         let devices = spec.get("devices")?.as_sequence()?;
         let is_card = |device: &&serde_yaml::Value| {
-            let name =
-                device.get("name").and_then(|name| name.as_str().map(str::to_owned).or_else(|| name.as_u64().map(|n| n.to_string())));
+            let name = device
+                .get("name")
+                .and_then(|name| name.as_str().map(str::to_owned).or_else(|| name.as_u64().map(|n| n.to_string())));
             name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
         };
         let version = text.split("libcuda.so.").filter_map(|rest| rest.split(['\n', '"', ' ', ',']).next());
@@ -60,14 +63,18 @@ impl ActionKind for CdiSpec {
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
         let (devices, version) = Self::read(&host.files.read_text(SPEC).ok()?)?;
-        let loaded =
-            host.files.read_text("/proc/driver/nvidia/version").ok().and_then(|text| crate::facts::parse::parse_driver_version(&text).0);
+        let loaded = host
+            .files
+            .read_text("/proc/driver/nvidia/version")
+            .ok()
+            .and_then(|text| crate::facts::parse::parse_driver_version(&text).0);
         let fits = devices == self.cards && version.is_some() && version == loaded;
         fits.then(|| vec![format!("{SPEC} names {devices} cards of driver {}", version.unwrap_or_default())])
     }
 
     fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
-        // What will be written nobody knows before; a file that was there is kept, and put back over whatever is there then.
+        // What will be written nobody knows before; a file that was there is kept, and put back over whatever is there
+        // then.
         let there = context.host.files.exists(Path::new(SPEC));
         Ok(if there { Undo::Nothing } else { Undo::Parameters }.into())
     }
@@ -82,7 +89,11 @@ impl ActionKind for CdiSpec {
             && let Ok(text) = host.files.read_text(SPEC)
         {
             let (devices, version) = Self::read(&text).unwrap_or_default();
-            return Verdict::Failed(Failure::new(msg::failure::cdi_differs(self.cards, devices, version.unwrap_or_default())));
+            return Verdict::Failed(Failure::new(msg::failure::cdi_differs(
+                self.cards,
+                devices,
+                version.unwrap_or_default(),
+            )));
         }
         Verdict::by(proof)
     }

@@ -14,7 +14,8 @@ impl Checksum {
         }
     }
 
-    /// Checks a file on the machine. The file is opened once: no list of names and no other program stands between it and its digest.
+    /// Checks a file on the machine. The file is opened once: no list of names and no other program stands between it
+    /// and its digest.
     pub fn check(&self, host: &Host, file: &Path) -> Result<String, Failure> {
         match host.files.has_digest(file, self) {
             Ok(true) => Ok(format!("{} has the expected checksum {}", file.display(), self.value())),

@@ -1,8 +1,9 @@
-//! Set keys of the container toolkit's configuration, by the toolkit's own program; what it would write is looked at and kept before.
+//! Set keys of the container toolkit's configuration, by the toolkit's own program; what it would write is looked at
+//! and kept before.
 //!
-//! Under CRI-O, Kubespray's low-level runtimes are in no PATH (`/usr/libexec/crio`), and NVIDIA's wrapper finds them by whole paths only.
-//! Nothing here touches the container engine's own files: on a Kubespray node these are Kubespray's. Source: `nvidia-ctk config --help`,
-//! v1.17 to v1.20; NVIDIA/nvidia-container-toolkit issue 681.
+//! Under CRI-O, Kubespray's low-level runtimes are in no PATH (`/usr/libexec/crio`), and NVIDIA's wrapper finds them by
+//! whole paths only. Nothing here touches the container engine's own files: on a Kubespray node these are Kubespray's.
+//! Source: `nvidia-ctk config --help`, v1.17 to v1.20; NVIDIA/nvidia-container-toolkit issue 681.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! Links in `/dev/char` for the driver's device files, and a udev rule that makes them at each boot. Without them systemd takes the cards
-//! away from running containers at its next `daemon-reload`. Source: NVIDIA/nvidia-container-toolkit issues 48 and 1227; its troubleshooting
-//! page names this rule.
+//! Links in `/dev/char` for the driver's device files, and a udev rule that makes them at each boot. Without them
+//! systemd takes the cards away from running containers at its next `daemon-reload`. Source:
+//! NVIDIA/nvidia-container-toolkit issues 48 and 1227; its troubleshooting page names this rule.
 
 use std::path::Path;
 
@@ -37,7 +37,12 @@ impl DeviceLinks {
     }
 
     fn links(host: &Host) -> usize {
-        host.files.list(Path::new("/dev/char")).unwrap_or_default().iter().filter(|name| name.starts_with(MAJOR)).count()
+        host.files
+            .list(Path::new("/dev/char"))
+            .unwrap_or_default()
+            .iter()
+            .filter(|name| name.starts_with(MAJOR))
+            .count()
     }
 }
 
@@ -58,7 +63,8 @@ impl ActionKind for DeviceLinks {
     fn check(&self, host: &Host) -> Option<Vec<String>> {
         let is_ours = host.files.read_text(RULE).is_ok_and(|text| text == TEXT);
         let links = Self::links(host);
-        (is_ours && (links > 0 || !self.at_once)).then(|| vec![format!("{RULE} is in place; {links} links {MAJOR}* in /dev/char")])
+        (is_ours && (links > 0 || !self.at_once))
+            .then(|| vec![format!("{RULE} is in place; {links} links {MAJOR}* in /dev/char")])
     }
 
     fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {

@@ -1,5 +1,5 @@
-//! Take the pods off this node before its driver is changed, and keep new ones away. Only what runs in a DaemonSet stays.
-//! Source: Kubernetes, "Safely Drain a Node"; `kubectl drain --help`.
+//! Take the pods off this node before its driver is changed, and keep new ones away. Only what runs in a DaemonSet
+//! stays. Source: Kubernetes, "Safely Drain a Node"; `kubectl drain --help`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -85,9 +85,12 @@ impl ActionKind for DrainNode {
         if !traces.ended_well {
             return Verdict::Unfinished;
         }
-        let node = find(host, self.kubeconfig.as_deref()).and_then(|kubectl| look(host, &kubectl, &self.node).map_err(refused));
+        let node = find(host, self.kubeconfig.as_deref())
+            .and_then(|kubectl| look(host, &kubectl, &self.node).map_err(refused));
         match node {
-            Ok(node) => Verdict::by(node.unschedulable.then(|| vec![format!("node {} is cordoned, and its pods have left", self.node)])),
+            Ok(node) => Verdict::by(
+                node.unschedulable.then(|| vec![format!("node {} is cordoned, and its pods have left", self.node)]),
+            ),
             Err(failure) => Verdict::Failed(failure),
         }
     }

@@ -1,4 +1,5 @@
-//! The proof of exclusion: fingerprints of everything that is a driver on a host, taken before and after a toolkit is installed.
+//! The proof of exclusion: fingerprints of everything that is a driver on a host, taken before and after a toolkit is
+//! installed.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -57,8 +58,8 @@ fn is_driver_file(name: &str) -> bool {
     STARTS.iter().any(|start| name.starts_with(start))
 }
 
-/// Returns a fingerprint by name: length and time of each driver file and module file, each driver entry of the ledger with the package
-/// database, and how far the installer's log had come.
+/// Returns a fingerprint by name: length and time of each driver file and module file, each driver entry of the ledger
+/// with the package database, and how far the installer's log had come.
 pub fn fingerprints(host: &Host) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (place, depth) in PLACES {
@@ -82,7 +83,8 @@ pub fn changes(host: &Host, before: &BTreeMap<String, String>) -> Vec<String> {
     let mut after = fingerprints(host);
     if !before.contains_key(LOG_KEY) {
         // An earlier version of this program looked at less: only what both have seen can be compared.
-        let both: BTreeMap<_, _> = before.iter().filter(|(name, _)| name.starts_with('/')).map(|(a, b)| (a.clone(), b.clone())).collect();
+        let both: BTreeMap<_, _> =
+            before.iter().filter(|(name, _)| name.starts_with('/')).map(|(a, b)| (a.clone(), b.clone())).collect();
         after.retain(|name, _| both.contains_key(name));
         return differences(&both, &after);
     }
@@ -95,16 +97,21 @@ fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, Strin
     let appeared = after.keys().filter(|name| !before.contains_key(*name)).map(|name| format!("{name} appeared"));
     let gone = before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{name} is gone"));
     let is_other = |name: &str, print: &String| name != LOG_KEY && after.get(name).is_some_and(|now| now != print);
-    let changed = before.iter().filter(|(name, print)| is_other(name, print)).map(|(name, _)| format!("{name} changed"));
+    let changed =
+        before.iter().filter(|(name, print)| is_other(name, print)).map(|(name, _)| format!("{name} changed"));
     appeared.chain(gone).chain(changed).collect()
 }
 
-/// Returns the line in which the installer's log tells of a driver step of this run. What stood there before is of an earlier run, if
-/// the log still begins with it; a run may also begin the log anew.
+/// Returns the line in which the installer's log tells of a driver step of this run. What stood there before is of an
+/// earlier run, if the log still begins with it; a run may also begin the log anew.
 pub(super) fn driver_step(host: &Host, before: &BTreeMap<String, String>) -> Option<String> {
     let log = host.files.read(Path::new(INSTALLER_LOG)).ok()?;
-    let old = before.get(LOG_KEY).and_then(|print| print.split_once(' ')).and_then(|(len, hash)| Some((len.parse::<usize>().ok()?, hash)));
-    let new_from = old.filter(|(len, hash)| log.len() >= *len && sha256(&log[..*len]) == *hash).map_or(0, |(len, _)| len);
+    let old = before
+        .get(LOG_KEY)
+        .and_then(|print| print.split_once(' '))
+        .and_then(|(len, hash)| Some((len.parse::<usize>().ok()?, hash)));
+    let new_from =
+        old.filter(|(len, hash)| log.len() >= *len && sha256(&log[..*len]) == *hash).map_or(0, |(len, _)| len);
     let text = String::from_utf8_lossy(&log[new_from..]);
     text.lines().find(|line| line.contains(DRIVER_STEP)).map(|line| crate::text::printable(line.trim()))
 }
@@ -131,7 +138,9 @@ mod tests {
 
     #[test]
     fn every_difference_is_named() {
-        let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<BTreeMap<_, _>>();
+        let map = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<BTreeMap<_, _>>()
+        };
         let before = map(&[("a", "1"), ("b", "1"), ("c", "1"), (LOG_KEY, "1")]);
         let after = map(&[("a", "1"), ("b", "2"), ("d", "1"), (LOG_KEY, "2")]);
         assert_eq!(differences(&before, &after), ["d appeared", "c is gone", "b changed"]);
@@ -158,7 +167,9 @@ mod tests {
 
     #[test]
     fn a_driver_file_is_told_from_a_toolkits() {
-        assert!(is_driver_file("libcuda.so.450.51.06") && is_driver_file("nvidia-smi") && is_driver_file("nvidia.ko.xz"));
+        assert!(
+            is_driver_file("libcuda.so.450.51.06") && is_driver_file("nvidia-smi") && is_driver_file("nvidia.ko.xz")
+        );
         assert!(!is_driver_file("libcublas.so.11") && !is_driver_file("libcudart.so"));
     }
 }

@@ -1,5 +1,5 @@
-//! Effects: what an action changes on the machine, as a later look at the machine shows it. So our own work is told from that of others,
-//! and the pre-flight knows what a plan will bring about.
+//! Effects: what an action changes on the machine, as a later look at the machine shows it. So our own work is told
+//! from that of others, and the pre-flight knows what a plan will bring about.
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,11 @@ impl Effect {
         let arg = |name: &str| change.args.get(name).map_or("", String::as_str);
         let hold = |entries: &Entries| entries.hold(arg("origin"), arg("what"), arg("where"));
         match self {
-            Self::RemovesDriver | Self::FreesCards | Self::StopsDriverUser | Self::EmptiesKernel | Self::BansConflictingDriver => {
+            Self::RemovesDriver
+            | Self::FreesCards
+            | Self::StopsDriverUser
+            | Self::EmptiesKernel
+            | Self::BansConflictingDriver => {
                 matches!(id, "driver" | "driver-unloaded" | "gpu-driver" | "gpu-unbound" | "module-unloaded")
             }
             Self::TakesCards => matches!(id, "driver" | "driver-loaded" | "gpu-driver" | "gpu-bound" | "module-loaded"),
@@ -65,9 +69,11 @@ impl Effect {
     #[must_use]
     pub fn reversed(self) -> Self {
         match self {
-            Self::RemovesDriver | Self::FreesCards | Self::StopsDriverUser | Self::EmptiesKernel | Self::BansConflictingDriver => {
-                Self::TakesCards
-            }
+            Self::RemovesDriver
+            | Self::FreesCards
+            | Self::StopsDriverUser
+            | Self::EmptiesKernel
+            | Self::BansConflictingDriver => Self::TakesCards,
             Self::TakesCards => Self::FreesCards,
             Self::Adds(entries) => Self::Removes(entries),
             Self::Removes(entries) => Self::Adds(entries),
@@ -78,7 +84,9 @@ impl Effect {
 
 impl Entries {
     fn hold(&self, origin: &str, what: &str, place: &str) -> bool {
-        let begins = |name: &String| what.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '-']));
+        let begins = |name: &String| {
+            what.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '-']))
+        };
         match self {
             Self::Of(own) => origin == own.name(),
             Self::Packages(names) => matches!(origin, "deb" | "rpm") && names.iter().any(begins),

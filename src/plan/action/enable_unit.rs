@@ -1,4 +1,5 @@
-//! Enable a unit of the driver or the container toolkit, and start it where the driver is loaded. Undo puts it back as it was.
+//! Enable a unit of the driver or the container toolkit, and start it where the driver is loaded. Undo puts it back as
+//! it was.
 
 use serde::{Deserialize, Serialize};
 

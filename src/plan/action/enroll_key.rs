@@ -1,8 +1,9 @@
 //! Ask the firmware to learn the key that modules built here are signed with. Secure Boot lets no other module in.
 //!
-//! The firmware asks a person at the console at the next boot, for some seconds, and wants a password: one for this once, made here and told
-//! to the user. It is worth nothing after that boot. Sources: mokutil(1) and its `get_password`, which reads it from the standard input;
-//! the Debian wiki on Secure Boot; dkms(8) for the places of its keys.
+//! The firmware asks a person at the console at the next boot, for some seconds, and wants a password: one for this
+//! once, made here and told to the user. It is worth nothing after that boot. Sources: mokutil(1) and its
+//! `get_password`, which reads it from the standard input; the Debian wiki on Secure Boot; dkms(8) for the places of
+//! its keys.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,8 @@ use crate::{
 };
 
 /// Where the keys of dkms and of the distributions are, the first that is there counts.
-const KEYS: [&str; 3] = ["/var/lib/shim-signed/mok/MOK.der", "/var/lib/dkms/mok.pub", "/etc/pki/akmods/certs/public_key.der"];
+const KEYS: [&str; 3] =
+    ["/var/lib/shim-signed/mok/MOK.der", "/var/lib/dkms/mok.pub", "/etc/pki/akmods/certs/public_key.der"];
 /// Digits of the password: enough for one boot, and easily typed on a console with a foreign keyboard.
 const DIGITS: usize = 10;
 
@@ -84,7 +86,9 @@ impl ActionKind for EnrollKey {
     }
 
     fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
-        Self::key(context.host).map(|_| Undo::Parameters.into()).ok_or_else(|| Failure::new(msg::failure::no_signing_key(KEYS.join(", "))))
+        Self::key(context.host)
+            .map(|_| Undo::Parameters.into())
+            .ok_or_else(|| Failure::new(msg::failure::no_signing_key(KEYS.join(", "))))
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
@@ -94,7 +98,9 @@ impl ActionKind for EnrollKey {
         }
         let password = password()?;
         context.run(&Self::import(&key).stdin(format!("{password}\n{password}\n")))?;
-        let line = format!("password for the console at the next boot (MokManager, Enroll MOK), good for this once: {password}");
+        let line = format!(
+            "password for the console at the next boot (MokManager, Enroll MOK), good for this once: {password}"
+        );
         (context.emit)(ActionEvent::Line(line.clone()));
         context.notes.push(line);
         Ok(())
@@ -103,8 +109,9 @@ impl ActionKind for EnrollKey {
     /// That a person has pressed the keys is seen after the boot; until then the request is the proof.
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
         let Some(key) = Self::key(host) else { return Verdict::Unfinished };
-        let pending = Self::is_pending(host, &key)
-            .then(|| vec![format!("{} waits to be enrolled at the next boot, by a person at the console", key.display())]);
+        let pending = Self::is_pending(host, &key).then(|| {
+            vec![format!("{} waits to be enrolled at the next boot, by a person at the console", key.display())]
+        });
         Verdict::by(self.check(host).or(pending))
     }
 

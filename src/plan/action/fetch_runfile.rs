@@ -1,7 +1,7 @@
 //! Download the CUDA runfile with the host's `curl`, which knows the host's proxy and certificates, and check it.
 //!
-//! What has arrived stays when the network fails, and the next try goes on from there; it goes when it cannot be the wanted file. Until
-//! its checksum holds nobody but its owner can read it, and it is never executable.
+//! What has arrived stays when the network fails, and the next try goes on from there; it goes when it cannot be the
+//! wanted file. Until its checksum holds nobody but its owner can read it, and it is never executable.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -30,11 +30,13 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// A connection that brings less than 1 KiB/s for so long is taken as dead, in seconds.
 const STALL_SECONDS: u32 = 30;
 
-/// Largest file that is taken where the catalog does not know the size: the largest runfile has less than a third of it.
+/// Largest file that is taken where the catalog does not know the size: the largest runfile has less than a third of
+/// it.
 const LARGEST: u64 = 16 << 30;
 /// The signal that ends a program at its limit of a file's size. Source: signal(7), SIGXFSZ.
 const OVER_LIMIT: i32 = 25;
-/// An address is what it says: no list of addresses (`[1-9]`, `{a,b}`) and no other protocol, also not after a redirect.
+/// An address is what it says: no list of addresses (`[1-9]`, `{a,b}`) and no other protocol, also not after a
+/// redirect.
 const PLAIN: [&str; 5] = ["--globoff", "--proto", "=http,https", "--proto-redir", "=http,https"];
 /// Asks once and for long enough.
 const HEAD: [&str; 5] = ["--silent", "--show-error", "--location", "--max-time", "15"];
@@ -78,10 +80,22 @@ impl FetchRunfile {
         Self { url: url.into(), file: file.into(), size, checksum, proxy: None, stall_seconds: STALL_SECONDS }
     }
 
-    /// Returns the command: it goes on with what an earlier one began, and fails on an HTTP error instead of saving the error page.
+    /// Returns the command: it goes on with what an earlier one began, and fails on an HTTP error instead of saving the
+    /// error page.
     pub fn command(&self) -> Command {
-        let begin = ["--fail", "--location", "--continue-at", "-", "--connect-timeout", "20", "--speed-limit", "1024", "--speed-time"];
-        let command = Command::new("curl", begin).operand(self.stall_seconds).words(["--output"]).operand(self.file.display());
+        let begin = [
+            "--fail",
+            "--location",
+            "--continue-at",
+            "-",
+            "--connect-timeout",
+            "20",
+            "--speed-limit",
+            "1024",
+            "--speed-time",
+        ];
+        let command =
+            Command::new("curl", begin).operand(self.stall_seconds).words(["--output"]).operand(self.file.display());
         // curl's own limit counts only where the server tells the length; the kernel's counts always.
         let command = command.words(["--max-filesize"]).operand(self.most()).words(PLAIN);
         self.through_proxy(command).operand(&self.url).deadline(None).meter().file_limit(self.most())
@@ -98,8 +112,8 @@ impl FetchRunfile {
         self.size.unwrap_or(LARGEST)
     }
 
-    /// Hands the proxy over as curl's configuration, on its standard input: whatever it is, it is no argument. An address of this type
-    /// holds nothing that the configuration's language reads.
+    /// Hands the proxy over as curl's configuration, on its standard input: whatever it is, it is no argument. An
+    /// address of this type holds nothing that the configuration's language reads.
     fn through_proxy(&self, command: Command) -> Command {
         match &self.proxy {
             Some(proxy) => command.words(["--config", "-"]).stdin(format!("proxy = \"{proxy}\"\n")),
@@ -114,12 +128,16 @@ impl FetchRunfile {
     /// Removes what cannot be the wanted file, and makes an empty one that only its owner can read.
     fn prepare(&self, host: &Host) -> Result<(), Failure> {
         if self.size.is_some_and(|size| self.arrived(host) > size) {
-            host.files.remove(&self.file).map_err(|error| file_failure(msg::failure::cannot_remove, &self.file, &error))?;
+            host.files
+                .remove(&self.file)
+                .map_err(|error| file_failure(msg::failure::cannot_remove, &self.file, &error))?;
         }
         if host.files.exists(&self.file) {
             return Ok(());
         }
-        host.files.write(&self.file, b"", 0o600).map_err(|error| file_failure(msg::failure::cannot_write, &self.file, &error))
+        host.files
+            .write(&self.file, b"", 0o600)
+            .map_err(|error| file_failure(msg::failure::cannot_write, &self.file, &error))
     }
 
     fn fetch_once(&self, work: &mut ActionContext<'_>) -> Result<(), Trouble> {
@@ -238,11 +256,17 @@ impl ActionKind for FetchRunfile {
                 }
                 Err(Trouble::NoResume(_)) if resumes => {
                     resumes = false;
-                    (context.emit)(ActionEvent::Line("the server cannot go on where the download stopped: it begins anew".to_owned()));
-                    host.files.remove(&self.file).map_err(|error| file_failure(msg::failure::cannot_remove, &self.file, &error))?;
+                    (context.emit)(ActionEvent::Line(
+                        "the server cannot go on where the download stopped: it begins anew".to_owned(),
+                    ));
+                    host.files
+                        .remove(&self.file)
+                        .map_err(|error| file_failure(msg::failure::cannot_remove, &self.file, &error))?;
                     self.prepare(host)?;
                 }
-                Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => return Err(self.given_up(context, &failure)),
+                Err(Trouble::NoResume(failure) | Trouble::Fatal(failure)) => {
+                    return Err(self.given_up(context, &failure));
+                }
             }
         }
         Ok(())
@@ -265,7 +289,8 @@ impl ActionKind for FetchRunfile {
     }
 }
 
-/// Says what curl's exit status means; curl's own line, where it has nothing better. Source: curl's manual page, "Exit codes".
+/// Says what curl's exit status means; curl's own line, where it has nothing better. Source: curl's manual page, "Exit
+/// codes".
 fn in_words(code: i32, said: &str) -> Option<Message> {
     let own = (!said.is_empty()).then(|| msg::failure::own_words(said));
     Some(match code {
@@ -286,7 +311,8 @@ fn server_is_busy(message: &str) -> bool {
     ["429", "500", "502", "503", "504"].iter().any(|status| message.contains(&format!("error: {status}")))
 }
 
-/// Reads curl's progress meter: `% total, total, % received, received, % sent, sent, average down, average up, 3 times, current speed`.
+/// Reads curl's progress meter:
+/// `% total, total, % received, received, % sent, sent, average down, average up, 3 times, current speed`.
 fn parse_meter(line: &str, total: Option<u64>) -> Option<Progress> {
     let fields: Vec<_> = line.split_whitespace().collect();
     let [percent, _, _, received, _, _, _, _, _, _, _, speed] = fields[..] else { return None };
@@ -332,8 +358,14 @@ mod tests {
         let proxy = "http://proxy:3128".parse().ok();
         let fetch = FetchRunfile { proxy, ..FetchRunfile::new("https://x/y.run", "/d/y.run", None, checksum) };
         let command = fetch.command();
-        assert!(!command.to_string().contains("3128") && command.args.last().is_some_and(|url| url == "https://x/y.run"));
+        assert!(
+            !command.to_string().contains("3128") && command.args.last().is_some_and(|url| url == "https://x/y.run")
+        );
         assert_eq!(command.stdin.as_deref(), Some("proxy = \"http://proxy:3128\"\n"));
-        assert!("http://me:secret@proxy:3128".parse::<WebAddress>().is_err_and(|error| !error.to_string().contains("secret")));
+        assert!(
+            "http://me:secret@proxy:3128"
+                .parse::<WebAddress>()
+                .is_err_and(|error| !error.to_string().contains("secret"))
+        );
     }
 }

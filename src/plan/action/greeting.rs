@@ -95,7 +95,8 @@ mod tests {
 
     use super::*;
 
-    /// Runs the greeting as a login shell would, with the folder's names in place of the system's, and returns what it says.
+    /// Runs the greeting as a login shell would, with the folder's names in place of the system's, and returns what it
+    /// says.
     fn greeted(folder: &Path, boot_id: &str) -> String {
         let greeting = Greeting { boot_id: "old".to_owned(), session: "/var/lib/it's here/session.yaml".into() };
         std::fs::write(folder.join("boot_id"), boot_id).unwrap();

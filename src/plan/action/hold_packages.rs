@@ -1,8 +1,9 @@
-//! Hold the driver and the kernel it was built for: no upgrade of the system touches them, neither by hand nor unattended.
+//! Hold the driver and the kernel it was built for: no upgrade of the system touches them, neither by hand nor
+//! unattended.
 //!
-//! Which packages these are is asked when it is done: an installation brings more than it names. Kubespray's own switch for unattended
-//! upgrades covers the kernel alone, and its file is not touched. Sources: apt-mark(8), unattended-upgrades' `Package-Blacklist`, dnf's
-//! versionlock plugin, zypper(8) `addlock`.
+//! Which packages these are is asked when it is done: an installation brings more than it names. Kubespray's own switch
+//! for unattended upgrades covers the kernel alone, and its file is not touched. Sources: apt-mark(8),
+//! unattended-upgrades' `Package-Blacklist`, dnf's versionlock plugin, zypper(8) `addlock`.
 
 use std::path::Path;
 
@@ -28,7 +29,8 @@ const UNATTENDED_TEXT: &str = "// Written by gpunode: unattended upgrades leave 
     Unattended-Upgrade::Package-Blacklist {\n  \"nvidia-\";\n  \"libnvidia-\";\n  \"linux-modules-nvidia-\";\n  \"linux-objects-nvidia-\";\n  \"cuda-drivers\";\n};\n";
 
 /// Meta packages through which a new kernel comes.
-const KERNELS: [&str; 6] = ["linux-image-", "linux-headers-", "linux-generic", "linux-modules-extra-", "kernel-core", "kernel-default"];
+const KERNELS: [&str; 6] =
+    ["linux-image-", "linux-headers-", "linux-generic", "linux-modules-extra-", "kernel-core", "kernel-default"];
 
 /// Holds packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +48,8 @@ impl HoldPackages {
     fn wanted(&self, host: &Host) -> Vec<Package> {
         let is_kernel = |name: &str| {
             // `linux-image-6.8.0-45-generic` is one kernel, `linux-image-generic` what brings the next.
-            let is_meta =
-                KERNELS.iter().any(|start| name.starts_with(start)) && !name.chars().any(|c| c.is_ascii_digit() && !name.contains("hwe"));
+            let is_meta = KERNELS.iter().any(|start| name.starts_with(start))
+                && !name.chars().any(|c| c.is_ascii_digit() && !name.contains("hwe"));
             self.kernel && is_meta
         };
         let wanted = |package: &Package| {
@@ -58,7 +60,8 @@ impl HoldPackages {
     }
 
     fn names(&self, host: &Host) -> Vec<String> {
-        let mut names: Vec<String> = self.wanted(host).iter().map(|package| package.manager_name().to_owned()).collect();
+        let mut names: Vec<String> =
+            self.wanted(host).iter().map(|package| package.manager_name().to_owned()).collect();
         names.sort();
         names.dedup();
         names
@@ -88,7 +91,9 @@ impl HoldPackages {
         Ok(match self.manager {
             Manager::Apt => output.stdout.lines().map(|line| line.trim().to_owned()).collect(),
             Manager::Dnf => output.stdout.lines().filter_map(locked_name).collect(),
-            Manager::Zypper => output.stdout.lines().filter_map(|line| Some(line.split('|').nth(1)?.trim().to_owned())).collect(),
+            Manager::Zypper => {
+                output.stdout.lines().filter_map(|line| Some(line.split('|').nth(1)?.trim().to_owned())).collect()
+            }
         })
     }
 
@@ -97,9 +102,15 @@ impl HoldPackages {
         if self.manager != Manager::Apt {
             return Ok(None);
         }
-        let output = host.commands.capture(&Command::new("apt-get", ["--simulate", "dist-upgrade"])).map_err(Failure::own_words)?;
-        let touched: Vec<String> =
-            parse_apt(&output.stdout).into_iter().map(|change| change.name).filter(|name| names.contains(name)).collect();
+        let output = host
+            .commands
+            .capture(&Command::new("apt-get", ["--simulate", "dist-upgrade"]))
+            .map_err(Failure::own_words)?;
+        let touched: Vec<String> = parse_apt(&output.stdout)
+            .into_iter()
+            .map(|change| change.name)
+            .filter(|name| names.contains(name))
+            .collect();
         if touched.is_empty() {
             Ok(Some("a simulated upgrade touches none of them".to_owned()))
         } else {
@@ -139,15 +150,17 @@ impl ActionKind for HoldPackages {
     fn check(&self, host: &Host) -> Option<Vec<String>> {
         let (wanted, held) = (self.names(host), self.held(host).ok()?);
         let all = !wanted.is_empty() && wanted.iter().all(|name| held.contains(name));
-        let is_told = self.manager != Manager::Apt || host.files.read_text(UNATTENDED).is_ok_and(|text| text == UNATTENDED_TEXT);
+        let is_told =
+            self.manager != Manager::Apt || host.files.read_text(UNATTENDED).is_ok_and(|text| text == UNATTENDED_TEXT);
         (all && is_told).then(|| vec![format!("held: {}", wanted.join(", "))])
     }
 
     fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
         let held = self.held(context.host)?;
         let names = self.names(context.host).into_iter().filter(|name| !held.contains(name)).collect();
-        let file =
-            (self.manager == Manager::Apt).then(|| context.save_file(Path::new(UNATTENDED), UNATTENDED_TEXT.as_bytes())).transpose()?;
+        let file = (self.manager == Manager::Apt)
+            .then(|| context.save_file(Path::new(UNATTENDED), UNATTENDED_TEXT.as_bytes()))
+            .transpose()?;
         Ok(Undo::Held(Held { names, files: file.into_iter().collect() }).into())
     }
 

@@ -91,9 +91,15 @@ impl ImportImage {
         let value: serde_json::Value = serde_json::from_str(manifest).ok()?;
         let tag = value.get(0)?.get("RepoTags")?.get(0)?.as_str()?;
         // `docker save` leaves Docker Hub's name out; containerd does not find the image without it.
-        let registry = tag.split('/').next().filter(|first| tag.contains('/') && (first.contains(['.', ':']) || *first == "localhost"));
-        let image =
-            if registry.is_some() { tag.to_owned() } else { format!("docker.io/{}{tag}", if tag.contains('/') { "" } else { "library/" }) };
+        let registry = tag
+            .split('/')
+            .next()
+            .filter(|first| tag.contains('/') && (first.contains(['.', ':']) || *first == "localhost"));
+        let image = if registry.is_some() {
+            tag.to_owned()
+        } else {
+            format!("docker.io/{}{tag}", if tag.contains('/') { "" } else { "library/" })
+        };
         // The archive is somebody's file: what it calls an image may be anything.
         image.parse::<ImageName>().ok().map(String::from)
     }
@@ -116,7 +122,9 @@ impl ActionKind for ImportImage {
     fn check(&self, host: &Host) -> Option<Vec<String>> {
         let look = match self.runtime {
             Runtime::Containerd => self.runtime.command(&["ls", "-q"]).operand(format!("name=={}", self.image)),
-            Runtime::Docker => self.runtime.command(&["image", "inspect", "--format", "{{.Id}}"]).operand_of::<ImageName>(&self.image),
+            Runtime::Docker => {
+                self.runtime.command(&["image", "inspect", "--format", "{{.Id}}"]).operand_of::<ImageName>(&self.image)
+            }
         };
         let output = host.commands.capture(&look).ok().filter(|output| output.exit.is_success())?;
         let found = output.stdout.trim();
@@ -147,7 +155,9 @@ mod tests {
 
     #[test]
     fn names_the_image_as_a_pod_has_to() {
-        let of = |tag: &str| ImportImage::image_in(&format!(r#"[{{"Config":"x.json","RepoTags":["{tag}"],"Layers":[]}}]"#)).unwrap();
+        let of = |tag: &str| {
+            ImportImage::image_in(&format!(r#"[{{"Config":"x.json","RepoTags":["{tag}"],"Layers":[]}}]"#)).unwrap()
+        };
         assert_eq!(of("nvidia/cuda:11.0.3-base-ubuntu20.04"), "docker.io/nvidia/cuda:11.0.3-base-ubuntu20.04");
         assert_eq!(of("nvcr.io/nvidia/cuda:11.0.3-base"), "nvcr.io/nvidia/cuda:11.0.3-base");
         assert_eq!(of("busybox:1"), "docker.io/library/busybox:1");
@@ -159,7 +169,8 @@ mod tests {
 
     #[test]
     fn imports_where_the_kubelet_looks() {
-        let import = |runtime| ImportImage { file: "/root/a b.tar".into(), image: "i".into(), runtime }.command().argv();
+        let import =
+            |runtime| ImportImage { file: "/root/a b.tar".into(), image: "i".into(), runtime }.command().argv();
         assert_eq!(import(Runtime::Containerd), ["ctr", "-n", "k8s.io", "images", "import", "/root/a b.tar"]);
         assert_eq!(import(Runtime::Docker), ["docker", "load", "-i", "/root/a b.tar"]);
         assert_eq!(Runtime::named("cri-o"), None);

@@ -16,7 +16,8 @@ use crate::{catalog::distros, i18n::msg, input::PackageName};
 /// Installs packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstallPackages {
-    /// Name of the distribution's family in the catalog, which knows its package manager's commands; empty in old sessions.
+    /// Name of the distribution's family in the catalog, which knows its package manager's commands; empty in old
+    /// sessions.
     #[serde(default)]
     pub family: String,
     /// The packages' names.

@@ -1,8 +1,10 @@
-//! Install packages as one transaction that is looked at before: the package manager says what it would do, and a transaction that takes
-//! something else away, brings another branch of the driver or another container engine is not run. What it changed is taken back whole.
+//! Install packages as one transaction that is looked at before: the package manager says what it would do, and a
+//! transaction that takes something else away, brings another branch of the driver or another container engine is not
+//! run. What it changed is taken back whole.
 //!
-//! A package's name is no lock on a version: Ubuntu's `nvidia-headless-535-server` brings 580 today. And whoever pulls in `docker.io` on a
-//! Kubespray node has two container engines. Sources: Ubuntu's transitional packages; kubespray issue 8693.
+//! A package's name is no lock on a version: Ubuntu's `nvidia-headless-535-server` brings 580 today. And whoever pulls
+//! in `docker.io` on a Kubespray node has two container engines. Sources: Ubuntu's transitional packages; kubespray
+//! issue 8693.
 
 pub mod rehearsal;
 
@@ -79,10 +81,14 @@ impl InstallSet {
     fn with_names(&self, command: Command, family: &Family) -> Command {
         let names = self.packages.iter().map(|name| self.spelled(name, family));
         let command = names.fold(command, |command, name| command.operand_of::<PackageName>(&name));
-        command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C.UTF-8").deadline(Some(std::time::Duration::from_mins(3)))
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("LC_ALL", "C.UTF-8")
+            .deadline(Some(std::time::Duration::from_mins(3)))
     }
 
-    /// A version goes into the name but for a driver of apt's: there the pin decides, for a whole version has a tail that nobody knows.
+    /// A version goes into the name but for a driver of apt's: there the pin decides, for a whole version has a tail
+    /// that nobody knows.
     fn spelled(&self, name: &str, family: &Family) -> String {
         let is_left_to_pin = family.package_manager == "apt" && self.purpose != Purpose::ContainerToolkit;
         match &self.version {
@@ -106,23 +112,30 @@ impl InstallSet {
         let told = driver_version(&package.name, &package.version);
         let branch = self.branch.is_none_or(|branch| told.as_ref().is_none_or(|version| version.branch() == branch));
         let own = package.version.rsplit(':').next().unwrap_or_default();
-        let is_version =
-            |wanted: &String| own == wanted || own.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with(['-', '_']));
+        let is_version = |wanted: &String| {
+            own == wanted || own.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with(['-', '_']))
+        };
         branch && self.version.as_ref().is_none_or(is_version)
     }
 
-    /// All versions of the driver in the database must be one: a library of another version than the module's serves nobody.
+    /// All versions of the driver in the database must be one: a library of another version than the module's serves
+    /// nobody.
     fn demand_one_version(&self, host: &Host) -> Result<Option<Version>, Failure> {
         if !matches!(self.purpose, Purpose::Driver | Purpose::Companion) {
             return Ok(None);
         }
         let found = packages::installed(host);
-        let told: BTreeSet<String> =
-            found.iter().filter_map(|package| driver_version(&package.name, &package.version)).map(|version| version.to_string()).collect();
+        let told: BTreeSet<String> = found
+            .iter()
+            .filter_map(|package| driver_version(&package.name, &package.version))
+            .map(|version| version.to_string())
+            .collect();
         match told.iter().collect::<Vec<_>>().as_slice() {
             [] => Ok(None),
             [one] => Ok(one.parse().ok()),
-            _ => Err(Failure::new(msg::failure::driver_versions_differ(told.into_iter().collect::<Vec<_>>().join(", ")))),
+            _ => {
+                Err(Failure::new(msg::failure::driver_versions_differ(told.into_iter().collect::<Vec<_>>().join(", "))))
+            }
         }
     }
 
@@ -165,7 +178,9 @@ impl ActionKind for InstallSet {
         let mut effects = vec![packages];
         match self.purpose {
             Purpose::Prerequisites => effects.push(Effect::AddsHeaders),
-            Purpose::Driver => effects.extend([of(Origin::ModuleFile), of(Origin::Dkms), of(Origin::Deb), of(Origin::Rpm)]),
+            Purpose::Driver => {
+                effects.extend([of(Origin::ModuleFile), of(Origin::Dkms), of(Origin::Deb), of(Origin::Rpm)]);
+            }
             Purpose::Pin | Purpose::Companion | Purpose::ContainerToolkit => {}
         }
         Properties {
@@ -182,7 +197,10 @@ impl ActionKind for InstallSet {
 
     fn preview(&self) -> Preview {
         let rehearsal = distros::named(&self.family).and_then(|family| rehearsal::command(self, &family));
-        Preview { details: vec![msg::details::install_set()], ..Preview::of(rehearsal.into_iter().chain(self.command())) }
+        Preview {
+            details: vec![msg::details::install_set()],
+            ..Preview::of(rehearsal.into_iter().chain(self.command()))
+        }
     }
 
     fn validate(&self) -> Result<(), Failure> {
@@ -199,17 +217,20 @@ impl ActionKind for InstallSet {
     }
 
     fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
-        let rehearsal = self.rehearse(context.host).map_err(|why| Failure::new(msg::failure::nothing_installed(why.told())))?;
+        let rehearsal =
+            self.rehearse(context.host).map_err(|why| Failure::new(msg::failure::nothing_installed(why.told())))?;
         let changed: BTreeSet<&str> =
             rehearsal.changes.iter().filter(|change| change.old.is_some()).map(|change| change.name.as_str()).collect();
         let named: BTreeSet<&str> = self.packages.iter().map(String::as_str).collect();
         let before = before::record_named(context, &|name| changed.contains(name) || named.contains(name))?;
-        let added = rehearsal.changes.iter().filter(|change| change.old.is_none()).map(|change| change.name.clone()).collect();
+        let added =
+            rehearsal.changes.iter().filter(|change| change.old.is_none()).map(|change| change.name.clone()).collect();
         Ok(Undo::Installed(Box::new(InstalledPackages { added, before })).into())
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let rehearsal = self.rehearse(context.host).map_err(|why| Failure::new(msg::failure::nothing_installed(why.told())))?;
+        let rehearsal =
+            self.rehearse(context.host).map_err(|why| Failure::new(msg::failure::nothing_installed(why.told())))?;
         context.notes.extend(rehearsal.notes());
         self.command().map_or(Ok(()), |command| context.run(&command))
     }
@@ -218,7 +239,9 @@ impl ActionKind for InstallSet {
         let Some(mut proof) = self.check(host) else { return Verdict::Unfinished };
         match self.demand_one_version(host) {
             Err(failure) => return Verdict::Failed(failure),
-            Ok(version) => proof.extend(version.map(|version| format!("all packages of the driver are of version {version}"))),
+            Ok(version) => {
+                proof.extend(version.map(|version| format!("all packages of the driver are of version {version}")));
+            }
         }
         let modules = self.modules(host);
         if !modules.is_empty() && modules.iter().all(|line| line.ends_with("has no module")) {
@@ -230,15 +253,21 @@ impl ActionKind for InstallSet {
 
     /// What came goes; what was changed or went comes back in its old version, with its marks.
     fn way_back(&self, host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
-        let (Some(family), Undo::Installed(record)) = (distros::named(&self.family), undo) else { return Ok(WayBack::Nothing) };
+        let (Some(family), Undo::Installed(record)) = (distros::named(&self.family), undo) else {
+            return Ok(WayBack::Nothing);
+        };
         for name in &record.added {
             valid::is::<PackageName>(name)?;
         }
         let there = packages::installed(host);
-        let is_there = |name: &&String| there.iter().any(|package| package.manager_name() == name.as_str() || package.name == **name);
+        let is_there = |name: &&String| {
+            there.iter().any(|package| package.manager_name() == name.as_str() || package.name == **name)
+        };
         let going: Vec<&String> = record.added.iter().filter(is_there).collect();
-        let command = Command::from_line(family.remove.iter().cloned()).env("DEBIAN_FRONTEND", "noninteractive").detached();
-        let remove = (!going.is_empty()).then(|| going.iter().fold(command, |command, name| command.operand_of::<PackageName>(name)));
+        let command =
+            Command::from_line(family.remove.iter().cloned()).env("DEBIAN_FRONTEND", "noninteractive").detached();
+        let remove = (!going.is_empty())
+            .then(|| going.iter().fold(command, |command, name| command.operand_of::<PackageName>(name)));
         let is_as_before = |package: &&super::undo::RemovedPackage| {
             there.iter().any(|now| now.manager_name() == package.name && now.version == package.version)
         };

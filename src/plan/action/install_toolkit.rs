@@ -1,6 +1,6 @@
 //! Install the CUDA toolkit from its runfile, and prove that the driver inside it was left out.
-//! Source: NVIDIA CUDA installation guide for Linux, "Runfile Installation", advanced options; the recipes of Spack and `EasyBuild` for
-//! `--installpath` and the installers before 10.1.
+//! Source: NVIDIA CUDA installation guide for Linux, "Runfile Installation", advanced options; the recipes of Spack and
+//! `EasyBuild` for `--installpath` and the installers before 10.1.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,8 @@ use crate::{
     version::Version,
 };
 
-/// Where cuda-installer logs for users other than root, whatever `--tmpdir` says. It crashes when the file is another user's.
+/// Where cuda-installer logs for users other than root, whatever `--tmpdir` says. It crashes when the file is another
+/// user's.
 pub const USERS_LOG: &str = "/tmp/cuda-installer.log";
 /// The signature of the one thing that must never happen.
 const DRIVER_STEP: &str = "driver-step-ran";
@@ -43,7 +44,8 @@ pub struct InstallToolkit {
     pub prefix: PathBuf,
     /// Where it may unpack: in a folder of ours below this one.
     pub tmpdir: PathBuf,
-    /// Whether the user gave the runfile: then a copy of it is checked and run, which nobody else can change in between.
+    /// Whether the user gave the runfile: then a copy of it is checked and run, which nobody else can change in
+    /// between.
     #[serde(default)]
     pub is_given: bool,
 }
@@ -58,7 +60,11 @@ impl InstallToolkit {
         let command = command.option(place, self.prefix.display()).option("--tmpdir", self.unpack_folder().display());
         let command = command.words(["--override", if self.is_perl() { "--verbose" } else { "--no-man-page" }]);
         // The archive's own header unpacks below TMPDIR.
-        command.env("LANG", "C").env("TMPDIR", self.unpack_folder().display().to_string()).own_tmp(self.own_tmp()).detached()
+        command
+            .env("LANG", "C")
+            .env("TMPDIR", self.unpack_folder().display().to_string())
+            .own_tmp(self.own_tmp())
+            .detached()
     }
 
     /// Returns the file that is run.
@@ -90,7 +96,8 @@ impl InstallToolkit {
         self.tmpdir.join("gpunode-unpack")
     }
 
-    /// Makes the folder to unpack in. Below `/tmp` another user may have put a link or a folder of that name there first.
+    /// Makes the folder to unpack in. Below `/tmp` another user may have put a link or a folder of that name there
+    /// first.
     fn make_unpack_folder(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         let folder = self.unpack_folder();
         work.run(&Command::new("mkdir", ["--parents", "--mode=700"]).operand(folder.display()))?;
@@ -106,8 +113,8 @@ impl InstallToolkit {
         work.run(&Command::new("mkdir", ["--parents", "--mode=700"]).operand(self.own_tmp().display()))
     }
 
-    /// Checks the file that will run: for a given one, a copy in the folder that only this user can enter. What becomes of the original
-    /// between the check and the start is of no matter then.
+    /// Checks the file that will run: for a given one, a copy in the folder that only this user can enter. What becomes
+    /// of the original between the check and the start is of no matter then.
     fn check_start_file(&self, work: &mut ActionContext<'_>) -> Result<(), Failure> {
         demand_trusted(work.host, &self.runfile)?;
         let file = self.start_file();
@@ -130,7 +137,8 @@ pub fn default_prefix(version: &Version) -> PathBuf {
 /// Returns the uninstaller of the toolkit below `prefix`: a Perl script up to CUDA 10.0.
 pub fn uninstaller(version: &Version, prefix: &Path) -> PathBuf {
     let is_perl = version.branch() < 10 || version.major_minor() == "10.0";
-    let name = if is_perl { format!("uninstall_cuda_{}.pl", version.major_minor()) } else { "cuda-uninstaller".to_owned() };
+    let name =
+        if is_perl { format!("uninstall_cuda_{}.pl", version.major_minor()) } else { "cuda-uninstaller".to_owned() };
     prefix.join("bin").join(name)
 }
 
@@ -143,7 +151,8 @@ fn demand_trusted(host: &Host, path: &Path) -> Result<(), Failure> {
 fn is_ours(work: &ActionContext<'_>, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let own = std::fs::metadata(&work.folder).map(|meta| meta.uid());
-    work.host.simulation.is_some() || matches!((own, work.host.files.meta(path)), (Ok(own), Ok(meta)) if meta.uid == own)
+    work.host.simulation.is_some()
+        || matches!((own, work.host.files.meta(path)), (Ok(own), Ok(meta)) if meta.uid == own)
 }
 
 /// Removes a log that cuda-installer would crash on, or be led by to another file.
@@ -154,7 +163,9 @@ fn clear_foreign_log(work: &mut ActionContext<'_>) -> Result<(), Failure> {
     if !is_link && is_regular && (!work.host.files.exists(log) || is_ours(work, log)) {
         return Ok(());
     }
-    (work.emit)(ActionEvent::Line(format!("{USERS_LOG} is not this user's: removed, cuda-installer would crash on it")));
+    (work.emit)(ActionEvent::Line(format!(
+        "{USERS_LOG} is not this user's: removed, cuda-installer would crash on it"
+    )));
     work.host.files.remove_all(log).map_err(|error| file_failure(msg::failure::cannot_remove, log, &error))
 }
 
@@ -174,7 +185,8 @@ impl ActionKind for InstallToolkit {
 
     fn preview(&self) -> Preview {
         let (prefix, tmpdir) = (self.prefix.display(), self.unpack_folder());
-        let details = vec![msg::details::install_toolkit(prefix, tmpdir.display()), msg::details::install_toolkit::not_touched()];
+        let details =
+            vec![msg::details::install_toolkit(prefix, tmpdir.display()), msg::details::install_toolkit::not_touched()];
         Preview { details, ..Preview::of([self.command()]) }
     }
 
@@ -198,7 +210,8 @@ impl ActionKind for InstallToolkit {
         self.make_unpack_folder(context)?;
         self.check_start_file(context)?;
         let own_log = self.own_tmp().join("cuda-installer.log");
-        let result = context.run_with_logs(&self.command(), &[Path::new(driver_proof::INSTALLER_LOG), Path::new(USERS_LOG), &own_log]);
+        let result = context
+            .run_with_logs(&self.command(), &[Path::new(driver_proof::INSTALLER_LOG), Path::new(USERS_LOG), &own_log]);
         if let Err(failure) = result {
             if failure.exit == Some(SEGMENTATION_FAULT) {
                 context.tell("cuda-installer: segmentation fault".to_owned());
@@ -220,7 +233,10 @@ impl ActionKind for InstallToolkit {
             return Verdict::Failed(Failure::new(msg::failure::driver_touched(changes)));
         }
         let Some(mut proof) = self.check(host) else { return Verdict::Unfinished };
-        proof.push(format!("driver not touched: {} driver files, modules and packages are as before", driver_proof::count(traces.before)));
+        proof.push(format!(
+            "driver not touched: {} driver files, modules and packages are as before",
+            driver_proof::count(traces.before)
+        ));
         Verdict::Proven(proof)
     }
 
@@ -237,9 +253,16 @@ mod tests {
     fn command(version: &str, prefix: &str) -> String {
         let version: Version = version.parse().unwrap();
         let checksum = Checksum::Sha256(String::new());
-        InstallToolkit { runfile: "/d/c.run".into(), checksum, version, prefix: prefix.into(), tmpdir: "/d".into(), is_given: false }
-            .command()
-            .to_string()
+        InstallToolkit {
+            runfile: "/d/c.run".into(),
+            checksum,
+            version,
+            prefix: prefix.into(),
+            tmpdir: "/d".into(),
+            is_given: false,
+        }
+        .command()
+        .to_string()
     }
 
     #[test]
@@ -250,7 +273,10 @@ mod tests {
         );
         assert!(command("12.9.2", "/opt/cuda").contains(" --installpath=/opt/cuda "));
         let perl = command("10.0.130", "/opt/cuda");
-        assert!(perl.contains(" --toolkitpath=/opt/cuda ") && perl.ends_with(" --verbose") && !perl.contains("man-page"), "{perl}");
+        assert!(
+            perl.contains(" --toolkitpath=/opt/cuda ") && perl.ends_with(" --verbose") && !perl.contains("man-page"),
+            "{perl}"
+        );
         assert!(command("10.1.243", "/usr/local/cuda-10.1").ends_with(" --no-man-page"));
     }
 

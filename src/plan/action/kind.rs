@@ -30,7 +30,8 @@ use crate::{
 /// A longer line of a log is read in pieces.
 const LONGEST_LINE: u64 = 64 << 10;
 
-/// One kind of action. Nothing here remembers anything: the journal does. No method has a default, so that a new kind answers everything.
+/// One kind of action. Nothing here remembers anything: the journal does. No method has a default, so that a new kind
+/// answers everything.
 pub trait ActionKind {
     /// Returns what everybody may ask of it.
     fn properties(&self) -> Properties;
@@ -38,8 +39,8 @@ pub trait ActionKind {
     /// Returns what is shown of it before it is done.
     fn preview(&self) -> Preview;
 
-    /// Tells whether its parameters are such that nothing else than this action can come of them. Asked before every run and every undo: a
-    /// session's file may come from anywhere.
+    /// Tells whether its parameters are such that nothing else than this action can come of them. Asked before every
+    /// run and every undo: a session's file may come from anywhere.
     fn validate(&self) -> Result<(), Failure>;
 
     /// Returns what proves that the wanted state holds, or nothing. Asked before anything is done: done already?
@@ -51,8 +52,8 @@ pub trait ActionKind {
     /// Does it. Doing it a second time must be harmless: that is what happens after a power cut.
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure>;
 
-    /// Judges what came of it, from the machine and from all that was printed. The same judge for a run that was watched to its end and for
-    /// one that a later start found.
+    /// Judges what came of it, from the machine and from all that was printed. The same judge for a run that was
+    /// watched to its end and for one that a later start found.
     fn judge(&self, host: &Host, traces: &Traces<'_>) -> Verdict;
 
     /// Returns how it is taken back, made anew from its parameters and what was prepared.
@@ -156,13 +157,15 @@ impl ActionContext<'_> {
         (self.emit)(ActionEvent::Progress(progress));
     }
 
-    /// Copies a file's present bytes into the session's folder and returns the record for its undo. `written` is what will be written.
+    /// Copies a file's present bytes into the session's folder and returns the record for its undo. `written` is what
+    /// will be written.
     pub fn save_file(&self, path: &Path, written: &[u8]) -> Result<SavedFile, Failure> {
         let before_sha256 = match self.host.files.read(path) {
             Ok(bytes) => {
                 let sum = sha256(&bytes);
                 let backup = undo::backup(&self.folder, &sum);
-                private::write(&backup, &bytes).map_err(|error| file_failure(msg::failure::no_backup, &backup, &error))?;
+                private::write(&backup, &bytes)
+                    .map_err(|error| file_failure(msg::failure::no_backup, &backup, &error))?;
                 Some(sum)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,

@@ -1,6 +1,7 @@
-//! Load the driver's modules, or exchange those of another version for them, without a reboot; refused where somebody holds the old ones,
-//! and then it says who.
-//! Source: NVIDIA's driver README, "device nodes" (nvidia-modprobe makes those of unified memory); order of the modules as in `/proc/modules`.
+//! Load the driver's modules, or exchange those of another version for them, without a reboot; refused where somebody
+//! holds the old ones, and then it says who.
+//! Source: NVIDIA's driver README, "device nodes" (nvidia-modprobe makes those of unified memory); order of the modules
+//! as in `/proc/modules`.
 
 use std::path::Path;
 
@@ -36,14 +37,20 @@ pub struct LoadModules {
 fn installed(host: &Host) -> Option<String> {
     let found = packages::installed(host);
     let told = |package: &packages::Package| {
-        packages::driver_version(&LedgerEntry::new(Origin::Deb, format!("{} {}", package.name, package.version.rsplit(':').next()?), ""))
+        packages::driver_version(&LedgerEntry::new(
+            Origin::Deb,
+            format!("{} {}", package.name, package.version.rsplit(':').next()?),
+            "",
+        ))
     };
     found.iter().find_map(told).map(|version| version.to_string())
 }
 
 impl LoadModules {
     fn commands() -> Vec<Command> {
-        let load = MODULES.iter().map(|name| Command::new("modprobe", [*name]).deadline(Some(std::time::Duration::from_mins(2))));
+        let load = MODULES
+            .iter()
+            .map(|name| Command::new("modprobe", [*name]).deadline(Some(std::time::Duration::from_mins(2))));
         load.chain([Command::new("nvidia-modprobe", ["-u", "-c", "0"])]).collect()
     }
 
@@ -114,7 +121,10 @@ impl ActionKind for LoadModules {
         Self::make_room(context, &facts)?;
         for command in Self::commands() {
             if command.program == "nvidia-modprobe" && context.host.commands.locate("nvidia-modprobe").is_none() {
-                context.notes.push("nvidia-modprobe is not installed: the driver makes its device files when it is first used".to_owned());
+                context.notes.push(
+                    "nvidia-modprobe is not installed: the driver makes its device files when it is first used"
+                        .to_owned(),
+                );
                 continue;
             }
             context.run(&command)?;
@@ -124,7 +134,9 @@ impl ActionKind for LoadModules {
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
         let Some(mut proof) = self.check(host) else { return Verdict::Unfinished };
-        let Ok(output) = host.commands.capture(&Command::new("nvidia-smi", ["-L"])) else { return Verdict::Proven(proof) };
+        let Ok(output) = host.commands.capture(&Command::new("nvidia-smi", ["-L"])) else {
+            return Verdict::Proven(proof);
+        };
         let seen = output.stdout.lines().filter(|line| line.starts_with("GPU ")).count();
         if seen != self.cards && self.cards > 0 {
             return Verdict::Failed(Failure::new(msg::failure::cards_not_seen(self.cards, seen)));
@@ -137,7 +149,8 @@ impl ActionKind for LoadModules {
     fn way_back(&self, host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
         match undo {
             Undo::Value(None) => {
-                let modules: Vec<String> = unload_modules::in_order(&facts::probe(host).driver.modules).unwrap_or_default();
+                let modules: Vec<String> =
+                    unload_modules::in_order(&facts::probe(host).driver.modules).unwrap_or_default();
                 let command = unload_modules::UnloadModules { modules: modules.clone() }.command();
                 Ok(if modules.is_empty() { WayBack::Nothing } else { WayBack::Run { command, gone: None } })
             }

@@ -1,6 +1,6 @@
-//! Install NVIDIA's local repository: a package that holds a repository and its key, for a machine that reaches no server. The file is
-//! known by the checksum that the user has given; it is checked in a copy that nobody else can change.
-//! Source: NVIDIA driver installation guide, "local repository installation".
+//! Install NVIDIA's local repository: a package that holds a repository and its key, for a machine that reaches no
+//! server. The file is known by the checksum that the user has given; it is checked in a copy that nobody else can
+//! change. Source: NVIDIA driver installation guide, "local repository installation".
 
 use std::path::{Path, PathBuf};
 
@@ -78,7 +78,10 @@ impl ActionKind for LocalRepository {
     }
 
     fn preview(&self) -> Preview {
-        Preview { details: vec![msg::details::local_repository(&self.sha256)], ..Preview::of(self.commands(&self.file)) }
+        Preview {
+            details: vec![msg::details::local_repository(&self.sha256)],
+            ..Preview::of(self.commands(&self.file))
+        }
     }
 
     fn validate(&self) -> Result<(), Failure> {
@@ -98,7 +101,11 @@ impl ActionKind for LocalRepository {
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         let copy = self.copy(&context.folder);
-        context.host.files.copy_private(&self.file, &copy).map_err(|error| file_failure(msg::failure::cannot_copy, &self.file, &error))?;
+        context
+            .host
+            .files
+            .copy_private(&self.file, &copy)
+            .map_err(|error| file_failure(msg::failure::cannot_copy, &self.file, &error))?;
         Checksum::Sha256(self.sha256.clone()).check(context.host, &copy)?;
         let [install, load] = self.commands(&copy);
         let installed = context.run(&install);
@@ -128,6 +135,11 @@ impl ActionKind for LocalRepository {
         let key = keys.iter().find(|key| key.starts_with("nvidia-driver-") && key.ends_with("-keyring.gpg"));
         let marks = key.map(|key| Command::new("rm", ["--force", "--"]).operand(format!("{KEYRINGS}/{key}")));
         let remove = Some(remove.operand_of::<PackageName>(&name).deadline(None).detached());
-        Ok(WayBack::Reinstall(Box::new(Reinstall { remove, install: None, marks: marks.into_iter().collect(), configuration: Vec::new() })))
+        Ok(WayBack::Reinstall(Box::new(Reinstall {
+            remove,
+            install: None,
+            marks: marks.into_iter().collect(),
+            configuration: Vec::new(),
+        })))
     }
 }

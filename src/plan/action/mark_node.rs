@@ -24,7 +24,8 @@ use crate::{
 pub enum NodeMark {
     /// The label that both DaemonSets look for. Source: Kubespray's role node-label writes the same.
     GpuLabel,
-    /// The taint that keeps pods without a GPU away. Source: Kubespray's role node-taint writes the same, with an empty value.
+    /// The taint that keeps pods without a GPU away. Source: Kubespray's role node-taint writes the same, with an empty
+    /// value.
     GpuTaint,
     /// No such taint, whatever its value and effect. `remove-taint` was an action of its own in older sessions.
     #[default]
@@ -33,7 +34,8 @@ pub enum NodeMark {
     Schedulable,
     /// No label, so that Kubespray's DaemonSets take their pods off this node.
     NoGpuLabel,
-    /// The label with which GPU Operator takes its pods off this node. Source: `controllers/state_manager.go` of NVIDIA/gpu-operator.
+    /// The label with which GPU Operator takes its pods off this node. Source: `controllers/state_manager.go` of
+    /// NVIDIA/gpu-operator.
     NoOperands,
 }
 
@@ -96,7 +98,10 @@ impl MarkNode {
 
 impl ActionKind for MarkNode {
     fn properties(&self) -> Properties {
-        Properties::in_cluster(Reversal::Whole, Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() })
+        Properties::in_cluster(
+            Reversal::Whole,
+            Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() },
+        )
     }
 
     fn preview(&self) -> Preview {
@@ -118,8 +123,12 @@ impl ActionKind for MarkNode {
     fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
         let kubectl = find(context.host, self.kubeconfig.as_deref())?;
         let before = look(context.host, &kubectl, &self.node).map_err(refused)?;
-        Ok(if matches!(self.mark, NodeMark::GpuLabel | NodeMark::NoGpuLabel) { Undo::Label(before.gpu_label) } else { Undo::Parameters }
-            .into())
+        Ok(if matches!(self.mark, NodeMark::GpuLabel | NodeMark::NoGpuLabel) {
+            Undo::Label(before.gpu_label)
+        } else {
+            Undo::Parameters
+        }
+        .into())
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {

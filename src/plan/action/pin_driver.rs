@@ -1,5 +1,6 @@
-//! Keep the driver on its branch, before it is installed: afterwards an upgrade of the system takes the next branch, and an old card is gone.
-//! Sources: `apt_preferences(5)`; dnf's modularity and its versionlock plugin; NVIDIA's driver installation guide, "version locking".
+//! Keep the driver on its branch, before it is installed: afterwards an upgrade of the system takes the next branch,
+//! and an old card is gone. Sources: `apt_preferences(5)`; dnf's modularity and its versionlock plugin; NVIDIA's driver
+//! installation guide, "version locking".
 
 use std::path::Path;
 
@@ -82,8 +83,10 @@ impl PinDriver {
             Pin::ModuleStream { .. } => None,
             Pin::Versionlock { version, packages } => {
                 let before = host.files.read_text(LOCKS).unwrap_or_default();
-                let missing =
-                    packages.iter().map(|name| format!("{name}-*:{version}*")).filter(|line| !before.lines().any(|old| old == line));
+                let missing = packages
+                    .iter()
+                    .map(|name| format!("{name}-*:{version}*"))
+                    .filter(|line| !before.lines().any(|old| old == line));
                 let added: String = missing.map(|line| line + "\n").collect();
                 let gap = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
                 Some(format!("{before}{gap}{added}"))
@@ -94,7 +97,8 @@ impl PinDriver {
     fn commands(&self) -> Vec<Command> {
         let Pin::ModuleStream { stream } = &self.pin else { return Vec::new() };
         let minutes = Some(std::time::Duration::from_mins(5));
-        let enable = Command::new("dnf", ["module", "enable", "-y"]).operand(format!("{MODULE}:{stream}")).deadline(minutes);
+        let enable =
+            Command::new("dnf", ["module", "enable", "-y"]).operand(format!("{MODULE}:{stream}")).deadline(minutes);
         vec![Command::new("dnf", ["module", "reset", "-y", MODULE]).deadline(minutes), enable]
     }
 
@@ -108,7 +112,11 @@ impl PinDriver {
         let found = parse_candidates(&output.stdout);
         for (name, version) in &found {
             if driver_version(name, version).is_some_and(|told| told.branch() != self.branch) {
-                return Err(Failure::new(msg::preflight::seen::install_other_branch(format!("R{}", self.branch), name, version)));
+                return Err(Failure::new(msg::preflight::seen::install_other_branch(
+                    format!("R{}", self.branch),
+                    name,
+                    version,
+                )));
             }
         }
         Ok(found.into_iter().map(|(name, version)| format!("apt's candidate for {name} is {version}")).collect())
@@ -140,7 +148,9 @@ impl ActionKind for PinDriver {
     fn preview(&self) -> Preview {
         let text = match &self.pin {
             Pin::Preferences { .. } => self.text(&Host::local(Path::new("/"))),
-            Pin::Versionlock { version, packages } => Some(packages.iter().map(|name| format!("{name}-*:{version}*\n")).collect()),
+            Pin::Versionlock { version, packages } => {
+                Some(packages.iter().map(|name| format!("{name}-*:{version}*\n")).collect())
+            }
             Pin::ModuleStream { .. } => None,
         };
         let added = |text: String| text.lines().fold(String::new(), |diff, line| diff + "+" + line + "\n");

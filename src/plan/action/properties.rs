@@ -1,4 +1,5 @@
-//! What everybody may ask of an action without knowing its kind: who may do it, whether it can be taken back, and what it changes.
+//! What everybody may ask of an action without knowing its kind: who may do it, whether it can be taken back, and what
+//! it changes.
 
 use std::path::PathBuf;
 
@@ -8,15 +9,16 @@ use crate::{
     i18n::{Message, msg},
 };
 
-/// The standing answers of one action. A literal of all fields in each action's file, or one of the makers below: a new question does not
-/// compile until every action has answered it.
+/// The standing answers of one action. A literal of all fields in each action's file, or one of the makers below: a new
+/// question does not compile until every action has answered it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Properties {
     /// Why only root can do it; absent where its user can.
     pub root: Option<RootReason>,
     /// Whether it can be taken back.
     pub reversal: Reversal,
-    /// It takes away what is there, and is planned only while that is there: that it was done once says nothing about now.
+    /// It takes away what is there, and is planned only while that is there: that it was done once says nothing about
+    /// now.
     pub takes_away: bool,
     /// Who can tell whether it is done.
     pub witness: Witness,
@@ -26,8 +28,8 @@ pub struct Properties {
     pub target: Target,
     /// A folder that only its execution needs. It is removed when that ends, however it ended.
     pub scratch: Option<PathBuf>,
-    /// The boot in which it was planned, where the action is the reboot itself: a run stops here until the boot is another one, and only a
-    /// face may reboot, because it has to ask.
+    /// The boot in which it was planned, where the action is the reboot itself: a run stops here until the boot is
+    /// another one, and only a face may reboot, because it has to ask.
     pub until_reboot_of: Option<String>,
 }
 
@@ -46,7 +48,8 @@ impl Properties {
         }
     }
 
-    /// Of an action that changes something in the cluster and nothing on this machine: no root, and who looks sees whether it is done.
+    /// Of an action that changes something in the cluster and nothing on this machine: no root, and who looks sees
+    /// whether it is done.
     pub fn in_cluster(reversal: Reversal, target: Target) -> Self {
         Self {
             root: None,

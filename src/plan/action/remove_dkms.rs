@@ -36,7 +36,12 @@ pub struct RemoveDkms {
 impl RemoveDkms {
     /// Returns the command.
     pub fn command(&self) -> Command {
-        Command::new("dkms", ["remove", "-m"]).operand(&self.module).words(["-v"]).operand(&self.version).words(["--all"]).detached()
+        Command::new("dkms", ["remove", "-m"])
+            .operand(&self.module)
+            .words(["-v"])
+            .operand(&self.version)
+            .words(["--all"])
+            .detached()
     }
 }
 
@@ -82,7 +87,11 @@ impl ActionKind for RemoveDkms {
             context.run(&self.command())?;
         }
         // Without dkms nothing builds from the tree any more; what is left of it would only mislead the next look.
-        context.host.files.remove_all(&self.tree).map_err(|error| file_failure(msg::failure::cannot_remove, &self.tree, &error))?;
+        context
+            .host
+            .files
+            .remove_all(&self.tree)
+            .map_err(|error| file_failure(msg::failure::cannot_remove, &self.tree, &error))?;
         sweep(context)
     }
 

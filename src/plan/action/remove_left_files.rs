@@ -81,7 +81,8 @@ impl ActionKind for RemoveLeftFiles {
     }
 }
 
-/// Takes the ledger anew after a removal: what nobody accounts for any more is kept in the session's folder, removed and named.
+/// Takes the ledger anew after a removal: what nobody accounts for any more is kept in the session's folder, removed
+/// and named.
 pub(super) fn sweep(context: &mut ActionContext<'_>) -> Result<(), Failure> {
     let left = facts::left_files(context.host);
     if left.is_empty() {

@@ -27,7 +27,8 @@ use crate::{
 /// Removes packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovePackages {
-    /// Name of the distribution's family in the catalog, which knows its package manager's commands; empty in old sessions.
+    /// Name of the distribution's family in the catalog, which knows its package manager's commands; empty in old
+    /// sessions.
     #[serde(default)]
     pub family: String,
     /// The packages' names, with those that go along.
@@ -64,7 +65,8 @@ impl std::fmt::Display for GoesAlong {
     }
 }
 
-/// Returns the id of the pre-flight's check that rehearses the removal with this id; named under `despite`, it lets others' packages go.
+/// Returns the id of the pre-flight's check that rehearses the removal with this id; named under `despite`, it lets
+/// others' packages go.
 pub fn check_id(action: &str) -> String {
     if action == "remove-packages" { CheckKind::Removal.into() } else { CheckKind::Removal.on(action) }
 }
@@ -106,9 +108,14 @@ impl RemovePackages {
     /// A driver takes its modules with it; a toolkit only its own folder.
     fn effects(&self) -> Vec<Effect> {
         let packages = Effect::Removes(Entries::Packages(self.packages.clone()));
-        let of = |origins: &[Origin]| origins.iter().map(|origin| Effect::Removes(Entries::Of(*origin))).collect::<Vec<_>>();
+        let of =
+            |origins: &[Origin]| origins.iter().map(|origin| Effect::Removes(Entries::Of(*origin))).collect::<Vec<_>>();
         let driver = self.is_driver.then_some(Effect::RemovesDriver);
-        of(&[Origin::Dkms, Origin::ModuleFile, Origin::CudaToolkit]).into_iter().chain(driver).chain([packages]).collect()
+        of(&[Origin::Dkms, Origin::ModuleFile, Origin::CudaToolkit])
+            .into_iter()
+            .chain(driver)
+            .chain([packages])
+            .collect()
     }
 }
 
@@ -163,7 +170,9 @@ impl ActionKind for RemovePackages {
 
     fn way_back(&self, _host: &Host, undo: &Undo) -> Result<WayBack, Failure> {
         match (self.family(), undo) {
-            (Some(family), Undo::Packages(before)) => before::way_back(&family, before).map(|back| WayBack::Reinstall(Box::new(back))),
+            (Some(family), Undo::Packages(before)) => {
+                before::way_back(&family, before).map(|back| WayBack::Reinstall(Box::new(back)))
+            }
             _ => Ok(WayBack::Nothing),
         }
     }

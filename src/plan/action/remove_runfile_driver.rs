@@ -1,5 +1,6 @@
 //! Remove a driver that a runfile installed, with its own uninstaller.
-//! Source: `nvidia-uninstall` is `nvidia-installer --uninstall`; `--silent` asks nothing (nvidia-installer's option table).
+//! Source: `nvidia-uninstall` is `nvidia-installer --uninstall`; `--silent` asks nothing (nvidia-installer's option
+//! table).
 
 use std::path::PathBuf;
 
@@ -47,7 +48,8 @@ impl RemoveRunfileDriver {
 
 impl ActionKind for RemoveRunfileDriver {
     fn properties(&self) -> Properties {
-        let removed = [Origin::Runfile, Origin::ModuleFile, Origin::Dkms].map(|origin| Effect::Removes(Entries::Of(origin)));
+        let removed =
+            [Origin::Runfile, Origin::ModuleFile, Origin::Dkms].map(|origin| Effect::Removes(Entries::Of(origin)));
         Properties {
             root: Some(RootReason::Files),
             reversal: Reversal::Impossible,
@@ -81,12 +83,18 @@ impl ActionKind for RemoveRunfileDriver {
         let ended = context.run(&self.command());
         let log = context.host.files.read_text(UNINSTALL_LOG).unwrap_or_default();
         if context.host.files.exists(&self.uninstaller) && log.contains(NO_RECORD) {
-            return Err(Failure::new(msg::failure::no_driver_record(RECORD, self.uninstaller.display(), &self.version)));
+            return Err(Failure::new(msg::failure::no_driver_record(
+                RECORD,
+                self.uninstaller.display(),
+                &self.version,
+            )));
         }
         ended?;
         let altered = log.lines().filter(|line| line.contains(ALTERED)).count();
         if altered > 0 {
-            context.notes.push(format!("{UNINSTALL_LOG} names {altered} files that were changed since the installation"));
+            context
+                .notes
+                .push(format!("{UNINSTALL_LOG} names {altered} files that were changed since the installation"));
         }
         sweep(context)
     }

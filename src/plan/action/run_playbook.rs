@@ -57,7 +57,11 @@ impl ActionKind for RunPlaybook {
         valid::demand(is_ansible, msg::failure::wanted::ansible(), &program.display().to_string())?;
         valid::path_if_any(checkout.as_deref())?;
         valid::path(&Path::new("/").join(inventory))?;
-        valid::demand(!inventory.to_string_lossy().starts_with('-'), msg::failure::wanted::inventory(), &inventory.display().to_string())?;
+        valid::demand(
+            !inventory.to_string_lossy().starts_with('-'),
+            msg::failure::wanted::inventory(),
+            &inventory.display().to_string(),
+        )?;
         valid::word(msg::failure::wanted::playbook(), playbook, "-_./")?;
         valid::path(&Path::new("/").join(playbook))?;
         limit.as_deref().map_or(Ok(()), valid::is::<NodeName>)?;
@@ -75,7 +79,8 @@ impl ActionKind for RunPlaybook {
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         let listing = context.host.commands.capture(&playbook::list_tasks_command(&self.run.command()));
-        let total = listing.ok().filter(|output| output.exit.is_success()).map(|output| playbook::count_tasks(&output.stdout));
+        let total =
+            listing.ok().filter(|output| output.exit.is_success()).map(|output| playbook::count_tasks(&output.stdout));
         let mut progress = playbook::Progress::new(total);
         let command = match context.secret {
             Some(secret) => playbook::with_password(&self.run.command(), secret, self.ansible_core.as_ref()),

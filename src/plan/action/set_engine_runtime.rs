@@ -1,6 +1,7 @@
-//! Make NVIDIA's runtime known to CRI-O or docker, in files that Kubespray never writes: a drop-in of CRI-O's, docker's `daemon.json`.
-//! Source: Kubespray's roles container-engine/cri-o and container-engine/docker, v2.18 to v2.31. Neither program was at hand to verify that
-//! it takes the file; that docker takes new runtimes by a reload is told by its documentation.
+//! Make NVIDIA's runtime known to CRI-O or docker, in files that Kubespray never writes: a drop-in of CRI-O's, docker's
+//! `daemon.json`. Source: Kubespray's roles container-engine/cri-o and container-engine/docker, v2.18 to v2.31. Neither
+//! program was at hand to verify that it takes the file; that docker takes new runtimes by a reload is told by its
+//! documentation.
 
 use std::path::{Path, PathBuf};
 
@@ -122,7 +123,9 @@ fn with_runtime(text: &str) -> Option<String> {
 
 /// Returns the unit whose flags set runtimes.
 fn flagged(files: &dyn Files) -> Option<PathBuf> {
-    let in_folder = |path: &Path| -> Vec<PathBuf> { files.list(path).unwrap_or_default().iter().map(|name| path.join(name)).collect() };
+    let in_folder = |path: &Path| -> Vec<PathBuf> {
+        files.list(path).unwrap_or_default().iter().map(|name| path.join(name)).collect()
+    };
     let all = DOCKER_UNITS.iter().flat_map(|path| in_folder(Path::new(path)).into_iter().chain([PathBuf::from(path)]));
     let has_flag = |path: &PathBuf| {
         let text = files.read_text(path).unwrap_or_default();
@@ -138,8 +141,11 @@ impl ActionKind for SetEngineRuntime {
 
     fn preview(&self) -> Preview {
         let name = path(self.engine).display().to_string();
-        let diff =
-            similar::TextDiff::from_lines(&self.before, &self.after).unified_diff().context_radius(3).header(&name, &name).to_string();
+        let diff = similar::TextDiff::from_lines(&self.before, &self.after)
+            .unified_diff()
+            .context_radius(3)
+            .header(&name, &name)
+            .to_string();
         Preview { diff: Some(diff), ..Preview::of([self.command()]) }
     }
 
@@ -204,8 +210,12 @@ mod tests {
     fn docker_keeps_every_other_setting() {
         let old = "{\n  \"log-opts\": {\"max-size\": \"10m\"},\n  \"runtimes\": {\"kata\": {\"path\": \"/k\"}}\n}\n";
         let change = worked_out(Engine::Docker, &[(DAEMON_JSON, old)]).unwrap().unwrap();
-        let (before, after): (Value, Value) = (serde_json::from_str(old).unwrap(), serde_json::from_str(&change.after).unwrap());
-        assert_eq!((&after["log-opts"], &after["runtimes"]["kata"]), (&before["log-opts"], &before["runtimes"]["kata"]));
+        let (before, after): (Value, Value) =
+            (serde_json::from_str(old).unwrap(), serde_json::from_str(&change.after).unwrap());
+        assert_eq!(
+            (&after["log-opts"], &after["runtimes"]["kata"]),
+            (&before["log-opts"], &before["runtimes"]["kata"])
+        );
         assert_eq!(after["runtimes"]["nvidia"]["path"], BINARY);
         assert_eq!(after.get("default-runtime"), None);
         assert!(change.validate().is_ok());
@@ -218,15 +228,22 @@ mod tests {
     #[test]
     fn docker_is_left_where_it_would_not_start() {
         for text in ["{", "[]", "{\"runtimes\": []}"] {
-            assert_eq!(worked_out(Engine::Docker, &[(DAEMON_JSON, text)]), Err(Refused::Unreadable(DAEMON_JSON.into())), "{text}");
+            assert_eq!(
+                worked_out(Engine::Docker, &[(DAEMON_JSON, text)]),
+                Err(Refused::Unreadable(DAEMON_JSON.into())),
+                "{text}"
+            );
         }
         let unit = "/etc/systemd/system/docker.service.d/options.conf";
         let flag = "[Service]\nEnvironment=\"DOCKER_OPTS=--add-runtime oci=/usr/sbin/docker-runc\"\n";
         assert_eq!(worked_out(Engine::Docker, &[(unit, flag)]), Err(Refused::Flag(unit.into())));
         assert!(
-            worked_out(Engine::Docker, &[(unit, "# --add-runtime x\nEnvironment=\"--exec-opt native.cgroupdriver=systemd\"\n")])
-                .unwrap()
-                .is_some()
+            worked_out(
+                Engine::Docker,
+                &[(unit, "# --add-runtime x\nEnvironment=\"--exec-opt native.cgroupdriver=systemd\"\n")]
+            )
+            .unwrap()
+            .is_some()
         );
     }
 

@@ -1,7 +1,8 @@
 //! Put the toolkit on everybody's PATH and its libraries into the loader's cache.
 //!
-//! Login shells read `/etc/profile.d`; services find the libraries by the loader's cache. The PATH of services is left alone: systemd's
-//! `DefaultEnvironment` would change it for every service of the machine, so a unit that runs `nvcc` names it itself.
+//! Login shells read `/etc/profile.d`; services find the libraries by the loader's cache. The PATH of services is left
+//! alone: systemd's `DefaultEnvironment` would change it for every service of the machine, so a unit that runs `nvcc`
+//! names it itself.
 
 use std::path::{Path, PathBuf};
 
@@ -68,12 +69,14 @@ impl ActionKind for SetPaths {
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
-        let in_place = self.files().iter().all(|(path, text)| host.files.read_text(path).is_ok_and(|found| found == *text));
+        let in_place =
+            self.files().iter().all(|(path, text)| host.files.read_text(path).is_ok_and(|found| found == *text));
         in_place.then(|| vec![format!("{PROFILE} and {LOADER} are in place")])
     }
 
     fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
-        let saved = self.files().iter().map(|(path, text)| context.save_file(path, text.as_bytes())).collect::<Result<_, _>>();
+        let saved =
+            self.files().iter().map(|(path, text)| context.save_file(path, text.as_bytes())).collect::<Result<_, _>>();
         saved.map(|files| Undo::Files(files).into())
     }
 

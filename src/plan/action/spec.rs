@@ -3,7 +3,8 @@
 /// Makes of one line a kind its place in the enum, and the way from the one to the other.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident($module:ident::$kind:ident),)*) => {
-        /// What an action does. This list is the one place that knows all kinds; whatever may be asked of them is asked of [`kind::ActionKind`].
+        /// What an action does. This list is the one place that knows all kinds; whatever may be asked of them is asked
+        /// of [`kind::ActionKind`].
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum ActionSpec {

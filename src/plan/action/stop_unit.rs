@@ -25,7 +25,9 @@ pub struct StopUnit {
 impl StopUnit {
     /// Returns the command; systemd itself gives up on a unit that does not stop after 90 seconds.
     pub fn command(&self) -> Command {
-        Command::new("systemctl", ["stop"]).operand_of::<UnitName>(&self.unit).deadline(Some(std::time::Duration::from_mins(3)))
+        Command::new("systemctl", ["stop"])
+            .operand_of::<UnitName>(&self.unit)
+            .deadline(Some(std::time::Duration::from_mins(3)))
     }
 }
 
@@ -53,7 +55,8 @@ impl ActionKind for StopUnit {
 
     /// `is-active` answers with a status other than 0 for every state in which the unit does not run.
     fn check(&self, host: &Host) -> Option<Vec<String>> {
-        let output = host.commands.capture(&Command::new("systemctl", ["is-active"]).operand_of::<UnitName>(&self.unit)).ok()?;
+        let output =
+            host.commands.capture(&Command::new("systemctl", ["is-active"]).operand_of::<UnitName>(&self.unit)).ok()?;
         let state = output.stdout.trim();
         matches!(state, "inactive" | "failed" | "unknown").then(|| vec![format!("{} is {state}", self.unit)])
     }
@@ -71,6 +74,9 @@ impl ActionKind for StopUnit {
     }
 
     fn way_back(&self, _host: &Host, _undo: &Undo) -> Result<WayBack, Failure> {
-        Ok(WayBack::Run { command: Command::new("systemctl", ["start"]).operand_of::<UnitName>(&self.unit), gone: None })
+        Ok(WayBack::Run {
+            command: Command::new("systemctl", ["start"]).operand_of::<UnitName>(&self.unit),
+            gone: None,
+        })
     }
 }

@@ -1,4 +1,5 @@
-//! Targets: the things that actions change, each of which only one gpunode at a time works on, whatever session file it has.
+//! Targets: the things that actions change, each of which only one gpunode at a time works on, whatever session file it
+//! has.
 
 use std::path::PathBuf;
 

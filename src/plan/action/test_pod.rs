@@ -51,8 +51,8 @@ impl RunTestPod {
         wanted.map_or_else(|| testpod::candidates(cuda), |image| vec![image.to_string()])
     }
 
-    /// Returns the pod's manifest and the commands of one try, as far as they are known before the node is looked at: `TIME` in the name
-    /// stands for the start, and the node's own taints are not among the tolerations yet.
+    /// Returns the pod's manifest and the commands of one try, as far as they are known before the node is looked at:
+    /// `TIME` in the name stands for the start, and the node's own taints are not among the tolerations yet.
     pub fn announced(&self) -> (String, Vec<Command>) {
         let pod = TestPod {
             name: "gpunode-test-TIME".to_owned(),
@@ -92,7 +92,10 @@ impl RunTestPod {
 
 impl ActionKind for RunTestPod {
     fn properties(&self) -> Properties {
-        Properties::in_cluster(Reversal::NothingLeft, Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() })
+        Properties::in_cluster(
+            Reversal::NothingLeft,
+            Target::Node { kubeconfig: self.kubeconfig.clone(), name: self.node.clone() },
+        )
     }
 
     fn preview(&self) -> Preview {
@@ -124,7 +127,8 @@ impl ActionKind for RunTestPod {
         // Which workloads are looked for does not matter: the node does, and what holds its cards.
         let stack = stack::probe(context.host, &kubectl, &self.node, &kubespray::STACK).map_err(refused)?;
         let (first, others) = self.images.split_first().ok_or_else(|| Failure::new(msg::failure::no_image()))?;
-        let pod = TestPod::new(&stack, first, self.task, context.host.clock.now()).with_runtime_class(self.runtime_class.clone());
+        let pod = TestPod::new(&stack, first, self.task, context.host.clock.now())
+            .with_runtime_class(self.runtime_class.clone());
         for command in testpod::commands(&kubectl, &pod) {
             (context.emit)(ActionEvent::Line(format!("$ {command}")));
         }

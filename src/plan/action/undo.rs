@@ -1,5 +1,5 @@
-//! Undo: what an action leaves in the journal so that it can be taken back. Data only: the way back is made anew from it and from the
-//! action's own parameters, by the action's own file.
+//! Undo: what an action leaves in the journal so that it can be taken back. Data only: the way back is made anew from
+//! it and from the action's own parameters, by the action's own file.
 
 use std::path::{Path, PathBuf};
 

@@ -29,13 +29,15 @@ pub struct UnloadModules {
 }
 
 impl UnloadModules {
-    /// Returns the command. `rmmod` takes out what is named and nothing else; `modprobe -r` would go on to modules that others brought.
+    /// Returns the command. `rmmod` takes out what is named and nothing else; `modprobe -r` would go on to modules that
+    /// others brought.
     pub fn command(&self) -> Command {
         Command::new("rmmod", []).operands(&self.modules)
     }
 }
 
-/// Returns the driver's modules in the order in which they can be unloaded; nothing if a module of somebody else uses one of them.
+/// Returns the driver's modules in the order in which they can be unloaded; nothing if a module of somebody else uses
+/// one of them.
 pub fn in_order(modules: &[Module]) -> Option<Vec<String>> {
     let mut left: Vec<&Module> = modules.iter().filter(|module| modules::is_driver(&module.name)).collect();
     let mut order: Vec<String> = Vec::new();
@@ -77,7 +79,9 @@ impl ActionKind for UnloadModules {
     }
 
     fn validate(&self) -> Result<(), Failure> {
-        self.modules.iter().try_for_each(|name| valid::demand(modules::is_driver(name), msg::failure::wanted::driver_module(), name))
+        self.modules
+            .iter()
+            .try_for_each(|name| valid::demand(modules::is_driver(name), msg::failure::wanted::driver_module(), name))
     }
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {

@@ -1,5 +1,5 @@
-//! What a parameter of an action may look like when it comes back from a session's file: a value that would be an option, a pattern or
-//! another place to the program that it is handed to is refused.
+//! What a parameter of an action may look like when it comes back from a session's file: a value that would be an
+//! option, a pattern or another place to the program that it is handed to is refused.
 
 use std::{path::Path, str::FromStr};
 
@@ -16,7 +16,8 @@ pub fn is<T: FromStr<Err = InputError>>(text: &str) -> Result<(), Failure> {
 
 /// A path from the root.
 pub fn path(path: &Path) -> Result<(), Failure> {
-    path.to_str().map_or_else(|| demand(false, msg::failure::wanted::path(), &path.display().to_string()), is::<AbsolutePath>)
+    path.to_str()
+        .map_or_else(|| demand(false, msg::failure::wanted::path(), &path.display().to_string()), is::<AbsolutePath>)
 }
 
 /// As [`path`], if there is one.
@@ -24,14 +25,19 @@ pub fn path_if_any(path: Option<&Path>) -> Result<(), Failure> {
     path.map_or(Ok(()), self::path)
 }
 
-/// A word of a program's language that is no option: it begins with a letter or a digit, and has only these and `marks`.
+/// A word of a program's language that is no option: it begins with a letter or a digit, and has only these and
+/// `marks`.
 pub fn word(what: Message, text: &str, marks: &str) -> Result<(), Failure> {
-    let fits =
-        text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c));
+    let fits = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c));
     demand(fits && text.len() <= 512, what, text)
 }
 
 /// Refuses what does not fit.
 pub fn demand(fits: bool, what: Message, text: &str) -> Result<(), Failure> {
-    if fits { Ok(()) } else { Err(Failure::new(msg::failure::parameter(format!("{:?}", crate::text::printable(text)), what))) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Failure::new(msg::failure::parameter(format!("{:?}", crate::text::printable(text)), what)))
+    }
 }

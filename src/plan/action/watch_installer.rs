@@ -60,7 +60,8 @@ impl ActionKind for WatchInstaller {
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let kubectl = Kubectl::find(context.host, self.kubeconfig.as_deref()).map_err(|state| Failure::new(state.told("message")))?;
+        let kubectl = Kubectl::find(context.host, self.kubeconfig.as_deref())
+            .map_err(|state| Failure::new(state.told("message")))?;
         let mut cause = None;
         let (emit, hits) = (&mut *context.emit, &mut context.hits);
         let node = (self.node.as_str(), &kubespray::STACK);

@@ -1,4 +1,5 @@
-//! What must go, and in which order: who uses the driver, the driver itself, what it leaves, and at last its modules in the kernel.
+//! What must go, and in which order: who uses the driver, the driver itself, what it leaves, and at last its modules in
+//! the kernel.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -84,8 +85,10 @@ fn stop_id(unit: &str) -> String {
 /// The driver's own daemons are stopped; services of others that hold the GPU are offered, because others need them.
 fn stop_units(facts: &Facts, stops: &[LedgerEntry]) -> Vec<Action> {
     let daemons = stops.iter().map(|entry| with_kind(&entry.name));
-    let holders = facts.driver.holders.iter().filter(|holder| holder.pod.is_none()).filter_map(|holder| holder.unit.clone());
-    let can_stop = |unit: &String| unit.ends_with(".service") && !CARRIERS.iter().any(|carrier| unit.starts_with(carrier));
+    let holders =
+        facts.driver.holders.iter().filter(|holder| holder.pod.is_none()).filter_map(|holder| holder.unit.clone());
+    let can_stop =
+        |unit: &String| unit.ends_with(".service") && !CARRIERS.iter().any(|carrier| unit.starts_with(carrier));
     let units: BTreeSet<String> = daemons.chain(holders).filter(can_stop).collect();
     let stop = |unit: String| {
         let optional = !OF_THE_DRIVER.contains(&unit.as_str());
@@ -110,7 +113,8 @@ fn remove_runfile_driver(entry: &LedgerEntry, facts: &Facts) -> Action {
     Action { needs_reboot: is_loaded(facts), ..action }
 }
 
-/// What no uninstaller and no package manager takes away: an earlier removal has left it, or somebody put it there by hand.
+/// What no uninstaller and no package manager takes away: an earlier removal has left it, or somebody put it there by
+/// hand.
 fn left_files(facts: &Facts, files: &[String]) -> Option<Action> {
     let first = files.first()?;
     let args = [("files", files.join(", ")), ("count", files.len().to_string()), ("first", first.clone())];
@@ -122,11 +126,13 @@ fn left_files(facts: &Facts, files: &[String]) -> Option<Action> {
 fn remove_packages(id: &str, entries: &[&LedgerEntry], facts: &Facts, answers: &Answers) -> Action {
     let names: BTreeSet<&str> = entries.iter().filter_map(|entry| package_name(entry)).collect();
     let packages: Vec<String> = names.into_iter().map(str::to_owned).collect();
-    let along: Vec<_> = entries.iter().filter_map(|entry| goes_along(entry)).filter(|_| id == DRIVER_PACKAGES).collect();
+    let along: Vec<_> =
+        entries.iter().filter_map(|entry| goes_along(entry)).filter(|_| id == DRIVER_PACKAGES).collect();
     let others_too = answers.despite.contains(&check_id(id));
     let family = distros::family(facts.host.system()).map(|family| family.name).unwrap_or_default();
     let is_known = !family.is_empty();
-    let own = packages.iter().filter(|name| along.iter().all(|other| other.name != **name)).cloned().collect::<Vec<_>>();
+    let own =
+        packages.iter().filter(|name| along.iter().all(|other| other.name != **name)).cloned().collect::<Vec<_>>();
     let args = [("packages", own.join(", ")), ("count", own.len().to_string()), ("along", in_a_line(&along))];
     let goes_along = !along.is_empty();
     let is_driver = entries.iter().any(|entry| has_role(entry, Role::Driver));
@@ -147,19 +153,25 @@ fn goes_along(entry: &LedgerEntry) -> Option<GoesAlong> {
     Some(GoesAlong { name, needs: entry.needs.clone(), is_others })
 }
 
-/// Trees that no uninstaller of this plan takes away: their driver is gone, and still they build modules for every new kernel.
+/// Trees that no uninstaller of this plan takes away: their driver is gone, and still they build modules for every new
+/// kernel.
 fn left_dkms<'a>(
     facts: &Facts,
     trees: impl Iterator<Item = &'a LedgerEntry>,
     runfiles: &[&LedgerEntry],
     packages: &[&LedgerEntry],
 ) -> Vec<Action> {
-    let belongs =
-        |version: &str| runfiles.iter().any(|entry| entry.name == version) || packages.iter().any(|entry| entry.name.contains(version));
+    let belongs = |version: &str| {
+        runfiles.iter().any(|entry| entry.name == version) || packages.iter().any(|entry| entry.name.contains(version))
+    };
     let tree = |entry: &LedgerEntry| {
         let (module, version) = entry.name.split_once(' ')?;
         (!belongs(version)).then(|| {
-            let kind = RemoveDkms { module: module.to_owned(), version: version.to_owned(), tree: entry.source.clone().into() };
+            let kind = RemoveDkms {
+                module: module.to_owned(),
+                version: version.to_owned(),
+                tree: entry.source.clone().into(),
+            };
             let args = [("tree", entry.name.clone()), ("folder", entry.source.clone())];
             let id = format!("remove-dkms:{module}/{version}");
             let action = Action::new(Step::Driver, &id, kind, &args);
@@ -169,20 +181,17 @@ fn left_dkms<'a>(
     trees.filter_map(tree).collect()
 }
 
-/// Unloads the modules when nobody holds them any more; otherwise only the reboot gets them out. Its failure is no harm: the reboot is
-/// planned behind it.
+/// Unloads the modules when nobody holds them any more; otherwise only the reboot gets them out. Its failure is no
+/// harm: the reboot is planned behind it.
 fn unload(facts: &Facts, stopped: impl Fn(&str) -> bool) -> Option<Action> {
     let is_stopped = |holder: &Holder| holder.pod.is_none() && holder.unit.as_deref().is_some_and(&stopped);
     let knows_holders = !facts.unknown.contains_key("driver.holders");
     let all_stopped = facts.driver.holders.iter().all(is_stopped);
     let modules = unload_modules::in_order(&facts.driver.modules).filter(|modules| !modules.is_empty())?;
     // With nobody there, every user must be another module: a console of the kernel is in no list of processes.
-    let quiet = facts
-        .driver
-        .modules
-        .iter()
-        .filter(|module| modules::is_driver(&module.name))
-        .all(|module| !facts.driver.holders.is_empty() || module.refcount.is_none_or(|count| count == module.used_by.len() as u64));
+    let quiet = facts.driver.modules.iter().filter(|module| modules::is_driver(&module.name)).all(|module| {
+        !facts.driver.holders.is_empty() || module.refcount.is_none_or(|count| count == module.used_by.len() as u64)
+    });
     if !(knows_holders && all_stopped && quiet) {
         return None;
     }
@@ -194,7 +203,8 @@ fn unload(facts: &Facts, stopped: impl Fn(&str) -> bool) -> Option<Action> {
 
 /// Old toolkits: one in the place of the new one goes, the others are offered, unless they go with the driver already.
 pub(super) fn toolkits(facts: &Facts, answers: &Answers, driver_goes: bool) -> Vec<Action> {
-    let packages: Vec<_> = entries(facts, &[Origin::Deb, Origin::Rpm]).filter(|entry| has_role(entry, Role::Toolkit)).collect();
+    let packages: Vec<_> =
+        entries(facts, &[Origin::Deb, Origin::Rpm]).filter(|entry| has_role(entry, Role::Toolkit)).collect();
     // What needs the driver goes with it.
     let left: Vec<_> = packages.iter().copied().filter(|entry| entry.needs.is_empty() || !driver_goes).collect();
     let mut actions: Vec<_> =
@@ -210,9 +220,11 @@ fn remove_toolkit(entry: &LedgerEntry, packages: &[&LedgerEntry], answers: &Answ
     let there: Version = entry.name.parse().ok()?;
     let prefix = Path::new(&entry.source);
     let wanted = answers.cuda();
-    let new_prefix = wanted.map(|version| answers.cuda_prefix.clone().map_or_else(|| default_prefix(version), Into::into));
+    let new_prefix =
+        wanted.map(|version| answers.cuda_prefix.clone().map_or_else(|| default_prefix(version), Into::into));
     let is_wanted = wanted.is_some_and(|wanted| wanted.starts_with(&there) || *wanted == there);
-    let from_packages = packages.iter().any(|entry| entry.name.contains(&format!("-{}-{}", there.part(0), there.part(1))));
+    let from_packages =
+        packages.iter().any(|entry| entry.name.contains(&format!("-{}-{}", there.part(0), there.part(1))));
     if is_wanted || from_packages {
         return None;
     }

@@ -36,13 +36,27 @@ fn ids(facts: &Facts, answers: &Answers) -> Vec<String> {
 #[test]
 fn the_seeds_node_is_cleaned_equipped_and_rebooted() {
     let planned = ids(&node(), &answers(DriverOwner::InstallerPod));
-    assert_eq!(planned, ["remove-runfile-driver", "unload-modules", "fetch-runfile", "install-toolkit", "set-paths", "greeting", "reboot"]);
+    assert_eq!(
+        planned,
+        [
+            "remove-runfile-driver",
+            "unload-modules",
+            "fetch-runfile",
+            "install-toolkit",
+            "set-paths",
+            "greeting",
+            "reboot"
+        ]
+    );
 }
 
 #[test]
 fn no_command_ever_installs_the_driver() {
     for action in owner::driver_step(&node(), &answers(DriverOwner::InstallerPod), places()) {
-        assert!(action.commands.iter().all(|command| !command.args.iter().any(|arg| arg.starts_with("--driver"))), "{action:?}");
+        assert!(
+            action.commands.iter().all(|command| !command.args.iter().any(|arg| arg.starts_with("--driver"))),
+            "{action:?}"
+        );
     }
 }
 
@@ -111,7 +125,10 @@ fn the_drivers_daemons_are_stopped_and_the_services_of_others_only_offered() {
     ];
     let actions = owner::driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
     let ids: Vec<_> = actions.iter().map(|action| action.id.as_str()).collect();
-    assert_eq!(ids[..3], ["stop-unit:jupyter.service", "stop-unit:nvidia-persistenced.service", "remove-runfile-driver"]);
+    assert_eq!(
+        ids[..3],
+        ["stop-unit:jupyter.service", "stop-unit:nvidia-persistenced.service", "remove-runfile-driver"]
+    );
     assert!(actions[0].skipped && actions[0].optional && !actions[1].skipped);
     assert!(!ids.contains(&"unload-modules"), "jupyter and the kubelet hold the GPU on");
 }
@@ -125,7 +142,10 @@ fn modules_are_unloaded_when_all_who_hold_them_are_stopped() {
     assert_eq!(unload.commands[0].to_string(), "rmmod nvidia");
     assert!(unload.may_fail);
     assert!(matches!(&planned(&actions, "reboot").kind, ActionSpec::Reboot(reboot) if reboot.unless_unloaded));
-    let stays = Answers { leave_out: vec!["stop-unit:nvidia-persistenced.service".to_owned()], ..answers(DriverOwner::InstallerPod) };
+    let stays = Answers {
+        leave_out: vec!["stop-unit:nvidia-persistenced.service".to_owned()],
+        ..answers(DriverOwner::InstallerPod)
+    };
     assert!(owner::driver_step(&facts, &stays, places()).iter().all(|action| action.id != "unload-modules"));
     // A process of a person, a pod, or a list that could not be read: only the reboot is sure.
     for other in [holder(None, None), holder(Some("x.service"), Some("pod"))] {
@@ -170,19 +190,27 @@ fn what_needs_the_driver_is_planned_to_go_with_it_and_others_only_when_that_was_
         kind.along.iter().map(|along| (along.to_string(), along.is_others)).collect::<Vec<_>>(),
         [("libcuinj64-11.8 → libcuda1".to_owned(), false), ("python3-pycuda → libcuda1".to_owned(), true)]
     );
-    assert!(!kind.others_too && action.reason(Lang::En).contains("libcuinj64-11.8 → libcuda1, python3-pycuda → libcuda1"));
-    let ActionSpec::RemovePackages(toolkit) = &planned(&actions, "remove-toolkit-packages").kind else { panic!("another kind") };
+    assert!(
+        !kind.others_too && action.reason(Lang::En).contains("libcuinj64-11.8 → libcuda1, python3-pycuda → libcuda1")
+    );
+    let ActionSpec::RemovePackages(toolkit) = &planned(&actions, "remove-toolkit-packages").kind else {
+        panic!("another kind")
+    };
     assert_eq!(toolkit.packages, ["nvidia-cuda-dev"]);
 
     answers.despite = vec!["removal".to_owned()];
-    let ActionSpec::RemovePackages(kind) = &planned(&owner::driver_step(&facts, &answers, places()), "remove-packages").kind.clone() else {
+    let ActionSpec::RemovePackages(kind) =
+        &planned(&owner::driver_step(&facts, &answers, places()), "remove-packages").kind.clone()
+    else {
         panic!("another kind")
     };
     assert!(kind.others_too);
     // A driver that stays takes nothing along.
     answers.leave_out = vec!["remove-packages".to_owned()];
     let actions = owner::driver_step(&facts, &answers, places());
-    let ActionSpec::RemovePackages(toolkit) = &planned(&actions, "remove-toolkit-packages").kind else { panic!("another kind") };
+    let ActionSpec::RemovePackages(toolkit) = &planned(&actions, "remove-toolkit-packages").kind else {
+        panic!("another kind")
+    };
     assert_eq!(toolkit.packages, ["libcuinj64-11.8", "nvidia-cuda-dev"]);
 }
 
@@ -204,15 +232,19 @@ fn packages_go_by_their_names_and_come_back_by_their_versions() {
     assert_eq!((kind.family.as_str(), kind.is_driver), ("rhel-9", true));
     assert!(planned(&actions, "remove-toolkit-packages").skipped, "only offered");
     // Its own tree goes with the package, the one of nobody by dkms; the packaged toolkit has no uninstaller.
-    assert!(actions.iter().all(|action| action.id != "remove-dkms:nvidia/535.183.01" && action.name() != "remove-toolkit"));
+    assert!(
+        actions.iter().all(|action| action.id != "remove-dkms:nvidia/535.183.01" && action.name() != "remove-toolkit")
+    );
     assert_eq!(planned(&actions, "remove-dkms:nvidia/470.57.02").commands[0].argv()[..2], ["dkms", "remove"]);
 }
 
 #[test]
 fn an_old_toolkit_is_offered_and_one_in_the_way_goes() {
     let mut facts = node();
-    facts.driver.ledger =
-        vec![entry(Origin::CudaToolkit, "10.0.130", "/usr/local/cuda-10.0"), entry(Origin::CudaToolkit, "11.0.2", "/usr/local/cuda-11.0")];
+    facts.driver.ledger = vec![
+        entry(Origin::CudaToolkit, "10.0.130", "/usr/local/cuda-10.0"),
+        entry(Origin::CudaToolkit, "11.0.2", "/usr/local/cuda-11.0"),
+    ];
     let actions = owner::driver_step(&facts, &answers(DriverOwner::InstallerPod), places());
     let old = planned(&actions, "remove-toolkit:/usr/local/cuda-10.0");
     assert!(old.skipped && old.commands[0].program.ends_with("/bin/uninstall_cuda_10.0.pl"));
@@ -255,7 +287,8 @@ fn every_action_has_its_texts_in_both_languages() {
         entry(Origin::CudaToolkit, "11.0.2", "/usr/local/cuda-11.0"),
         entry(Origin::Dkms, "nvidia 470.1", "/var/lib/dkms/nvidia/470.1"),
     ]);
-    facts.driver.holders = vec![holder(Some("nvidia-persistenced.service"), None), holder(Some("jupyter.service"), None)];
+    facts.driver.holders =
+        vec![holder(Some("nvidia-persistenced.service"), None), holder(Some("jupyter.service"), None)];
     facts.host.gcc_version = None;
     facts.host.os_id = "debian".to_owned();
     facts.gpus = vec![crate::facts::Gpu { kernel_driver: Some("nouveau".to_owned()), ..crate::facts::Gpu::default() }];
@@ -263,7 +296,9 @@ fn every_action_has_its_texts_in_both_languages() {
     assert!(actions.len() > 12, "{actions:?}");
     for action in &actions {
         for lang in [Lang::En, Lang::Ko] {
-            for key in [format!("action.{}", action.name()), format!("why.{}", action.why), format!("undo.{}", action.undo)] {
+            for key in
+                [format!("action.{}", action.name()), format!("why.{}", action.why), format!("undo.{}", action.undo)]
+            {
                 assert!(lang.has(&key), "{key}");
             }
             let texts = action.title(lang) + &action.reason(lang) + &action.undo_text(lang);

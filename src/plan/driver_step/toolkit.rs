@@ -35,8 +35,11 @@ pub(super) fn prerequisites(facts: &Facts) -> Option<Action> {
 /// Downloads the runfile unless one was given, installs it, and sets the paths unless the prefix is one's own.
 pub(super) fn actions(facts: &Facts, answers: &Answers, version: &Version, downloads: &Path) -> Vec<Action> {
     let row = choice::runfile(version, Architecture::from_uname(&facts.host.architecture));
-    let checksum =
-        answers.cuda_runfile_sha256.clone().map(|hex| Checksum::Sha256(hex.into())).or_else(|| published_checksum(row.as_ref()?));
+    let checksum = answers
+        .cuda_runfile_sha256
+        .clone()
+        .map(|hex| Checksum::Sha256(hex.into()))
+        .or_else(|| published_checksum(row.as_ref()?));
     let name = row.as_ref().map_or_else(|| format!("cuda_{version}_linux.run"), |row| row.file.clone());
     let runfile = answers.cuda_runfile.clone().map_or_else(|| downloads.join(name), Into::into);
     let prefix = answers.cuda_prefix.clone().map_or_else(|| default_prefix(version), PathBuf::from);

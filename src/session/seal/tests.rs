@@ -79,7 +79,9 @@ fn every_edit_of_a_record_or_a_plan_is_seen() {
     let evil = || SetPaths { prefix: "/tmp/evil".into() }.into();
     let records: [Edit; 8] = [
         ("status", |session| session.journal[0].status = Status::Intent),
-        ("place", |session| session.journal[0].done_on = Some(Place { machine: HERE.to_owned(), hostname: String::new() })),
+        ("place", |session| {
+            session.journal[0].done_on = Some(Place { machine: HERE.to_owned(), hostname: String::new() });
+        }),
         ("log", |session| session.journal[0].log = Some("/etc/shadow".into())),
         ("undo", |session| session.journal[0].undo = Some(Undo::Parameters)),
         ("before", |session| session.journal[0].before.clear()),
@@ -107,10 +109,15 @@ fn every_edit_of_a_record_or_a_plan_is_seen() {
 #[test]
 fn a_carried_plan_is_kept_for_its_own_machine_and_what_is_done_here_is_signed_here() {
     let (node, ansible) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (at_node, at_ansible) = (Seal::open(node.path(), HERE).unwrap(), Seal::open(ansible.path(), "ansible").unwrap());
+    let (at_node, at_ansible) =
+        (Seal::open(node.path(), HERE).unwrap(), Seal::open(ansible.path(), "ansible").unwrap());
     let mut session = signed(&at_node);
     verify(Some(&at_ansible), &mut session, "ansible");
-    assert!(session.foreign_plans.contains(&Step::Driver) && !session.has_plan(Step::Driver) && session.plan.actions.len() == 1);
+    assert!(
+        session.foreign_plans.contains(&Step::Driver)
+            && !session.has_plan(Step::Driver)
+            && session.plan.actions.len() == 1
+    );
     session.journal.push(Record { is_foreign: false, seal: None, ..session.journal[0].clone() });
     at_ansible.sign(&mut session);
     let session = read_again(&session);

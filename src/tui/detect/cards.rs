@@ -53,7 +53,9 @@ pub(super) fn section(ui: &Ui, cells: u16) -> Section {
 fn title(ui: &Ui, gpus: &[Gpu]) -> String {
     let names: BTreeSet<&str> = gpus.iter().map(|gpu| gpu.name.as_str()).collect();
     match names.first() {
-        Some(name) if names.len() == 1 && gpus.len() > 1 => format!("{} · {} × {name}", ui.text(msg::wizard::detect::cards()), gpus.len()),
+        Some(name) if names.len() == 1 && gpus.len() > 1 => {
+            format!("{} · {} × {name}", ui.text(msg::wizard::detect::cards()), gpus.len())
+        }
         _ => ui.text(msg::wizard::detect::cards()),
     }
 }
@@ -63,12 +65,18 @@ fn row(ui: &Ui, gpu: &Gpu) -> [String; 6] {
     let memory = match gpu.nvml.as_ref().and_then(|nvml| nvml.memory_mib) {
         Some(mib) => bytes(mib << 20),
         // Its driver has it, but it says nothing: the eye should stop here.
-        None if asked && gpu.nvml.is_none() && gpu.kernel_driver.as_deref() == Some("nvidia") => ui.text(msg::wizard::detect::silent()),
+        None if asked && gpu.nvml.is_none() && gpu.kernel_driver.as_deref() == Some("nvidia") => {
+            ui.text(msg::wizard::detect::silent())
+        }
         None => "-".to_owned(),
     };
     let bound = gpu.kernel_driver.clone().unwrap_or_else(|| "-".to_owned());
     // A guess is marked where it stands.
-    let chip = if gpu.catalog == CatalogMatch::Guess && !gpu.chip.is_empty() { format!("{}?", gpu.chip) } else { gpu.chip.clone() };
+    let chip = if gpu.catalog == CatalogMatch::Guess && !gpu.chip.is_empty() {
+        format!("{}?", gpu.chip)
+    } else {
+        gpu.chip.clone()
+    };
     [gpu.pci_address.clone(), gpu.name.clone(), chip, gpu.compute_capability.clone(), memory, bound]
 }
 
@@ -121,9 +129,13 @@ fn measured(ui: &Ui, nvml: &GpuNvml) -> String {
     let mut parts = vec![ui.app.text(msg::wizard::detect::nvml(nvml.cuda_version.as_deref().unwrap_or("?")))];
     parts.extend(nvml.memory_mib.map(|mib| format!("{mib} MiB")));
     parts.extend(nvml.temperature_c.map(|degrees| format!("{degrees} C")));
-    parts.extend(nvml.pcie_generation.zip(nvml.pcie_width).map(|(generation, lanes)| format!("PCIe {generation} x{lanes}")));
+    parts.extend(
+        nvml.pcie_generation.zip(nvml.pcie_width).map(|(generation, lanes)| format!("PCIe {generation} x{lanes}")),
+    );
     let switch = |name: &str, on: Option<bool>| {
-        on.map(|on| format!("{name} {}", ui.text(if on { msg::wizard::detect::on() } else { msg::wizard::detect::off() })))
+        on.map(|on| {
+            format!("{name} {}", ui.text(if on { msg::wizard::detect::on() } else { msg::wizard::detect::off() }))
+        })
     };
     parts.extend(switch("ECC", nvml.ecc));
     parts.extend(switch("MIG", nvml.mig));

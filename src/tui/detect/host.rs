@@ -21,9 +21,12 @@ pub(super) fn section(ui: &Ui, cells: u16) -> Section {
     let focus = ui.app.detect.part == Part::Host;
     let facts = &ui.app.session.facts;
     let lang = ui.app.settings.lang;
-    let unknown =
-        facts.unknown.iter().map(|(name, reason)| (ui.text(msg::wizard::host::unknown()), format!("{name}: {}", reason.text(lang))));
-    let rows: Vec<_> = rows(ui, &facts.host).into_iter().chain(unknown).map(|(name, value)| row(ui, &name, &value, cells)).collect();
+    let unknown = facts
+        .unknown
+        .iter()
+        .map(|(name, reason)| (ui.text(msg::wizard::host::unknown()), format!("{name}: {}", reason.text(lang))));
+    let rows: Vec<_> =
+        rows(ui, &facts.host).into_iter().chain(unknown).map(|(name, value)| row(ui, &name, &value, cells)).collect();
     let here = ui.app.detect.line.min(rows.len().saturating_sub(1));
     let start = rows.iter().take(here).map(Vec::len).sum();
     Section {
@@ -52,7 +55,11 @@ fn rows(ui: &Ui, host: &HostFacts) -> [(String, String); HOST_ROWS] {
     let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     let yes_no = |value: bool| ui.text(if value { msg::wizard::yes() } else { msg::wizard::no() });
     let space = host.free_space.iter().map(|(path, free)| format!("{path} {}", bytes(*free))).collect::<Vec<_>>();
-    let runtime = [host.container_runtime.clone(), host.storage_driver.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let runtime = [host.container_runtime.clone(), host.storage_driver.clone()]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ");
     let rows = [
         (name::os(), host.os_name.clone()),
         (name::kernel(), format!("{} {}", host.kernel, host.architecture)),
@@ -71,7 +78,9 @@ fn headers(ui: &Ui, host: &HostFacts) -> String {
     match (host.kernel_headers, host.headers_offer.offered) {
         (true, _) => ui.text(msg::wizard::host::headers::there()),
         (false, Some(true)) => ui.app.text(msg::wizard::host::headers::offered(host.headers_offer.packages.join(", "))),
-        (false, Some(false)) => ui.app.text(msg::wizard::host::headers::not_offered(host.headers_offer.missing.join(", "))),
+        (false, Some(false)) => {
+            ui.app.text(msg::wizard::host::headers::not_offered(host.headers_offer.missing.join(", ")))
+        }
         (false, None) => ui.text(msg::wizard::host::headers::not_there()),
     }
 }

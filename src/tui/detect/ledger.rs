@@ -61,8 +61,8 @@ fn loaded(ui: &Ui) -> String {
 fn row(ui: &Ui, group: &Group, here: bool, cells: u16) -> Line<'static> {
     let focus = ui.app.detect.part == Part::Ledger;
     let told = ui.text(fate(group.disposition));
-    let widest =
-        [Disposition::MustGo, Disposition::MustStop, Disposition::Owners, Disposition::Stays].map(|all| width(&ui.text(fate(all))));
+    let widest = [Disposition::MustGo, Disposition::MustStop, Disposition::Owners, Disposition::Stays]
+        .map(|all| width(&ui.text(fate(all))));
     let rest = usize::from(cells).saturating_sub(3 + 14 + 2 + 2 + 2 + widest.into_iter().max().unwrap_or(0) + 1);
     let what = group.what(&ui.app.session.facts.driver);
     let values = [origin(ui, group.origin), what, group.place().to_owned()];
@@ -74,7 +74,11 @@ fn row(ui: &Ui, group: &Group, here: bool, cells: u16) -> Line<'static> {
         Disposition::Owners => ui.theme.good(),
         Disposition::Stays => ui.theme.dim(),
     };
-    Line::from(vec![ui.mark(here && focus, focus), Span::styled(text, style), Span::styled(format!("  {told}"), verdict)])
+    Line::from(vec![
+        ui.mark(here && focus, focus),
+        Span::styled(text, style),
+        Span::styled(format!("  {told}"), verdict),
+    ])
 }
 
 /// Returns what becomes of the group under the chosen owner and why, then each entry whole.
@@ -88,7 +92,9 @@ pub(super) fn details(ui: &Ui, group: &Group, cells: u16) -> Vec<Line<'static>> 
     }
     if group.origin == Origin::LoadedModule {
         let holders = &ui.app.session.facts.driver.holders;
-        texts.extend(holders.iter().take(LISTED).map(|holder| ui.app.text(msg::wizard::detect::holder(held_by(holder)))));
+        texts.extend(
+            holders.iter().take(LISTED).map(|holder| ui.app.text(msg::wizard::detect::holder(held_by(holder)))),
+        );
     }
     texts.iter().flat_map(|text| ui.dim_wrapped(text, 3, cells)).collect()
 }
@@ -105,7 +111,9 @@ fn fate(disposition: Disposition) -> Message {
 fn why(group: &Group, owner: DriverOwner) -> Message {
     let owner = owner::of(owner).title();
     match (group.disposition, group.origin) {
-        (Disposition::MustGo, Origin::LoadedModule) if group.entries.iter().any(|entry| entry.name.starts_with("no")) => {
+        (Disposition::MustGo, Origin::LoadedModule)
+            if group.entries.iter().any(|entry| entry.name.starts_with("no")) =>
+        {
             msg::wizard::fate::why::rival(owner)
         }
         (Disposition::MustGo, Origin::LoadedModule) => msg::wizard::fate::why::loaded(owner),

@@ -19,7 +19,8 @@ const NAME: usize = 16;
 /// Where the words behind a name begin.
 const INDENT: usize = 7 + NAME;
 
-/// Returns the owners. Where there is room beside the names, each has its reason there; else the chosen one has it below the list.
+/// Returns the owners. Where there is room beside the names, each has its reason there; else the chosen one has it
+/// below the list.
 pub(super) fn lines(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let focus = ui.app.driver.part == Part::Owner;
     let mut lines = vec![ui.rule(&ui.text(msg::wizard::choice::owner()), cells, focus)];

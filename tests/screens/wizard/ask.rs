@@ -34,9 +34,16 @@ fn another_checkout_is_typed_and_read() {
     desk.keys(&[Key::Enter]);
     assert_eq!((desk.app.screen, &desk.app.dialog, &desk.app.variables.preview), (Screen::Variables, &None, &None));
     let id = desk.newest(|effect| matches!(effect, Effect::LoadPreview { .. })).expect("the new place is read");
-    let Some(Effect::LoadPreview { answers }) = desk.open.iter().find(|order| order.id == id).map(|order| &order.effect) else { panic!() };
+    let Some(Effect::LoadPreview { answers }) =
+        desk.open.iter().find(|order| order.id == id).map(|order| &order.effect)
+    else {
+        panic!()
+    };
     assert_eq!(answers.kubespray.as_deref(), Some(std::path::Path::new("/home/user/큐브스프레이")));
-    desk.say(|effect| matches!(effect, Effect::LoadPreview { .. }), Answer::Preview(Err("that is not a checkout".to_owned())));
+    desk.say(
+        |effect| matches!(effect, Effect::LoadPreview { .. }),
+        Answer::Preview(Err("that is not a checkout".to_owned())),
+    );
     assert!(desk.screen().contains("that is not a checkout"), "{}", desk.screen());
     assert!(desk.screen().contains("c checkout"), "the way out is in the footer: {}", desk.screen());
 }
@@ -120,7 +127,10 @@ fn sudos_password_is_asked_for_and_not_shown() {
     assert_eq!(secret.reveal(), "s3cret\n");
     assert!(!format!("{:?}{:?}", desk.app, desk.open).contains("s3cret"));
     desk.event(Event::PasswordNeeded).ended(Outcome::Failed { id: "run-playbook".to_owned(), exit: None });
-    assert!(matches!(&desk.app.dialog, Some(Dialog::Ask(ask)) if ask.field.text().is_empty()), "a wrong one is asked for again");
+    assert!(
+        matches!(&desk.app.dialog, Some(Dialog::Ask(ask)) if ask.field.text().is_empty()),
+        "a wrong one is asked for again"
+    );
     desk.keys(&[Key::Enter]);
     assert!(desk.screen().contains("Type the password"), "{}", desk.screen());
     desk.keys(&[Key::Esc]);

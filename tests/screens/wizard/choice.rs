@@ -83,10 +83,14 @@ fn what_has_no_room_below_the_drivers_says_so_and_is_in_the_help() {
     assert!(desk.screen().contains("… ? shows all of it"), "{}", desk.screen());
     // The owners with their reasons stand before it.
     let help = desk.keys(&[Key::Char('?')]).screen() + &desk.keys(&[Key::PageDown]).screen();
-    assert!(help.contains("Selected driver: 450.51.06") && help.contains("gcc 4.8.5 is older than nvcc takes"), "{help}");
+    assert!(
+        help.contains("Selected driver: 450.51.06") && help.contains("gcc 4.8.5 is older than nvcc takes"),
+        "{help}"
+    );
 }
 
-/// The owner to take has a star and its reason; one that cannot work has a cross, and its reason as soon as the cursor is on it.
+/// The owner to take has a star and its reason; one that cannot work has a cross, and its reason as soon as the cursor
+/// is on it.
 #[test]
 fn owners_are_marked_and_say_why() {
     let mut desk = Desk::english(SMALL);
@@ -96,7 +100,10 @@ fn owners_are_marked_and_say_why() {
     desk.keys(&[Key::End]);
     let screen = desk.screen();
     assert!(screen.contains("▸ ● GPU Operator    ! with limits"), "{screen}");
-    assert!(screen.replace("\n     ", " ").contains("older than the charts of GPU Operator that NVIDIA supports."), "{screen}");
+    assert!(
+        screen.replace("\n     ", " ").contains("older than the charts of GPU Operator that NVIDIA supports."),
+        "{screen}"
+    );
     let help = Desk::english(SMALL).choice().keys(&[Key::Char('?')]).screen();
     assert!(help.contains("Who owns the driver?"), "{help}");
 }

@@ -41,7 +41,12 @@ fn board(cards: usize) -> Facts {
         ..Gpu::default()
     };
     facts.gpus = (0..cards).map(gpu).collect();
-    facts.driver.nvml = Some(NvmlAnswer::Answer { driver_version: "550.90.07".into(), cuda_version: None, gpus: vec![], silent: vec![] });
+    facts.driver.nvml = Some(NvmlAnswer::Answer {
+        driver_version: "550.90.07".into(),
+        cuda_version: None,
+        gpus: vec![],
+        silent: vec![],
+    });
     let unknown = serde_json::json!({"id": "not-allowed", "args": {"path": "/sys/firmware/efi/efivars"}});
     facts.unknown.insert("host.secure_boot".to_owned(), serde_json::from_value::<Unknown>(unknown).expect("a reason"));
     facts
@@ -49,7 +54,10 @@ fn board(cards: usize) -> Facts {
 
 fn probed(desk: &mut Desk, facts: Facts, changes: &[&str]) {
     let changes = changes.iter().map(|change| (*change).to_owned()).collect();
-    desk.say(|effect| matches!(effect, Effect::Probe), Answer::Probed { facts: Box::new(facts), changes, owners: Vec::new() });
+    desk.say(
+        |effect| matches!(effect, Effect::Probe),
+        Answer::Probed { facts: Box::new(facts), changes, owners: Vec::new() },
+    );
     desk.say(|effect| matches!(effect, Effect::AskPackages), Answer::PackagesAsked(Box::new(sample::facts())));
 }
 
@@ -77,10 +85,13 @@ fn sixteen_cards_can_be_looked_through() {
 #[test]
 fn every_finding_can_be_read_to_its_end() {
     let mut facts = board(2);
-    facts.findings = ["driver-loaded", "two-origins", "no-fabric-manager", "count-mismatch", "secure-boot-on", "facts-not-known"]
-        .iter()
-        .map(|id| sample::finding(id, Severity::Warning, format!("{} is the evidence of {id}", "/a/long/path".repeat(9))))
-        .collect();
+    facts.findings =
+        ["driver-loaded", "two-origins", "no-fabric-manager", "count-mismatch", "secure-boot-on", "facts-not-known"]
+            .iter()
+            .map(|id| {
+                sample::finding(id, Severity::Warning, format!("{} is the evidence of {id}", "/a/long/path".repeat(9)))
+            })
+            .collect();
     let count = facts.findings.len();
     let mut desk = desk(facts);
     desk.keys(&[Key::Tab, Key::Tab]);
@@ -101,7 +112,10 @@ fn nothing_jumps_when_the_next_part_is_looked_at() {
             let screen = desk.screen().replace(['▸', '●'], " ");
             let lines: Vec<&str> = screen.lines().collect();
             let last = lines.iter().rposition(|line| line.starts_with(" ── ")).expect("a heading");
-            lines[1..=last].iter().map(|line| if line.starts_with(" ── ") { line[..20].to_owned() } else { (*line).to_owned() }).collect()
+            lines[1..=last]
+                .iter()
+                .map(|line| if line.starts_with(" ── ") { line[..20].to_owned() } else { (*line).to_owned() })
+                .collect()
         };
         let first = lists(&desk);
         let count = first.len();
@@ -139,7 +153,11 @@ fn what_was_selected_stays_selected_when_the_machine_changes() {
     let mut fewer = board(8);
     fewer.gpus.remove(0);
     fewer.driver.modules = vec![Module { name: "nouveau".into(), ..Module::default() }];
-    probed(&mut desk, fewer, &["NVIDIA H100 80GB HBM3 at 0000:0f:00.0 is gone.", "Driver 418.87.00 is no longer loaded."]);
+    probed(
+        &mut desk,
+        fewer,
+        &["NVIDIA H100 80GB HBM3 at 0000:0f:00.0 is gone.", "Driver 418.87.00 is no longer loaded."],
+    );
     assert_eq!(desk.app.session.facts.gpus[desk.app.detect.card].pci_address, selected);
     let screen = desk.screen();
     assert!(screen.contains("0000:0f:00.0 is gone. +1 more (r)"), "{screen}");

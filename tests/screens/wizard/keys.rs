@@ -31,7 +31,9 @@ fn no_footer_is_cut_and_what_has_no_room_is_in_the_help() {
     for (lang, quit, arrows) in [(Lang::En, "q quit", "↑↓ choose"), (Lang::Ko, "q 종료", "↑↓ 고르기")] {
         let choice = Desk::new(lang, false, SMALL).choice().screen();
         assert!(choice.lines().last().is_some_and(|footer| footer.contains(arrows)), "{choice}");
-        for go in [Desk::probed, Desk::choice, Desk::plan, Desk::running, Desk::variables, Desk::verify, Desk::summary] as [Way; 7] {
+        for go in [Desk::probed, Desk::choice, Desk::plan, Desk::running, Desk::variables, Desk::verify, Desk::summary]
+            as [Way; 7]
+        {
             let mut desk = Desk::new(lang, false, SMALL);
             let screen = go(&mut desk).screen();
             assert!(screen.lines().last().is_some_and(|footer| footer.contains(quit)), "{screen}");
@@ -112,9 +114,15 @@ fn the_footer_says_what_a_key_does_now() {
     let footer = |desk: &Desk| desk.screen().lines().last().unwrap_or_default().to_owned();
     let mut desk = Desk::english(WIDE);
     desk.choice();
-    assert!(footer(&desk).contains("Enter go on") && footer(&desk).contains("s sort") && !footer(&desk).contains("Esc"));
+    assert!(
+        footer(&desk).contains("Enter go on") && footer(&desk).contains("s sort") && !footer(&desk).contains("Esc")
+    );
     desk.type_in("/470").keys(&[Key::Enter]);
-    assert!(footer(&desk).contains("Enter to the plan") && footer(&desk).contains("Esc no filter"), "{}", footer(&desk));
+    assert!(
+        footer(&desk).contains("Enter to the plan") && footer(&desk).contains("Esc no filter"),
+        "{}",
+        footer(&desk)
+    );
     desk.tell(Msg::Resize(80, 24));
     assert!(footer(&desk).contains("Esc no filter  b back  q quit"), "{}", footer(&desk));
     let mut desk = Desk::english(WIDE);
@@ -126,5 +134,8 @@ fn the_footer_says_what_a_key_does_now() {
     assert!(footer(&desk).contains("Enter finish"), "{}", footer(&desk));
     desk.say(is_tail, offered());
     assert!(footer(&desk).contains("Enter go on"), "the taint is asked about first: {}", footer(&desk));
-    assert!(footer(&after_step_two(true)).contains("Enter reboot") && footer(&after_step_two(false)).contains("Enter go on"));
+    assert!(
+        footer(&after_step_two(true)).contains("Enter reboot")
+            && footer(&after_step_two(false)).contains("Enter go on")
+    );
 }

@@ -17,7 +17,8 @@ pub fn after_step_two(reboot: bool) -> Desk {
     let mut desk = Desk::english(SMALL);
     let mut session = sample::session();
     session.journal = sample::plan(Step::Driver).actions.into_iter().take(5).map(sample::done).collect();
-    session.reboot = reboot.then(|| gpunode::session::PendingReboot { why: "reboot".to_owned(), boot_id: "boot-1".to_owned() });
+    session.reboot =
+        reboot.then(|| gpunode::session::PendingReboot { why: "reboot".to_owned(), boot_id: "boot-1".to_owned() });
     let outcome = if reboot { Outcome::RebootNeeded } else { Outcome::Done };
     desk.running().say(is_run, Answer::RunEnded { outcome, session: Box::new(session) });
     if reboot {
@@ -57,7 +58,8 @@ fn a_pending_reboot_is_shown_and_is_all_that_is_left() {
 
 #[test]
 fn who_is_not_root_is_told_whole_that_root_begins_anew() {
-    for (lang, end) in [(Lang::En, "root has a session of its own."), (Lang::Ko, "`sudo gpunode`로 새로 시작하세요.")] {
+    for (lang, end) in [(Lang::En, "root has a session of its own."), (Lang::Ko, "`sudo gpunode`로 새로 시작하세요.")]
+    {
         let mut desk = Desk::new(lang, false, SMALL);
         desk.plan();
         desk.app.settings.simulated = None;
@@ -76,7 +78,10 @@ fn the_reboot_question_names_the_step_that_goes_on() {
     assert!(asked(&mut desk).contains("goes on with step 3."), "{}", desk.screen());
     // The second pass through step 2: nothing has called the variables into question.
     let mut desk = Desk::english(WIDE);
-    desk.verify().say(is_tail, Answer::Diagnosed(sample::diagnosis(Lang::En))).keys(&[Key::Char('y')]).planned(Step::Driver);
+    desk.verify()
+        .say(is_tail, Answer::Diagnosed(sample::diagnosis(Lang::En)))
+        .keys(&[Key::Char('y')])
+        .planned(Step::Driver);
     desk.keys(&[Key::Enter, Key::Char('y')]).ended(Outcome::RebootNeeded);
     assert!(asked(&mut desk).contains("goes on with step 4."), "{}", desk.screen());
     desk.keys(&[Key::Char('y')]).say(|effect| matches!(effect, Effect::Reboot), Answer::Rebooted);
@@ -98,9 +103,13 @@ fn the_plan_shows_all_rows_that_have_room_and_says_what_is_below() {
     let long = |count: usize| {
         let mut desk = Desk::english(SMALL);
         let action = sample::plan(Step::Driver).actions.remove(2);
-        let actions = (0..count).map(|n| gpunode::plan::Action { id: format!("fetch-runfile:{n}"), ..action.clone() }).collect();
+        let actions =
+            (0..count).map(|n| gpunode::plan::Action { id: format!("fetch-runfile:{n}"), ..action.clone() }).collect();
         desk.choice().keys(&[Key::Enter, Key::Enter, Key::Enter]);
-        desk.say(|effect| matches!(effect, Effect::MakePlan { .. }), Answer::Planned(Ok(gpunode::plan::Plan { actions })));
+        desk.say(
+            |effect| matches!(effect, Effect::MakePlan { .. }),
+            Answer::Planned(Ok(gpunode::plan::Plan { actions })),
+        );
         desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Checked(Ok(sample::checks())));
         desk.screen()
     };
@@ -108,7 +117,10 @@ fn the_plan_shows_all_rows_that_have_room_and_says_what_is_below() {
     assert_eq!(seven.matches("[•] Download cuda_11.0.3").count(), 7, "{seven}");
     assert!(seven.contains("7 to do ─"), "{seven}");
     let nine = long(9);
-    assert!(nine.matches("[•] Download cuda_11.0.3").count() == 7 && nine.contains("9 to do · more below: 2"), "{nine}");
+    assert!(
+        nine.matches("[•] Download cuda_11.0.3").count() == 7 && nine.contains("9 to do · more below: 2"),
+        "{nine}"
+    );
 }
 
 #[test]
@@ -148,7 +160,10 @@ fn what_a_check_says_will_fail_wants_a_typed_y() {
     desk.say(|effect| matches!(effect, Effect::Preflight { .. }), Answer::Checked(Ok(vec![full])));
     desk.keys(&[Key::Enter, Key::Enter]);
     let screen = desk.screen();
-    assert!(desk.app.dialog == Some(Dialog::Confirm) && screen.contains("Checks that say it will fail: 1."), "{screen}");
+    assert!(
+        desk.app.dialog == Some(Dialog::Confirm) && screen.contains("Checks that say it will fail: 1."),
+        "{screen}"
+    );
     desk.keys(&[Key::Char('y')]);
     assert!(is_run(desk.last()), "{:?}", desk.last());
 }

@@ -82,7 +82,8 @@ impl Clock for Standing {
     }
 }
 
-/// What somebody has written into the inventory: an old version, a variable that nobody reads, and a folder that no group has.
+/// What somebody has written into the inventory: an old version, a variable that nobody reads, and a folder that no
+/// group has.
 const EDITED: [(&str, &str); 2] = [
     ("k8s-cluster/k8s-cluster.yml", "nvidia_driver_version: \"384.111\"\nnvidia_driver_install: true\n"),
     ("k8s_cluster/gpu.yml", "---\nnvidia_driver_version: \"418.87.00\"\n"),
@@ -99,7 +100,8 @@ fn machine() -> &'static Machine {
             host.files.write(&path, (before + text).as_bytes(), 0o644).expect("an edit");
         }
         let facts = gpunode::facts::probe(&host);
-        let story = host.simulation.as_ref().and_then(|simulation| simulation.answers.clone()).expect("the story's answers");
+        let story =
+            host.simulation.as_ref().and_then(|simulation| simulation.answers.clone()).expect("the story's answers");
         let story: Answers = serde_json::from_value(story).expect("answers");
         let table = steps::driver_table(&host, &facts, &story, story.cuda()).expect("a table");
         let answers = steps::complete(&story, &table);
@@ -172,13 +174,16 @@ pub fn chain(running: bool, lang: Lang) -> Vec<ChainRow> {
     let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).expect("a recording")).expect("JSON");
     let list = |key: &str| json[key].clone();
     let node: Node = serde_json::from_value(list("node")).expect("a node");
-    let (sets, pods): (Vec<DaemonSet>, Vec<Pod>) =
-        (serde_json::from_value(list("daemonsets")).expect("DaemonSets"), serde_json::from_value(list("pods")).expect("pods"));
+    let (sets, pods): (Vec<DaemonSet>, Vec<Pod>) = (
+        serde_json::from_value(list("daemonsets")).expect("DaemonSets"),
+        serde_json::from_value(list("pods")).expect("pods"),
+    );
     let stack = GpuStack::from_objects(&kubespray::STACK, "node1", Some(&node), &sets, &pods, &[]);
     let log = "device-plugin registered with the kubelet".to_owned();
     let logs = [(Role::DevicePlugin, log)].into();
     let at = NOW.parse().expect("a time");
-    let tested = Tested { passed: true, at, evidence: "nvidia-smi 450.51.06: Tesla V100-PCIE-32GB".to_owned(), known: None };
+    let tested =
+        Tested { passed: true, at, evidence: "nvidia-smi 450.51.06: Tesla V100-PCIE-32GB".to_owned(), known: None };
     let tested = running.then_some(&tested);
     let report = verify::checks(&CheckInput {
         stack: &stack,
@@ -252,8 +257,13 @@ pub fn lines(lines: &[&str], findings: &[usize]) -> Answer {
 pub fn offer() -> Offer {
     let (id, lang) = (RemedyId::RemoveTaint, Lang::En);
     let args = [("node", "node1"), ("what", "nvidia.com/gpu:NoSchedule")];
-    let texts = ["message", "next_run.flag", "durable"].map(|part| lang.text(&format!("offer.{}.{part}", id.name()), &args));
-    Offer { id, texts: texts.to_vec(), action: remedy::remove_taint(Some("/etc/kubernetes/admin.conf".into()), "node1") }
+    let texts =
+        ["message", "next_run.flag", "durable"].map(|part| lang.text(&format!("offer.{}.{part}", id.name()), &args));
+    Offer {
+        id,
+        texts: texts.to_vec(),
+        action: remedy::remove_taint(Some("/etc/kubernetes/admin.conf".into()), "node1"),
+    }
 }
 
 pub fn nvidia_smi() -> Vec<String> {

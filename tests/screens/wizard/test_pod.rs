@@ -46,7 +46,12 @@ fn the_plan_tells_node_images_namespace_commands_and_manifest() {
     for image in &pod.images {
         assert!(screen.contains(image.as_str()), "{image}: {screen}");
     }
-    let wanted = ["node node1, namespace default", "delete pod gpunode-test-TIME", "apply --validate=false -f -", "nvidia.com/gpu: 1"];
+    let wanted = [
+        "node node1, namespace default",
+        "delete pod gpunode-test-TIME",
+        "apply --validate=false -f -",
+        "nvidia.com/gpu: 1",
+    ];
     for text in wanted.into_iter().chain(["runAsNonRoot: true", "deleted"]) {
         assert!(screen.contains(text), "{text}: {screen}");
     }
@@ -56,7 +61,10 @@ fn the_plan_tells_node_images_namespace_commands_and_manifest() {
 fn a_plan_that_cannot_be_made_is_told_where_the_output_would_be() {
     let mut desk = Desk::english(SMALL);
     desk.verify().keys(&[Key::Char('t')]);
-    desk.say(|effect| matches!(effect, Effect::PlanTestPod { .. }), Answer::TestPlanned(Err("No such checkout.".to_owned())));
+    desk.say(
+        |effect| matches!(effect, Effect::PlanTestPod { .. }),
+        Answer::TestPlanned(Err("No such checkout.".to_owned())),
+    );
     assert!(desk.screen().contains("No such checkout.") && runs(&desk) == 0, "{}", desk.screen());
 }
 

@@ -8,7 +8,8 @@ use gpunode::{
 use super::{Desk, SMALL};
 
 fn plan_answers(desk: &Desk) -> gpunode::answers::Answers {
-    let id = desk.newest(|effect| matches!(effect, Effect::MakePlan { step: Step::Variables, .. })).expect("a plan is made");
+    let id =
+        desk.newest(|effect| matches!(effect, Effect::MakePlan { step: Step::Variables, .. })).expect("a plan is made");
     let order = desk.open.iter().find(|order| order.id == id).expect("the order");
     let Effect::MakePlan { answers, .. } = &order.effect else { panic!() };
     (**answers).clone()
@@ -18,7 +19,10 @@ fn plan_answers(desk: &Desk) -> gpunode::answers::Answers {
 fn a_value_is_typed_checked_and_planned() {
     let mut desk = Desk::english(SMALL);
     desk.variables().keys(&[Key::Down, Key::Char('e')]);
-    assert!(matches!(&desk.app.dialog, Some(Dialog::Ask(ask)) if ask.field.text() == "450.51.06"), "what would be written is in the field");
+    assert!(
+        matches!(&desk.app.dialog, Some(Dialog::Ask(ask)) if ask.field.text() == "450.51.06"),
+        "what would be written is in the field"
+    );
     desk.keys(&[Key::EraseLine]).type_in("latest").keys(&[Key::Enter]);
     assert!(desk.screen().contains("Write a driver version"), "{}", desk.screen());
     desk.keys(&[Key::EraseLine]).type_in("450.51").keys(&[Key::Enter]);
@@ -87,7 +91,15 @@ fn a_refused_file_is_not_confirmed_and_can_be_accepted_again() {
     assert!(desk.screen().contains("refused: stays as it is"), "{}", desk.screen());
     assert_eq!((desk.app.to_confirm().len(), desk.app.answers.leave_out.len()), (all - 1, 1));
     desk.keys(&[Key::Tab, Key::Char(' ')]);
-    assert_eq!((desk.app.to_confirm().len(), desk.app.answers.leave_out.len()), (all - 2, 2), "the second file as well");
+    assert_eq!(
+        (desk.app.to_confirm().len(), desk.app.answers.leave_out.len()),
+        (all - 2, 2),
+        "the second file as well"
+    );
     desk.keys(&[Key::Tab, Key::Char(' '), Key::Tab, Key::Char(' ')]);
-    assert_eq!((desk.app.to_confirm().len(), desk.app.answers.leave_out.len()), (all, 0), "behind the last file comes the first one");
+    assert_eq!(
+        (desk.app.to_confirm().len(), desk.app.answers.leave_out.len()),
+        (all, 0),
+        "behind the last file comes the first one"
+    );
 }

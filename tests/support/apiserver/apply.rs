@@ -1,5 +1,6 @@
-//! Server-side apply, as far as it matters to who asks: fields have managers, another manager's value is a conflict, and a dry run changes
-//! nothing. A stand-in: lists are one field here, where the real server knows their keys; the words of a conflict are the real server's.
+//! Server-side apply, as far as it matters to who asks: fields have managers, another manager's value is a conflict,
+//! and a dry run changes nothing. A stand-in: lists are one field here, where the real server knows their keys; the
+//! words of a conflict are the real server's.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +10,8 @@ use super::{
 };
 
 /// The kinds that can be applied: resource, kind, version.
-const KINDS: [(&str, &str, &str); 2] = [("daemonsets", "DaemonSet", "apps/v1"), ("runtimeclasses", "RuntimeClass", "node.k8s.io/v1")];
+const KINDS: [(&str, &str, &str); 2] =
+    [("daemonsets", "DaemonSet", "apps/v1"), ("runtimeclasses", "RuntimeClass", "node.k8s.io/v1")];
 
 /// The group of runtime classes, which the recordings do not have.
 pub fn groups(mut recorded: Value) -> Value {
@@ -32,8 +34,9 @@ fn items<'s>(state: &'s mut State, resource: &str) -> &'s mut Vec<Value> {
 }
 
 fn place(items: &[Value], namespace: Option<&str>, name: &str) -> Option<usize> {
-    let here =
-        |item: &Value| item["metadata"]["name"] == name && namespace.is_none_or(|namespace| item["metadata"]["namespace"] == namespace);
+    let here = |item: &Value| {
+        item["metadata"]["name"] == name && namespace.is_none_or(|namespace| item["metadata"]["namespace"] == namespace)
+    };
     items.iter().position(here)
 }
 
@@ -68,7 +71,9 @@ fn apply(state: &mut State, request: &Request, resource: &str, found: Option<usi
     let conflicts: Vec<(String, String)> = wanted
         .iter()
         .filter(|(path, value)| at(&live, path).is_some_and(|old| *old != *value))
-        .filter_map(|(path, _)| owners(&live, path).into_iter().find(|owner| *owner != manager).map(|owner| (owner, path.clone())))
+        .filter_map(|(path, _)| {
+            owners(&live, path).into_iter().find(|owner| *owner != manager).map(|owner| (owner, path.clone()))
+        })
         .collect();
     if !conflicts.is_empty() && request.value("force") != Some("true") {
         return conflict(&conflicts, &applied["apiVersion"]);
@@ -93,13 +98,16 @@ fn apply(state: &mut State, request: &Request, resource: &str, found: Option<usi
 
 fn conflict(conflicts: &[(String, String)], version: &Value) -> (u16, Value) {
     let field = |path: &str| format!(".{}", path.replace('\u{0}', "."));
-    let told = |(owner, path): &(String, String)| format!("conflict with \"{owner}\" using {}: {}", version.as_str().unwrap(), field(path));
+    let told = |(owner, path): &(String, String)| {
+        format!("conflict with \"{owner}\" using {}: {}", version.as_str().unwrap(), field(path))
+    };
     let causes: Vec<Value> = conflicts
         .iter()
         .map(|(owner, path)| json!({"reason": "FieldManagerConflict", "message": format!("conflict with \"{owner}\""), "field": field(path)}))
         .collect();
     let count = conflicts.len();
-    let message = format!("Apply failed with {count} conflict{}: {}", if count == 1 { "" } else { "s" }, told(&conflicts[0]));
+    let message =
+        format!("Apply failed with {count} conflict{}: {}", if count == 1 { "" } else { "s" }, told(&conflicts[0]));
     (
         409,
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Conflict", "code": 409,
@@ -107,7 +115,8 @@ fn conflict(conflicts: &[(String, String)], version: &Value) -> (u16, Value) {
     )
 }
 
-/// Gives the object the applied values, takes what this manager applied before and now does not, and notes who manages what.
+/// Gives the object the applied values, takes what this manager applied before and now does not, and notes who manages
+/// what.
 fn merged(mut object: Value, wanted: &[(String, Value)], manager: &str) -> Value {
     let old = managed(&object, manager);
     for path in old.keys().filter(|path| !wanted.iter().any(|(new, _)| new == *path)) {
@@ -135,12 +144,19 @@ fn remove(object: &mut Value, path: &str) {
 
 fn managed(object: &Value, manager: &str) -> Map<String, Value> {
     let entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
-    entries.filter(|entry| entry["manager"] == manager).filter_map(|entry| entry["fieldsV1"].as_object().cloned()).flatten().collect()
+    entries
+        .filter(|entry| entry["manager"] == manager)
+        .filter_map(|entry| entry["fieldsV1"].as_object().cloned())
+        .flatten()
+        .collect()
 }
 
 fn owners(object: &Value, path: &str) -> Vec<String> {
     let entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
-    entries.filter(|entry| entry["fieldsV1"].get(path).is_some()).map(|entry| entry["manager"].as_str().unwrap().to_owned()).collect()
+    entries
+        .filter(|entry| entry["fieldsV1"].get(path).is_some())
+        .map(|entry| entry["manager"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn at<'v>(object: &'v Value, path: &str) -> Option<&'v Value> {

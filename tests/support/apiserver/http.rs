@@ -43,7 +43,10 @@ pub fn serve(shared: &Shared, connection: TcpStream) {
             Mood::Garbage => {
                 drop(state);
                 let page = "<html><body>Sign in to the network</body></html>";
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{page}", page.len());
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{page}",
+                    page.len()
+                );
                 if connection.write_all(head.as_bytes()).is_err() {
                     return;
                 }
@@ -51,8 +54,9 @@ pub fn serve(shared: &Shared, connection: TcpStream) {
             }
             Mood::HalfClosed => {
                 drop(state);
-                let _ = connection
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n{\"kind\": \"Li");
+                let _ = connection.write_all(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n{\"kind\": \"Li",
+                );
                 let _ = connection.shutdown(Shutdown::Both);
                 return;
             }
@@ -112,7 +116,9 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         if header.trim().is_empty() {
             break;
         }
-        if let Some((name, value)) = header.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
+        if let Some((name, value)) =
+            header.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        {
             assert_eq!(name.to_ascii_lowercase(), "content-length");
             length = value.trim().parse().ok()?;
         }
@@ -120,7 +126,11 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let query = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), decode(value))).collect();
+    let query = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (key.to_owned(), decode(value)))
+        .collect();
     Some(Request { method, path: path.to_owned(), query, body, target: target.clone() })
 }
 
@@ -137,7 +147,11 @@ fn decode(text: &str) -> String {
 
 fn answer(connection: &mut TcpStream, code: u16, body: &Value) -> io::Result<()> {
     let body = body.to_string();
-    write!(connection, "HTTP/1.1 {code} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    write!(
+        connection,
+        "HTTP/1.1 {code} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 pub fn not_found(kind: &str, name: &str) -> (u16, Value) {
@@ -168,7 +182,10 @@ fn list(kind: &str, version: &str, items: &[Value], state: &mut State, request: 
 
 /// Returns the objects of a kind that the request selects.
 fn chosen(state: &State, kind: &str, request: &Request) -> Vec<Value> {
-    let created = state.created.iter().filter(|pod| kind == "pods" && !state.deleted.iter().any(|name| pod["metadata"]["name"] == *name));
+    let created = state
+        .created
+        .iter()
+        .filter(|pod| kind == "pods" && !state.deleted.iter().any(|name| pod["metadata"]["name"] == *name));
     let objects = match kind {
         "nodes" => std::slice::from_ref(&state.node).iter().chain(&state.other_nodes),
         "daemonsets" => state.daemonsets.iter().chain(&[]),
@@ -192,7 +209,12 @@ fn selects(request: &Request, item: &Value) -> bool {
 }
 
 /// Streams what changes after the version that is asked for.
-fn watch(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, connection: &mut TcpStream) -> io::Result<()> {
+fn watch(
+    shared: &Shared,
+    mut state: MutexGuard<'_, State>,
+    request: &Request,
+    connection: &mut TcpStream,
+) -> io::Result<()> {
     let mut seen: u64 = request.value("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);
     let kind = request.path.rsplit('/').next().unwrap().to_owned();
     write!(connection, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
@@ -224,7 +246,12 @@ fn watch(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, c
 }
 
 /// Answers everything but logs.
-fn object(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, connection: &mut TcpStream) -> io::Result<()> {
+fn object(
+    shared: &Shared,
+    mut state: MutexGuard<'_, State>,
+    request: &Request,
+    connection: &mut TcpStream,
+) -> io::Result<()> {
     let parts: Vec<_> = request.path.trim_matches('/').split('/').collect();
     let (code, body) = match (request.method.as_str(), &parts[..]) {
         ("GET", ["version"]) => (200, state.http["version"].clone()),
@@ -235,7 +262,9 @@ fn object(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, 
             let found = chosen(&state, "runtimeclasses", request);
             list("RuntimeClassList", "node.k8s.io/v1", &found, &mut state, request)
         }
-        (_, ["apis", "node.k8s.io", "v1", "runtimeclasses", name]) => apply::one(&mut state, request, "runtimeclasses", None, name),
+        (_, ["apis", "node.k8s.io", "v1", "runtimeclasses", name]) => {
+            apply::one(&mut state, request, "runtimeclasses", None, name)
+        }
         (_, ["apis", "apps", "v1", "namespaces", namespace, "daemonsets", name]) => {
             apply::one(&mut state, request, "daemonsets", Some(namespace), name)
         }
@@ -254,8 +283,12 @@ fn object(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, 
             list("PodList", "v1", &found, &mut state, request)
         }
         ("GET", ["api", "v1", "namespaces", _, "events"]) => {
-            let name = request.value("fieldSelector").and_then(|selector| selector.strip_prefix("involvedObject.name=")).unwrap();
-            let chosen: Vec<_> = state.events.iter().filter(|event| event["involvedObject"]["name"] == name).cloned().collect();
+            let name = request
+                .value("fieldSelector")
+                .and_then(|selector| selector.strip_prefix("involvedObject.name="))
+                .unwrap();
+            let chosen: Vec<_> =
+                state.events.iter().filter(|event| event["involvedObject"]["name"] == name).cloned().collect();
             list("EventList", "v1", &chosen, &mut state, request)
         }
         ("GET", ["api", "v1", "namespaces", _, "pods", name]) => match find(&state, name) {
@@ -319,7 +352,12 @@ fn create(state: &mut State, body: &[u8]) -> Value {
 }
 
 /// Answers a request for a log, streaming it while the container runs.
-fn log(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, connection: &mut TcpStream) -> io::Result<()> {
+fn log(
+    shared: &Shared,
+    mut state: MutexGuard<'_, State>,
+    request: &Request,
+    connection: &mut TcpStream,
+) -> io::Result<()> {
     state.asked.push(request.query.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&"));
     shared.changed.notify_all();
     let name = request.path.trim_end_matches("/log").rsplit('/').next().unwrap().to_owned();
@@ -331,7 +369,11 @@ fn log(shared: &Shared, mut state: MutexGuard<'_, State>, request: &Request, con
     if state.created.iter().any(|created| created["metadata"]["name"] == name.as_str()) {
         let text = state.test_pod.0.clone();
         drop(state);
-        return write!(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+        return write!(
+            connection,
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}",
+            text.len()
+        );
     }
     let restarts = pod["status"]["initContainerStatuses"][0]["restartCount"].as_u64().unwrap_or(0);
     let attempt = if request.value("previous") == Some("true") { restarts.saturating_sub(1) } else { restarts };
@@ -375,7 +417,11 @@ impl Stream<'_> {
                 return (state, half.and(Err(io::ErrorKind::ConnectionReset.into())));
             }
             let log = state.log(self.name, self.attempt);
-            let news: Vec<_> = log.lines[sent..].iter().filter(|(at, _)| self.since.is_none_or(|since| *at >= since)).cloned().collect();
+            let news: Vec<_> = log.lines[sent..]
+                .iter()
+                .filter(|(at, _)| self.since.is_none_or(|since| *at >= since))
+                .cloned()
+                .collect();
             sent = log.lines.len();
             let ended = log.ended || !follow;
             for (at, text) in news {
@@ -396,7 +442,8 @@ impl Stream<'_> {
 fn flood(connection: &mut TcpStream) -> io::Result<()> {
     let mut number = 0;
     loop {
-        let line = |n: u32| format!("2026-11-23T21:00:{:02}.{:09}Z flood line {n}\n", n / 1_000_000 % 60, n % 1_000_000);
+        let line =
+            |n: u32| format!("2026-11-23T21:00:{:02}.{:09}Z flood line {n}\n", n / 1_000_000 % 60, n % 1_000_000);
         let lines: String = (number..number + 500).map(line).collect();
         number += 500;
         chunk(connection, &lines)?;

@@ -26,8 +26,11 @@ fn packages(list: &str) -> Vec<(Role, Package)> {
 fn assert_roles(list: &str, at_least: usize) {
     let all = packages(list);
     assert!(all.len() >= at_least, "{}", all.len());
-    let wrong: Vec<_> =
-        all.iter().filter(|(role, package)| package.role() != *role).map(|(role, package)| (role, package.role(), package)).collect();
+    let wrong: Vec<_> = all
+        .iter()
+        .filter(|(role, package)| package.role() != *role)
+        .map(|(role, package)| (role, package.role(), package))
+        .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
@@ -42,11 +45,13 @@ fn the_families_of_the_other_repositories_have_theirs() {
     assert_roles(OTHERS, 200);
 }
 
-/// Records of older versions have no sources. There, no driver may be taken for something else, and nothing else for a driver.
+/// Records of older versions have no sources. There, no driver may be taken for something else, and nothing else for a
+/// driver.
 #[test]
 fn names_alone_tell_a_driver_from_what_is_none() {
     // A date in its version, and helpers that Debian's own source builds: names cannot know.
-    let unknowable = ["nvidia-fs-dkms", "nvidia-detect", "linux-modules-nvidia-fs-6.8.0-45-generic", "nvidia-legacy-check"];
+    let unknowable =
+        ["nvidia-fs-dkms", "nvidia-detect", "linux-modules-nvidia-fs-6.8.0-45-generic", "nvidia-legacy-check"];
     for (role, package) in DEBIAN.iter().flat_map(|list| packages(list)).chain(packages(OTHERS)) {
         let sourceless = Package { source: None, ..package.clone() };
         for by_name in [role_of_name(&package.name), sourceless.role()] {

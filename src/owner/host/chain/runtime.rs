@@ -76,18 +76,21 @@ fn containerd(facts: &Facts) -> Check {
     entry_of(facts, containerd, config, entry)
 }
 
-/// Judges the entry that holds: the program that really starts, that it can be started, and how it makes control groups.
+/// Judges the entry that holds: the program that really starts, that it can be started, and how it makes control
+/// groups.
 fn entry_of(facts: &Facts, containerd: &ContainerdFacts, config: &ContainerdConfig, entry: &RuntimeEntry) -> Check {
     const PLACE: &str = "containerd config dump";
     let release = containerd.release();
     let program = entry.program(release.as_ref()).unwrap_or_default();
     let seen = format!("{PLACE}: {NVIDIA} {program}");
-    let broken = |ids: &[&str]| finding(facts, ids).map(|cause| Check::new(ID, State::Fail, &seen).because(Some(cause)));
+    let broken =
+        |ids: &[&str]| finding(facts, ids).map(|cause| Check::new(ID, State::Fail, &seen).because(Some(cause)));
     if !is_nvidias(program) {
         return broken(&["runtime-two-spellings"]).unwrap_or_else(|| is_runc(program, PLACE));
     }
     let own = entry.cgroup(release.as_ref());
-    let differs = config.runtime("runc").and_then(|runc| runc.cgroup(release.as_ref())).is_some_and(|runcs| Some(runcs) != own);
+    let differs =
+        config.runtime("runc").and_then(|runc| runc.cgroup(release.as_ref())).is_some_and(|runcs| Some(runcs) != own);
     if differs || matches!(own, Some(Switch::NotASwitch(_))) {
         return broken(&["runtime-switch-text", "runtime-cgroup-differs"]).unwrap_or_else(|| cgroup(own, &seen));
     }
@@ -98,7 +101,8 @@ fn entry_of(facts: &Facts, containerd: &ContainerdFacts, config: &ContainerdConf
             Check::new(ID, State::Fail, seen).because(Some(cause))
         }
         Some(Startable::NotExecutable) => {
-            let cause = Finding::of(msg::finding::runtime_program_not_executable(PLACE, program, NVIDIA), Error, program);
+            let cause =
+                Finding::of(msg::finding::runtime_program_not_executable(PLACE, program, NVIDIA), Error, program);
             Check::new(ID, State::Fail, seen).because(Some(cause))
         }
     }
@@ -116,7 +120,8 @@ fn cgroup(own: Option<&Switch>, seen: &str) -> Check {
     Check::new(ID, State::Fail, seen).because(Some(Finding::of(text, Error, PLACE)))
 }
 
-/// Whether the next Kubespray run leaves the runtime where it is. The proof is the effective value of the variable: nothing is rendered.
+/// Whether the next Kubespray run leaves the runtime where it is. The proof is the effective value of the variable:
+/// nothing is rendered.
 pub(super) fn lasts(seen: &NodeEvidence<'_>) -> Check {
     let id = CheckId::RuntimeLasts;
     let facts = seen.facts;
@@ -146,8 +151,10 @@ fn written_by_kubespray(preview: &Preview, facts: &Facts, id: CheckId) -> Check 
         return Check::new(id, State::Pass, format!("{} (effective value, not rendered)", runtime_entry::VARIABLE));
     }
     // The imports line itself may be a variable: then a drop-in lasts too.
-    let imports = value("containerd_extra_args").and_then(serde_json::Value::as_str).filter(|text| text.contains("imports"));
-    let reads = imports.and_then(|_| facts.node.containerd.as_ref()?.drop_ins.iter().find(|file| file.is_read && has_nvidia(file)));
+    let imports =
+        value("containerd_extra_args").and_then(serde_json::Value::as_str).filter(|text| text.contains("imports"));
+    let reads = imports
+        .and_then(|_| facts.node.containerd.as_ref()?.drop_ins.iter().find(|file| file.is_read && has_nvidia(file)));
     if let Some(file) = reads {
         return Check::new(id, State::Pass, format!("containerd_extra_args: imports, {}", file.path));
     }
@@ -188,7 +195,10 @@ pub(super) fn in_use(facts: &Facts) -> Option<Check> {
         (Some(started), Some(written)) => Check::new(
             id,
             State::Pass,
-            format!("containerd: {started}, {}: {written}", containerd.root.as_ref().map_or("-", |root| root.path.as_str())),
+            format!(
+                "containerd: {started}, {}: {written}",
+                containerd.root.as_ref().map_or("-", |root| root.path.as_str())
+            ),
         ),
         _ if process.is_none() => Check::new(id, State::Unknown, "containerd: -"),
         _ => Check::new(id, State::Unknown, ""),

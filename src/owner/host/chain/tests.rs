@@ -27,18 +27,25 @@ fn machine() -> Facts {
     let card = Gpu { pci_address: "0000:18:00.0".into(), kernel_driver: Some("nvidia".into()), ..Gpu::default() };
     let mut facts = Facts { gpus: vec![card], ..Facts::default() };
     facts.driver.loaded_version = Some("580.65.06".into());
-    facts.driver.libraries = vec![DriverLibrary { path: "/usr/lib64/libnvidia-ml.so.580.65.06".into(), version: Some("580.65.06".into()) }];
+    facts.driver.libraries =
+        vec![DriverLibrary { path: "/usr/lib64/libnvidia-ml.so.580.65.06".into(), version: Some("580.65.06".into()) }];
     facts.driver.device_nodes = ["/dev/nvidia-uvm", "/dev/nvidia0", "/dev/nvidiactl"].map(str::to_owned).into();
     facts.driver.char_links = vec!["/dev/char/195:0".into()];
     let nvml = NvmlGpu { uuid: "GPU-1".into(), ..NvmlGpu::default() };
-    facts.driver.nvml =
-        Some(NvmlAnswer::Answer { driver_version: "580.65.06".into(), cuda_version: None, gpus: vec![nvml], silent: vec![] });
+    facts.driver.nvml = Some(NvmlAnswer::Answer {
+        driver_version: "580.65.06".into(),
+        cuda_version: None,
+        gpus: vec![nvml],
+        silent: vec![],
+    });
     facts.host.boot_id = "b".into();
     facts.host.container_runtime = Some("containerd".into());
     facts.host.next_kernel = Some(NextKernel { release: "6.8.0-45-generic".into(), source: "/boot".into() });
-    facts.node.units = vec![Unit { name: "nvidia-persistenced".into(), file: "/x".into(), is_enabled: true, is_running: true }];
+    facts.node.units =
+        vec![Unit { name: "nvidia-persistenced".into(), file: "/x".into(), is_enabled: true, is_running: true }];
     let programs = vec!["/usr/bin/nvidia-ctk".into(), "/usr/bin/nvidia-container-cli".into()];
-    facts.node.toolkit = Some(ToolkitFacts { programs, info: Some(CliInfo::Ok(Some("580.65.06".into()))), ..ToolkitFacts::default() });
+    facts.node.toolkit =
+        Some(ToolkitFacts { programs, info: Some(CliInfo::Ok(Some("580.65.06".into()))), ..ToolkitFacts::default() });
     facts.node.containerd = Some(ContainerdFacts {
         version: Some("2.1.9".into()),
         effective: Some(config::parse(ENTRY).unwrap()),
@@ -89,15 +96,20 @@ fn containerd(facts: &mut Facts) -> &mut ContainerdFacts {
 
 #[test]
 fn a_machine_in_order_passes_all_but_what_needs_an_inventory_and_a_boot() {
-    let open: Vec<_> =
-        checks(&machine()).into_iter().filter(|check| check.state != State::Pass).map(|check| (check.id, check.state)).collect();
+    let open: Vec<_> = checks(&machine())
+        .into_iter()
+        .filter(|check| check.state != State::Pass)
+        .map(|check| (check.id, check.state))
+        .collect();
     assert_eq!(open, [(CheckId::RuntimeLasts, State::Unknown), (CheckId::SecondBoot, State::NotJudged)]);
 }
 
 #[test]
 fn cards_and_driver() {
     broken(CheckId::Cards, State::Fail, "no-gpu", |facts| facts.gpus.clear());
-    broken(CheckId::CardsBound, State::Fail, "nova-bound", |facts| facts.gpus[0].kernel_driver = Some("NovaCore".into()));
+    broken(CheckId::CardsBound, State::Fail, "nova-bound", |facts| {
+        facts.gpus[0].kernel_driver = Some("NovaCore".into());
+    });
     broken(CheckId::CardsBound, State::Fail, "", |facts| facts.gpus[0].kernel_driver = None);
     broken(CheckId::HostDriver, State::Fail, "", |facts| facts.driver.loaded_version = None);
     broken(CheckId::HostDriver, State::Fail, "driver-beyond-last-branch", |facts| {
@@ -106,7 +118,9 @@ fn cards_and_driver() {
     broken(CheckId::DriverLibrary, State::Fail, "driver-library-differs", |facts| {
         facts.driver.libraries[0].version = Some("580.95.05".into());
     });
-    broken(CheckId::DriverLibrary, State::Fail, "nvml-mismatch", |facts| facts.driver.nvml = Some(NvmlAnswer::Mismatch));
+    broken(CheckId::DriverLibrary, State::Fail, "nvml-mismatch", |facts| {
+        facts.driver.nvml = Some(NvmlAnswer::Mismatch);
+    });
     broken(CheckId::DeviceFiles, State::Fail, "device-files-missing", |facts| drop(facts.driver.device_nodes.pop()));
     broken(CheckId::DeviceFiles, State::Temporary, "char-links-missing", |facts| facts.driver.char_links.clear());
     broken(CheckId::Nvml, State::Fail, "nvml-timeout", |facts| facts.driver.nvml = Some(NvmlAnswer::TimedOut));
@@ -137,7 +151,8 @@ fn switches_and_services() {
 #[test]
 fn the_next_boot() {
     let packaged = |facts: &mut Facts, held: bool| {
-        facts.driver.ledger = vec![LedgerEntry::new(Origin::Deb, "nvidia-dkms-580 580.65.06-0ubuntu1", "/var/lib/dpkg/status")];
+        facts.driver.ledger =
+            vec![LedgerEntry::new(Origin::Deb, "nvidia-dkms-580 580.65.06-0ubuntu1", "/var/lib/dpkg/status")];
         let held = held.then(|| "apt-mark hold".to_owned());
         facts.node.packages = vec![NodePackage { name: "nvidia-dkms-580".into(), held, ..NodePackage::default() }];
     };
@@ -145,7 +160,8 @@ fn the_next_boot() {
     broken(CheckId::NextBoot, State::Pass, "", |facts| packaged(facts, true));
     broken(CheckId::NextBoot, State::Temporary, "no-module-for-next-kernel", |facts| {
         packaged(facts, true);
-        facts.driver.kernels = vec![crate::facts::InstalledKernel { release: "6.8.0-45-generic".into(), ..Default::default() }];
+        facts.driver.kernels =
+            vec![crate::facts::InstalledKernel { release: "6.8.0-45-generic".into(), ..Default::default() }];
     });
     broken(CheckId::NextBoot, State::Unknown, "", |facts| facts.host.next_kernel = None);
 }
@@ -174,7 +190,9 @@ fn the_runtime_that_holds() {
     let effective = |facts: &mut Facts, text: &str| containerd(facts).effective = Some(config::parse(text).unwrap());
     broken(CheckId::Runtime, State::Fail, "runtime-missing", |facts| effective(facts, "version = 3\n"));
     broken(CheckId::Runtime, State::Unknown, "", |facts| containerd(facts).effective = None);
-    broken(CheckId::Runtime, State::Fail, "containerd-refuses", |facts| containerd(facts).refused = Some("unsupported".into()));
+    broken(CheckId::Runtime, State::Fail, "containerd-refuses", |facts| {
+        containerd(facts).refused = Some("unsupported".into());
+    });
     let runc = ENTRY.replace("/usr/bin/nvidia-container-runtime", "/usr/local/bin/runc");
     broken(CheckId::Runtime, State::Fail, "runtime-is-runc", |facts| effective(facts, &runc));
     // The dump shows both spellings, and so does the file.
@@ -211,7 +229,9 @@ fn other_engines() {
     broken(CheckId::RuntimeLasts, State::Temporary, "runtime-not-in-inventory", |facts| {
         crio(facts, vec![file("/etc/crio/crio.conf", program)]);
     });
-    broken(CheckId::RuntimeLasts, State::Pass, "", |facts| crio(facts, vec![file("/etc/crio/crio.conf.d/99-nvidia.toml", program)]));
+    broken(CheckId::RuntimeLasts, State::Pass, "", |facts| {
+        crio(facts, vec![file("/etc/crio/crio.conf.d/99-nvidia.toml", program)]);
+    });
 }
 
 #[test]
@@ -226,7 +246,8 @@ fn files_that_the_daemon_has_not_read() {
 fn a_drop_in_lasts_until_the_next_run() {
     broken(CheckId::RuntimeLasts, State::Temporary, "runtime-will-vanish", |facts| {
         let containerd = containerd(facts);
-        let drop_in = ConfigFile { path: "/etc/containerd/conf.d/99-nvidia.toml".into(), ..containerd.root.clone().unwrap() };
+        let drop_in =
+            ConfigFile { path: "/etc/containerd/conf.d/99-nvidia.toml".into(), ..containerd.root.clone().unwrap() };
         containerd.root.as_mut().unwrap().config = config::parse("version = 3\n").ok();
         containerd.drop_ins = vec![drop_in];
         containerd.kubespray = Some("/etc/containerd/cri-base.json".into());
@@ -236,7 +257,12 @@ fn a_drop_in_lasts_until_the_next_run() {
 #[test]
 fn only_a_judgement_on_this_boot_counts() {
     let facts = machine();
-    let note = |boot: &str| BootNote { boot_id: boot.into(), at: jiff::Timestamp::UNIX_EPOCH, verdict: Verdict::Ok, command: "x".into() };
+    let note = |boot: &str| BootNote {
+        boot_id: boot.into(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+        verdict: Verdict::Ok,
+        command: "x".into(),
+    };
     let judged = |boots: &SecondBoot| {
         let checks = judge(&NodeEvidence { facts: &facts, preview: None, second_boot: Some(boots) });
         checks.last().unwrap().state

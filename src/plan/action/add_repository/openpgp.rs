@@ -1,5 +1,6 @@
-//! The fingerprints of the keys in a file, so that a key is known by the whole of it before it is trusted. A machine need not have gpg.
-//! Source: RFC 4880 and RFC 9580: 4.2 (packets), 5.5.4 (fingerprint of a version 4 key), 6.2 (ASCII armour).
+//! The fingerprints of the keys in a file, so that a key is known by the whole of it before it is trusted. A machine
+//! need not have gpg. Source: RFC 4880 and RFC 9580: 4.2 (packets), 5.5.4 (fingerprint of a version 4 key), 6.2 (ASCII
+//! armour).
 
 use data_encoding::{BASE64, HEXUPPER};
 use sha1::{Digest, Sha1};
@@ -7,8 +8,8 @@ use sha1::{Digest, Sha1};
 /// Tag of a public key that is no subkey.
 const PUBLIC_KEY: u8 = 6;
 
-/// Returns the fingerprints of all primary keys in a file, armoured or not; nothing where it is no file of `OpenPGP` packets, or holds a
-/// key of a version whose fingerprint is another kind.
+/// Returns the fingerprints of all primary keys in a file, armoured or not; nothing where it is no file of `OpenPGP`
+/// packets, or holds a key of a version whose fingerprint is another kind.
 pub fn fingerprints(file: &[u8]) -> Option<Vec<String>> {
     let bytes = dearmoured(file)?;
     let mut rest = bytes.as_slice();
@@ -26,7 +27,9 @@ pub fn fingerprints(file: &[u8]) -> Option<Vec<String>> {
 /// Puts the blocks of an armoured file together; other bytes are taken as they are.
 fn dearmoured(file: &[u8]) -> Option<Vec<u8>> {
     const HEAD: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
-    let Some(text) = std::str::from_utf8(file).ok().filter(|text| text.contains(HEAD)) else { return Some(file.to_vec()) };
+    let Some(text) = std::str::from_utf8(file).ok().filter(|text| text.contains(HEAD)) else {
+        return Some(file.to_vec());
+    };
     let mut bytes = Vec::new();
     for block in text.split(HEAD).skip(1) {
         let body = block.split("-----END").next()?;

@@ -9,7 +9,8 @@ use crate::{
     i18n::{Arg, msg},
 };
 
-/// Container engines and low-level runtimes that Kubespray brings itself; the distribution's beside them is a second one.
+/// Container engines and low-level runtimes that Kubespray brings itself; the distribution's beside them is a second
+/// one.
 const ENGINES: [&str; 11] = [
     "containerd",
     "containerd.io",
@@ -45,7 +46,8 @@ pub struct Rehearsal {
 impl Rehearsal {
     /// Returns what is worth a line in the journal: what goes, and kernels that come along.
     pub fn notes(&self) -> Vec<String> {
-        let going: Vec<&str> = self.changes.iter().filter(|change| change.new.is_none()).map(|change| change.name.as_str()).collect();
+        let going: Vec<&str> =
+            self.changes.iter().filter(|change| change.new.is_none()).map(|change| change.name.as_str()).collect();
         let kernels: Vec<&str> = self
             .changes
             .iter()
@@ -53,14 +55,16 @@ impl Rehearsal {
             .map(|change| change.name.as_str())
             .collect();
         let going = (!going.is_empty()).then(|| format!("removed in exchange: {}", going.join(", ")));
-        let kernels =
-            (!kernels.is_empty()).then(|| format!("a kernel came along, and is the one of the next boot: {}", kernels.join(", ")));
+        let kernels = (!kernels.is_empty())
+            .then(|| format!("a kernel came along, and is the one of the next boot: {}", kernels.join(", ")));
         going.into_iter().chain(kernels).collect()
     }
 }
 
 fn is_kernel(name: &str) -> bool {
-    (name.starts_with("linux-image-") && name.contains(|c: char| c.is_ascii_digit())) || name == "kernel-core" || name == "kernel-default"
+    (name.starts_with("linux-image-") && name.contains(|c: char| c.is_ascii_digit()))
+        || name == "kernel-core"
+        || name == "kernel-default"
 }
 
 /// Why an installation is not run.
@@ -108,7 +112,9 @@ impl Unsuitable {
             Self::OtherBranch { name, version, branch } => {
                 msg::preflight::seen::install_other_branch(format!("R{branch}"), name, version).into()
             }
-            Self::OtherVersion { name, version, wanted } => msg::preflight::seen::install_other_version(name, version, wanted).into(),
+            Self::OtherVersion { name, version, wanted } => {
+                msg::preflight::seen::install_other_version(name, version, wanted).into()
+            }
             Self::Engines(names) => msg::preflight::seen::install_engines(names.join(", ")).into(),
             Self::NotRun(_) | Self::Failed(_) => self.to_string().into(),
         }
@@ -128,7 +134,9 @@ pub fn command(set: &InstallSet, family: &Family) -> Option<Command> {
 
 /// Asks, and judges the answer.
 pub fn rehearse(set: &InstallSet, host: &Host) -> Result<Rehearsal, Unsuitable> {
-    let Some((family, command)) = distros::named(&set.family).and_then(|family| Some((family.clone(), command(set, &family)?))) else {
+    let Some((family, command)) =
+        distros::named(&set.family).and_then(|family| Some((family.clone(), command(set, &family)?)))
+    else {
         return Err(Unsuitable::Failed(format!("no package manager is known for `{}`", set.family)));
     };
     let output = host.commands.capture(&command).map_err(Unsuitable::NotRun)?;
@@ -140,7 +148,11 @@ pub fn rehearse(set: &InstallSet, host: &Host) -> Result<Rehearsal, Unsuitable> 
     // dnf ends with 1 after it was told not to go on.
     let was_refused = family.package_manager == "dnf" && !changes.is_empty();
     if !output.exit.is_success() && !was_refused {
-        return Err(Unsuitable::Failed(format!("`{command}` ended with {}: {}", output.exit, complaint(&output.stdout, &output.stderr))));
+        return Err(Unsuitable::Failed(format!(
+            "`{command}` ended with {}: {}",
+            output.exit,
+            complaint(&output.stdout, &output.stderr)
+        )));
     }
     let rehearsal = Rehearsal { changes };
     judge(set, &rehearsal).map(|()| rehearsal)
@@ -149,11 +161,16 @@ pub fn rehearse(set: &InstallSet, host: &Host) -> Result<Rehearsal, Unsuitable> 
 /// Returns the line in which a package manager says what is wrong.
 fn complaint(stdout: &str, stderr: &str) -> String {
     let lines = || stderr.lines().chain(stdout.lines()).map(str::trim).filter(|line| !line.is_empty());
-    let is_error =
-        |line: &&str| line.starts_with("E:") || line.starts_with("Error") || line.contains("type=\"error\"") || line.contains("No match");
+    let is_error = |line: &&str| {
+        line.starts_with("E:")
+            || line.starts_with("Error")
+            || line.contains("type=\"error\"")
+            || line.contains("No match")
+    };
     let found = lines().find(is_error).or_else(|| lines().next_back()).unwrap_or_default();
     // apt says which package cannot have what it needs above its error.
-    let unmet = stdout.lines().map(str::trim).find(|line| line.contains(" : Depends:") || line.contains(" : Conflicts:"));
+    let unmet =
+        stdout.lines().map(str::trim).find(|line| line.contains(" : Depends:") || line.contains(" : Conflicts:"));
     let both = unmet.map_or_else(|| found.to_owned(), |unmet| format!("{found} {unmet}"));
     crate::text::printable(&both)
 }
@@ -183,8 +200,10 @@ fn judge(set: &InstallSet, rehearsal: &Rehearsal) -> Result<(), Unsuitable> {
 fn judge_version(set: &InstallSet, name: &str, new: &str) -> Result<(), Unsuitable> {
     if set.purpose == Purpose::ContainerToolkit {
         let own = new.rsplit(':').next().unwrap_or(new);
-        let wanted =
-            set.version.as_ref().filter(|wanted| set.packages.iter().any(|own| own == plain(name)) && !own.starts_with(wanted.as_str()));
+        let wanted = set
+            .version
+            .as_ref()
+            .filter(|wanted| set.packages.iter().any(|own| own == plain(name)) && !own.starts_with(wanted.as_str()));
         return wanted.map_or(Ok(()), |wanted| Err(other_version(name, new, wanted)));
     }
     let Some(told) = driver_version(plain(name), new) else { return Ok(()) };
@@ -242,8 +261,8 @@ fn section(line: &str) -> Option<Section> {
     })
 }
 
-/// Reads the table of dnf 4 and 5: sections with a row a package (name, architecture, version, repository, size), which is broken where a
-/// name is long, and `replacing name` below the package that takes its place.
+/// Reads the table of dnf 4 and 5: sections with a row a package (name, architecture, version, repository, size), which
+/// is broken where a name is long, and `replacing name` below the package that takes its place.
 pub fn parse_dnf(text: &str) -> Vec<Change> {
     let (mut found, mut now, mut row) = (Vec::new(), Section::Other, Vec::new());
     for line in text.lines() {
@@ -279,7 +298,8 @@ fn is_architecture(word: &str) -> bool {
     matches!(word, "x86_64" | "aarch64" | "noarch" | "i686" | "i386")
 }
 
-/// Reads the summary of zypper's XML: `<to-install>`, `<to-upgrade>`, `<to-remove>` and others with a `<solvable>` a package.
+/// Reads the summary of zypper's XML: `<to-install>`, `<to-upgrade>`, `<to-remove>` and others with a `<solvable>` a
+/// package.
 pub fn parse_zypper(text: &str) -> Vec<Change> {
     let (mut found, mut order) = (Vec::new(), String::new());
     for tag in text.split('<').skip(1) {

@@ -1,5 +1,5 @@
-//! Running a command for an action: its output, and the logs it writes beside, are shown, kept and looked through for known failures
-//! while it runs.
+//! Running a command for an action: its output, and the logs it writes beside, are shown, kept and looked through for
+//! known failures while it runs.
 
 use std::{
     io::Write,
@@ -24,7 +24,8 @@ use crate::{
 
 /// How often a program's own log is looked at.
 const LOOK: Duration = Duration::from_millis(100);
-/// Bytes of such a log that are read between two looks at the rest: a program that writes without end must not be all that is looked at.
+/// Bytes of such a log that are read between two looks at the rest: a program that writes without end must not be all
+/// that is looked at.
 const AT_A_LOOK: u64 = 4 << 20;
 /// Bytes of such a log that are shown of one run: the largest that NVIDIA's installers write have some megabytes.
 const SHOWN: u64 = 64 << 20;
@@ -47,7 +48,8 @@ impl ActionContext<'_> {
         ended(command, exit)
     }
 
-    /// As [`Self::run`] for a detached command that writes a log of its own: what `logs` gain while it runs is shown too.
+    /// As [`Self::run`] for a detached command that writes a log of its own: what `logs` gain while it runs is shown
+    /// too.
     pub fn run_with_logs(&mut self, command: &Command, logs: &[&Path]) -> Result<(), Failure> {
         // Old lines tell of the past.
         let logs: Vec<_> = logs.iter().map(|log| OwnLog::at_its_end(&*self.host.files, log)).collect();
@@ -90,8 +92,8 @@ impl ActionContext<'_> {
         exit.map_err(Failure::own_words)
     }
 
-    /// The job is waited for on a thread of its own, so that the logs are looked at while it prints nothing. Where the system gives no
-    /// thread, they are looked at when it prints something, and at its end.
+    /// The job is waited for on a thread of its own, so that the logs are looked at while it prints nothing. Where the
+    /// system gives no thread, they are looked at when it prints something, and at its end.
     fn follow_with(&mut self, job: &Job, logs: Vec<OwnLog>, watch: &mut Watch<'_>) -> Exit {
         let (host, cancel, emit) = (self.host, self.cancel, &mut *self.emit);
         let mut show = Followed::new(&*host.files, logs, &mut self.hits, watch);
@@ -103,7 +105,9 @@ impl ActionContext<'_> {
                     let _ = sender.send(line);
                 })
             });
-            let Ok(waiting) = begun else { return host.commands.follow(job, 0, cancel, &mut |line| show.line(&line, emit)) };
+            let Ok(waiting) = begun else {
+                return host.commands.follow(job, 0, cancel, &mut |line| show.line(&line, emit));
+            };
             let patience = if show.logs.is_empty() { Duration::from_hours(1) } else { LOOK };
             loop {
                 match lines.recv_timeout(patience) {
@@ -176,11 +180,13 @@ fn show(line: String, diagnosis: &mut Diagnosis, hits: &mut Vec<Hit>, emit: &mut
     tell(hit, hits, emit);
 }
 
-/// Tells a known failure, and forgets what a later success takes back. An installer writes the same to its log and to its output: it is
-/// told once.
+/// Tells a known failure, and forgets what a later success takes back. An installer writes the same to its log and to
+/// its output: it is told once.
 pub(crate) fn tell(event: Option<Event>, hits: &mut Vec<Hit>, emit: &mut dyn FnMut(ActionEvent)) {
     match event {
-        Some(Event::Hit(hit)) if !hits.iter().any(|other| other.signature == hit.signature && other.args == hit.args) => {
+        Some(Event::Hit(hit))
+            if !hits.iter().any(|other| other.signature == hit.signature && other.args == hit.args) =>
+        {
             emit(ActionEvent::Hit(Box::new(hit.clone())));
             hits.push(hit);
         }
@@ -200,10 +206,16 @@ struct OwnLog {
 
 impl OwnLog {
     fn at_its_end(files: &dyn Files, path: &Path) -> Self {
-        Self { path: path.to_owned(), offset: files.meta(path).map_or(0, |meta| meta.len), read: 0, lines: Splitter::default() }
+        Self {
+            path: path.to_owned(),
+            offset: files.meta(path).map_or(0, |meta| meta.len),
+            read: 0,
+            lines: Splitter::default(),
+        }
     }
 
-    /// Hands over the lines that were added, a long one in pieces; with `all`, the last one too although it is not ended.
+    /// Hands over the lines that were added, a long one in pieces; with `all`, the last one too although it is not
+    /// ended.
     fn read_on(&mut self, files: &dyn Files, all: bool, on_line: &mut dyn FnMut(String)) {
         if files.meta(&self.path).map_or(0, |meta| meta.len) < self.offset {
             // The program began its log anew.
@@ -234,7 +246,9 @@ impl OwnLog {
 /// A progress meter is for the gauge, not for the log on the screen.
 fn is_meter(line: &str) -> bool {
     let mut words = line.split_whitespace();
-    words.next().is_some_and(|word| word.parse::<u32>().is_ok()) && words.count() >= 10 || line.contains("Xferd") || line.contains("Dload")
+    words.next().is_some_and(|word| word.parse::<u32>().is_ok()) && words.count() >= 10
+        || line.contains("Xferd")
+        || line.contains("Dload")
 }
 
 #[cfg(test)]

@@ -81,7 +81,8 @@ impl RemovePackages {
     }
 }
 
-/// Reads `Purg name [version]`, `Remv …` and `Inst …` of apt, and `x is needed by (installed) name-version-release.arch` of rpm.
+/// Reads `Purg name [version]`, `Remv …` and `Inst …` of apt, and
+/// `x is needed by (installed) name-version-release.arch` of rpm.
 fn parse(stdout: &str, stderr: &str) -> Rehearsal {
     let mut found = Rehearsal::default();
     for line in stdout.lines() {
