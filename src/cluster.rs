@@ -7,8 +7,10 @@
 //! itself is a [`ClusterError`]: a state to show and to wait in, never an exit.
 
 mod certificate;
+pub mod chart_values;
 pub mod check;
 mod error;
+pub mod helm;
 pub mod kubectl;
 pub mod kubespray;
 pub mod live;
