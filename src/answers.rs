@@ -325,11 +325,18 @@ impl Answers {
             [&self.kubespray, &self.kubeconfig, &self.test_image_file].into_iter().flatten().map(ToString::to_string);
         let plain = [&self.cuda_prefix, &self.cuda_tmpdir].into_iter().flatten().map(ToString::to_string);
         let nodes = self.node.iter().chain(self.gpu_nodes.iter().flatten()).map(ToString::to_string);
-        let servers = [&self.cuda_mirror, &self.proxy, &self.chart_repository].into_iter().flatten().map(|address| address.origin().to_owned());
+        let servers = [&self.cuda_mirror, &self.proxy, &self.chart_repository]
+            .into_iter()
+            .flatten()
+            .map(|address| address.origin().to_owned());
         let images = self.test_image.iter().chain(&self.image_mirror).map(ToString::to_string);
         let chart = [&self.chart_file, &self.chart_values].into_iter().flatten().map(ToString::to_string);
-        let files =
-            self.cuda_runfile.iter().map(ToString::to_string).chain(chart).chain(self.inventory.iter().map(ToString::to_string));
+        let files = self
+            .cuda_runfile
+            .iter()
+            .map(ToString::to_string)
+            .chain(chart)
+            .chain(self.inventory.iter().map(ToString::to_string));
         paths.chain(plain).chain(nodes).chain(servers).chain(images).chain(files).collect()
     }
 

@@ -7,8 +7,8 @@
 pub mod cuda;
 pub mod distros;
 pub mod drivers;
-pub mod gpus;
 pub mod gpu_operator;
+pub mod gpus;
 pub mod host_driver;
 mod rows;
 

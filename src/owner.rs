@@ -26,9 +26,7 @@ use crate::{
     answers::{Answers, DriverOwner},
     catalog::gpu_operator::Chart,
     choice::Source,
-    cluster::{
-        chart_values::ChartValues, check::Check, manifest::ObjectKind, objects::Taint, workload::StackSpec,
-    },
+    cluster::{chart_values::ChartValues, check::Check, manifest::ObjectKind, objects::Taint, workload::StackSpec},
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
     i18n::Message,
     kubespray::{GpuRole, Preview, edit::Change, playbook::PlaybookRun, values},

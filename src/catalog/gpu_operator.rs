@@ -63,8 +63,7 @@ impl Chart {
 /// Tells whether a row's system (`rhel-9`) is this one (`rhel`, `9.6`).
 fn is_system(row: &str, id: &str, version: &str) -> bool {
     row.rsplit_once('-').is_some_and(|(name, number)| {
-        name == id
-            && version.strip_prefix(number).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        name == id && version.strip_prefix(number).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     })
 }
 

@@ -127,13 +127,7 @@ fn replace(map: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
 }
 
-fn write(
-    map: &Map<String, Value>,
-    prefix: &str,
-    depth: usize,
-    comments: &BTreeMap<String, String>,
-    out: &mut String,
-) {
+fn write(map: &Map<String, Value>, prefix: &str, depth: usize, comments: &BTreeMap<String, String>, out: &mut String) {
     let indent = "  ".repeat(depth);
     for (name, value) in map {
         let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
@@ -175,7 +169,10 @@ mod tests {
     #[test]
     fn the_file_says_why_and_reads_back() {
         let text = ours().text("Head\n\nof it");
-        assert!(text.starts_with("# Head\n") && text.contains("driver:\n  # The host has one.\n  enabled: false\n"), "{text}");
+        assert!(
+            text.starts_with("# Head\n") && text.contains("driver:\n  # The host has one.\n  enabled: false\n"),
+            "{text}"
+        );
         assert!(text.contains("toolkit:\n  # Two\n  # lines\n  env:\n"), "{text}");
         let back: Value = serde_yaml::from_str(&text).unwrap();
         assert_eq!(back, ours().values());
@@ -200,7 +197,9 @@ mod tests {
     #[test]
     fn what_is_installed_stays_unless_it_is_wanted_otherwise() {
         let mut values = ours();
-        values.over_installed(&json!({"driver": {"enabled": true, "rdma": {"enabled": true}}, "mig": {"strategy": "mixed"}}));
+        values.over_installed(
+            &json!({"driver": {"enabled": true, "rdma": {"enabled": true}}, "mig": {"strategy": "mixed"}}),
+        );
         assert_eq!(values.get("driver.enabled"), Some(&json!(false)));
         assert_eq!(values.get("driver.rdma.enabled"), Some(&json!(true)));
         assert_eq!(values.get("mig.strategy"), Some(&json!("mixed")));

@@ -137,7 +137,8 @@ impl Owner for Operator {
     }
 
     fn chart(&self, seen: &ChartEvidence<'_>) -> Option<Result<WantedChart, Refused>> {
-        let wanted = values::chart(seen).and_then(|chart| Ok(WantedChart { chart, values: values::values(chart, seen)? }));
+        let wanted =
+            values::chart(seen).and_then(|chart| Ok(WantedChart { chart, values: values::values(chart, seen)? }));
         Some(wanted)
     }
 

@@ -9,11 +9,7 @@ use super::{
         helm_install::{HelmInstall, VALUES},
     },
 };
-use crate::{
-    answers::Answers,
-    cluster::chart_values::Clash,
-    kubespray::edit::FileEdit,
-};
+use crate::{answers::Answers, cluster::chart_values::Clash, kubespray::edit::FileEdit};
 
 /// Why Helm cannot be run from here.
 #[derive(Debug, Clone, PartialEq, Eq)]

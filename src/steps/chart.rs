@@ -106,9 +106,11 @@ fn planned(
     };
     let name = found.as_ref().map_or_else(|_| named(), |found| found.name.clone());
     let mut install = install(request, name, chart.version.as_str(), String::new())?;
-    install.values = values.text(&head(request, &install));
+    install.values = values.text(&head(&install));
     let is_same = |newest: &Revision, found: &Seen| {
-        newest.is_deployed() && newest.chart == format!("{}-{}", gpu_operator::CHART, chart.tag()) && found.values == values.values()
+        newest.is_deployed()
+            && newest.chart == format!("{}-{}", gpu_operator::CHART, chart.tag())
+            && found.values == values.values()
     };
     if let (Ok(found), Some(newest)) = (&found, &newest)
         && is_same(newest, found)
@@ -132,7 +134,12 @@ fn planned(
 }
 
 /// Returns the action's parameters.
-fn install(request: &Request<'_>, release: ReleaseName, version: &str, values: String) -> Result<HelmInstall, Expected> {
+fn install(
+    request: &Request<'_>,
+    release: ReleaseName,
+    version: &str,
+    values: String,
+) -> Result<HelmInstall, Expected> {
     let answers = request.answers;
     let source = match (&answers.chart_file, &answers.chart_file_sha256) {
         (Some(path), Some(sum)) => ChartSource::File { path: path.to_path_buf(), sha256: sum.to_string() },
@@ -149,19 +156,20 @@ fn install(request: &Request<'_>, release: ReleaseName, version: &str, values: S
 }
 
 /// What stands above the values: what the file is, and the commands that use it where Helm is.
-fn head(request: &Request<'_>, install: &HelmInstall) -> String {
-    let shown = install.commands(&request.folder.join(VALUES));
-    let commands: String = shown.iter().map(|command| format!("\n  {command}")).collect();
-    msg::chart::head(format!("v{}", install.version), commands).text(Lang::En)
+fn head(install: &HelmInstall) -> String {
+    let commands: String = install.by_hand().iter().map(|command| format!("\n  {command}")).collect();
+    msg::chart::head(commands, format!("v{}", install.version)).text(Lang::En)
 }
 
 /// Reads the user's own values.
 fn own_values(host: &Host, file: &Path) -> Result<Value, Expected> {
-    let wrong = |why: String| Expected::new(msg::error::chart_values(file.display(), why), msg::error::chart_values::hint());
+    let wrong =
+        |why: String| Expected::new(msg::error::chart_values(file.display(), why), msg::error::chart_values::hint());
     let bytes = host.files.read(file).map_err(|error| wrong(reason(&error).text(Lang::En).into_owned()))?;
     let text = String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
     bounded::check_yaml(&text).map_err(&wrong)?;
-    let value: Value = serde_yaml::from_str(&text).map_err(|error| wrong(crate::text::printable(&error.to_string())))?;
+    let value: Value =
+        serde_yaml::from_str(&text).map_err(|error| wrong(crate::text::printable(&error.to_string())))?;
     match value {
         Value::Null => Ok(Value::Object(serde_json::Map::new())),
         Value::Object(_) => Ok(value),
@@ -179,7 +187,8 @@ fn ask(host: &Host, kubectl: &Kubectl, node: &str) -> Cluster {
         let labels = &set.metadata.labels;
         let is_charts = labels.get("app.kubernetes.io/managed-by").is_some_and(|by| by == "Helm")
             && labels.get("app.kubernetes.io/instance").is_some_and(|instance| instance == RELEASE);
-        !is_charts && set.spec.template.spec.containers.iter().any(|container| container.image.contains(DISCOVERY_IMAGE))
+        !is_charts
+            && set.spec.template.spec.containers.iter().any(|container| container.image.contains(DISCOVERY_IMAGE))
     };
     let other_discovery = sets.iter().find(is_other).map(|set| set.metadata.namespace.clone());
     Cluster { kubernetes: Some(kubernetes), taints: taints.unwrap_or_default(), other_discovery }
@@ -191,10 +200,11 @@ fn release(host: &Host, kubectl: Result<&Kubectl, &ClusterError>) -> Result<Seen
         let text = format!("{}: {}", error.id(), error.detail());
         Lack::NoCluster(crate::text::printable(text.trim_end_matches([':', ' '])))
     };
-    let helm = Helm::find(host, kubectl.ok().and_then(|kubectl| kubectl.kubeconfig.as_deref())).map_err(|why| match why {
-        NoHelm::Missing => Lack::NoHelm,
-        NoHelm::TooOld(said) | NoHelm::Silent(said) => Lack::Useless(said),
-    })?;
+    let helm =
+        Helm::find(host, kubectl.ok().and_then(|kubectl| kubectl.kubeconfig.as_deref())).map_err(|why| match why {
+            NoHelm::Missing => Lack::NoHelm,
+            NoHelm::TooOld(said) | NoHelm::Silent(said) => Lack::Useless(said),
+        })?;
     kubectl.map_err(words)?;
     let found = helm.release_of(host, gpu_operator::CHART).map_err(|error| words(&error))?;
     let name = found.unwrap_or_else(named);

@@ -3,8 +3,8 @@
 use std::{cell::OnceCell, path::Path};
 
 use super::{
-    INVENTORY_DRIVER, chart, config, demand_card, demand_gpu_nodes, demand_node_name, driver_cuda, driver_table, engine,
-    folder, import_image, joining, newcomer, objects, owners, preview, preview_request, propose,
+    INVENTORY_DRIVER, chart, config, demand_card, demand_gpu_nodes, demand_node_name, driver_cuda, driver_table,
+    engine, folder, import_image, joining, newcomer, objects, owners, preview, preview_request, propose,
 };
 use crate::{
     answers::Answers,

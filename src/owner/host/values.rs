@@ -62,8 +62,11 @@ fn without_gpu_role(preview: &Preview, answers: &Answers) -> Vec<Change> {
 /// The runtime, and what devices of CDI need before containerd 2.0, which has them on.
 pub(in crate::owner) fn runtime(preview: &Preview, brings: Brings) -> Vec<Change> {
     let Some(variable) = preview.variable(runtime_entry::VARIABLE) else { return Vec::new() };
-    let list =
-        runtime_entry::merged(variable.written.as_ref(), variable.value.as_ref(), runtime_entry::Fit::of(preview, brings));
+    let list = runtime_entry::merged(
+        variable.written.as_ref(),
+        variable.value.as_ref(),
+        runtime_entry::Fit::of(preview, brings),
+    );
     let mut changes: Vec<Change> = list.map(|list| Change::new(runtime_entry::VARIABLE, list)).into_iter().collect();
     if runtime_entry::is_before_2(preview) == Some(true) && preview.variable("enable_cdi").is_some() {
         changes.push(Change::new("enable_cdi", true));

@@ -198,8 +198,7 @@ fn runtime(values: &mut ChartValues, chart: &Chart, seen: &ChartEvidence<'_>) ->
         }
         RuntimeWay::Kubespray if !chart.runtime_files_only => return Err(lacks("kubespray")),
         RuntimeWay::Kubespray => {
-            let value =
-                env(&[("NO_RUNTIME_CONFIG", "true"), ("NVIDIA_CONTAINER_RUNTIME_RUNTIMES", LOW_RUNTIMES)]);
+            let value = env(&[("NO_RUNTIME_CONFIG", "true"), ("NVIDIA_CONTAINER_RUNTIME_RUNTIMES", LOW_RUNTIMES)]);
             set(values, "toolkit.env", value, &msg::chart::files_only());
         }
         RuntimeWay::DropIn => {
@@ -226,9 +225,8 @@ fn tolerations(values: &mut ChartValues, seen: &ChartEvidence<'_>) {
         let mut all = own.to_vec();
         for taint in more {
             let toleration = toleration(&taint.key, &taint.effect);
-            let is_there = all.iter().any(|other| {
-                other["key"] == toleration["key"] && other["effect"] == toleration["effect"]
-            });
+            let is_there =
+                all.iter().any(|other| other["key"] == toleration["key"] && other["effect"] == toleration["effect"]);
             if !is_there {
                 all.push(toleration);
             }

@@ -87,9 +87,10 @@ impl HelmInstall {
         // Helm's own waiting tells less than the pods do, which step 4 follows.
         let command = helm.command(&["upgrade", "--install"]).operand(&self.release.name);
         let command = match &self.source {
-            ChartSource::Repository(address) => {
-                command.words([gpu_operator::CHART]).option("--repo", address).option("--version", format!("v{}", self.version))
-            }
+            ChartSource::Repository(address) => command
+                .words([gpu_operator::CHART])
+                .option("--repo", address)
+                .option("--version", format!("v{}", self.version)),
             ChartSource::File { .. } => command.operand(file.display()),
         };
         command
@@ -107,15 +108,25 @@ impl HelmInstall {
         command.option("--field-manager", FIELD_MANAGER).stdin(object.to_string())
     }
 
-    /// Returns the commands as a person would give them, with the values in this file.
-    pub fn commands(&self, values: &Path) -> [Command; 2] {
-        let helm = Helm { kubeconfig: self.kubeconfig.clone() };
-        let kubectl = Kubectl { kubeconfig: self.kubeconfig.clone() };
-        let file = match &self.source {
-            ChartSource::File { path, .. } => path.as_path(),
+    /// Returns the chart's file as the user knows it.
+    fn file(&self) -> &Path {
+        match &self.source {
+            ChartSource::File { path, .. } => path,
             ChartSource::Repository(_) => Path::new(CHART_COPY),
-        };
-        [self.namespace(&kubectl), self.command(&helm, values, file)]
+        }
+    }
+
+    /// Returns the commands as a person gives them where Helm and an administrator's kubeconfig are, beside the file of
+    /// values.
+    pub fn by_hand(&self) -> [Command; 3] {
+        let namespace = &self.release.namespace;
+        let kubectl = |words: &[&'static str]| Command::new("kubectl", words.iter().copied());
+        let label = format!("{}={}", POD_SECURITY.0, POD_SECURITY.1);
+        [
+            kubectl(&["create", "namespace"]).operand(namespace),
+            kubectl(&["label", "namespace"]).operand(namespace).operand(label),
+            self.command(&Helm { kubeconfig: None }, Path::new(VALUES), self.file()),
+        ]
     }
 
     fn wanted_values(&self) -> Value {
@@ -213,7 +224,10 @@ impl ActionKind for HelmInstall {
             .context_radius(3)
             .header(VALUES, VALUES)
             .to_string();
-        Preview { diff: Some(diff), ..Preview::of(self.commands(Path::new(VALUES))) }
+        let helm = Helm { kubeconfig: self.kubeconfig.clone() };
+        let kubectl = Kubectl { kubeconfig: self.kubeconfig.clone() };
+        let commands = [self.namespace(&kubectl), self.command(&helm, Path::new(VALUES), self.file())];
+        Preview { diff: Some(diff), ..Preview::of(commands) }
     }
 
     fn validate(&self) -> Result<(), Failure> {
@@ -240,7 +254,10 @@ impl ActionKind for HelmInstall {
         let same = values == self.wanted_values();
         same.then(|| {
             let ReleaseName { name, namespace } = &self.release;
-            vec![format!("{namespace}/{name}: revision {}, {}, deployed, with these values", newest.revision, newest.chart)]
+            vec![format!(
+                "{namespace}/{name}: revision {}, {}, deployed, with these values",
+                newest.revision, newest.chart
+            )]
         })
     }
 

@@ -140,7 +140,10 @@ fn other_ways_have_other_values_and_other_variables() {
     assert_eq!(case("nri").values(), json!({"cdi": {"enabled": true, "nriPluginEnabled": true}}));
     assert!(names("nri").is_empty());
     assert_eq!(names("drop-in"), ["containerd_extra_args"]);
-    assert_eq!(case("drop-in").values()["toolkit"]["env"][3], json!({"name": "RUNTIME_CONFIG_SOURCE", "value": "file"}));
+    assert_eq!(
+        case("drop-in").values()["toolkit"]["env"][3],
+        json!({"name": "RUNTIME_CONFIG_SOURCE", "value": "file"})
+    );
     let (chart, old) = case("old").made().unwrap();
     assert_eq!((chart.tag().as_str(), &old.values()["toolkit"]["env"][3]["value"]), ("v25.3.4", &json!("file")));
     let mut lacking = case("old");
@@ -203,9 +206,7 @@ fn every_taint_that_stays_is_tolerated_everywhere() {
     assert_eq!(only_gpu["node-feature-discovery"]["gc"]["tolerations"].as_array().map(Vec::len), Some(2));
     let both = case("taints").values();
     let discovery = &both["node-feature-discovery"];
-    let lists = [
-        &both["daemonsets"], &both["operator"], &discovery["worker"], &discovery["master"], &discovery["gc"],
-    ];
+    let lists = [&both["daemonsets"], &both["operator"], &discovery["worker"], &discovery["master"], &discovery["gc"]];
     for list in lists {
         let list = list["tolerations"].as_array().unwrap();
         for (key, effect) in [(GPU, "NoExecute"), ("dedicated", "NoSchedule")] {
@@ -213,7 +214,8 @@ fn every_taint_that_stays_is_tolerated_everywhere() {
         }
     }
     assert_eq!(both["daemonsets"]["tolerations"][0], toleration(GPU, "NoSchedule"));
-    let passing = case("plain").tainted(&[("node.kubernetes.io/unschedulable", "NoSchedule"), ("x", "PreferNoSchedule")]);
+    let passing =
+        case("plain").tainted(&[("node.kubernetes.io/unschedulable", "NoSchedule"), ("x", "PreferNoSchedule")]);
     assert_eq!(passing.values(), case("plain").values());
 }
 
