@@ -172,7 +172,8 @@ fn right_side(ui: &Ui, frame: &mut Frame, area: Rect) {
 
 fn log_title(ui: &Ui) -> String {
     let state = &ui.app.verify;
-    let mut title = ui.text(msg::wizard::verify::log());
+    let mut title =
+        if state.followed.is_empty() { ui.text(msg::wizard::verify::log()) } else { state.followed.clone() };
     if !state.log.follows() {
         title = format!("{title} · {}", ui.app.text(msg::wizard::log::paused(state.log.below().to_string())));
     } else if !state.state.is_empty() && !state.log.is_empty() {

@@ -19,6 +19,7 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
         | Answer::Engine(_)
         | Answer::TailLines(_)
         | Answer::TailPhases(_)
+        | Answer::TailFollows(_)
         | Answer::TailState(_)
         | Answer::Diagnosed(_)
         | Answer::Recovered
@@ -47,6 +48,7 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
         }
         (Slot::Node, Answer::TailLines(batch)) => verify::take_lines(app, &batch),
         (Slot::Node, Answer::TailPhases(phases)) => app.verify.phases = phases,
+        (Slot::Node, Answer::TailFollows(title)) => app.verify.followed = title,
         (Slot::Node, Answer::TailState(text)) => app.verify.state = text,
         (Slot::Node, Answer::Recovered) => verify::recovered(app),
         (Slot::Node, Answer::ChainTrouble(error)) => app.verify.chain_error = Some(error),

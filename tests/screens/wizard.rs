@@ -143,6 +143,8 @@ impl Desk {
         self.variables().keys(&[Key::Enter, Key::Char('y')]).ended(Outcome::Done).keys(&[Key::Enter]);
         let lang = self.app.settings.lang;
         self.say(is_tail, sample::rows(sample::chain(false, lang)));
+        let title = gpunode::cluster::kubespray::INSTALLER.log_title().text(lang);
+        self.say(is_tail, Answer::TailFollows(title));
         self.say(is_tail, Answer::TailState(sample::tail_state(lang)));
         self.say(is_tail, Answer::TailPhases(sample::phases(lang)));
         self.say(is_tail, sample::lines(&sample::log(), &[]));

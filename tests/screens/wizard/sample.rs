@@ -223,7 +223,7 @@ pub fn phases(lang: Lang) -> Vec<Phase> {
         Ordering::Equal => ChainState::Active,
         Ordering::Greater => ChainState::Pending,
     };
-    phases::Phase::ALL.map(|phase| Phase { title: phase.text(lang), state: state(phase) }).to_vec()
+    phases::Phase::INSTALLER.map(|phase| Phase { title: phase.text(lang), state: state(phase) }).to_vec()
 }
 
 /// The log of an installer in the middle of its work.
