@@ -49,6 +49,8 @@ impl Text {
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={LOCALES}");
     println!("cargo::rerun-if-changed=build.rs");
+    // `include_dir!` does not tell cargo what it has read.
+    println!("cargo::rerun-if-changed=assets/ansible");
     let (english, korean) = (read("en")?, read("ko")?);
     compare(&english, &korean)?;
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
