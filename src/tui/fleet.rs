@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// Lines below the table that say more of the selected row.
-const DETAILS: usize = 6;
+const DETAILS: usize = 7;
 
 /// How the terminal is drawn on.
 #[derive(Debug, Clone, Copy)]
@@ -220,14 +220,14 @@ impl Pane<'_> {
         if !node.help.is_empty() {
             say(&node.help, self.theme.accent());
         }
-        let machine: Vec<_> = [&node.os, &node.kernel].into_iter().filter(|part| !part.is_empty()).cloned().collect();
-        if !machine.is_empty() {
-            say(&machine.join(" · "), self.theme.dim());
-        }
         if let Row::Group(nodes) = row {
             let names: Vec<&str> =
                 nodes.iter().take(64).map(|node| self.app.table.nodes[*node].name.as_str()).collect();
             say(&names.join(" "), self.theme.dim());
+        }
+        let machine: Vec<_> = [&node.os, &node.kernel].into_iter().filter(|part| !part.is_empty()).cloned().collect();
+        if !machine.is_empty() {
+            say(&machine.join(" · "), self.theme.dim());
         }
         lines.truncate(usize::from(area.height));
         lines
@@ -357,7 +357,7 @@ impl Pane<'_> {
 fn widths(cells: u16) -> [super::widgets::Column; 6] {
     let spare = usize::from(cells).saturating_sub(80);
     let (names, cards) = (spare / 4, spare / 3);
-    [left(19 + names), right(4), left(5), left(18 + cards), left(10 + spare / 10), left(9 + spare / 5)]
+    [left(17 + names), right(4), left(5), left(15 + cards), left(10 + spare / 10), left(14 + spare / 5)]
 }
 
 fn steps(node: &FleetNode) -> String {

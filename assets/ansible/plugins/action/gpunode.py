@@ -43,8 +43,10 @@ class ActionModule(ActionBase):
         if state == "noted":
             self._write(state, args.get("note", {}))
             return dict(self._result, changed=False)
-        if not self._task.check_mode and state not in ("probed",):
-            self._write(state, {"state": "running", "text": "", "help": ""})
+        # A plan within a run that changes things is only of interest where it fails.
+        is_plan = self._task.check_mode and state == "applied"
+        if state != "probed" and not is_plan:
+            self._write(state, {"state": "running"})
         try:
             result = self._execute_module("gpunode.gpunode.gpunode", args, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
@@ -53,7 +55,8 @@ class ActionModule(ActionBase):
         if state == "probed" and not result.get("failed"):
             result.update(self._compare(result, args["binary"]))
         report = result.pop("report", None) or self._of_failure(result)
-        self._write(state, report)
+        if result.get("failed") or not is_plan:
+            self._write(state, report)
         return dict(self._result, simulated=self._is_simulated(args), **result)
 
     @staticmethod
@@ -128,8 +131,8 @@ class ActionModule(ActionBase):
         return folder or os.path.join(self._variables.get("inventory_dir") or os.getcwd(), ".gpunode-reports")
 
     def _write(self, state, news):
-        """Merges what is new into the node's report: whole, or not at all."""
-        if self._task.check_mode:
+        """Merges what is new into the node's report: whole, or not at all. A run that only checks writes nothing."""
+        if self._variables.get("ansible_check_mode"):
             return
         host = self._variables["inventory_hostname"]
         folder = self._folder()
