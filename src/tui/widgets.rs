@@ -158,7 +158,9 @@ pub(super) fn heading(theme: Theme, title: &str, cells: u16, focus: bool) -> Lin
     let title = cut_middle(title, cells.saturating_sub(8), CUT);
     let rest = cells.saturating_sub(width(&title) + 6);
     let style = if focus { theme.selected() } else { theme.strong() };
-    let line = |count: usize| Span::styled("─".repeat(count), theme.dim());
+    // Where the arrow keys move shows without colour too.
+    let (glyph, stroke) = if focus { ("━", theme.accent()) } else { ("─", theme.dim()) };
+    let line = |count: usize| Span::styled(glyph.repeat(count), stroke);
     Line::from(vec![Span::raw(" "), line(2), Span::raw(" "), Span::styled(title, style), Span::raw(" "), line(rest)])
 }
 
