@@ -14,9 +14,13 @@ use crate::{
     input::{FilePath, InventoryPath, NodeName, PciId},
 };
 
+/// The version, with the commit of a release, and the month up to which the catalog knows the world.
+const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("GPUNODE_COMMIT"), ", catalog of ", env!("GPUNODE_CATALOG"), ")");
+
 /// Turns a machine with an NVIDIA card into a working GPU node of a Kubespray cluster.
 #[derive(Debug, Parser)]
-#[command(name = "gpunode", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "gpunode", version = VERSION, max_term_width = 100, disable_help_subcommand = true)]
 #[command(
     after_help = "Without a command, the wizard starts on this machine, or goes on where it was.\nTry `gpunode --demo` first: it changes nothing on this machine."
 )]
