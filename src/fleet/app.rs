@@ -27,8 +27,10 @@ pub enum FleetMsg {
 pub enum Row {
     /// Equal nodes, by their places.
     Group(Vec<usize>),
-    /// One node.
+    /// One node that has no equal.
     Node(usize),
+    /// One node of the unfolded group above.
+    Member(usize),
 }
 
 /// The state.
@@ -73,7 +75,7 @@ impl FleetApp {
             lang,
             source,
             size: (80, 24),
-            table: Table::new(nodes),
+            table: Table::new(nodes, lang),
             show: Show::All,
             search: String::new(),
             is_typing: false,
@@ -105,7 +107,7 @@ impl FleetApp {
     pub fn node_of(&self, row: &Row) -> Option<&FleetNode> {
         let index = match row {
             Row::Group(nodes) => *nodes.first()?,
-            Row::Node(index) => *index,
+            Row::Node(index) | Row::Member(index) => *index,
         };
         self.table.nodes.get(index)
     }
@@ -119,7 +121,7 @@ impl FleetApp {
     fn arrange(&mut self) {
         let before = self.selected_node().map(|node| node.name.clone());
         let was_group = matches!(self.rows.get(self.selected), Some(Row::Group(_)));
-        let groups = self.table.narrowed(self.show, &self.search, self.lang);
+        let groups = self.table.narrowed(self.show, &self.search);
         self.rows = groups.iter().flat_map(|group| self.rows_of(group)).collect();
         let is_same = |row: &Row| self.node_of(row).is_some_and(|node| Some(&node.name) == before.as_ref());
         let exact = self.rows.iter().position(|row| is_same(row) && matches!(row, Row::Group(_)) == was_group);
@@ -133,7 +135,7 @@ impl FleetApp {
         }
         let head = Row::Group(group.nodes.clone());
         let is_open = group.nodes.iter().any(|node| self.unfolded.contains(&self.table.nodes[*node].name));
-        let inside = group.nodes.iter().filter(|_| is_open).map(|node| Row::Node(*node));
+        let inside = group.nodes.iter().filter(|_| is_open).map(|node| Row::Member(*node));
         std::iter::once(head).chain(inside).collect()
     }
 
@@ -153,7 +155,7 @@ pub fn update(app: &mut FleetApp, msg: FleetMsg) -> bool {
             app.lost = None;
             // The selection is kept by the node's name, so the rows are compared before and after.
             let before = app.selected_node().map(|node| node.name.clone());
-            app.table = Table::new(nodes);
+            app.table = Table::new(nodes, app.lang);
             app.rows.clear();
             app.arrange();
             let is_same = |row: &Row| app.node_of(row).is_some_and(|node| Some(&node.name) == before.as_ref());
@@ -244,7 +246,7 @@ fn key_in_table(app: &mut FleetApp, key: Key) -> bool {
         Key::Left | Key::Right | Key::Char(' ') => fold(app),
         Key::Enter => match app.rows.get(app.selected) {
             Some(Row::Group(_)) => fold(app),
-            Some(Row::Node(index)) => {
+            Some(Row::Node(index) | Row::Member(index)) => {
                 app.opened = app.table.nodes.get(*index).map(|node| node.name.clone());
                 app.top = 0;
             }

@@ -55,25 +55,29 @@ pub struct Table {
     pub nodes: Vec<FleetNode>,
     /// The groups: the worst first, of those the smallest.
     pub groups: Vec<Group>,
+    /// What of each node is searched, in small letters: a key has no time to put it together.
+    searched: Vec<String>,
 }
 
 /// What makes nodes equal.
 type Key<'a> = (Standing, [StepMark; 4], &'a str, &'a str, &'a str, &'a str, String);
 
 impl Table {
-    /// Groups nodes that are sorted by name.
-    pub fn new(nodes: Vec<FleetNode>) -> Self {
+    /// Groups nodes that are sorted by name; what is searched is in the user's language.
+    pub fn new(nodes: Vec<FleetNode>, lang: Lang) -> Self {
         let groups = grouped(&nodes, |_| true);
-        Self { nodes, groups }
+        let searched = nodes.iter().map(|node| searched(node, lang)).collect();
+        Self { nodes, groups, searched }
     }
 
     /// Returns the groups of the nodes that are shown and that hold all words of `search`, whatever their case.
-    pub fn narrowed(&self, show: Show, search: &str, lang: Lang) -> Vec<Group> {
+    pub fn narrowed(&self, show: Show, search: &str) -> Vec<Group> {
         if show == Show::All && search.is_empty() {
             return self.groups.clone();
         }
         let words: Vec<String> = search.to_lowercase().split_whitespace().map(str::to_owned).collect();
-        grouped(&self.nodes, |node| show.takes(node.standing) && holds(node, &words, lang))
+        let holds = |index: usize| words.iter().all(|word| self.searched[index].contains(word.as_str()));
+        grouped(&self.nodes, |index| show.takes(self.nodes[index].standing) && holds(index))
     }
 
     /// Counts the nodes of each standing, the worst first.
@@ -85,9 +89,9 @@ impl Table {
     }
 }
 
-fn grouped(nodes: &[FleetNode], is_wanted: impl Fn(&FleetNode) -> bool) -> Vec<Group> {
+fn grouped(nodes: &[FleetNode], is_wanted: impl Fn(usize) -> bool) -> Vec<Group> {
     let mut groups: BTreeMap<Key<'_>, Vec<usize>> = BTreeMap::new();
-    for (index, node) in nodes.iter().enumerate().filter(|(_, node)| is_wanted(node)) {
+    for (index, node) in nodes.iter().enumerate().filter(|(index, _)| is_wanted(*index)) {
         let broken = if node.standing.is_trouble() { cause(node) } else { String::new() };
         let key = (node.standing, node.steps, &*node.cards, &*node.driver, &*node.os, &*node.kernel, broken);
         groups.entry(key).or_default().push(index);
@@ -103,12 +107,8 @@ fn cause(node: &FleetNode) -> String {
     text.replace(&node.name, "")
 }
 
-fn holds(node: &FleetNode, words: &[String], lang: Lang) -> bool {
-    if words.is_empty() {
-        return true;
-    }
+fn searched(node: &FleetNode, lang: Lang) -> String {
     let text = node.text.as_ref().map(|text| text.text(lang)).unwrap_or_default();
     let title = node.standing.title().text(lang);
-    let all = [&*node.name, &node.cards, &node.driver, &node.os, &node.kernel, &text, &title].join("\n").to_lowercase();
-    words.iter().all(|word| all.contains(word.as_str()))
+    [&*node.name, &node.cards, &node.driver, &node.os, &node.kernel, &text, &title].join("\n").to_lowercase()
 }

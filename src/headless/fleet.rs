@@ -42,12 +42,12 @@ pub(super) fn run(workspace: &Workspace, global: &Global, args: &FleetArgs) -> R
         return Err(Expected::new(msg::error::fleet::empty(folder.display()), msg::error::fleet::hint()));
     }
     if args.json {
-        print_json(&json_of(&Table::new(nodes.clone())))?;
+        print_json(&json_of(&Table::new(nodes.clone(), Lang::En)))?;
         return Ok(exit_code(&nodes));
     }
     let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     if global.plain || is_dumb || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        print(&text_of(&Table::new(nodes.clone()), workspace.lang))?;
+        print(&text_of(&Table::new(nodes.clone(), workspace.lang), workspace.lang))?;
         return Ok(exit_code(&nodes));
     }
     let get = |name: &str| std::env::var(name).ok();

@@ -154,7 +154,7 @@ impl Pane<'_> {
         let (glyph, style) = self.glyph(node.standing);
         let (name, count) = match row {
             Row::Group(nodes) => (self.name_of_group(nodes), nodes.len().to_string()),
-            Row::Node(index) if self.is_inside(*index) => (format!("  {}", node.name), String::new()),
+            Row::Member(_) => (format!("  {}", node.name), String::new()),
             Row::Node(_) => (node.name.clone(), "1".to_owned()),
         };
         let values = [name, count, steps(node), dash(&node.cards), dash(&node.driver), self.standing(node)];
@@ -164,11 +164,6 @@ impl Pane<'_> {
             Span::styled(format!("{glyph} "), style),
             Span::styled(columns(widths, &values), text_style),
         ])
-    }
-
-    /// Tells whether a node stands below the head of its group.
-    fn is_inside(&self, node: usize) -> bool {
-        self.app.rows.iter().any(|row| matches!(row, Row::Group(nodes) if nodes.binary_search(&node).is_ok()))
     }
 
     fn name_of_group(&self, nodes: &[usize]) -> String {
@@ -208,7 +203,7 @@ impl Pane<'_> {
         let cells = usize::from(area.width).saturating_sub(6);
         let title = match row {
             Row::Group(nodes) => self.text(msg::fleet::nodes(nodes.len())),
-            Row::Node(_) => node.name.clone(),
+            Row::Node(_) | Row::Member(_) => node.name.clone(),
         };
         let mut lines = vec![heading(self.theme, &title, area.width, false)];
         let mut say = |text: &str, style: Style| {

@@ -186,7 +186,7 @@ fn a_thousand_nodes_keep_up_with_the_keys() {
     keys(&mut app, &[Key::End, Key::Enter, Key::Char('/')]);
     let slowest =
         [Key::Char('g'), Key::Char('p'), Key::Char('u'), Key::Backspace, Key::Enter, Key::End, Key::Up].map(|key| {
-            let tries = (0..4).map(|_| {
+            let tries = (0..8).map(|_| {
                 let mut app = app.clone();
                 let began = Instant::now();
                 update(&mut app, FleetMsg::Key(key));
