@@ -281,6 +281,9 @@ def applied(gpunode, params):
     verdicts = [event for event in events if event["event"] == "verdict"]
     if verdicts:
         report["verify"] = {key: verdicts[-1][key] for key in ("verdict", "checks")}
+    elif done(status) - before:
+        # What was judged before is another node by now.
+        report["verify"] = None
     result = {"changed": bool(done(status) - before), "exit": code, "reboot": code == REBOOT, "report": report}
     if code not in (0, REBOOT, TEMPORARY):
         error = failure(code, events)
