@@ -285,10 +285,7 @@ impl Runner<'_> {
     fn clear_scratch(&self, record: &Record) -> Result<(), Failure> {
         let Some(folder) = record.action.kind.properties().scratch else { return Ok(()) };
         self.demand_ended(record).map_err(|error| Failure::new(error.message()))?;
-        self.host
-            .files
-            .remove_all(&folder)
-            .map_err(|error| file_failure(msg::failure::cannot_remove, &folder, &error))
+        self.host.files.remove_all(&folder).map_err(|error| file_failure(msg::failure::cannot_remove, &folder, &error))
     }
 
     /// Removes what an earlier run of this action could not remove, whatever stopped it; says so where it stays. The
