@@ -3,12 +3,20 @@
 //! The locale files are the only declaration of a text: a key that is misspelt in the source, or an argument that is
 //! missing, does not compile, a text that nobody uses is dead code, and a text without its translation ends the build
 //! here, with the file's name.
+//!
+//! It also packs the longest files that the program carries; `src/packed.rs` reads them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, fs, io,
+    env, fs,
+    io::{self, Write as _},
     path::Path,
 };
+
+use flate2::{Compression, write::DeflateEncoder};
+
+/// Files of a megabyte together, of which a run reads one or none.
+const PACKED: [&str; 3] = ["assets/catalog/drivers.yaml", "assets/catalog/gpus.yaml", "THIRD-PARTY-NOTICES.txt"];
 
 const LOCALES: &str = "assets/locales";
 
@@ -40,7 +48,7 @@ impl Text {
     fn placeholders(&self) -> BTreeSet<&str> {
         let parts = self.quoted.split('{').skip(1).filter_map(|part| part.split_once('}'));
         parts
-            .map(|(name, _)| name)
+            .map(|(name, _)| name.split('|').next().unwrap_or(name))
             .filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
             .collect()
     }
@@ -52,8 +60,19 @@ fn main() -> io::Result<()> {
     let (english, korean) = (read("en")?, read("ko")?);
     compare(&english, &korean)?;
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
-    fs::write(Path::new(&out).join("texts.rs"), table(&english, &korean))?;
-    fs::write(Path::new(&out).join("msg.rs"), Module::of(&english).source(0))
+    let out = Path::new(&out);
+    fs::write(out.join("texts.rs"), table(&english, &korean))?;
+    fs::write(out.join("msg.rs"), Module::of(&english).source(0))?;
+    PACKED.iter().try_for_each(|file| pack(Path::new(file), out))
+}
+
+/// Writes a file, deflated, under its own name into `out`.
+fn pack(file: &Path, out: &Path) -> io::Result<()> {
+    println!("cargo::rerun-if-changed={}", file.display());
+    let name = file.file_name().ok_or_else(|| io::Error::other("a file has a name"))?;
+    let mut packer = DeflateEncoder::new(Vec::new(), Compression::best());
+    packer.write_all(&fs::read(file)?)?;
+    fs::write(out.join(name), packer.finish()?)
 }
 
 fn read(language: &str) -> io::Result<Texts> {

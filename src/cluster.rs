@@ -2,12 +2,14 @@
 //!
 //! A driver owner names its [`workload`]s. [`stack::probe`] reads them (node, DaemonSets, pods, events) into one plain
 //! value, and [`live`] keeps it up to date by list and [`watch`]. [`scheduling`] says why nothing happens, [`tail`]
-//! follows the log of what installs the driver,
+//! follows the logs of what is [`at_work`],
 //! [`verify`] judges the links, [`testpod`] proves them with `nvidia-smi` in a pod. What goes wrong with the cluster
 //! itself is a [`ClusterError`]: a state to show and to wait in, never an exit.
 
+pub mod at_work;
 mod certificate;
 pub mod check;
+pub mod device_plugin;
 mod error;
 pub mod kubectl;
 pub mod kubespray;

@@ -20,6 +20,7 @@ pub use record::record;
 use std::{
     io::{self, Write},
     path::Path,
+    sync::LazyLock,
 };
 
 use clap::CommandFactory;
@@ -32,12 +33,13 @@ use crate::{
     error::{Expected, reason},
     exit_code::ExitCode,
     i18n::msg,
+    packed::packed,
     text::{printable_json, printable_lines},
     workspace::Workspace,
 };
 
 /// The notices that the licences of linked crates ask for; `tests/notices` writes them.
-const NOTICES: &str = include_str!("../THIRD-PARTY-NOTICES.txt");
+static NOTICES: LazyLock<String> = packed!("THIRD-PARTY-NOTICES.txt");
 
 /// Runs one command.
 pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
@@ -52,7 +54,7 @@ pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
             clap_mangen::Man::new(Cli::command()).render(&mut text).map_err(|error| output_failed(&error))?;
             return print_raw(&String::from_utf8_lossy(&text));
         }
-        Verb::Licences => return print_raw(NOTICES),
+        Verb::Licences => return print_raw(&NOTICES),
         _ => {}
     }
     let workspace = Workspace::open(global)?;

@@ -1,4 +1,4 @@
-//! The one reader of the log of what installs the driver: the tail, the known failures in its lines and in what the
+//! The one reader of the logs of what makes the GPU usable: the tail, the known failures in its lines and in what the
 //! cluster says about the pod, and whether waiting can help at all. The faces and the action that watches only show
 //! what it hands over.
 
@@ -9,11 +9,11 @@ use crate::{
         ClusterError, GpuStack, Kubectl,
         live::{self, Live},
         objects::Waiting,
-        phases::Step,
+        phases::{Said, Step},
         scheduling,
         tail::{self, Gap, Options, Outcome, TailEvent, Wait},
         view::ContainerState,
-        workload::StackSpec,
+        workload::{FollowedLog, StackSpec, Workload},
     },
     diagnosis::{self, Diagnosis, Event, Hit, SignatureId},
     finding::{Finding, Severity},
@@ -40,10 +40,14 @@ const PULLING: [&str; 3] = ["ErrImagePull", "ImagePullBackOff", "RegistryUnavail
 pub enum Heard {
     /// Lines that came together, with what shows with them and the place of each one's last line.
     Lines(Vec<String>, Vec<(usize, Event)>),
+    /// What follows is of this workload's log.
+    Turned(&'static Workload, &'static FollowedLog),
     /// The lines that follow are of this pod and attempt, from 0.
     Started(String, u32),
     /// A step of the installer began or is done.
     Phase(Step),
+    /// A program that runs on says how it is.
+    Said(Said),
     /// There is nothing to read, and why, in the tail's words.
     Waiting(Wait),
     /// Why the cluster starts nothing, worked out; told once.
@@ -150,7 +154,7 @@ pub fn follow_live(
     // A node that has died since then keeps the success in its pod's status.
     let silent = || crate::cluster::verify::silence(&live.look().1?.ok()?);
     match end {
-        End::Tail(Outcome::Succeeded) if options.once => {
+        End::Tail(Outcome::Succeeded | Outcome::Works) if options.once => {
             silent().map_or(end, |finding| End::InVain(Cause::Finding(finding)))
         }
         end => end,
@@ -193,6 +197,13 @@ impl<'a, 'b> Reader<'a, 'b> {
                 self.finish();
                 self.told.clear();
                 self.hand_over(Heard::Started(pod, attempt));
+            }
+            TailEvent::Turned { workload, log } => self.hand_over(Heard::Turned(workload, log)),
+            TailEvent::Said(said) => {
+                if said == Said::GivesUp {
+                    self.finish();
+                }
+                self.hand_over(Heard::Said(said));
             }
             TailEvent::Phase(step) => self.hand_over(Heard::Phase(step)),
             TailEvent::Waiting { why } => {
@@ -276,8 +287,8 @@ fn is_same(one: &Cause, other: &Cause) -> bool {
 }
 
 /// Returns why the followed pod does not come or does not start, and how long that may stand.
-fn cause(stack: &GpuStack, spec: &StackSpec) -> Option<Patience> {
-    let part = stack.part_of(spec.followed()?)?;
+fn cause(stack: &GpuStack, spec: &'static StackSpec) -> Option<Patience> {
+    let part = stack.part_of(stack.at_work(spec)?.workload)?;
     if let Some(finding) = scheduling::why(stack, part) {
         let patience =
             if finding.severity == Severity::Info || finding.id == "pod-refused" { Duration::MAX } else { SETTLED };

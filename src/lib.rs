@@ -70,6 +70,7 @@ pub mod input;
 pub mod installer_log;
 pub mod kubespray;
 pub mod owner;
+mod packed;
 pub mod perform;
 pub mod plain;
 pub mod plan;

@@ -24,7 +24,7 @@ pub use driver_step::{Clearing, Handover, Places, conflicting_module, driver_ste
 pub use invalidate::{Changed, invalidated};
 pub use objects_step::{Objects, objects_step};
 pub use variables_step::{carried_variables, variables_step};
-pub use verify_step::{VerifyPlan, verify_step, watch_installer};
+pub use verify_step::{VerifyPlan, verify_step, watch};
 
 use crate::{
     host::Command,

@@ -20,7 +20,7 @@ use crate::{
         check::{Check, KnownFailure, VerifyReport},
         stack::Objects,
         verify::{self, CheckInput, Logs, Tested},
-        workload::Rule,
+        workload::{Role, Rule, Workload},
     },
     diagnosis,
     engine::drift::{drift, is_own},
@@ -320,9 +320,15 @@ pub fn read(host: &Host, kubectl: &Kubectl, node: &str, namespace: Option<&str>)
 
 /// Returns the owner whose driver workload is in the cluster, by what its room says of it; nothing if there is none.
 pub fn owner_at_work(objects: &Objects) -> Option<DriverOwner> {
-    let shows =
-        |owner: &DriverOwner| owner::of(*owner).stack().followed().is_some_and(|workload| objects.shows(workload));
-    DriverOwner::ALL.into_iter().find(shows)
+    let shows = |owner: DriverOwner, is_plugin: bool| {
+        let of_kind = |workload: &&Workload| (workload.role == Role::DevicePlugin) == is_plugin;
+        owner::of(owner).stack().workloads.iter().filter(of_kind).any(|workload| objects.shows(workload))
+    };
+    // Every owner has a device plugin: only the one that has nothing else is known by it.
+    let has_only_plugin = |owner: DriverOwner| owner::of(owner).stack().workload(Role::Driver).is_none();
+    let mut owners = DriverOwner::ALL.into_iter();
+    let by_its_own = owners.clone().find(|owner| shows(*owner, false));
+    by_its_own.or_else(|| owners.find(|owner| has_only_plugin(*owner) && shows(*owner, true)))
 }
 
 /// Asks again, with pauses that grow, while the API server is away for a moment.

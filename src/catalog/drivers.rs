@@ -1,14 +1,17 @@
 //! The drivers: `assets/catalog/drivers.yaml`, R384 and later.
 
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{LazyLock, OnceLock},
+};
 
 use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::{Architecture, BranchKind, rows};
-use crate::version::Version;
+use crate::{packed::packed, version::Version};
 
-const DRIVERS: &str = include_str!("../../assets/catalog/drivers.yaml");
+static DRIVERS: LazyLock<String> = packed!("drivers.yaml");
 
 /// A release of the driver.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -99,7 +102,7 @@ impl Driver {
 pub fn drivers() -> &'static [Driver] {
     static ALL: OnceLock<Vec<Driver>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let mut all: Vec<Driver> = rows::all(DRIVERS, "drivers");
+        let mut all: Vec<Driver> = rows::all(&DRIVERS, "drivers");
         all.sort_by(|a, b| b.version.cmp(&a.version).then_with(|| b.version.as_str().cmp(a.version.as_str())));
         all
     })
@@ -124,7 +127,7 @@ pub fn newest() -> Option<&'static Version> {
 /// Returns all branches by number.
 pub fn branches() -> &'static BTreeMap<u32, Branch> {
     static ALL: OnceLock<BTreeMap<u32, Branch>> = OnceLock::new();
-    ALL.get_or_init(|| rows::all::<Branch>(DRIVERS, "branches").into_iter().map(|row| (row.branch, row)).collect())
+    ALL.get_or_init(|| rows::all::<Branch>(&DRIVERS, "branches").into_iter().map(|row| (row.branch, row)).collect())
 }
 
 /// Tells whether NVIDIA's support of a branch has ended by `today`. A branch without a date has ended when a later one
@@ -145,10 +148,10 @@ mod tests {
 
     #[test]
     fn every_row_parses_and_none_comes_twice() {
-        let all = strict::<Driver>(DRIVERS, "drivers");
+        let all = strict::<Driver>(&DRIVERS, "drivers");
         assert_eq!(all.len(), 382);
         assert_eq!(all.iter().map(|row| row.version.as_str()).collect::<BTreeSet<_>>().len(), all.len());
-        assert_eq!(strict::<Branch>(DRIVERS, "branches").len(), branches().len());
+        assert_eq!(strict::<Branch>(&DRIVERS, "branches").len(), branches().len());
         assert!(all.iter().all(|row| branches().contains_key(&row.version.branch())));
     }
 

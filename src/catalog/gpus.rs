@@ -1,11 +1,13 @@
 //! The cards: `assets/catalog/gpus.yaml` by PCI id, and a guess from the chip's name for a card that is not in it.
 
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 
 use super::{CatalogMatch, KernelModule, rows};
-use crate::{error::Expected, i18n::msg, text::printable, version::Version};
+use crate::{error::Expected, i18n::msg, packed::packed, text::printable, version::Version};
 
-pub(crate) const GPUS: &str = include_str!("../../assets/catalog/gpus.yaml");
+pub(crate) static GPUS: LazyLock<String> = packed!("gpus.yaml");
 
 /// What the catalog knows about a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +67,7 @@ pub(crate) struct CapabilityRow {
 
 /// Returns the toolkits that can build for a compute capability; absent where the catalog has no row for it.
 pub(crate) fn capability(cc: &str) -> Option<CapabilityRow> {
-    rows::with(GPUS, "compute_capabilities", &format!("cc: \"{cc}\"")).next()
+    rows::with(&GPUS, "compute_capabilities", &format!("cc: \"{cc}\"")).next()
 }
 
 /// Returns the first and the last toolkit (`major.minor`) that build for a compute capability; no last one while
@@ -106,7 +108,7 @@ pub fn lookup(id: &str) -> Result<GpuModel, Expected> {
 
 fn by_id(device: &str, subvendor: &str, subdevice: &str) -> Option<GpuModel> {
     // With the brace of the row's start: `subdevice_id` ends in the same words.
-    let rows: Vec<GpuRow> = rows::with(GPUS, "gpus", &format!("{{device_id: \"{device}\", ")).collect();
+    let rows: Vec<GpuRow> = rows::with(&GPUS, "gpus", &format!("{{device_id: \"{device}\", ")).collect();
     let exact = |row: &&GpuRow| {
         row.subvendor_id.as_deref() == Some(subvendor) && row.subdevice_id.as_deref() == Some(subdevice)
     };
@@ -161,12 +163,12 @@ fn guess(pci_ids_name: &str) -> Option<GpuModel> {
         _ => pci_ids_name,
     };
     let prefix = word.get(..2)?;
-    let rules = rows::with(GPUS, "architectures", &format!("chip_prefix: {prefix},"))
+    let rules = rows::with(&GPUS, "architectures", &format!("chip_prefix: {prefix},"))
         .find(|row: &ArchitectureRow| names_a_chip(word, &row.chip_prefix))?;
     let chip = chip_of(word);
     let sister = [chip.0, chip.1]
         .into_iter()
-        .find_map(|chip| rows::with::<GpuRow>(GPUS, "gpus", &format!("chip: {chip}, ")).next());
+        .find_map(|chip| rows::with::<GpuRow>(&GPUS, "gpus", &format!("chip: {chip}, ")).next());
     let only_capability = (rules.cc.len() == 1).then(|| rules.cc[0].clone());
     Some(GpuModel {
         chip: sister.as_ref().map_or(chip.0, |row| &row.chip).to_owned(),
@@ -180,9 +182,9 @@ fn guess(pci_ids_name: &str) -> Option<GpuModel> {
 fn guess_from_neighbours(device: &str) -> Option<GpuModel> {
     let id = u16::from_str_radix(device, 16).ok()?;
     let sixteens = (0..4).map(|part| format!("{{device_id: \"{:03x}", (id >> 6 << 2) + part));
-    let rows: Vec<GpuRow> = sixteens.flat_map(|start| rows::with(GPUS, "gpus", &start).collect::<Vec<_>>()).collect();
+    let rows: Vec<GpuRow> = sixteens.flat_map(|start| rows::with(&GPUS, "gpus", &start).collect::<Vec<_>>()).collect();
     let sister = of_one_chip(rows.iter(), id)?;
-    let rules = rows::with(GPUS, "architectures", &format!("architecture: {},", sister.arch)).next()?;
+    let rules = rows::with(&GPUS, "architectures", &format!("architecture: {},", sister.arch)).next()?;
     Some(GpuModel {
         chip: sister.chip.clone(),
         compute_capability: sister.cc.clone(),
@@ -253,18 +255,18 @@ mod tests {
 
     #[test]
     fn every_row_parses_and_none_comes_twice() {
-        assert!(strict::<GpuRow>(GPUS, "gpus").len() > 1400);
-        assert_eq!(strict::<ArchitectureRow>(GPUS, "architectures").len(), 10);
-        assert_eq!(strict::<CapabilityRow>(GPUS, "compute_capabilities").len(), 23);
+        assert!(strict::<GpuRow>(&GPUS, "gpus").len() > 1400);
+        assert_eq!(strict::<ArchitectureRow>(&GPUS, "architectures").len(), 10);
+        assert_eq!(strict::<CapabilityRow>(&GPUS, "compute_capabilities").len(), 23);
         let mut seen = BTreeSet::new();
-        for ids in strict::<Ids>(GPUS, "gpus") {
+        for ids in strict::<Ids>(&GPUS, "gpus") {
             assert!(seen.insert((ids.device.clone(), ids.subvendor, ids.subdevice)), "{} twice", ids.device);
         }
     }
 
     #[test]
     fn every_id_of_the_catalog_is_found_exactly_or_by_device() {
-        for ids in strict::<Ids>(GPUS, "gpus") {
+        for ids in strict::<Ids>(&GPUS, "gpus") {
             let (vendor, device) =
                 (ids.subvendor.clone().unwrap_or_default(), ids.subdevice.clone().unwrap_or_default());
             let expected = if ids.subvendor.is_some() { CatalogMatch::Exact } else { CatalogMatch::Device };
@@ -311,7 +313,7 @@ mod tests {
         );
         assert_eq!(identify("25a0", "103c", "8928", None).unwrap().first_branch, Some(460), "written `3050Ti` there");
         assert_eq!(identify("20b7", "10de", "1852", None).unwrap().first_branch, Some(460), "a later board of the A30");
-        let rows = strict::<GpuRow>(GPUS, "gpus");
+        let rows = strict::<GpuRow>(&GPUS, "gpus");
         let mut devices: BTreeMap<&str, Vec<GpuRow>> = BTreeMap::new();
         for row in &rows {
             devices.entry(&row.device_id).or_default().push(row.clone());
@@ -359,7 +361,7 @@ mod tests {
 
     #[test]
     fn an_id_between_those_of_one_chip_is_of_that_chip() {
-        let rows = strict::<GpuRow>(GPUS, "gpus");
+        let rows = strict::<GpuRow>(&GPUS, "gpus");
         let chips: BTreeMap<_, _> =
             rows.iter().map(|row| (u16::from_str_radix(&row.device_id, 16).unwrap(), &row.chip)).collect();
         let told: Vec<_> =

@@ -46,5 +46,5 @@ pub static STACK: StackSpec = StackSpec {
         Link::new(CheckId::Capacity, Rule::Allocatable),
         Link::new(CheckId::TestPod, Rule::TestPod),
     ],
-    log: Some(FollowedLog { role: Role::Driver, phases: &phases::INSTALLER_IMAGE }),
+    logs: &[FollowedLog { role: Role::Driver, containers: INSTALLER.containers, phases: &phases::INSTALLER_IMAGE }],
 };

@@ -14,10 +14,10 @@ use serde::de::DeserializeOwned;
 
 use super::{
     ClusterError, GpuStack, Kubectl,
+    at_work::AtWork,
     kubectl::hear,
     objects::{DaemonSet, Node, Object, Pod},
     stack::{self, Asked},
-    view::PodView,
     watch::{self, Cache, Source, WATCH_SECONDS},
     workload::StackSpec,
 };
@@ -140,11 +140,10 @@ impl Live<'_> {
         (state.number, state.view(self.node, self.spec))
     }
 
-    /// Returns the pod whose log is followed; nothing before the first answers are there.
-    pub fn followed_pod(&self) -> (u64, Option<Result<Option<PodView>, ClusterError>>) {
+    /// Returns whose log is followed now; nothing before the first answers are there, or if no log tells.
+    pub fn at_work(&self) -> (u64, Option<Result<AtWork, ClusterError>>) {
         let (number, view) = self.look();
-        let role = self.spec.log.map(|log| log.role);
-        (number, view.map(|view| view.map(|stack| role.and_then(|role| stack.pod(role).cloned()))))
+        (number, view.and_then(|view| view.map(|stack| stack.at_work(self.spec)).transpose()))
     }
 
     /// Waits until something is different from what it was at `number`, at most for `patience`. Tells whether it is.

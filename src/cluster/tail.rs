@@ -21,7 +21,11 @@ use serde::{Deserialize, Serialize};
 pub use file::file;
 pub use follow::{follow, follow_live};
 
-use super::{ClusterError, phases::Step};
+use super::{
+    ClusterError,
+    phases::{Said, Step},
+    workload::{FollowedLog, Workload},
+};
 use crate::i18n::{Lang, Message, msg};
 
 /// How to follow.
@@ -49,6 +53,13 @@ pub enum TailEvent {
     },
     /// There is still nothing to read, for the same reason.
     Idle,
+    /// What follows is of this workload's log.
+    Turned {
+        /// Whose log it is.
+        workload: &'static Workload,
+        /// Which log, with its steps.
+        log: &'static FollowedLog,
+    },
     /// The lines that follow are of this attempt.
     PodStarted {
         /// The pod's name.
@@ -60,6 +71,8 @@ pub enum TailEvent {
     Lines(Vec<String>),
     /// A step of the installer began or is done; comes after the lines that say so.
     Phase(Step),
+    /// A program that runs on says how it is, or the cluster says that it works; again only when that changes.
+    Said(Said),
     /// Something was interrupted; lines may be missing only where the reason says so.
     Lost {
         /// What.
@@ -78,8 +91,11 @@ pub enum TailEvent {
 pub enum Wait {
     /// The cluster gives no answer.
     Cluster(ClusterError),
-    /// No installer pod for this node.
-    NoPod,
+    /// No pod of this DaemonSet for this node.
+    NoPod {
+        /// The name of the DaemonSet.
+        name: String,
+    },
     /// The pod's container has not started.
     Pod {
         /// The pod's name.
@@ -112,7 +128,7 @@ impl Wait {
     pub fn text(&self, lang: Lang) -> String {
         match self {
             Self::Cluster(state) => state.message(lang),
-            Self::NoPod => msg::wait::no_pod().text(lang),
+            Self::NoPod { name } => msg::wait::no_pod(name).text(lang),
             Self::Pod { pod, status, words } => msg::wait::pod(pod, status, words).text(lang),
             Self::BackOff { pod, exit_code, restarts, words } => {
                 let text = msg::wait::back_off(exit_code, pod, restarts).text(lang);
@@ -173,6 +189,10 @@ impl Gap {
 pub enum Outcome {
     /// The installer ended with status 0 and its log is complete; for a file: its success line was read.
     Succeeded,
+    /// The last program that is followed runs, and all is well with it (only with [`Options::once`]).
+    Works,
+    /// It runs on, and says that it does nothing more (only with [`Options::once`]).
+    GaveUp,
     /// The attempt failed (only with [`Options::once`]).
     Failed {
         /// Exit status.
@@ -198,6 +218,8 @@ impl Outcome {
     pub fn message(&self) -> Message {
         match self {
             Self::Succeeded => msg::tail::succeeded(),
+            Self::Works => msg::tail::works(),
+            Self::GaveUp => msg::tail::gave_up(),
             Self::Failed { exit_code } => msg::tail::failed(exit_code),
             Self::EndOfFile => msg::tail::end_of_file(),
             Self::Unreadable { reason } => msg::tail::unreadable(reason),
@@ -221,7 +243,7 @@ mod tests {
     fn every_event_has_its_text() {
         let text = String::new;
         let waits = [
-            Wait::NoPod,
+            Wait::NoPod { name: text() },
             Wait::Pod { pod: text(), status: text(), words: text() },
             Wait::BackOff { pod: text(), exit_code: 1, restarts: 2, words: text() },
             Wait::NoFile { path: text() },
@@ -237,6 +259,8 @@ mod tests {
         ];
         let outcomes = [
             Outcome::Succeeded,
+            Outcome::Works,
+            Outcome::GaveUp,
             Outcome::Failed { exit_code: 1 },
             Outcome::EndOfFile,
             Outcome::Unreadable { reason: text() },

@@ -250,6 +250,21 @@ impl PodView {
         std::iter::once(&self.container).chain(&self.others)
     }
 
+    /// Returns the pod as whoever follows `containers` sees it, which run one after the other: the first of them that
+    /// has not ended well matters, else the last. Of those that the pod has; if it has none, nothing changes.
+    #[must_use]
+    pub fn at_work(&self, containers: &[&str]) -> Self {
+        let all: Vec<_> = self.containers().collect();
+        let known: Vec<_> =
+            containers.iter().filter_map(|name| all.iter().find(|container| container.name == *name)).collect();
+        let is_done = |container: &ContainerView| matches!(&container.state, ContainerState::Terminated(end) if end.exit_code == 0);
+        let chosen = known.iter().find(|container| !is_done(container)).or(known.last());
+        let Some(chosen) = chosen.map(|container| container.name.clone()) else { return self.clone() };
+        let (mut matters, others): (Vec<_>, Vec<_>) =
+            self.containers().cloned().partition(|container| container.name == chosen);
+        Self { container: matters.remove(0), others, ..self.clone() }
+    }
+
     /// Tells whether its containers work, or have done their work: then its events are of the past.
     pub fn is_at_work(&self) -> bool {
         self.ready || matches!(self.container.state, ContainerState::Running(_))

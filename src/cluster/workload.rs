@@ -118,12 +118,15 @@ pub enum Rule {
     TestPod,
 }
 
-/// The log that is followed while the driver comes.
+/// A log that is followed until its workload is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FollowedLog {
     /// Whose log it is.
     pub role: Role,
-    /// Its steps, for a progress display.
+    /// The containers whose logs tell, in the order in which they run; those that the pod does not have are passed
+    /// over.
+    pub containers: &'static [&'static str],
+    /// Its steps, for a progress display, and how it says that all is well, or that nothing more will come.
     pub phases: &'static super::phases::Phases,
 }
 
@@ -140,8 +143,9 @@ pub struct StackSpec {
     pub stops_at_first: bool,
     /// The links, first to last.
     pub links: &'static [Link],
-    /// The log to follow, if one tells of the driver.
-    pub log: Option<FollowedLog>,
+    /// The logs to follow, in the order in which their workloads depend on each other: see
+    /// [`GpuStack::at_work`](super::GpuStack::at_work).
+    pub logs: &'static [FollowedLog],
 }
 
 impl StackSpec {
@@ -169,14 +173,20 @@ impl StackSpec {
         };
         self.links.iter().find(judges).map(|link| link.check)
     }
-
-    /// Returns the workload whose log is followed.
-    pub fn followed(&self) -> Option<&'static Workload> {
-        self.workload(self.log?.role)
-    }
 }
 
 impl Workload {
+    /// Returns what its log is called.
+    pub fn log_title(&self) -> Message {
+        match (self.role, self.missing) {
+            (Role::Driver, Missing::GpuRole) => msg::log::installer(),
+            (Role::Driver, _) => msg::log::driver(),
+            (Role::Toolkit, _) => msg::log::toolkit(),
+            (Role::Validator, _) => msg::log::validator(),
+            (Role::DevicePlugin, _) => msg::log::device_plugin(),
+        }
+    }
+
     /// Tells whether these labels are a pod's of this workload.
     pub fn selects(&self, labels: &std::collections::BTreeMap<String, String>) -> bool {
         self.labels.iter().any(|(key, value)| labels.get(*key).is_some_and(|label| label == value))

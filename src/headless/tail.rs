@@ -1,4 +1,4 @@
-//! `gpunode tail`: the live tail of the installer, with diagnosis, as lines.
+//! `gpunode tail`: the live tail of the owner's pods, with diagnosis, as lines.
 
 use std::{io::Write, ops::ControlFlow, path::Path};
 
@@ -18,8 +18,8 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Follows the log to its end. Exit: 0 the installer succeeded, 1 it failed or cannot even start, 2 there is nothing to
-/// follow or the log tells neither.
+/// Follows the logs to their end. Exit: 0 all that is followed succeeded, 1 something failed or cannot even start, 2
+/// there is nothing to follow or the log tells neither.
 pub(super) fn run(
     workspace: &Workspace,
     file: Option<&Path>,
@@ -108,7 +108,7 @@ impl Lines {
                 self.line(&format!(".. {}\n   -> {}", finding.message(lang), finding.remedy(lang)));
             }
             Heard::Started(pod, attempt) => self.line(&format!("== {pod} ({attempt})")),
-            Heard::Phase(_) => {}
+            Heard::Phase(_) | Heard::Turned(..) | Heard::Said(_) => {}
             Heard::Known(hit) => self.hit(&hit),
             Heard::Lost(reason) => self.line(&format!(".. {}", reason.text(lang))),
         }
@@ -133,8 +133,8 @@ impl Lines {
             End::Tail(Outcome::NoLog) => {
                 return Err(Expected::new(msg::tail::no_log().text(lang), msg::tail::no_log::hint().text(lang)));
             }
-            End::Tail(Outcome::Succeeded) => ExitCode::Ok,
-            End::Tail(Outcome::Failed { .. }) => ExitCode::Negative,
+            End::Tail(Outcome::Succeeded | Outcome::Works) => ExitCode::Ok,
+            End::Tail(Outcome::Failed { .. } | Outcome::GaveUp) => ExitCode::Negative,
             // A log that neither succeeded nor shows a known failure tells nothing.
             End::Tail(Outcome::EndOfFile) if !self.known.is_empty() => ExitCode::Negative,
             End::Tail(Outcome::EndOfFile) => ExitCode::Usage,

@@ -14,13 +14,7 @@ use super::{
 use crate::{
     answers::{Answers, DriverOwner},
     choice::{Files, Source},
-    cluster::workload::Missing,
-    cluster::{
-        check::{Check, CheckId},
-        kubespray::INSTALLER,
-        manifest::ObjectKind,
-        workload::{Done, Link, Role, Rule, StackSpec, Workload},
-    },
+    cluster::{check::Check, device_plugin, manifest::ObjectKind, workload::StackSpec},
     facts::{DriverFacts, Facts, LedgerEntry, Origin, packages},
     i18n::{Message, msg},
     kubespray::{
@@ -28,7 +22,7 @@ use crate::{
         edit::Change,
         playbook::{self, PlaybookRun},
     },
-    plan::{Action, Changed, Step},
+    plan::{self, Action, Changed, Step, action::watch_installer::Followed},
     prediction::Prediction,
     preflight::{Request, conflicting_driver},
 };
@@ -125,8 +119,8 @@ impl Owner for Host {
         &[ObjectKind::RuntimeClass, ObjectKind::DevicePlugin]
     }
 
-    fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {
-        None
+    fn watch(&self, answers: &Answers, node: &str) -> Option<Action> {
+        Some(plan::watch(Followed::DevicePlugin, answers.kubeconfig.clone().map(Into::into), node))
     }
 
     fn on_node(&self, seen: &NodeEvidence<'_>) -> Vec<Check> {
@@ -134,7 +128,7 @@ impl Owner for Host {
     }
 
     fn stack(&self) -> &'static StackSpec {
-        &STACK
+        &device_plugin::STACK
     }
 
     fn reopens(&self, changed: Changed) -> &'static [Step] {
@@ -149,53 +143,3 @@ impl Owner for Host {
         }
     }
 }
-
-/// NVIDIA's device plugin by itself. Source: NVIDIA/k8s-device-plugin, static manifest and Helm chart, v0.14 to v0.19.
-const DEVICE_PLUGIN: Workload = Workload {
-    role: Role::DevicePlugin,
-    name: "nvidia-device-plugin-daemonset",
-    labels: &[
-        ("name", "nvidia-device-plugin-ds"),
-        ("app.kubernetes.io/name", "nvidia-device-plugin"),
-        ("app", "nvidia-device-plugin-daemonset"),
-        ("k8s-app", "nvidia-gpu-device-plugin"),
-    ],
-    containers: &["nvidia-device-plugin-ctr", "nvidia-device-plugin", "nvidia-gpu-device-plugin"],
-    done: Done::Ready,
-    missing: Missing::DevicePlugin,
-};
-
-/// What is watched in step 4.
-static STACK: StackSpec = StackSpec {
-    namespace: None,
-    workloads: &[DEVICE_PLUGIN],
-    foreign: &[&INSTALLER],
-    stops_at_first: true,
-    // h1 to h20 of owners.md 5.1, with the cluster's own three where they come in.
-    links: &[
-        Link::new(CheckId::Cards, Rule::OnNode),
-        Link::new(CheckId::CardsBound, Rule::OnNode),
-        Link::new(CheckId::HostDriver, Rule::OnNode),
-        Link::new(CheckId::DriverLibrary, Rule::OnNode),
-        Link::new(CheckId::DeviceFiles, Rule::OnNode),
-        Link::new(CheckId::Nvml, Rule::OnNode),
-        Link::new(CheckId::Fabric, Rule::OnNode),
-        Link::new(CheckId::Persistence, Rule::OnNode),
-        Link::new(CheckId::NextBoot, Rule::OnNode),
-        Link::new(CheckId::ContainerToolkit, Rule::OnNode),
-        Link::new(CheckId::Cdi, Rule::OnNode),
-        Link::new(CheckId::Runtime, Rule::OnNode),
-        Link::new(CheckId::RuntimeLasts, Rule::OnNode),
-        Link::new(CheckId::RuntimeInUse, Rule::OnNode),
-        Link::new(CheckId::Api, Rule::Api),
-        Link::new(CheckId::NodeReady, Rule::NodeReady),
-        Link::new(CheckId::NoInstaller, Rule::Absent(&INSTALLER)),
-        Link::new(CheckId::RuntimeClass, Rule::RuntimeClass("nvidia")),
-        Link::new(CheckId::Schedulable, Rule::Wanted(&[Role::DevicePlugin])),
-        Link::new(CheckId::DevicePlugin, Rule::Registered),
-        Link::new(CheckId::Capacity, Rule::Allocatable),
-        Link::new(CheckId::TestPod, Rule::TestPod),
-        Link::new(CheckId::SecondBoot, Rule::OnNode),
-    ],
-    log: None,
-};

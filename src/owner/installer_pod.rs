@@ -21,7 +21,11 @@ use crate::{
         edit::Change,
         playbook::{self, PlaybookRun},
     },
-    plan::{self, Action, Changed, Step, action::mark_node::NodeMark, remedy},
+    plan::{
+        self, Action, Changed, Step,
+        action::{mark_node::NodeMark, watch_installer::Followed},
+        remedy,
+    },
     prediction::Prediction,
     preflight::Request,
 };
@@ -129,7 +133,7 @@ impl Owner for InstallerPod {
     }
 
     fn watch(&self, answers: &Answers, node: &str) -> Option<Action> {
-        Some(plan::watch_installer(answers.kubeconfig.clone().map(Into::into), node))
+        Some(plan::watch(Followed::Installer, answers.kubeconfig.clone().map(Into::into), node))
     }
 
     fn on_node(&self, _seen: &NodeEvidence<'_>) -> Vec<Check> {

@@ -205,5 +205,8 @@ static STACK: StackSpec = StackSpec {
         Link::new(CheckId::Capacity, Rule::Allocatable),
         Link::new(CheckId::TestPod, Rule::TestPod),
     ],
-    log: Some(FollowedLog { role: Role::Driver, phases: &phases::UNKNOWN }),
+    logs: &[
+        FollowedLog { role: Role::Driver, containers: &["nvidia-driver-ctr"], phases: &phases::UNKNOWN },
+        FollowedLog { role: Role::DevicePlugin, containers: &["nvidia-device-plugin"], phases: &phases::DEVICE_PLUGIN },
+    ],
 };

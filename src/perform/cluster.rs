@@ -43,7 +43,7 @@ impl Perform {
         let planned = steps::Planner::new(&self.workspace.host, &self.facts(), answers)
             .plan_step(Step::Verify, self.store.path());
         let mut actions = planned.map_err(|error| error.line(self.workspace.lang))?;
-        actions.retain(|action| !matches!(action.name(), "watch-installer" | "remove-taint"));
+        actions.retain(|action| !matches!(action.name(), "watch-installer" | "watch-device-plugin" | "remove-taint"));
         Ok(actions)
     }
 

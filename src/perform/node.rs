@@ -9,7 +9,7 @@ use crate::{
         ClusterError, GpuStack, Kubectl,
         check::CheckId,
         live::{self, Live},
-        phases,
+        phases::{self, Said},
         tail::{Options, Outcome as TailOutcome, Wait},
         verify::{self, Logs, Tested},
         view::PodView,
@@ -59,13 +59,13 @@ impl Perform {
         let spec = owner::of(answers.driver_owner).stack();
         live::watching(host, &kubectl, (&node, spec), POLL, &cancel, |live| {
             thread::scope(|scope| {
-                if spec.log.is_some() {
+                if spec.logs.is_empty() {
+                    reply.send(Answer::TailState(msg::wizard::verify::no_tail().text(lang)));
+                } else {
                     let begun = worker::spawn_within(scope, || self.tail(&kubectl, live, answers, &cancel, reply));
                     if let Err(error) = begun {
                         reply.send(Answer::TailState(error.to_string()));
                     }
-                } else {
-                    reply.send(Answer::TailState(msg::wizard::verify::no_tail().text(lang)));
                 }
                 let looker = Looker { perform: self, kubectl: &kubectl, answers, spec, release, reply };
                 looker.look_on(live, &cancel);
@@ -74,11 +74,20 @@ impl Perform {
         self.end(reply);
     }
 
-    /// Follows the installer until it is done or the order is cancelled; the failures of an attempt are shown, and
+    /// Follows what is at work until it is done or the order is cancelled; the failures of an attempt are shown, and
     /// waited out.
     fn tail(&self, kubectl: &Kubectl, live: &Live<'_>, answers: &Answers, cancel: &Cancel, reply: &Reply) {
-        let mut face =
-            Face { lang: self.workspace.lang, answers, live, cancel, reply, phases: Vec::new(), sent: Vec::new() };
+        let mut face = Face {
+            lang: self.workspace.lang,
+            answers,
+            live,
+            cancel,
+            reply,
+            order: &[],
+            phases: Vec::new(),
+            said: None,
+            sent: Vec::new(),
+        };
         loop {
             let end = installer_log::follow_live(
                 &self.workspace.host,
@@ -145,7 +154,7 @@ impl Looker<'_> {
         }
         let report = steps::judge_stack(host, &stack, &logs, self.answers.driver_owner, on_node, tested.as_ref());
         let mut rows = ChainRow::of(&report, self.lang());
-        wait_for_installer(&mut rows, self.spec);
+        wait_for_work(&mut rows, self.spec);
         let failures = self.failures(&stack, &logs);
         let offers =
             remedy::remedies(&stack, self.release.as_deref()).iter().map(|remedy| self.offer(remedy)).collect();
@@ -172,13 +181,13 @@ impl Looker<'_> {
     }
 }
 
-/// While what installs the driver is at work, what comes after it has not failed: its turn has not come.
-fn wait_for_installer(rows: &mut [ChainRow], spec: &StackSpec) {
-    let check = spec.followed().and_then(|workload| spec.check_of(workload.role));
-    let is_at_work = |row: &ChainRow| Some(row.id) == check && row.state == ChainState::Unknown;
-    let Some(installer) = rows.iter().position(is_at_work) else { return };
-    rows[installer].state = ChainState::Active;
-    for row in rows[installer + 1..].iter_mut().filter(|row| row.id != CheckId::TestPod) {
+/// While what is followed is at work, what comes after it has not failed: its turn has not come.
+fn wait_for_work(rows: &mut [ChainRow], spec: &StackSpec) {
+    let checks: Vec<_> = spec.logs.iter().filter_map(|log| spec.check_of(log.role)).collect();
+    let is_at_work = |row: &ChainRow| checks.contains(&row.id) && row.state == ChainState::Unknown;
+    let Some(first) = rows.iter().position(is_at_work) else { return };
+    rows[first].state = ChainState::Active;
+    for row in rows[first + 1..].iter_mut().filter(|row| row.id != CheckId::TestPod) {
         if row.state == ChainState::Fail {
             row.state = ChainState::Pending;
         }
@@ -197,8 +206,12 @@ struct Face<'a> {
     live: &'a Live<'a>,
     cancel: &'a Cancel,
     reply: &'a Reply,
+    /// The steps of the log that is followed.
+    order: &'static [phases::Phase],
     /// The steps seen so far, with whether they are done.
     phases: Vec<phases::Step>,
+    /// How the attempt is.
+    said: Option<Said>,
     /// Batches that the screen may not have taken yet: whoever else still holds one has not.
     sent: Vec<Arc<TailBatch>>,
 }
@@ -213,8 +226,16 @@ impl Face<'_> {
                 self.phases.push(step);
                 self.show_phases(ChainState::Active);
             }
+            Heard::Turned(workload, log) => {
+                (self.order, self.said) = (log.phases.order, None);
+                self.phases.clear();
+                self.reply.send(Answer::TailFollows(workload.log_title().text(lang)));
+                self.show_phases(ChainState::Pending);
+            }
+            Heard::Said(said) => self.say(said),
             Heard::Started(pod, attempt) => {
                 self.phases.clear();
+                self.said = None;
                 let attempt = (attempt + 1).to_string();
                 self.reply.send(Answer::TailState(msg::tail::started(&attempt, &pod).text(lang)));
             }
@@ -240,6 +261,20 @@ impl Face<'_> {
             self.reply.send(Answer::Recovered);
         }
         self.reply.send(Answer::TailState(text));
+    }
+
+    /// A program that runs on says how it is: what failed before is of the past, or nothing more will come.
+    fn say(&mut self, said: Said) {
+        self.said = Some(said);
+        self.show_phases(ChainState::Active);
+        let outcome = match said {
+            Said::Works => {
+                self.reply.send(Answer::Recovered);
+                TailOutcome::Works
+            }
+            Said::GivesUp => TailOutcome::GaveUp,
+        };
+        self.reply.send(Answer::TailState(outcome.text(self.lang)));
     }
 
     fn lines(&mut self, lines: Vec<String>, events: &[(usize, Event)]) {
@@ -274,6 +309,11 @@ impl Face<'_> {
     /// Everything before the newest step is done: the installer goes one way. `newest` is the state of that step,
     /// unless its own line has said that it is done; with [`ChainState::Pass`] all of it has succeeded.
     fn show_phases(&self, newest: ChainState) {
+        let newest = match self.said {
+            Some(Said::Works) => ChainState::Pass,
+            Some(Said::GivesUp) => ChainState::Fail,
+            None => newest,
+        };
         let reached = self.phases.iter().map(|step| step.phase).max();
         let state = |phase: phases::Phase| match reached {
             _ if newest == ChainState::Pass => ChainState::Pass,
@@ -284,8 +324,7 @@ impl Face<'_> {
             }
             _ => ChainState::Pending,
         };
-        let order = self.live.spec.log.map(|log| log.phases.order).unwrap_or_default();
-        let phases = order.iter().map(|phase| Phase { title: phase.text(self.lang), state: state(*phase) });
+        let phases = self.order.iter().map(|phase| Phase { title: phase.text(self.lang), state: state(*phase) });
         self.reply.send(Answer::TailPhases(phases.collect()));
     }
 }

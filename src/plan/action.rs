@@ -114,7 +114,7 @@ kinds! {
     EditFile(edit_file::EditFile),
     /// Run a playbook.
     RunPlaybook(run_playbook::RunPlaybook),
-    /// Wait for the installer pod.
+    /// Wait for the owner's pods.
     WatchInstaller(watch_installer::WatchInstaller),
     /// Run the test pod.
     TestPod(test_pod::RunTestPod),

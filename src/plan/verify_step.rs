@@ -6,7 +6,7 @@ use super::{
     Action, ActionSpec, Step,
     action::import_image::{ImportImage, NotImportable},
     action::test_pod::RunTestPod,
-    action::watch_installer::WatchInstaller,
+    action::watch_installer::{Followed, WatchInstaller},
     remedy,
 };
 use crate::{
@@ -67,10 +67,14 @@ pub fn verify_step(answers: &Answers, on: &VerifyPlan) -> Vec<Action> {
     actions
 }
 
-/// Plans that Kubespray's installer pod is waited for.
-pub fn watch_installer(kubeconfig: Option<PathBuf>, node: &str) -> Action {
-    let kind = WatchInstaller { kubeconfig, node: node.to_owned() };
-    Action::new(Step::Verify, "watch-installer", kind, &[("node", node.to_owned())])
+/// Plans that the owner's pods are waited for.
+pub fn watch(followed: Followed, kubeconfig: Option<PathBuf>, node: &str) -> Action {
+    let id = match followed {
+        Followed::Installer => "watch-installer",
+        Followed::DevicePlugin => "watch-device-plugin",
+    };
+    let kind = WatchInstaller { kubeconfig, node: node.to_owned(), followed };
+    Action::new(Step::Verify, id, kind, &[("node", node.to_owned())])
 }
 
 fn import_action(import: &Result<ImportImage, NotImportable>, file: &std::path::Path) -> Action {

@@ -110,7 +110,8 @@ fn known() -> &'static HashSet<String> {
     static ALL: OnceLock<HashSet<String>> = OnceLock::new();
     ALL.get_or_init(|| {
         let own = i18n::texts().flat_map(words_of);
-        let others = [diagnosis::SIGNATURES, gpus::GPUS].into_iter().flat_map(words_of).filter(|word| !is_id(word));
+        let others =
+            [diagnosis::SIGNATURES, gpus::GPUS.as_str()].into_iter().flat_map(words_of).filter(|word| !is_id(word));
         own.chain(others).map(str::to_lowercase).chain(LOG_WORDS.lines().map(str::to_owned)).collect()
     })
 }

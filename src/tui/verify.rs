@@ -22,13 +22,19 @@ use crate::{
 
 /// Rows kept below the chain for what the selected link is and what to do.
 const DETAILS: usize = 3;
+/// Cells of the log beside the chain.
+const LOG: u16 = 83;
+/// Cells of the chain beside the log, at least.
+const NARROWEST: u16 = 36;
+/// Cells below which what was seen of a link does not stand beside its title: it is told below, in full.
+const SEEN: usize = 16;
 
 /// Draws step 4.
 pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let state = &ui.app.verify;
     if is_wide(area) {
-        // The log gets the 80 columns that nvidia-smi's table wants, once the chain has enough for its sentences.
-        let (main, side) = split_columns(area, area.width.saturating_sub(84).clamp(area.width * 2 / 5, area.width / 2));
+        // The log gets the 79 columns of nvidia-smi's table behind its mark and before its edge; the chain has the rest.
+        let (main, side) = split_columns(area, area.width.saturating_sub(LOG).clamp(NARROWEST, area.width / 2));
         draw(frame, main, chain(ui, main.width, usize::from(main.height)));
         return right_side(ui, frame, side);
     }
@@ -68,14 +74,22 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
         }));
         return lines;
     }
-    let titles = state.chain.iter().map(|row| width(&row.title)).max().unwrap_or(0).min(usize::from(cells) * 3 / 5);
+    let all = usize::from(cells).saturating_sub(6);
+    let widest = state.chain.iter().map(|row| width(&row.title)).max().unwrap_or(0);
+    let beside = all.saturating_sub(widest + 2) >= SEEN;
+    let titles = widest.min(if beside { usize::from(cells) * 3 / 5 } else { all });
     let room = height.saturating_sub(DETAILS + 2).max(1);
     let room = room.saturating_sub(lines.len() - 1).max(1);
     let first = first_row(state.selected, state.chain.len(), room);
+    let below = state.chain.len().saturating_sub(first + room);
+    if below > 0 && focus {
+        lines[0] = ui.rule(&format!("{title} · {}", app.text(msg::wizard::more_below(below))), cells, focus);
+    }
     for (index, row) in state.chain.iter().enumerate().skip(first).take(room) {
         let (glyph, style) = ui.theme.chain(row.state, app.ticks);
         let selected = index == state.selected;
-        let detail = cut_end(&row.detail, usize::from(cells).saturating_sub(titles + 8));
+        let room = usize::from(cells).saturating_sub(titles + 8);
+        let detail = if beside { cut_end(&row.detail, room) } else { String::new() };
         let title_style = if selected && focus { ui.theme.selected() } else { Style::new() };
         lines.push(Line::from(vec![
             ui.mark(selected && focus, focus),
@@ -93,7 +107,12 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
             lines.push(Line::default());
         }
         let room = height.saturating_sub(lines.len() + 1);
-        lines.extend(details(ui, row, cells).into_iter().take(room));
+        let mut told = details(ui, row, cells);
+        if told.len() > room {
+            told.truncate(room.saturating_sub(1));
+            told.push(ui.dim(format!("     … {}", ui.text(msg::wizard::plan::all_in_help()))));
+        }
+        lines.extend(told);
     }
     lines
 }
@@ -114,6 +133,7 @@ fn details(ui: &Ui, row: &ChainRow, cells: u16) -> Vec<Line<'static>> {
     lines
 }
 
+/// Tells whether a text has no room beside the title of a link.
 fn is_wide_text(text: &str, cells: u16) -> bool {
     width(text) > usize::from(cells) / 3
 }
@@ -152,7 +172,8 @@ fn right_side(ui: &Ui, frame: &mut Frame, area: Rect) {
 
 fn log_title(ui: &Ui) -> String {
     let state = &ui.app.verify;
-    let mut title = ui.text(msg::wizard::verify::log());
+    let mut title =
+        if state.followed.is_empty() { ui.text(msg::wizard::verify::log()) } else { state.followed.clone() };
     if !state.log.follows() {
         title = format!("{title} · {}", ui.app.text(msg::wizard::log::paused(state.log.below().to_string())));
     } else if !state.state.is_empty() && !state.log.is_empty() {

@@ -1,7 +1,7 @@
 //! Answers: what comes back from the effects, into the state.
 
 use super::{
-    App, Dialog, Screen, Slot, detect,
+    App, Dialog, Screen, Slot, detect, driver,
     message::{Answer, Effect},
     plan, run, test_pod, verify, watch,
 };
@@ -19,6 +19,7 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
         | Answer::Engine(_)
         | Answer::TailLines(_)
         | Answer::TailPhases(_)
+        | Answer::TailFollows(_)
         | Answer::TailState(_)
         | Answer::Diagnosed(_)
         | Answer::Recovered
@@ -33,7 +34,7 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
         }
         (Slot::Fingerprint, Answer::MachineChanged) if !app.waits_for(Slot::Probe) => drop(app.order(Effect::Probe)),
         (Slot::Packages, Answer::PackagesAsked(facts)) => detect::take_offer(app, &facts),
-        (Slot::Table, Answer::Table(Ok(table))) => app.driver.take(table, &mut app.answers),
+        (Slot::Table, Answer::Table(Ok(table))) => driver::take_table(app, table),
         (Slot::Table, Answer::Table(Err(error))) => app.driver.error = Some(error),
         (Slot::Preview, Answer::Preview(Ok(preview))) => app.variables.take(*preview),
         (Slot::Preview, Answer::Preview(Err(error))) => app.variables.error = Some(error),
@@ -47,6 +48,7 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
         }
         (Slot::Node, Answer::TailLines(batch)) => verify::take_lines(app, &batch),
         (Slot::Node, Answer::TailPhases(phases)) => app.verify.phases = phases,
+        (Slot::Node, Answer::TailFollows(title)) => app.verify.followed = title,
         (Slot::Node, Answer::TailState(text)) => app.verify.state = text,
         (Slot::Node, Answer::Recovered) => verify::recovered(app),
         (Slot::Node, Answer::ChainTrouble(error)) => app.verify.chain_error = Some(error),

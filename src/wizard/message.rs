@@ -78,9 +78,9 @@ pub enum Effect {
     },
     /// Reboot the machine -> [`Answer::Rebooted`] from a simulated one; a real one goes down.
     Reboot,
-    /// Watch every link between DaemonSet and test pod, and follow the installer pod -> [`Answer::ChainRows`],
-    /// [`Answer::ChainTrouble`], [`Answer::TailLines`], [`Answer::TailPhases`], [`Answer::TailState`],
-    /// [`Answer::Diagnosed`], [`Answer::Recovered`] until it is cancelled.
+    /// Watch every link to the test pod, and follow the log of what is at work -> [`Answer::ChainRows`],
+    /// [`Answer::ChainTrouble`], [`Answer::TailFollows`], [`Answer::TailLines`], [`Answer::TailPhases`],
+    /// [`Answer::TailState`], [`Answer::Diagnosed`], [`Answer::Recovered`] until it is cancelled.
     FollowNode {
         /// With the kubeconfig.
         answers: Box<Answers>,
@@ -225,7 +225,9 @@ pub enum Answer {
     Rebooted,
     /// Lines of the installer's log. The sender waits while too many of these are on their way.
     TailLines(Arc<TailBatch>),
-    /// The known phases of the installer, in order, each with its state.
+    /// Whose log is followed now, as a title.
+    TailFollows(String),
+    /// The known steps of what is followed, in order, each with its state.
     TailPhases(Vec<Phase>),
     /// What the tail does or waits for, as a short sentence.
     TailState(String),

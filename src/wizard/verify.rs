@@ -1,4 +1,4 @@
-//! Step 4: the chain from DaemonSet to test pod, the installer's log, and what a known failure means.
+//! Step 4: the chain to the test pod, the log of what is at work, and what a known failure means.
 
 use super::{
     App, Dialog, Screen, Slot,
@@ -22,7 +22,7 @@ pub enum Part {
     /// The chain.
     #[default]
     Chain,
-    /// The installer's log.
+    /// The log of what is at work.
     Log,
     /// The output of the test pod.
     TestPod,
@@ -39,9 +39,11 @@ pub struct Verify {
     pub selected: usize,
     /// Where the arrow keys move.
     pub part: Part,
-    /// The installer's log.
+    /// Whose log is followed, as a title; empty before that is known.
+    pub followed: String,
+    /// The logs that were followed, one after the other.
     pub log: LogBuffer,
-    /// The installer's phases.
+    /// The steps of what is followed.
     pub phases: Vec<Phase>,
     /// What the tail does or waits for.
     pub state: String,

@@ -9,6 +9,7 @@ mod objects;
 mod program;
 mod recorded;
 mod tail;
+mod turns;
 mod wizard;
 
 #[path = "../support/mod.rs"]

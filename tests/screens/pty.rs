@@ -102,12 +102,12 @@ fn another_driver_than_the_chosen_one_is_never_a_success() {
     // Enter says why it does not go on; nothing is offered, and no other key makes a success of it.
     screen.keys(ENTER);
     screen.wait("Failed: A pod uses the GPU");
-    for keys in ["x", "y", ENTER, ENTER] {
+    for keys in ["o", "y", ENTER, ENTER] {
         screen.keys(keys);
     }
     screen.keys("q");
     screen.wait("Quit?");
-    assert!(screen.screen().contains("▸ 4 Verify"), "{}", screen.screen());
+    assert!(screen.screen().contains("[4 Verify]"), "{}", screen.screen());
     screen.keys(ENTER);
     screen.end();
     let raw = String::from_utf8_lossy(&screen.raw()).into_owned();

@@ -143,6 +143,8 @@ impl Desk {
         self.variables().keys(&[Key::Enter, Key::Char('y')]).ended(Outcome::Done).keys(&[Key::Enter]);
         let lang = self.app.settings.lang;
         self.say(is_tail, sample::rows(sample::chain(false, lang)));
+        let title = gpunode::cluster::kubespray::INSTALLER.log_title().text(lang);
+        self.say(is_tail, Answer::TailFollows(title));
         self.say(is_tail, Answer::TailState(sample::tail_state(lang)));
         self.say(is_tail, Answer::TailPhases(sample::phases(lang)));
         self.say(is_tail, sample::lines(&sample::log(), &[]));
@@ -349,9 +351,9 @@ fn a_run_is_only_stopped_after_a_question() {
     let mut desk = Desk::english(SMALL);
     desk.running();
     let run = desk.newest(is_run).expect("a run");
-    desk.keys(&[Key::Char('c'), Key::Esc]);
+    desk.keys(&[Key::Char('x'), Key::Esc]);
     assert!(!desk.open.iter().any(|order| order.effect == Effect::Cancel(run)));
-    desk.keys(&[Key::Char('c'), Key::Char('y')]);
+    desk.keys(&[Key::Char('x'), Key::Char('y')]);
     assert_eq!(desk.last(), &Effect::Cancel(run));
     desk.ended(Outcome::Cancelled).keys(&[Key::Char('r')]);
     assert!(is_run(desk.last()));

@@ -8,7 +8,7 @@ use super::{
     resume::{self, Resume, Seam},
 };
 use crate::{
-    cluster::phases::{Phases, Step},
+    cluster::phases::{Phases, Said, Step},
     host::command::PIECE,
     text::printable_bytes,
 };
@@ -34,6 +34,8 @@ pub(super) struct Delivery {
     filled: bool,
     /// The step that was told last.
     step: Option<Step>,
+    /// How the attempt is, as it was told last.
+    said: Option<Said>,
 }
 
 impl Delivery {
@@ -47,12 +49,26 @@ impl Delivery {
             half: None,
             filled: false,
             step: None,
+            said: None,
         }
     }
 
     pub(super) fn begin_attempt(&mut self) {
         self.step = None;
+        self.said = None;
         self.fresh = true;
+    }
+
+    /// Returns how the attempt is, as far as anybody has said.
+    pub(super) fn said(&self) -> Option<Said> {
+        self.said
+    }
+
+    /// Tells how the attempt is, unless that was told last.
+    pub(super) fn say(&mut self, said: Said, on_event: &mut dyn FnMut(TailEvent)) {
+        if self.said.replace(said) != Some(said) {
+            on_event(TailEvent::Said(said));
+        }
     }
 
     pub(super) fn begin_stream(&mut self) -> Option<Timestamp> {
@@ -144,7 +160,16 @@ impl Delivery {
                 batch.insert(place, &missing.unwrap_or_default());
             }
         }
+        self.deliver(batch, on_event);
+    }
+
+    /// Delivers a batch, and then what its newest words say of the attempt.
+    fn deliver(&mut self, batch: Batch, on_event: &mut dyn FnMut(TailEvent)) {
+        let said = batch.lines.iter().rev().find_map(|line| self.phases.said(line));
         batch.deliver(&mut self.step, on_event);
+        if let Some(said) = said {
+            self.say(said, on_event);
+        }
     }
 
     /// Keeps a line that may be half a one.
@@ -158,7 +183,7 @@ impl Delivery {
             self.resume.note(Some(at), &text);
             let mut batch = Batch::new(self.phases);
             batch.push(&text);
-            batch.deliver(&mut self.step, on_event);
+            self.deliver(batch, on_event);
         }
     }
 }

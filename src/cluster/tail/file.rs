@@ -4,7 +4,7 @@ use std::{io::ErrorKind, path::Path};
 
 use super::{Gap, Options, Outcome, TailEvent, Wait};
 use crate::{
-    cluster::phases::{self, Step},
+    cluster::phases::{self, Phases, Step},
     host::{Cancel, Host},
     text::printable_bytes,
 };
@@ -26,7 +26,7 @@ pub fn file(
     cancel: &Cancel,
     on_event: &mut dyn FnMut(TailEvent),
 ) {
-    let mut reader = Reader { on_event, rest: Vec::new(), step: None, success: false };
+    let mut reader = Reader { on_event, rest: Vec::new(), step: None, success: None };
     let mut place = Place::default();
     let outcome = loop {
         if cancel.is_cancelled() {
@@ -36,7 +36,7 @@ pub fn file(
             Ok(true) => {}
             Ok(false) if !keep_on => {
                 reader.finish();
-                break if reader.success { Outcome::Succeeded } else { Outcome::EndOfFile };
+                break reader.success.take().unwrap_or(Outcome::EndOfFile);
             }
             Ok(false) => drop(host.clock.sleep(options.poll, cancel)),
             Err(error) if keep_on && error.kind() == ErrorKind::NotFound => {
@@ -94,8 +94,12 @@ struct Reader<'a> {
     on_event: &'a mut dyn FnMut(TailEvent),
     rest: Vec<u8>,
     step: Option<Step>,
-    success: bool,
+    /// How it ended, while its last line says that all went well.
+    success: Option<Outcome>,
 }
+
+/// Logs that a file may hold.
+const KNOWN: [&Phases; 2] = [&phases::INSTALLER_IMAGE, &phases::DEVICE_PLUGIN];
 
 impl Reader<'_> {
     fn push(&mut self, bytes: &[u8]) {
@@ -125,8 +129,10 @@ impl Reader<'_> {
     fn deliver(&mut self, lines: Vec<String>) {
         let mut steps = Vec::new();
         for line in &lines {
-            self.success = phases::INSTALLER_IMAGE.is_success(line) || (self.success && line.is_empty());
-            steps.extend(phases::INSTALLER_IMAGE.step(line));
+            let success = KNOWN.iter().find(|log| log.is_success(line));
+            let success = success.map(|log| if log.runs_on { Outcome::Works } else { Outcome::Succeeded });
+            self.success = success.or_else(|| self.success.take().filter(|_| line.is_empty()));
+            steps.extend(KNOWN.iter().find_map(|log| log.step(line)));
         }
         if !lines.is_empty() {
             (self.on_event)(TailEvent::Lines(lines));

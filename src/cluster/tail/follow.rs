@@ -1,4 +1,4 @@
-//! Follows the installer's log of one node through the cluster.
+//! Follows the logs of one node through the cluster, each while its workload is at work.
 
 use jiff::Timestamp;
 
@@ -11,9 +11,10 @@ use super::{
 use crate::{
     cluster::{
         ClusterError, Kubectl,
+        at_work::AtWork,
         live::{self, Live},
         objects::Terminated,
-        phases::Phases,
+        phases::{self, Said},
         stack,
         view::{ContainerState, PodView},
         workload::{Done, StackSpec, Workload},
@@ -27,8 +28,9 @@ const TRIES: u32 = 5;
 /// Reasons of containers that were never started. Source: kubelet and containerd, dockershim.
 const NEVER_STARTED: [&str; 2] = ["StartError", "ContainerCannotRun"];
 
-/// Follows the installer on `node` and hands over what happens, until it succeeded or `cancel` is set; the last event
-/// is [`TailEvent::Ended`]. Blocks: call it on a worker.
+/// Follows what is at work on `node` and hands over what happens, until the last of it has succeeded or `cancel` is
+/// set; the last event is [`TailEvent::Ended`]. What runs on is followed for as long, unless one attempt is enough
+/// ([`Options::once`]). Blocks: call it on a worker.
 pub fn follow(
     host: &Host,
     kubectl: &Kubectl,
@@ -51,9 +53,9 @@ pub fn follow_live(
     cancel: &Cancel,
     on_event: &mut dyn FnMut(TailEvent),
 ) {
-    let Some((log, workload)) = live.spec.log.zip(live.spec.followed()) else {
+    if live.spec.logs.is_empty() {
         return on_event(TailEvent::Ended { outcome: Outcome::NoLog });
-    };
+    }
     let mut follower = Follower {
         host,
         kubectl,
@@ -67,9 +69,8 @@ pub fn follow_live(
         attempt: None,
         finished: None,
         tries: 0,
-        workload,
-        phases: log.phases,
-        delivery: Delivery::new(log.phases),
+        workload: None,
+        delivery: Delivery::new(&phases::UNKNOWN),
         waiting: None,
     };
     let outcome = follower.run();
@@ -99,8 +100,8 @@ struct Follower<'a> {
     host: &'a Host,
     kubectl: &'a Kubectl,
     live: &'a Live<'a>,
-    workload: &'static Workload,
-    phases: &'static Phases,
+    /// Whose log it is.
+    workload: Option<&'static Workload>,
     options: Options,
     cancel: &'a Cancel,
     on_event: &'a mut dyn FnMut(TailEvent),
@@ -125,19 +126,21 @@ struct Follower<'a> {
 impl Follower<'_> {
     fn run(&mut self) -> Outcome {
         while !self.cancel.is_cancelled() {
-            let (number, view) = self.live.followed_pod();
+            let (number, view) = self.live.at_work();
             self.number = number;
             match view {
                 None => self.pause(),
                 Some(Err(state)) if !state.may_pass() => return Outcome::Refused(state),
                 Some(Err(state)) => self.wait(Wait::Cluster(state)),
-                Some(Ok(None)) => {
-                    self.leave_pod();
-                    self.wait(Wait::NoPod);
-                }
-                Some(Ok(Some(pod))) => {
-                    if let Some(outcome) = self.advance(&pod) {
-                        return outcome;
+                Some(Ok(now)) => {
+                    self.turn_to(&now);
+                    match &now.pod {
+                        None => self.wait(Wait::NoPod { name: now.name.clone() }),
+                        Some(pod) => {
+                            if let Some(outcome) = self.advance(&now, pod) {
+                                return outcome;
+                            }
+                        }
                     }
                 }
             }
@@ -145,20 +148,35 @@ impl Follower<'_> {
         Outcome::Cancelled
     }
 
-    /// Reads what there is of the pod now.
-    fn advance(&mut self, pod: &PodView) -> Option<Outcome> {
-        if self.pod.as_ref().is_none_or(|known| known.uid != pod.uid) {
+    /// Leaves what was followed until now if something else is at work: another workload, another pod of it, the next
+    /// container of the pod.
+    fn turn_to(&mut self, now: &AtWork) {
+        let is_same = |pod: &PodView| {
+            let container = self.container.as_ref().is_none_or(|known| *known == pod.container.name);
+            self.pod.as_ref().is_some_and(|known| known.uid == pod.uid) && container
+        };
+        if !now.pod.as_ref().is_some_and(is_same) {
             self.leave_pod();
-            self.pod =
-                Some(Followed { uid: pod.uid.clone(), namespace: pod.namespace.clone(), name: pod.name.clone() });
         }
+        if self.workload != Some(now.workload) {
+            self.workload = Some(now.workload);
+            (self.on_event)(TailEvent::Turned { workload: now.workload, log: now.log });
+        }
+        if self.pod.is_none() {
+            self.delivery = Delivery::new(now.log.phases);
+            self.pod = now.pod.as_ref().map(Followed::of);
+        }
+    }
+
+    /// Reads what there is of the pod now.
+    fn advance(&mut self, now: &AtWork, pod: &PodView) -> Option<Outcome> {
         let running = is_running(pod);
         let ended = pod.container.ended();
         let attempt = pod.container.restarts;
         if pod.deleting && !running {
             // However it ended, the pod that takes its place counts; what was begun is read to its end.
             if ended.is_some() && self.attempt == Some(attempt) && self.finished != Some(attempt) {
-                self.conclude(attempt, ended);
+                self.conclude(now, attempt, ended);
             }
             self.wait(not_started(pod));
             return None;
@@ -167,24 +185,28 @@ impl Follower<'_> {
             self.wait(not_started(pod));
             return None;
         }
+        if ended.is_some_and(|end| end.exit_code == 0) && self.finished == Some(attempt) {
+            self.wait(not_started(pod));
+            return None;
+        }
         if let (Some(end), true) = (ended, self.finished == Some(attempt)) {
             let words = crate::text::printable(&end.message);
             self.wait(Wait::BackOff { pod: pod.name.clone(), exit_code: end.exit_code, restarts: attempt, words });
             return None;
         }
-        self.is_current(pod, attempt).unwrap_or_else(|| self.read(pod, attempt))
+        self.is_current(now, pod, attempt).unwrap_or_else(|| self.read(now, pod, attempt))
     }
 
     /// Looks once more: what the watch has told may be old by a moment, and another container's log would be taken for
     /// this one's. Tells how to go on unless the pod is still as it was.
     #[expect(clippy::option_option, reason = "whether to go on, and with which outcome")]
-    fn is_current(&mut self, pod: &PodView, attempt: u32) -> Option<Option<Outcome>> {
-        match stack::pod_of(self.host, self.kubectl, self.live.node, self.workload) {
-            Ok(Some(now))
-                if now.uid == pod.uid && now.container.restarts == attempt && is_running(&now) == is_running(pod) =>
-            {
-                return None;
-            }
+    fn is_current(&mut self, now: &AtWork, pod: &PodView, attempt: u32) -> Option<Option<Outcome>> {
+        let is_as_it_was = |seen: &PodView| {
+            let seen = seen.at_work(now.log.containers);
+            is_attempt(&seen, pod, attempt) && is_running(&seen) == is_running(pod)
+        };
+        match stack::pod_of(self.host, self.kubectl, self.live.node, now.workload) {
+            Ok(Some(seen)) if is_as_it_was(&seen) => return None,
             Ok(_) => self.pause(),
             Err(state) if !state.may_pass() => return Some(Some(Outcome::Refused(state))),
             Err(state) => self.wait(Wait::Cluster(state)),
@@ -193,33 +215,39 @@ impl Follower<'_> {
     }
 
     /// Reads the log of an attempt, and first what is missing of those before it.
-    fn read(&mut self, pod: &PodView, attempt: u32) -> Option<Outcome> {
+    fn read(&mut self, now: &AtWork, pod: &PodView, attempt: u32) -> Option<Outcome> {
         let running = is_running(pod);
         if self.attempt.is_none_or(|known| known < attempt) {
             self.catch_up(pod, attempt, running);
             self.start(pod, attempt);
         }
         self.waiting = None;
-        let works = self.workload.done == Done::Ready && running && pod.container.ready;
         match pod.container.ended() {
-            None if !works => self.stream(),
-            ended => self.conclude(attempt, ended),
+            None if !(self.options.once && now.is_last && now.works) => self.stream(now),
+            ended => self.conclude(now, attempt, ended),
         }
     }
 
     /// Streams the running container. Why the stream ended is looked up in the next round.
-    fn stream(&mut self) -> Option<Outcome> {
+    fn stream(&mut self, now: &AtWork) -> Option<Outcome> {
+        if now.works {
+            self.delivery.say(Said::Works, self.on_event);
+        }
         match self.fetch(Fetch::Follow) {
             Err(state) if !state.may_pass() => return Some(Outcome::Refused(state)),
             Err(state) => self.lost(Gap::Connection(state)),
             Ok(()) => {}
         }
-        self.pause();
+        match self.delivery.said() {
+            Some(Said::GivesUp) if self.options.once => return Some(Outcome::GaveUp),
+            Some(Said::Works) if self.options.once && now.is_last => return Some(Outcome::Works),
+            _ => self.pause(),
+        }
         None
     }
 
     /// Reads a log to its end: that of a container that has ended, or that works and has nothing more to tell.
-    fn conclude(&mut self, attempt: u32, ended: Option<&Terminated>) -> Option<Outcome> {
+    fn conclude(&mut self, now: &AtWork, attempt: u32, ended: Option<&Terminated>) -> Option<Outcome> {
         // A container that was never started has no log, and the API server says so in many ways.
         let started = ended.is_none_or(|end| !NEVER_STARTED.contains(&end.reason.as_str()));
         if started
@@ -246,13 +274,12 @@ impl Follower<'_> {
         }
         self.tries = 0;
         self.finished = Some(attempt);
-        match (ended, self.workload.done) {
-            (None, _) => Some(Outcome::Succeeded),
-            (Some(end), Done::Ended) if end.exit_code == 0 => Some(Outcome::Succeeded),
-            (Some(end), _) if self.options.once && end.exit_code != 0 => {
-                Some(Outcome::Failed { exit_code: end.exit_code })
-            }
-            (Some(_), _) => None,
+        match ended {
+            None if self.delivery.said() == Some(Said::GivesUp) => Some(Outcome::GaveUp),
+            None => Some(Outcome::Works),
+            Some(_) if now.works && now.is_last && now.workload.done == Done::Ended => Some(Outcome::Succeeded),
+            Some(end) if self.options.once && end.exit_code != 0 => Some(Outcome::Failed { exit_code: end.exit_code }),
+            Some(_) => None,
         }
     }
 
@@ -333,7 +360,6 @@ impl Follower<'_> {
             self.flush_half();
         }
         (self.pod, self.container, self.attempt, self.finished, self.tries) = (None, None, None, None, 0);
-        self.delivery = Delivery::new(self.phases);
     }
 
     /// Fetches a log and delivers what is new in it.
@@ -351,20 +377,25 @@ impl Follower<'_> {
         }
         let since = self.delivery.begin_stream();
         let command = self.command(&pod, what, since);
-        let (live, attempt, works) = (self.live, self.attempt, self.workload.done == Done::Ready);
-        let mut stale = || match live.followed_pod().1 {
-            Some(Ok(Some(now))) => {
-                now.uid != pod.uid
-                    || Some(now.container.restarts) != attempt
-                    || !is_running(&now)
-                    || works && now.container.ready
+        let once = self.options.once && what == Fetch::Follow;
+        let (live, container) = (self.live, self.container.as_deref());
+        let mut stale = || match live.at_work().1 {
+            Some(Ok(now)) => {
+                let is_same = |seen: &PodView| {
+                    let is_it = seen.uid == pod.uid && Some(seen.container.name.as_str()) == container;
+                    is_it && seen.container.restarts == asked && is_running(seen)
+                };
+                !now.pod.as_ref().is_some_and(is_same) || once && now.is_last && now.works
             }
-            Some(Ok(None)) => true,
             None | Some(Err(_)) => false,
         };
+        let halt = self.cancel.child();
         let (delivery, on_event) = (&mut self.delivery, &mut *self.on_event);
-        let End { result, held } = stream::read(self.host, &command, self.cancel, &mut stale, &mut |lines| {
+        let End { result, held } = stream::read(self.host, &command, &halt, &mut stale, &mut |lines| {
             delivery.take(&lines, &|| files.all(asked), on_event);
+            if once && delivery.said().is_some() {
+                halt.cancel();
+            }
         });
         match held {
             Some(line) if result.is_ok() && what != Fetch::Follow => {
@@ -415,6 +446,17 @@ impl Follower<'_> {
     fn pause(&self) {
         self.live.wait(self.number, self.options.poll, self.cancel);
     }
+}
+
+impl Followed {
+    fn of(pod: &PodView) -> Self {
+        Self { uid: pod.uid.clone(), namespace: pod.namespace.clone(), name: pod.name.clone() }
+    }
+}
+
+/// Tells whether this is the attempt of that pod's container.
+fn is_attempt(seen: &PodView, pod: &PodView, attempt: u32) -> bool {
+    seen.uid == pod.uid && seen.container.name == pod.container.name && seen.container.restarts == attempt
 }
 
 fn is_running(pod: &PodView) -> bool {

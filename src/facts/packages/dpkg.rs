@@ -7,34 +7,51 @@ use crate::text::printable;
 /// Returns the packages whose files are on the machine: also half-installed ones, but not removed ones that left their
 /// configuration.
 pub fn parse(text: &str) -> Vec<Package> {
-    let native = paragraphs(text).find(|paragraph| field(paragraph, "Package").as_deref() == Some("dpkg"));
-    let native = native.and_then(|dpkg| field(dpkg, "Architecture"));
-    paragraphs(text).filter_map(|paragraph| package(paragraph, native.as_deref())).collect()
+    let all: Vec<Paragraph<'_>> = paragraphs(text).collect();
+    let dpkg = all.iter().find(|paragraph| paragraph.get("Package").as_deref() == Some("dpkg"));
+    let native = dpkg.and_then(|dpkg| dpkg.get("Architecture"));
+    all.iter().filter_map(|paragraph| package(paragraph, native.as_deref())).collect()
 }
 
-fn paragraphs(text: &str) -> impl Iterator<Item = &str> {
-    text.split("\n\n").map(str::trim_start)
+/// Fields and their values, as they stand in one paragraph.
+struct Paragraph<'a>(Vec<(&'a str, Vec<&'a str>)>);
+
+impl<'a> Paragraph<'a> {
+    fn of(text: &'a str) -> Self {
+        let mut fields: Vec<(&str, Vec<&str>)> = Vec::new();
+        for line in text.lines() {
+            if line.starts_with([' ', '\t']) {
+                if let Some((_, lines)) = fields.last_mut() {
+                    lines.push(line);
+                }
+            } else if let Some((name, value)) = line.split_once(':') {
+                fields.push((name, vec![value]));
+            }
+        }
+        Self(fields)
+    }
+
+    /// Returns a field's value with its continued lines joined.
+    fn get(&self, name: &str) -> Option<String> {
+        let (_, lines) = self.0.iter().find(|(field, _)| *field == name)?;
+        Some(lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ").trim().to_owned())
+    }
 }
 
-/// Returns a field's value with its continued lines joined.
-fn field(paragraph: &str, name: &str) -> Option<String> {
-    let mut lines =
-        paragraph.lines().skip_while(|line| line.strip_prefix(name).is_none_or(|rest| !rest.starts_with(':')));
-    let first = lines.next()?.split_once(':')?.1;
-    let more = lines.take_while(|line| line.starts_with([' ', '\t']));
-    Some(std::iter::once(first).chain(more).map(str::trim).collect::<Vec<_>>().join(" ").trim().to_owned())
+fn paragraphs(text: &str) -> impl Iterator<Item = Paragraph<'_>> {
+    text.split("\n\n").map(|text| Paragraph::of(text.trim_start()))
 }
 
 /// A package of another architecture than dpkg's own is `name:architecture`, as apt wants it.
-fn package(paragraph: &str, native: Option<&str>) -> Option<Package> {
-    let name = printable(&field(paragraph, "Package")?);
-    let status = field(paragraph, "Status")?;
+fn package(paragraph: &Paragraph<'_>, native: Option<&str>) -> Option<Package> {
+    let name = printable(&paragraph.get("Package")?);
+    let status = paragraph.get("Status")?;
     let mut states = status.split_whitespace();
     let is_held = states.next() == Some("hold");
     if matches!(states.nth(1)?, "not-installed" | "config-files") {
         return None;
     }
-    let list = |name: &str| field(paragraph, name).unwrap_or_default();
+    let list = |name: &str| paragraph.get(name).unwrap_or_default();
     let depends = [list("Pre-Depends"), list("Depends")];
     let architecture = list("Architecture");
     let is_foreign =
@@ -46,8 +63,8 @@ fn package(paragraph: &str, native: Option<&str>) -> Option<Package> {
         // `/etc/x.conf <md5>`, with `obsolete` behind it where a newer version has it no more.
         configuration: list("Conffiles").split(' ').filter(|word| word.starts_with('/')).map(str::to_owned).collect(),
         architecture,
-        version: printable(&field(paragraph, "Version").unwrap_or_default()),
-        source: field(paragraph, "Source").and_then(|source| Some(printable(source.split_whitespace().next()?))),
+        version: printable(&paragraph.get("Version").unwrap_or_default()),
+        source: paragraph.get("Source").and_then(|source| Some(printable(source.split_whitespace().next()?))),
         provides: list("Provides").split(',').filter_map(first_word).collect(),
         depends: depends
             .iter()
@@ -74,16 +91,16 @@ fn first_word(text: &str) -> Option<String> {
 pub fn excerpt(text: &str) -> String {
     let packages = parse(text);
     let listed = dependents::listed(&packages);
-    let keep = |paragraph: &&str| {
-        let name = field(paragraph, "Package").unwrap_or_default();
+    let keep = |paragraph: &Paragraph<'_>| {
+        let name = paragraph.get("Package").unwrap_or_default();
         name == "dpkg" || listed.iter().any(|(package, _)| package.name == name)
     };
-    let fields = |paragraph: &str| {
-        let name = field(paragraph, "Package").unwrap_or_default();
+    let fields = |paragraph: Paragraph<'_>| {
+        let name = paragraph.get("Package").unwrap_or_default();
         let goes_along = listed.iter().any(|(package, needs)| package.name == name && !needs.is_empty());
         let base = ["Package", "Status", "Version", "Architecture", "Source", "Provides"];
         let names = base.iter().chain(["Pre-Depends", "Depends"].iter().filter(|_| goes_along));
-        names.filter_map(|name| Some(format!("{name}: {}\n", field(paragraph, name)?))).collect::<String>()
+        names.filter_map(|name| Some(format!("{name}: {}\n", paragraph.get(name)?))).collect::<String>()
     };
     paragraphs(text).filter(keep).map(|paragraph| fields(paragraph) + "\n").collect()
 }

@@ -275,17 +275,18 @@ pub fn role_of_name(name: &str) -> Role {
 
 /// Tells whether a name matches a pattern, in which `*` stands for any text and `#` for a digit.
 fn matches(pattern: &str, name: &str) -> bool {
-    let mut left = pattern.chars();
-    match left.next() {
-        None => name.is_empty(),
-        Some('*') => {
-            name.char_indices().map(|(place, _)| &name[place..]).chain([""]).any(|rest| matches(left.as_str(), rest))
+    bytes_match(pattern.as_bytes(), name.as_bytes())
+}
+
+/// Bytes will do, as no pattern ends within a letter. Every package is held against every row.
+fn bytes_match(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern, name) {
+        ([], []) | ([b'*'], _) => true,
+        ([b'*', left @ ..], _) => (0..=name.len()).any(|start| bytes_match(left, &name[start..])),
+        ([wanted, left @ ..], [byte, rest @ ..]) => {
+            (if *wanted == b'#' { byte.is_ascii_digit() } else { byte == wanted }) && bytes_match(left, rest)
         }
-        Some(wanted) => {
-            let mut rest = name.chars();
-            rest.next().is_some_and(|c| if wanted == '#' { c.is_ascii_digit() } else { c == wanted })
-                && matches(left.as_str(), rest.as_str())
-        }
+        _ => false,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Wait until the installer pod has put the driver on this node, with its log on the screen.
+//! Wait until the owner's pods have done their work on this node, with their logs on the screen: the installer pod has
+//! put the driver there, the device plugin has told the kubelet of the cards.
 
 use std::{ops::ControlFlow, path::PathBuf};
 
@@ -13,7 +14,7 @@ use super::{
     valid,
 };
 use crate::{
-    cluster::{Kubectl, kubespray, stack, tail::Outcome},
+    cluster::{Kubectl, device_plugin, kubespray, stack, tail::Outcome, workload::StackSpec},
     diagnosis::Event,
     facts::Origin,
     host::Host,
@@ -22,21 +23,45 @@ use crate::{
     installer_log::{self, Cause, End, Heard},
 };
 
-/// Follows the installer to its end.
+/// Whose logs are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Followed {
+    /// Kubespray's installer; sessions of 0.1 know no other.
+    #[default]
+    Installer,
+    /// NVIDIA's device plugin by itself.
+    DevicePlugin,
+}
+
+impl Followed {
+    fn stack(self) -> &'static StackSpec {
+        match self {
+            Self::Installer => &kubespray::STACK,
+            Self::DevicePlugin => &device_plugin::STACK,
+        }
+    }
+}
+
+/// Follows what is at work to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchInstaller {
     /// The kubeconfig; found if absent.
     pub kubeconfig: Option<PathBuf>,
     /// The Kubernetes node.
     pub node: String,
+    /// Whose logs are followed.
+    #[serde(default)]
+    pub followed: Followed,
 }
 
 impl ActionKind for WatchInstaller {
     fn properties(&self) -> Properties {
-        Properties {
-            effects: vec![Effect::TakesCards, Effect::Adds(Entries::Of(Origin::InstallerPod))],
-            ..Properties::in_cluster(Reversal::NothingLeft, Target::Nothing)
-        }
+        let effects = match self.followed {
+            Followed::Installer => vec![Effect::TakesCards, Effect::Adds(Entries::Of(Origin::InstallerPod))],
+            Followed::DevicePlugin => Vec::new(),
+        };
+        Properties { effects, ..Properties::in_cluster(Reversal::NothingLeft, Target::Nothing) }
     }
 
     fn preview(&self) -> Preview {
@@ -50,9 +75,14 @@ impl ActionKind for WatchInstaller {
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
         let kubectl = Kubectl::find(host, self.kubeconfig.as_deref()).ok()?;
-        let pod = stack::pod_of(host, &kubectl, &self.node, &kubespray::INSTALLER).ok()??;
-        let ended = pod.container.ended()?;
-        (ended.exit_code == 0).then(|| vec![format!("init container of {} ended with exit status 0", pod.name)])
+        let spec = self.followed.stack();
+        let now = stack::probe(host, &kubectl, &self.node, spec).ok()?.at_work(spec)?;
+        let pod = now.pod.filter(|_| now.is_last && now.works)?;
+        let proof = match self.followed {
+            Followed::Installer => format!("init container of {} ended with exit status 0", pod.name),
+            Followed::DevicePlugin => format!("{}: {}, and the node offers GPUs", pod.name, pod.status),
+        };
+        Some(vec![proof])
     }
 
     fn prepare(&self, _context: &ActionContext<'_>) -> Result<Prepared, Failure> {
@@ -64,7 +94,7 @@ impl ActionKind for WatchInstaller {
             .map_err(|state| Failure::new(state.told("message")))?;
         let mut cause = None;
         let (emit, hits) = (&mut *context.emit, &mut context.hits);
-        let node = (self.node.as_str(), &kubespray::STACK);
+        let node = (self.node.as_str(), self.followed.stack());
         let end = installer_log::follow(context.host, &kubectl, node, context.cancel, &mut |heard| {
             match heard {
                 Heard::Lines(lines, found) => {
@@ -88,12 +118,12 @@ impl ActionKind for WatchInstaller {
                 Heard::Because(finding) => emit(ActionEvent::Line(finding.message(Lang::En))),
                 Heard::Waiting(why) => emit(ActionEvent::Line(why.text(Lang::En))),
                 Heard::Lost(reason) => emit(ActionEvent::Line(reason.text(Lang::En))),
-                Heard::Started(..) | Heard::Phase(_) => {}
+                Heard::Started(..) | Heard::Phase(_) | Heard::Turned(..) | Heard::Said(_) => {}
             }
             ControlFlow::Continue(())
         });
         match end {
-            End::Tail(Outcome::Succeeded) => Ok(()),
+            End::Tail(Outcome::Succeeded | Outcome::Works) => Ok(()),
             End::Tail(outcome) => Err(Failure::new(cause.as_ref().map_or_else(|| outcome.message(), Cause::explained))),
             End::InVain(cause) => Err(Failure::new(cause.explained())),
         }
