@@ -188,13 +188,11 @@ fn pairs(line: &str) -> Option<Vec<(&str, String)>> {
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-/@".contains(&byte)) {
             return None;
         }
-        let (value, behind) = match behind.strip_prefix('"') {
-            Some(quoted) => unescaped(quoted)?,
-            None => {
-                let end = behind.find(' ').unwrap_or(behind.len());
-                (behind[..end].to_owned(), &behind[end..])
-            }
+        let plain = || {
+            let end = behind.find(' ').unwrap_or(behind.len());
+            Some((behind[..end].to_owned(), &behind[end..]))
         };
+        let (value, behind) = behind.strip_prefix('"').map_or_else(plain, unescaped)?;
         pairs.push((key, value));
         rest = behind.trim_start();
     }
