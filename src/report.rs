@@ -16,6 +16,7 @@ use crate::{
     i18n::{Lang, msg},
     kubespray::{Preview, Variable, rules},
     prediction::Prediction,
+    second_boot::SecondBoot,
     session::{Record, Session, Status},
 };
 use form::{Form, Markdown, Plain};
@@ -47,6 +48,8 @@ pub struct Report<'a> {
     pub actions: Vec<Done<'a>>,
     /// The last verdict of step 4.
     pub verdict: Option<&'a VerifyReport>,
+    /// What was proved on one boot and on a later one.
+    pub second_boot: Option<&'a SecondBoot>,
     /// Takes out what is nobody else's business.
     #[serde(skip)]
     redactor: Redactor,
@@ -90,6 +93,7 @@ impl<'a> Report<'a> {
             predictions: &session.predictions,
             actions: session.journal.iter().map(|record| Done::new(record, lang)).collect(),
             verdict: session.verdict.as_ref(),
+            second_boot: session.second_boot.as_ref(),
             redactor: Redactor::new(shown(session, variables).iter().map(String::as_str)),
         }
     }
@@ -183,6 +187,10 @@ impl<'a> Report<'a> {
             };
             let mark = mark.text(lang);
             out += &form.item(&format!("[{mark}] {}: {}", check.title(lang), check.evidence));
+        }
+        if let Some(boots) = self.second_boot.filter(|boots| boots.proven.is_some()) {
+            out += &form.heading(&msg::second_boot::head().text(lang));
+            boots.lines(lang).iter().for_each(|line| out += &form.item(line));
         }
         out
     }

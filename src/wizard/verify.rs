@@ -7,7 +7,7 @@ use super::{
     keymap::Intent,
     log::LogBuffer,
     message::Effect,
-    navigate, plan,
+    navigate, plan, run,
 };
 use crate::{
     cluster::check::CheckId,
@@ -74,7 +74,7 @@ impl Verify {
         let place = rows.iter().position(|row| Some(row.id) == id);
         // The first look goes to what is wrong, or to what is at work.
         let telling = || {
-            [ChainState::Fail, ChainState::Active, ChainState::Temporary]
+            [ChainState::Fail, ChainState::Active, ChainState::Temporary, ChainState::Unknown]
                 .iter()
                 .find_map(|state| rows.iter().position(|row| row.state == *state))
         };
@@ -86,7 +86,12 @@ impl Verify {
 
     /// Tells whether this offer is put now: the taint stays out of the question until a pod has used the GPU here.
     pub(super) fn is_offered(&self, id: RemedyId) -> bool {
-        self.offer(id).is_some() && (id != RemedyId::RemoveTaint || self.test_passed())
+        let is_time = match id {
+            RemedyId::RemoveTaint => self.test_passed(),
+            RemedyId::SecondBoot => !self.checks.is_empty() && self.checks.iter().all(|row| row.state.is_fine()),
+            RemedyId::RestartInstaller | RemedyId::Uncordon | RemedyId::PutTaint => true,
+        };
+        is_time && self.offer(id).is_some()
     }
 
     /// Returns the offer of this name, as long as it stands.
@@ -223,6 +228,9 @@ fn last_question(app: &App) -> Option<RemedyId> {
 /// Does what is offered.
 pub(super) fn take_offer(app: &mut App, id: RemedyId) {
     let Some(action) = app.verify.offer(id).map(|offer| offer.action.clone()) else { return };
+    if id == RemedyId::SecondBoot {
+        return run::prove_again(app);
+    }
     if id == RemedyId::RemoveTaint {
         app.answers.remove_taint = true;
         app.session.answers = Some(app.answers.clone());

@@ -96,7 +96,7 @@ fn what_the_story_does_not_expect_ends_in_sensible_words() {
     apply(&place, &refused).demand(3);
     let told = apply(&place, &refused).demand(1);
     let text = told.stdout + &told.stderr;
-    assert!(text.contains("failed: test-pod") && !text.contains("no rule"), "{text}");
+    assert!(text.contains("failed: watch-device-plugin") && !text.contains("no rule"), "{text}");
     assert!(place.run([DEMO, "verify"]).demand(1).stdout.contains("nvidia"));
 }
 

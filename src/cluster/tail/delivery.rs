@@ -172,9 +172,14 @@ impl Delivery {
         }
     }
 
-    /// Keeps a line that may be half a one.
-    pub(super) fn hold(&mut self, line: &[u8]) {
-        self.half = self.times.split(line).map(|(at, text)| (at, text.to_vec()));
+    /// Keeps a line that may be half a one. One that two streams have ended with is whole: it is delivered.
+    pub(super) fn hold(&mut self, line: &[u8], on_event: &mut dyn FnMut(TailEvent)) {
+        let new = self.times.split(line).map(|(at, text)| (at, text.to_vec()));
+        let is_whole = new.is_some() && self.half == new;
+        self.half = new;
+        if is_whole {
+            self.flush_half(on_event);
+        }
     }
 
     /// Delivers a last line of which no more will come.
