@@ -48,7 +48,7 @@ impl Text {
     fn placeholders(&self) -> BTreeSet<&str> {
         let parts = self.quoted.split('{').skip(1).filter_map(|part| part.split_once('}'));
         parts
-            .map(|(name, _)| name)
+            .map(|(name, _)| name.split('|').next().unwrap_or(name))
             .filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
             .collect()
     }

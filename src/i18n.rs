@@ -88,15 +88,21 @@ fn find(key: &str) -> Option<(&'static str, &'static str)> {
     TEXTS.get(index).map(|(_, english, korean)| (*english, *korean))
 }
 
-/// Replaces each `{name}` in one pass, so that a value that holds braces is not read again.
+/// Replaces each `{name}` in one pass, so that a value that holds braces is not read again. `{name|one|many}` is `one`
+/// where the value is 1, and else `many`.
 fn fill<'a>(template: &str, value: impl Fn(&str) -> Option<Cow<'a, str>>) -> String {
     let mut out = String::with_capacity(template.len() + 32);
     let mut rest = template;
     while let Some(open) = rest.find('{') {
         out.push_str(&rest[..open]);
         rest = &rest[open..];
-        if let Some((close, value)) = rest.find('}').and_then(|close| Some((close, value(&rest[1..close])?))) {
-            out.push_str(&value);
+        let filled = rest.find('}').and_then(|close| {
+            let (name, forms) = rest[1..close].split_once('|').unwrap_or((&rest[1..close], ""));
+            let value = value(name)?;
+            Some((close, if forms.is_empty() { value } else { form(forms, value == "1").into() }))
+        });
+        if let Some((close, text)) = filled {
+            out.push_str(&text);
             rest = &rest[close + 1..];
         } else {
             out.push('{');
@@ -105,6 +111,20 @@ fn fill<'a>(template: &str, value: impl Fn(&str) -> Option<Cow<'a, str>>) -> Str
     }
     out.push_str(rest);
     out
+}
+
+/// Returns the word for one, or for any other number, of `one|many`.
+fn form(forms: &str, is_one: bool) -> &str {
+    match forms.split_once('|') {
+        Some((one, many)) => {
+            if is_one {
+                one
+            } else {
+                many
+            }
+        }
+        None => forms,
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +158,8 @@ mod tests {
         };
         assert_eq!(fill("{a} and {b}", &[("a", "{b}"), ("b", "x")]), "{b} and x");
         assert_eq!(fill("{unknown} {", &[]), "{unknown} {");
+        assert_eq!(fill("{n} {n|file|files}", &[("n", "1")]), "1 file");
+        assert_eq!(fill("{n} {n|file|files}", &[("n", "12")]), "12 files");
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expect
     let mut settings = Settings::from_env(&get, workspace.lang, workspace.session_path.clone());
     settings.ascii |= global.ascii;
     settings.simulated.clone_from(&workspace.title);
+    settings.may_change = workspace.title.is_some() || rustix::process::geteuid().is_root();
     settings.again = global.again(std::env::args_os(), &get);
     // What others hold is looked at, and taken over once they have let go and the user says so.
     if let Some(holder) = session::store::holder(&workspace.session_path) {

@@ -227,6 +227,8 @@ fn shown(session: &Session, variables: Option<&Preview>) -> Vec<String> {
     shown.extend(session.answers.iter().flat_map(Answers::names));
     // The commands are this program's own; what stands in them has a type that can hold no password.
     shown.extend(session.journal.iter().flat_map(|record| &record.action.commands).map(ToString::to_string));
+    let boots = session.second_boot.iter().flat_map(|boots| std::iter::once(&boots.noted).chain(&boots.proven));
+    shown.extend(boots.map(|note| note.boot_id.clone()));
     let Some(preview) = variables else { return shown };
     let paths = [&preview.checkout, &preview.inventory];
     shown.extend(paths.into_iter().flatten().map(|path| path.display().to_string()));

@@ -5,7 +5,7 @@ use crate::{
     catalog::{
         KernelModule,
         cuda::{self, Toolkit},
-        drivers::Driver,
+        drivers::{self, Driver},
         gpus,
     },
     i18n::msg,
@@ -76,6 +76,15 @@ pub(super) fn toolkit_misfit(toolkit: &Toolkit, cards: &[Card]) -> Option<Reason
             (_, true) => Some(Reason(msg::reason::cuda_before_card(&card.name, cc, &toolkit.version))),
             (false, false) => None,
         }
+    })
+}
+
+/// Tells whether some driver from `least` on drives the cards and can be had here.
+pub(super) fn any_from(least: &Version, cards: &[Card], host: &HostLimits) -> bool {
+    drivers::drivers().iter().any(|driver| {
+        driver.version >= *least
+            && card_misfit(driver, cards, &host.source).is_none()
+            && file_misfit(driver, host).is_none()
     })
 }
 

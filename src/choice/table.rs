@@ -77,6 +77,7 @@ pub struct DriverRow {
 }
 
 /// One CUDA toolkit.
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own in the documented JSON")]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CudaRow {
     /// `11.0.3`.
@@ -99,6 +100,9 @@ pub struct CudaRow {
     pub default_prefix: String,
     /// Whether it fits the cards, the host and the driver.
     pub fits: bool,
+    /// Whether it fits the cards, the host and some driver that fits them too: choosing it leads to that driver.
+    #[serde(skip)]
+    pub reachable: bool,
     /// Why it does not fit.
     pub reason: Option<Reason>,
     /// What to know although it fits, such as a host compiler that `nvcc` will refuse.

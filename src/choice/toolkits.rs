@@ -41,6 +41,7 @@ fn row(toolkit: &Toolkit, architecture: Architecture) -> Option<CudaRow> {
         bundled_driver: toolkit.bundled_driver.clone(),
         default_prefix: toolkit.prefix.clone(),
         fits: true,
+        reachable: true,
         reason: None,
         notes: Vec::new(),
         wanted: false,
@@ -50,12 +51,13 @@ fn row(toolkit: &Toolkit, architecture: Architecture) -> Option<CudaRow> {
 
 fn judged(toolkit: &Toolkit, cards: &[Card], driver: Option<&Version>, host: &HostLimits) -> Option<CudaRow> {
     let row = row(toolkit, host.architecture)?;
-    let reason = rules::toolkit_misfit(toolkit, cards)
-        .or_else(|| driver.and_then(|driver| driver_misfit(toolkit, driver)))
+    let apart = rules::toolkit_misfit(toolkit, cards)
         .or_else(|| glibc_misfit(toolkit, host))
         .or_else(|| toolkit.prerelease.then(|| Reason(msg::reason::cuda_prerelease())));
+    let reachable = apart.is_none() && toolkit.least_driver().is_none_or(|least| rules::any_from(least, cards, host));
+    let reason = driver.and_then(|driver| driver_misfit(toolkit, driver)).or(apart);
     let notes = if reason.is_none() { notes(toolkit, driver, host) } else { Vec::new() };
-    Some(CudaRow { fits: reason.is_none(), reason, notes, ..row })
+    Some(CudaRow { fits: reason.is_none(), reachable, reason, notes, ..row })
 }
 
 fn driver_misfit(toolkit: &Toolkit, driver: &Version) -> Option<Reason> {

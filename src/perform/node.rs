@@ -127,10 +127,10 @@ struct Looker<'a> {
 impl Looker<'_> {
     fn look_on(&self, live: &Live<'_>, cancel: &Cancel) {
         let mut tested = None;
-        // Programs of the machine are asked once a watch: what the cluster says changes, and it does not.
-        let facts = self.perform.facts();
         let host = &self.perform.workspace.host;
-        let judge = |boots: Option<&SecondBoot>| steps::on_node(host, self.answers, live.node, boots, Some(&facts));
+        // Programs of the machine are asked once a watch, because what the cluster says changes and it does not; but
+        // then anew: what was looked at in step 1 is of before steps 2 and 3.
+        let judge = |boots: Option<&SecondBoot>| steps::on_node(host, self.answers, live.node, boots, None);
         let (mut boots, mut on_node) = (None, None);
         while !cancel.is_cancelled() {
             // A run has the session while it lasts: what it has proved is seen afterwards.

@@ -139,7 +139,7 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
     // Where there is room, a row that does not fit has its reason below it; else only the selected one has, in the
     // details.
     let explains = room >= 12 && rows.iter().any(|row| !row.fits);
-    let room = if explains { room / 2 } else { room };
+    let room = if explains { room / 3 } else { room };
     let first = first_row(chosen.unwrap_or(0), rows.len(), room);
     let below = rows.len().saturating_sub(first + room);
     if below > 0 && app.driver.error.is_none() {
@@ -161,7 +161,7 @@ fn drivers(ui: &Ui, frame: &mut Frame, area: Rect) {
             lines.push(ui.dim(format!("   {}", columns(&DRIVERS, &heads))));
             for (index, row) in rows.iter().enumerate().skip(first).take(room) {
                 lines.push(driver(ui, row, chosen == Some(index), focus));
-                lines.extend(misfit(ui, row, area.width).filter(|_| explains));
+                lines.extend(misfit(ui, row, area.width).into_iter().filter(|_| explains));
             }
         }
     }
@@ -200,9 +200,9 @@ fn driver(ui: &Ui, row: &DriverRow, chosen: bool, focus: bool) -> Line<'static> 
 }
 
 /// Why a row does not fit, below it.
-fn misfit(ui: &Ui, row: &DriverRow, cells: u16) -> Option<Line<'static>> {
-    let reason = row.reason.as_ref().filter(|_| !row.fits)?.text(ui.app.settings.lang);
-    Some(ui.dim(format!("     {}", crate::wizard::cut_end(&reason, usize::from(cells).saturating_sub(7)))))
+fn misfit(ui: &Ui, row: &DriverRow, cells: u16) -> Vec<Line<'static>> {
+    let reason = row.reason.as_ref().filter(|_| !row.fits).map(|reason| reason.text(ui.app.settings.lang));
+    reason.map(|reason| ui.dim_wrapped(&reason, 5, cells)).unwrap_or_default()
 }
 
 /// When the support ends, or that it has ended.
@@ -241,7 +241,12 @@ fn details(ui: &Ui, cells: u16) -> Vec<Vec<Line<'static>>> {
     }
     // A star on what NVIDIA has given up wants a word; one reason has it already.
     if row.recommended && row.ended && row.reason.as_ref().is_none_or(|reason| reason.id() != "recommended-ended") {
-        lines.push(toned("!", ui.theme.warning(), &ui.text(msg::wizard::choice::recommended_though_ended())));
+        let text = if app.driver.has_newer_toolkit(&app.answers) {
+            msg::wizard::choice::recommended_though_ended()
+        } else {
+            msg::wizard::choice::recommended_the_last()
+        };
+        lines.push(toned("!", ui.theme.warning(), &ui.text(text)));
     }
     let toolkit = chosen_toolkit(app);
     for note in row.notes.iter().chain(toolkit.iter().flat_map(|cuda| &cuda.notes)) {

@@ -60,8 +60,9 @@ pub(super) fn question(ui: &Ui, frame: &mut Frame, area: Rect, document: &Docume
     let place =
         Rect { x: area.x + (area.width - cells) / 2, y: area.y + (area.height - rows) / 2, width: cells, height: rows };
     let title = Span::styled(format!(" {} ", document.title), ui.theme.selected());
-    // One empty column on each side keeps the box apart from the text it stands on.
-    frame.render_widget(Clear, Rect { x: place.x - 1, width: place.width + 2, ..place });
+    // What stands behind is not for now: it is dimmed, and no word of it is cut by the box.
+    frame.buffer_mut().set_style(area, Style::reset().patch(ui.theme.behind()));
+    frame.render_widget(Clear, Rect { x: area.x, width: area.width, ..place });
     let lines: Vec<_> =
         std::iter::once(Line::default()).chain(document.lines.iter().map(|row| line(ui, row))).collect();
     frame.render_widget(

@@ -145,8 +145,12 @@ fn line(ui: &Ui, row: &Row, selected: bool, cells: u16, whole: bool) -> Vec<Line
 /// What stands below the list: the reboot that is waited for, or what the pre-flight says of what is ahead.
 fn state(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
     let told = |glyph: &str, style: Style, text: &str| {
-        let text = cut_middle(text, usize::from(cells).saturating_sub(6), CUT);
-        vec![Line::default(), Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(text)])]
+        let row = |(index, text): (usize, String)| {
+            let glyph = if index == 0 { glyph } else { " " };
+            Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(text)])
+        };
+        let rows = wrap(text, usize::from(cells).saturating_sub(6)).into_iter().enumerate().map(row);
+        std::iter::once(Line::default()).chain(rows).collect::<Vec<_>>()
     };
     match next(ui.app) {
         _ if ui.app.waits_for(Slot::Plan) => checks(ui, cells, most),
@@ -229,7 +233,7 @@ fn checks(ui: &Ui, cells: u16, most: usize) -> Vec<Line<'static>> {
             if check.says == Forecast::WillFail { ("✗", ui.theme.error()) } else { ("!", ui.theme.warning()) };
         let title = check.title(app.settings.lang);
         let text = format!("{title}: {}", check.evidence_text(app.settings.lang));
-        // What has no room in full is told by `c`.
+        // What has no room in full is told by `p`.
         let text = if width(&text) + 8 > usize::from(cells) { title } else { text };
         Line::from(vec![Span::styled(format!("     {glyph} "), style), Span::styled(text, ui.theme.dim())])
     }));

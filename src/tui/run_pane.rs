@@ -88,7 +88,12 @@ fn ending(status: Status) -> Message {
 fn state(ui: &Ui, cells: u16) -> Vec<Line<'static>> {
     let run = &ui.app.run;
     let toned = |glyph: &'static str, style: Style, text: Message| {
-        vec![Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(ui.text(text))])]
+        let row = |(index, text): (usize, String)| {
+            let glyph = if index == 0 { glyph } else { " " };
+            Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::raw(text)])
+        };
+        let lines = crate::wizard::wrap(&ui.text(text), usize::from(cells).saturating_sub(6));
+        lines.into_iter().enumerate().map(row).collect::<Vec<_>>()
     };
     let Some(outcome) = &run.outcome else {
         return vec![if run.stopping {

@@ -52,6 +52,11 @@ impl Theme {
         self.paint(Color::DarkGray, 245)
     }
 
+    /// What stands behind a question.
+    pub(super) fn behind(self) -> Style {
+        if self.colors == Colors::None { Style::new().add_modifier(Modifier::DIM) } else { self.dim() }
+    }
+
     /// As it should be.
     pub(super) fn good(self) -> Style {
         self.paint(Color::Green, 114)

@@ -18,7 +18,7 @@ use crate::{
     text::cut_middle,
     wizard::{
         Slot, cut_end,
-        variables::{State, changed_lines, proposals, short_path, state, value_text, verdict_texts},
+        variables::{State, changed_lines, order, proposals, short_path, state, value_text, verdict_texts},
         wrap,
     },
 };
@@ -58,9 +58,8 @@ pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
         findings(ui, preview, lower, LOWER - 1)
     } else {
         let findings = findings(ui, preview, lower, if preview.findings.is_empty() { 0 } else { 2 });
-        let mut lines = details(ui, preview, lower.width, false);
-        lines.truncate(height - findings.len());
-        [lines, findings].concat()
+        let lines = details(ui, preview, lower.width, false);
+        [clipped(ui, lines, height - findings.len(), msg::wizard::variables::rest_in_why()), findings].concat()
     };
     draw(frame, lower, lines);
 }
@@ -91,14 +90,13 @@ fn verdict(ui: &Ui, preview: &Preview, area: Rect) -> Vec<Line<'static>> {
     let mut lines = vec![ui.rule(&title, cells, false)];
     let word = ui.text(preview.capability.verdict.title());
     let texts = wrap(&format!("{word}: {why}"), usize::from(cells).saturating_sub(6));
-    let room = if instead.is_some() { 2 } else { 3 };
-    for (index, text) in texts.into_iter().take(room).enumerate() {
+    for (index, text) in texts.into_iter().enumerate() {
         lines.push(Line::from(vec![
             Span::styled(format!("   {} ", if index == 0 { glyph } else { " " }), style),
             Span::raw(text),
         ]));
     }
-    lines.extend(instead.iter().flat_map(|text| ui.dim_wrapped(text, 5, cells)).take(2));
+    lines.extend(instead.iter().flat_map(|text| ui.dim_wrapped(text, 5, cells)));
     if area.height > 24 {
         lines.push(Line::default());
     }
@@ -123,14 +121,16 @@ fn table(ui: &Ui, frame: &mut Frame, area: Rect, preview: &Preview) {
         ui.text(msg::wizard::variables::title())
     };
     let room = usize::from(area.height).saturating_sub(2);
-    let first = first_row(app.variables.selected, preview.variables.len(), room);
+    let order = order(app, preview);
+    let here = order.iter().position(|index| *index == app.variables.selected).unwrap_or(0);
+    let first = first_row(here, order.len(), room);
     let below = preview.variables.len().saturating_sub(first + room);
     let title = if below > 0 { format!("{title} · {}", ui.text(msg::wizard::more_below(below))) } else { title };
     let mut lines = vec![ui.rule(&title, area.width, !app.variables.on_findings)];
     let heads = [col::name(), col::value(), col::state()].map(|head| ui.text(head));
     lines.push(ui.dim(format!("   {}", columns(&widths(area.width), &heads))));
     let proposals = proposals(app.actions(Step::Variables));
-    let rows = preview.variables.iter().enumerate().skip(first).take(room);
+    let rows = order.iter().filter_map(|index| Some((*index, preview.variables.get(*index)?))).skip(first).take(room);
     lines.extend(rows.map(|(index, variable)| {
         row(ui, variable, &state(ui.app, variable, &proposals), index == app.variables.selected, area.width)
     }));
@@ -153,7 +153,7 @@ fn row(ui: &Ui, variable: &Variable, state: &State, selected: bool, cells: u16) 
     let value = columns(&[value_column], &[&value]);
     let name_style = if selected { ui.theme.selected() } else { Style::new() };
     Line::from(vec![
-        ui.mark(selected, true),
+        ui.mark(selected, !ui.app.variables.on_findings),
         Span::styled(name, name_style),
         Span::styled(format!("  {value}  "), style),
         Span::styled(cut_end(&ui.text(word), STATE), style),
@@ -227,8 +227,18 @@ fn findings(ui: &Ui, preview: &Preview, area: Rect, room: usize) -> Vec<Line<'st
     let rows = ui.findings(&preview.findings, focus.then_some(selected), focus, area.width);
     let first = rows.iter().position(|(index, _)| *index == selected).unwrap_or(0);
     let first = if focus { first.min(rows.len().saturating_sub(room)) } else { 0 };
-    let lines = rows.into_iter().skip(first).take(room).map(|(_, line)| line);
-    std::iter::once(ui.rule(&title, area.width, focus)).chain(lines).collect()
+    let lines = rows.into_iter().skip(first).map(|(_, line)| line).collect();
+    let rest = if focus { msg::wizard::variables::rest_below() } else { msg::wizard::variables::rest_in_findings() };
+    [vec![ui.rule(&title, area.width, focus)], clipped(ui, lines, room, rest)].concat()
+}
+
+/// As many lines as have room; where some have none, the last row says where the rest is.
+fn clipped(ui: &Ui, mut lines: Vec<Line<'static>>, room: usize, rest: Message) -> Vec<Line<'static>> {
+    if lines.len() > room && room > 0 {
+        lines.truncate(room - 1);
+        lines.push(ui.dim(format!("   … {}", ui.text(rest))));
+    }
+    lines
 }
 
 #[cfg(test)]

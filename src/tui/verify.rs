@@ -26,13 +26,19 @@ use crate::{
 const DETAILS: usize = 3;
 /// Rows of the chain beside a log at most, where both share a narrow screen.
 const ROWS: usize = 8;
+/// Cells of the log beside the chain.
+const LOG: u16 = 83;
+/// Cells of the chain beside the log, at least.
+const NARROWEST: u16 = 36;
+/// Cells below which what was seen of a link does not stand beside its title: it is told below, in full.
+const SEEN: usize = 16;
 
 /// Draws step 4.
 pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let state = &ui.app.verify;
     if is_wide(area) {
-        // The log gets the 80 columns that nvidia-smi's table wants, once the chain has enough for its sentences.
-        let (main, side) = split_columns(area, area.width.saturating_sub(84).clamp(area.width * 2 / 5, area.width / 2));
+        // The log gets the 79 columns of nvidia-smi's table behind its mark and before its edge; the chain has the rest.
+        let (main, side) = split_columns(area, area.width.saturating_sub(LOG).clamp(NARROWEST, area.width / 2));
         draw(frame, main, chain(ui, main.width, usize::from(main.height)));
         return right_side(ui, frame, side);
     }
@@ -72,12 +78,20 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
         }));
         return lines;
     }
-    let titles = state.chain.iter().map(|row| width(&row.title)).max().unwrap_or(0).min(usize::from(cells) * 3 / 5);
+    let all = usize::from(cells).saturating_sub(6);
+    let widest = state.chain.iter().map(|row| width(&row.title)).max().unwrap_or(0);
+    let beside = all.saturating_sub(widest + 2) >= SEEN;
+    let titles = widest.min(if beside { usize::from(cells) * 3 / 5 } else { all });
     let room = height.saturating_sub(DETAILS + 2).max(1);
     let room = room.saturating_sub(lines.len() - 1).max(1);
     let entries = entries(&state.chain, state.selected, room);
     let place = entries.iter().position(|links| links.contains(&state.selected)).unwrap_or(0);
-    for links in entries.iter().skip(first_row(place, entries.len(), room)).take(room) {
+    let first = first_row(place, entries.len(), room);
+    let below = entries.iter().skip(first + room).map(Range::len).sum::<usize>();
+    if below > 0 && focus {
+        lines[0] = ui.rule(&format!("{title} · {}", app.text(msg::wizard::more_below(below))), cells, focus);
+    }
+    for links in entries.iter().skip(first).take(room) {
         let Some(row) = state.chain.get(links.start) else { continue };
         let selected = links.contains(&state.selected) && focus;
         if links.len() == 1 {
@@ -95,7 +109,12 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
             lines.push(Line::default());
         }
         let room = height.saturating_sub(lines.len() + 1);
-        lines.extend(details(ui, row, cells).into_iter().take(room));
+        let mut told = details(ui, row, cells);
+        if told.len() > room {
+            told.truncate(room.saturating_sub(1));
+            told.push(ui.dim(format!("     … {}", ui.text(msg::wizard::plan::all_in_help()))));
+        }
+        lines.extend(told);
     }
     lines
 }
@@ -124,7 +143,8 @@ fn entries(chain: &[ChainRow], selected: usize, room: usize) -> Vec<Range<usize>
 /// One link: its state, its title, what was seen of it.
 fn link(ui: &Ui, row: &ChainRow, (titles, cells): (usize, u16), selected: bool, focus: bool) -> Line<'static> {
     let (glyph, style) = ui.theme.chain(row.state, ui.app.ticks);
-    let detail = cut_end(&row.detail, usize::from(cells).saturating_sub(titles + 8));
+    let room = usize::from(cells).saturating_sub(titles + 8);
+    let detail = if room >= SEEN { cut_end(&row.detail, room) } else { String::new() };
     let title_style = if selected { ui.theme.selected() } else { Style::new() };
     Line::from(vec![
         ui.mark(selected, focus),
@@ -163,6 +183,7 @@ fn details(ui: &Ui, row: &ChainRow, cells: u16) -> Vec<Line<'static>> {
     lines
 }
 
+/// Tells whether a text has no room beside the title of a link.
 fn is_wide_text(text: &str, cells: u16) -> bool {
     width(text) > usize::from(cells) / 3
 }

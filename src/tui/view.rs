@@ -5,6 +5,7 @@ use ratatui::{
     layout::Rect,
     style::Style,
     text::{Line, Span},
+    widgets::Clear,
 };
 
 use super::{
@@ -17,7 +18,7 @@ use crate::{
     i18n::msg,
     plan::Step,
     text::{cut_middle, width},
-    wizard::{App, Screen, StepState, footer as hints},
+    wizard::{App, Dialog, Screen, StepState, footer as hints, wrap},
 };
 
 /// Draws the state.
@@ -38,11 +39,19 @@ fn whole(ui: &Ui, frame: &mut Frame, area: Rect) {
     let (top, rest) = split_rows(area, 2);
     let (body, bottom) = split_rows(rest, usize::from(rest.height) - 2);
     draw(frame, top, vec![header(ui, top.width), stepper(ui)]);
-    draw(frame, bottom, vec![notice(ui, bottom.width), footer(ui, bottom.width)]);
+    draw(frame, bottom, vec![Line::default(), footer(ui, bottom.width)]);
     let document = crate::wizard::overlay::document(ui.app);
-    if let Some(document) = document.as_ref().filter(|document| !document.boxed) {
-        return overlay::text(ui, frame, body, document);
+    match document.as_ref().filter(|document| !document.boxed) {
+        Some(document) => overlay::text(ui, frame, body, document),
+        None => pane(ui, frame, body),
     }
+    if let Some(document) = document.filter(|document| document.boxed) {
+        overlay::question(ui, frame, body, &document);
+    }
+    notice(ui, frame, Rect { height: area.height - 1, ..area });
+}
+
+fn pane(ui: &Ui, frame: &mut Frame, body: Rect) {
     match ui.app.screen {
         Screen::Detect => detect::draw_pane(ui, frame, body),
         Screen::Choice => driver::draw_pane(ui, frame, body),
@@ -53,14 +62,14 @@ fn whole(ui: &Ui, frame: &mut Frame, area: Rect) {
         Screen::Summary => summary::draw_pane(ui, frame, body),
         Screen::Watch => watch::draw_pane(ui, frame, body),
     }
-    if let Some(document) = document {
-        overlay::question(ui, frame, body, &document);
-    }
 }
 
 fn too_small(ui: &Ui, frame: &mut Frame, area: Rect) {
     let (columns, rows) = (area.width.to_string(), area.height.to_string());
-    let text = ui.app.text(msg::wizard::too_small(&columns, &rows));
+    let mut text = ui.app.text(msg::wizard::too_small(&columns, &rows));
+    if ui.app.dialog == Some(Dialog::AskQuit) {
+        text = format!("{} {}", ui.text(msg::wizard::quit::title()), ui.text(msg::wizard::too_small::quit()));
+    }
     let lines = crate::wizard::wrap(&text, usize::from(area.width).saturating_sub(2))
         .into_iter()
         .map(|line| Line::raw(format!(" {line}")));
@@ -79,7 +88,8 @@ fn header(ui: &Ui, cells: u16) -> Line<'static> {
     let simulated = ui.app.settings.simulated.as_ref().map(|_| ui.text(msg::wizard::simulated()));
     let looking_on = ui.app.watch.as_ref().map(|_| ui.text(msg::wizard::looking_on()));
     let reboot = ui.app.session.reboot.as_ref().map(|_| ui.text(msg::wizard::reboot_pending()));
-    let right: Vec<_> = reboot.into_iter().chain(looking_on).chain(simulated).collect();
+    let not_root = (!ui.app.settings.may_change).then(|| ui.text(msg::wizard::not_root()));
+    let right: Vec<_> = not_root.into_iter().chain(reboot).chain(looking_on).chain(simulated).collect();
     let right = right.join(" · ");
     // The story's title stands there only where everything else has its room.
     let title =
@@ -110,18 +120,20 @@ fn stepper(ui: &Ui) -> Line<'static> {
         }
         let here = step == ui.app.step() && ui.app.screen != Screen::Summary;
         let (glyph, style) = match ui.app.step_state(step) {
-            StepState::Ahead => ("·", ui.theme.dim()),
-            StepState::Current => ("▸", ui.theme.selected()),
-            StepState::Done => ("✓", ui.theme.good()),
-            StepState::Failed => ("✗", ui.theme.error()),
+            StepState::Ahead => ("· ", ui.theme.dim()),
+            StepState::Current => ("[", ui.theme.selected()),
+            StepState::Done => ("✓ ", ui.theme.good()),
+            StepState::Failed => ("✗ ", ui.theme.error()),
         };
-        let name = format!(" {} {}", step.number(), ui.text(step.short_title()));
+        // The mark of the cursor stands on the screen once, so the step has brackets.
+        let end = if glyph == "[" { "]" } else { "" };
+        let name = format!("{} {}{end}", step.number(), ui.text(step.short_title()));
         spans.push(Span::styled(glyph, style));
         spans.push(Span::styled(
             name,
             if here {
                 ui.theme.selected()
-            } else if glyph == "·" {
+            } else if glyph == "· " {
                 ui.theme.dim()
             } else {
                 Style::new()
@@ -131,11 +143,18 @@ fn stepper(ui: &Ui) -> Line<'static> {
     Line::from(spans)
 }
 
-fn notice(ui: &Ui, cells: u16) -> Line<'static> {
-    let Some(notice) = &ui.app.notice else { return Line::default() };
+/// What is said once, above the footer: all of it, over the last rows of the pane where one row is not enough.
+fn notice(ui: &Ui, frame: &mut Frame, area: Rect) {
+    let Some(notice) = &ui.app.notice else { return };
     let (glyph, style) = ui.theme.severity(notice.severity);
-    let text = cut_middle(&notice.text, usize::from(cells).saturating_sub(4), CUT);
-    Line::from(vec![Span::styled(format!(" {glyph} "), style), Span::raw(text)])
+    let lines = wrap(&notice.text, usize::from(area.width).saturating_sub(4));
+    let line = |(index, text): (usize, String)| {
+        Line::from(vec![Span::styled(format!(" {} ", if index == 0 { glyph } else { " " }), style), Span::raw(text)])
+    };
+    let lines: Vec<_> = lines.into_iter().enumerate().map(line).collect();
+    let (_, place) = split_rows(area, usize::from(area.height).saturating_sub(lines.len()));
+    frame.render_widget(Clear, place);
+    draw(frame, place, lines);
 }
 
 /// The keys, and when the session was saved.

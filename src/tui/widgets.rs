@@ -40,7 +40,9 @@ impl Ui<'_> {
         let title = cut_middle(title, cells.saturating_sub(8), CUT);
         let rest = cells.saturating_sub(width(&title) + 6);
         let style = if focus { self.theme.selected() } else { self.theme.strong() };
-        let line = |count: usize| Span::styled("─".repeat(count), self.theme.dim());
+        // Where the arrow keys move shows without colour too.
+        let (glyph, stroke) = if focus { ("━", self.theme.accent()) } else { ("─", self.theme.dim()) };
+        let line = |count: usize| Span::styled(glyph.repeat(count), stroke);
         Line::from(vec![
             Span::raw(" "),
             line(2),

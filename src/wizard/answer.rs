@@ -1,7 +1,7 @@
 //! Answers: what comes back from the effects, into the state.
 
 use super::{
-    App, Dialog, Screen, Slot, detect,
+    App, Dialog, Screen, Slot, detect, driver,
     message::{Answer, Effect},
     plan, run, test_pod, verify, watch,
 };
@@ -34,7 +34,7 @@ pub(super) fn take(app: &mut App, slot: Slot, answer: Answer) {
         }
         (Slot::Fingerprint, Answer::MachineChanged) if !app.waits_for(Slot::Probe) => drop(app.order(Effect::Probe)),
         (Slot::Packages, Answer::PackagesAsked(facts)) => detect::take_offer(app, &facts),
-        (Slot::Table, Answer::Table(Ok(table))) => app.driver.take(table, &mut app.answers),
+        (Slot::Table, Answer::Table(Ok(table))) => driver::take_table(app, table),
         (Slot::Table, Answer::Table(Err(error))) => app.driver.error = Some(error),
         (Slot::Preview, Answer::Preview(Ok(preview))) => app.variables.take(*preview),
         (Slot::Preview, Answer::Preview(Err(error))) => app.variables.error = Some(error),

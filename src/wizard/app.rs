@@ -61,6 +61,8 @@ pub struct Settings {
     pub session_path: PathBuf,
     /// The command that comes back to it.
     pub again: String,
+    /// Whether this process may change the machine, or none is changed.
+    pub may_change: bool,
     /// The zone of the times shown.
     pub zone: TimeZone,
 }
@@ -89,6 +91,7 @@ impl Settings {
             simulated: None,
             session_path,
             again: "gpunode".to_owned(),
+            may_change: true,
             zone: TimeZone::system(),
         }
     }
@@ -185,8 +188,9 @@ pub struct App {
     pub screen: Screen,
     /// What stands in front of it.
     pub dialog: Option<Dialog>,
-    /// What the help was opened over, with its first line in view; it comes back when the help is closed.
-    pub(super) below_help: Option<(Dialog, usize)>,
+    /// What the help, or the question whether to leave, was opened over, with its first line in view; it comes back
+    /// when that is closed.
+    pub(super) covered: Option<(Dialog, usize)>,
     /// First line in view of the text in front.
     pub scroll: usize,
     /// The password for `sudo`, for as long as the program runs.
@@ -243,7 +247,7 @@ impl App {
             size,
             screen,
             dialog: None,
-            below_help: None,
+            covered: None,
             scroll: 0,
             secret: None,
             notice: None,
@@ -467,7 +471,7 @@ impl App {
     pub(super) fn scroll_by(&mut self, rows: isize) {
         let (length, height) = match self.dialog {
             Some(_) => (overlay::document(self).map_or(0, |document| document.lines.len()), overlay::height(self)),
-            None => (super::summary(self).len(), usize::from(self.size.1.saturating_sub(6))),
+            None => (super::summary::height(self), usize::from(self.size.1.saturating_sub(6))),
         };
         self.scroll = self.scroll.saturating_add_signed(rows).min(length.saturating_sub(height));
     }

@@ -1,9 +1,11 @@
 //! Confirmation: every command and every changed line, before anything happens.
 
+use unicode_width::UnicodeWidthChar;
+
 use super::{
     App,
     row::{Row, Tone},
-    wrap::{cut_end, wrap},
+    wrap::wrap,
 };
 use crate::{
     i18n::msg,
@@ -11,7 +13,7 @@ use crate::{
     plan::{Action, Step},
     prediction::{Forecast, Prediction},
     preflight, steps,
-    text::cut_middle,
+    text::{cut_middle, width},
 };
 
 /// Returns the actions that will be done: not the ones left out.
@@ -49,7 +51,7 @@ pub(super) fn rows(app: &App, actions: &[&Action], cells: usize) -> Vec<Row> {
             rows.push(Row::new(Tone::Text, ""));
         }
         let title = format!("{}. {}", index + 1, action.title(app.settings.lang));
-        rows.push(Row::new(Tone::Heading, cut_middle(&title, cells, "…")));
+        rows.extend(Row::wrapped(Tone::Heading, &title, cells));
         for command in &action.commands {
             rows.extend(command_rows(&command.to_string(), cells));
         }
@@ -119,9 +121,9 @@ pub(super) fn command_rows(command: &str, cells: usize) -> Vec<Row> {
     lines.iter().enumerate().map(row).collect()
 }
 
-/// A unified diff, one row a line, cut at the right edge: its columns carry meaning.
+/// A unified diff. Who approves a line sees all of it: what is too long goes on in the next row, under a mark.
 pub(super) fn diff_rows(diff: &str, cells: usize) -> Vec<Row> {
-    let row = |line: &str| {
+    let rows = |line: &str| {
         let tone = match line.as_bytes() {
             [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] | [b'@', ..] => Tone::Dim,
             [b'+', ..] => Tone::Added,
@@ -129,13 +131,29 @@ pub(super) fn diff_rows(diff: &str, cells: usize) -> Vec<Row> {
             _ => Tone::Text,
         };
         let line = crate::text::printable(line);
-        // Of a file both ends matter, of a line of text its beginning.
-        let text = if tone == Tone::Dim {
-            cut_middle(&line, cells.saturating_sub(2), "…")
-        } else {
-            cut_end(&line, cells.saturating_sub(2))
+        // Of a file's name both ends matter, and the action's title has it in full.
+        if tone == Tone::Dim {
+            return vec![Row::new(tone, format!("  {}", cut_middle(&line, cells.saturating_sub(2), "…")))];
+        }
+        let parts = broken(&line, cells.saturating_sub(4));
+        let row = |(index, part): (usize, String)| {
+            Row::new(tone, format!("{}{part}", if index == 0 { "  " } else { "  … " }))
         };
-        Row::new(tone, format!("  {text}"))
+        parts.into_iter().enumerate().map(row).collect()
     };
-    diff.lines().map(row).collect()
+    diff.lines().flat_map(rows).collect()
+}
+
+/// Breaks a line after `cells` cells, wherever that is: its blanks carry meaning.
+fn broken(line: &str, cells: usize) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    for c in line.chars() {
+        let mut used = parts.last().map_or(0, |part| width(part));
+        used += c.width().unwrap_or(0);
+        if used > cells.max(2) {
+            parts.push(String::new());
+        }
+        parts.last_mut().into_iter().for_each(|part| part.push(c));
+    }
+    parts
 }

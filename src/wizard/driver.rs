@@ -155,21 +155,36 @@ impl DriverStep {
         self.filter.split_whitespace().all(|word| shown.contains(&word.to_lowercase()))
     }
 
-    /// Returns the toolkits that can be chosen, newest first; `None` is "no toolkit" and comes last.
+    /// Returns the toolkits that can be chosen, newest first; `None` is "no toolkit" and comes last. The driver rules
+    /// none out: it follows the toolkit.
     pub fn toolkits(&self) -> Vec<Option<&CudaRow>> {
-        self.table.iter().flat_map(|table| &table.cuda).filter(|row| row.fits).map(Some).chain([None]).collect()
+        self.table.iter().flat_map(|table| &table.cuda).filter(|row| row.reachable).map(Some).chain([None]).collect()
     }
 
-    /// Takes a new table in: choices that the user made stay, the others follow the recommendation.
-    pub(super) fn take(&mut self, table: DriverTable, answers: &mut Answers) {
+    /// Tells whether a toolkit newer than the chosen one can be had.
+    pub fn has_newer_toolkit(&self, answers: &Answers) -> bool {
+        let newest = self.toolkits().into_iter().flatten().map(|row| &row.version).max();
+        answers.cuda().is_some_and(|chosen| newest.is_some_and(|newest| newest > chosen))
+    }
+
+    /// Takes a new table in: choices that the user made stay where they fit, the others follow the recommendation.
+    /// Returns the driver that took the place of one that the user chose and that does not fit any more.
+    pub(super) fn take(&mut self, table: DriverTable, answers: &mut Answers) -> Option<Version> {
         self.error = None;
+        let fits = |version: &Version| table.drivers.iter().any(|row| row.fits && row.version == *version);
+        let best =
+            table.drivers.iter().find(|row| row.recommended).or_else(|| table.drivers.iter().find(|row| row.fits));
+        let is_void = self.driver_chosen
+            && self.cuda_chosen
+            && best.is_some()
+            && answers.driver_version.as_ref().is_some_and(|version| !fits(version));
+        self.driver_chosen &= !is_void;
         if !self.driver_chosen || answers.driver_version.is_none() {
-            let best =
-                table.drivers.iter().find(|row| row.recommended).or_else(|| table.drivers.iter().find(|row| row.fits));
             answers.driver_version = best.map(|row| row.version.clone());
         }
         self.table = Some(table);
         self.pair(answers);
+        answers.driver_version.clone().filter(|_| is_void)
     }
 
     /// Chooses the toolkit that belongs to the driver, unless the user chose one.
@@ -188,6 +203,15 @@ impl DriverStep {
 pub fn chosen_toolkit(app: &App) -> Option<&CudaRow> {
     let wanted = app.answers.cuda()?;
     app.driver.table.as_ref()?.cuda.iter().find(|row| row.version == *wanted)
+}
+
+/// Takes a new table in, and says so where another driver came with it.
+pub(super) fn take_table(app: &mut App, table: DriverTable) {
+    let followed = app.driver.take(table, &mut app.answers);
+    if let (Some(driver), Some(toolkit)) = (followed, app.answers.cuda().cloned()) {
+        app.keep_answers();
+        app.say(Severity::Info, app.text(msg::wizard::notice::driver_follows(&toolkit, &driver)));
+    }
 }
 
 /// Keys while owner, toolkit and driver are chosen.

@@ -44,7 +44,10 @@ pub fn fitting(app: &App, cells: usize) -> Vec<Hint> {
 }
 
 fn hint(app: &App, binding: &Binding, label: Message) -> Hint {
-    let caps = if app.settings.ascii { binding.caps.replace("↑↓", "Up/Dn") } else { binding.caps.to_owned() };
+    // The toolkits stand in a row, everything else in a column.
+    let in_row = app.screen == Screen::Choice && app.driver.part == Part::Cuda && app.dialog.is_none();
+    let caps = if in_row { binding.caps.replace("↑↓", "←→") } else { binding.caps.to_owned() };
+    let caps = if app.settings.ascii { caps.replace("↑↓", "Up/Dn").replace("←→", "Left/Right") } else { caps };
     Hint { caps, text: app.text(label) }
 }
 

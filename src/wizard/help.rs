@@ -76,6 +76,7 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
     rows.extend(selected_action(app, cells));
     rows.extend(owners(app, cells));
     rows.extend(selected_driver(app, cells));
+    rows.extend(selected_link(app, cells));
     rows.extend(keys(app, cells));
     rows.push(Row::new(Tone::Heading, app.text(help::commands())));
     let actions = confirm::to_do(app.session.plan.of(app.step()));
@@ -119,6 +120,18 @@ fn selected_driver(app: &App, cells: usize) -> Vec<Row> {
     let heading = Row::new(Tone::Heading, format!("{}: {}", app.text(msg::wizard::choice::details()), row.version));
     let texts = texts.flat_map(|text| Row::wrapped(Tone::Text, &text, cells));
     std::iter::once(heading).chain(texts).chain([Row::new(Tone::Text, "")]).collect()
+}
+
+/// All that there is to say of the link that is selected in the chain.
+fn selected_link(app: &App, cells: usize) -> Vec<Row> {
+    let Some(link) = app.verify.chain.get(app.verify.selected).filter(|_| app.screen == Screen::Verify) else {
+        return Vec::new();
+    };
+    let mut rows = Row::wrapped(Tone::Heading, &link.title, cells);
+    let told = [&link.about, &link.detail, &link.remedy].into_iter().filter(|text| !text.is_empty());
+    rows.extend(told.flat_map(|text| Row::wrapped(Tone::Text, &format!("  {text}"), cells)));
+    rows.push(Row::new(Tone::Text, ""));
+    rows
 }
 
 /// Every key of the screen: the line at the bottom names as many as have room.

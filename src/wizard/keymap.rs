@@ -198,6 +198,8 @@ const BACK: Binding = bind("b", &[(Key::Char('b'), Intent::Back)], Label::Back);
 /// Told only while it does more than going back.
 const LEAVE: Binding = bind("Esc", &[(Key::Esc, Intent::Leave)], Label::Unfilter);
 const QUIT: Binding = bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], Label::Quit);
+/// A question scrolls where it has no room in a box; its heading says then that there is more.
+const SCROLL: Binding = bind("", UP_DOWN, Label::Silent);
 const INTERRUPT: Binding = bind("", &[(Key::Interrupt, Intent::Interrupt)], Label::Silent);
 
 const DETECT: &[Binding] = &[
@@ -225,31 +227,23 @@ const PLAN: &[Binding] = &[
     bind("Enter", ENTER, Label::Review),
     bind("↑↓", UP_DOWN, Label::Words(key::select)),
     bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], Label::Words(key::leave_out)),
-    bind("c", &[(Key::Char('c'), Intent::ShowChecks)], Label::Words(key::checks)),
+    bind("p", &[(Key::Char('p'), Intent::ShowChecks)], Label::Words(key::checks)),
     HELP,
-    LEAVE,
     BACK,
     QUIT,
 ];
 const RUNNING: &[Binding] = &[
-    bind("c", &[(Key::Char('c'), Intent::Cancel)], Label::Words(key::cancel)),
+    bind("x", &[(Key::Char('x'), Intent::Cancel)], Label::Words(key::cancel)),
     bind("↑↓", UP_DOWN, Label::Words(key::scroll)),
     HELP,
     QUIT,
 ];
-const RUN_OVER: &[Binding] = &[
-    bind("Enter", ENTER, Label::Words(key::go_on)),
-    bind("↑↓", UP_DOWN, Label::Words(key::scroll)),
-    HELP,
-    LEAVE,
-    BACK,
-    QUIT,
-];
+const RUN_OVER: &[Binding] =
+    &[bind("Enter", ENTER, Label::Words(key::go_on)), bind("↑↓", UP_DOWN, Label::Words(key::scroll)), HELP, BACK, QUIT];
 const REBOOT_DUE: &[Binding] = &[
     bind("Enter", ENTER, Label::Words(key::reboot)),
     bind("↑↓", UP_DOWN, Label::Words(key::scroll)),
     HELP,
-    LEAVE,
     BACK,
     QUIT,
 ];
@@ -258,7 +252,6 @@ const RUN_FAILED: &[Binding] = &[
     bind("r", &[(Key::Char('r'), Intent::Retry)], Label::Words(key::retry)),
     bind("↑↓", UP_DOWN, Label::Words(key::scroll)),
     HELP,
-    LEAVE,
     BACK,
     QUIT,
 ];
@@ -269,12 +262,11 @@ const VARIABLES: &[Binding] = &[
     bind("d", &[(Key::Char('d'), Intent::ShowDiff)], Label::Words(key::diff)),
     bind("c", &[(Key::Char('c'), Intent::AskCheckout)], Label::Words(key::checkout)),
     bind("i", &[(Key::Char('i'), Intent::AskInventory)], Label::Words(key::inventory)),
-    bind("n", &[(Key::Char('n'), Intent::AskNode)], Label::Words(key::node)),
+    bind("m", &[(Key::Char('m'), Intent::AskNode)], Label::Words(key::node)),
     bind("↑↓", UP_DOWN, Label::Words(key::select)),
     bind("Space", &[(Key::Char(' '), Intent::ToggleAction)], Label::Words(key::keep)),
     bind("Tab", TAB, Label::Words(key::next_part)),
     HELP,
-    LEAVE,
     BACK,
     QUIT,
 ];
@@ -285,10 +277,10 @@ const VERIFY: &[Binding] = &[
     bind("/", &[(Key::Char('/'), Intent::Search)], Label::Words(key::search)),
     bind("n", &[(Key::Char('n'), Intent::NextHit)], Label::NextHit),
     bind("f", &[(Key::Char('f'), Intent::NextFinding)], Label::NextFinding),
-    bind("p", &[(Key::Char('p'), Intent::Pause)], Label::Pause),
-    bind("x", &[(Key::Char('x'), Intent::Offers)], Label::Offers),
-    bind("s", &[(Key::Char('s'), Intent::SaveLog)], Label::SaveLog),
-    bind("c", &[(Key::Char('c'), Intent::AskKubeconfig)], Label::Words(key::kubeconfig)),
+    bind("Space", &[(Key::Char(' '), Intent::Pause)], Label::Pause),
+    bind("o", &[(Key::Char('o'), Intent::Offers)], Label::Offers),
+    bind("l", &[(Key::Char('l'), Intent::SaveLog)], Label::SaveLog),
+    bind("u", &[(Key::Char('u'), Intent::AskKubeconfig)], Label::Words(key::kubeconfig)),
     bind("↑↓", UP_DOWN, Label::Words(key::scroll)),
     HELP,
     LEAVE,
@@ -305,7 +297,6 @@ const SUMMARY: &[Binding] = &[
     bind("Enter", &[(Key::Enter, Intent::Accept)], Label::Words(key::end)),
     bind("↑↓", UP_DOWN, Label::Words(key::scroll)),
     HELP,
-    LEAVE,
     BACK,
     QUIT,
 ];
@@ -368,8 +359,13 @@ const ASK_QUIT: &[Binding] = &[
     HELP,
     INTERRUPT,
 ];
-const DIAGNOSIS: &[Binding] =
-    &[bind("y", TYPED_YES, Label::Words(key::remedy)), bind("Esc", NO, Label::Words(key::close)), HELP, INTERRUPT];
+const DIAGNOSIS: &[Binding] = &[
+    bind("y", TYPED_YES, Label::Words(key::remedy)),
+    bind("Esc", NO, Label::Words(key::close)),
+    SCROLL,
+    HELP,
+    INTERRUPT,
+];
 const ASK: &[Binding] = &[
     bind("Enter", ENTER, Label::Words(key::accept)),
     bind("Esc", &[(Key::Esc, Intent::Close)], Label::Words(key::give_up)),
@@ -386,8 +382,13 @@ const ASK: &[Binding] = &[
     ),
     INTERRUPT,
 ];
-const OFFER: &[Binding] =
-    &[bind("y", TYPED_YES, Label::Words(key::do_offer)), bind("Esc", NO, Label::Words(key::leave_so)), HELP, INTERRUPT];
+const OFFER: &[Binding] = &[
+    bind("y", TYPED_YES, Label::Words(key::do_offer)),
+    bind("Esc", NO, Label::Words(key::leave_so)),
+    SCROLL,
+    HELP,
+    INTERRUPT,
+];
 const TOO_SMALL: &[Binding] =
     &[bind("q", &[(Key::Char('q'), Intent::Quit), (Key::Interrupt, Intent::Interrupt)], Label::Quit)];
 
@@ -468,6 +469,24 @@ mod tests {
         Context::Ask,
         Context::TooSmall,
     ];
+
+    /// What a letter means where it is no text, whatever the screen: `y` and `n` answer, `n` is the next hit where
+    /// there is nothing to answer, and what opened a text closes it too.
+    #[test]
+    fn a_letter_means_one_thing_on_every_screen() {
+        let screens = ALL.into_iter().filter(|context| !takes_text(*context));
+        let mut meanings: std::collections::BTreeMap<char, BTreeSet<String>> = std::collections::BTreeMap::new();
+        for (key, intent) in screens.flat_map(bindings).flat_map(|binding| binding.keys) {
+            let (Key::Char(letter), false) = (key, *intent == Intent::Close) else { continue };
+            meanings.entry(*letter).or_default().insert(format!("{intent:?}"));
+        }
+        // Do the same once more; on or off; leave, and yes, leave.
+        let alike = [('r', ["Refresh", "Retry"]), (' ', ["Pause", "ToggleAction"]), ('q', ["Accept", "Quit"])];
+        for (letter, all) in meanings.into_iter().filter(|(_, all)| all.len() > 1) {
+            let told = alike.iter().find(|(other, _)| *other == letter).map(|(_, all)| all.map(str::to_owned));
+            assert_eq!(told.map(BTreeSet::from), Some(all), "{letter}");
+        }
+    }
 
     #[test]
     fn no_key_means_two_things_and_ctrl_c_always_means_something() {

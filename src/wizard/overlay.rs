@@ -41,7 +41,7 @@ pub fn document(app: &App) -> Option<Document> {
     let narrow = cells.min(64);
     let text = |title: Message, lines| Document { title: app.text(title), lines, boxed: false, cursor: None };
     let question = |title: Message, lines| Document { title: app.text(title), lines, boxed: true, cursor: None };
-    Some(match dialog {
+    let document = match dialog {
         Dialog::Help => text(msg::wizard::help::title(), help::rows(app, cells)),
         Dialog::Confirm => text(msg::wizard::confirm::title(), confirm_rows(app, cells)),
         Dialog::TestPod(actions) => text(msg::wizard::test::title(), test_pod::rows(app, actions, cells)),
@@ -63,7 +63,10 @@ pub fn document(app: &App) -> Option<Document> {
         Dialog::Diagnosis => diagnosis(app, narrow)?,
         Dialog::Offer(id) => offer(app, *id, narrow)?,
         Dialog::Ask(ask) => asking(app, ask, narrow),
-    })
+    };
+    // What has no room in a box is a text that scrolls: no answer of it is out of reach.
+    let fits = document.lines.len() + 5 <= usize::from(app.size.1.saturating_sub(4)) || document.cursor.is_some();
+    Some(Document { boxed: document.boxed && fits, ..document })
 }
 
 /// Sentences, then what each answer does.

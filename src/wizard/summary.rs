@@ -1,6 +1,6 @@
 //! Summary: what is there, what was changed, and what proves it. The end of the way.
 
-use super::{App, chain::ChainState};
+use super::{App, chain::ChainState, wrap};
 use crate::{
     i18n::{Message, msg},
     owner,
@@ -20,6 +20,26 @@ pub enum Fact {
     Detail(String),
     /// Nothing.
     Blank,
+}
+
+impl Fact {
+    /// Cells of a name and the space around it.
+    pub const NAME: usize = 19;
+
+    /// Returns its text as rows for a screen of `cells` cells, without name and mark.
+    pub fn rows(&self, cells: usize) -> Vec<String> {
+        match self {
+            Self::Heading(text) => vec![text.clone()],
+            Self::Value(_, text) => wrap(text, cells.saturating_sub(Self::NAME + 3)),
+            Self::State(_, text) | Self::Detail(text) => wrap(text, cells.saturating_sub(6)),
+            Self::Blank => vec![String::new()],
+        }
+    }
+}
+
+/// Returns the rows of the whole summary.
+pub(super) fn height(app: &App) -> usize {
+    summary(app).iter().map(|fact| fact.rows(app.size.0.into()).len()).sum()
 }
 
 /// Returns the summary from top to bottom.

@@ -67,16 +67,13 @@ fn paste(app: &mut App, text: &str) {
 fn intend(app: &mut App, intent: Intent) {
     match intent {
         Intent::Interrupt if app.dialog == Some(Dialog::AskQuit) => leave(app),
-        Intent::Quit | Intent::Interrupt
-            if matches!(app.screen, Screen::Summary | Screen::Watch) && app.dialog.is_none() =>
-        {
-            leave(app);
-        }
-        Intent::Quit | Intent::Interrupt => app.open(Dialog::AskQuit),
+        Intent::Quit if matches!(app.screen, Screen::Summary | Screen::Watch) && app.dialog.is_none() => leave(app),
+        Intent::Quit | Intent::Interrupt => cover(app, Dialog::AskQuit),
         Intent::Help if app.dialog == Some(Dialog::Help) => close(app),
-        Intent::Help => help(app),
+        Intent::Help => cover(app, Dialog::Help),
         Intent::Hesitate => app.say(crate::finding::Severity::Info, app.text(msg::wizard::notice::type_y())),
-        Intent::Leave if !narrowed(app) => intend(app, Intent::Back),
+        // Esc closes; where nothing is open it does nothing.
+        Intent::Leave if !narrowed(app) => {}
         Intent::Leave => widen(app),
         _ if matches!(app.dialog, Some(Dialog::Ask(_))) => asked(app, intent),
         _ if app.dialog.is_some() => in_front(app, intent),
@@ -93,18 +90,20 @@ fn intend(app: &mut App, intent: Intent) {
     }
 }
 
-/// Opens the help over whatever is there.
-fn help(app: &mut App) {
-    app.below_help = app.dialog.take().map(|dialog| (dialog, app.scroll));
-    app.open(Dialog::Help);
+/// Opens the help, or the question whether to leave, over whatever is there.
+fn cover(app: &mut App, dialog: Dialog) {
+    if app.dialog != Some(Dialog::Help) {
+        app.covered = app.dialog.take().map(|dialog| (dialog, app.scroll));
+    }
+    app.open(dialog);
 }
 
 /// Closes what is in front.
 fn close(app: &mut App) {
     match app.dialog.take() {
         Some(Dialog::Offer(id)) => verify::decline(app, id),
-        Some(Dialog::Help) => {
-            if let Some((dialog, scroll)) = app.below_help.take().filter(|(dialog, _)| still_stands(app, dialog)) {
+        Some(Dialog::Help | Dialog::AskQuit) => {
+            if let Some((dialog, scroll)) = app.covered.take().filter(|(dialog, _)| still_stands(app, dialog)) {
                 app.open(dialog);
                 app.scroll = scroll;
                 app.scroll_by(0);

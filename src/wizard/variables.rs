@@ -103,6 +103,20 @@ pub fn state(app: &App, variable: &Variable, proposals: &BTreeMap<&str, Option<&
     }
 }
 
+/// Returns the places of the variables in the order of the screen: first those that the plan changes, or would, then
+/// those that somebody has set.
+pub fn order(app: &App, preview: &Preview) -> Vec<usize> {
+    let proposals = proposals(app.actions(Step::Variables));
+    let rank = |index: &usize| match state(app, &preview.variables[*index], &proposals) {
+        State::Changes(_) | State::TakenOut | State::Kept => 0,
+        State::Set => 1,
+        State::Role | State::Default | State::Unset => 2,
+    };
+    let mut order: Vec<usize> = (0..preview.variables.len()).collect();
+    order.sort_by_key(rank);
+    order
+}
+
 /// Returns a value on one line; `-` when there is none.
 pub fn value_text(value: Option<&Value>) -> String {
     let item = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -160,8 +174,17 @@ pub(super) fn intend(app: &mut App, intent: Intent) {
             let count = app.variables.preview.as_ref().map_or(0, |preview| preview.findings.len());
             app.variables.finding = navigate::moved(app.variables.finding, intent, count);
         }
-        _ => app.variables.selected = navigate::moved(app.variables.selected, intent, len),
+        _ => select(app, intent),
     }
+}
+
+/// Moves the cursor among the variables as they stand on the screen.
+fn select(app: &mut App, intent: Intent) {
+    let Some(preview) = &app.variables.preview else { return };
+    let order = order(app, preview);
+    let here = order.iter().position(|index| *index == app.variables.selected).unwrap_or(0);
+    let next = order.get(navigate::moved(here, intent, order.len())).copied();
+    app.variables.selected = next.unwrap_or(app.variables.selected);
 }
 
 /// Asks where the variables come from; what is read now stands in the field.

@@ -78,7 +78,10 @@ impl Verify {
                 .iter()
                 .find_map(|state| rows.iter().position(|row| row.state == *state))
         };
-        let place = if self.chain.is_empty() { telling() } else { place };
+        // The cursor stays with its link, until that is no longer what is wrong.
+        let was_open = self.chain.get(self.selected).is_none_or(|row| row.state != ChainState::Pass);
+        let is_good = place.is_none_or(|place| rows[place].state == ChainState::Pass);
+        let place = if was_open && is_good { telling().or(place) } else { place };
         self.selected = place.unwrap_or(self.selected.min(rows.len().saturating_sub(1)));
         self.chain = rows;
         self.chain_error = None;

@@ -28,7 +28,7 @@ fn at_step_four(server: &ApiServer, place: &Place) -> Terminal {
     });
     place.write("state/session.yaml", &(serde_yaml::to_string(&session).unwrap() + "...\n"));
     let mut screen = Terminal::start(&place.command([] as [&str; 0]), 100, 30, "xterm-256color");
-    screen.wait_for("step 4", |screen| screen.contains("▸ 4 Verify") || screen.contains("Since you were here"));
+    screen.wait_for("step 4", |screen| screen.contains("[4 Verify]") || screen.contains("Since you were here"));
     if screen.screen().contains("Since you were here") {
         screen.keys("\x1b");
     }
@@ -48,9 +48,9 @@ fn keys_work_under_a_flood_and_memory_is_bounded() {
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap().to_owned();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
     };
-    screen.keys("p");
+    screen.keys(" ");
     screen.wait("stopped here");
-    screen.keys("p");
+    screen.keys(" ");
     screen.wait_for("following again", |screen| !screen.contains("stopped here"));
     screen.keys("/line 1");
     screen.wait("/ line 1");
@@ -81,7 +81,7 @@ fn another_kubeconfig_leads_out_of_a_wrong_one() {
     let place = Place::new();
     let mut screen = at_step_four(&wrong, &place);
     screen.wait("have the right granted");
-    screen.keys("c");
+    screen.keys("u");
     screen.wait("Kubeconfig");
     screen.keys("\x15");
     screen.keys(right.kubeconfig().to_str().unwrap());
@@ -148,7 +148,7 @@ fn a_failure_in_the_log_is_marked_found_and_saved() {
     screen.wait("afterwards 29");
     screen.keys("f");
     screen.wait("✗ ERROR: An NVIDIA kernel module");
-    screen.keys("s");
+    screen.keys("l");
     screen.wait("Save the log");
     screen.keys(ENTER);
     screen.wait("The log is in");
@@ -162,7 +162,7 @@ fn a_failure_in_the_log_is_marked_found_and_saved() {
     // What is offered has come once the failure is told; the taint is no offer before a test pod has passed.
     screen.wait("Known failure: crash-loop");
     screen.keys("\x1b");
-    screen.keys("x");
+    screen.keys("o");
     screen.wait("Delete the pod");
     screen.keys("y");
     server.until("the pod is deleted", |state| state.deleted.contains(&pod));

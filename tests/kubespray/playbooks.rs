@@ -341,7 +341,7 @@ fn playbooks_run_again_only_when_the_inventory_was_changed_after_them() {
     screen.wait("Variables of the GPU role");
     screen.wait("Findings");
     screen.keys("\r");
-    screen.wait_for("step 4 or a question", |screen| screen.contains("▸ 4 Verify") || screen.contains("Run this?"));
+    screen.wait_for("step 4 or a question", |screen| screen.contains("[4 Verify]") || screen.contains("Run this?"));
     assert!(!screen.screen().contains("Run this?"), "{}", screen.screen());
     screen.keys("q");
     screen.wait("Quit?");

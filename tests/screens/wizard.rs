@@ -351,9 +351,9 @@ fn a_run_is_only_stopped_after_a_question() {
     let mut desk = Desk::english(SMALL);
     desk.running();
     let run = desk.newest(is_run).expect("a run");
-    desk.keys(&[Key::Char('c'), Key::Esc]);
+    desk.keys(&[Key::Char('x'), Key::Esc]);
     assert!(!desk.open.iter().any(|order| order.effect == Effect::Cancel(run)));
-    desk.keys(&[Key::Char('c'), Key::Char('y')]);
+    desk.keys(&[Key::Char('x'), Key::Char('y')]);
     assert_eq!(desk.last(), &Effect::Cancel(run));
     desk.ended(Outcome::Cancelled).keys(&[Key::Char('r')]);
     assert!(is_run(desk.last()));

@@ -56,7 +56,40 @@ fn a_driver_that_the_filter_hides_cannot_be_taken() {
     desk.keys(&[Key::Esc]);
     assert_eq!((desk.app.screen, desk.app.driver.filter.as_str()), (Screen::Choice, ""), "Esc drops the filter first");
     desk.keys(&[Key::Esc]);
+    assert_eq!(desk.app.screen, Screen::Choice, "where nothing is open, Esc does nothing");
+    desk.keys(&[Key::Char('b')]);
     assert_eq!(desk.app.screen, Screen::Detect);
+}
+
+#[test]
+fn every_toolkit_is_reached_from_every_other_and_the_driver_follows() {
+    let mut desk = Desk::english(SMALL);
+    desk.choice().keys(&[Key::Tab]);
+    let table = |desk: &mut Desk| {
+        let wanted = desk.app.answers.cuda().cloned();
+        let table = sample::table_for(wanted.as_ref());
+        desk.say(|effect| matches!(effect, Effect::LoadTable { .. }), Answer::Table(Ok(table)));
+    };
+    let cuda = |desk: &Desk| desk.app.answers.cuda().map(ToString::to_string).unwrap_or_default();
+    let driver = |desk: &Desk| desk.app.answers.driver_version.clone().expect("a driver");
+    let (first, first_driver) = (cuda(&desk), driver(&desk));
+    let mut seen = vec![first.clone()];
+    for _ in 0..3 {
+        desk.keys(&[Key::Right]);
+        table(&mut desk);
+        seen.push(cuda(&desk));
+    }
+    assert!(driver(&desk) < first_driver, "an older toolkit has an older driver: {}", desk.screen());
+    for expected in seen.iter().rev().skip(1) {
+        desk.keys(&[Key::Left]);
+        table(&mut desk);
+        assert_eq!(cuda(&desk), *expected, "{}", desk.screen());
+    }
+    assert_eq!(driver(&desk), first_driver);
+    assert!(desk.screen().contains("←→ choose"), "a row is walked sideways: {}", desk.screen());
+    desk.keys(&[Key::Left]);
+    table(&mut desk);
+    assert!(cuda(&desk) != first && driver(&desk) > first_driver, "a newer toolkit leads to a newer driver");
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn nothing_jumps_when_the_next_part_is_looked_at() {
         let mut desk = desk(board(cards));
         // All but the mark of what is selected, down to the last part, which belongs to the selection.
         let lists = |desk: &Desk| -> Vec<String> {
-            let screen = desk.screen().replace(['▸', '●'], " ");
+            let screen = desk.screen().replace(['▸', '●'], " ").replace('━', "─");
             let lines: Vec<&str> = screen.lines().collect();
             let last = lines.iter().rposition(|line| line.starts_with(" ── ")).expect("a heading");
             lines[1..=last]

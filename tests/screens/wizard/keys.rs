@@ -42,21 +42,21 @@ fn no_footer_is_cut_and_what_has_no_room_is_in_the_help() {
     let mut desk = Desk::english(SMALL);
     let screen = desk.verify().screen();
     assert!(screen.contains("? more") && !screen.contains("kubeconfig"), "{screen}");
-    let help = desk.keys(&[Key::Char('?'), Key::Down, Key::Down]).screen();
-    assert!(help.contains("c      kubeconfig") && help.contains("s      save log"), "{help}");
+    let help = desk.keys(&[Key::Char('?'), Key::PageDown]).screen();
+    assert!(help.contains("u      kubeconfig") && help.contains("l      save log"), "{help}");
     desk.tell(Msg::Resize(160, 50));
-    assert!(desk.keys(&[Key::Esc]).screen().contains("c kubeconfig"), "{}", desk.screen());
+    assert!(desk.keys(&[Key::Esc]).screen().contains("u kubeconfig"), "{}", desk.screen());
 }
 
 #[test]
 fn the_help_opens_over_a_question_and_the_question_comes_back() {
     let ways: [Way; 6] = [
         |desk| desk.plan().keys(&[Key::Enter, Key::Down, Key::Down]),
-        |desk| desk.running().keys(&[Key::Char('c')]),
+        |desk| desk.running().keys(&[Key::Char('x')]),
         |desk| desk.running().ended(Outcome::RebootNeeded),
         |desk| desk.verify().say(is_tail, Answer::Diagnosed(sample::diagnosis(Lang::En))),
         |desk| desk.variables().keys(&[Key::Char('d')]),
-        |desk| desk.verify().say(is_tail, offered()).keys(&[Key::Char('x')]),
+        |desk| desk.verify().say(is_tail, offered()).keys(&[Key::Char('o')]),
     ];
     for (go, end) in ways.into_iter().zip([Key::Char('?'), Key::Esc, Key::Enter].into_iter().cycle()) {
         let mut desk = Desk::english(SMALL);
@@ -74,10 +74,10 @@ fn the_help_opens_over_a_question_and_the_question_comes_back() {
 #[test]
 fn a_question_that_has_passed_while_the_help_was_read_does_not_come_back() {
     let mut desk = Desk::english(SMALL);
-    desk.running().keys(&[Key::Char('c'), Key::Char('?')]).ended(Outcome::Done).keys(&[Key::Esc]);
+    desk.running().keys(&[Key::Char('x'), Key::Char('?')]).ended(Outcome::Done).keys(&[Key::Esc]);
     assert_eq!(desk.app.dialog, None);
     let mut desk = Desk::english(SMALL);
-    desk.verify().say(is_tail, offered()).keys(&[Key::Char('x'), Key::Char('?')]);
+    desk.verify().say(is_tail, offered()).keys(&[Key::Char('o'), Key::Char('?')]);
     desk.say(is_tail, sample::rows(sample::chain(true, Lang::En))).keys(&[Key::Esc]);
     assert_eq!(desk.app.dialog, None);
 }
@@ -90,7 +90,7 @@ fn offered() -> Answer {
 fn the_time_of_the_save_is_never_told_without_its_word() {
     let mut desk = Desk::english(SMALL);
     desk.verify().saved();
-    for columns in 80..130 {
+    for columns in 80..140 {
         let screen = desk.tell(Msg::Resize(columns, 24)).screen();
         let footer = screen.lines().last().unwrap_or_default();
         assert_eq!(footer.contains("14:02:11"), footer.contains("saved 14:02:11"), "{columns}: {footer}");
@@ -127,9 +127,9 @@ fn the_footer_says_what_a_key_does_now() {
     assert!(footer(&desk).contains("Esc no filter  b back  q quit"), "{}", footer(&desk));
     let mut desk = Desk::english(WIDE);
     desk.verify();
-    assert!(footer(&desk).contains("p pause"), "{}", footer(&desk));
-    desk.type_in("p");
-    assert!(footer(&desk).contains("p resume"), "{}", footer(&desk));
+    assert!(footer(&desk).contains("Space pause"), "{}", footer(&desk));
+    desk.type_in(" ");
+    assert!(footer(&desk).contains("Space resume"), "{}", footer(&desk));
     desk.say(is_tail, sample::rows(sample::chain(true, Lang::En)));
     assert!(footer(&desk).contains("Enter finish"), "{}", footer(&desk));
     desk.say(is_tail, offered());

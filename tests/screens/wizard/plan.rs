@@ -115,7 +115,7 @@ fn the_plan_shows_all_rows_that_have_room_and_says_what_is_below() {
     };
     let seven = long(7);
     assert_eq!(seven.matches("[•] Download cuda_11.0.3").count(), 7, "{seven}");
-    assert!(seven.contains("7 to do ─"), "{seven}");
+    assert!(seven.contains("7 to do ━"), "{seven}");
     let nine = long(9);
     assert!(
         nine.matches("[•] Download cuda_11.0.3").count() == 7 && nine.contains("9 to do · more below: 2"),

@@ -47,6 +47,7 @@ const NOW: &str = "2026-11-24T14:02:11Z";
 
 pub fn settings(lang: Lang, ascii: bool) -> Settings {
     Settings {
+        may_change: true,
         lang,
         ascii,
         colors: if ascii { Colors::None } else { Colors::Sixteen },
@@ -124,8 +125,13 @@ pub fn answers() -> Answers {
 }
 
 pub fn table() -> DriverTable {
+    table_for(machine().answers.cuda())
+}
+
+/// The table for another toolkit than the machine's answers want.
+pub fn table_for(cuda: Option<&gpunode::version::Version>) -> DriverTable {
     let Machine { host, facts, answers } = machine();
-    steps::driver_table(host, facts, answers, answers.cuda()).expect("a table").shown(true)
+    steps::driver_table(host, facts, answers, cuda).expect("a table").shown(true)
 }
 
 /// A reason as a session would carry it.

@@ -76,14 +76,14 @@ fn nothing_asks_about_the_taint_before_the_test_pod_has_passed() {
     };
     let footer = |desk: &Desk| desk.screen().lines().last().unwrap_or_default().to_owned();
     let mut desk = Desk::english(super::WIDE);
-    desk.verify().say(is_tail, offers(false)).keys(&[Key::Char('x')]);
+    desk.verify().say(is_tail, offers(false)).keys(&[Key::Char('o')]);
     assert!(desk.app.dialog.is_none() && !footer(&desk).contains("node actions"), "{}", footer(&desk));
     desk.say(is_tail, offers(true));
     assert!(footer(&desk).contains("node actions"), "{}", footer(&desk));
-    desk.keys(&[Key::Char('t')]).test_planned().keys(&[Key::Enter, Key::Char('x')]);
+    desk.keys(&[Key::Char('t')]).test_planned().keys(&[Key::Enter, Key::Char('o')]);
     assert_eq!(desk.app.dialog, Some(Dialog::Offer(sample::offer().id)));
     desk.say(is_run, Answer::TestOutput(Err("No devices were found".to_owned())));
     assert_eq!(desk.app.dialog, None, "the test has failed under the question");
-    desk.keys(&[Key::Char('x')]);
+    desk.keys(&[Key::Char('o')]);
     assert_eq!(desk.app.dialog, None);
 }

@@ -35,7 +35,11 @@ fn a_value_is_typed_checked_and_planned() {
 #[test]
 fn true_where_an_image_belongs_is_refused_with_the_reason() {
     let mut desk = Desk::english(SMALL);
-    desk.variables().keys(&[Key::Down; 6]).keys(&[Key::Char('e'), Key::EraseLine]).type_in("true").keys(&[Key::Enter]);
+    desk.variables();
+    while !desk.screen().contains("▸ nvidia_driver_install_container") {
+        desk.keys(&[Key::Down]);
+    }
+    desk.keys(&[Key::Char('e'), Key::EraseLine]).type_in("true").keys(&[Key::Enter]);
     assert!(desk.screen().contains("the role would render the image"), "{}", desk.screen());
     desk.keys(&[Key::EraseLine]).type_in("my.reg/x:1").keys(&[Key::Enter]);
     assert_eq!(plan_answers(&desk).variables["nvidia_driver_install_container"], "my.reg/x:1");
