@@ -403,7 +403,9 @@ fn todays_cluster_by_keys_to_the_second_boot() {
     screen.keys(ENTER);
     screen.wait("recommended");
     screen.wait("580.178.04");
-    [ENTER, ENTER, ENTER].iter().for_each(|key| screen.keys(key));
+    screen.keys(ENTER);
+    screen.keys(ENTER);
+    screen.keys(ENTER);
     screen.wait("What will be done");
     screen.wait("nothing is in the way");
     run_and_reboot(&mut screen);
