@@ -5,6 +5,7 @@ mod apply;
 mod detect;
 mod diagnose;
 mod drivers;
+mod lab;
 mod plan;
 mod progress;
 mod record;
@@ -55,6 +56,7 @@ pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
             return print_raw(&String::from_utf8_lossy(&text));
         }
         Verb::Licences => return print_raw(&NOTICES),
+        Verb::Lab { what } => return lab::run(global.lang(), what),
         _ => {}
     }
     let workspace = Workspace::open(global)?;
@@ -74,8 +76,8 @@ pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
         Verb::Undo { yes, json } => session::undo(&workspace, *yes, *json),
         Verb::Report { format, answers } => report::run(&workspace, *format, *answers),
         Verb::Record { file } => record::run(&workspace, file),
-        Verb::Scenarios => scenarios::run(&workspace),
-        Verb::Completions { .. } | Verb::Man | Verb::Licences => Ok(ExitCode::Ok),
+        Verb::Scenarios { what } => scenarios::run(&workspace, what.as_ref()),
+        Verb::Completions { .. } | Verb::Man | Verb::Licences | Verb::Lab { .. } => Ok(ExitCode::Ok),
     }
 }
 
