@@ -99,6 +99,27 @@ pub struct Answers {
     /// Whether to run the playbooks, or only show their commands.
     #[serde(default = "yes")]
     pub run_playbooks: bool,
+    /// The version of GPU Operator's chart; by the release of Kubernetes if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart_version: Option<Version>,
+    /// Where the chart is fetched; NVIDIA's repository if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart_repository: Option<WebAddress>,
+    /// The chart as a file, for a machine that reaches no repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart_file: Option<AbsolutePath>,
+    /// Its checksum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart_file_sha256: Option<Sha256>,
+    /// Values of the chart that the user sets; they count over those of this program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart_values: Option<AbsolutePath>,
+    /// A registry that has the operator's images, each below the path that it has at `nvcr.io`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_mirror: Option<ImageName>,
+    /// How the container runtime comes to know NVIDIA's where GPU Operator brings that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator_runtime: Option<RuntimeWay>,
     /// The kubeconfig for step 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeconfig: Option<FilePath>,
@@ -175,6 +196,19 @@ impl DriverOwner {
     }
 }
 
+/// How the container runtime comes to know NVIDIA's runtime where GPU Operator brings that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuntimeWay {
+    /// Kubespray writes the entry, and the operator's toolkit installs files only: lasts over every run of Kubespray.
+    Kubespray,
+    /// The operator's toolkit writes a file beside containerd's configuration, which Kubespray imports. The file keeps
+    /// a copy of the settings that it was made from until the toolkit starts again.
+    DropIn,
+    /// Nobody writes anything: the toolkit hands out cards through NRI. No runtime class; not settled upstream.
+    Nri,
+}
+
 /// The wanted CUDA toolkit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -244,6 +278,13 @@ impl Answers {
             gpu_nodes: None,
             variables: BTreeMap::new(),
             run_playbooks: true,
+            chart_version: None,
+            chart_repository: None,
+            chart_file: None,
+            chart_file_sha256: None,
+            chart_values: None,
+            image_mirror: None,
+            operator_runtime: None,
             kubeconfig: None,
             test_image: None,
             test_image_file: None,
@@ -284,10 +325,18 @@ impl Answers {
             [&self.kubespray, &self.kubeconfig, &self.test_image_file].into_iter().flatten().map(ToString::to_string);
         let plain = [&self.cuda_prefix, &self.cuda_tmpdir].into_iter().flatten().map(ToString::to_string);
         let nodes = self.node.iter().chain(self.gpu_nodes.iter().flatten()).map(ToString::to_string);
-        let servers = [&self.cuda_mirror, &self.proxy].into_iter().flatten().map(|address| address.origin().to_owned());
-        let images = self.test_image.iter().map(ToString::to_string);
-        let files =
-            self.cuda_runfile.iter().map(ToString::to_string).chain(self.inventory.iter().map(ToString::to_string));
+        let servers = [&self.cuda_mirror, &self.proxy, &self.chart_repository]
+            .into_iter()
+            .flatten()
+            .map(|address| address.origin().to_owned());
+        let images = self.test_image.iter().chain(&self.image_mirror).map(ToString::to_string);
+        let chart = [&self.chart_file, &self.chart_values].into_iter().flatten().map(ToString::to_string);
+        let files = self
+            .cuda_runfile
+            .iter()
+            .map(ToString::to_string)
+            .chain(chart)
+            .chain(self.inventory.iter().map(ToString::to_string));
         paths.chain(plain).chain(nodes).chain(servers).chain(images).chain(files).collect()
     }
 

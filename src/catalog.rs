@@ -7,6 +7,7 @@
 pub mod cuda;
 pub mod distros;
 pub mod drivers;
+pub mod gpu_operator;
 pub mod gpus;
 pub mod host_driver;
 mod rows;

@@ -8,9 +8,11 @@
 
 pub mod at_work;
 mod certificate;
+pub mod chart_values;
 pub mod check;
 pub mod device_plugin;
 mod error;
+pub mod helm;
 pub mod kubectl;
 pub mod kubespray;
 pub mod live;

@@ -24,8 +24,9 @@ use host::offers::Offer;
 
 use crate::{
     answers::{Answers, DriverOwner},
+    catalog::gpu_operator::Chart,
     choice::Source,
-    cluster::{check::Check, manifest::ObjectKind, workload::StackSpec},
+    cluster::{chart_values::ChartValues, check::Check, manifest::ObjectKind, objects::Taint, workload::StackSpec},
     facts::{DriverFacts, Facts, LedgerEntry, Origin, modules},
     i18n::Message,
     kubespray::{GpuRole, Preview, edit::Change, playbook::PlaybookRun, values},
@@ -33,6 +34,7 @@ use crate::{
     prediction::Prediction,
     preflight,
     second_boot::SecondBoot,
+    version::Version,
 };
 
 /// What the links of a machine are judged by.
@@ -44,6 +46,47 @@ pub struct NodeEvidence<'a> {
     pub preview: Option<&'a Preview>,
     /// What was noted of an earlier boot.
     pub second_boot: Option<&'a SecondBoot>,
+}
+
+/// What a chart and its values rest on.
+#[derive(Debug, Clone, Copy)]
+pub struct ChartEvidence<'a> {
+    /// What is on the machine.
+    pub facts: &'a Facts,
+    /// What the user wants.
+    pub answers: &'a Answers,
+    /// What Kubespray would write.
+    pub preview: &'a Preview,
+    /// The release of Kubernetes, the cluster's own word or the checkout's.
+    pub kubernetes: Option<&'a Version>,
+    /// The taints that the node has in the cluster.
+    pub taints: &'a [Taint],
+    /// The namespace of a node feature discovery that is there already and not the chart's.
+    pub other_discovery: Option<&'a str>,
+}
+
+/// A chart that an owner wants in the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WantedChart {
+    /// Its release.
+    pub chart: &'static Chart,
+    /// The values that differ from its own.
+    pub values: ChartValues,
+}
+
+/// Why a chart cannot be installed as things stand: `blocked.<name>`, with its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The name of the text.
+    pub why: &'static str,
+    /// Its values.
+    pub args: Vec<(&'static str, String)>,
+}
+
+impl Refused {
+    fn new<const N: usize>(why: &'static str, args: [(&'static str, String); N]) -> Self {
+        Self { why, args: args.into() }
+    }
 }
 
 /// One way of bringing the driver to a node, with everything that follows from it.
@@ -100,6 +143,9 @@ pub trait Owner: Sync {
 
     /// Step 3: returns the objects that it wants in the cluster, put there by this program, in order.
     fn objects(&self) -> &'static [ObjectKind];
+
+    /// Step 3: returns the chart that it wants in the cluster, or why that cannot be; nothing where it wants none.
+    fn chart(&self, seen: &ChartEvidence<'_>) -> Option<Result<WantedChart, Refused>>;
 
     /// Step 4: returns what waits until it has brought the driver to the node; nothing where that is there before, or
     /// nobody knows when.

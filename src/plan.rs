@@ -5,6 +5,7 @@
 //! that knows how to check, do, prove and undo it (one file a kind). That it is executed is the engine's business.
 
 pub mod action;
+mod chart_step;
 mod driver_step;
 mod invalidate;
 pub mod known;
@@ -20,6 +21,7 @@ pub use action::{
     effect::{Effect, Entries},
     properties::{Preview, Reversal, RootReason, Witness},
 };
+pub use chart_step::{ChartPlan, Installed, Lack, chart_step, refused_chart};
 pub use driver_step::{Clearing, Handover, Places, conflicting_module, driver_step};
 pub use invalidate::{Changed, invalidated};
 pub use objects_step::{Objects, objects_step};

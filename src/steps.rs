@@ -1,6 +1,7 @@
 //! The four steps as functions from host and answers to values. The wizard, the prompts and the headless commands all
 //! call these.
 
+mod chart;
 mod config;
 mod engine;
 mod objects;

@@ -14,11 +14,22 @@ pub const VARIABLE: &str = "containerd_additional_runtimes";
 pub const NAME: &str = "nvidia";
 /// The runtime of the container toolkit's packages.
 pub const BINARY: &str = "/usr/bin/nvidia-container-runtime";
-/// Where GPU Operator puts a runtime of its own; it goes with the operator.
+/// Where GPU Operator puts a runtime of its own (`toolkit.installDir` of its chart); it goes with the operator.
 const OF_OPERATOR: &str = "/usr/local/nvidia/toolkit/";
+/// The runtime of GPU Operator.
+pub const OPERATOR_BINARY: &str = "/usr/local/nvidia/toolkit/nvidia-container-runtime";
 /// The option that names the binary, in the spelling that all releases of containerd read.
 const BINARY_NAME: &str = "BinaryName";
 const SYSTEMD_CGROUP: &str = "SystemdCgroup";
+
+/// Who brings the program that the entry names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Brings {
+    /// The container toolkit's packages, or a person.
+    Host,
+    /// GPU Operator.
+    Operator,
+}
 
 /// What an entry has to fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,17 +38,27 @@ pub struct Fit {
     pub systemd_cgroup: bool,
     /// The template of the release fails without `engine` and `root` (up to v2.29).
     pub needs_engine: bool,
+    /// Who brings its program.
+    pub brings: Brings,
 }
 
 impl Fit {
     /// Reads it off the preview; a release that is not known is taken for an old one, whose entry every release takes.
-    pub fn of(preview: &Preview) -> Self {
+    pub fn of(preview: &Preview, brings: Brings) -> Self {
         let value = |name: &str| preview.variable(name).and_then(|variable| variable.value.as_ref());
         Self {
             // Kubespray's own default is true. Source: `roles/kubespray_defaults/defaults/main/main.yml`, v2.18 to
             // v2.31.
             systemd_cgroup: value("containerd_use_systemd_cgroup").is_none_or(as_bool),
             needs_engine: preview.layout.release.as_ref().is_none_or(|release| !release.at_least(30)),
+            brings,
+        }
+    }
+
+    fn binary(self) -> &'static str {
+        match self.brings {
+            Brings::Host => BINARY,
+            Brings::Operator => OPERATOR_BINARY,
         }
     }
 }
@@ -103,11 +124,12 @@ fn mended_options(options: Option<&Map<String, Value>>, fit: Fit) -> Map<String,
     let is_binary = |value: &Value| {
         let path = value.as_str().unwrap_or_default();
         let name = path.rsplit('/').next().unwrap_or_default();
-        name.starts_with("nvidia-container-runtime") && !path.starts_with(OF_OPERATOR)
+        name.starts_with("nvidia-container-runtime")
+            && path.starts_with(OF_OPERATOR) == (fit.brings == Brings::Operator)
     };
     let mut named =
         options.into_iter().flatten().filter(|(key, _)| key.eq_ignore_ascii_case(BINARY_NAME)).map(|(_, value)| value);
-    let binary = named.find(|value| is_binary(value)).cloned().unwrap_or_else(|| BINARY.into());
+    let binary = named.find(|value| is_binary(value)).cloned().unwrap_or_else(|| fit.binary().into());
     let mut mended = Map::new();
     for (key, value) in options.into_iter().flatten() {
         if key.eq_ignore_ascii_case(BINARY_NAME) {
@@ -170,7 +192,7 @@ pub fn is_before_2(preview: &Preview) -> Option<bool> {
 mod tests {
     use super::*;
 
-    const FIT: Fit = Fit { systemd_cgroup: true, needs_engine: true };
+    const FIT: Fit = Fit { systemd_cgroup: true, needs_engine: true, brings: Brings::Host };
 
     fn whole() -> Value {
         json!({"name": "nvidia", "type": "io.containerd.runc.v2", "engine": "", "root": "", "base_runtime_spec": "cri-base.json",
@@ -184,7 +206,7 @@ mod tests {
         assert_eq!(merged(Some(&json!([kata])), None, FIT), Some(json!([kata, whole()])));
         let full = json!([whole(), kata]);
         assert_eq!(merged(Some(&full), None, FIT), Some(full.clone()), "a second time changes nothing");
-        let new = Fit { systemd_cgroup: false, needs_engine: false };
+        let new = Fit { systemd_cgroup: false, needs_engine: false, brings: Brings::Host };
         let entry = merged(None, None, new).unwrap()[0].clone();
         assert_eq!((entry.get("engine"), &entry["options"]["SystemdCgroup"]), (None, &json!("false")));
     }
@@ -212,6 +234,15 @@ mod tests {
         let other = json!({"name": "nvidia", "options": {"NoPivotRoot": false, "CriuPath": "x"}});
         let options = merged(Some(&json!([other])), None, FIT).unwrap()[0]["options"].clone();
         assert_eq!((&options["NoPivotRoot"], &options["CriuPath"]), (&json!("false"), &json!("x")));
+    }
+
+    #[test]
+    fn another_owner_brings_another_program() {
+        let fit = Fit { brings: Brings::Operator, ..FIT };
+        let list = merged(Some(&json!([whole()])), None, fit).unwrap();
+        assert_eq!(list[0]["options"]["BinaryName"], OPERATOR_BINARY);
+        assert_eq!(merged(Some(&list), None, fit), Some(list.clone()), "a second time changes nothing");
+        assert_eq!(merged(Some(&list), None, FIT), Some(json!([whole()])), "and back");
     }
 
     #[test]

@@ -73,7 +73,7 @@ const fn spec(name: &'static str, scope: Scope, shape: Shape, since: Option<u32>
 }
 
 /// Those of the GPU role first, in the order of its `defaults/main.yml`; then what it needs beside them.
-static TABLE: [VariableSpec; 25] = [
+static TABLE: [VariableSpec; 26] = [
     spec("nvidia_accelerator_enabled", Scope::Nodes, Shape::Bool, None),
     spec("nvidia_driver_version", Scope::ControlPlane, Shape::Version, None),
     spec("nvidia_gpu_tesla_base_url", Scope::ControlPlane, Shape::BaseUrl, None),
@@ -97,6 +97,7 @@ static TABLE: [VariableSpec; 25] = [
     spec("containerd_default_runtime", Scope::Containerd, Shape::Text, Some(18)),
     spec("containerd_use_systemd_cgroup", Scope::Containerd, Shape::Bool, Some(18)),
     spec("containerd_version", Scope::Containerd, Shape::Text, Some(18)),
+    spec("containerd_extra_args", Scope::Containerd, Shape::Text, Some(25)),
     spec("enable_cdi", Scope::Containerd, Shape::Bool, Some(24)),
     spec("ubuntu_kernel_unattended_upgrades_disabled", Scope::GpuNode, Shape::Bool, Some(25)),
 ];
@@ -150,6 +151,6 @@ mod tests {
             let release = Release::parse(release).unwrap();
             VariableSpec::all().filter(|spec| !release.has(spec)).count()
         };
-        assert_eq!((missing_in("v2.8.5"), missing_in("v2.9.0"), missing_in("v2.31.0")), (10, 6, 0));
+        assert_eq!((missing_in("v2.8.5"), missing_in("v2.9.0"), missing_in("v2.31.0")), (11, 7, 0));
     }
 }

@@ -4,11 +4,11 @@ mod chain;
 mod install;
 pub mod offers;
 pub mod recipe;
-mod values;
+pub(super) mod values;
 
 use self::offers::Offer;
 use super::{
-    Disposition, NodeEvidence, Owner,
+    ChartEvidence, Disposition, NodeEvidence, Owner, Refused, WantedChart,
     disposition::{is_of_pod, of_any_owner},
 };
 use crate::{
@@ -117,6 +117,10 @@ impl Owner for Host {
 
     fn objects(&self) -> &'static [ObjectKind] {
         &[ObjectKind::RuntimeClass, ObjectKind::DevicePlugin]
+    }
+
+    fn chart(&self, _seen: &ChartEvidence<'_>) -> Option<Result<WantedChart, Refused>> {
+        None
     }
 
     fn watch(&self, answers: &Answers, node: &str) -> Option<Action> {

@@ -4,7 +4,7 @@ mod checks;
 mod values;
 
 use super::{
-    Disposition, NodeEvidence, Owner,
+    ChartEvidence, Disposition, NodeEvidence, Owner, Refused, WantedChart,
     disposition::{has, is_on_host, of_any_owner},
     host::offers::Offer,
     node_name,
@@ -130,6 +130,10 @@ impl Owner for InstallerPod {
 
     fn objects(&self) -> &'static [ObjectKind] {
         &[]
+    }
+
+    fn chart(&self, _seen: &ChartEvidence<'_>) -> Option<Result<WantedChart, Refused>> {
+        None
     }
 
     fn watch(&self, answers: &Answers, node: &str) -> Option<Action> {

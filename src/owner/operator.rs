@@ -1,7 +1,9 @@
 //! NVIDIA GPU Operator: a driver in a pod of its own, or beside a driver that the host has.
 
+mod values;
+
 use super::{
-    Disposition, NodeEvidence, Owner,
+    ChartEvidence, Disposition, NodeEvidence, Owner, Refused, WantedChart,
     disposition::{has, is_on_host, of_any_owner},
     host::offers::Offer,
     node_name,
@@ -115,17 +117,29 @@ impl Owner for Operator {
     }
 
     /// Labels and taints that the node has are left; taking the node out of `nvidia_gpu_nodes` would not remove them
-    /// either.
-    fn values(&self, _preview: &Preview, _answers: &Answers) -> Vec<Change> {
-        vec![Change::new("nvidia_accelerator_enabled", false)]
+    /// either. Kubespray writes the runtime where the operator's toolkit leaves that to it.
+    fn values(&self, preview: &Preview, answers: &Answers) -> Vec<Change> {
+        let mut changes = vec![Change::new("nvidia_accelerator_enabled", false)];
+        changes.extend(values::variables(preview, answers));
+        changes
     }
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
-        playbook::joining(preview, answers)
+        if preview.layout.has_joined {
+            playbook::renewing(preview, answers)
+        } else {
+            playbook::joining(preview, answers)
+        }
     }
 
     fn objects(&self) -> &'static [ObjectKind] {
         &[]
+    }
+
+    fn chart(&self, seen: &ChartEvidence<'_>) -> Option<Result<WantedChart, Refused>> {
+        let wanted =
+            values::chart(seen).and_then(|chart| Ok(WantedChart { chart, values: values::values(chart, seen)? }));
+        Some(wanted)
     }
 
     fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {

@@ -26,6 +26,7 @@ pub mod enroll_key;
 pub mod failure;
 pub mod fetch_runfile;
 pub mod greeting;
+pub mod helm_install;
 pub mod hold_packages;
 pub mod import_image;
 pub mod install_packages;
@@ -127,6 +128,8 @@ kinds! {
     SetEngineRuntime(set_engine_runtime::SetEngineRuntime),
     /// Put an object of ours into the cluster.
     ApplyManifest(apply_manifest::ApplyManifest),
+    /// Install a release of a Helm chart.
+    HelmInstall(helm_install::HelmInstall),
     /// Delete a DaemonSet of Kubespray's GPU role.
     DeleteDaemonset(delete_daemonset::DeleteDaemonset),
     /// Bring an image onto the node from a file.

@@ -85,6 +85,13 @@ fn changes(before: &Answers, after: &Answers) -> [(bool, Changed); 6] {
         gpu_nodes,
         run_playbooks,
         variables,
+        chart_version,
+        chart_repository,
+        chart_file,
+        chart_file_sha256,
+        chart_values,
+        image_mirror,
+        operator_runtime,
         kubeconfig,
         test_image,
         test_image_file,
@@ -103,7 +110,9 @@ fn changes(before: &Answers, after: &Answers) -> [(bool, Changed); 6] {
     let source =
         differs!(before, driver_source, driver_branch, local_repository, local_repository_sha256, repository_key);
     let packages = source || differs!(before, package_mirror, hold, enroll_key);
-    let inventories = differs!(before, kubespray, inventory, node, gpu_nodes, run_playbooks, variables);
+    let chart = differs!(before, chart_version, chart_repository, chart_file, chart_file_sha256, chart_values)
+        || differs!(before, image_mirror, operator_runtime);
+    let inventories = chart || differs!(before, kubespray, inventory, node, gpu_nodes, run_playbooks, variables);
     let verification = differs!(before, kubeconfig, test_image, test_image_file, cuda_sample, remove_taint);
     [
         (*driver_owner != before.driver_owner, Changed::Owner),

@@ -3,8 +3,8 @@
 use std::{cell::OnceCell, path::Path};
 
 use super::{
-    INVENTORY_DRIVER, config, demand_card, demand_gpu_nodes, demand_node_name, driver_cuda, driver_table, engine,
-    folder, import_image, joining, newcomer, objects, owners, preview, preview_request, propose,
+    INVENTORY_DRIVER, chart, config, demand_card, demand_gpu_nodes, demand_node_name, driver_cuda, driver_table,
+    engine, folder, import_image, joining, newcomer, objects, owners, preview, preview_request, propose,
 };
 use crate::{
     answers::Answers,
@@ -139,6 +139,7 @@ impl<'a> Planner<'a> {
         config::show(host, &answers, preview, folder, &mut actions);
         actions.extend(engine::plan(host, facts, &answers, preview));
         actions.extend(plan::objects_step(&objects, &answers));
+        actions.extend(chart::plan(&chart::Request { host, facts, answers: &answers, preview, node: &node, folder })?);
         Ok(actions)
     }
 

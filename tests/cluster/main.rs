@@ -3,6 +3,7 @@
 
 mod chain;
 mod faults;
+mod helm;
 mod in_vain;
 mod large;
 mod objects;

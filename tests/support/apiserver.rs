@@ -4,6 +4,7 @@
 
 mod apply;
 mod http;
+mod stored;
 
 use std::{
     net::TcpListener,
@@ -97,6 +98,8 @@ pub struct State {
     pub runtime_classes: Vec<Value>,
     /// What was applied, and by which manager of fields; a dry run is none.
     pub applied: Vec<String>,
+    /// Objects that are kept as they come: secrets, namespaces, config maps.
+    pub stored: Vec<Value>,
 }
 
 /// The log of one container.
@@ -148,6 +151,7 @@ impl ApiServer {
             deleted: Vec::new(),
             runtime_classes: Vec::new(),
             applied: Vec::new(),
+            stored: Vec::new(),
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

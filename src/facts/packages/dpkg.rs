@@ -13,28 +13,35 @@ pub fn parse(text: &str) -> Vec<Package> {
     all.iter().filter_map(|paragraph| package(paragraph, native.as_deref())).collect()
 }
 
-/// Fields and their values, as they stand in one paragraph.
-struct Paragraph<'a>(Vec<(&'a str, Vec<&'a str>)>);
+/// Fields and their values, continued lines included, as they stand in one paragraph.
+struct Paragraph<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Paragraph<'a> {
     fn of(text: &'a str) -> Self {
-        let mut fields: Vec<(&str, Vec<&str>)> = Vec::new();
-        for line in text.lines() {
-            if line.starts_with([' ', '\t']) {
-                if let Some((_, lines)) = fields.last_mut() {
-                    lines.push(line);
-                }
-            } else if let Some((name, value)) = line.split_once(':') {
-                fields.push((name, vec![value]));
-            }
+        let mut fields = Vec::with_capacity(16);
+        let mut rest = text;
+        while let Some((name, more)) = rest.split_once(':') {
+            let end = more.match_indices('\n').find(|(at, _)| !more[at + 1..].starts_with([' ', '\t']));
+            let end = end.map_or(more.len(), |(at, _)| at);
+            // What is no field has no colon before its line ends.
+            fields.push((name.rsplit('\n').next().unwrap_or(name), &more[..end]));
+            rest = more[end..].trim_start_matches('\n');
         }
         Self(fields)
     }
 
     /// Returns a field's value with its continued lines joined.
     fn get(&self, name: &str) -> Option<String> {
-        let (_, lines) = self.0.iter().find(|(field, _)| *field == name)?;
-        Some(lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ").trim().to_owned())
+        let (_, value) = self.0.iter().find(|(field, _)| *field == name)?;
+        let mut lines = value.lines().map(str::trim);
+        let mut joined = lines.next().unwrap_or_default().to_owned();
+        for line in lines {
+            if !joined.is_empty() {
+                joined.push(' ');
+            }
+            joined.push_str(line);
+        }
+        Some(joined)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     kubespray::{
         context::KubesprayContext,
         layout::{GPU_GROUP, is_in_gpu_group},
-        runtime_entry::{self, Fault, Fit},
+        runtime_entry::{self, Brings, Fault, Fit},
         truth::{as_bool, as_text},
         variables::ResolvedVariables,
     },
@@ -37,7 +37,7 @@ pub(super) fn of_host(context: &KubesprayContext, variables: &ResolvedVariables<
     let list = variables.own(runtime_entry::VARIABLE);
     let resolved = variables.node_value(runtime_entry::VARIABLE);
     let systemd_cgroup = variables.node_value("containerd_use_systemd_cgroup").is_none_or(|value| as_bool(&value));
-    let fit = Fit { systemd_cgroup, needs_engine: true };
+    let fit = Fit { systemd_cgroup, needs_engine: true, brings: Brings::Host };
     if let Some(list) = list.filter(|list| runtime_entry::merged(Some(&list.value), resolved.as_ref(), fit).is_none()) {
         found.push(Finding::of(msg::finding::runtimes_unknown(), Severity::Error, place(list)));
     }

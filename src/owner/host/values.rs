@@ -4,7 +4,11 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     answers::Answers,
-    kubespray::{Level, Preview, edit::Change, runtime_entry},
+    kubespray::{
+        Level, Preview,
+        edit::Change,
+        runtime_entry::{self, Brings},
+    },
 };
 
 /// What the GPU role reads to install a driver and a device plugin of its own. Source: its defaults and tasks, v2.7 to
@@ -27,7 +31,7 @@ const LABEL: (&str, &str) = ("nvidia.com/gpu.present", "true");
 pub(super) fn all(preview: &Preview, answers: &Answers) -> Vec<Change> {
     let mut changes = without_gpu_role(preview, answers);
     if preview.container_manager == "containerd" {
-        changes.extend(runtime(preview));
+        changes.extend(runtime(preview, Brings::Host));
     }
     changes.extend(label(preview));
     changes
@@ -56,10 +60,13 @@ fn without_gpu_role(preview: &Preview, answers: &Answers) -> Vec<Change> {
 }
 
 /// The runtime, and what devices of CDI need before containerd 2.0, which has them on.
-fn runtime(preview: &Preview) -> Vec<Change> {
+pub(in crate::owner) fn runtime(preview: &Preview, brings: Brings) -> Vec<Change> {
     let Some(variable) = preview.variable(runtime_entry::VARIABLE) else { return Vec::new() };
-    let list =
-        runtime_entry::merged(variable.written.as_ref(), variable.value.as_ref(), runtime_entry::Fit::of(preview));
+    let list = runtime_entry::merged(
+        variable.written.as_ref(),
+        variable.value.as_ref(),
+        runtime_entry::Fit::of(preview, brings),
+    );
     let mut changes: Vec<Change> = list.map(|list| Change::new(runtime_entry::VARIABLE, list)).into_iter().collect();
     if runtime_entry::is_before_2(preview) == Some(true) && preview.variable("enable_cdi").is_some() {
         changes.push(Change::new("enable_cdi", true));
