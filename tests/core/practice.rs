@@ -37,7 +37,12 @@ fn another_toolkit_or_driver_is_played_to_the_end() {
 fn every_failure_goes_wrong_as_it_says_and_is_mended() {
     let pod = "cuda_version: \"11.0.3\"\n";
     for (name, wrong, told, mended) in [
-        ("seed-error-1", "leave_out: [remove-runfile-driver]\ndespite: [host-driver]\n", "appears to already be loaded", ""),
+        (
+            "seed-error-1",
+            "leave_out: [remove-runfile-driver]\ndespite: [host-driver]\n",
+            "appears to already be loaded",
+            "",
+        ),
         ("driver-404", "", "returned error: 404", "driver_version: \"450.80.02\"\n"),
         (
             "no-headers",
@@ -49,7 +54,7 @@ fn every_failure_goes_wrong_as_it_says_and_is_mended() {
             "image-true",
             "",
             "is no image name",
-            "variables: {nvidia_driver_install_container: \"registry.example/nvidia-installer:3.10\"}\n",
+            "variables: {nvidia_driver_install_centos_container: \"registry.example/nvidia-installer:3.10\"}\n",
         ),
         ("label-missing", "variables: {nvidia_gpu_nodes: null}\n", "lacks the label", ""),
         ("quota", "", "exceeded quota", ""),
