@@ -1,10 +1,12 @@
 //! The headless face: each command of the command line, one file each, over the same steps and the same engine as the
 //! wizard.
 
+mod ansible;
 mod apply;
 mod detect;
 mod diagnose;
 mod drivers;
+mod fleet;
 mod plan;
 mod progress;
 mod record;
@@ -75,6 +77,8 @@ pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
         Verb::Report { format, answers } => report::run(&workspace, *format, *answers),
         Verb::Record { file } => record::run(&workspace, file),
         Verb::Scenarios => scenarios::run(&workspace),
+        Verb::Fleet(args) => fleet::run(&workspace, global, args),
+        Verb::Ansible { folder, binary } => ansible::run(&workspace, folder, binary),
         Verb::Completions { .. } | Verb::Man | Verb::Licences => Ok(ExitCode::Ok),
     }
 }

@@ -178,7 +178,12 @@ impl<'a> Planner<'a> {
     pub fn preflight(&self, actions: &[Action], session: Option<&Session>) -> Result<Vec<Prediction>, Expected> {
         let Self { host, facts, answers, .. } = *self;
         let table = driver_table(host, facts, answers, answers.cuda())?;
-        let is_done = |action: &Action| session.is_some_and(|session| session.is_done(&action.id));
+        // What was done before a run was cut off, and takes effect at the boot that is still to come, is not done yet.
+        let waits = |action: &Action| action.is_reboot() && action.kind.check(host).is_none();
+        let boot_is_to_come = actions.iter().any(waits);
+        let is_done = |action: &Action| {
+            session.is_some_and(|session| session.is_done(&action.id)) && !(boot_is_to_come && action.needs_reboot)
+        };
         let open: Vec<Action> = actions.iter().filter(|action| !action.skipped && !is_done(action)).cloned().collect();
         let owner = owner::of(answers.driver_owner);
         let known = self.preview().ok();
