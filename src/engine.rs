@@ -4,6 +4,7 @@
 //! without a result means: look, never assume.
 
 pub mod drift;
+mod release;
 pub mod run;
 pub mod undo;
 

@@ -24,7 +24,7 @@ pub use action::{
 pub use chart_step::{ChartPlan, Installed, Lack, chart_step, refused_chart};
 pub use driver_step::{Clearing, Handover, Places, conflicting_module, driver_step};
 pub use invalidate::{Changed, invalidated};
-pub use objects_step::{Objects, objects_step};
+pub use objects_step::{Objects, end_drain, objects_step};
 pub use variables_step::{carried_variables, variables_step};
 pub use verify_step::{VerifyPlan, verify_step, watch};
 

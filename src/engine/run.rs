@@ -37,6 +37,14 @@ impl Runner<'_> {
     /// Runs what is still to be done of `step`. The error is about the session file: nothing is done that cannot be
     /// journalled.
     pub fn run(&mut self, step: Step, emit: &mut dyn FnMut(Event)) -> Result<Outcome, Expected> {
+        let outcome = self.run_step(step, emit)?;
+        if matches!(outcome, Outcome::Failed { .. } | Outcome::Cancelled) {
+            self.let_pods_in(emit)?;
+        }
+        Ok(outcome)
+    }
+
+    fn run_step(&mut self, step: Step, emit: &mut dyn FnMut(Event)) -> Result<Outcome, Expected> {
         if self.session.foreign_plans.contains(&step) {
             return Err(Expected::new(
                 msg::error::session::foreign_plan(step.number()),

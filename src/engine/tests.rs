@@ -1,6 +1,8 @@
 //! What the engine does with an action, whatever the action is: on a machine whose files are in a folder and whose
 //! programs are a table.
 
+mod host_actions;
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -43,7 +43,7 @@ pub fn candidates(session: &Session) -> Vec<&Record> {
 }
 
 /// Whatever may have left something behind: also what failed, was stopped, or was caught in the middle.
-fn is_candidate(record: &Record) -> bool {
+pub(super) fn is_candidate(record: &Record) -> bool {
     let leaves_something = record.action.kind.properties().reversal.leaves_something();
     record.undo.is_some() && leaves_something && !matches!(record.status, Status::AlreadyDone | Status::Undone)
 }

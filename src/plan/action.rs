@@ -22,6 +22,7 @@ pub mod driver_proof;
 pub mod edit_file;
 pub mod effect;
 pub mod enable_unit;
+pub mod end_drain;
 pub mod enroll_key;
 pub mod failure;
 pub mod fetch_runfile;
@@ -77,6 +78,8 @@ kinds! {
     BlacklistNouveau(blacklist_nouveau::BlacklistNouveau),
     /// Take the pods off this node.
     DrainNode(drain_node::DrainNode),
+    /// Let pods onto this node again.
+    EndDrain(end_drain::EndDrain),
     /// Add a repository of packages with its key.
     AddRepository(add_repository::AddRepository),
     /// Install NVIDIA's local repository.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{
     Action, Step,
-    action::{apply_manifest::ApplyManifest, delete_daemonset::DeleteDaemonset},
+    action::{apply_manifest::ApplyManifest, delete_daemonset::DeleteDaemonset, end_drain::EndDrain},
 };
 use crate::{
     answers::Answers,
@@ -23,6 +23,15 @@ pub struct Objects {
     pub plugins: Vec<Plugin>,
     /// DaemonSets of Kubespray's GPU role: name and identity.
     pub role_sets: Vec<(String, String)>,
+    /// This program keeps pods away from the node.
+    pub is_drained: bool,
+}
+
+/// Plans that pods may come again, at the very end of step 3.
+pub fn end_drain(node: &str, answers: &Answers) -> Action {
+    let kind = EndDrain { kubeconfig: answers.kubeconfig.clone().map(PathBuf::from), node: node.to_owned() };
+    let action = Action::new(Step::Variables, "end-drain", kind, &[("node", node.to_owned())]);
+    Action { skipped: answers.leave_out.contains(&action.id), ..action }
 }
 
 /// Plans the objects. What is there already as it is wanted is not planned; what is somebody else's stays, and is told.

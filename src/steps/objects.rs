@@ -13,7 +13,7 @@ use crate::{
     host::Host,
     kubespray::release::Release,
     owner,
-    plan::Objects,
+    plan::{Objects, action::drain_node::has_mark},
     version::Version,
 };
 
@@ -45,10 +45,12 @@ pub(super) fn ask(host: &Host, answers: &Answers, node: &str, release: Option<&R
         (manifest, state)
     };
     let known: Vec<&Workload> = owner.stack().workload(Role::DevicePlugin).into_iter().collect();
+    let found = found(host, &kubectl, node);
     Objects {
+        is_drained: found.as_ref().is_some_and(has_mark),
         node: node.to_owned(),
         wanted: manifests(kubernetes.as_ref()).into_iter().map(compared).collect(),
-        plugins: manifest::plugins(&sets, &known, node, labelled(host, &kubectl, node).as_ref()),
+        plugins: manifest::plugins(&sets, &known, node, found.as_ref().map(labelled).as_ref()),
         role_sets: manifest::role_sets(&sets),
     }
 }
@@ -59,12 +61,22 @@ fn sets(host: &Host, answers: &Answers) -> Result<(Kubectl, Vec<DaemonSet>), Clu
     Ok((kubectl, sets))
 }
 
-/// Returns the node as step 3 will leave it; nothing where the machine has not joined.
-fn labelled(host: &Host, kubectl: &Kubectl, node: &str) -> Option<NodeView> {
-    let found = kubectl.list::<Node>(host, &Source::node(node)).ok()?.items;
-    let mut view = NodeView::of(found.first()?, &[]);
+/// Returns the node; nothing where the machine has not joined.
+fn found(host: &Host, kubectl: &Kubectl, node: &str) -> Option<Node> {
+    kubectl.list::<Node>(host, &Source::node(node)).ok()?.items.into_iter().next()
+}
+
+/// Tells whether this program keeps pods away from the node, where no object of step 3 is asked about.
+pub(super) fn is_drained(host: &Host, answers: &Answers, node: &str) -> bool {
+    let kubectl = Kubectl::find(host, answers.kubeconfig.as_deref()).ok();
+    kubectl.and_then(|kubectl| found(host, &kubectl, node)).as_ref().is_some_and(has_mark)
+}
+
+/// Returns the node as step 3 will leave it.
+fn labelled(node: &Node) -> NodeView {
+    let mut view = NodeView::of(node, &[]);
     view.labels.insert(LABEL.0.to_owned(), LABEL.1.to_owned());
-    Some(view)
+    view
 }
 
 /// What is told of a failure: its name, and kubectl's own words.

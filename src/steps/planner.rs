@@ -140,7 +140,10 @@ impl<'a> Planner<'a> {
             let lines: String = commands.iter().map(|command| format!("\n  {command}")).collect();
             let head = msg::vars::carry(lines, &preview.layout.cluster_group).text(Lang::En);
             let file = edit::vars_file(folder.join("gpu-vars.yml"), owner::values(preview, answers), &head);
-            return Ok(plan::carried_variables(&file, commands, answers));
+            let node = self.node_name();
+            let carried = plan::carried_variables(&file, commands, answers);
+            let opens = self.drains() || objects::is_drained(host, answers, &node);
+            return Ok(carried.into_iter().chain(opens.then(|| plan::end_drain(&node, answers))).collect());
         }
         demand_gpu_nodes(answers, preview)?;
         let answers = joining(facts, answers, preview)?;
@@ -160,7 +163,17 @@ impl<'a> Planner<'a> {
         actions.extend(engine::plan(host, facts, &answers, preview));
         actions.extend(plan::objects_step(&objects, &answers));
         actions.extend(chart::plan(&chart::Request { host, facts, answers: &answers, preview, node: &node, folder })?);
+        actions.extend((self.drains() || objects.is_drained).then(|| plan::end_drain(&node, &answers)));
         Ok(actions)
+    }
+
+    /// Tells whether step 2, still to come, will keep pods away from this node.
+    fn drains(&self) -> bool {
+        let install = owner::of(self.answers.driver_owner).install(self.facts, self.answers);
+        install.iter().any(|action| {
+            let is_out = self.answers.leaves_out(&action.id, action.optional);
+            matches!(action.kind, plan::ActionSpec::DrainNode(_)) && !is_out
+        })
     }
 
     /// As [`Self::preview`], judged by the values that will be once step 3 has written its edits: what a person should

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod chain;
+mod drain;
 mod faults;
 mod helm;
 mod in_vain;

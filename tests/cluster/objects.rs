@@ -244,3 +244,19 @@ fn without_a_way_into_the_cluster_all_is_shown_and_nothing_done() {
     site.run("apply", "").demand(0);
     assert!(site.server.state().applied.is_empty());
 }
+
+#[test]
+fn a_node_that_step_2_has_drained_is_opened_at_the_end_of_step_3() {
+    let site = Site::new("30-node-not-labelled");
+    assert!(action(&site.plan(""), "end-drain").is_none());
+    site.server.change(|state| {
+        state.node["spec"]["unschedulable"] = json!(true);
+        state.node["metadata"]["annotations"]["gpunode/drained"] = json!("true");
+    });
+    let actions = site.plan("");
+    let ends: Vec<&Value> = actions.iter().filter(|action| action["step"] == 3).collect();
+    assert_eq!(ends.last().unwrap()["id"], "end-drain", "{actions:#?}");
+    site.run("apply", "").demand(0);
+    assert!(site.server.state().node["spec"]["unschedulable"].is_null());
+    assert!(action(&site.plan(""), "end-drain").is_none());
+}

@@ -5,12 +5,13 @@
 //! whole paths only. Nothing here touches the container engine's own files: on a Kubespray node these are Kubespray's.
 //! Source: `nvidia-ctk config --help`, v1.17 to v1.20; NVIDIA/nvidia-container-toolkit issue 681.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use toml::Table;
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, ended},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, ended, file_failure, sha256},
     properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
     valid,
@@ -19,6 +20,7 @@ use crate::{
     host::{Command, Host},
     i18n::msg,
     input::PlainPath,
+    private,
 };
 
 const FILE: &str = "/etc/nvidia-container-runtime/config.toml";
@@ -37,12 +39,28 @@ impl ConfigureToolkit {
         Command::new("nvidia-ctk", ["config"]).option("--config-file", FILE).words(["--set"]).operand(value)
     }
 
+    /// Returns the whole configuration as the toolkit's program would have it.
     fn wanted(&self, host: &Host) -> Result<String, Failure> {
         let output = host.commands.capture(&self.command()).map_err(Failure::own_words)?;
-        if output.exit.is_success() && output.stdout.contains("[nvidia-container-runtime]") {
+        if output.exit.is_success() && self.is_in(&output.stdout) {
             return Ok(output.stdout);
         }
         Err(Failure::new(msg::failure::undo::command_said(self.command(), ended(output.exit), output.stderr.trim())))
+    }
+
+    /// Tells whether a configuration has these runtimes and no others, in this order.
+    fn is_in(&self, text: &str) -> bool {
+        let Ok(root) = text.parse::<Table>() else { return false };
+        let list = root.get("nvidia-container-runtime").and_then(|table| table.get("runtimes")?.as_array());
+        list.is_some_and(|list| {
+            list.iter().map(|name| name.as_str()).eq(self.runtimes.iter().map(|name| Some(&**name)))
+        })
+    }
+
+    /// Returns where the configuration is kept between the preparation, which notes its checksum for the way back, and
+    /// the execution, which writes the same bytes.
+    fn draft(&self, context: &ActionContext<'_>) -> PathBuf {
+        context.folder.join(format!("draft-{}", sha256(self.command().to_string().as_bytes())))
     }
 }
 
@@ -61,20 +79,21 @@ impl ActionKind for ConfigureToolkit {
 
     fn check(&self, host: &Host) -> Option<Vec<String>> {
         let text = host.files.read_text(FILE).ok()?;
-        let wanted = self.runtimes.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-        let line = text.lines().map(str::trim).find(|line| line.replace(' ', "").starts_with("runtimes="))?;
-        let is_so = line.split_once('[').is_some_and(|(_, list)| list.trim_end_matches(']').trim() == wanted);
-        is_so.then(|| vec![format!("{FILE}: {line}")])
+        self.is_in(&text).then(|| vec![format!("{FILE}: runtimes {}", self.runtimes.join(", "))])
     }
 
     fn prepare(&self, context: &ActionContext<'_>) -> Result<Prepared, Failure> {
         let wanted = self.wanted(context.host)?;
+        let draft = self.draft(context);
+        private::write(&draft, wanted.as_bytes())
+            .map_err(|error| file_failure(msg::failure::cannot_write, &draft, &error))?;
         Ok(Undo::Files(vec![context.save_file(Path::new(FILE), wanted.as_bytes())?]).into())
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let wanted = self.wanted(context.host)?;
-        context.write(Path::new(FILE), wanted.as_bytes())
+        let draft = self.draft(context);
+        let wanted = private::read(&draft).map_err(|error| file_failure(msg::failure::cannot_read, &draft, &error))?;
+        context.write(Path::new(FILE), &wanted)
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {

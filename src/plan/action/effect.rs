@@ -16,6 +16,8 @@ pub enum Effect {
     TakesCards,
     /// A program that uses the driver ends; without a driver it cannot be started again.
     StopsDriverUser,
+    /// No pod comes to this node; a run that fails lets them in again.
+    KeepsPodsAway,
     /// The driver's modules leave the running kernel.
     EmptiesKernel,
     /// The kernel's own drivers keep off the cards from the next boot on.
@@ -57,6 +59,7 @@ impl Effect {
             Self::Adds(entries) => id == "ledger-added" && hold(entries),
             Self::Removes(entries) => id == "ledger-removed" && hold(entries),
             Self::AddsHeaders => id == "headers-added",
+            Self::KeepsPodsAway => false,
         }
     }
 
@@ -78,6 +81,7 @@ impl Effect {
             Self::Adds(entries) => Self::Removes(entries),
             Self::Removes(entries) => Self::Adds(entries),
             Self::AddsHeaders => Self::AddsHeaders,
+            Self::KeepsPodsAway => Self::KeepsPodsAway,
         }
     }
 }

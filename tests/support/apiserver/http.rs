@@ -301,13 +301,11 @@ fn object(
         },
         ("POST", ["api", "v1", "namespaces", _, "pods"]) => (201, create(&mut state, &request.body)),
         ("GET", ["api", "v1", "nodes", name]) if state.node["metadata"]["name"] == *name => (200, state.node.clone()),
-        // A patch of labels, as `kubectl label` sends it, is all that is asked for here.
+        // A patch as `kubectl label`, `cordon` and `patch --type=merge` send it: maps only.
         ("PATCH", ["api", "v1", "nodes", _]) => {
             let before = state.objects();
             let patch: Value = serde_json::from_slice(&request.body).unwrap();
-            for (key, value) in patch["metadata"]["labels"].as_object().unwrap() {
-                state.node["metadata"]["labels"][key] = value.clone();
-            }
+            merge(&mut state.node, &patch);
             state.note(&before);
             (200, state.node.clone())
         }
@@ -325,6 +323,21 @@ fn object(
     drop(state);
     shared.changed.notify_all();
     answer(connection, code, &body)
+}
+
+/// A JSON merge patch (RFC 7386).
+fn merge(object: &mut Value, patch: &Value) {
+    let Some(fields) = patch.as_object() else { return object.clone_from(patch) };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    for (key, value) in fields {
+        if value.is_null() {
+            object.as_object_mut().unwrap().remove(key);
+        } else {
+            merge(&mut object[key], value);
+        }
+    }
 }
 
 fn find(state: &State, name: &str) -> Option<Value> {
