@@ -93,8 +93,7 @@ impl ActionKind for ConfigureToolkit {
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         let draft = self.draft(context);
         let wanted = private::read(&draft).map_err(|error| file_failure(msg::failure::cannot_read, &draft, &error))?;
-        let written = context.host.files.write(Path::new(FILE), &wanted, 0o644);
-        written.map_err(|error| file_failure(msg::failure::cannot_write, Path::new(FILE), &error))
+        context.write(Path::new(FILE), &wanted)
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {
