@@ -12,8 +12,9 @@ mod progress;
 mod record;
 mod report;
 mod scenarios;
-mod session;
+mod status;
 mod tail;
+mod undo;
 mod vars;
 mod verify;
 
@@ -72,8 +73,8 @@ pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
             let asked = verify::Asked { json: *json, after_boot: *after_boot, answers: answers.as_deref() };
             verify::run(&workspace, &asked, cluster)
         }
-        Verb::Status { json } => session::status(&workspace, *json),
-        Verb::Undo { yes, json } => session::undo(&workspace, *yes, *json),
+        Verb::Status { json } => status::run(&workspace, *json),
+        Verb::Undo { yes, json } => undo::run(&workspace, *yes, *json),
         Verb::Report { format, answers } => report::run(&workspace, *format, *answers),
         Verb::Record { file } => record::run(&workspace, file),
         Verb::Scenarios => scenarios::run(&workspace),
