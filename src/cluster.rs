@@ -18,6 +18,7 @@ pub mod kubespray;
 pub mod live;
 pub mod manifest;
 pub mod objects;
+pub mod operator;
 pub mod phases;
 mod pod_status;
 pub mod quantity;

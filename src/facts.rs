@@ -50,7 +50,7 @@ pub use findings::missing_device_files;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use ledger::INSTALLER_POD_FOLDER;
 pub use left_files::left_files;
-pub use node::{NodeFacts, examine};
+pub use node::{NodeFacts, VALIDATIONS, examine};
 pub use pci::{PciDevice, has_card};
 pub use probe::{driver_ledger, probe, probe_all, probe_with};
 pub use report::report;

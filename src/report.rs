@@ -16,6 +16,7 @@ use crate::{
     i18n::{Lang, msg},
     kubespray::{Preview, Variable, rules},
     prediction::Prediction,
+    second_boot::SecondBoot,
     session::{Record, Session, Status},
 };
 use form::{Form, Markdown, Plain};
@@ -47,6 +48,8 @@ pub struct Report<'a> {
     pub actions: Vec<Done<'a>>,
     /// The last verdict of step 4.
     pub verdict: Option<&'a VerifyReport>,
+    /// What was proved on one boot and on a later one.
+    pub second_boot: Option<&'a SecondBoot>,
     /// Takes out what is nobody else's business.
     #[serde(skip)]
     redactor: Redactor,
@@ -90,6 +93,7 @@ impl<'a> Report<'a> {
             predictions: &session.predictions,
             actions: session.journal.iter().map(|record| Done::new(record, lang)).collect(),
             verdict: session.verdict.as_ref(),
+            second_boot: session.second_boot.as_ref(),
             redactor: Redactor::new(shown(session, variables).iter().map(String::as_str)),
         }
     }
@@ -184,6 +188,10 @@ impl<'a> Report<'a> {
             let mark = mark.text(lang);
             out += &form.item(&format!("[{mark}] {}: {}", check.title(lang), check.evidence));
         }
+        if let Some(boots) = self.second_boot.filter(|boots| boots.proven.is_some()) {
+            out += &form.heading(&msg::second_boot::head().text(lang));
+            boots.lines(lang).iter().for_each(|line| out += &form.item(line));
+        }
         out
     }
 
@@ -219,6 +227,8 @@ fn shown(session: &Session, variables: Option<&Preview>) -> Vec<String> {
     shown.extend(session.answers.iter().flat_map(Answers::names));
     // The commands are this program's own; what stands in them has a type that can hold no password.
     shown.extend(session.journal.iter().flat_map(|record| &record.action.commands).map(ToString::to_string));
+    let boots = session.second_boot.iter().flat_map(|boots| std::iter::once(&boots.noted).chain(&boots.proven));
+    shown.extend(boots.map(|note| note.boot_id.clone()));
     let Some(preview) = variables else { return shown };
     let paths = [&preview.checkout, &preview.inventory];
     shown.extend(paths.into_iter().flatten().map(|path| path.display().to_string()));

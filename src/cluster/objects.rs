@@ -148,6 +148,25 @@ pub struct RuntimeClass {
     pub handler: String,
 }
 
+/// The object by which GPU Operator is told what to do, and tells how that goes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ClusterPolicy {
+    /// How it goes.
+    pub status: ClusterPolicyStatus,
+}
+
+/// How it goes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ClusterPolicyStatus {
+    /// `ready`, `notReady` or `ignored`.
+    pub state: String,
+    /// `Ready` and `Error`, of which one holds.
+    #[serde(deserialize_with = "nullable")]
+    pub conditions: Vec<Condition>,
+}
+
 /// A condition of a node or a pod.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

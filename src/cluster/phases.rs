@@ -34,6 +34,18 @@ pub enum Phase {
     PluginServe,
     /// It makes itself known to the kubelet.
     PluginRegister,
+    /// The driver container begins with its version and the kernel's.
+    DriverStart,
+    /// It asks its package repositories.
+    DriverCache,
+    /// It looks for the packages of the running kernel.
+    DriverKernel,
+    /// It installs that kernel's headers.
+    DriverHeaders,
+    /// It loads the modules that it has built.
+    DriverLoad,
+    /// It shows its files to the host.
+    DriverMount,
 }
 
 /// What a log line says about the progress.
@@ -86,6 +98,15 @@ pub const DEVICE_PLUGIN: Phases = Phases {
     gives_up: &["No devices found. Waiting indefinitely", "Failed to initialize NVML"],
     runs_on: true,
 };
+/// The log of GPU Operator's driver container, which runs on once the driver is loaded. Source: NVIDIA's
+/// gpu-driver-container, read at a commit of 2026-08-17; no real log of a node was recorded.
+pub const DRIVER_CONTAINER: Phases = Phases {
+    order: &Phase::DRIVER,
+    beginnings: &DRIVER_BEGINNINGS,
+    success: "Done, now waiting for signal",
+    gives_up: &[],
+    runs_on: true,
+};
 /// A log of which no steps are known.
 pub const UNKNOWN: Phases = Phases { order: &[], beginnings: &[], success: "", gives_up: &[], runs_on: false };
 
@@ -93,6 +114,15 @@ impl Phase {
     /// The steps of the device plugin, in order.
     pub const PLUGIN: [Self; 5] =
         [Self::PluginStart, Self::PluginConfig, Self::PluginCards, Self::PluginServe, Self::PluginRegister];
+    /// The steps of the operator's driver container, in order.
+    pub const DRIVER: [Self; 6] = [
+        Self::DriverStart,
+        Self::DriverCache,
+        Self::DriverKernel,
+        Self::DriverHeaders,
+        Self::DriverLoad,
+        Self::DriverMount,
+    ];
     /// The steps of the installer images, in order.
     pub const INSTALLER: [Self; 7] = [
         Self::CachedVersion,
@@ -119,6 +149,12 @@ impl Phase {
             Self::PluginCards => "plugin-cards",
             Self::PluginServe => "plugin-serve",
             Self::PluginRegister => "plugin-register",
+            Self::DriverStart => "driver-start",
+            Self::DriverCache => "driver-cache",
+            Self::DriverKernel => "driver-kernel",
+            Self::DriverHeaders => "driver-headers",
+            Self::DriverLoad => "driver-load",
+            Self::DriverMount => "driver-mount",
         }
     }
 
@@ -138,6 +174,12 @@ impl Phase {
             Self::PluginCards => phase::plugin_cards(),
             Self::PluginServe => phase::plugin_serve(),
             Self::PluginRegister => phase::plugin_register(),
+            Self::DriverStart => phase::driver_start(),
+            Self::DriverCache => phase::driver_cache(),
+            Self::DriverKernel => phase::driver_kernel(),
+            Self::DriverHeaders => phase::driver_headers(),
+            Self::DriverLoad => phase::driver_load(),
+            Self::DriverMount => phase::driver_mount(),
         };
         title.text(lang)
     }
@@ -171,6 +213,18 @@ const PLUGIN_BEGINNINGS: [(&str, Phase); 11] = [
     ("Starting GRPC server for ", Phase::PluginServe),
     ("Starting to serve ", Phase::PluginServe),
     ("Registered device plugin for ", Phase::PluginRegister),
+];
+
+/// The same of the driver container.
+const DRIVER_BEGINNINGS: [(&str, Phase); 8] = [
+    ("Starting installation of NVIDIA driver version", Phase::DriverStart),
+    ("Updating the package cache", Phase::DriverCache),
+    ("Resolving Linux kernel version", Phase::DriverKernel),
+    ("Proceeding with Linux kernel version", Phase::DriverKernel),
+    ("Installing Linux kernel headers", Phase::DriverHeaders),
+    ("Loading NVIDIA driver kernel modules", Phase::DriverLoad),
+    ("Mounting NVIDIA driver rootfs", Phase::DriverMount),
+    ("Done, now waiting for signal", Phase::DriverMount),
 ];
 
 /// Cuts off what a logger puts before a line: klog's `I0101 10:00:00.000000       1 main.go:235] `, or the
@@ -207,7 +261,8 @@ impl Phases {
         let answered = matches!(
             *beginning,
             "Cache file " | "Found existing driver installation" | "Running with config" | "Starting to serve "
-        ) || *phase == Phase::PluginRegister;
+        ) || *phase == Phase::PluginRegister
+            || self.is_success(line);
         Some(Step { phase: *phase, done: answered || line.ends_with("DONE.") || line.ends_with("DONE") })
     }
 
@@ -279,6 +334,20 @@ mod tests {
         for line in ["[x] words", "I01 a] words", "2023/01/01", "Ubuntu] x", ""] {
             assert_eq!(unheaded(line), line);
         }
+    }
+
+    #[test]
+    fn follows_the_operators_driver_container() {
+        let log = "Starting installation of NVIDIA driver version 580.126.20 for Linux kernel version 5.14.0-570.el9.x86_64\n\
+            Updating the package cache...\nResolving Linux kernel version...\n\
+            Proceeding with Linux kernel version 5.14.0-570.el9.x86_64\nInstalling Linux kernel headers...\n\
+            Loading NVIDIA driver kernel modules...\nMounting NVIDIA driver rootfs...\nDone, now waiting for signal\n";
+        let steps: Vec<Step> = log.lines().filter_map(|line| DRIVER_CONTAINER.step(line)).collect();
+        let mut phases: Vec<Phase> = steps.iter().map(|step| step.phase).collect();
+        phases.dedup();
+        assert_eq!(phases, Phase::DRIVER);
+        assert!(steps.last().unwrap().done && !steps[0].done);
+        assert_eq!(DRIVER_CONTAINER.said(log.lines().last().unwrap()), Some(Said::Works));
     }
 
     #[test]

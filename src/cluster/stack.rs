@@ -8,10 +8,10 @@ use std::thread;
 
 use super::{
     ClusterError, Kubectl,
-    objects::{DaemonSet, Event, Node, Pod, RuntimeClass},
+    objects::{ClusterPolicy, DaemonSet, Event, Node, Pod, RuntimeClass},
     view::{DaemonSetView, EventView, NodeView, PodView},
     watch::Source,
-    workload::{Done, Role, StackSpec, Workload},
+    workload::{Done, Role, Rule, StackSpec, Workload},
 };
 use crate::{
     host::Host,
@@ -44,6 +44,8 @@ pub struct GpuStack {
     pub events: Vec<EventView>,
     /// The runtime class that is looked for; absent while nobody asked.
     pub runtime_class: Option<RuntimeClassSeen>,
+    /// What the operator says of itself; absent while nobody asked.
+    pub policy: Option<PolicySeen>,
     /// What these credentials may not read, with the refusal. What hangs on it is unknown, never absent.
     pub unread: Vec<(Asked, ClusterError)>,
 }
@@ -57,6 +59,47 @@ pub enum RuntimeClassSeen {
     Absent,
     /// It could not be read.
     Unread(ClusterError),
+}
+
+/// What GPU Operator says of itself, as the cluster answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicySeen {
+    /// Its state, and the reason and the message of the condition that holds.
+    Says {
+        /// `ready`, `notReady` or `ignored`.
+        state: String,
+        /// Why, in a word.
+        reason: String,
+        /// Why, in a sentence.
+        message: String,
+    },
+    /// The cluster has no such object.
+    Absent,
+    /// It could not be read.
+    Unread(ClusterError),
+}
+
+/// Asks what the operator says of itself, where that is a link.
+fn policy(host: &Host, kubectl: &Kubectl, spec: &StackSpec) -> Option<PolicySeen> {
+    spec.links.iter().find(|link| link.rule == Rule::Policy)?;
+    let seen = match listed::<ClusterPolicy>(host, kubectl, &Source::cluster_policies()) {
+        Ok(policies) => policies.into_iter().next().map_or(PolicySeen::Absent, PolicySeen::from),
+        Err(ClusterError::NotFound(_)) => PolicySeen::Absent,
+        Err(error) => PolicySeen::Unread(error),
+    };
+    Some(seen)
+}
+
+impl From<ClusterPolicy> for PolicySeen {
+    fn from(policy: ClusterPolicy) -> Self {
+        let holds = policy.status.conditions.into_iter().find(|condition| condition.status == "True");
+        let holds = holds.unwrap_or_default();
+        Self::Says {
+            state: policy.status.state,
+            reason: holds.reason.unwrap_or_default(),
+            message: holds.message.unwrap_or_default(),
+        }
+    }
 }
 
 /// Asks for the runtime class that the stack wants, if it wants one.
@@ -250,6 +293,7 @@ impl GpuStack {
             parts: spec.all().map(part).collect(),
             events: Vec::new(),
             runtime_class: None,
+            policy: None,
             unread: Vec::new(),
         };
         stack.set_events(events);
@@ -284,6 +328,7 @@ impl GpuStack {
     /// Asks for what is not kept up to date by itself: the events, and the runtime class.
     pub fn add_more(&mut self, host: &Host, kubectl: &Kubectl, spec: &StackSpec) {
         self.runtime_class = runtime_class(host, kubectl, spec);
+        self.policy = policy(host, kubectl, spec);
         self.add_events(host, kubectl);
     }
 

@@ -1,5 +1,7 @@
 //! Does the GPU arrive: the chain judged link by link.
 
+mod policy;
+
 use std::{
     collections::{BTreeMap, HashSet},
     thread,
@@ -35,10 +37,12 @@ const REGISTERED: [&str; 2] = ["registered with the kubelet", "Registered device
 const STARTING: [&str; 3] = ["PodInitializing", "ContainerCreating", ""];
 
 /// Ids of the findings of this module.
-pub const IDS: [&str; 6] = [
+pub const IDS: [&str; 8] = [
     "fewer-gpus-than-cards",
     "kubelet-silent",
     "link-not-on-node",
+    "policy-no-labels",
+    "policy-not-ready",
     "runtime-class-handler",
     "runtime-class-missing",
     "test-pod-outdated",
@@ -153,6 +157,8 @@ fn check(link: &Link, input: &CheckInput<'_>) -> Option<Check> {
             Some(value) => Check::new(id, State::Pass, format!("{key}={value}")),
             None => Check::new(id, State::Fail, format!("{key}: -")),
         }),
+        Rule::LabelLike(begin, end) => on_node(id, stack, |node| label_like(id, node, begin, end)),
+        Rule::Policy => policy::judge(id, stack.policy.as_ref()),
         Rule::Wanted(roles) => wanted(id, stack, roles),
         Rule::Works(role) => works(id, stack, part(role)?),
         Rule::WorksIfThere(role) => works(id, stack, part(role).filter(|part| scheduling::is_wanted(stack, part))?),
@@ -170,6 +176,17 @@ fn check(link: &Link, input: &CheckInput<'_>) -> Option<Check> {
     let of_the_kubelet =
         matches!(link.rule, Rule::Works(_) | Rule::WorksIfThere(_) | Rule::Registered | Rule::Allocatable);
     Some(if of_the_kubelet { unless_silent(check, stack) } else { check })
+}
+
+/// The label that follows from it proves it too: a person may have set that one by hand.
+fn label_like(id: CheckId, node: &NodeView, begin: &str, end: &str) -> Check {
+    const FOLLOWS: &str = "nvidia.com/gpu.present";
+    let is_it = |(key, value): &(&String, &String)| key.starts_with(begin) && key.ends_with(end) && *value == "true";
+    match node.labels.iter().find(is_it) {
+        Some((key, value)) => Check::new(id, State::Pass, format!("{key}={value}")),
+        None if node.labels.contains_key(FOLLOWS) => Check::new(id, State::Pass, FOLLOWS),
+        None => Check::new(id, State::Fail, format!("{begin}…{end}: -")),
+    }
 }
 
 /// Makes a check that is about the node itself.

@@ -68,6 +68,11 @@ impl Source {
         }
     }
 
+    /// Asks for the objects by which GPU Operator is told what to do.
+    pub fn cluster_policies() -> Self {
+        Self { path: "/apis/nvidia.com/v1/clusterpolicies".to_owned(), selector: None }
+    }
+
     /// Asks for the runtime class of this name.
     pub fn runtime_class(name: &str) -> Self {
         let selector = Some(("fieldSelector", format!("metadata.name={name}")));

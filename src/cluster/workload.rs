@@ -92,6 +92,10 @@ pub enum Rule {
     NodeReady,
     /// The node has this label.
     Label(&'static str),
+    /// The node has a label that begins and ends so: whatever is between them differs from release to release.
+    LabelLike(&'static str, &'static str),
+    /// The operator's own object says that all of its parts are in place.
+    Policy,
     /// These roles' DaemonSets are there and want a pod on this node.
     Wanted(&'static [Role]),
     /// The role's container has done its work.

@@ -26,6 +26,9 @@ use crate::{
     worker::beside,
 };
 
+/// Where GPU Operator's validator leaves its proofs. Source: NVIDIA/gpu-operator, cmd/nvidia-validator.
+pub const VALIDATIONS: &str = "/run/nvidia/validations";
+
 /// What stands between the driver and a pod. What is not on the machine is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -60,6 +63,9 @@ pub struct NodeFacts {
     /// Of each card that switches join with others, `State/Status` as `nvidia-smi -q` says; empty while nobody asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fabric: Vec<String>,
+    /// The files by which GPU Operator's validator tells what it has proved; empty where nobody looked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub validations: Vec<String>,
     /// Whether programs were asked, by [`examine`]; files alone do not tell what holds.
     pub is_examined: bool,
 }
@@ -103,6 +109,8 @@ pub fn examine(host: &Host, facts: &mut Facts) {
     (facts.node.toolkit, facts.driver.kernels) = facts.take(toolkit);
     (facts.node.packages, facts.node.upgrades) = facts.take(packages);
     facts.node.fabric = facts.take(fabric);
+    let validations = with_reader(host, |reader| reader.list_if_there("node.validations", VALIDATIONS));
+    facts.node.validations = facts.take(validations);
     facts.node.is_examined = true;
     facts.findings = findings::judge(facts);
 }

@@ -20,8 +20,7 @@ use crate::{
     owner,
     second_boot::{BootNote, SecondBoot},
     session::Session,
-    steps,
-    text::printable,
+    step_driver, steps,
     workspace::Workspace,
 };
 
@@ -39,8 +38,11 @@ pub(super) struct Asked<'a> {
 pub(super) fn run(workspace: &Workspace, asked: &Asked<'_>, cluster: &ClusterArgs) -> Result<ExitCode, Expected> {
     let session = workspace.peek()?;
     let boots = if asked.after_boot { Some(Boots::begin(workspace, session.as_ref())?) } else { None };
-    let noted =
-        boots.as_ref().map_or_else(|| session.as_ref().and_then(|session| session.second_boot.clone()), Boots::judging);
+    let known = session.as_ref().and_then(|session| session.second_boot.as_ref());
+    let noted = match &boots {
+        Some(boots) => SecondBoot::judging(known, &boots.boot_id),
+        None => known.cloned(),
+    };
     let report = judge(workspace, asked.answers, cluster, session.as_ref(), noted.as_ref())?;
     let json = asked.json;
     if json {
@@ -84,51 +86,38 @@ fn judge(
 /// The judgement before a boot and the one after it, in the session.
 struct Boots {
     boot_id: String,
-    /// What was noted before; absent at the first judgement.
-    before: Option<BootNote>,
 }
 
 impl Boots {
-    /// Looks which of the two judgements this is. It needs a session that can be written.
+    /// Looks which boot this is. It needs a session that can be written.
     fn begin(workspace: &Workspace, session: Option<&Session>) -> Result<Self, Expected> {
         let boot_id = workspace.boot_id();
         if session.is_none() || boot_id.is_empty() {
             return Err(Expected::new(msg::second_boot::no_session(), msg::second_boot::no_session::hint()));
         }
-        let noted = session.and_then(|session| session.second_boot.as_ref());
-        let before = noted.filter(|boots| boots.has_booted(&boot_id)).map(|boots| boots.noted.clone());
-        Ok(Self { boot_id, before })
+        Ok(Self { boot_id })
     }
 
-    fn note(&self, workspace: &Workspace, verdict: Verdict) -> BootNote {
-        let command = std::env::args().map(|word| printable(&word)).collect::<Vec<_>>().join(" ");
-        BootNote { boot_id: self.boot_id.clone(), at: workspace.host.clock.now(), verdict, command }
-    }
-
-    /// What is judged by: after a boot, the link passes if all others do.
-    fn judging(&self) -> Option<SecondBoot> {
-        let noted = self.before.clone()?;
-        let now = BootNote { boot_id: self.boot_id.clone(), ..noted.clone() };
-        Some(SecondBoot { noted, proven: Some(now) })
-    }
-
-    /// Keeps what came out and says what it is. A judgement before the boot that failed is none to prove again.
+    /// Keeps what came out and says what it is. A judgement before the boot that failed is none to prove again. A
+    /// simulated machine is booted at once: nobody else can.
     fn end(self, workspace: &Workspace, report: &VerifyReport) -> Result<String, Expected> {
-        let lang = workspace.lang;
-        if !matches!(report.verdict, Verdict::Ok | Verdict::Temporary) {
+        let (lang, now) = (workspace.lang, workspace.host.clock.now());
+        let note = BootNote::now(&self.boot_id, now, report.verdict);
+        if !note.holds() {
             return Ok(msg::second_boot::nothing_noted().text(lang) + "\n");
         }
-        let now = self.note(workspace, report.verdict);
         let (store, mut session) = workspace.session(false)?;
-        let boots = match self.before {
-            Some(noted) => SecondBoot { noted, proven: Some(now) },
-            None => SecondBoot { noted: now, proven: None },
-        };
-        let said = boots
-            .certificate(report, lang)
-            .unwrap_or_else(|| msg::second_boot::noted(&boots.noted.boot_id).text(lang) + "\n");
+        let boots = SecondBoot::with(session.second_boot.take(), note);
+        let certificate = boots.certificate(report, lang);
         session.second_boot = Some(boots);
-        store.save(&mut session, workspace.host.clock.now())?;
-        Ok(said)
+        store.save(&mut session, now)?;
+        if let Some(certificate) = certificate {
+            return Ok(certificate);
+        }
+        if workspace.host.simulation.is_none() {
+            return Ok(msg::second_boot::noted(&self.boot_id).text(lang) + "\n");
+        }
+        step_driver::reboot(&workspace.host, &store)?;
+        Ok(msg::second_boot::noted_simulated(&self.boot_id).text(lang) + "\n")
     }
 }

@@ -1,6 +1,6 @@
 //! A driver installed on the host.
 
-mod chain;
+pub(super) mod chain;
 mod install;
 pub mod offers;
 pub mod recipe;

@@ -1,5 +1,6 @@
 //! NVIDIA GPU Operator: a driver in a pod of its own, or beside a driver that the host has.
 
+mod chain;
 mod values;
 
 use super::{
@@ -11,14 +12,7 @@ use super::{
 use crate::{
     answers::{Answers, DriverOwner},
     choice::{Files, Source},
-    cluster::workload::Missing,
-    cluster::{
-        check::{Check, CheckId},
-        kubespray::INSTALLER,
-        manifest::ObjectKind,
-        phases,
-        workload::{Done, FollowedLog, Link, Role, Rule, StackSpec, Workload},
-    },
+    cluster::{self, check::Check, manifest::ObjectKind, workload::StackSpec},
     facts::{DriverFacts, Facts, LedgerEntry, Origin},
     i18n::{Message, msg},
     kubespray::{
@@ -26,7 +20,11 @@ use crate::{
         edit::Change,
         playbook::{self, PlaybookRun},
     },
-    plan::{Action, Changed, Step, action::mark_node::NodeMark, remedy},
+    plan::{
+        self, Action, Changed, Step,
+        action::{mark_node::NodeMark, watch_installer::Followed},
+        remedy,
+    },
     prediction::Prediction,
     preflight::{Request, conflicting_driver},
 };
@@ -142,16 +140,16 @@ impl Owner for Operator {
         Some(wanted)
     }
 
-    fn watch(&self, _answers: &Answers, _node: &str) -> Option<Action> {
-        None
+    fn watch(&self, answers: &Answers, node: &str) -> Option<Action> {
+        Some(plan::watch(Followed::Operator, answers.kubeconfig.clone().map(Into::into), node))
     }
 
-    fn on_node(&self, _seen: &NodeEvidence<'_>) -> Vec<Check> {
-        Vec::new()
+    fn on_node(&self, seen: &NodeEvidence<'_>) -> Vec<Check> {
+        chain::judge(seen)
     }
 
     fn stack(&self) -> &'static StackSpec {
-        &STACK
+        &cluster::operator::STACK
     }
 
     fn reopens(&self, changed: Changed) -> &'static [Step] {
@@ -164,63 +162,3 @@ impl Owner for Operator {
         }
     }
 }
-
-/// A workload of the GPU Operator. Source: the operator's DaemonSets of 26.3.3 and 26.7.0 on a real cluster.
-const fn operand(
-    role: Role,
-    name: &'static str,
-    labels: &'static [(&'static str, &'static str)],
-    containers: &'static [&'static str],
-) -> Workload {
-    Workload { role, name, labels, containers, done: Done::Ready, missing: Missing::Operator }
-}
-
-/// What is watched in step 4.
-static STACK: StackSpec = StackSpec {
-    namespace: None,
-    workloads: &[
-        operand(
-            Role::Driver,
-            "nvidia-driver-daemonset",
-            &[("app", "nvidia-driver-daemonset"), ("app.kubernetes.io/component", "nvidia-driver")],
-            &["nvidia-driver-ctr"],
-        ),
-        operand(
-            Role::Toolkit,
-            "nvidia-container-toolkit-daemonset",
-            &[("app", "nvidia-container-toolkit-daemonset")],
-            &["nvidia-container-toolkit-ctr"],
-        ),
-        operand(
-            Role::Validator,
-            "nvidia-operator-validator",
-            &[("app", "nvidia-operator-validator")],
-            &["nvidia-operator-validator"],
-        ),
-        operand(
-            Role::DevicePlugin,
-            "nvidia-device-plugin-daemonset",
-            &[("app", "nvidia-device-plugin-daemonset")],
-            &["nvidia-device-plugin"],
-        ),
-    ],
-    foreign: &[&INSTALLER],
-    stops_at_first: false,
-    links: &[
-        Link::new(CheckId::Api, Rule::Api),
-        Link::new(CheckId::NodeReady, Rule::NodeReady),
-        Link::new(CheckId::NoInstaller, Rule::Absent(&INSTALLER)),
-        Link::new(CheckId::GpuPresent, Rule::Label("nvidia.com/gpu.present")),
-        Link::new(CheckId::DriverPod, Rule::WorksIfThere(Role::Driver)),
-        Link::new(CheckId::HostDriver, Rule::Loaded { unless: Some(Role::Driver) }),
-        Link::new(CheckId::Toolkit, Rule::WorksIfThere(Role::Toolkit)),
-        Link::new(CheckId::Validator, Rule::Works(Role::Validator)),
-        Link::new(CheckId::DevicePlugin, Rule::Registered),
-        Link::new(CheckId::Capacity, Rule::Allocatable),
-        Link::new(CheckId::TestPod, Rule::TestPod),
-    ],
-    logs: &[
-        FollowedLog { role: Role::Driver, containers: &["nvidia-driver-ctr"], phases: &phases::UNKNOWN },
-        FollowedLog { role: Role::DevicePlugin, containers: &["nvidia-device-plugin"], phases: &phases::DEVICE_PLUGIN },
-    ],
-};

@@ -5,12 +5,13 @@ use std::{path::PathBuf, sync::atomic::Ordering};
 use super::Perform;
 use crate::{
     answers::Answers,
-    cluster::{ClusterError, Kubectl, check::Verdict},
+    cluster::{ClusterError, Kubectl, check::CheckId},
     engine::{Event, Outcome, Runner},
     error::reason,
     i18n::msg,
     plan::{Action, Step},
     private,
+    second_boot::{BootNote, SecondBoot},
     session::Session,
     steps,
     tui::Reply,
@@ -25,13 +26,20 @@ impl Perform {
     }
 
     pub(super) fn verify(&self, answers: &Answers) -> Answer {
-        let session = self.session().clone();
+        let mut session = self.session().clone();
+        let (boot_id, now) = (self.workspace.boot_id(), self.workspace.host.clock.now());
+        if let Some(judging) = SecondBoot::judging(session.second_boot.as_ref(), &boot_id) {
+            session.second_boot = Some(judging);
+        }
         let report = steps::verdict(&self.workspace.host, &session, answers);
-        let answer =
-            Answer::Verified { rows: ChainRow::of(&report, self.workspace.lang), ok: report.verdict == Verdict::Ok };
+        let note = BootNote::now(&boot_id, now, report.verdict);
+        let answer = Answer::Verified { rows: ChainRow::of(&report, self.workspace.lang), ok: note.holds() };
         let mut session = self.session();
+        if note.holds() && report.checks.iter().any(|check| check.id == CheckId::SecondBoot) {
+            session.second_boot = Some(SecondBoot::with(session.second_boot.take(), note));
+        }
         session.verdict = Some(report);
-        match self.store.save(&mut session, self.workspace.host.clock.now()) {
+        match self.store.save(&mut session, now) {
             Ok(()) => answer,
             Err(error) => Answer::Failed(error.line(self.workspace.lang)),
         }

@@ -7,7 +7,7 @@ use crate::{
     answers::Answers,
     cluster::{
         ClusterError, GpuStack, Kubectl,
-        check::CheckId,
+        check::{CheckId, State},
         live::{self, Live},
         phases::{self, Said},
         tail::{Options, Outcome as TailOutcome, Wait},
@@ -24,6 +24,7 @@ use crate::{
         action::mark_node::NodeMark,
         remedy::{self, NodeRemedy},
     },
+    second_boot::SecondBoot,
     steps::{self, OnNode},
     tui::Reply,
     wizard::{
@@ -126,15 +127,24 @@ struct Looker<'a> {
 impl Looker<'_> {
     fn look_on(&self, live: &Live<'_>, cancel: &Cancel) {
         let mut tested = None;
-        // Programs of the machine are asked once a watch: what the cluster says changes, and it does not.
-        let facts = self.perform.facts();
-        let on_node = steps::on_node(&self.perform.workspace.host, self.answers, live.node, None, Some(&facts));
+        let host = &self.perform.workspace.host;
+        // Programs of the machine are asked once a watch, because what the cluster says changes and it does not; but
+        // then anew: what was looked at in step 1 is of before steps 2 and 3.
+        let judge = |boots: Option<&SecondBoot>| steps::on_node(host, self.answers, live.node, boots, None);
+        let (mut boots, mut on_node) = (None, None);
         while !cancel.is_cancelled() {
+            // A run has the session while it lasts: what it has proved is seen afterwards.
+            if let Ok(session) = self.perform.session.try_lock()
+                && boots != session.second_boot
+            {
+                (boots, on_node) = (session.second_boot.clone(), None);
+            }
+            let on_node = on_node.get_or_insert_with(|| judge(boots.as_ref()));
             let (number, view) = live.look();
             match view {
                 None => {}
                 Some(Err(error)) => drop(self.reply.send(Answer::ChainTrouble(trouble(&error, self.lang())))),
-                Some(Ok(stack)) => self.show(stack, &on_node, &mut tested),
+                Some(Ok(stack)) => self.show(stack, on_node, &mut tested),
             }
             live.wait(number, STALE, cancel);
         }
@@ -156,8 +166,11 @@ impl Looker<'_> {
         let mut rows = ChainRow::of(&report, self.lang());
         wait_for_work(&mut rows, self.spec);
         let failures = self.failures(&stack, &logs);
-        let offers =
-            remedy::remedies(&stack, self.release.as_deref()).iter().map(|remedy| self.offer(remedy)).collect();
+        let mut remedies = remedy::remedies(&stack, self.release.as_deref());
+        if report.checks.iter().any(|check| check.id == CheckId::SecondBoot && check.state == State::NotJudged) {
+            remedies.push(NodeRemedy::second_boot(&stack.node_name, &self.perform.workspace.boot_id()));
+        }
+        let offers = remedies.iter().map(|remedy| self.offer(remedy)).collect();
         self.reply.send(Answer::ChainRows { rows, offers, failures });
     }
 

@@ -8,6 +8,7 @@ use super::{
     Action, Step,
     action::delete_pod::DeletePod,
     action::mark_node::{MarkNode, NodeMark},
+    action::reboot::Reboot,
     action::remove_pod_driver::RemovePodDriver,
 };
 use crate::{
@@ -32,11 +33,14 @@ pub enum RemedyId {
     Uncordon,
     /// Put the GPU taint on.
     PutTaint,
+    /// Reboot, and judge the whole chain again.
+    SecondBoot,
 }
 
 impl RemedyId {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::RestartInstaller, Self::RemoveTaint, Self::Uncordon, Self::PutTaint];
+    pub const ALL: [Self; 5] =
+        [Self::RestartInstaller, Self::RemoveTaint, Self::Uncordon, Self::PutTaint, Self::SecondBoot];
 
     /// Returns the name in the locale files.
     pub fn name(self) -> &'static str {
@@ -45,12 +49,13 @@ impl RemedyId {
             Self::RemoveTaint => "remove-taint",
             Self::Uncordon => "uncordon",
             Self::PutTaint => "put-taint",
+            Self::SecondBoot => "second-boot",
         }
     }
 
     /// Tells whether it is asked for at the end, when all else is done: the seed's last step.
     pub fn is_last_step(self) -> bool {
-        matches!(self, Self::RemoveTaint | Self::Uncordon)
+        matches!(self, Self::RemoveTaint | Self::Uncordon | Self::SecondBoot)
     }
 }
 
@@ -74,7 +79,7 @@ pub struct NodeRemedy {
     pub id: RemedyId,
     /// The node.
     pub node: String,
-    /// What is there now: the taint, the mark, or the pod.
+    /// What is there now: the taint, the mark, the pod, or the boot.
     pub what: String,
     /// The pod it is about.
     pod: Option<PodView>,
@@ -82,6 +87,17 @@ pub struct NodeRemedy {
 }
 
 impl NodeRemedy {
+    /// The proof that all of it comes up again after `boot_id`, the present boot.
+    pub fn second_boot(node: &str, boot_id: &str) -> Self {
+        Self {
+            id: RemedyId::SecondBoot,
+            node: node.to_owned(),
+            what: boot_id.to_owned(),
+            pod: None,
+            rule: TaintRule::Unknown,
+        }
+    }
+
     /// Returns what it is.
     pub fn message(&self, lang: Lang) -> String {
         self.text("message", lang)
@@ -90,7 +106,7 @@ impl NodeRemedy {
     /// Returns what the next run of this Kubespray release does about it.
     pub fn next_run(&self, lang: Lang) -> String {
         let rule = match (self.id, self.rule) {
-            (RemedyId::RestartInstaller | RemedyId::Uncordon, _) => "",
+            (RemedyId::RestartInstaller | RemedyId::Uncordon | RemedyId::SecondBoot, _) => "",
             (_, TaintRule::Flag) => ".flag",
             (_, TaintRule::Run) => ".run",
             (_, TaintRule::Unknown) => ".unknown",
@@ -108,6 +124,10 @@ impl NodeRemedy {
         match (self.id, &self.pod) {
             (RemedyId::RestartInstaller, Some(pod)) => delete_pod(kubeconfig, pod),
             (RemedyId::RemoveTaint, _) => remove_taint(kubeconfig, &self.node),
+            (RemedyId::SecondBoot, _) => {
+                let kind = Reboot { boot_id: self.what.clone(), unless_unloaded: false };
+                Action::new(Step::Verify, "reboot", kind, &[])
+            }
             (RemedyId::Uncordon, _) => mark_node(kubeconfig, &self.node, NodeMark::Schedulable),
             (RemedyId::PutTaint | RemedyId::RestartInstaller, _) => {
                 mark_node(kubeconfig, &self.node, NodeMark::GpuTaint)

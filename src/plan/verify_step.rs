@@ -72,6 +72,7 @@ pub fn watch(followed: Followed, kubeconfig: Option<PathBuf>, node: &str) -> Act
     let id = match followed {
         Followed::Installer => "watch-installer",
         Followed::DevicePlugin => "watch-device-plugin",
+        Followed::Operator => "watch-operator",
     };
     let kind = WatchInstaller { kubeconfig, node: node.to_owned(), followed };
     Action::new(Step::Verify, id, kind, &[("node", node.to_owned())])

@@ -11,7 +11,7 @@ use super::widgets::{CUT, Ui, draw, split_rows};
 use crate::{
     i18n::msg,
     text::fit,
-    wizard::{SummaryFact, summary},
+    wizard::{SummaryFact, chain::ChainState, summary},
 };
 
 /// Draws the summary.
@@ -21,9 +21,11 @@ pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     let first = ui.app.scroll.min(facts.len().saturating_sub(usize::from(body.height)));
     let more = facts.len().saturating_sub(first + usize::from(body.height));
     let below = if more > 0 { format!(" · {}", ui.app.text(msg::wizard::more_below(more))) } else { String::new() };
+    let lasts = ui.app.verify.checks.iter().all(|row| row.state != ChainState::Temporary);
+    let title = if lasts { msg::wizard::summary::title() } else { msg::wizard::summary::title_temporary() };
     let done = Line::from(vec![
         Span::styled(" ✓ ", ui.theme.good()),
-        Span::styled(ui.text(msg::wizard::summary::title()), ui.theme.strong()),
+        Span::styled(ui.text(title), ui.theme.strong()),
         Span::styled(below, ui.theme.dim()),
     ]);
     draw(frame, head, vec![done]);

@@ -1,5 +1,7 @@
 //! Pane of step 4: the chain on one side, the installer's log on the other.
 
+use std::ops::Range;
+
 use ratatui::{
     Frame,
     layout::Rect,
@@ -22,6 +24,8 @@ use crate::{
 
 /// Rows kept below the chain for what the selected link is and what to do.
 const DETAILS: usize = 3;
+/// Rows of the chain beside a log at most, where both share a narrow screen.
+const ROWS: usize = 8;
 /// Cells of the log beside the chain.
 const LOG: u16 = 83;
 /// Cells of the chain beside the log, at least.
@@ -43,7 +47,7 @@ pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
         // A cluster that gives no answer is all there is to tell.
         (Part::Chain, true) if state.chain_error.is_some() => 8,
         (Part::Chain, true) => 3,
-        (Part::Chain, false) => state.chain.len().min(8) + DETAILS + 2,
+        (Part::Chain, false) => state.chain.len().min(ROWS) + DETAILS + 2,
         (Part::Log | Part::TestPod, _) => 2,
     };
     let (top, rest) = split_rows(area, rows);
@@ -80,23 +84,21 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
     let titles = widest.min(if beside { usize::from(cells) * 3 / 5 } else { all });
     let room = height.saturating_sub(DETAILS + 2).max(1);
     let room = room.saturating_sub(lines.len() - 1).max(1);
-    let first = first_row(state.selected, state.chain.len(), room);
-    let below = state.chain.len().saturating_sub(first + room);
+    let entries = entries(&state.chain, state.selected, room);
+    let place = entries.iter().position(|links| links.contains(&state.selected)).unwrap_or(0);
+    let first = first_row(place, entries.len(), room);
+    let below = entries.iter().skip(first + room).map(Range::len).sum::<usize>();
     if below > 0 && focus {
         lines[0] = ui.rule(&format!("{title} · {}", app.text(msg::wizard::more_below(below))), cells, focus);
     }
-    for (index, row) in state.chain.iter().enumerate().skip(first).take(room) {
-        let (glyph, style) = ui.theme.chain(row.state, app.ticks);
-        let selected = index == state.selected;
-        let room = usize::from(cells).saturating_sub(titles + 8);
-        let detail = if beside { cut_end(&row.detail, room) } else { String::new() };
-        let title_style = if selected && focus { ui.theme.selected() } else { Style::new() };
-        lines.push(Line::from(vec![
-            ui.mark(selected && focus, focus),
-            Span::styled(format!("{glyph} "), style),
-            Span::styled(fit(&cut_end(&row.title, titles), titles, CUT), title_style),
-            Span::styled(format!("  {detail}"), if row.state == ChainState::Fail { style } else { ui.theme.dim() }),
-        ]));
+    for links in entries.iter().skip(first).take(room) {
+        let Some(row) = state.chain.get(links.start) else { continue };
+        let selected = links.contains(&state.selected) && focus;
+        if links.len() == 1 {
+            lines.push(link(ui, row, (titles, cells), selected, focus));
+        } else {
+            lines.push(folded(ui, &state.chain[links.clone()], cells, focus));
+        }
     }
     if app.waits_for(Slot::Verify) {
         lines.push(ui.loading(msg::wizard::verify::checking()));
@@ -115,6 +117,54 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
         lines.extend(told);
     }
     lines
+}
+
+/// Returns what is shown of the chain, each entry by its links. Where there is no room for all of them, links that tell
+/// nothing new (good ones, and those behind a broken one) stand together in one entry, unless the selected one is among
+/// them.
+fn entries(chain: &[ChainRow], selected: usize, room: usize) -> Vec<Range<usize>> {
+    let folds = |row: &ChainRow| {
+        matches!(row.state, ChainState::Pass | ChainState::NotJudged | ChainState::Pending) && chain.len() > room
+    };
+    let mut entries = Vec::new();
+    let mut start = 0;
+    for run in chain.chunk_by(|one, other| one.state == other.state && folds(one)) {
+        let links = start..start + run.len();
+        start = links.end;
+        if links.contains(&selected) {
+            entries.extend(links.map(|link| link..link + 1));
+        } else {
+            entries.push(links);
+        }
+    }
+    entries
+}
+
+/// One link: its state, its title, what was seen of it.
+fn link(ui: &Ui, row: &ChainRow, (titles, cells): (usize, u16), selected: bool, focus: bool) -> Line<'static> {
+    let (glyph, style) = ui.theme.chain(row.state, ui.app.ticks);
+    let room = usize::from(cells).saturating_sub(titles + 8);
+    let detail = if room >= SEEN { cut_end(&row.detail, room) } else { String::new() };
+    let title_style = if selected { ui.theme.selected() } else { Style::new() };
+    Line::from(vec![
+        ui.mark(selected, focus),
+        Span::styled(format!("{glyph} "), style),
+        Span::styled(fit(&cut_end(&row.title, titles), titles, CUT), title_style),
+        Span::styled(format!("  {detail}"), if row.state == ChainState::Fail { style } else { ui.theme.dim() }),
+    ])
+}
+
+/// Links of one state that stand together: how many, from which to which.
+fn folded(ui: &Ui, rows: &[ChainRow], cells: u16, focus: bool) -> Line<'static> {
+    let state = rows.first().map(|row| row.state).unwrap_or_default();
+    let title = |row: Option<&ChainRow>| row.map_or_else(String::new, |row| row.title.clone());
+    let text = msg::wizard::verify::folded(rows.len(), title(rows.first()), title(rows.last()));
+    let (glyph, style) = ui.theme.chain(state, ui.app.ticks);
+    Line::from(vec![
+        ui.mark(false, focus),
+        Span::styled(format!("{glyph} "), style),
+        Span::styled(cut_end(&ui.text(text), usize::from(cells).saturating_sub(6)), ui.theme.dim()),
+    ])
 }
 
 /// What the selected link is, what was seen of it, and what to do if it is not as it should be.

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     i18n::{Message, msg},
     plan::remedy::RemedyId,
+    second_boot,
 };
 
 /// What stands in front of the screen.
@@ -155,6 +156,7 @@ fn reboot_reason(why: &str) -> Option<Message> {
     match why {
         "reboot" => Some(msg::reboot::reboot()),
         "reboot-for-nouveau" => Some(msg::reboot::reboot_for_nouveau()),
+        second_boot::WHY => Some(msg::reboot::second_boot()),
         "reboot-unless-unloaded" => Some(msg::reboot::reboot_unless_unloaded()),
         _ => None,
     }

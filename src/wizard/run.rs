@@ -12,8 +12,10 @@ use super::{
 use crate::{
     diagnosis::Hit,
     engine::{Event, Outcome, Progress},
+    finding::Severity,
     i18n::{Lang, msg},
     plan::{Action, Step},
+    second_boot,
     secret::Secret,
     session::{PendingReboot, Session, Status},
 };
@@ -183,9 +185,25 @@ pub(super) fn broke(app: &mut App, error: String) {
     app.run.error = Some(error);
 }
 
-/// The machine has booted since the reboot was asked for: the step that waited for it is done.
+/// Reboots for the proof that all of it comes up again.
+pub(super) fn prove_again(app: &mut App) {
+    let boot_id = app.session.facts.host.boot_id.clone();
+    app.session.reboot = Some(PendingReboot { why: second_boot::WHY.to_owned(), boot_id });
+    app.save();
+    app.order(Effect::Reboot);
+}
+
+/// The machine has booted since the reboot was asked for: the step that waited for it is done, or the whole chain is
+/// judged again.
 pub(super) fn rebooted(app: &mut App) {
-    app.session.reboot = None;
+    let why = app.session.reboot.take().map(|reboot| reboot.why);
+    if why.as_deref() == Some(second_boot::WHY) {
+        app.mark(Step::Verify, false);
+        navigate::enter(app, Screen::Verify);
+        let text = app.text(msg::wizard::notice::second_boot());
+        app.say(Severity::Info, text);
+        return app.save();
+    }
     app.mark(Step::Driver, true);
     if waits_in_step_two(app) {
         app.dialog.take_if(|dialog| *dialog == Dialog::AskReboot);

@@ -7,7 +7,7 @@ use super::{
     keymap::Intent,
     log::LogBuffer,
     message::Effect,
-    navigate, plan,
+    navigate, plan, run,
 };
 use crate::{
     cluster::check::CheckId,
@@ -74,11 +74,14 @@ impl Verify {
         let place = rows.iter().position(|row| Some(row.id) == id);
         // The first look goes to what is wrong, or to what is at work.
         let telling = || {
-            [ChainState::Fail, ChainState::Active, ChainState::Temporary]
+            [ChainState::Fail, ChainState::Active, ChainState::Temporary, ChainState::Unknown]
                 .iter()
                 .find_map(|state| rows.iter().position(|row| row.state == *state))
         };
-        let place = if self.chain.is_empty() { telling() } else { place };
+        // The cursor stays with its link, until that is no longer what is wrong.
+        let was_open = self.chain.get(self.selected).is_none_or(|row| row.state != ChainState::Pass);
+        let is_good = place.is_none_or(|place| rows[place].state == ChainState::Pass);
+        let place = if was_open && is_good { telling().or(place) } else { place };
         self.selected = place.unwrap_or(self.selected.min(rows.len().saturating_sub(1)));
         self.chain = rows;
         self.chain_error = None;
@@ -86,7 +89,12 @@ impl Verify {
 
     /// Tells whether this offer is put now: the taint stays out of the question until a pod has used the GPU here.
     pub(super) fn is_offered(&self, id: RemedyId) -> bool {
-        self.offer(id).is_some() && (id != RemedyId::RemoveTaint || self.test_passed())
+        let is_time = match id {
+            RemedyId::RemoveTaint => self.test_passed(),
+            RemedyId::SecondBoot => !self.checks.is_empty() && self.checks.iter().all(|row| row.state.is_fine()),
+            RemedyId::RestartInstaller | RemedyId::Uncordon | RemedyId::PutTaint => true,
+        };
+        is_time && self.offer(id).is_some()
     }
 
     /// Returns the offer of this name, as long as it stands.
@@ -223,6 +231,9 @@ fn last_question(app: &App) -> Option<RemedyId> {
 /// Does what is offered.
 pub(super) fn take_offer(app: &mut App, id: RemedyId) {
     let Some(action) = app.verify.offer(id).map(|offer| offer.action.clone()) else { return };
+    if id == RemedyId::SecondBoot {
+        return run::prove_again(app);
+    }
     if id == RemedyId::RemoveTaint {
         app.answers.remove_taint = true;
         app.session.answers = Some(app.answers.clone());

@@ -59,6 +59,28 @@ fn from_a_bare_card_to_a_pod_that_computes() {
     place.run([DEMO, "report"]).demand(0).stdout.find("Simulated (ubuntu-2404)").unwrap();
 }
 
+/// What was proved is proved again after a boot, and the report carries it.
+#[test]
+fn a_second_boot_proves_the_whole_chain_again() {
+    let place = Place::new();
+    let verify = || place.run([DEMO, "--speed", "0", "verify", "--after-boot"]);
+    apply(&place, ANSWERS).demand(3);
+    // A chain that does not hold is none to prove again.
+    assert!(verify().demand(1).stdout.contains("Nothing is noted"));
+    apply(&place, ANSWERS).demand(0);
+    let first = verify().demand(0).stdout;
+    assert!(first.contains("The simulated machine was booted again") && !first.contains("Certificate"), "{first}");
+    let second = verify().demand(0).stdout;
+    let boots: Vec<&str> = second.lines().filter_map(|line| line.split_once(", boot ")?.1.split(':').next()).collect();
+    assert!(second.contains("Certificate") && boots.len() == 2 && boots[0] != boots[1], "{second}");
+    let report = place.run([DEMO, "report"]).demand(0).stdout;
+    assert!(boots.iter().all(|boot| report.contains(boot)) && report.contains("Certificate"), "{report}");
+    let json = json(&place, &["report", "--format", "json"]);
+    assert_eq!(json["second_boot"]["proven"]["boot_id"], boots[1]);
+    // What a later look says without the flag is the same.
+    assert!(place.run([DEMO, "verify"]).demand(0).stdout.contains(boots[1]));
+}
+
 #[test]
 fn the_recommended_owner_is_the_hosts_on_every_face() {
     let place = Place::new();
@@ -96,7 +118,7 @@ fn what_the_story_does_not_expect_ends_in_sensible_words() {
     apply(&place, &refused).demand(3);
     let told = apply(&place, &refused).demand(1);
     let text = told.stdout + &told.stderr;
-    assert!(text.contains("failed: test-pod") && !text.contains("no rule"), "{text}");
+    assert!(text.contains("failed: watch-device-plugin") && !text.contains("no rule"), "{text}");
     assert!(place.run([DEMO, "verify"]).demand(1).stdout.contains("nvidia"));
 }
 

@@ -391,3 +391,49 @@ fn a_terminal_that_is_taken_away_ends_the_program_and_keeps_the_session() {
         place.run(["--demo", "status"]).demand(0);
     }
 }
+
+/// Today's cluster: the driver on the host, containerd's runtime from Kubespray, the device plugin, a pod that computes,
+/// and all of it again after a boot.
+#[test]
+fn todays_cluster_by_keys_to_the_second_boot() {
+    let place = Place::new();
+    let mut screen = demo(&place, "ubuntu-2404", "0");
+    screen.wait("NVIDIA H100 PCIe");
+    screen.wait("nouveau");
+    screen.keys(ENTER);
+    screen.wait("recommended");
+    screen.wait("580.178.04");
+    screen.keys(ENTER);
+    screen.keys(ENTER);
+    screen.keys(ENTER);
+    screen.wait("What will be done");
+    screen.wait("nothing is in the way");
+    run_and_reboot(&mut screen);
+    screen.wait("nvidia_accelerator_enabled");
+    screen.keys(ENTER);
+    screen.wait("containerd_additional_runtimes");
+    screen.keys("y");
+    screen.wait("Done, and proven.");
+    screen.keys(ENTER);
+    // What is good is folded; the device plugin's log is followed, to the line that counts.
+    screen.wait("Device plugin log · It runs, and the kubelet knows of the cards.");
+    screen.wait("links, from \"Cards are on the PCI bus\"");
+    screen.wait("20 of 22");
+    assert!(!screen.screen().contains("nstaller log"), "{}", screen.screen());
+    screen.keys("t");
+    screen.wait("Run the test pod?");
+    screen.keys(ENTER);
+    screen.wait("21 of 22");
+    screen.keys(ENTER);
+    screen.wait("Reboot gpu1 now");
+    screen.keys("y");
+    screen.wait("Since you were here");
+    screen.keys("\x1b");
+    // The same test is not asked about again.
+    screen.keys_until("t", "NVIDIA-SMI 580.178.04");
+    screen.wait("Enter finish");
+    screen.keys(ENTER);
+    screen.wait("This machine is a working GPU node.");
+    let report = place.run(["--demo=ubuntu-2404", "report"]).demand(0).stdout;
+    assert!(report.contains("Certificate: the whole chain was judged on two boots."), "{report}");
+}

@@ -28,12 +28,18 @@ pub enum CheckId {
     DevicePlugin,
     /// The operator has found a card on the node.
     GpuPresent,
+    /// Node feature discovery has found a card on the node.
+    NodeFeatures,
     /// The operator's driver pod is ready.
     DriverPod,
     /// The operator's container toolkit is ready.
     Toolkit,
     /// The operator's validator has let the others go on.
     Validator,
+    /// The validator has left its proofs on the machine.
+    Validations,
+    /// The operator says itself that all of its parts are in place.
+    Policy,
     /// The node offers GPUs.
     Capacity,
     /// A pod has used the GPU.
@@ -74,7 +80,7 @@ pub enum CheckId {
 
 impl CheckId {
     /// All checks.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 34] = [
         Self::Api,
         Self::NodeReady,
         Self::NodeLabel,
@@ -85,9 +91,12 @@ impl CheckId {
         Self::HostDriver,
         Self::DevicePlugin,
         Self::GpuPresent,
+        Self::NodeFeatures,
         Self::DriverPod,
         Self::Toolkit,
         Self::Validator,
+        Self::Validations,
+        Self::Policy,
         Self::Capacity,
         Self::TestPod,
         Self::Cards,
@@ -121,9 +130,12 @@ impl CheckId {
             Self::HostDriver => "host-driver",
             Self::DevicePlugin => "device-plugin",
             Self::GpuPresent => "gpu-present",
+            Self::NodeFeatures => "node-features",
             Self::DriverPod => "driver-pod",
             Self::Toolkit => "toolkit",
             Self::Validator => "validator",
+            Self::Validations => "validations",
+            Self::Policy => "policy",
             Self::Capacity => "capacity",
             Self::TestPod => "test-pod",
             Self::Cards => "cards",
@@ -159,9 +171,12 @@ impl CheckId {
             Self::HostDriver => check::host_driver(),
             Self::DevicePlugin => check::device_plugin(),
             Self::GpuPresent => check::gpu_present(),
+            Self::NodeFeatures => check::node_features(),
             Self::DriverPod => check::driver_pod(),
             Self::Toolkit => check::toolkit(),
             Self::Validator => check::validator(),
+            Self::Validations => check::validations(),
+            Self::Policy => check::policy(),
             Self::Capacity => check::capacity(),
             Self::TestPod => check::test_pod(),
             Self::Cards => check::cards(),
@@ -197,9 +212,12 @@ impl CheckId {
             Self::HostDriver => check::host_driver::about(),
             Self::DevicePlugin => check::device_plugin::about(),
             Self::GpuPresent => check::gpu_present::about(),
+            Self::NodeFeatures => check::node_features::about(),
             Self::DriverPod => check::driver_pod::about(),
             Self::Toolkit => check::toolkit::about(),
             Self::Validator => check::validator::about(),
+            Self::Validations => check::validations::about(),
+            Self::Policy => check::policy::about(),
             Self::Capacity => check::capacity::about(),
             Self::TestPod => check::test_pod::about(),
             Self::Cards => check::cards::about(),
@@ -235,9 +253,12 @@ impl CheckId {
             Self::HostDriver => check::host_driver::remedy(),
             Self::DevicePlugin => check::device_plugin::remedy(),
             Self::GpuPresent => check::gpu_present::remedy(),
+            Self::NodeFeatures => check::node_features::remedy(),
             Self::DriverPod => check::driver_pod::remedy(),
             Self::Toolkit => check::toolkit::remedy(),
             Self::Validator => check::validator::remedy(),
+            Self::Validations => check::validations::remedy(),
+            Self::Policy => check::policy::remedy(),
             Self::Capacity => check::capacity::remedy(),
             Self::TestPod => check::test_pod::remedy(),
             Self::Cards => check::cards::remedy(),

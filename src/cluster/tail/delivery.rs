@@ -172,9 +172,17 @@ impl Delivery {
         }
     }
 
-    /// Keeps a line that may be half a one.
-    pub(super) fn hold(&mut self, line: &[u8]) {
-        self.half = self.times.split(line).map(|(at, text)| (at, text.to_vec()));
+    /// Keeps a line that may be half a one. One that two streams have ended with is whole: it is delivered.
+    pub(super) fn hold(&mut self, line: &[u8], on_event: &mut dyn FnMut(TailEvent)) {
+        let new = self.times.split(line).map(|(at, text)| (at, text.to_vec()));
+        // The stream began with some seconds of overlap, and nothing has come since.
+        let told = self.resume.last_hash();
+        let new = new.filter(|(at, text)| told != Some(resume::hash(Some(*at), text)));
+        let is_whole = new.is_some() && self.half == new;
+        self.half = new;
+        if is_whole {
+            self.flush_half(on_event);
+        }
     }
 
     /// Delivers a last line of which no more will come.

@@ -401,7 +401,7 @@ impl Follower<'_> {
             Some(line) if result.is_ok() && what != Fetch::Follow => {
                 self.delivery.take(&[line], &Vec::new, self.on_event);
             }
-            Some(line) => self.delivery.hold(&line),
+            Some(line) => self.delivery.hold(&line, self.on_event),
             None => {}
         }
         result

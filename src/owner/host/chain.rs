@@ -4,7 +4,7 @@
 //! one text. Source: owners.md 5.1. What only lasts until the next boot, upgrade or Kubespray run is
 //! [`State::Temporary`]: it breaks no link behind.
 
-mod runtime;
+pub(in crate::owner) mod runtime;
 #[cfg(test)]
 mod tests;
 
@@ -67,7 +67,7 @@ fn cards(facts: &Facts) -> Check {
     }
 }
 
-fn bound(facts: &Facts) -> Check {
+pub(in crate::owner) fn bound(facts: &Facts) -> Check {
     let drivers =
         |gpu: &crate::facts::Gpu| format!("{} {}", gpu.pci_address, gpu.kernel_driver.as_deref().unwrap_or("-"));
     let evidence = facts.gpus.iter().map(drivers).collect::<Vec<_>>().join(", ");
@@ -248,7 +248,7 @@ fn cdi(facts: &Facts) -> Option<Check> {
     Some(unless(facts, CheckId::Cdi, &["cdi-stale", "cdi-short"], evidence))
 }
 
-fn second_boot(seen: &NodeEvidence<'_>) -> Check {
+pub(in crate::owner) fn second_boot(seen: &NodeEvidence<'_>) -> Check {
     let id = CheckId::SecondBoot;
     let boot_id = &seen.facts.host.boot_id;
     if let Some((boots, note)) = seen.second_boot.and_then(|boots| Some((boots, boots.on(boot_id)?))) {

@@ -14,7 +14,7 @@ use super::{
     valid,
 };
 use crate::{
-    cluster::{Kubectl, device_plugin, kubespray, stack, tail::Outcome, workload::StackSpec},
+    cluster::{Kubectl, device_plugin, kubespray, operator, stack, tail::Outcome, workload::StackSpec},
     diagnosis::Event,
     facts::Origin,
     host::Host,
@@ -32,6 +32,8 @@ pub enum Followed {
     Installer,
     /// NVIDIA's device plugin by itself.
     DevicePlugin,
+    /// NVIDIA's GPU Operator: driver, toolkit, validator and device plugin.
+    Operator,
 }
 
 impl Followed {
@@ -39,6 +41,7 @@ impl Followed {
         match self {
             Self::Installer => &kubespray::STACK,
             Self::DevicePlugin => &device_plugin::STACK,
+            Self::Operator => &operator::STACK,
         }
     }
 }
@@ -60,6 +63,7 @@ impl ActionKind for WatchInstaller {
         let effects = match self.followed {
             Followed::Installer => vec![Effect::TakesCards, Effect::Adds(Entries::Of(Origin::InstallerPod))],
             Followed::DevicePlugin => Vec::new(),
+            Followed::Operator => vec![Effect::TakesCards, Effect::Adds(Entries::Of(Origin::Operator))],
         };
         Properties { effects, ..Properties::in_cluster(Reversal::NothingLeft, Target::Nothing) }
     }
@@ -80,7 +84,9 @@ impl ActionKind for WatchInstaller {
         let pod = now.pod.filter(|_| now.is_last && now.works)?;
         let proof = match self.followed {
             Followed::Installer => format!("init container of {} ended with exit status 0", pod.name),
-            Followed::DevicePlugin => format!("{}: {}, and the node offers GPUs", pod.name, pod.status),
+            Followed::DevicePlugin | Followed::Operator => {
+                format!("{}: {}, and the node offers GPUs", pod.name, pod.status)
+            }
         };
         Some(vec![proof])
     }

@@ -24,7 +24,7 @@ const NVIDIA: &str = runtime_entry::NAME;
 const ID: CheckId = CheckId::Runtime;
 
 /// Whether the runtime that the kubelet uses can hand out cards: what holds, not what a file says.
-pub(super) fn effective(facts: &Facts) -> Check {
+pub(in crate::owner) fn effective(facts: &Facts) -> Check {
     match facts.host.container_runtime.as_deref() {
         Some("cri-o") => engine(facts.node.crio.as_ref().and_then(|crio| crio.runtime(NVIDIA)), "/etc/crio"),
         Some("docker") => {
@@ -122,7 +122,7 @@ fn cgroup(own: Option<&Switch>, seen: &str) -> Check {
 
 /// Whether the next Kubespray run leaves the runtime where it is. The proof is the effective value of the variable:
 /// nothing is rendered.
-pub(super) fn lasts(seen: &NodeEvidence<'_>) -> Check {
+pub(in crate::owner) fn lasts(seen: &NodeEvidence<'_>) -> Check {
     let id = CheckId::RuntimeLasts;
     let facts = seen.facts;
     match facts.host.container_runtime.as_deref() {
@@ -181,7 +181,7 @@ fn crio_lasts(facts: &Facts) -> Check {
 }
 
 /// Whether the daemon that runs has read the files as they are now. Of CRI-O and docker nobody knows here.
-pub(super) fn in_use(facts: &Facts) -> Option<Check> {
+pub(in crate::owner) fn in_use(facts: &Facts) -> Option<Check> {
     let id = CheckId::RuntimeInUse;
     let is_containerd = facts.host.container_runtime.as_deref().is_none_or(|runtime| runtime == "containerd");
     let containerd = facts.node.containerd.as_ref().filter(|_| is_containerd)?;
