@@ -19,6 +19,7 @@ use flate2::{Compression, write::DeflateEncoder};
 const PACKED: [&str; 3] = ["assets/catalog/drivers.yaml", "assets/catalog/gpus.yaml", "THIRD-PARTY-NOTICES.txt"];
 
 const LOCALES: &str = "assets/locales";
+const DRIVERS: &str = "assets/catalog/drivers.yaml";
 
 /// Families of texts that are looked up by a name: signatures and reasons for an owner have it from the catalog, the
 /// others from what a session keeps of an action, a remedy or an answer of the cluster. A test demands the texts of
@@ -57,6 +58,9 @@ impl Text {
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={LOCALES}");
     println!("cargo::rerun-if-changed=build.rs");
+    // `include_dir!` does not tell cargo what it has read.
+    println!("cargo::rerun-if-changed=assets/ansible");
+    version()?;
     let (english, korean) = (read("en")?, read("ko")?);
     compare(&english, &korean)?;
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
@@ -64,6 +68,21 @@ fn main() -> io::Result<()> {
     fs::write(out.join("texts.rs"), table(&english, &korean))?;
     fs::write(out.join("msg.rs"), Module::of(&english).source(0))?;
     PACKED.iter().try_for_each(|file| pack(Path::new(file), out))
+}
+
+/// Tells the program what it was built from: the commit, where a release names it, and the month up to which the
+/// catalog knows drivers.
+fn version() -> io::Result<()> {
+    println!("cargo::rerun-if-env-changed=GPUNODE_COMMIT");
+    println!("cargo::rerun-if-changed={DRIVERS}");
+    let commit = env::var("GPUNODE_COMMIT").ok().filter(|commit| !commit.is_empty());
+    println!("cargo::rustc-env=GPUNODE_COMMIT={}", commit.as_deref().unwrap_or("development"));
+    let text = fs::read_to_string(DRIVERS)?;
+    let dated = text.lines().find_map(|line| line.strip_prefix("compiled_from_material_dated_up_to: "));
+    let month = dated.and_then(|dated| dated.trim_matches('"').get(..7));
+    let month = month.ok_or_else(|| io::Error::other(format!("{DRIVERS} says no date")))?;
+    println!("cargo::rustc-env=GPUNODE_CATALOG={month}");
+    Ok(())
 }
 
 /// Writes a file, deflated, under its own name into `out`.

@@ -14,9 +14,13 @@ use crate::{
     input::{FilePath, InventoryPath, NodeName, PciId},
 };
 
+/// The version, with the commit of a release, and the month up to which the catalog knows the world.
+const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("GPUNODE_COMMIT"), ", catalog of ", env!("GPUNODE_CATALOG"), ")");
+
 /// Turns a machine with an NVIDIA card into a working GPU node of a Kubespray cluster.
 #[derive(Debug, Parser)]
-#[command(name = "gpunode", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "gpunode", version = VERSION, max_term_width = 100, disable_help_subcommand = true)]
 #[command(
     after_help = "Without a command, the wizard starts on this machine, or goes on where it was.\nTry `gpunode --demo` first: it changes nothing on this machine."
 )]
@@ -194,6 +198,17 @@ pub enum Verb {
         #[command(subcommand)]
         what: LabVerb,
     },
+    /// Where the nodes of a fleet stand, by the reports of the Ansible collection
+    Fleet(FleetArgs),
+    /// Write the Ansible collection that prepares many nodes
+    Ansible {
+        /// The folder to write it to, to be named in `ANSIBLE_COLLECTIONS_PATH`
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// A gpunode for another architecture, to be copied to nodes that have it; may be given more than once
+        #[arg(long, value_name = "FILE")]
+        binary: Vec<PathBuf>,
+    },
     /// Shell completions
     Completions {
         /// The shell
@@ -300,6 +315,23 @@ pub struct ApplyArgs {
     /// Do only these steps
     #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=4), conflicts_with = "until")]
     pub steps: Vec<u8>,
+}
+
+/// Options of `fleet`.
+#[derive(Debug, Clone, Args)]
+pub struct FleetArgs {
+    /// The folder of the reports; beside the inventory if absent
+    #[arg(value_name = "DIR", required_unless_present = "inventory")]
+    pub folder: Option<PathBuf>,
+    /// Kubespray's inventory, whose nodes are shown also where no run has come to them yet
+    #[arg(short, long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+    /// The inventory's group of GPU nodes
+    #[arg(long, value_name = "NAME", default_value = "gpu_node")]
+    pub group: String,
+    /// Print the documented JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How to reach the cluster.

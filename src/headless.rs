@@ -1,18 +1,21 @@
 //! The headless face: each command of the command line, one file each, over the same steps and the same engine as the
 //! wizard.
 
+mod ansible;
 mod apply;
 mod detect;
 mod diagnose;
 mod drivers;
+mod fleet;
 mod lab;
 mod plan;
 mod progress;
 mod record;
 mod report;
 mod scenarios;
-mod session;
+mod status;
 mod tail;
+mod undo;
 mod vars;
 mod verify;
 
@@ -72,11 +75,13 @@ pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
             let asked = verify::Asked { json: *json, after_boot: *after_boot, answers: answers.as_deref() };
             verify::run(&workspace, &asked, cluster)
         }
-        Verb::Status { json } => session::status(&workspace, *json),
-        Verb::Undo { yes, json } => session::undo(&workspace, *yes, *json),
+        Verb::Status { json } => status::run(&workspace, *json),
+        Verb::Undo { yes, json } => undo::run(&workspace, *yes, *json),
         Verb::Report { format, answers } => report::run(&workspace, *format, *answers),
         Verb::Record { file } => record::run(&workspace, file),
         Verb::Scenarios { what } => scenarios::run(&workspace, what.as_ref()),
+        Verb::Fleet(args) => fleet::run(&workspace, global, args),
+        Verb::Ansible { folder, binary } => ansible::run(&workspace, folder, binary),
         Verb::Completions { .. } | Verb::Man | Verb::Licences | Verb::Lab { .. } => Ok(ExitCode::Ok),
     }
 }

@@ -12,7 +12,9 @@
 //! - **Session** ([`session`]): all three, and the journal of what happened, in one file on disk; with it each
 //!   [`prediction`] of the [`preflight`].
 //!
-//! Every command and every face is a view on these four. Resume = load the session, probe the facts again, say what
+//! - **Fleet** ([`fleet`]): many nodes at once, by the reports of the Ansible collection; its engine is Ansible's.
+//!
+//! Every command and every face is a view on the first four. Resume = load the session, probe the facts again, say what
 //! changed, go on.
 //!
 //! # The flow
@@ -44,7 +46,7 @@
 //!   of each: the text `plan.count: "{done} of {total}"` is `msg::plan::count(done, total)` (values in alphabetical
 //!   order), a [`i18n::Message`] that gets its language at the edge.
 //!
-//! Dependencies point downwards: plain, headless, perform → tui, `step_driver` → wizard, steps → engine, owner →
+//! Dependencies point downwards: plain, headless, perform → tui, `step_driver` → fleet → wizard, steps → engine, owner →
 //! session, preflight → plan → diagnosis, choice, prediction → kubespray, cluster, facts → catalog, host → version,
 //! text, secret, i18n. No two files name each other.
 
@@ -63,6 +65,7 @@ pub mod error;
 pub mod exit_code;
 pub mod facts;
 pub mod finding;
+pub mod fleet;
 pub mod headless;
 pub mod host;
 pub mod i18n;

@@ -48,8 +48,6 @@ use crate::{
 
 pub use planner::Planner;
 
-/// The variable that names the installer pod's driver.
-const INVENTORY_DRIVER: &str = "nvidia_driver_version";
 /// How long to wait before the cluster is asked again that did not answer: about as long as an API server takes to
 /// start anew.
 const BLIP_PAUSES: [Duration; 4] =

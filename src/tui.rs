@@ -5,6 +5,8 @@
 pub mod ascii;
 mod detect;
 mod driver;
+mod fleet;
+mod fleet_runtime;
 mod input;
 mod overlay;
 mod plan;
@@ -20,6 +22,8 @@ mod view;
 mod watch;
 mod widgets;
 
+pub use fleet::{FleetLook, fleet_view};
+pub use fleet_runtime::run_fleet;
 pub use runtime::{Performer, Reply, RunError, run};
 pub use terminal::demand;
 pub use view::view;

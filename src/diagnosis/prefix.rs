@@ -90,6 +90,10 @@ pub(super) fn strip(line: &str) -> Bare<'_> {
         return Bare { text: Cow::Owned(inner.text.into_owned()), kernel: inner.kernel };
     }
     let (rest, kernel) = peel(line);
+    if let Some(message) = logfmt(rest) {
+        let inner = strip(&message);
+        return Bare { text: Cow::Owned(inner.text.into_owned()), kernel: kernel || inner.kernel };
+    }
     let rest = unquoted(rest.trim_end_matches(['│', '┃', '║', '|', ' ']));
     Bare { text: event_row(rest).map_or(Cow::Borrowed(rest), Cow::Owned), kernel }
 }
@@ -153,6 +157,63 @@ fn docker_json(line: &str) -> Option<String> {
     }
     let value: serde_json::Value = serde_json::from_str(line).ok()?;
     Some(crate::text::printable(value.get("log")?.as_str()?))
+}
+
+/// Returns the words of a line of `key=value` pairs, as logrus and Go's slog write it: the message, and behind it what
+/// its fields say, for the cause stands in `error=` as often as in `msg=`. A line of one pair, or with words outside of
+/// pairs, is none.
+fn logfmt(line: &str) -> Option<String> {
+    const MESSAGE: [&str; 2] = ["msg", "message"];
+    const CAUSE: [&str; 4] = ["error", "err", "reason", "stderr"];
+    if !line.contains("msg=") && !line.contains("message=") {
+        return None;
+    }
+    let pairs = pairs(line)?;
+    let value = |names: &[&str]| pairs.iter().find(|(key, _)| names.contains(key)).map(|(_, value)| value.as_str());
+    let message = value(&MESSAGE).filter(|_| pairs.len() > 1)?;
+    let level = value(&["level", "lvl", "severity"]).map(str::to_lowercase).unwrap_or_default();
+    // The level is part of what is said: a message that names no failure may be one.
+    let is_named = message.to_lowercase().contains("error") || message.to_lowercase().contains("fail");
+    let start = if matches!(level.as_str(), "error" | "fatal" | "panic") && !is_named { "ERROR: " } else { "" };
+    let cause = value(&CAUSE).filter(|cause| !message.contains(*cause)).map(|cause| format!(": {cause}"));
+    Some(format!("{start}{message}{}", cause.unwrap_or_default()))
+}
+
+/// Reads a line that is nothing but pairs of a name and a value, which may be quoted as Go does.
+fn pairs(line: &str) -> Option<Vec<(&str, String)>> {
+    let mut pairs = Vec::new();
+    let mut rest = line.trim();
+    while !rest.is_empty() {
+        let (key, behind) = rest.split_once('=')?;
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-/@".contains(&byte)) {
+            return None;
+        }
+        let plain = || {
+            let end = behind.find(' ').unwrap_or(behind.len());
+            Some((behind[..end].to_owned(), &behind[end..]))
+        };
+        let (value, behind) = behind.strip_prefix('"').map_or_else(plain, unescaped)?;
+        pairs.push((key, value));
+        rest = behind.trim_start();
+    }
+    Some(pairs)
+}
+
+/// Reads a quoted value up to its end; a line that was cut off ends it too.
+fn unescaped(quoted: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut chars = quoted.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Some((value, &quoted[at + 1..])),
+            '\\' => match chars.next()?.1 {
+                'n' | 't' | 'r' => value.push(' '),
+                other => value.push(other),
+            },
+            other => value.push(other),
+        }
+    }
+    Some((value, ""))
 }
 
 /// Writes a row of `kubectl describe` or `kubectl get events` as `Reason: message`, without the columns between.
@@ -243,6 +304,30 @@ mod tests {
         assert_eq!(strip("\"nvidia\" is unknown").text, "\"nvidia\" is unknown");
         let docker = r#"{"log":"[  3.1] NVRM: GPU \"x\"\n","stream":"stderr","time":"2026-11-23T20:59:06.1Z"}"#;
         assert_eq!(strip(docker), Bare { text: "NVRM: GPU \"x\"".into(), kernel: true });
+    }
+
+    #[test]
+    fn pairs_of_names_and_values_are_read_for_their_message() {
+        for (line, text) in [
+            (
+                r#"level=error msg="no runtime for \"nvidia\" is configured" pod=a"#,
+                r#"ERROR: no runtime for "nvidia" is configured"#,
+            ),
+            (
+                r#"time="2026-11-23T20:59:06Z" level=info msg="Driver is not pre-installed""#,
+                "Driver is not pre-installed",
+            ),
+            (r#"time=2026-11-23T20:59:06Z level=ERROR source=main.go:1 msg="x failed" err="a: b""#, "x failed: a: b"),
+            (r#"[pod/a/b] level=warning msg="NVRM: GPU 0000:18:00.0" error=busy"#, "NVRM: GPU 0000:18:00.0: busy"),
+            (r#"node1 containerd[812]: time="x" level=error msg="a\nb: failed" error="cut of"#, "a b: failed: cut of"),
+            ("lvl=fatal message=boom", "ERROR: boom"),
+            // What only looks like it.
+            ("make KERNEL=/lib/modules msg=x here", "make KERNEL=/lib/modules msg=x here"),
+            ("msg=alone", "msg=alone"),
+            ("=x msg=y", "=x msg=y"),
+        ] {
+            assert_eq!(strip(line).text, text, "{line}");
+        }
     }
 
     #[test]

@@ -5,9 +5,12 @@ use crate::{
     facts::Change,
     host::Host,
     i18n::msg,
-    plan::action::{
-        kind::sha256,
-        undo::{SavedFile, WayBack},
+    plan::{
+        Step,
+        action::{
+            kind::sha256,
+            undo::{SavedFile, WayBack},
+        },
     },
     session::{Record, Session, Status},
 };
@@ -15,28 +18,45 @@ use crate::{
 /// Returns what is no longer as this program left it: files that it wrote, and things it installed that are gone. What
 /// was done on another machine cannot be looked at from here.
 pub fn drift(host: &Host, session: &Session) -> Vec<Change> {
+    standing(host, session).filter_map(|(record, way_back)| changed_by(host, record, &way_back)).flatten().collect()
+}
+
+/// Looks anew at what a step has left on this machine; nothing where it has left nothing that can be looked at.
+pub fn look_again(host: &Host, session: &Session, step: Step) -> Option<Vec<Change>> {
+    let looked = standing(host, session).filter(|(record, _)| record.action.step == step);
+    looked.filter_map(|(record, way_back)| changed_by(host, record, &way_back)).reduce(|all, some| [all, some].concat())
+}
+
+/// The newest done record of each action of this machine, with its way back.
+fn standing<'s>(host: &'s Host, session: &'s Session) -> impl Iterator<Item = (&'s Record, WayBack)> {
     let here = host.identity();
     let newest =
         |id: &str, place: usize| session.journal.iter().rposition(|record| record.action.id == id) == Some(place);
-    let mut found = Vec::new();
-    for (place, record) in session.journal.iter().enumerate() {
-        if record.is_foreign
-            || record.status != Status::Done
-            || session.is_elsewhere(record, &here)
-            || !newest(&record.action.id, place)
-        {
-            continue;
+    session.journal.iter().enumerate().filter_map(move |(place, record)| {
+        let is_looked_at = !record.is_foreign
+            && record.status == Status::Done
+            && !session.is_elsewhere(record, &here)
+            && newest(&record.action.id, place);
+        let undo = record.undo.as_ref().filter(|_| is_looked_at)?;
+        Some((record, record.action.kind.way_back(host, undo).ok()?))
+    })
+}
+
+/// Returns what of one record is no longer so; nothing where that cannot be seen.
+fn changed_by(host: &Host, record: &Record, way_back: &WayBack) -> Option<Vec<Change>> {
+    match way_back {
+        WayBack::Restore { files, .. } => Some(files.iter().filter_map(|file| changed(host, file)).collect()),
+        WayBack::Run { gone: Some(path), .. } if host.files.exists(path) => Some(Vec::new()),
+        WayBack::Run { gone: Some(path), .. } => {
+            Some(vec![Change::from(msg::change::file_gone(path.display().to_string()))])
         }
-        let way_back = record.undo.as_ref().and_then(|undo| record.action.kind.way_back(host, undo).ok());
-        match way_back {
-            Some(WayBack::Restore { files, .. }) => found.extend(files.iter().filter_map(|file| changed(host, file))),
-            Some(WayBack::Run { gone: Some(path), .. }) if !host.files.exists(&path) => {
-                found.push(Change::from(msg::change::file_gone(path.display().to_string())));
-            }
-            _ => {}
+        WayBack::Reinstall(_) => {
+            let is_so = record.action.kind.check(host).is_some();
+            let text = || msg::change::no_longer(&record.action.id);
+            Some((!is_so).then(|| Change::from(text())).into_iter().collect())
         }
+        _ => None,
     }
-    found
 }
 
 /// Tells whether a file is no longer as it was written.

@@ -134,6 +134,9 @@ impl Runner<'_> {
             }
             known => {
                 if let Some(proof) = action.kind.check(self.host) {
+                    if let Some(known) = known.as_ref().filter(|record| !record.is_foreign) {
+                        self.clear_left_scratch(action, known, emit);
+                    }
                     // What we did ourselves keeps its own record, and with it the way back.
                     let done_before = known.filter(|record| is_done && !record.is_foreign);
                     return done_before.map_or_else(|| self.add(action, Status::AlreadyDone, proof, None), Ok);
@@ -271,18 +274,25 @@ impl Runner<'_> {
     /// Removes what only the execution needed: one that was stopped may leave gigabytes behind. While its log is
     /// locked, it still runs, and what it works in is not taken away from it.
     fn tidied(&self, record: &Record, verdict: Verdict) -> Result<Vec<String>, Failure> {
-        let clear = |folder: PathBuf| {
-            self.demand_ended(record).map_err(|error| Failure::new(error.message()))?;
-            self.host
-                .files
-                .remove_all(&folder)
-                .map_err(|error| file_failure(msg::failure::cannot_remove, &folder, &error))
-        };
-        let removed = record.action.kind.properties().scratch.map_or(Ok(()), clear);
+        let removed = self.clear_scratch(record);
         match verdict {
             Verdict::Proven(proof) => removed.map(|()| proof),
             Verdict::Failed(failure) => Err(failure),
             Verdict::Unfinished => Err(Failure::new(msg::failure::not_reached())),
+        }
+    }
+
+    fn clear_scratch(&self, record: &Record) -> Result<(), Failure> {
+        let Some(folder) = record.action.kind.properties().scratch else { return Ok(()) };
+        self.demand_ended(record).map_err(|error| Failure::new(error.message()))?;
+        self.host.files.remove_all(&folder).map_err(|error| file_failure(msg::failure::cannot_remove, &folder, &error))
+    }
+
+    /// Removes what an earlier run of this action could not remove, whatever stopped it; says so where it stays. The
+    /// folder is that of the present plan, and the lock of the machine is held: nobody else works in it.
+    fn clear_left_scratch(&self, action: &Action, known: &Record, emit: &mut dyn FnMut(ActionEvent)) {
+        if let Err(failure) = self.clear_scratch(&Record { action: action.clone(), ..known.clone() }) {
+            emit(ActionEvent::Line(failure.message.text(Lang::En)));
         }
     }
 

@@ -65,6 +65,8 @@ pub enum Shape {
     Text,
 }
 
+/// The driver that the installer pod brings; the answers call it `driver_version`.
+pub const DRIVER_VERSION: &str = "nvidia_driver_version";
 /// Set by the role itself for the flavors it knows.
 pub const DOWNLOAD_URL: &str = "nvidia_driver_download_url_default";
 
@@ -75,7 +77,7 @@ const fn spec(name: &'static str, scope: Scope, shape: Shape, since: Option<u32>
 /// Those of the GPU role first, in the order of its `defaults/main.yml`; then what it needs beside them.
 static TABLE: [VariableSpec; 26] = [
     spec("nvidia_accelerator_enabled", Scope::Nodes, Shape::Bool, None),
-    spec("nvidia_driver_version", Scope::ControlPlane, Shape::Version, None),
+    spec(DRIVER_VERSION, Scope::ControlPlane, Shape::Version, None),
     spec("nvidia_gpu_tesla_base_url", Scope::ControlPlane, Shape::BaseUrl, None),
     spec("nvidia_gpu_gtx_base_url", Scope::ControlPlane, Shape::BaseUrl, None),
     spec("nvidia_gpu_flavor", Scope::ControlPlane, Shape::Flavor, None),

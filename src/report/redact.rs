@@ -81,7 +81,7 @@ impl Redactor {
             let end = rest.find(|c| in_chunk(c) != in_chunk(first)).unwrap_or(rest.len());
             let (run, behind) = rest.split_at(end);
             if in_chunk(first) {
-                alphabets(run).for_each(|part| self.chunk(part, is_value, behind, &mut out));
+                words::alphabets(run).for_each(|part| self.chunk(part, is_value, behind, &mut out));
                 is_value = run.ends_with(':') && run.contains('_') && VariableSpec::of(trimmed(run)).is_none();
             } else {
                 out.between(run);
@@ -181,18 +181,6 @@ fn in_chunk(c: char) -> bool {
 /// A sentence's punctuation is none of the chunk's.
 fn trimmed(chunk: &str) -> &str {
     chunk.trim_matches(['-', '_', '.', '+', '~', ':', '@', '%', '^'])
-}
-
-/// Splits a run where one alphabet ends and another begins: a particle of Korean stands right behind a name.
-pub(super) fn alphabets(run: &str) -> impl Iterator<Item = &str> {
-    let mut rest = run;
-    std::iter::from_fn(move || {
-        let first = rest.chars().next()?;
-        let end = rest.find(|c: char| c.is_ascii() != first.is_ascii()).unwrap_or(rest.len());
-        let (part, behind) = rest.split_at(end);
-        rest = behind;
-        Some(part)
-    })
 }
 
 /// Returns of a file's change only what this program changed: no lines of the file around it, and of the changed lines

@@ -119,7 +119,19 @@ fn known() -> &'static HashSet<String> {
 /// Splits a text of this program's own at everything that is no letter or digit; letters of another alphabet are words
 /// of their own.
 fn words_of(text: &'static str) -> impl Iterator<Item = &'static str> {
-    text.split(|c: char| !c.is_alphanumeric()).flat_map(super::redact::alphabets).filter(|word| !word.is_empty())
+    text.split(|c: char| !c.is_alphanumeric()).flat_map(alphabets).filter(|word| !word.is_empty())
+}
+
+/// Splits a run where one alphabet ends and another begins: a particle of Korean stands right behind a name.
+pub(super) fn alphabets(run: &str) -> impl Iterator<Item = &str> {
+    let mut rest = run;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let end = rest.find(|c: char| c.is_ascii() != first.is_ascii()).unwrap_or(rest.len());
+        let (part, behind) = rest.split_at(end);
+        rest = behind;
+        Some(part)
+    })
 }
 
 /// Tells whether a word of the catalog is an id and no name.

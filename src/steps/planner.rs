@@ -3,8 +3,8 @@
 use std::{cell::OnceCell, path::Path};
 
 use super::{
-    INVENTORY_DRIVER, chart, config, demand_card, demand_gpu_nodes, demand_node_name, driver_cuda, driver_table,
-    engine, folder, import_image, joining, newcomer, objects, owners, preview, preview_request, propose,
+    chart, config, demand_card, demand_gpu_nodes, demand_node_name, driver_cuda, driver_table, engine, folder,
+    import_image, joining, newcomer, objects, owners, preview, preview_request, propose,
 };
 use crate::{
     answers::Answers,
@@ -13,7 +13,7 @@ use crate::{
     facts::Facts,
     host::Host,
     i18n::{Lang, msg},
-    kubespray::{self, Edited, Preview, edit, values},
+    kubespray::{self, Edited, Preview, edit, spec::DRIVER_VERSION, values},
     owner,
     plan::{self, Action, Step, VerifyPlan},
     prediction::Prediction,
@@ -80,7 +80,7 @@ impl<'a> Planner<'a> {
             watch: owner::of(answers.driver_owner).watch(answers, &node),
             runtime_class: owner::of(answers.driver_owner).stack().runtime_class(),
             node,
-            cuda: driver_cuda(answers),
+            cuda: driver_cuda(&self.answers_as_written()),
             expected: testpod::Expected {
                 driver: wanted.as_ref().map(|(version, _)| version.clone()),
                 driver_source: wanted.map(|(_, source)| source.to_owned()).unwrap_or_default(),
@@ -100,12 +100,32 @@ impl<'a> Planner<'a> {
         let table = driver_table(host, facts, answers, answers.cuda()).ok();
         let recommended =
             table.as_ref().and_then(|table| table.drivers.iter().find(|row| row.recommended)).map(|row| &row.version);
-        if let Some(chosen) = answers.driver_version.as_ref().filter(|version| Some(*version) != recommended) {
+        let is_variable = answers.variables.contains_key(DRIVER_VERSION);
+        let chosen = answers.driver_version.as_ref().filter(|version| !is_variable && Some(*version) != recommended);
+        if let Some(chosen) = chosen {
             return Some((chosen.clone(), "driver_version"));
         }
-        let preview = self.preview().ok()?;
-        let value = preview.variable(INVENTORY_DRIVER)?.value.as_ref()?.as_str()?.parse().ok()?;
-        Some((value, INVENTORY_DRIVER))
+        let written = answers.variables.get(DRIVER_VERSION).filter(|value| !value.is_null());
+        let version = written.map_or_else(|| self.inventory_driver(), as_version)?;
+        Some((version, DRIVER_VERSION))
+    }
+
+    /// Returns the driver that the inventory names now.
+    fn inventory_driver(&self) -> Option<Version> {
+        self.preview().ok()?.variable(DRIVER_VERSION)?.value.as_ref().and_then(as_version)
+    }
+
+    /// Returns the answers with the driver that will be brought: a value that was chosen for the variable counts more
+    /// than `driver_version`, and one that is left as it is stays that of the inventory. What a template becomes nobody
+    /// knows here.
+    fn answers_as_written(&self) -> Answers {
+        let mut answers = self.answers.clone();
+        if owner::of(answers.driver_owner).brings_chosen_driver()
+            && let Some(value) = answers.variables.get(DRIVER_VERSION)
+        {
+            answers.driver_version = if value.is_null() { self.inventory_driver() } else { as_version(value) };
+        }
+        answers
     }
 
     /// Plans step 3: the inventory's files, then the playbooks. Without an inventory here, a file to carry to where it
@@ -163,9 +183,15 @@ impl<'a> Planner<'a> {
 
     /// Runs the pre-flight of step 2 over what is still to be done of `actions`.
     pub fn preflight(&self, actions: &[Action], session: Option<&Session>) -> Result<Vec<Prediction>, Expected> {
-        let Self { host, facts, answers, .. } = *self;
+        let Self { host, facts, .. } = *self;
+        let answers = &self.answers_as_written();
         let table = driver_table(host, facts, answers, answers.cuda())?;
-        let is_done = |action: &Action| session.is_some_and(|session| session.is_done(&action.id));
+        // What was done before a run was cut off, and takes effect at the boot that is still to come, is not done yet.
+        let waits = |action: &Action| action.is_reboot() && action.kind.check(host).is_none();
+        let boot_is_to_come = actions.iter().any(waits);
+        let is_done = |action: &Action| {
+            session.is_some_and(|session| session.is_done(&action.id)) && !(boot_is_to_come && action.needs_reboot)
+        };
         let open: Vec<Action> = actions.iter().filter(|action| !action.skipped && !is_done(action)).cloned().collect();
         let owner = owner::of(answers.driver_owner);
         let known = self.preview().ok();
@@ -184,4 +210,9 @@ impl<'a> Planner<'a> {
         let from_inventory = || self.preview().ok().and_then(|preview| preview.node.clone());
         answers.node.clone().map(String::from).or_else(from_inventory).unwrap_or_else(|| facts.host.hostname.clone())
     }
+}
+
+/// Reads a variable's value as a version; a template is none.
+fn as_version(value: &serde_json::Value) -> Option<Version> {
+    value.as_str()?.parse().ok()
 }

@@ -34,23 +34,9 @@ impl Ui<'_> {
         message.text(self.app.settings.lang)
     }
 
-    /// Returns a heading with a rule to the right edge; the heading of the part in focus has the accent.
+    /// As [`heading`].
     pub(super) fn rule(&self, title: &str, cells: u16, focus: bool) -> Line<'static> {
-        let cells = usize::from(cells);
-        let title = cut_middle(title, cells.saturating_sub(8), CUT);
-        let rest = cells.saturating_sub(width(&title) + 6);
-        let style = if focus { self.theme.selected() } else { self.theme.strong() };
-        // Where the arrow keys move shows without colour too.
-        let (glyph, stroke) = if focus { ("━", self.theme.accent()) } else { ("─", self.theme.dim()) };
-        let line = |count: usize| Span::styled(glyph.repeat(count), stroke);
-        Line::from(vec![
-            Span::raw(" "),
-            line(2),
-            Span::raw(" "),
-            Span::styled(title, style),
-            Span::raw(" "),
-            line(rest),
-        ])
+        heading(self.theme, title, cells, focus)
     }
 
     /// Returns a quiet line that says what is being waited for.
@@ -77,14 +63,9 @@ impl Ui<'_> {
         Line::from(vec![self.mark(selected, focus), Span::styled(text.into(), style)])
     }
 
-    /// Returns the mark in front of a list row: the cursor, of which a screen has one, or what stays chosen while it is
-    /// elsewhere.
+    /// As [`row_mark`].
     pub(super) fn mark(&self, selected: bool, focus: bool) -> Span<'static> {
-        match (selected, focus) {
-            (true, true) => Span::styled(" ▸ ", self.theme.selected()),
-            (true, false) => Span::styled(" ● ", self.theme.dim()),
-            (false, _) => Span::raw("   "),
-        }
+        row_mark(self.theme, selected, focus)
     }
 
     /// Returns a quiet line.
@@ -168,6 +149,28 @@ impl Ui<'_> {
         }
         spans.push(Span::raw(text[at..].to_owned()));
         Line::from(spans)
+    }
+}
+
+/// Returns a heading with a rule to the right edge; the heading of the part in focus has the accent.
+pub(super) fn heading(theme: Theme, title: &str, cells: u16, focus: bool) -> Line<'static> {
+    let cells = usize::from(cells);
+    let title = cut_middle(title, cells.saturating_sub(8), CUT);
+    let rest = cells.saturating_sub(width(&title) + 6);
+    let style = if focus { theme.selected() } else { theme.strong() };
+    // Where the arrow keys move shows without colour too.
+    let (glyph, stroke) = if focus { ("━", theme.accent()) } else { ("─", theme.dim()) };
+    let line = |count: usize| Span::styled(glyph.repeat(count), stroke);
+    Line::from(vec![Span::raw(" "), line(2), Span::raw(" "), Span::styled(title, style), Span::raw(" "), line(rest)])
+}
+
+/// Returns the mark in front of a list row: the cursor, of which a screen has one, or what stays chosen while it is
+/// elsewhere.
+pub(super) fn row_mark(theme: Theme, selected: bool, focus: bool) -> Span<'static> {
+    match (selected, focus) {
+        (true, true) => Span::styled(" ▸ ", theme.selected()),
+        (true, false) => Span::styled(" ● ", theme.dim()),
+        (false, _) => Span::raw("   "),
     }
 }
 

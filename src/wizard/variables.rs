@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     finding::Severity,
-    i18n::msg,
+    i18n::{Message, msg},
     input::InputError,
-    kubespray::{Capability, Level, Preview, Variable, rules},
+    kubespray::{Capability, Level, Preview, Variable, rules, spec::DRIVER_VERSION},
     owner,
     plan::{Action, ActionSpec, Step},
 };
@@ -270,10 +270,22 @@ pub(super) fn take_value(app: &mut App, variable: &str, text: &str) -> Result<()
     } else {
         let value = rules::parse(variable, text, &app.session.facts.driver_versions())
             .map_err(|wrong| app.text(wrong.message()))?;
+        if let Some(reason) = unfit_driver(app, variable, &value) {
+            return Err(app.text(reason));
+        }
         app.answers.variables.insert(variable.to_owned(), value);
     }
     values_changed(app);
     Ok(())
+}
+
+/// Returns why no card here runs with a driver that was typed: what step 2 does not take, the editor does not either.
+fn unfit_driver(app: &App, variable: &str, value: &Value) -> Option<Message> {
+    let is_brought = variable == DRIVER_VERSION && owner::of(app.answers.driver_owner).brings_chosen_driver();
+    let table = app.driver.table.as_ref().filter(|_| is_brought)?;
+    let row = table.drivers.iter().find(|row| Some(row.version.as_str()) == value.as_str())?;
+    let reason = row.reason.as_ref().filter(|_| !row.fits)?;
+    Some(msg::preflight::seen::driver(&row.version, reason.0.clone()))
 }
 
 /// Tells whether the driver's owner would change a variable that nobody has typed a value for.

@@ -119,20 +119,28 @@ fn changed(mut bytes: Vec<u8>, change: &Change) -> Vec<u8> {
     bytes
 }
 
-/// From valid files on, changed in a few places, the whole way from reading to taking back: `GPUNODE_JOURNEYS` says how
+#[test]
+fn every_owner_goes_the_whole_way_on_every_machine() {
+    for seed in journey::seeds() {
+        journey::journey(seed.as_bytes());
+    }
+}
+
+/// From valid files of every owner on every machine on, changed in a few places, the whole way from reading to taking back: `GPUNODE_JOURNEYS` says how
 /// many inputs.
 #[test]
 fn no_changed_file_breaks_a_journey() {
     let wanted: u32 = std::env::var("GPUNODE_JOURNEYS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
-    assert_eq!(journey::seed().split(BREAK).count(), journey::DOCUMENTS.len());
+    let seeds = journey::seeds();
+    assert!(seeds.iter().all(|seed| seed.split(BREAK).count() == journey::DOCUMENTS.len()));
     let done = AtomicUsize::new(0);
     let threads = thread::available_parallelism().map_or(2, |count| u32::try_from(count.get()).unwrap_or(2));
     let work = || {
         let mut runner =
             TestRunner::new(Config { cases: wanted.div_ceil(threads), failure_persistence: None, ..Config::default() });
-        let strategy = prop::collection::vec(change(), 1..6);
-        runner.run(&strategy, |changes| {
-            let input = changes.iter().fold(journey::seed().as_bytes().to_vec(), changed);
+        let strategy = (any::<prop::sample::Index>(), prop::collection::vec(change(), 1..6));
+        runner.run(&strategy, |(seed, changes)| {
+            let input = changes.iter().fold(seed.get(seeds).as_bytes().to_vec(), changed);
             done.fetch_add(1, Ordering::Relaxed);
             journey::journey(&input);
             Ok(())

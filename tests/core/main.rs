@@ -6,6 +6,7 @@ mod answers;
 mod cards;
 mod catalog;
 mod cli;
+mod foresight;
 mod forgotten;
 mod fuzz_corpus;
 mod headless;

@@ -26,56 +26,104 @@ use gpunode::{
 
 /// What parts one document from the next in an input.
 pub const BREAK: &str = "\n%%%%\n";
-const INVENTORY: &str = "/root/kubespray-2.14.2/inventory/my-standalone-cluster";
 
 /// The documents of an input, in the order in which they stand in it.
-pub const DOCUMENTS: [&str; 9] =
-    ["answers", "inventory", "cluster vars", "docker vars", "os-release", "modules", "dpkg status", "log", "session"];
+pub const DOCUMENTS: [&str; 10] = [
+    "answers",
+    "inventory",
+    "cluster vars",
+    "vars of the container engine",
+    "os-release",
+    "modules",
+    "dpkg status",
+    "log",
+    "session",
+    "machine",
+];
 
-/// Returns a valid input: the seed's own files.
-pub fn seed() -> &'static str {
-    static SEED: OnceLock<String> = OnceLock::new();
-    SEED.get_or_init(|| {
-        let host = machine();
-        let file = |path: &str| host.files.read_text(Path::new(path)).unwrap_or_default();
-        let answers = "driver_owner: installer-pod\ncuda_version: \"11.0\"\nnode: node1\nadd_node: true\nremove_taint: true\ngpus: [\"10de:1db6\"]\nvariables: {nvidia_gpu_flavor: tesla}\nleave_out: [greeting]\ndespite: [mounts]\nreboot: never\n";
-        let log = "Checking cached version\nDownloading Nvidia installer\nERROR: Unable to load the kernel module 'nvidia.ko'.\nVerifying Nvidia installation\n";
-        let session = Session::new(host.identity(), host.name(), host.clock.now());
-        let parts = [
-            answers.to_owned(),
-            file(&format!("{INVENTORY}/inventory.ini")),
-            file(&format!("{INVENTORY}/group_vars/k8s-cluster/k8s-cluster.yml")),
-            file(&format!("{INVENTORY}/group_vars/all/docker.yml")),
-            file("/etc/os-release"),
-            file("/proc/modules"),
-            "Package: nvidia-driver-535\nStatus: install ok installed\nVersion: 535.183.01-1\nArchitecture: amd64\nDepends: libc6\n".to_owned(),
-            log.to_owned(),
-            serde_json::to_string(&session).unwrap_or_default(),
-        ];
-        parts.join(BREAK)
-    })
+/// A simulated machine, and where its inventory lies.
+struct Machine {
+    scenario: &'static str,
+    inventory: &'static str,
+    cluster_vars: &'static str,
+    engine_vars: &'static str,
 }
 
-fn machine() -> Host {
-    replay::host(Scenario::built_in("seed").expect("the scenario"), None, Speed(0.0)).expect("a machine")
+const MACHINES: [Machine; 2] = [
+    Machine {
+        scenario: "seed",
+        inventory: "/root/kubespray-2.14.2/inventory/my-standalone-cluster",
+        cluster_vars: "group_vars/k8s-cluster/k8s-cluster.yml",
+        engine_vars: "group_vars/all/docker.yml",
+    },
+    Machine {
+        scenario: "ubuntu-2404",
+        inventory: "/root/kubespray/inventory/mycluster",
+        cluster_vars: "group_vars/k8s_cluster/k8s-cluster.yml",
+        engine_vars: "group_vars/all/containerd.yml",
+    },
+];
+
+impl Machine {
+    /// The machine that an input names; what names none is of the first.
+    fn of(name: &str) -> &'static Self {
+        MACHINES.iter().find(|machine| machine.scenario == name.trim()).unwrap_or(&MACHINES[0])
+    }
+
+    fn host(&self) -> Host {
+        replay::host(Scenario::built_in(self.scenario).expect("the scenario"), None, Speed(0.0)).expect("a machine")
+    }
+
+    /// The files that an input changes, in its documents' order.
+    fn files(&self) -> [String; 6] {
+        let inventory = |file: &str| format!("{}/{file}", self.inventory);
+        [
+            inventory("inventory.ini"),
+            inventory(self.cluster_vars),
+            inventory(self.engine_vars),
+            "/etc/os-release".to_owned(),
+            "/proc/modules".to_owned(),
+            "/var/lib/dpkg/status".to_owned(),
+        ]
+    }
+}
+
+/// Answers of every owner; each is tried on every machine.
+const ANSWERS: [&str; 3] = [
+    "driver_owner: installer-pod\ncuda_version: \"11.0\"\nnode: node1\nadd_node: true\nremove_taint: true\ngpus: [\"10de:1db6\"]\nvariables: {nvidia_gpu_flavor: tesla}\nleave_out: [greeting]\ndespite: [mounts]\nreboot: never\n",
+    "driver_owner: host\ndriver_source: ubuntu-precompiled\ndriver_branch: 580\nenroll_key: true\nhold: true\npackage_mirror: https://mirror/repos\nrepository_key: \"0123456789ABCDEF0123456789ABCDEF01234567\"\ncuda_version: none\nnode: node1\nadd_node: true\ncuda_sample: true\nreboot: now\n",
+    "driver_owner: operator\ncuda_version: none\nnode: node1\nadd_node: true\nrun_playbooks: false\nremove_taint: true\nreboot: never\n",
+];
+
+/// Valid inputs: each owner with each machine's own files.
+pub fn seeds() -> &'static [String] {
+    static SEEDS: OnceLock<Vec<String>> = OnceLock::new();
+    SEEDS.get_or_init(|| MACHINES.iter().flat_map(|machine| ANSWERS.map(|answers| seed(machine, answers))).collect())
+}
+
+fn seed(machine: &Machine, answers: &str) -> String {
+    assert!(Answers::parse(answers, "answers.yaml").is_ok(), "{:?}", Answers::parse(answers, "answers.yaml"));
+    let host = machine.host();
+    let log = "Checking cached version\nDownloading Nvidia installer\nERROR: Unable to load the kernel module 'nvidia.ko'.\nVerifying Nvidia installation\n";
+    let session = Session::new(host.identity(), host.name(), host.clock.now());
+    let dpkg = "Package: nvidia-driver-535\nStatus: install ok installed\nVersion: 535.183.01-1\nArchitecture: amd64\nDepends: libc6\n";
+    let mut parts = vec![answers.to_owned()];
+    parts.extend(machine.files()[..5].iter().map(|path| host.files.read_text(Path::new(path)).unwrap_or_default()));
+    let session = serde_json::to_string(&session).unwrap_or_default();
+    parts.extend([dpkg.to_owned(), log.to_owned(), session, machine.scenario.to_owned()]);
+    parts.join(BREAK)
 }
 
 /// Goes the whole way with one input.
 pub fn journey(bytes: &[u8]) {
     let input = String::from_utf8_lossy(bytes);
     let mut documents = input.split(BREAK);
+    let machine = Machine::of(input.split(BREAK).nth(DOCUMENTS.len() - 1).unwrap_or_default());
     let mut next = || documents.next().unwrap_or_default();
-    let host = machine();
+    let host = machine.host();
     let answers = Answers::parse(next(), "answers.yaml").unwrap_or_else(|_| Answers::new(DriverOwner::InstallerPod));
-    for path in [
-        &format!("{INVENTORY}/inventory.ini"),
-        &format!("{INVENTORY}/group_vars/k8s-cluster/k8s-cluster.yml"),
-        &format!("{INVENTORY}/group_vars/all/docker.yml"),
-        "/etc/os-release",
-        "/proc/modules",
-        "/var/lib/dpkg/status",
-    ] {
-        host.files.write(Path::new(path), next().as_bytes(), 0o644).expect("a file of the machine");
+    for path in machine.files() {
+        host.files.write(Path::new(&path), next().as_bytes(), 0o644).expect("a file of the machine");
     }
     diagnose(next());
     let folder = tempfile::tempdir().expect("a folder");

@@ -181,23 +181,27 @@ impl Desk {
         )
     }
 
-    /// The screen as text; the cell after a wide symbol is not there.
+    /// The screen as text.
     fn screen(&self) -> String {
         let mut terminal = Terminal::new(TestBackend::new(self.app.size.0, self.app.size.1)).expect("a test terminal");
         terminal.draw(|frame| view(&self.app, frame)).expect("a picture");
-        let buffer = terminal.backend().buffer();
-        let mut rows = Vec::new();
-        for y in 0..buffer.area.height {
-            let (mut row, mut x) = (String::new(), 0);
-            while x < buffer.area.width {
-                let symbol = buffer[(x, y)].symbol();
-                row.push_str(symbol);
-                x += u16::try_from(gpunode::text::width(symbol)).unwrap_or(1).max(1);
-            }
-            rows.push(row.trim_end().to_owned());
-        }
-        rows.join("\n")
+        rows(terminal.backend().buffer())
     }
+}
+
+/// A picture as text; the cell after a wide symbol is not there.
+pub fn rows(buffer: &ratatui::buffer::Buffer) -> String {
+    let mut rows = Vec::new();
+    for y in 0..buffer.area.height {
+        let (mut row, mut x) = (String::new(), 0);
+        while x < buffer.area.width {
+            let symbol = buffer[(x, y)].symbol();
+            row.push_str(symbol);
+            x += u16::try_from(gpunode::text::width(symbol)).unwrap_or(1).max(1);
+        }
+        rows.push(row.trim_end().to_owned());
+    }
+    rows.join("\n")
 }
 
 fn is_run(effect: &Effect) -> bool {

@@ -15,8 +15,13 @@ use crate::support::{program::tool, world::World};
 
 /// Calls that write the journal, read files and make them; with how it fails, and one in how many is tried without
 /// `GPUNODE_KILLS`.
-const CALLS: [(&str, &str, usize); 4] =
-    [("fsync", "EIO", 6), ("renameat", "ENOSPC", 4), ("write", "ENOSPC", 25), ("openat", "EIO", 120)];
+const CALLS: [(&str, &str, usize); 5] = [
+    ("fsync", "EIO", 6),
+    ("renameat", "ENOSPC", 4),
+    ("write", "ENOSPC", 25),
+    ("openat", "EIO", 120),
+    ("flock", "ENOLCK", 2),
+];
 
 /// A runfile that ends with an error, and one that touches the driver and says nothing of it.
 const MUST_FAIL: [(&str, &str); 2] = [

@@ -3,6 +3,7 @@
 
 mod disturbed;
 mod download;
+mod fleet;
 mod forged;
 mod install;
 mod install_rpm;

@@ -60,12 +60,13 @@ fn headers(host: &HostFacts) -> Option<Finding> {
     let places = kernel::header_places(&host.kernel).join(", ");
     let evidence = offer.asked.clone().unwrap_or(places);
     let packages = if offer.missing.is_empty() { &offer.packages } else { &offer.missing }.join(" ");
-    let text = match offer.offered {
-        None => msg::finding::no_kernel_headers(&host.kernel),
-        Some(true) => msg::finding::kernel_headers_offered(&host.kernel, packages),
-        Some(false) => msg::finding::kernel_headers_not_offered(&host.kernel, packages),
+    let (text, severity) = match offer.offered {
+        None => (msg::finding::no_kernel_headers(&host.kernel), Warning),
+        // What is one command away keeps nothing from working.
+        Some(true) => (msg::finding::kernel_headers_offered(&host.kernel, packages), Info),
+        Some(false) => (msg::finding::kernel_headers_not_offered(&host.kernel, packages), Warning),
     };
-    Some(Finding::of(text, Warning, evidence))
+    Some(Finding::of(text, severity, evidence))
 }
 
 /// One line for what root could learn, one for the rest; the reasons are in [`Facts::unknown`].

@@ -241,11 +241,7 @@ impl ActionKind for AddRepository {
         let key = private::read(&kept).map_err(|error| file_failure(msg::failure::cannot_read, &kept, &error))?;
         self.demand_key(&key)?;
         for (path, bytes) in [(self.key_file(), key.as_slice()), (self.source_file(), self.source_text().as_bytes())] {
-            context
-                .host
-                .files
-                .write(&path, bytes, 0o644)
-                .map_err(|error| file_failure(msg::failure::cannot_write, &path, &error))?;
+            context.write(&path, bytes)?;
         }
         context.run(&self.load()).inspect_err(|_| {
             // A repository that cannot be read stops every later update of this machine: it does not stay behind. What

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     effect::Effect,
-    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason, Witness},
     target::Target,
     undo::{Undo, WayBack},
@@ -75,11 +75,7 @@ impl ActionKind for BlacklistNouveau {
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
-        context
-            .host
-            .files
-            .write(Path::new(FILE), TEXT.as_bytes(), 0o644)
-            .map_err(|error| file_failure(msg::failure::cannot_write, Path::new(FILE), &error))?;
+        context.write(Path::new(FILE), TEXT.as_bytes())?;
         self.command().map_or(Ok(()), |command| context.run(&command))
     }
 

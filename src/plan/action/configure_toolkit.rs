@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, ended, file_failure},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, ended},
     properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
     valid,
@@ -74,8 +74,7 @@ impl ActionKind for ConfigureToolkit {
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         let wanted = self.wanted(context.host)?;
-        let written = context.host.files.write(Path::new(FILE), wanted.as_bytes(), 0o644);
-        written.map_err(|error| file_failure(msg::failure::cannot_write, Path::new(FILE), &error))
+        context.write(Path::new(FILE), wanted.as_bytes())
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {

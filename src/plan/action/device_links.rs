@@ -7,14 +7,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
 };
-use crate::{
-    host::{Command, Host},
-    i18n::msg,
-};
+use crate::host::{Command, Host};
 
 const RULE: &str = "/etc/udev/rules.d/71-gpunode-nvidia-dev-char.rules";
 const TEXT: &str = "# Written by gpunode: links in /dev/char for the NVIDIA driver's device files.\n\
@@ -72,8 +69,7 @@ impl ActionKind for DeviceLinks {
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
-        let written = context.host.files.write(Path::new(RULE), TEXT.as_bytes(), 0o644);
-        written.map_err(|error| file_failure(msg::failure::cannot_write, Path::new(RULE), &error))?;
+        context.write(Path::new(RULE), TEXT.as_bytes())?;
         self.commands().iter().try_for_each(|command| context.run(command))
     }
 

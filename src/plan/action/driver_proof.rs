@@ -13,6 +13,10 @@ use crate::{
 pub const INSTALLER_LOG: &str = "/var/log/cuda-installer.log";
 /// What it writes when it starts the driver inside the runfile.
 const DRIVER_STEP: &str = "Executing NVIDIA-Linux-";
+/// How much of the log is read at a time, in bytes.
+const PIECE: usize = 1 << 20;
+/// Longest line of it that is told.
+const LINE: usize = 400;
 /// Name of the log's own fingerprint.
 const LOG_KEY: &str = "log of cuda-installer";
 
@@ -68,8 +72,8 @@ pub fn fingerprints(host: &Host) -> BTreeMap<String, String> {
     let ledger = facts::driver_ledger(host);
     let driver = ledger.iter().filter(|entry| !matches!(entry.origin, Origin::CudaToolkit | Origin::Unit));
     found.extend(driver.map(|entry| (format!("{} {}", entry.origin.name(), entry.name), entry.source.clone())));
-    let log = host.files.read(Path::new(INSTALLER_LOG)).unwrap_or_default();
-    found.insert(LOG_KEY.to_owned(), format!("{} {}", log.len(), sha256(&log)));
+    let len = host.files.meta(Path::new(INSTALLER_LOG)).map_or(0, |meta| meta.len);
+    found.insert(LOG_KEY.to_owned(), format!("{len} {}", log_mark(host, len)));
     found
 }
 
@@ -102,18 +106,39 @@ fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, Strin
     appeared.chain(gone).chain(changed).collect()
 }
 
+/// Returns a digest of what stands right before `end` in the installer's log: nobody knows how long it has become over
+/// the years, and a log that only grew still has it there.
+fn log_mark(host: &Host, end: u64) -> String {
+    let from = end.saturating_sub(PIECE as u64);
+    let len = usize::try_from(end - from).unwrap_or(PIECE);
+    sha256(&host.files.read_at(Path::new(INSTALLER_LOG), from, len).unwrap_or_default())
+}
+
 /// Returns the line in which the installer's log tells of a driver step of this run. What stood there before is of an
-/// earlier run, if the log still begins with it; a run may also begin the log anew.
+/// earlier run, if the log still has it in its place; a run may also begin the log anew. It is read in pieces.
 pub(super) fn driver_step(host: &Host, before: &BTreeMap<String, String>) -> Option<String> {
-    let log = host.files.read(Path::new(INSTALLER_LOG)).ok()?;
     let old = before
         .get(LOG_KEY)
         .and_then(|print| print.split_once(' '))
-        .and_then(|(len, hash)| Some((len.parse::<usize>().ok()?, hash)));
-    let new_from =
-        old.filter(|(len, hash)| log.len() >= *len && sha256(&log[..*len]) == *hash).map_or(0, |(len, _)| len);
-    let text = String::from_utf8_lossy(&log[new_from..]);
-    text.lines().find(|line| line.contains(DRIVER_STEP)).map(|line| crate::text::printable(line.trim()))
+        .and_then(|(len, hash)| Some((len.parse::<u64>().ok()?, hash)));
+    let now = host.files.meta(Path::new(INSTALLER_LOG)).ok()?.len;
+    let mut at = old.filter(|(len, hash)| now >= *len && log_mark(host, *len) == *hash).map_or(0, |(len, _)| len);
+    // The end of a piece may be the beginning of the words that are looked for.
+    let mut carried = Vec::new();
+    loop {
+        let piece = host.files.read_at(Path::new(INSTALLER_LOG), at, PIECE).ok().filter(|piece| !piece.is_empty());
+        let is_end = piece.is_none();
+        at += piece.as_ref().map_or(0, Vec::len) as u64;
+        carried.extend(piece.unwrap_or_default());
+        let text = String::from_utf8_lossy(&carried);
+        if let Some(line) = text.lines().find(|line| line.contains(DRIVER_STEP)) {
+            return Some(crate::text::printable(&crate::text::cut_middle(line.trim(), LINE, "…")));
+        }
+        if is_end {
+            return None;
+        }
+        carried.drain(..carried.len().saturating_sub(LINE));
+    }
 }
 
 fn collect(host: &Host, folder: &Path, depth: usize, found: &mut BTreeMap<String, String>) {
@@ -163,6 +188,30 @@ mod tests {
         // A log that was begun anew is all of this run.
         write("[INFO]: Executing NVIDIA-Linux-x86_64-450.51.06.run\n");
         assert!(driver_step(&host, &before).is_some_and(|line| line.contains("450.51.06")));
+    }
+
+    #[test]
+    fn a_log_of_any_length_is_looked_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::local(folder.path());
+        let log = folder.path().join("var/log/cuda-installer.log");
+        std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+        let add = |text: &[u8]| {
+            use std::io::Write;
+            std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap().write_all(text).unwrap();
+        };
+        // More than is ever read as a whole, most of it in one line, and sparse.
+        add(b"[INFO]: Executing NVIDIA-Linux-x86_64-418.87.00.run\n");
+        std::fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(100 << 20).unwrap();
+        let before = fingerprints(&host);
+        assert_eq!(driver_step(&host, &before), None);
+        // The words fall on the border of two pieces.
+        add(&vec![b'x'; PIECE - 8]);
+        add(b"\n[INFO]: Executing NVIDIA-Linux-x86_64-450.51.06.run --silent\n");
+        assert_eq!(
+            driver_step(&host, &before).as_deref(),
+            Some("[INFO]: Executing NVIDIA-Linux-x86_64-450.51.06.run --silent")
+        );
     }
 
     #[test]

@@ -83,11 +83,7 @@ impl ActionKind for EditFile {
         if sha256(&found) != self.before_sha256 {
             return Err(Failure::new(msg::failure::changed_since_preview(self.path.display())));
         }
-        context
-            .host
-            .files
-            .write(&self.path, self.after.as_bytes(), 0o644)
-            .map_err(|error| file_failure(msg::failure::cannot_write, &self.path, &error))
+        context.write(&self.path, self.after.as_bytes())
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {

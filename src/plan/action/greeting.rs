@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
     valid,
@@ -73,11 +73,7 @@ impl ActionKind for Greeting {
     }
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
-        context
-            .host
-            .files
-            .write(Path::new(FILE), self.text().as_bytes(), 0o644)
-            .map_err(|error| file_failure(msg::failure::cannot_write, Path::new(FILE), &error))
+        context.write(Path::new(FILE), self.text().as_bytes())
     }
 
     fn judge(&self, host: &Host, _traces: &Traces<'_>) -> Verdict {

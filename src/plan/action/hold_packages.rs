@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     add_repository::Manager,
     install_set::rehearsal::parse_apt,
-    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason},
     undo::{Held, Undo, WayBack},
     valid,
@@ -168,9 +168,7 @@ impl ActionKind for HoldPackages {
         let held = self.held(context.host)?;
         let names: Vec<String> = self.names(context.host).into_iter().filter(|name| !held.contains(name)).collect();
         if self.manager == Manager::Apt {
-            let file = Path::new(UNATTENDED);
-            let written = context.host.files.write(file, UNATTENDED_TEXT.as_bytes(), 0o644);
-            written.map_err(|error| file_failure(msg::failure::cannot_write, file, &error))?;
+            context.write(Path::new(UNATTENDED), UNATTENDED_TEXT.as_bytes())?;
         }
         if names.is_empty() { Ok(()) } else { context.run(&self.order(&names, true)) }
     }

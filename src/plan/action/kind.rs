@@ -157,6 +157,12 @@ impl ActionContext<'_> {
         (self.emit)(ActionEvent::Progress(progress));
     }
 
+    /// Writes a file that everybody may read; one that is there keeps its mode.
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        let written = self.host.files.write(path, bytes, 0o644);
+        written.map_err(|error| file_failure(msg::failure::cannot_write, path, &error))
+    }
+
     /// Copies a file's present bytes into the session's folder and returns the record for its undo. `written` is what
     /// will be written.
     pub fn save_file(&self, path: &Path, written: &[u8]) -> Result<SavedFile, Failure> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, file_failure},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict},
     properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
     valid,
@@ -194,12 +194,7 @@ impl ActionKind for PinDriver {
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         if let Some(text) = self.text(context.host) {
-            let file = self.file();
-            context
-                .host
-                .files
-                .write(file, text.as_bytes(), 0o644)
-                .map_err(|error| file_failure(msg::failure::cannot_write, file, &error))?;
+            context.write(self.file(), text.as_bytes())?;
         }
         self.commands().iter().try_for_each(|command| context.run(command))
     }

@@ -177,8 +177,7 @@ impl ActionKind for SetEngineRuntime {
         if sha256(&found) != sha256(self.before.as_bytes()) && found != self.after.as_bytes() {
             return Err(Failure::new(msg::failure::changed_since_preview(path.display())));
         }
-        let written = context.host.files.write(&path, self.after.as_bytes(), 0o644);
-        written.map_err(|error| file_failure(msg::failure::cannot_write, &path, &error))?;
+        context.write(&path, self.after.as_bytes())?;
         context.run(&self.command())
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, ended, file_failure},
+    kind::{ActionContext, ActionKind, Failure, Prepared, Traces, Verdict, ended},
     properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
     valid,
@@ -82,11 +82,7 @@ impl ActionKind for SetPaths {
 
     fn execute(&self, context: &mut ActionContext<'_>) -> Result<(), Failure> {
         for (path, text) in self.files() {
-            context
-                .host
-                .files
-                .write(path, text.as_bytes(), 0o644)
-                .map_err(|error| file_failure(msg::failure::cannot_write, path, &error))?;
+            context.write(path, text.as_bytes())?;
         }
         context.run(&Self::command())
     }

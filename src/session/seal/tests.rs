@@ -2,7 +2,11 @@
 
 use super::*;
 use crate::{
-    plan::action::{set_paths::SetPaths, undo::Undo},
+    plan::action::{
+        mark_node::{MarkNode, NodeMark},
+        set_paths::SetPaths,
+        undo::Undo,
+    },
     session::{Place, Status},
 };
 
@@ -128,4 +132,37 @@ fn a_carried_plan_is_kept_for_its_own_machine_and_what_is_done_here_is_signed_he
     verify(Some(&at_node), &mut back, HERE);
     assert_eq!(back.journal.iter().map(|record| record.is_foreign).collect::<Vec<_>>(), [false, true]);
     assert!(back.has_plan(Step::Driver));
+}
+
+/// `remove-taint` was an action of its own once; its record says less than one of today, so its seal is of other words.
+/// It is read, shown, and as little run or taken back as any other record without a good seal; the records beside it
+/// stay this machine's own.
+#[test]
+fn a_record_of_an_older_version_is_read_and_not_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let seal = Seal::open(folder.path(), HERE).unwrap();
+    let mut session = signed(&seal);
+    let node = |mark| MarkNode { kubeconfig: Some("/root/.kube/config".into()), node: "node1".to_owned(), mark };
+    let action = Action::new(Step::Verify, "remove-taint", node(NodeMark::NoGpuTaint), &[]);
+    session.journal.push(Record { action, seal: None, ..session.journal[0].clone() });
+    seal.sign(&mut session);
+    let today = serde_yaml::to_string(&session).unwrap();
+    let lines: Vec<&str> = today.lines().collect();
+    let tag = lines.iter().position(|line| line.contains("!mark-node")).unwrap();
+    assert!(lines[tag + 3].trim() == "mark: no-gpu-taint", "{today}");
+    let old: String = lines
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != tag + 3)
+        .map(|(_, line)| line.replace("!mark-node", "!remove-taint") + "\n")
+        .collect();
+    let mut read: Session = serde_yaml::from_str(&old).unwrap();
+    verify(Some(&seal), &mut read, HERE);
+    assert_eq!(read.journal[1].action.kind, node(NodeMark::NoGpuTaint).into());
+    // What is read of it today is word for word what was signed: the mark that is left out is the one that is meant.
+    assert_eq!(read.journal.iter().map(|record| record.is_foreign).collect::<Vec<_>>(), [false, false]);
+    // The record that the old version itself has signed, without the mark in its words.
+    read.journal[1].seal = Some("ab".repeat(SEAL_LENGTH));
+    verify(Some(&seal), &mut read, HERE);
+    assert_eq!(read.journal.iter().map(|record| record.is_foreign).collect::<Vec<_>>(), [false, true]);
 }

@@ -60,6 +60,9 @@ fn space_puts_the_old_value_back_after_one_was_typed() {
     let mut desk = Desk::english(SMALL);
     desk.variables().keys(&[Key::Down, Key::Char('e'), Key::EraseLine]).type_in("999.99").keys(&[Key::Enter]);
     assert!(desk.screen().contains("No driver has this version"), "{}", desk.screen());
+    // What the card cannot use is refused as in step 2, with the reason.
+    desk.keys(&[Key::EraseLine]).type_in("595.58.03").keys(&[Key::Enter]);
+    assert!(desk.screen().contains("supported up to branch R580"), "{}", desk.screen());
     desk.keys(&[Key::EraseLine]).type_in("450.80.02").keys(&[Key::Enter, Key::Char(' ')]);
     assert!(plan_answers(&desk).variables["nvidia_driver_version"].is_null(), "as it stands in the file");
     desk.keys(&[Key::Char(' ')]);

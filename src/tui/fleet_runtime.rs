@@ -1,0 +1,153 @@
+//! The threads around the fleet's screen: keys, signals, the reports that are looked at again, and one that draws.
+
+use std::{
+    io,
+    sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossterm::event::{self, Event};
+use signal_hook::{
+    consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP},
+    iterator::Signals,
+};
+
+use super::{
+    fleet::{FleetLook, fleet_view},
+    input::{Input, translate},
+    runtime::RunError,
+    terminal::{Screen, demand},
+};
+use crate::{
+    fleet::{
+        Reports,
+        app::{FleetApp, FleetMsg, update},
+    },
+    host::clock,
+    wizard::Key,
+    worker,
+};
+
+/// Time between two looks at the reports.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Time between two pictures at least, where no key was pressed.
+const FRAME: Duration = Duration::from_millis(33);
+/// Time after which what goes on is told anew how long it has been so.
+const TICK: Duration = Duration::from_secs(10);
+/// Messages that wait at most; then those who send wait.
+const QUEUE: usize = 256;
+
+enum Incoming {
+    Msg(FleetMsg),
+    Suspend,
+    Redraw,
+}
+
+/// Shows the nodes until a key ends it, and returns what was known last.
+pub fn run_fleet(mut app: FleetApp, look: FleetLook, reports: Reports) -> Result<FleetApp, RunError> {
+    demand()?;
+    let (sender, queue) = sync_channel(QUEUE);
+    listen_to_signals(sender.clone())?;
+    let mut screen = Screen::take()?;
+    app.size = crossterm::terminal::size()?;
+    read_keys(sender.clone())?;
+    look_again(reports, sender)?;
+    let mut drawn = Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now);
+    let mut changed = true;
+    loop {
+        if changed && drawn.elapsed() >= FRAME {
+            screen.terminal().draw(|frame| fleet_view(&app, look, frame))?;
+            (changed, drawn) = (false, Instant::now());
+        }
+        let patience = if changed { FRAME.saturating_sub(drawn.elapsed()) } else { TICK };
+        let msg = match queue.recv_timeout(patience) {
+            Ok(Incoming::Msg(msg)) => msg,
+            Ok(Incoming::Suspend) => {
+                screen.suspend()?;
+                changed = true;
+                continue;
+            }
+            Ok(Incoming::Redraw) => {
+                screen.forget()?;
+                changed = true;
+                continue;
+            }
+            Err(RecvTimeoutError::Timeout) => FleetMsg::Tick(clock::now()),
+            Err(RecvTimeoutError::Disconnected) => return Ok(app),
+        };
+        if let FleetMsg::Resize(..) = msg {
+            screen.forget()?;
+        }
+        // A key is answered at once, whatever was drawn a moment ago.
+        if let FleetMsg::Key(_) = msg {
+            drawn = drawn.checked_sub(FRAME).unwrap_or(drawn);
+        }
+        if update(&mut app, msg) {
+            return Ok(app);
+        }
+        changed = true;
+    }
+}
+
+/// Looks at the reports for as long as the screen is there.
+fn look_again(mut reports: Reports, queue: SyncSender<Incoming>) -> io::Result<()> {
+    let looker = worker::spawn(move || {
+        let mut was_lost = false;
+        loop {
+            let news = match reports.look() {
+                Ok(changed) => (changed || was_lost).then(|| FleetMsg::News(reports.nodes())),
+                Err(error) => Some(FleetMsg::Lost(error.to_string())),
+            };
+            was_lost = matches!(news, Some(FleetMsg::Lost(_)));
+            if news.is_some_and(|news| queue.send(Incoming::Msg(news)).is_err()) {
+                return;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    });
+    looker.map(|_| ())
+}
+
+fn read_keys(queue: SyncSender<Incoming>) -> io::Result<()> {
+    let reader = worker::spawn(move || {
+        while let Ok(event) = event::read() {
+            let inputs: Vec<Incoming> = match event {
+                Event::Key(key) => translate(key).into_iter().map(incoming).collect(),
+                Event::Resize(columns, rows) => vec![Incoming::Msg(FleetMsg::Resize(columns, rows))],
+                _ => Vec::new(),
+            };
+            if inputs.into_iter().any(|input| queue.send(input).is_err()) {
+                return;
+            }
+        }
+        // The terminal is gone.
+        let _ = queue.send(Incoming::Msg(FleetMsg::Key(Key::Interrupt)));
+    });
+    reader.map(|_| ())
+}
+
+fn incoming(input: Input) -> Incoming {
+    match input {
+        Input::Key(key) => Incoming::Msg(FleetMsg::Key(key)),
+        Input::Suspend => Incoming::Suspend,
+        Input::Redraw => Incoming::Redraw,
+    }
+}
+
+fn listen_to_signals(queue: SyncSender<Incoming>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT])?;
+    let listener = worker::spawn(move || {
+        for signal in signals.forever() {
+            let input = match signal {
+                SIGTSTP => Incoming::Suspend,
+                SIGCONT => Incoming::Redraw,
+                _ => Incoming::Msg(FleetMsg::Key(Key::Interrupt)),
+            };
+            if queue.send(input).is_err() {
+                return;
+            }
+        }
+    });
+    listener.map(|_| ())
+}
