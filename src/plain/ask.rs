@@ -70,37 +70,17 @@ impl Asker<'_> {
         Self { lines: &Standard, lang: settings.lang, menus, ascii: settings.ascii, step: Step::Detect }
     }
 
-    /// Prints text, nothing of which a terminal could take for a command: lines are broken between words, and where a
-    /// person reads at a terminal, what is longer than that comes page by page.
+    /// Prints text, nothing of which a terminal could take for a command; lines are broken between words.
     pub(super) fn say(self, text: &str) {
-        let (columns, rows) = self.size();
-        let lines: Vec<String> = self.shown(text).lines().flat_map(|line| broken(line, columns)).collect();
-        let page = rows.saturating_sub(2).max(5);
-        let mut left = lines.len();
-        for part in lines.chunks(page) {
-            // Who has stopped reading is noticed by the next question; work that was asked for goes on.
-            let _ = self.lines.write(&format!("{}\n", part.join("\n")));
-            left -= part.len();
-            if left > 0 && self.lines.is_typed() && !self.goes_on(left) {
-                return;
-            }
-        }
-        if lines.is_empty() {
-            let _ = self.lines.write("\n");
-        }
+        let lines: Vec<String> = self.shown(text).lines().flat_map(|line| broken(line, self.columns())).collect();
+        // Who has stopped reading is noticed by the next question; work that was asked for goes on.
+        let _ = self.lines.write(&format!("{}\n", lines.join("\n")));
     }
 
-    /// Asks whether the rest of a long text is wanted.
-    fn goes_on(self, left: usize) -> bool {
-        let _ = self.lines.write(&format!("{} ", self.shown(&msg::plain::more(left).text(self.lang))));
-        self.lines.read().is_ok_and(|line| !line.is_empty() && line.trim() != "q")
-    }
-
-    /// Columns and rows of the terminal; without one, columns that fit every screen, and no end of rows.
-    fn size(self) -> (usize, usize) {
+    /// Columns of the terminal; without one, as many as fit every screen.
+    fn columns(self) -> usize {
         let here = if self.lines.is_typed() { crossterm::terminal::size().ok() } else { None };
-        here.filter(|(columns, rows)| *columns >= 20 && *rows >= 5)
-            .map_or((80, usize::MAX), |(columns, rows)| (columns.into(), rows.into()))
+        here.map(|(columns, _)| usize::from(columns)).filter(|columns| *columns >= 20).unwrap_or(80)
     }
 
     /// Returns what the questions of this step are about.

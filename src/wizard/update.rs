@@ -7,7 +7,7 @@ use super::{
     keymap::{self, Intent},
     message::{Effect, Msg, Order},
     navigate::{enter, narrowed, widen},
-    overlay, plan, run, story, test_pod, variables, verify, watch,
+    overlay, plan, run, test_pod, variables, verify, watch,
 };
 use crate::{exit_code::ExitCode, i18n::msg};
 
@@ -18,7 +18,6 @@ pub fn start(app: &mut App) -> Vec<Order> {
     } else {
         app.order(Effect::Probe);
         enter(app, app.screen);
-        story::open(app);
     }
     std::mem::take(&mut app.outbox)
 }
