@@ -77,11 +77,25 @@ impl Global {
     pub fn again(&self, words: impl IntoIterator<Item = OsString>, get: &impl Fn(&str) -> Option<String>) -> String {
         let value = |name: &str| get(name).filter(|value| !value.is_empty());
         let session = value("GPUNODE_SESSION").filter(|_| self.session.is_none());
-        let said = words.into_iter().map(|word| word.to_string_lossy().into_owned()).filter(|word| word != "--new");
+        let mut said: Vec<String> =
+            words.into_iter().map(|word| word.to_string_lossy().into_owned()).filter(|word| word != "--new").collect();
+        // A program that was called by a path from here, and a session beside here, are found from everywhere.
+        if let Some(program) = said.first_mut().filter(|program| program.contains('/')) {
+            *program = absolute(program);
+        }
+        if let Some(place) = said.iter().position(|word| word == "--session").filter(|place| place + 1 < said.len()) {
+            said[place + 1] = absolute(&said[place + 1]);
+        }
         let sudo = value("SUDO_USER").map(|_| "sudo".to_owned());
         let session = session.into_iter().flat_map(|path| ["--session".to_owned(), path]);
         Command::from_line(sudo.into_iter().chain(said).chain(session)).to_string()
     }
+}
+
+/// Returns a path that leads to the same place from every folder.
+fn absolute(path: &str) -> String {
+    let clean = path.strip_prefix("./").unwrap_or(path);
+    std::path::absolute(clean).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
 
 /// The commands.
@@ -172,8 +186,18 @@ pub enum Verb {
         /// The file to write
         file: PathBuf,
     },
-    /// The built-in simulated machines
-    Scenarios,
+    /// The simulated machines and the failures to practise; a machine of your own
+    Scenarios {
+        /// What to do; a list if absent
+        #[command(subcommand)]
+        what: Option<ScenarioVerb>,
+    },
+    /// For a class: an exercise sheet, and a table of how far everybody is
+    Lab {
+        /// What to do
+        #[command(subcommand)]
+        what: LabVerb,
+    },
     /// Where the nodes of a fleet stand, by the reports of the Ansible collection
     Fleet(FleetArgs),
     /// Write the Ansible collection that prepares many nodes
@@ -195,6 +219,39 @@ pub enum Verb {
     Man,
     /// Licences of the crates that this program is linked with
     Licences,
+}
+
+/// What `scenarios` does besides listing.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ScenarioVerb {
+    /// Write a documented scenario into a new folder
+    New {
+        /// The folder
+        dir: PathBuf,
+    },
+    /// Say what is wrong with a scenario, by file and line
+    Check {
+        /// The folder
+        dir: PathBuf,
+    },
+    /// Let the simulated machine that `--demo` names begin anew
+    Reset,
+}
+
+/// What `lab` makes.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LabVerb {
+    /// An exercise sheet in Markdown, for these scenarios; all failures if none is named
+    Sheet {
+        /// Names of scenarios, or folders
+        names: Vec<String>,
+    },
+    /// A table for the trainer, from the students' `status --json` files
+    Table {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 /// Options of `drivers`.
@@ -357,8 +414,9 @@ mod tests {
         assert_eq!(again(&["gpunode"], &[]), "gpunode");
         assert_eq!(again(&["gpunode", "--new"], &[("SUDO_USER", "kim"), ("GPUNODE_SESSION", "")]), "sudo gpunode");
         let own = ["./gpunode", "--demo=other", "--session", "/tmp/my node.yaml"];
-        assert_eq!(again(&own, &[]), "./gpunode --demo=other --session '/tmp/my node.yaml'");
-        assert_eq!(again(&own[..2], &[("GPUNODE_SESSION", "/tmp/x")]), "./gpunode --demo=other --session /tmp/x");
+        let here = std::env::current_dir().unwrap().join("gpunode").display().to_string();
+        assert_eq!(again(&own, &[]), format!("{here} --demo=other --session '/tmp/my node.yaml'"));
+        assert_eq!(again(&own[..2], &[("GPUNODE_SESSION", "/tmp/x")]), format!("{here} --demo=other --session /tmp/x"));
         assert_eq!(again(&own, &[("GPUNODE_SESSION", "/tmp/x")]), again(&own, &[]), "the option is stronger");
     }
 

@@ -7,6 +7,7 @@ mod detect;
 mod diagnose;
 mod drivers;
 mod fleet;
+mod lab;
 mod plan;
 mod progress;
 mod record;
@@ -58,6 +59,7 @@ pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
             return print_raw(&String::from_utf8_lossy(&text));
         }
         Verb::Licences => return print_raw(&NOTICES),
+        Verb::Lab { what } => return lab::run(global.lang(), what),
         _ => {}
     }
     let workspace = Workspace::open(global)?;
@@ -77,10 +79,10 @@ pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
         Verb::Undo { yes, json } => undo::run(&workspace, *yes, *json),
         Verb::Report { format, answers } => report::run(&workspace, *format, *answers),
         Verb::Record { file } => record::run(&workspace, file),
-        Verb::Scenarios => scenarios::run(&workspace),
+        Verb::Scenarios { what } => scenarios::run(&workspace, what.as_ref()),
         Verb::Fleet(args) => fleet::run(&workspace, global, args),
         Verb::Ansible { folder, binary } => ansible::run(&workspace, folder, binary),
-        Verb::Completions { .. } | Verb::Man | Verb::Licences => Ok(ExitCode::Ok),
+        Verb::Completions { .. } | Verb::Man | Verb::Licences | Verb::Lab { .. } => Ok(ExitCode::Ok),
     }
 }
 

@@ -13,12 +13,14 @@ pub mod replay;
 pub mod splitter;
 pub mod tape;
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 pub use clock::{Cancel, Clock};
 pub use command::{Command, CommandError, Commands, Exit, Kind, Line, Output, Stream};
 pub use files::{FileKind, FileMeta, Files};
 pub use nvml::{Gpus, NvmlAnswer, NvmlGpu, Virtualization};
+
+use crate::i18n::Lang;
 
 /// One machine. Cheap to clone and to send to a worker thread.
 #[derive(Clone)]
@@ -45,6 +47,36 @@ pub struct Simulation {
     /// What the person of the story has decided before: an answers file, unread. The machine does not know what it
     /// means.
     pub answers: Option<serde_json::Value>,
+    /// What it teaches.
+    pub story: Story,
+}
+
+impl Story {
+    /// Returns one of its texts in a language, or else in English; nothing where it has none.
+    pub fn text(texts: &BTreeMap<String, String>, lang: Lang) -> Option<&str> {
+        let text = texts.get(lang.code()).or_else(|| texts.get(Lang::En.code()))?;
+        (!text.is_empty()).then_some(text.as_str())
+    }
+
+    /// Tells whether the story goes on behind the plan for this owner of the driver.
+    pub fn goes_on_for(&self, owner: &str) -> bool {
+        self.owners.is_empty() || self.owners.iter().any(|name| name == owner)
+    }
+}
+
+/// What a simulated machine teaches; each text by language code.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Story {
+    /// One line.
+    pub title: BTreeMap<String, String>,
+    /// What one learns.
+    pub lesson: BTreeMap<String, String>,
+    /// Where to look, for those who are stuck.
+    pub hint: BTreeMap<String, String>,
+    /// What a solution must show.
+    pub solved: BTreeMap<String, String>,
+    /// The owners of the driver for whom it goes on behind the plan; none named are all.
+    pub owners: Vec<String>,
 }
 
 impl Host {

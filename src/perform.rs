@@ -50,6 +50,7 @@ pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expect
     let mut settings = Settings::from_env(&get, workspace.lang, workspace.session_path.clone());
     settings.ascii |= global.ascii;
     settings.simulated.clone_from(&workspace.title);
+    settings.story = workspace.host.simulation.as_ref().map(|simulation| simulation.story.clone());
     settings.may_change = workspace.title.is_some() || rustix::process::geteuid().is_root();
     settings.again = global.again(std::env::args_os(), &get);
     // What others hold is looked at, and taken over once they have let go and the user says so.
@@ -69,7 +70,15 @@ pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expect
         in_run: AtomicBool::default(),
         looked: AtomicBool::default(),
     };
-    show(app, Arc::new(performer))
+    let again = app.settings.again.clone();
+    let performer = Arc::new(performer);
+    let code = show(app, Arc::clone(&performer) as Arc<dyn Performer>)?;
+    let report = performer.store.folder().ok().map(|folder| folder.join("report.md")).filter(|path| path.is_file());
+    for line in crate::report::farewell(&performer.session(), report.as_deref(), &again, workspace.lang) {
+        // Whoever has closed the terminal reads nothing any more.
+        let _ = crate::console::say(&line);
+    }
+    Ok(code)
 }
 
 /// Starts this program over in its own place: the machine is another one by now, and the thread that reads keys cannot

@@ -16,7 +16,7 @@ use crate::{
     error::Expected,
     exit_code::ExitCode,
     facts,
-    host::Cancel,
+    host::{Cancel, Story},
     i18n::{Lang, Message, msg},
     input::{FilePath, NodeName},
     kubespray::Newcomer,
@@ -42,6 +42,8 @@ enum Stop {
     Failed(Expected),
     /// The machine must boot before it goes on.
     Reboot,
+    /// The plan of step 2 was refused: the choices are made again.
+    Back,
 }
 
 impl From<Expected> for Stop {
@@ -58,13 +60,19 @@ pub fn run(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expected>
     settings.ascii |= global.ascii;
     let ask = Asker::new(&settings);
     let mut face = Plain { workspace, lang: workspace.lang, ask, store, session };
-    match face.all() {
+    let ended = face.all();
+    let report = face.store.folder().ok().map(|folder| folder.join("report.md")).filter(|path| path.is_file());
+    let again = global.again(std::env::args_os(), &get);
+    let told = crate::report::farewell(&face.session, report.as_deref(), &again, face.lang);
+    ask.say(&format!("\n{}", told.join("\n")));
+    match ended {
         Ok(()) if face.is_proved() => Ok(ExitCode::Ok),
         Ok(()) => Ok(ExitCode::Negative),
         Err(Stop::Quit) => {
             ask.say(&msg::plain::kept(workspace.session_path.display().to_string()).text(workspace.lang));
             Ok(ExitCode::Quit)
         }
+        Err(Stop::Back) => Ok(ExitCode::Quit),
         Err(Stop::Reboot) => Ok(ExitCode::RebootNeeded),
         Err(Stop::Failed(error)) => Err(error),
     }
@@ -83,6 +91,7 @@ impl Plain<'_> {
         if let Some(title) = &self.workspace.title {
             self.ask.say(&msg::plain::simulated(title).text(self.lang));
         }
+        self.lesson(&msg::wizard::story::lesson());
         let now = facts::probe_all(&self.workspace.host);
         for change in steps::since(&self.workspace.host, &self.session, &now) {
             self.ask.say(&format!(".. {}", change.text(self.lang)));
@@ -100,6 +109,7 @@ impl Plain<'_> {
             }
             self.ask.say(&format!("\n== {} {} ==", step.number(), self.title(step)));
             self.session.step = step;
+            self.ask.step = step;
             self.step_driver().save()?;
             match step {
                 Step::Detect => self.detect()?,
@@ -110,10 +120,19 @@ impl Plain<'_> {
             self.session.finish(step);
             self.step_driver().save()?;
         }
+        self.lesson(&msg::wizard::story::closes());
         let answers = steps::answers_of(&self.workspace.host, &self.session);
         let preview = steps::preview(&self.workspace.host, &self.session.facts, &answers).ok();
         self.ask.say(&format!("\n{}", Report::new(&self.session, preview.as_ref(), self.lang).text(self.lang)));
         Ok(())
+    }
+
+    /// Says what a simulated machine teaches, at its beginning and at its end.
+    fn lesson(&self, heading: &Message) {
+        let story = self.workspace.host.simulation.as_ref().map(|simulation| &simulation.story);
+        if let Some(lesson) = story.and_then(|story| Story::text(&story.lesson, self.lang)) {
+            self.ask.say(&format!("{}: {lesson}", heading.text(self.lang)));
+        }
     }
 
     /// Tells whether the cluster's last verdict is good. Without that, step 4 is not over, whatever was run in it.
@@ -144,7 +163,14 @@ impl Plain<'_> {
             let answers = self.ask_driver()?;
             self.session.answers = Some(answers);
         }
-        self.run_step(Step::Driver)
+        match self.run_step(Step::Driver) {
+            Err(Stop::Back) => {
+                self.ask.say(&msg::plain::back().text(self.lang));
+                self.session.replan(Step::Driver, Vec::new());
+                self.driver()
+            }
+            ended => ended,
+        }
     }
 
     fn ask_driver(&self) -> Result<Answers, Stop> {
@@ -188,6 +214,10 @@ impl Plain<'_> {
         loop {
             let chosen = self.ask.choose(&msg::plain::owner().text(self.lang), &names, start)?;
             let owner = DriverOwner::ALL.get(chosen).copied().unwrap_or(first);
+            if let Some(ends) = steps::story_ends(&self.workspace.host, owner) {
+                self.ask.say(&format!("! {}", ends.text(self.lang)));
+                continue;
+            }
             let Some(against) = fit(owner).filter(|fit| fit.works == owner::Works::No) else { return Ok(owner) };
             self.ask.say(&format!("! {}", against.reason.text(self.lang)));
             if self.ask.confirm(&msg::plain::owner_all_the_same().text(self.lang), false)? {
@@ -327,7 +357,12 @@ impl Plain<'_> {
             ));
         }
         // What changes the machine is never one careless Enter away.
-        self.go_on(&msg::plain::run(), false)?;
+        if step == Step::Driver && !self.ask.confirm(&msg::plain::run().text(lang), false)? {
+            return Err(Stop::Back);
+        }
+        if step != Step::Driver {
+            self.go_on(&msg::plain::run(), false)?;
+        }
         self.execute(step)
     }
 

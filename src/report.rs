@@ -15,6 +15,7 @@ use crate::{
     facts::Facts,
     i18n::{Lang, msg},
     kubespray::{Preview, Variable, rules},
+    plan::Step,
     prediction::Prediction,
     second_boot::SecondBoot,
     session::{Record, Session, Status},
@@ -278,4 +279,17 @@ impl<'a> Done<'a> {
         }
         out
     }
+}
+/// Returns what stays on the terminal: where it stands, where the report is, how to go on.
+pub fn farewell(session: &Session, report: Option<&std::path::Path>, again: &str, lang: Lang) -> [String; 3] {
+    let done = session.done.len();
+    let stands = match Step::ALL.iter().find(|step| !session.done.contains(step)) {
+        Some(next) => msg::farewell::stands(done, next.title().text(lang)),
+        None => msg::farewell::done(),
+    };
+    let report = match report {
+        Some(path) => msg::farewell::report(path.display()),
+        None => msg::farewell::no_report(),
+    };
+    [stands, report, msg::farewell::again(again)].map(|line| crate::text::printable(&line.text(lang)))
 }

@@ -29,7 +29,7 @@ use crate::{
     exit_code::ExitCode,
     facts::{self, Change, Facts},
     host::{Cancel, Host},
-    i18n::{Lang, msg},
+    i18n::{Lang, Message, msg},
     input::{InputError, NodeName},
     kubespray::{
         self, GpuRole, Newcomer, Preview, PreviewRequest,
@@ -74,6 +74,12 @@ fn cards(facts: &Facts, answers: &Answers) -> Result<Vec<Card>, Expected> {
         Some(ids) => ids.iter().map(|id| gpus::lookup(id).map(|model| Card::from(&model))).collect(),
         None => Ok(facts.gpus.iter().map(Card::from).collect()),
     }
+}
+
+/// Returns that the story of a simulated machine does not go on for this owner of the driver, if it does not.
+pub fn story_ends(host: &Host, owner: DriverOwner) -> Option<Message> {
+    let story = &host.simulation.as_ref()?.story;
+    (!story.goes_on_for(owner.name())).then(|| msg::wizard::story::ends_here(owner::of(owner).title()))
 }
 
 fn today(host: &Host) -> jiff::civil::Date {

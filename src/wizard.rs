@@ -23,6 +23,7 @@ pub mod overlay;
 pub mod plan;
 pub mod row;
 pub mod run;
+mod story;
 mod summary;
 mod test_pod;
 mod update;

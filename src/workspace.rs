@@ -11,7 +11,7 @@ use crate::{
     error::{Expected, reason},
     host::{
         Host,
-        replay::{self, Scenario, ScenarioError, Speed},
+        replay::{self, Scenario, ScenarioError, Speed, failure},
     },
     i18n::{Lang, msg},
     plan::action::reboot::BOOT_ID,
@@ -42,8 +42,10 @@ impl Workspace {
         let lang = global.lang();
         let refused = |error: ScenarioError| Expected::new(error.message(), msg::error::scenario::hint());
         let scenario = match (&global.demo, &global.replay) {
-            (Some(name), _) => Some(Scenario::built_in(name).map_err(refused)?),
-            (None, Some(path)) => Some(Scenario::load(path).map_err(refused)?),
+            // An own folder is named as it is written: with a slash.
+            (Some(name), _) if name.contains('/') => Some(failure::load(Path::new(name)).map_err(refused)?),
+            (Some(name), _) => Some(failure::named(name).map_err(refused)?),
+            (None, Some(path)) => Some(failure::load(path).map_err(refused)?),
             (None, None) => None,
         };
         let Some(scenario) = scenario else {
@@ -69,6 +71,14 @@ impl Workspace {
         let host = replay::host(scenario, Some(state), Speed(global.speed))
             .map_err(|error| Expected::new(error.message(), msg::error::scenario::state_hint()))?;
         Ok(Self { host, lang, session_path, title })
+    }
+
+    /// Forgets what became of a simulated machine: it begins as its scenario does when it is opened next. A state that is
+    /// not there is what we want.
+    pub fn forget_machine(&self) {
+        if self.host.simulation.is_some() {
+            let _ = std::fs::remove_file(machine_state(&self.session_path));
+        }
     }
 
     /// Returns the boot that is running.

@@ -4,7 +4,10 @@
 //! rules of its own. What the machine became is kept in one state file beside the session, so that a demo can be killed
 //! and resumed like a real node. Everything here touches memory and that one file, never this machine.
 
+pub mod check;
 mod commands;
+mod derive;
+pub mod failure;
 mod files;
 mod machine;
 mod packages;
@@ -17,7 +20,7 @@ pub use files::follow;
 pub use machine::Machine;
 pub use scenario::{Scenario, ScenarioError};
 
-use super::{Cancel, Clock, Gpus, Host, NvmlAnswer, Simulation, local::SystemClock};
+use super::{Cancel, Clock, Gpus, Host, NvmlAnswer, Simulation, Story, local::SystemClock};
 
 /// How fast a simulated machine answers: 1 is real time, 0 at once.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +39,7 @@ pub fn host(scenario: Scenario, state: Option<PathBuf>, speed: Speed) -> Result<
         scenario: scenario.name.clone(),
         recorded: scenario.recorded,
         answers: scenario.about.answers.clone(),
+        story: Story::of(&scenario.about),
     };
     let machine = Arc::new(Machine::open(scenario, state)?);
     Ok(Host {
@@ -49,6 +53,13 @@ pub fn host(scenario: Scenario, state: Option<PathBuf>, speed: Speed) -> Result<
 
 /// The shortest wait on a simulated machine.
 const SHORTEST: Duration = Duration::from_millis(20);
+
+impl Story {
+    fn of(about: &scenario::About) -> Self {
+        let scenario::About { title, lesson, hint, solved, stories, .. } = about.clone();
+        Self { title, lesson, hint, solved, owners: stories }
+    }
+}
 
 struct ReplayGpus(Arc<Machine>);
 

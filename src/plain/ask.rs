@@ -9,9 +9,10 @@ use super::Stop;
 use crate::{
     error::Expected,
     i18n::{Lang, msg},
-    text::printable_lines,
+    plan::Step,
+    text::{printable_lines, width},
     tui::ascii,
-    wizard::Settings,
+    wizard::{Settings, wrap},
 };
 
 /// Where lines are written and read: this program's own input and output, or what a test has laid down.
@@ -56,6 +57,8 @@ pub(super) struct Asker<'a> {
     menus: bool,
     /// Only ASCII glyphs.
     ascii: bool,
+    /// The step whose questions are asked: what `?` explains.
+    pub(super) step: Step,
 }
 
 impl Asker<'_> {
@@ -64,13 +67,31 @@ impl Asker<'_> {
         let term = std::env::var("TERM").unwrap_or_default();
         let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
         let menus = is_terminal && !matches!(term.as_str(), "" | "dumb");
-        Self { lines: &Standard, lang: settings.lang, menus, ascii: settings.ascii }
+        Self { lines: &Standard, lang: settings.lang, menus, ascii: settings.ascii, step: Step::Detect }
     }
 
-    /// Prints text, nothing of which a terminal could take for a command.
+    /// Prints text, nothing of which a terminal could take for a command; lines are broken between words.
     pub(super) fn say(self, text: &str) {
+        let lines: Vec<String> = self.shown(text).lines().flat_map(|line| broken(line, self.columns())).collect();
         // Who has stopped reading is noticed by the next question; work that was asked for goes on.
-        let _ = self.lines.write(&format!("{}\n", self.shown(text)));
+        let _ = self.lines.write(&format!("{}\n", lines.join("\n")));
+    }
+
+    /// Columns of the terminal; without one, as many as fit every screen.
+    fn columns(self) -> usize {
+        let here = if self.lines.is_typed() { crossterm::terminal::size().ok() } else { None };
+        here.map(|(columns, _)| usize::from(columns)).filter(|columns| *columns >= 20).unwrap_or(80)
+    }
+
+    /// Returns what the questions of this step are about.
+    fn help(self) -> String {
+        let text = match self.step {
+            Step::Detect => msg::plain::help::detect(),
+            Step::Driver => msg::plain::help::driver(),
+            Step::Variables => msg::plain::help::variables(),
+            Step::Verify => msg::plain::help::verify(),
+        };
+        text.text(self.lang)
     }
 
     fn shown(self, text: &str) -> String {
@@ -94,6 +115,7 @@ impl Asker<'_> {
         loop {
             let line = self.line(&msg::plain::number(count, (start + 1).to_string()).text(self.lang))?;
             match line.parse::<usize>() {
+                _ if line == "?" => self.say(&self.help()),
                 _ if line.is_empty() => return Ok(start),
                 Ok(number) if (1..=count).contains(&number) => return Ok(number - 1),
                 _ => self.say(&msg::plain::not_a_number(count).text(self.lang)),
@@ -104,15 +126,18 @@ impl Asker<'_> {
     /// Asks for yes or no.
     pub(super) fn confirm(self, question: &str, default: bool) -> Result<bool, Stop> {
         if self.menus {
-            return Ok(Confirm::new(question).with_default(default).prompt()?);
+            let help = self.shown(&self.help());
+            let wrong = self.shown(&msg::plain::not_yes_or_no().text(self.lang));
+            let ask = Confirm::new(question).with_default(default).with_help_message(&help);
+            return Ok(ask.with_parser(&|text| yes_or_no(text).ok_or(())).with_error_message(&wrong).prompt()?);
         }
         loop {
             let line = self.line(&format!("{question} {}", if default { "(Y/n)" } else { "(y/N)" }))?.to_lowercase();
-            match line.as_str() {
-                "" => return Ok(default),
-                "y" | "yes" | "예" | "네" => return Ok(true),
-                "n" | "no" | "아니요" | "아니오" => return Ok(false),
-                _ => self.say(&msg::plain::not_yes_or_no().text(self.lang)),
+            match (line.as_str(), yes_or_no(&line)) {
+                ("", _) => return Ok(default),
+                ("?", _) => self.say(&self.help()),
+                (_, Some(answer)) => return Ok(answer),
+                (_, None) => self.say(&msg::plain::not_yes_or_no().text(self.lang)),
             }
         }
     }
@@ -147,11 +172,30 @@ impl Asker<'_> {
     }
 }
 
+/// Reads yes or no, in either language.
+fn yes_or_no(text: &str) -> Option<bool> {
+    match text.trim().to_lowercase().as_str() {
+        "y" | "yes" | "예" | "네" | "ㅛ" => Some(true),
+        "n" | "no" | "아니요" | "아니오" | "ㅜ" => Some(false),
+        _ => None,
+    }
+}
+
+/// Breaks a line between words; its indent stays, and what stands in columns is left as it is.
+fn broken(line: &str, columns: usize) -> Vec<String> {
+    let text = line.trim_start();
+    let indent = line.len() - text.len();
+    if width(line) <= columns || text.contains("   ") || indent + 20 > columns {
+        return vec![line.to_owned()];
+    }
+    wrap(text, columns - indent).into_iter().map(|part| format!("{}{part}", " ".repeat(indent))).collect()
+}
+
 #[cfg(test)]
 impl<'a> Asker<'a> {
     /// Makes one that asks line by line.
     pub(super) fn on(lines: &'a dyn Lines, lang: Lang) -> Self {
-        Self { lines, lang, menus: false, ascii: false }
+        Self { lines, lang, menus: false, ascii: false, step: Step::Detect }
     }
 }
 

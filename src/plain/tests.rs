@@ -55,6 +55,7 @@ impl World {
                 .unwrap();
         if let Some(simulation) = &mut host.simulation {
             simulation.answers = None;
+            simulation.story = Story::default();
         }
         let workspace =
             Workspace { host, lang: Lang::En, session_path: folder.path().join("session.yaml"), title: None };
@@ -106,18 +107,47 @@ fn at_the_end_of_the_input_nothing_is_taken_for_a_yes() {
 }
 
 #[test]
-fn no_to_a_plan_ends_with_nothing_done() {
+fn no_to_a_plan_leads_back_to_the_choices_with_nothing_done() {
     let world = World::of("seed");
     let script = Script::new(&["y", "", "", "", "n"]);
     let mut face = world.face(&script);
-    assert_eq!(face.all(), Err(Stop::Quit));
+    assert!(face.all().is_err(), "nobody is left to answer");
+    assert!(script.written().contains("Back to the choices"), "{}", script.written());
     assert_eq!(script.left(), 0, "{}", script.written());
     assert!(face.session.journal.is_empty(), "{:?}", face.session.journal);
     assert!(face.session.answers.is_some() && face.store.load().unwrap().is_some(), "what was answered is kept");
     // Enter alone is a no too: what changes the machine is never one careless key away.
     let script = Script::new(&["y", "", "", "", ""]);
     let world = World::of("seed");
-    assert_eq!(world.face(&script).all(), Err(Stop::Quit));
+    assert!(world.face(&script).all().is_err() && script.written().contains("Back to the choices"));
+}
+
+#[test]
+fn a_question_mark_explains_and_korean_is_an_answer() {
+    let script = Script::new(&["?", "예", "?", "아니오"]);
+    let mut ask = Asker::on(&script, Lang::Ko);
+    ask.step = Step::Driver;
+    assert!(ask.confirm("할까요?", false).unwrap());
+    assert!(!ask.confirm("할까요?", true).unwrap());
+    assert_eq!(script.written().matches("소유자는").count(), 2, "{}", script.written());
+    let script = Script::new(&["?", "2"]);
+    let mut ask = Asker::on(&script, Lang::En);
+    ask.step = Step::Driver;
+    assert_eq!(ask.choose("which?", &options(), 0).unwrap(), 1);
+    assert!(script.written().contains("who puts the driver on this node"), "{}", script.written());
+}
+
+#[test]
+fn lines_are_broken_between_words_and_columns_stay() {
+    let script = Script::new(&[]);
+    let long = format!("  {}\ncolumn   another   {}", "word ".repeat(40), "x".repeat(90));
+    Asker::on(&script, Lang::En).say(&long);
+    let written = script.written();
+    assert!(
+        written.lines().filter(|line| line.contains("word")).all(|line| line.len() <= 80 && line.starts_with("  word")),
+        "{written}"
+    );
+    assert!(written.lines().any(|line| line.starts_with("column   another   xxx")), "{written}");
 }
 
 #[test]

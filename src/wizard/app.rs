@@ -22,6 +22,7 @@ use crate::{
     answers::{Answers, DriverOwner},
     engine::Outcome,
     finding::Severity,
+    host::Story,
     i18n::{Lang, Message},
     owner,
     plan::{Action, Plan, Step, remedy::RemedyId},
@@ -57,6 +58,8 @@ pub struct Settings {
     pub colors: Colors,
     /// The title of the simulated machine; absent on a real one.
     pub simulated: Option<String>,
+    /// What the simulated machine teaches.
+    pub story: Option<Story>,
     /// Where the session is.
     pub session_path: PathBuf,
     /// The command that comes back to it.
@@ -89,6 +92,7 @@ impl Settings {
             ascii,
             colors,
             simulated: None,
+            story: None,
             session_path,
             again: "gpunode".to_owned(),
             may_change: true,

@@ -1,6 +1,6 @@
 //! Step 1: what is in this machine.
 
-use super::{App, Dialog, Screen, Slot, keymap::Intent, ledger::groups, message::Effect, navigate};
+use super::{App, Dialog, Screen, Slot, keymap::Intent, ledger::groups, message::Effect, navigate, story};
 use crate::{
     facts::{Facts, Origin},
     finding::Severity,
@@ -49,6 +49,9 @@ pub struct Detect {
 pub(super) fn take(app: &mut App, facts: Facts) {
     let selected = Selected::of(app);
     app.session.facts = facts;
+    if !app.detect.probed {
+        story::open(app);
+    }
     app.detect.probed = true;
     app.detect.error = None;
     selected.find_again(app);

@@ -5,7 +5,7 @@ use super::{
     ask::{self, Subject},
     keymap::Intent,
     message::Effect,
-    navigate,
+    navigate, story,
 };
 use crate::{
     answers::{Answers, CudaChoice, DriverOwner},
@@ -277,6 +277,7 @@ fn choose_owner(app: &mut App, intent: Intent) {
     if next != app.answers.driver_owner {
         app.answers.driver_owner = next;
         changed(app);
+        story::goes_on(app);
     }
 }
 

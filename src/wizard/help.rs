@@ -3,6 +3,7 @@
 use super::{
     App, Screen, confirm, driver, footer, plan,
     row::{Row, Tone},
+    story,
 };
 use crate::{
     i18n::{
@@ -73,6 +74,7 @@ pub(super) fn rows(app: &App, cells: usize) -> Vec<Row> {
         rows.extend(Row::wrapped(Tone::Text, &format!("  {}", app.text(text)), cells));
         rows.push(Row::new(Tone::Text, ""));
     }
+    rows.extend(story::rows(app, cells));
     rows.extend(selected_action(app, cells));
     rows.extend(owners(app, cells));
     rows.extend(selected_driver(app, cells));

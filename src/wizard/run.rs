@@ -7,7 +7,7 @@ use super::{
     keymap::Intent,
     log::LogBuffer,
     message::Effect,
-    navigate,
+    navigate, story,
 };
 use crate::{
     diagnosis::Hit,
@@ -120,6 +120,9 @@ impl Run {
 
 /// Starts the actions that were confirmed.
 pub(super) fn begin(app: &mut App) {
+    if !story::goes_on(app) {
+        return;
+    }
     let step = app.step();
     // Who confirms a plan that adds this machine to the inventory has said that it may be added.
     app.answers.add_node |= confirm::newcomer(app).is_some();

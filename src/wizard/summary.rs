@@ -1,6 +1,6 @@
 //! Summary: what is there, what was changed, and what proves it. The end of the way.
 
-use super::{App, chain::ChainState, wrap};
+use super::{App, chain::ChainState, story, wrap};
 use crate::{
     i18n::{Message, msg},
     owner,
@@ -44,7 +44,17 @@ pub(super) fn height(app: &App) -> usize {
 
 /// Returns the summary from top to bottom.
 pub fn summary(app: &App) -> Vec<Fact> {
-    [there(app), report(app), changed(app), proof(app)].concat()
+    [learned(app), there(app), report(app), changed(app), proof(app)].concat()
+}
+
+/// What a demo has shown: the lesson that opened it closes it.
+fn learned(app: &App) -> Vec<Fact> {
+    let texts = story::closing(app);
+    if texts.is_empty() {
+        return Vec::new();
+    }
+    let heading = Fact::Heading(app.text(msg::wizard::story::closes()));
+    std::iter::once(heading).chain(texts.into_iter().map(Fact::Detail)).chain([Fact::Blank]).collect()
 }
 
 fn there(app: &App) -> Vec<Fact> {

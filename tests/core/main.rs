@@ -13,6 +13,7 @@ mod headless;
 mod injection;
 mod inputs;
 mod outputs;
+mod practice;
 mod redaction;
 mod session;
 mod story;

@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Scenario, ScenarioError,
+    Scenario, ScenarioError, derive,
     packages::{self, Apt, Package},
     rule::{Flags, Rule, holds, lines_under},
 };
@@ -97,7 +97,11 @@ impl Machine {
     pub fn nvml(&self) -> NvmlAnswer {
         let state = self.state();
         let rule = self.scenario.about.nvml.iter().find(|rule| holds(&rule.when, &state.flags));
-        rule.map_or(NvmlAnswer::NoLibrary(Vec::new()), |rule| rule.answer.clone())
+        let answer = rule.map_or(NvmlAnswer::NoLibrary(Vec::new()), |rule| rule.answer.clone());
+        match &self.scenario.about.driver {
+            Some(driver) => driver.answered(answer, &state.written),
+            None => answer,
+        }
     }
 
     /// Returns the rule that answers `argv` now, filled in: one of the scenario's, else apt's answer.
@@ -106,9 +110,25 @@ impl Machine {
         let reads =
             |rule: &Rule| rule.input.as_ref().is_none_or(|text| input.is_some_and(|input| input.contains(text)));
         let fits = |rule: &Rule| rule.captures(argv, &flags).filter(|_| reads(rule) && self.finds(&rule.found));
-        let written =
-            self.scenario.rules.iter().find_map(|rule| Some(rule.filled(&fits(rule)?, input.unwrap_or_default())));
+        let filled = |rule: &Rule| {
+            let captures = fits(rule)?;
+            let mut rule = Rule { output: self.told(&rule.output), errors: self.told(&rule.errors), ..rule.clone() };
+            rule = rule.filled(&captures, input.unwrap_or_default());
+            derive::sized(&mut rule, argv);
+            Some(rule)
+        };
+        let written = self.scenario.rules.iter().find_map(filled);
         written.or_else(|| self.with_apt(&flags, |apt| apt.answer(argv)).flatten())
+    }
+
+    /// Returns a text of the story with the driver that was chosen.
+    fn told(&self, text: &str) -> String {
+        let state = self.state();
+        self.scenario
+            .about
+            .driver
+            .as_ref()
+            .map_or_else(|| text.to_owned(), |driver| driver.told(text, &state.written).into_owned())
     }
 
     /// Returns what a rule prints from files: one of the scenario's, and one of the machine's.
@@ -118,7 +138,7 @@ impl Machine {
             .map(|(name, bytes)| lines_under(name, &String::from_utf8_lossy(bytes), &self.state().flags))
             .unwrap_or_default();
         let there = rule.prints.as_ref().and_then(|path| self.bytes(path)).unwrap_or_default();
-        own + &String::from_utf8_lossy(&there)
+        self.told(&own) + &String::from_utf8_lossy(&there)
     }
 
     /// Lends what apt sees under these flags; nothing where the scenario says nothing of packages.
@@ -202,7 +222,11 @@ impl Machine {
         if is_removed(path, &state) {
             return None;
         }
-        self.layered(path, &state).cloned()
+        let bytes = self.layered(path, &state)?;
+        match (&self.scenario.about.driver, std::str::from_utf8(bytes)) {
+            (Some(driver), Ok(text)) => Some(driver.told(text, &state.written).into_owned().into_bytes()),
+            _ => Some(bytes.clone()),
+        }
     }
 
     /// Looks through the layers, from the top down.

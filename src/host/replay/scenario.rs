@@ -18,6 +18,7 @@ use std::{
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
 
+use super::derive::RecordedDriver;
 use super::packages::{Package, Packages};
 pub use super::rule::{Flags, Rule};
 use crate::{
@@ -47,6 +48,9 @@ pub struct Scenario {
     pub recorded: bool,
 }
 
+/// A text by language code.
+pub type Texts = BTreeMap<String, String>;
+
 /// The head of a scenario.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,11 +62,28 @@ pub struct About {
     /// What the person of this story has decided before: an answers file, read by whoever plans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<serde_json::Value>,
+    /// The failure to practise that happens on this machine: one of those that `gpunode scenarios` lists. It changes
+    /// state, logs and objects together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// One line, by language code.
-    pub title: BTreeMap<String, String>,
+    #[serde(default)]
+    pub title: Texts,
     /// What one learns from it, by language code.
     #[serde(default)]
-    pub lesson: BTreeMap<String, String>,
+    pub lesson: Texts,
+    /// Where to look, for those who are stuck, by language code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hint: Texts,
+    /// What a solution must show, by language code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub solved: Texts,
+    /// The owners of the driver for whom the story goes on behind the plan; none named are all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stories: Vec<String>,
+    /// The driver in the pod that it was recorded with; another that is chosen takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<RecordedDriver>,
     /// Flags in force at the start.
     #[serde(default)]
     pub flags: Flags,
@@ -280,7 +301,7 @@ impl Scenario {
     }
 
     /// Lays this scenario over its base.
-    fn over(mut self, base: Self) -> Self {
+    pub(super) fn over(mut self, base: Self) -> Self {
         self.rules.extend(base.rules);
         for (layer, files) in base.layers {
             let ours = self.layers.entry(layer).or_default();
@@ -294,9 +315,9 @@ impl Scenario {
         for (path, bytes) in base.outputs {
             self.outputs.entry(path).or_insert(bytes);
         }
-        let About { title, lesson, flags, answers, .. } = self.about;
+        let About { title, lesson, hint, solved, failure, flags, answers, .. } = self.about;
         let flags = if flags.is_empty() { base.about.flags.clone() } else { flags };
-        self.about = About { answers, title, lesson, flags, ..base.about };
+        self.about = About { answers, failure, title, lesson, hint, solved, flags, ..base.about };
         self
     }
 }
@@ -308,7 +329,7 @@ impl Recording {
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, ScenarioError> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, ScenarioError> {
     let unreadable =
         |reason: String| ScenarioError::Unreadable { file: file.to_owned(), reason: crate::text::printable(&reason) };
     let text = std::str::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;

@@ -48,6 +48,7 @@ const NOW: &str = "2026-11-24T14:02:11Z";
 pub fn settings(lang: Lang, ascii: bool) -> Settings {
     Settings {
         may_change: true,
+        story: None,
         lang,
         ascii,
         colors: if ascii { Colors::None } else { Colors::Sixteen },
