@@ -188,3 +188,17 @@ fn a_whole_version_is_taken_where_a_source_keeps_more_than_one() {
     };
     assert_eq!((recipe.version, recipe.branch), (None, 580));
 }
+
+#[test]
+fn the_plan_names_a_source_as_people_know_it() {
+    for source in DriverSource::ALL {
+        let key = format!("source.{}", source.name());
+        assert!(Lang::En.has(&key), "{key}");
+    }
+    let facts = machine("ubuntu-24.04", "6.8.0-45-generic");
+    let plan = super::super::install::plan(&facts, &answers(&[H100], ""));
+    let title = |lang| plan.iter().find(|action| action.id == "install-driver").unwrap().title(lang);
+    let expected = "from Ubuntu's archive, modules built and signed by Canonical";
+    assert!(title(Lang::En).ends_with(expected), "{}", title(Lang::En));
+    assert!(!title(Lang::Ko).contains("ubuntu-precompiled"), "{}", title(Lang::Ko));
+}
