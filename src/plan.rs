@@ -249,7 +249,13 @@ impl Action {
     }
 
     fn text(&self, lang: Lang, key: &str) -> String {
-        let args: Vec<_> = self.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        // A source of packages is an id in the plan's data, and has a text in each language.
+        let shown = |(name, value): &(String, String)| {
+            let source = format!("source.{value}");
+            if name == "source" && lang.has(&source) { lang.text(&source, &[]) } else { value.clone() }
+        };
+        let values: Vec<String> = self.args.iter().map(shown).collect();
+        let args: Vec<_> = self.args.iter().zip(&values).map(|((name, _), value)| (&**name, &**value)).collect();
         lang.text(key, &args)
     }
 }
