@@ -24,8 +24,8 @@ const DRIVERS: &str = "assets/catalog/drivers.yaml";
 /// Families of texts that are looked up by a name: signatures and reasons for an owner have it from the catalog, the
 /// others from what a session keeps of an action, a remedy or an answer of the cluster. A test demands the texts of
 /// each name.
-const NAMED_BY_DATA: [&str; 9] =
-    ["signature.", "owner.reason.", "action.", "why.", "undo.", "blocked.", "cluster.", "offer.", "source."];
+const NAMED_BY_DATA: [&str; 8] =
+    ["signature.", "owner.reason.", "action.", "why.", "undo.", "blocked.", "cluster.", "offer."];
 
 /// Families whose texts come in parts that share their values: `finding.<id>.message` and `.remedy` have one
 /// constructor, `finding::<id>`.

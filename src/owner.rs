@@ -18,6 +18,7 @@ mod tests;
 
 pub use disposition::Disposition;
 pub use forecast::forecast;
+pub use host::ways::{Way, ways};
 pub use recommend::{Fit, Node, Works, best, fits, report};
 
 use host::offers::Offer;

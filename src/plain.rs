@@ -192,6 +192,10 @@ impl Plain<'_> {
         let chosen = self.ask.choose(&msg::plain::cuda().text(self.lang), &toolkits, wanted.unwrap_or(0))?;
         answers.cuda_version = toolkits.into_iter().nth(chosen).and_then(|name| CudaChoice::try_from(name).ok());
         let table = steps::driver_table(host, &self.session.facts, &answers, answers.cuda())?;
+        if answers.driver_owner == DriverOwner::Host {
+            self.ask_way(&mut answers)?;
+            return Ok(steps::complete(&answers, &table));
+        }
         let shown = table.shown(false);
         let rows: Vec<_> = shown.drivers.iter().filter(|row| row.fits).collect();
         let labels: Vec<String> = rows.iter().map(|row| row_label(row)).collect();
@@ -201,6 +205,27 @@ impl Plain<'_> {
             answers.driver_version = rows.get(chosen).map(|row| row.version.clone());
         }
         Ok(steps::complete(&answers, &table))
+    }
+
+    /// Asks for source and branch of the packages until it is a pair that works.
+    fn ask_way(&self, answers: &mut Answers) -> Result<(), Stop> {
+        let ways = owner::ways(&self.session.facts, answers);
+        let label = |way: &owner::Way| {
+            let glyph = if way.course.is_err() { "✗ " } else { "" };
+            format!("{glyph}{}: {}", way.title(self.lang), way.reason(self.lang))
+        };
+        let labels: Vec<String> = ways.iter().map(label).collect();
+        let start = ways.iter().position(|way| way.is_chosen(answers)).unwrap_or_default();
+        loop {
+            let chosen = self.ask.choose(&msg::plain::driver().text(self.lang), &labels, start)?;
+            let Some(way) = ways.get(chosen) else { return Ok(()) };
+            // Where nothing can be installed, the plan says so, with the way out.
+            if way.course.is_ok() || way.is_recommended() {
+                way.take(answers);
+                return Ok(());
+            }
+            self.ask.say(&format!("! {}", msg::plain::way_unfit(way.reason(self.lang)).text(self.lang)));
+        }
     }
 
     /// Asks who owns the driver until it is one that works, or one that is wanted in spite of what stands against it.

@@ -8,7 +8,10 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{BranchKind, ModuleKind, distros::System, drivers};
-use crate::version::Version;
+use crate::{
+    i18n::{Message, msg},
+    version::Version,
+};
 
 const HOST_DRIVER: &str = include_str!("../../assets/catalog/host-driver.yaml");
 
@@ -50,6 +53,18 @@ impl DriverSource {
             Self::Nvidia => "nvidia",
             Self::NvidiaPrecompiled => "nvidia-precompiled",
             Self::LocalRepository => "local-repository",
+        }
+    }
+
+    /// Returns what it is, for a person.
+    pub fn title(self) -> Message {
+        match self {
+            Self::UbuntuPrecompiled => msg::source::ubuntu_precompiled(),
+            Self::UbuntuDkms => msg::source::ubuntu_dkms(),
+            Self::Debian => msg::source::debian(),
+            Self::Nvidia => msg::source::nvidia(),
+            Self::NvidiaPrecompiled => msg::source::nvidia_precompiled(),
+            Self::LocalRepository => msg::source::local_repository(),
         }
     }
 }

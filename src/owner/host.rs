@@ -5,6 +5,7 @@ mod install;
 pub mod offers;
 pub mod recipe;
 pub(super) mod values;
+pub mod ways;
 
 use self::offers::Offer;
 use super::{

@@ -1,6 +1,7 @@
 //! Pane of step 2: who owns the driver, which toolkit, which driver.
 
 mod owners;
+mod ways;
 
 use ratatui::{
     Frame,
@@ -32,6 +33,9 @@ pub(super) fn draw_pane(ui: &Ui, frame: &mut Frame, area: Rect) {
     lines.extend(gap);
     let (top, rest) = split_rows(area, lines.len());
     draw(frame, top, lines);
+    if ways::draw_list(ui, frame, rest) {
+        return;
+    }
     let (table, side) = if is_wide(area) { split_columns(rest, 84) } else { (rest, Rect { width: 0, ..rest }) };
     let details = details(ui, if side.width > 0 { side.width } else { table.width });
     if side.width > 0 {

@@ -256,7 +256,23 @@ fn choose_in_view(app: &mut App) {
     take_version(app, first);
 }
 
+/// Returns the ways to a driver of packages; none where the owner takes a driver of the table.
+pub fn ways(app: &App) -> Vec<owner::Way> {
+    owner::ways(&app.session.facts, &app.answers)
+}
+
 fn accept(app: &mut App) {
+    let ways = ways(app);
+    if !ways.is_empty() && !app.waits_for(Slot::Table) {
+        // Where nothing at all can be installed, the plan says so, with the way out.
+        let unfit = ways.iter().any(|way| way.is_chosen(&app.answers) && way.course.is_err() && !way.is_recommended());
+        if unfit {
+            return app.say(Severity::Warning, app.text(msg::wizard::choice::way_unfit()));
+        }
+        app.keep_answers();
+        app.save();
+        return navigate::enter(app, Screen::Plan);
+    }
     let missing = match app.driver.chosen(&app.answers) {
         _ if app.waits_for(Slot::Table) => return app.say_until(Slot::Table, msg::wizard::notice::table_loading()),
         Some(row) if row.fits => None,
@@ -299,6 +315,16 @@ fn choose_toolkit(app: &mut App, intent: Intent) {
 }
 
 fn choose_driver(app: &mut App, intent: Intent) {
+    let ways = ways(app);
+    if !ways.is_empty() {
+        let here = ways.iter().position(|way| way.is_chosen(&app.answers)).unwrap_or_default();
+        let next = &ways[navigate::moved(here, intent, ways.len())];
+        if !next.is_chosen(&app.answers) {
+            next.take(&mut app.answers);
+            changed(app);
+        }
+        return;
+    }
     let rows = app.driver.rows();
     let here = rows.iter().position(|row| Some(&row.version) == app.answers.driver_version.as_ref());
     let next =
