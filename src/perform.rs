@@ -73,11 +73,7 @@ pub fn wizard(workspace: &Workspace, global: &Global) -> Result<ExitCode, Expect
     let again = app.settings.again.clone();
     let performer = Arc::new(performer);
     let code = show(app, Arc::clone(&performer) as Arc<dyn Performer>)?;
-    let report = performer.store.folder().ok().map(|folder| folder.join("report.md")).filter(|path| path.is_file());
-    for line in crate::report::farewell(&performer.session(), report.as_deref(), &again, workspace.lang) {
-        // Whoever has closed the terminal reads nothing any more.
-        let _ = crate::console::say(&line);
-    }
+    performer.say_farewell(&again);
     Ok(code)
 }
 
@@ -116,6 +112,23 @@ struct Perform {
     in_run: AtomicBool,
     /// Whether the machine was looked at since this program began.
     looked: AtomicBool,
+}
+
+impl Perform {
+    /// Leaves on the terminal where it stands. A run has the session until it ends: who leaves in the middle of one, or
+    /// has lost the terminal, does not wait for it and is told what is on disk.
+    fn say_farewell(&self, again: &str) {
+        let session = match self.session.try_lock() {
+            Ok(session) => Some(session.clone()),
+            Err(_) => self.store.load().ok().flatten(),
+        };
+        let Some(session) = session else { return };
+        let report = self.store.folder().ok().map(|folder| folder.join("report.md")).filter(|path| path.is_file());
+        for line in crate::report::farewell(&session, report.as_deref(), again, self.workspace.lang) {
+            // Whoever has closed the terminal reads nothing any more.
+            let _ = crate::console::say(&line);
+        }
+    }
 }
 
 impl Performer for Perform {

@@ -38,7 +38,11 @@ fn calls(name: &str) -> Vec<Vec<&'static str>> {
         "diagnose" => vec![vec!["log"], vec!["log", "--json"]],
         "undo" => vec![vec![], vec!["--yes"], vec!["--yes", "--json"]],
         "record" => vec![vec!["recorded.yaml"]],
-        "scenarios" | "man" | "licences" => vec![vec![]],
+        "scenarios" => vec![vec![], vec!["new", "a-scenario"], vec!["check", "a-scenario"], vec!["reset"]],
+        "lab" => vec![vec!["sheet", "seed"], vec!["table", "status.json"]],
+        "fleet" => vec![vec!["."], vec![".", "--json"]],
+        "ansible" => vec![vec!["a-collection"]],
+        "man" | "licences" => vec![vec![]],
         "completions" => vec![vec!["bash"]],
         other => panic!("`{other}` is a new command: say here how it is called"),
     }

@@ -80,7 +80,8 @@ fn the_whole_story_by_keys() {
 #[test]
 fn another_driver_than_the_chosen_one_is_never_a_success() {
     let place = Place::new();
-    let mut screen = demo(&place, "seed", "0");
+    let recorded = place.recorded_demo();
+    let mut screen = demo(&place, &recorded, "0");
     screen.wait("Tesla V100-PCIE-32GB");
     screen.wait("must go");
     screen.keys(ENTER);
@@ -114,9 +115,9 @@ fn another_driver_than_the_chosen_one_is_never_a_success() {
     for words in ["8 of 8", "This machine is a working GPU node", "Remove the taint"] {
         assert!(!raw.contains(words), "{words}");
     }
-    let status = place.run(["--demo", "status", "--json"]).demand(0).json();
+    let status = place.run([&format!("--demo={recorded}"), "status", "--json"]).demand(0).json();
     assert_ne!(status["steps"][3]["state"], "done", "{status}");
-    place.run(["--demo", "--speed", "0", "verify"]).demand(1);
+    place.run([&format!("--demo={recorded}"), "--speed", "0", "verify"]).demand(1);
 }
 
 #[test]
@@ -259,7 +260,10 @@ fn a_dumb_terminal_gets_numbers_and_no_escape_sequence() {
     screen.wait("Go on to the driver?");
     screen.keys("y\r");
     screen.wait("Number from 1 to 3, Enter for 1:");
+    // The seed's machine has no story for another owner, and says so before it is taken.
     screen.keys("2\r");
+    screen.wait("Number from 1 to 3, Enter for 1:");
+    screen.keys("1\r");
     screen.wait(") none\n");
     // End of input, as Ctrl-D types it: the session is kept.
     screen.keys("\u{4}");
@@ -330,7 +334,7 @@ fn a_wizard_that_is_stopped_by_job_control_comes_back_as_it_was() {
 #[test]
 fn a_wizard_whose_login_is_cut_off_is_gone_on_with() {
     let place = Place::new();
-    let mut screen = demo_in_a_shell(&place, "4");
+    let mut screen = demo_in_a_shell(&place, "2");
     to_the_plan(&mut screen);
     screen.keys(ENTER);
     screen.wait("Run this?");
@@ -402,7 +406,7 @@ fn todays_cluster_by_keys_to_the_second_boot() {
     screen.wait("nouveau");
     screen.keys(ENTER);
     screen.wait("recommended");
-    screen.wait("580.178.04");
+    screen.wait("R580 from Ubuntu's archive");
     screen.keys(ENTER);
     screen.keys(ENTER);
     screen.keys(ENTER);

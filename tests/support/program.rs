@@ -47,6 +47,19 @@ impl Place {
         path
     }
 
+    /// Writes the seed's demo as it was recorded, with one driver whatever is chosen, and returns its folder: there the
+    /// pod shows another driver than the chosen one.
+    pub fn recorded_demo(&self) -> String {
+        let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/scenarios/seed");
+        let copy = self.path("recorded");
+        assert!(Command::new("cp").arg("-r").args([Path::new(seed), &copy]).status().expect("cp starts").success());
+        let story = fs::read_to_string(copy.join("scenario.yaml")).expect("a scenario");
+        let lines = story.lines().filter(|line| !line.starts_with("driver: "));
+        fs::write(copy.join("scenario.yaml"), lines.map(|line| format!("{line}\n")).collect::<String>())
+            .expect("a writable home");
+        copy.display().to_string()
+    }
+
     /// Makes the command without starting it.
     pub fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gpunode"));
