@@ -5,6 +5,7 @@
 pub mod ascii;
 mod detect;
 mod driver;
+mod events;
 mod fleet;
 mod fleet_runtime;
 mod input;

@@ -7,13 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossterm::event::{self, Event};
-use signal_hook::{
-    consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP},
-    iterator::Signals,
-};
+use crossterm::event::Event;
 
 use super::{
+    events::{Asked, listen_to_signals, read_events},
     fleet::{FleetLook, fleet_view},
     input::{Input, translate},
     runtime::RunError,
@@ -48,7 +45,7 @@ enum Incoming {
 pub fn run_fleet(mut app: FleetApp, look: FleetLook, reports: Reports) -> Result<FleetApp, RunError> {
     demand()?;
     let (sender, queue) = sync_channel(QUEUE);
-    listen_to_signals(sender.clone())?;
+    listen(sender.clone())?;
     let mut screen = Screen::take()?;
     app.size = crossterm::terminal::size()?;
     read_keys(sender.clone())?;
@@ -110,21 +107,16 @@ fn look_again(mut reports: Reports, queue: SyncSender<Incoming>) -> io::Result<(
 }
 
 fn read_keys(queue: SyncSender<Incoming>) -> io::Result<()> {
-    let reader = worker::spawn(move || {
-        while let Ok(event) = event::read() {
-            let inputs: Vec<Incoming> = match event {
-                Event::Key(key) => translate(key).into_iter().map(incoming).collect(),
-                Event::Resize(columns, rows) => vec![Incoming::Msg(FleetMsg::Resize(columns, rows))],
-                _ => Vec::new(),
-            };
-            if inputs.into_iter().any(|input| queue.send(input).is_err()) {
-                return;
-            }
-        }
-        // The terminal is gone.
-        let _ = queue.send(Incoming::Msg(FleetMsg::Key(Key::Interrupt)));
-    });
-    reader.map(|_| ())
+    read_events(move |event| {
+        let inputs: Vec<Incoming> = match event {
+            Some(Event::Key(key)) => translate(key).into_iter().map(incoming).collect(),
+            Some(Event::Resize(columns, rows)) => vec![Incoming::Msg(FleetMsg::Resize(columns, rows))],
+            Some(_) => Vec::new(),
+            // The terminal is gone.
+            None => vec![Incoming::Msg(FleetMsg::Key(Key::Interrupt))],
+        };
+        inputs.into_iter().all(|input| queue.send(input).is_ok())
+    })
 }
 
 fn incoming(input: Input) -> Incoming {
@@ -135,19 +127,13 @@ fn incoming(input: Input) -> Incoming {
     }
 }
 
-fn listen_to_signals(queue: SyncSender<Incoming>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT])?;
-    let listener = worker::spawn(move || {
-        for signal in signals.forever() {
-            let input = match signal {
-                SIGTSTP => Incoming::Suspend,
-                SIGCONT => Incoming::Redraw,
-                _ => Incoming::Msg(FleetMsg::Key(Key::Interrupt)),
-            };
-            if queue.send(input).is_err() {
-                return;
-            }
-        }
-    });
-    listener.map(|_| ())
+fn listen(queue: SyncSender<Incoming>) -> io::Result<()> {
+    listen_to_signals(move |asked| {
+        let input = match asked {
+            Asked::End(_) => Incoming::Msg(FleetMsg::Key(Key::Interrupt)),
+            Asked::Suspend => Incoming::Suspend,
+            Asked::Redraw => Incoming::Redraw,
+        };
+        queue.send(input).is_ok()
+    })
 }

@@ -12,13 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossterm::event::{self, Event};
-use signal_hook::{
-    consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP},
-    iterator::Signals,
-};
+use crossterm::event::Event;
 
 use super::{
+    events::{Asked, listen_to_signals, read_events},
     input::{Input, translate},
     terminal::{Screen, demand},
     view,
@@ -99,7 +96,7 @@ pub fn run(mut app: App, performer: Arc<dyn Performer>) -> Result<ExitCode, RunE
     demand()?;
     let (sender, queue) = sync_channel(QUEUE);
     let (typed, keys) = channel();
-    listen_to_signals(sender.clone())?;
+    listen(sender.clone())?;
     let mut screen = Screen::take()?;
     app.size = crossterm::terminal::size()?;
     read_keys(typed, sender.clone())?;
@@ -240,40 +237,30 @@ fn save_in_order(performer: Arc<dyn Performer>) -> io::Result<Sender<(Effect, Re
 
 /// Reads what is typed. A full queue needs no word that there is a key: the UI thread is awake.
 fn read_keys(typed: Sender<Incoming>, queue: SyncSender<Incoming>) -> io::Result<()> {
-    let reader = worker::spawn(move || {
-        while let Ok(event) = event::read() {
-            let inputs = match event {
-                Event::Key(key) => translate(key).into_iter().map(Incoming::from).collect(),
-                Event::Paste(text) => vec![Incoming::Msg(Msg::Paste(text))],
-                Event::Resize(columns, rows) => vec![Incoming::Msg(Msg::Resize(columns, rows))],
-                _ => Vec::new(),
-            };
-            if inputs.into_iter().any(|input| typed.send(input).is_err()) {
-                return;
-            }
-            let _ = queue.try_send(Incoming::Typed);
+    read_events(move |event| {
+        let inputs = match event {
+            Some(Event::Key(key)) => translate(key).into_iter().map(Incoming::from).collect(),
+            Some(Event::Paste(text)) => vec![Incoming::Msg(Msg::Paste(text))],
+            Some(Event::Resize(columns, rows)) => vec![Incoming::Msg(Msg::Resize(columns, rows))],
+            Some(_) => Vec::new(),
+            // The terminal is gone.
+            None => return queue.send(Incoming::Msg(Msg::Shutdown(Signal::HangUp))).is_ok(),
+        };
+        if inputs.into_iter().any(|input| typed.send(input).is_err()) {
+            return false;
         }
-        // The terminal is gone.
-        let _ = queue.send(Incoming::Msg(Msg::Shutdown(Signal::HangUp)));
-    });
-    reader.map(|_| ())
+        let _ = queue.try_send(Incoming::Typed);
+        true
+    })
 }
 
-fn listen_to_signals(queue: SyncSender<Incoming>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT])?;
-    let listener = worker::spawn(move || {
-        for signal in signals.forever() {
-            let input = match signal {
-                SIGTERM => Incoming::Msg(Msg::Shutdown(Signal::Terminate)),
-                SIGHUP => Incoming::Msg(Msg::Shutdown(Signal::HangUp)),
-                SIGINT => Incoming::Msg(Msg::Shutdown(Signal::Interrupt)),
-                SIGTSTP => Incoming::Suspend,
-                _ => Incoming::Redraw,
-            };
-            if queue.send(input).is_err() {
-                return;
-            }
-        }
-    });
-    listener.map(|_| ())
+fn listen(queue: SyncSender<Incoming>) -> io::Result<()> {
+    listen_to_signals(move |asked| {
+        let input = match asked {
+            Asked::End(signal) => Incoming::Msg(Msg::Shutdown(signal)),
+            Asked::Suspend => Incoming::Suspend,
+            Asked::Redraw => Incoming::Redraw,
+        };
+        queue.send(input).is_ok()
+    })
 }
