@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     kind::{ActionContext, ActionEvent, ActionKind, Failure, Prepared, Traces, Verdict},
-    properties::{Preview, Properties, Reversal, RootReason, Witness},
-    target::Target,
+    properties::{Preview, Properties, Reversal, RootReason},
     undo::{Undo, WayBack},
 };
 use crate::{
@@ -39,15 +38,19 @@ impl EnrollKey {
         Command::new("mokutil", ["--import"]).operand(key.display())
     }
 
-    /// `mokutil --test-key` ends with 1 and says so where the key is enrolled, in all its versions.
     fn is_enrolled(host: &Host, key: &Path) -> bool {
-        let output = host.commands.capture(&Command::new("mokutil", ["--test-key"]).operand(key.display()));
-        output.is_ok_and(|output| output.stdout.contains("is already enrolled"))
+        Self::is_told(host, key, "is already enrolled")
     }
 
     fn is_pending(host: &Host, key: &Path) -> bool {
+        Self::is_told(host, key, "is already in the enrollment request")
+    }
+
+    /// Tells whether `mokutil --test-key` says so of the key, in words that all its versions have; its exit status
+    /// tells nothing.
+    fn is_told(host: &Host, key: &Path, words: &str) -> bool {
         let output = host.commands.capture(&Command::new("mokutil", ["--test-key"]).operand(key.display()));
-        output.is_ok_and(|output| output.stdout.contains("is already in the enrollment request"))
+        output.is_ok_and(|output| output.stdout.contains(words))
     }
 }
 
@@ -59,16 +62,7 @@ fn password() -> Result<String, Failure> {
 
 impl ActionKind for EnrollKey {
     fn properties(&self) -> Properties {
-        Properties {
-            root: Some(RootReason::Kernel),
-            reversal: Reversal::Partly,
-            takes_away: false,
-            witness: Witness::Machine,
-            effects: Vec::new(),
-            target: Target::Machine,
-            scratch: None,
-            until_reboot_of: None,
-        }
+        Properties::on_machine(RootReason::Kernel, Reversal::Partly)
     }
 
     fn preview(&self) -> Preview {
