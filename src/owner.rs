@@ -18,7 +18,7 @@ mod tests;
 
 pub use disposition::Disposition;
 pub use forecast::forecast;
-pub use host::ways::{Way, ways};
+pub use host::ways::Way;
 pub use recommend::{Fit, Node, Works, best, fits, report};
 
 use host::offers::Offer;
@@ -124,6 +124,10 @@ pub trait Owner: Sync {
     /// tried.
     fn offers(&self, facts: &Facts, answers: &Answers) -> Vec<Offer>;
 
+    /// Step 2: returns the ways to its driver that a person may choose in place of a driver of the table, the
+    /// recommended one first; none where that table is asked.
+    fn ways(&self, facts: &Facts, answers: &Answers) -> Vec<Way>;
+
     /// Step 2: foretells what will fail later as things stand. Nothing is changed.
     fn checks(&self, request: preflight::Request<'_>) -> Vec<Prediction>;
 
@@ -214,6 +218,11 @@ pub fn driver_step(facts: &Facts, answers: &Answers, places: Places<'_>) -> Vec<
     let (first, install) =
         owner.install(facts, answers).into_iter().partition(|action| matches!(action.kind, ActionSpec::DrainNode(_)));
     plan::driver_step(facts, answers, places, Handover { first, leave, clearing, install })
+}
+
+/// Returns the ways to the driver of the owner of the answers.
+pub fn ways(facts: &Facts, answers: &Answers) -> Vec<Way> {
+    of(answers.driver_owner).ways(facts, answers)
 }
 
 /// Returns the changes to the inventory for the owner of the answers, with the values that a person has chosen.

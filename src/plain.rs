@@ -192,8 +192,9 @@ impl Plain<'_> {
         let chosen = self.ask.choose(&msg::plain::cuda().text(self.lang), &toolkits, wanted.unwrap_or(0))?;
         answers.cuda_version = toolkits.into_iter().nth(chosen).and_then(|name| CudaChoice::try_from(name).ok());
         let table = steps::driver_table(host, &self.session.facts, &answers, answers.cuda())?;
-        if answers.driver_owner == DriverOwner::Host {
-            self.ask_way(&mut answers)?;
+        let ways = owner::ways(&self.session.facts, &answers);
+        if !ways.is_empty() {
+            self.ask_way(&ways, &mut answers)?;
             return Ok(steps::complete(&answers, &table));
         }
         let shown = table.shown(false);
@@ -208,8 +209,7 @@ impl Plain<'_> {
     }
 
     /// Asks for source and branch of the packages until it is a pair that works.
-    fn ask_way(&self, answers: &mut Answers) -> Result<(), Stop> {
-        let ways = owner::ways(&self.session.facts, answers);
+    fn ask_way(&self, ways: &[owner::Way], answers: &mut Answers) -> Result<(), Stop> {
         let label = |way: &owner::Way| {
             let glyph = if way.course.is_err() { "✗ " } else { "" };
             format!("{glyph}{}: {}", way.title(self.lang), way.reason(self.lang))

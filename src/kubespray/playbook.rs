@@ -43,11 +43,16 @@ pub fn joining(preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
     facts.into_iter().chain(values::node(preview, answers).map(limited)).collect()
 }
 
+/// Returns the commands that bring the values to a node, which has joined the cluster or will by them.
+pub fn to_node(preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
+    if preview.layout.has_joined { renewing(preview, answers) } else { joining(preview, answers) }
+}
+
 /// Returns the commands that bring changed values to a node that has joined: the facts of all hosts, then only the
 /// parts that read these values. containerd is restarted where its configuration has changed; pods live on.
 /// Source: the tags of `playbooks/cluster.yml`, v2.18 to v2.31; that the labels need no other part is inferred from the
 /// roles.
-pub fn renewing(preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
+fn renewing(preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
     const LABELS: &str = "node-label,node-taint";
     let facts = preview.layout.facts_playbook.as_ref().map(|facts| playbook(preview, answers, facts));
     let with_engine = preview.container_manager == "containerd";

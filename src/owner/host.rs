@@ -9,7 +9,7 @@ pub mod ways;
 
 use self::offers::Offer;
 use super::{
-    ChartEvidence, Disposition, NodeEvidence, Owner, Refused, WantedChart,
+    ChartEvidence, Disposition, NodeEvidence, Owner, Refused, WantedChart, Way,
     disposition::{is_of_pod, of_any_owner},
 };
 use crate::{
@@ -92,6 +92,10 @@ impl Owner for Host {
         offers::offers(facts, answers)
     }
 
+    fn ways(&self, facts: &Facts, answers: &Answers) -> Vec<Way> {
+        ways::ways(facts, answers)
+    }
+
     fn checks(&self, request: Request<'_>) -> Vec<Prediction> {
         vec![conflicting_driver(request, "test-pod")]
     }
@@ -109,11 +113,7 @@ impl Owner for Host {
     }
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
-        if preview.layout.has_joined {
-            playbook::renewing(preview, answers)
-        } else {
-            playbook::joining(preview, answers)
-        }
+        playbook::to_node(preview, answers)
     }
 
     fn objects(&self) -> &'static [ObjectKind] {

@@ -4,7 +4,7 @@ mod checks;
 mod values;
 
 use super::{
-    ChartEvidence, Disposition, NodeEvidence, Owner, Refused, WantedChart,
+    ChartEvidence, Disposition, NodeEvidence, Owner, Refused, WantedChart, Way,
     disposition::{has, is_on_host, of_any_owner},
     host::offers::Offer,
     node_name,
@@ -96,6 +96,10 @@ impl Owner for InstallerPod {
     }
 
     fn offers(&self, _facts: &Facts, _answers: &Answers) -> Vec<Offer> {
+        Vec::new()
+    }
+
+    fn ways(&self, _facts: &Facts, _answers: &Answers) -> Vec<Way> {
         Vec::new()
     }
 

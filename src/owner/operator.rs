@@ -4,7 +4,7 @@ mod chain;
 mod values;
 
 use super::{
-    ChartEvidence, Disposition, NodeEvidence, Owner, Refused, WantedChart,
+    ChartEvidence, Disposition, NodeEvidence, Owner, Refused, WantedChart, Way,
     disposition::{has, is_on_host, of_any_owner},
     host::offers::Offer,
     node_name,
@@ -102,6 +102,10 @@ impl Owner for Operator {
         Vec::new()
     }
 
+    fn ways(&self, _facts: &Facts, _answers: &Answers) -> Vec<Way> {
+        Vec::new()
+    }
+
     fn checks(&self, request: Request<'_>) -> Vec<Prediction> {
         vec![conflicting_driver(request, "test-pod")]
     }
@@ -123,11 +127,7 @@ impl Owner for Operator {
     }
 
     fn playbooks(&self, preview: &Preview, answers: &Answers) -> Vec<PlaybookRun> {
-        if preview.layout.has_joined {
-            playbook::renewing(preview, answers)
-        } else {
-            playbook::joining(preview, answers)
-        }
+        playbook::to_node(preview, answers)
     }
 
     fn objects(&self) -> &'static [ObjectKind] {

@@ -5,7 +5,7 @@ use super::{
     recipe::{self, Course, Recipe, Refusal},
 };
 use crate::{
-    answers::{Answers, DriverOwner},
+    answers::Answers,
     catalog::{ModuleKind, host_driver::DriverSource},
     facts::Facts,
     i18n::{Lang, msg},
@@ -23,11 +23,8 @@ pub struct Way {
     pub course: Result<Course, Refusal>,
 }
 
-/// Returns the ways of the owner of the answers, the recommended one first; none where it does not install packages.
-pub fn ways(facts: &Facts, answers: &Answers) -> Vec<Way> {
-    if answers.driver_owner != DriverOwner::Host {
-        return Vec::new();
-    }
+/// Returns all ways, the recommended one first.
+pub(super) fn ways(facts: &Facts, answers: &Answers) -> Vec<Way> {
     let way = |source: Option<DriverSource>, branch: Option<DriverBranch>| {
         let wanted = Answers { driver_source: source, driver_branch: branch, ..answers.clone() };
         Way { source, branch, course: recipe::course(facts, &wanted) }
@@ -94,6 +91,7 @@ impl Way {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{answers::DriverOwner, owner};
 
     fn machine(id: &str, version: &str) -> Facts {
         let mut facts = Facts::default();
@@ -138,7 +136,9 @@ mod tests {
     #[test]
     fn an_owner_that_installs_no_packages_has_no_ways() {
         let mut answers = answers("10de:2331");
-        answers.driver_owner = DriverOwner::InstallerPod;
-        assert!(ways(&machine("ubuntu", "24.04"), &answers).is_empty());
+        for owner in [DriverOwner::InstallerPod, DriverOwner::Operator] {
+            answers.driver_owner = owner;
+            assert!(owner::ways(&machine("ubuntu", "24.04"), &answers).is_empty(), "{owner:?}");
+        }
     }
 }
