@@ -52,74 +52,27 @@ pub fn invalidated(
     steps.into_iter().collect()
 }
 
-/// Tells whether one of these answers is another one than before.
-macro_rules! differs {
-    ($before:ident, $($answer:ident),+) => { $(*$answer != $before.$answer)||+ };
+/// Compares the answers of each kind. Every answer has to be named, once: a new one does not compile before somebody has
+/// thought about it.
+macro_rules! by_kind {
+    ($before:ident, $after:ident; nothing: $($other:ident),+; $($kind:ident: $($answer:ident),+;)+) => {{
+        let Answers { $($($answer,)+)+ $($other: _,)+ } = $after;
+        [$(($(*$answer != $before.$answer)||+, Changed::$kind)),+]
+    }};
 }
 
-/// Tells of each kind of answer whether one of it has changed.
+/// Tells of each kind of answer whether one of it has changed. Of those that change nothing, some are compared above
+/// (which actions are in the plan, which checks are passed over), the others only tell what is asked before it is done.
 fn changes(before: &Answers, after: &Answers) -> [(bool, Changed); 6] {
-    // Every answer is named here: a new one does not compile before somebody has thought about it.
-    let Answers {
-        driver_owner,
-        driver_version,
-        driver_source,
-        driver_branch,
-        local_repository,
-        local_repository_sha256,
-        repository_key,
-        package_mirror,
-        hold,
-        enroll_key,
-        cuda_version,
-        cuda_runfile,
-        cuda_runfile_sha256,
-        cuda_prefix,
-        cuda_tmpdir,
-        cuda_mirror,
-        proxy,
-        gpus,
-        kubespray,
-        inventory,
-        node,
-        gpu_nodes,
-        run_playbooks,
-        variables,
-        chart_version,
-        chart_repository,
-        chart_file,
-        chart_file_sha256,
-        chart_values,
-        image_mirror,
-        operator_runtime,
-        kubeconfig,
-        test_image,
-        test_image_file,
-        cuda_sample,
-        // Which actions are in the plan, and which checks are passed over, is compared below.
-        leave_out: _,
-        take_in: _,
-        despite: _,
-        remove_taint,
-        // What is asked before it is done changes nothing of what is done.
-        add_node: _,
-        reboot: _,
-    } = after;
-    let toolkit =
-        differs!(before, cuda_version, cuda_runfile, cuda_runfile_sha256, cuda_prefix, cuda_tmpdir, cuda_mirror, proxy);
-    let source =
-        differs!(before, driver_source, driver_branch, local_repository, local_repository_sha256, repository_key);
-    let packages = source || differs!(before, package_mirror, hold, enroll_key);
-    let chart = differs!(before, chart_version, chart_repository, chart_file, chart_file_sha256, chart_values)
-        || differs!(before, image_mirror, operator_runtime);
-    let inventories = chart || differs!(before, kubespray, inventory, node, gpu_nodes, run_playbooks, variables);
-    let verification = differs!(before, kubeconfig, test_image, test_image_file, cuda_sample, remove_taint);
-    [
-        (*driver_owner != before.driver_owner, Changed::Owner),
-        (*gpus != before.gpus, Changed::Cards),
-        (toolkit, Changed::Toolkit),
-        (*driver_version != before.driver_version || packages, Changed::DriverVersion),
-        (inventories, Changed::Inventory),
-        (verification, Changed::Verification),
-    ]
+    by_kind! { before, after;
+        nothing: leave_out, take_in, despite, add_node, reboot;
+        Owner: driver_owner;
+        Cards: gpus;
+        Toolkit: cuda_version, cuda_runfile, cuda_runfile_sha256, cuda_prefix, cuda_tmpdir, cuda_mirror, proxy;
+        DriverVersion: driver_version, driver_source, driver_branch, local_repository, local_repository_sha256,
+            repository_key, package_mirror, hold, enroll_key;
+        Inventory: kubespray, inventory, node, gpu_nodes, run_playbooks, variables, chart_version, chart_repository,
+            chart_file, chart_file_sha256, chart_values, image_mirror, operator_runtime;
+        Verification: kubeconfig, test_image, test_image_file, cuda_sample, remove_taint;
+    }
 }
