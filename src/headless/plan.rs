@@ -30,26 +30,15 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
     steps::check(&wanted, &facts, &table)?;
     let answers = steps::complete(&wanted, &table);
     let planner = steps::Planner::new(&workspace.host, &facts, &answers);
-    let mut actions = Vec::new();
-    let mut missing = None;
-    for step in Step::ALL {
-        match planner.plan_step(step, &workspace.session_path) {
-            Ok(planned) => actions.extend(planned),
-            Err(error) => missing = Some((step, error)),
-        }
-    }
+    let (actions, missing) = all_steps(&planner, workspace);
     if missing.is_none() {
         plan::known::demand(&answers, &actions)?;
     }
     let states: Vec<State> = actions.iter().map(|action| state(workspace, action)).collect();
-    let open: Vec<Action> = actions
-        .iter()
-        .zip(&states)
-        .filter(|(_, state)| **state != State::Done)
-        .map(|(action, _)| action.clone())
-        .collect();
-    let predictions = planner.preflight(&open, None)?;
     let planned = || actions.iter().zip(&states);
+    let is_open = |(_, state): &(&Action, &State)| **state != State::Done;
+    let open: Vec<Action> = planned().filter(is_open).map(|(action, _)| action.clone()).collect();
+    let predictions = planner.preflight(&open, None)?;
     let variables = planner.planned_preview().ok();
     // What keeps `apply` from beginning comes first.
     let newcomer = variables
@@ -83,6 +72,19 @@ pub(super) fn run(workspace: &Workspace, answers: Option<&Path>, json: bool) -> 
         Some((step, error)) => Err(error.map(|why| msg::error::plan::step(step.number(), why))),
         None => Ok(ExitCode::Ok),
     }
+}
+
+/// Returns the actions of every step that can be planned, and the last step that cannot be, with the reason.
+fn all_steps(planner: &steps::Planner<'_>, workspace: &Workspace) -> (Vec<Action>, Option<(Step, Expected)>) {
+    let mut actions = Vec::new();
+    let mut missing = None;
+    for step in Step::ALL {
+        match planner.plan_step(step, &workspace.session_path) {
+            Ok(planned) => actions.extend(planned),
+            Err(error) => missing = Some((step, error)),
+        }
+    }
+    (actions, missing)
 }
 
 fn told(glyph: &str, finding: &Finding, lang: Lang) -> String {

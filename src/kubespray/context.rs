@@ -166,27 +166,23 @@ impl KubesprayContext {
         inventory.add_groups_of_run_time(&groups, implicit_cluster);
         let playbooks = root.map(|root| playbook_folder(files, root));
         let is_open_to_all = root.and_then(|root| files.meta(root).ok()).is_some_and(|meta| meta.mode & 0o002 != 0);
-        let unread =
-            root.filter(|root| playbooks.as_deref() != Some(root)).map(|root| VarsFolder::read(files, root, true));
+        let apart = root.filter(|root| playbooks.as_deref() != Some(root));
+        let unread = apart.map(|root| VarsFolder::read(files, root, true));
         let first_control_plane = inventory.hosts_of(&groups.control_plane).first().map(|host| (*host).to_owned());
         let inventory_host = machine::identify(files, &inventory, request.node.as_deref(), &request.hostname);
         let is_here = machine::is_here(files, &request.hostname);
         // Only this machine's own system can be read from here.
         let is_control_plane = is_here && first_control_plane.is_some() && first_control_plane == inventory_host;
         let control_plane_os = os_of(request, is_control_plane.then_some(files))?;
-        let inventory_host_found = inventory_host.is_some();
-        let subject =
-            inventory_host.clone().or_else(|| request.node.clone()).unwrap_or_else(|| request.hostname.clone());
+        let subject = inventory_host.as_ref().or(request.node.as_ref()).unwrap_or(&request.hostname).clone();
         if inventory_host.is_none() {
             add_future_node(&mut inventory, &subject, &groups, implicit_cluster);
         }
         // The two hosts whose values matter.
         let is_wanted = |name: &str| name == subject || Some(name) == first_control_plane.as_deref();
         let folders = vars_folders(files, inventory_path.as_deref(), playbooks.as_deref(), &is_wanted);
-        let demanded = checkout
-            .as_ref()
-            .and_then(|checkout| ansible::demanded(files, checkout))
-            .or_else(|| traits.ansible_core.clone());
+        let of_checkout = checkout.as_ref().and_then(|checkout| ansible::demanded(files, checkout));
+        let demanded = of_checkout.or_else(|| traits.ansible_core.clone());
         let ansible = ansible::choose(&ansible::installed(files, root), demanded.as_ref()).cloned();
         Ok(Self {
             checkout,
@@ -202,9 +198,9 @@ impl KubesprayContext {
             is_open_to_all,
             is_here,
             merges: config.get("defaults", "hash_behaviour") == Some("merge"),
-            inventory_host,
             is_this_machine: machine::is_same_name(&subject, &request.hostname)
-                || (inventory_host_found && request.node.is_none()),
+                || (inventory_host.is_some() && request.node.is_none()),
+            inventory_host,
             subject,
             ignored,
             first_control_plane,

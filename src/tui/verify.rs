@@ -100,22 +100,28 @@ fn chain(ui: &Ui, cells: u16, height: usize) -> Vec<Line<'static>> {
             lines.push(folded(ui, &state.chain[links.clone()], cells, focus));
         }
     }
+    lines.extend(under_chain(ui, cells, height, lines.len()));
+    lines
+}
+
+/// What is at work on the chain, or the details of its selected link, below the lines that are there already.
+fn under_chain(ui: &Ui, cells: u16, height: usize, above: usize) -> Vec<Line<'static>> {
+    let (app, state) = (ui.app, &ui.app.verify);
     if app.waits_for(Slot::Verify) {
-        lines.push(ui.loading(msg::wizard::verify::checking()));
-    } else if app.waits_for(Slot::Remedy) {
-        lines.push(ui.loading(msg::wizard::verify::remedying()));
-    } else if let Some(row) = state.chain.get(state.selected) {
-        if height > 16 {
-            lines.push(Line::default());
-        }
-        let room = height.saturating_sub(lines.len() + 1);
-        let mut told = details(ui, row, cells);
-        if told.len() > room {
-            told.truncate(room.saturating_sub(1));
-            told.push(ui.dim(format!("     … {}", ui.text(msg::wizard::plan::all_in_help()))));
-        }
-        lines.extend(told);
+        return vec![ui.loading(msg::wizard::verify::checking())];
     }
+    if app.waits_for(Slot::Remedy) {
+        return vec![ui.loading(msg::wizard::verify::remedying())];
+    }
+    let Some(row) = state.chain.get(state.selected) else { return Vec::new() };
+    let mut lines = if height > 16 { vec![Line::default()] } else { Vec::new() };
+    let room = height.saturating_sub(above + lines.len() + 1);
+    let mut told = details(ui, row, cells);
+    if told.len() > room {
+        told.truncate(room.saturating_sub(1));
+        told.push(ui.dim(format!("     … {}", ui.text(msg::wizard::plan::all_in_help()))));
+    }
+    lines.extend(told);
     lines
 }
 
