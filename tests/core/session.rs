@@ -10,7 +10,7 @@ use std::{
 
 use crate::support::{
     lines,
-    program::{Place, Ran, tool},
+    program::{Place, Ran, killed_at_rename, tool},
 };
 use serde_json::Value;
 
@@ -278,21 +278,7 @@ fn an_undo_that_is_killed_at_any_write_goes_on_to_the_same_end() {
     for number in (1..).step_by(stride) {
         let place = done();
         let plain = place.command(["--demo", "--speed", "0", "undo", "--yes"]);
-        let mut command = Command::new(tool("strace"));
-        command.args([
-            "-f",
-            "-o",
-            "/dev/null",
-            "-e",
-            "trace=renameat",
-            "-e",
-            &format!("inject=renameat:signal=KILL:when={number}"),
-        ]);
-        command.arg(plain.get_program()).args(plain.get_args()).env_clear();
-        for (name, value) in plain.get_envs() {
-            command.env(name, value.unwrap_or_default());
-        }
-        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+        let status = killed_at_rename(&plain, number);
         if status.code() == Some(1) {
             break;
         }

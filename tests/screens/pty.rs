@@ -10,8 +10,8 @@ fn demo(place: &Place, name: &str, speed: &str) -> Terminal {
     Terminal::start(&place.command(args), 80, 24, "xterm-256color")
 }
 
-/// From the first screen to the end of step 2's plan.
-fn to_the_plan(screen: &mut Terminal) {
+/// From the first screen to step 2's table of drivers.
+fn to_the_drivers(screen: &mut Terminal) {
     screen.wait("Tesla V100-PCIE-32GB");
     screen.wait("must go");
     screen.keys(ENTER);
@@ -19,6 +19,11 @@ fn to_the_plan(screen: &mut Terminal) {
     screen.wait("450.51.06");
     screen.keys(ENTER);
     screen.keys(ENTER);
+}
+
+/// From the first screen to the end of step 2's plan.
+fn to_the_plan(screen: &mut Terminal) {
+    to_the_drivers(screen);
     screen.keys(ENTER);
     screen.wait("What will be done");
 }
@@ -82,13 +87,7 @@ fn another_driver_than_the_chosen_one_is_never_a_success() {
     let place = Place::new();
     let recorded = place.recorded_demo();
     let mut screen = demo(&place, &recorded, "0");
-    screen.wait("Tesla V100-PCIE-32GB");
-    screen.wait("must go");
-    screen.keys(ENTER);
-    screen.wait("Who owns the driver?");
-    screen.wait("450.51.06");
-    screen.keys(ENTER);
-    screen.keys(ENTER);
+    to_the_drivers(&mut screen);
     // The table begins at the recommended row; newer drivers stand above it.
     screen.keys("\x1b[A");
     screen.wait("▸ 450.80.02");

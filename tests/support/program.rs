@@ -3,8 +3,9 @@
 use std::{
     ffi::OsStr,
     fs,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, ExitStatus, Output, Stdio},
 };
 
 /// A scratch home for one test.
@@ -117,4 +118,23 @@ pub fn tool(name: &str) -> PathBuf {
         .chain(std::env::split_paths(&path).map(|folder| folder.join(name)))
         .find(|file| file.is_file());
     found.unwrap_or_else(|| panic!("`{name}` is missing: run the tests with `tests/run`, which installs it"))
+}
+
+/// Runs a command under strace, which kills the program as it enters its `number`-th rename, and returns how that ended.
+/// What the program has left running is waited for.
+pub fn killed_at_rename(plain: &Command, number: usize) -> ExitStatus {
+    let mut command = Command::new(tool("strace"));
+    command.args(["-f", "-o", "/dev/null", "-e", "trace=renameat", "-e"]);
+    command.arg(format!("inject=renameat:signal=KILL:when={number}"));
+    command.arg(plain.get_program()).args(plain.get_args()).env_clear();
+    for (name, value) in plain.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command.current_dir(plain.get_current_dir().unwrap_or(Path::new("/")));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().expect("strace starts")
+}
+
+/// Tells whether the program was killed; strace ends as its tracee does.
+pub fn was_killed(status: ExitStatus) -> bool {
+    status.signal() == Some(9) || status.code() == Some(137)
 }

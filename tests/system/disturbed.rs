@@ -6,12 +6,14 @@
 
 use std::{
     fs,
-    os::unix::process::ExitStatusExt,
     process::{Command, Stdio},
 };
 
 use super::kill_real::{APPLY, end, sample, world};
-use crate::support::{program::tool, world::World};
+use crate::support::{
+    program::{tool, was_killed},
+    world::World,
+};
 
 /// Calls that write the journal, read files and make them; with how it fails, and one in how many is tried without
 /// `GPUNODE_KILLS`.
@@ -70,7 +72,7 @@ fn disturb(world: &World, call: &str, error: &str, number: usize) -> bool {
 fn kill(world: &World, number: usize) -> bool {
     let (status, _) =
         traced(world, &["-f", "-e", "trace=renameat", "-e", &format!("inject=renameat:signal=KILL:when={number}")]);
-    status.signal() == Some(9) || status.code() == Some(137)
+    was_killed(status)
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::program::{Place, tool};
+use crate::support::program::{Place, killed_at_rename, tool, was_killed};
 use serde_json::Value;
 
 const ANSWERS: &str = "driver_owner: installer-pod\ncuda_version: \"11.0\"\nreboot: now\n";
@@ -64,21 +64,6 @@ fn finish(place: &Place) {
     }
 }
 
-/// Runs the program under strace, which kills it as it enters its `number`-th rename. Tells whether it came that far.
-fn killed_at_rename(place: &Place, number: usize) -> bool {
-    let plain = apply(place, "0");
-    let mut command = Command::new(tool("strace"));
-    command.args(["-f", "-o", "/dev/null", "-e", "trace=renameat"]);
-    command.arg("-e").arg(format!("inject=renameat:signal=KILL:when={number}"));
-    command.arg(plain.get_program()).args(plain.get_args()).env_clear();
-    for (name, value) in plain.get_envs() {
-        command.env(name, value.unwrap_or_default());
-    }
-    let status = command.current_dir(place.folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
-    // strace ends as its tracee does.
-    std::os::unix::process::ExitStatusExt::signal(&status) == Some(9) || status.code() == Some(137)
-}
-
 /// How many kills at moments that nobody chose. With `GPUNODE_KILLS` set, every write is killed at too.
 fn wanted_kills() -> Option<usize> {
     std::env::var("GPUNODE_KILLS").ok().and_then(|text| text.parse().ok())
@@ -99,7 +84,7 @@ fn killed_at_every_write_it_comes_to_the_same_end() {
         for number in (first..).step_by(stride) {
             let place = Place::new();
             (0..after).for_each(|_| assert_eq!(apply(&place, "0").status().unwrap().code(), Some(3)));
-            if !killed_at_rename(&place, number) {
+            if !was_killed(killed_at_rename(&apply(&place, "0"), number)) {
                 break;
             }
             kills += 1;

@@ -6,7 +6,6 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
-    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -14,7 +13,7 @@ use std::{
 
 use crate::support::{
     kubespray::{answers_for, site},
-    program::{Place, tool},
+    program::{Place, killed_at_rename, was_killed},
     runfile,
     world::World,
 };
@@ -27,28 +26,6 @@ pub fn sample(one_in: usize) -> (usize, usize) {
     }
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     (1 + now.subsec_micros() as usize % one_in, one_in)
-}
-
-/// Runs a command under strace, which kills the program as it enters its `number`-th rename. Tells whether it came that
-/// far. What the program has left running is waited for.
-fn killed_at_rename(plain: &Command, number: usize) -> bool {
-    let mut command = Command::new(tool("strace"));
-    command.args([
-        "-f",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=renameat",
-        "-e",
-        &format!("inject=renameat:signal=KILL:when={number}"),
-    ]);
-    command.arg(plain.get_program()).args(plain.get_args()).env_clear();
-    for (name, value) in plain.get_envs() {
-        command.env(name, value.unwrap_or_default());
-    }
-    command.current_dir(plain.get_current_dir().unwrap_or(Path::new("/")));
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-    status.signal() == Some(9) || status.code() == Some(137)
 }
 
 /// Returns every file below a folder with its bytes.
@@ -106,7 +83,7 @@ fn a_runfile_that_is_killed_at_a_write_comes_to_the_same_end_and_runs_once() {
     let mut kills = 0;
     for number in (first..).step_by(stride) {
         let world = world("");
-        if !killed_at_rename(&world.command("/usr/bin/gpunode", &APPLY), number) {
+        if !was_killed(killed_at_rename(&world.command("/usr/bin/gpunode", &APPLY), number)) {
             break;
         }
         kills += 1;
@@ -193,7 +170,7 @@ fn an_edit_of_an_inventory_that_is_killed_at_a_write_comes_to_the_same_end_and_b
     for number in (first..).step_by(stride) {
         let place = Place::new();
         let (folder, mut apply) = checkout(&place);
-        if !killed_at_rename(&apply, number) {
+        if !was_killed(killed_at_rename(&apply, number)) {
             break;
         }
         kills += 1;
