@@ -81,7 +81,7 @@ pub fn run(global: &Global, verb: &Verb) -> Result<ExitCode, Expected> {
         Verb::Record { file } => record::run(&workspace, file),
         Verb::Scenarios { what } => scenarios::run(&workspace, what.as_ref()),
         Verb::Fleet(args) => fleet::run(&workspace, global, args),
-        Verb::Ansible { folder, binary } => ansible::run(&workspace, folder, binary),
+        Verb::Ansible { folder, binary } => ansible::run(&workspace, global, folder, binary),
         Verb::Completions { .. } | Verb::Man | Verb::Licences | Verb::Lab { .. } => Ok(ExitCode::Ok),
     }
 }

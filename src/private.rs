@@ -9,7 +9,7 @@ use std::{
     fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
@@ -140,6 +140,17 @@ pub fn demand_trusted(path: &Path) -> io::Result<()> {
     demand_chain(path, 0o022)
 }
 
+/// Makes a folder that a person has named, or takes the one that is there, and returns where `within` is in it. Refused:
+/// a folder that somebody else can change, and a link on the way from the folder to there; a link in the name itself is
+/// that person's word.
+pub fn place(folder: &Path, within: &Path) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let place = fs::canonicalize(folder)?.join(within);
+    let there = place.ancestors().find(|path| fs::symlink_metadata(path).is_ok());
+    there.map_or(Ok(()), demand_owned)?;
+    Ok(place)
+}
+
 /// As [`demand_trusted`], but a group may write: `/usr/local/bin` belongs to a group of administrators on some systems.
 pub fn demand_owned(path: &Path) -> io::Result<()> {
     demand_chain(path, 0o002)
@@ -153,6 +164,10 @@ fn demand_chain(path: &Path, mask: u32) -> io::Result<()> {
         let is_shared = place != path && meta.is_dir() && meta.mode() & 0o1000 != 0;
         if !is_ours(&meta) {
             return refused(&format!("belongs to another user (uid {})", meta.uid()));
+        }
+        // A link's mode says nothing.
+        if meta.is_symlink() {
+            return refused("is a symbolic link");
         }
         if meta.mode() & mask != 0 && !is_shared {
             return refused(&format!("can be written by others (mode {:o})", meta.mode() & 0o7777));
@@ -264,5 +279,21 @@ mod tests {
         assert_eq!(why(read(&path)), "it can be written by others (mode 666)");
         fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
         assert_eq!(why(super::folder(folder.path())), "it can be written by others (mode 777)");
+    }
+
+    #[test]
+    fn a_named_folder_is_made_or_taken_and_a_link_in_it_is_not_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let (named, real) = (root.path().join("new/named"), root.path().canonicalize().unwrap());
+        assert_eq!(place(&named, Path::new("a/b")).unwrap(), real.join("new/named/a/b"));
+        symlink("new/named", root.path().join("link")).unwrap();
+        assert_eq!(place(&root.path().join("link"), Path::new("a/b")).unwrap(), real.join("new/named/a/b"));
+        // Whoever could put the link there would choose where root writes.
+        symlink("/etc", named.join("a")).unwrap();
+        assert_eq!(place(&named, Path::new("a/b")).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        fs::remove_file(named.join("a")).unwrap();
+        fs::create_dir(named.join("a")).unwrap();
+        fs::set_permissions(named.join("a"), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(place(&named, Path::new("a/b")).is_err());
     }
 }

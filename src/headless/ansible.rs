@@ -13,10 +13,12 @@ use sha2::{Digest, Sha256};
 use super::print;
 use crate::{
     bounded,
+    cli::Global,
     error::{Expected, reason},
     exit_code::ExitCode,
     host::Files,
     i18n::msg,
+    private,
     workspace::Workspace,
 };
 
@@ -31,9 +33,14 @@ const NAMESPACE: &str = "namespace: gpunode";
 const MOST: u64 = 256 << 20;
 
 /// Writes the collection below `folder`. What is there of it is replaced; of another collection nothing is.
-pub(super) fn run(workspace: &Workspace, folder: &Path, binaries: &[PathBuf]) -> Result<ExitCode, Expected> {
+pub(super) fn run(
+    workspace: &Workspace,
+    global: &Global,
+    folder: &Path,
+    binaries: &[PathBuf],
+) -> Result<ExitCode, Expected> {
     let folder = std::path::absolute(folder).map_err(|error| failed(folder, &error))?;
-    let place = folder.join(PLACE);
+    let mut place = folder.join(PLACE);
     let files = workspace.host.files.as_ref();
     demand_own(files, &place)?;
     // All that is to be put there is read before the first file is written.
@@ -42,6 +49,10 @@ pub(super) fn run(workspace: &Workspace, folder: &Path, binaries: &[PathBuf]) ->
     for path in std::iter::once(&own).chain(binaries) {
         let (name, bytes) = program(path)?;
         programs.insert(name, bytes);
+    }
+    // Below another root, and on a simulated machine, nothing of this one is written.
+    if workspace.title.is_none() && global.root.is_none() {
+        place = private::place(&folder, Path::new(PLACE)).map_err(|error| failed(&folder, &error))?;
     }
     for (path, bytes) in contents(&COLLECTION) {
         put(files, &place.join(path), bytes, 0o644)?;

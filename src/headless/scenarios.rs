@@ -16,6 +16,7 @@ use crate::{
         },
     },
     i18n::{Lang, msg},
+    private,
     workspace::Workspace,
 };
 
@@ -69,9 +70,10 @@ fn begin(dir: &Path, lang: Lang) -> Result<ExitCode, Expected> {
     if fs::read_dir(dir).is_ok_and(|mut there| there.next().is_some()) {
         return Err(Expected::new(msg::scenarios::not_empty(dir.display()), msg::scenarios::new_hint()));
     }
-    fs::create_dir_all(dir.join("rootfs")).map_err(failed)?;
+    let place = private::place(dir, Path::new("rootfs")).map_err(failed)?;
+    fs::create_dir_all(&place).map_err(failed)?;
     for (name, text) in TEMPLATE {
-        fs::write(dir.join(name), text).map_err(failed)?;
+        private::write(&place.with_file_name(name), text.as_bytes()).map_err(failed)?;
     }
     let shown = if dir.components().count() > 1 { dir.display().to_string() } else { format!("./{}", dir.display()) };
     print(&msg::scenarios::written(shown).text(lang))
